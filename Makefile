@@ -1,0 +1,59 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+#
+# The way without a ROS 2 install: everything happens in a venv with ROS 2 wheels from PyPI.
+
+DISTRO ?= jazzy
+VENV ?= $(if $(filter jazzy,$(DISTRO)),.venv,.venv-$(DISTRO))
+OUTPUT ?= demo_output
+VIDEO ?=
+MODEL ?=
+# Words for pytest, e.g. make test PYTEST='-k letterbox -x'
+PYTEST ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint node-test benchmark clean
+
+ifdef ROS_DISTRO
+$(info Note: a ROS 2 install ($(ROS_DISTRO)) is sourced. With it, use rosdep and colcon: see README.md.)
+$(info This Makefile makes its own environment with ROS 2 wheels from PyPI and leaves the install alone.)
+# What the install sourced must not leak into the wheels' processes.
+unexport ROS_DISTRO ROS_VERSION ROS_PYTHON_VERSION RMW_IMPLEMENTATION
+unexport AMENT_PREFIX_PATH CMAKE_PREFIX_PATH COLCON_PREFIX_PATH LD_LIBRARY_PATH PYTHONPATH
+endif
+
+help:  ## List the targets
+	@echo 'Usage: make TARGET [DISTRO=jazzy|kilted]'
+	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
+
+setup:  ## Make the environment (.venv, or .venv-kilted with DISTRO=kilted)
+	@python=$$(scripts/find_python.sh) && \
+	    "$$python" -m scripts.environment --distro '$(DISTRO)' --venv '$(VENV)'
+
+demo: setup  ## Detect objects in a video over DDS, into demo_output [VIDEO=file.mp4] [MODEL=my.onnx]
+	@'$(VENV)/bin/trt_perception' demo --output '$(OUTPUT)' \
+	    $(if $(VIDEO),--video '$(VIDEO)') $(if $(MODEL),--model '$(MODEL)')
+
+lint: setup  ## Check style (ruff) and types (mypy)
+	'$(VENV)/bin/ruff' check .
+	'$(VENV)/bin/mypy' trt_perception scripts
+
+# Goes on after a failure: one run tells everything that is wrong.
+test: setup  ## Check style and types, and run every test that this machine can run
+	@failed=; set -x; \
+	'$(VENV)/bin/ruff' check . || failed=1; \
+	'$(VENV)/bin/mypy' trt_perception scripts || failed=1; \
+	'$(VENV)/bin/python' -m pytest -rs --timeout 300 $(PYTEST) test || failed=1; \
+	{ set +x; } 2> /dev/null; test -z "$$failed"
+
+node-test: setup  ## Run the tests that talk over DDS, e.g. with DISTRO=kilted
+	'$(VENV)/bin/python' -m pytest -rs --timeout 300 $(PYTEST) test/node
+
+benchmark: setup  ## Measure the pipeline and the node on this machine [MODEL=my.onnx]
+	'$(VENV)/bin/trt_perception' benchmark '$(or $(MODEL),yolov3-tiny)'
+	'$(VENV)/bin/python' test/benchmarks/node_benchmark.py
+
+clean:  ## Remove environments, builds and outputs; downloaded models stay in the cache
+	rm -rf .venv .venv-kilted demo_output build install log .mypy_cache .ruff_cache \
+	    .pytest_cache .hypothesis ./*.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

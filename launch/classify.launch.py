@@ -1,0 +1,33 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Launch an image classifier.
+
+  ros2 launch trt_perception classify.launch.py model:=FILE.onnx image_topic:=/camera/image_raw
+"""
+
+from launch import LaunchDescription
+from launch.actions import DeclareLaunchArgument, OpaqueFunction
+
+from trt_perception.launching.arguments import CLASSIFICATION, declare_parameters, declare_process
+from trt_perception.launching.perception import perception_actions
+
+
+def generate_launch_description():
+    """Return the launch description; see its arguments with --show-args."""
+    return LaunchDescription([
+        *declare_parameters(CLASSIFICATION),
+        DeclareLaunchArgument(
+            'image_topic', default_value='image',
+            description='Topic of the images; the results are on classifications in the namespace.'),
+        *declare_process(CLASSIFICATION),
+        DeclareLaunchArgument(
+            'autostart', default_value='true',
+            description='true: configure and activate the node. false: a lifecycle manager does.'),
+        DeclareLaunchArgument(
+            'respawn', default_value='false', description='true: start the node again when it dies.'),
+        OpaqueFunction(function=_launch),
+    ])
+
+
+def _launch(context):
+    return perception_actions(context.launch_configurations, CLASSIFICATION)

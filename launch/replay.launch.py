@@ -1,0 +1,32 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Play a bag through the node, and end with it.
+
+  ros2 launch trt_perception replay.launch.py bag:=BAG model:=FILE.onnx
+"""
+
+from launch import LaunchDescription
+from launch.actions import DeclareLaunchArgument, OpaqueFunction
+
+from trt_perception.launching.arguments import CLASSIFICATION, DETECTION, declare_parameters, declare_process
+from trt_perception.launching.replay import TASKS, replay_actions
+
+
+def generate_launch_description():
+    """Return the launch description; see its arguments with --show-args."""
+    return LaunchDescription([
+        DeclareLaunchArgument('bag', description='The rosbag2: its folder, or an .mcap or .db3 file in it.'),
+        DeclareLaunchArgument(
+            'task', default_value='detect', choices=list(TASKS), description='What the model does.'),
+        DeclareLaunchArgument(
+            'image_topic', default_value='',
+            description='Image topic in the bag, raw or compressed. Empty: the only one. Its name stays the same.'),
+        DeclareLaunchArgument('rate', default_value='1.0', description='Speed, 2.0 is twice as fast as recorded.'),
+        *declare_parameters(DETECTION, CLASSIFICATION, use_sim_time='true'),
+        *declare_process(DETECTION, CLASSIFICATION),
+        OpaqueFunction(function=_launch),
+    ])
+
+
+def _launch(context):
+    return replay_actions(context.launch_configurations)

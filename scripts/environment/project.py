@@ -1,0 +1,37 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Installs the checkout into the venv so that it stays current while it is edited."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from .progress import Step
+from .venv import Venv
+
+_PACKAGE = 'trt_perception'
+_SHARED = ('package.xml', 'launch', 'config', 'models')
+_EXECUTABLES = ('trt_perception', 'perception_node')
+
+
+def install(root: Path, venv: Venv, log: Path, step: Step) -> None:
+    """Install root as an editable package, and as a ROS package of the venv's prefix.
+
+    pip installs none of setup.py's data_files for an editable package: links take their place.
+    """
+    venv.pip(['install', '--no-deps', '--no-build-isolation', '--editable', str(root)], log, step)
+    share = venv.prefix / 'share'
+    _link(share / 'ament_index' / 'resource_index' / 'packages' / _PACKAGE,
+          root / 'resource' / _PACKAGE)
+    for name in _SHARED:
+        _link(share / _PACKAGE / name, root / name)
+    # Where `ros2 run` and launch_ros look for executables.
+    for name in _EXECUTABLES:
+        _link(venv.prefix / 'lib' / _PACKAGE / name, venv.prefix / 'bin' / name)
+
+
+def _link(link: Path, target: Path) -> None:
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.unlink(missing_ok=True)
+    link.symlink_to(os.path.relpath(target, link.parent))

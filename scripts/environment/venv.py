@@ -1,0 +1,107 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The virtual environment itself: its folders and its Python packages."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from .commands import capture, run_logged
+from .progress import Step
+
+# Run from inside a venv, possibly this very one, the new one is still made from what is below it.
+BASE_PYTHON = os.path.realpath(getattr(sys, '_base_executable', sys.executable))
+
+_QUESTION = """
+import json, sysconfig
+paths = sysconfig.get_paths()
+print(json.dumps([paths['purelib'], paths['include']]))
+"""
+_NETWORK_ADVICE = 'PyPI must be reachable for this step; what was downloaded before is not lost.'
+
+
+@dataclass(frozen=True)
+class Venv:
+    """A venv with ROS 2 in it: the venv's folder is the ament prefix."""
+
+    prefix: Path
+
+    @property
+    def python(self) -> Path:
+        """The interpreter."""
+        return self.prefix / 'bin' / 'python'
+
+    @property
+    def site_packages(self) -> Path:
+        """Where Python packages are installed."""
+        return Path(self._ask()[0])
+
+    @property
+    def python_include(self) -> str:
+        """The folder of Python.h."""
+        return self._ask()[1]
+
+    def create(self, log: Path, prompt: str) -> None:
+        """Make it from nothing, with a current pip; whatever is in the folder goes."""
+        for child in list(self.prefix.iterdir()):
+            if child.is_dir() and not child.is_symlink():
+                shutil.rmtree(child)
+            else:
+                child.unlink()
+        run_logged([BASE_PYTHON, '-m', 'venv', '--prompt', prompt, str(self.prefix)], log)
+        self.pip(['install', '--upgrade', 'pip'], log)
+
+    def pip(self, arguments: Sequence[str], log: Path, step: Step | None = None) -> None:
+        """Run pip in it; step shows what pip does."""
+        watch = _PipWatcher(step).on_line if step else None
+        run_logged(
+            [str(self.python), '-m', 'pip', '--disable-pip-version-check', '--no-input',
+             *arguments, '--progress-bar', 'off'],
+            log, on_line=watch, advice=_NETWORK_ADVICE)
+
+    def forget_half_installed(self) -> list[str]:
+        """Make pip forget packages whose installation was cut off; return their names.
+
+        pip believes a package is there as soon as its METADATA is, but writes RECORD last.
+        """
+        forgotten = []
+        site_packages = self.site_packages
+        for info in site_packages.glob('*.dist-info'):
+            if info.name.startswith('trt_perception-') or _is_complete(info, site_packages):
+                continue
+            shutil.rmtree(info)
+            forgotten.append(info.name.split('-')[0])
+        return forgotten
+
+    def _ask(self) -> list[str]:
+        return json.loads(capture([str(self.python), '-c', _QUESTION]))
+
+
+def _is_complete(info: Path, site_packages: Path) -> bool:
+    try:
+        lines = (info / 'RECORD').read_text().splitlines()
+    except OSError:
+        return False
+    names = [line.rsplit(',', 2)[0].strip('"') for line in lines if line]
+    return all((site_packages / name).exists() for name in names if '__pycache__' not in name)
+
+
+class _PipWatcher:
+    """Turns what pip prints into progress."""
+
+    def __init__(self, step: Step) -> None:
+        self._step = step
+        self._collected = 0
+
+    def on_line(self, line: str) -> None:
+        if line.startswith('Collecting '):
+            self._collected += 1
+            self._step.update(f'{self._collected} packages, {line.split()[1]}')
+        elif line.startswith('Installing collected packages'):
+            self._step.update(f'unpacking {self._collected} packages')

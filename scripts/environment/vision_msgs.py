@@ -1,0 +1,78 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Builds interfaces/vision_msgs into the venv and proves that it is the vision_msgs."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+from .commands import clean_environment, run_logged
+from .errors import SetupError
+from .progress import Step
+from .venv import Venv
+
+_NINJA_COUNT = re.compile(r'^\[(\d+)/(\d+)\]')
+
+
+def build(source: Path, venv: Venv, log: Path, step: Step) -> None:
+    """Configure, build and install the package at source into the venv's prefix."""
+    build_folder = venv.prefix / 'build' / 'vision_msgs'
+    # A build folder that was cut off, or was made with other wheels, is not to be trusted.
+    shutil.rmtree(build_folder, ignore_errors=True)
+    environment = clean_environment({
+        'AMENT_PREFIX_PATH': str(venv.prefix),
+        'CMAKE_PREFIX_PATH': str(venv.prefix),
+        'LD_LIBRARY_PATH': str(venv.prefix / 'lib'),
+    })
+    tools = venv.prefix / 'bin'
+    environment['PATH'] = f'{tools}:{environment.get("PATH", "")}'
+    step.update('configuring')
+    run_logged(
+        [str(tools / 'cmake'), '-G', 'Ninja', '-S', str(source), '-B', str(build_folder),
+         f'-DCMAKE_INSTALL_PREFIX={venv.prefix}', f'-DPython3_EXECUTABLE={venv.python}',
+         f'-DCMAKE_MAKE_PROGRAM={tools / "ninja"}', '-DBUILD_TESTING=OFF',
+         '-DCMAKE_BUILD_TYPE=Release'],
+        log, environment=environment)
+
+    def show(line: str) -> None:
+        match = _NINJA_COUNT.match(line)
+        if match:
+            done, total = int(match[1]), int(match[2])
+            step.update(f'{done} of {total}', done / total)
+
+    run_logged([str(tools / 'ninja'), '-C', str(build_folder), 'install'], log,
+               environment=environment, on_line=show)
+    shutil.rmtree(build_folder, ignore_errors=True)
+
+
+def read_expected_hashes(path: Path) -> dict[str, str]:
+    """Return message name -> RIHS01 hash from a table with a message a line."""
+    lines = [line.split() for line in path.read_text().splitlines()]
+    return {line[0]: line[1] for line in lines if line and not line[0].startswith('#')}
+
+
+def read_installed_hashes(prefix: Path) -> dict[str, str]:
+    """Return message name -> RIHS01 hash of the vision_msgs installed at prefix."""
+    hashes = {}
+    for path in sorted((prefix / 'share' / 'vision_msgs' / 'msg').glob('*.json')):
+        for entry in json.loads(path.read_text())['type_hashes']:
+            if entry['type_name'] == f'vision_msgs/msg/{path.stem}':
+                hashes[path.stem] = entry['hash_string']
+    return hashes
+
+
+def verify(expected: dict[str, str], found: dict[str, str]) -> None:
+    """Raise SetupError unless both tables are equal: other hashes mean other bytes on the wire."""
+    wrong = [
+        f'{name}: expected {expected.get(name, "no such message")}, '
+        f'found {found.get(name, "no such message")}'
+        for name in sorted(expected.keys() | found.keys())
+        if expected.get(name) != found.get(name)]
+    if wrong:
+        listed = '\n  '.join(wrong)
+        raise SetupError(
+            f'the vision_msgs built here cannot talk to vision_msgs 4.1.1:\n  {listed}\n'
+            'Compare interfaces/vision_msgs/msg with the released definitions')

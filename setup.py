@@ -1,0 +1,44 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+from glob import glob
+
+from setuptools import find_packages, setup
+
+package_name = 'trt_perception'
+
+setup(
+    name=package_name,
+    version='0.1.0',
+    packages=find_packages(include=[package_name, f'{package_name}.*']),
+    package_data={package_name: ['data/*', 'backends/tensorrt/kernels/*']},
+    data_files=[
+        ('share/ament_index/resource_index/packages', [f'resource/{package_name}']),
+        (f'share/{package_name}', ['package.xml']),
+        (f'share/{package_name}/launch', sorted(glob('launch/*.launch.py'))),
+        (f'share/{package_name}/config', sorted(glob('config/*.*'))),
+        (f'share/{package_name}/models', sorted(glob('models/*.*'))),
+    ],
+    python_requires='>=3.10',
+    # NumPy alone is needed to import the package; what else a function needs it asks for by name
+    # when it is called. ROS packages are declared in package.xml.
+    install_requires=['setuptools', 'numpy'],
+    extras_require={
+        'onnxruntime': ['onnx', 'onnxruntime'],
+        'cli': ['onnx', 'onnxruntime', 'opencv-python-headless', 'pyyaml', 'rosbags'],
+        'test': ['pytest', 'hypothesis'],
+    },
+    tests_require=['pytest'],
+    # The catalogue and the label lists are read as files.
+    zip_safe=False,
+    author='trt_perception contributors',
+    maintainer='trt_perception contributors',
+    maintainer_email='maintainers@trt-perception.invalid',
+    description='Object detection and image classification for ROS 2 with TensorRT or ONNX Runtime',
+    license='Apache-2.0',
+    entry_points={
+        'console_scripts': [
+            'trt_perception = trt_perception.cli.main:main',
+            'perception_node = trt_perception.perception_node:main',
+        ],
+    },
+)

@@ -1,0 +1,198 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Measures the node as its users have it: a process of its own, images from another one, over DDS.
+
+    .venv/bin/python test/benchmarks/node_benchmark.py [--json FILE] [--soak-frames N]
+
+Each figure is compared with one of the same run; exit code 1 if a bound of docs/benchmarks.md is not met.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+from lifecycle_msgs.msg import Transition
+
+from trt_perception.catalog import resolve_model
+from trt_perception.demo.child import Child
+from trt_perception.demo.consumer import Consumer, start_consumer
+from trt_perception.demo.environment import demo_environment, free_domain_id
+from trt_perception.demo.installation import executable, large_images_profile
+from trt_perception.demo.waiting import wait_until
+from trt_perception.frame import Frame
+from trt_perception.model import load_model
+from trt_perception.pipeline import create_pipeline
+from trt_perception.progress import ConsoleProgress
+
+HERE = Path(__file__).parent
+PHOTO = HERE.parent / 'data' / 'photos' / 'coffee.jpg'
+NODE = '/perception_node'
+
+
+class Node:
+    """The perception node in its own process, configured and active, and a consumer of what it publishes."""
+
+    def __init__(self, model: Path, folder: Path, environment: dict[str, str]) -> None:
+        self.child = Child(
+            'perception_node', [str(executable('perception_node')), '--ros-args', '-p', f'model_file:={model}'],
+            folder / 'node.log', environment)
+        self.consumer: Consumer = start_consumer(environment, NODE)
+        self.environment = environment
+        for transition in (Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE):
+            self.consumer.change_state(transition, 'a transition', self.child, 60, lambda: None)
+        wait_until(self.consumer.is_connected, 30, 'the node to be connected', [self.child])
+
+    def feed(self, width: int, height: int, rate: float, frames: int, label: str, image: str = '') -> dict[str, Any]:
+        """Run a camera to its end; returns what it sent, and the results that came meanwhile."""
+        before = len(self.consumer.results)
+        command = [
+            sys.executable, str(HERE / 'camera.py'), '--width', str(width), '--height', str(height),
+            '--rate', str(rate), '--frames', str(frames), *(['--image', image] if image else [])]
+        camera = subprocess.Popen(command, env=self.environment, stdout=subprocess.PIPE, text=True)
+        with ConsoleProgress(unit='s') as progress:
+            started = time.monotonic()
+            while camera.poll() is None:
+                time.sleep(0.2)
+                self.child.check_running()
+                progress(label, int(time.monotonic() - started), int(frames / rate) + 4)
+        assert camera.stdout is not None
+        sent = json.loads(camera.stdout.read())
+        # Two more diagnostics: the last counts are in.
+        seen = self.consumer.diagnostics_received + 1
+        wait_until(lambda: self.consumer.diagnostics_after(seen) is not None, 10, 'diagnostics', [self.child])
+        return {**sent, 'ages_ms': [r.age_ms for r in self.consumer.results[before:]]}
+
+    def diagnostics(self) -> dict[str, str]:
+        found = self.consumer.diagnostics_after(0)
+        assert found is not None
+        return found
+
+    def resident_mb(self) -> float:
+        return psutil.Process(self.child.pid).memory_info().rss / 1e6
+
+    def close(self) -> None:
+        self.consumer.close()
+        self.child.stop()
+
+
+def raw_inference(model: Path, pixels: np.ndarray, frames: int = 100, rate: float = 10.0) -> dict[str, list[float]]:
+    """Stage times of the same pipeline without ROS, at the same rate, in milliseconds."""
+    samples: dict[str, list[float]] = {}
+    pipeline = create_pipeline(load_model(model))
+    pipeline.open()
+    frame = Frame.from_bgr(pixels)
+    started = time.monotonic()
+    for index in range(frames):
+        time.sleep(max(0.0, started + index / rate - time.monotonic()))
+        for stage, value in pipeline.run(frame).timings_ms.items():
+            samples.setdefault(stage, []).append(value)
+    pipeline.close()
+    return samples
+
+
+def p(values: list[float], percentile: float = 50) -> float:
+    return round(float(np.percentile(values, percentile)), 2)
+
+
+def latency(folder: Path, environment: dict[str, str]) -> dict[str, Any]:
+    """Stamp-to-detection at 10 Hz, 640x480, against raw inference before and after."""
+    import cv2
+    model = resolve_model('yolov3-tiny')
+    pixels = cv2.resize(cv2.imread(str(PHOTO)), (640, 480))
+    np.save(folder / 'photo.npy', pixels)
+    raw = raw_inference(model, pixels)['infer']
+    node = Node(model, folder, environment)
+    fed = node.feed(640, 480, 10.0, 200, 'latency', str(folder / 'photo.npy'))
+    values = node.diagnostics()
+    node.close()
+    raw += raw_inference(model, pixels)['infer']
+    ages = fed['ages_ms']
+    return {
+        'sent': fed['sent'], 'detected': len(ages), 'raw_inference_p50_ms': p(raw),
+        'node_inference_p50_ms': float(values['infer_ms_p50']),
+        'stamp_to_detection_p50_ms': p(ages), 'p95_ms': p(ages, 95), 'p99_ms': p(ages, 99),
+        'bound_ms': round(p(raw) + 8, 2), 'met': p(ages) <= p(raw) + 8}
+
+
+def loss(folder: Path, environment: dict[str, str]) -> dict[str, Any]:
+    """Frames lost between the processes at 30 Hz 1920x1080."""
+    node = Node(resolve_model('yolov3-tiny'), folder, environment)
+    fed = node.feed(1920, 1080, 30.0, 300, 'loss')
+    values = node.diagnostics()
+    node.close()
+    received = int(values['received'])
+    return {
+        'sent': fed['sent'], 'rate_hz': round(fed['rate_hz'], 1), 'received': received,
+        'processed': int(values['processed']), 'replaced': int(values['replaced']),
+        'lost': fed['sent'] - received, 'met': received == fed['sent']}
+
+
+def memory_of_large_model(folder: Path, environment: dict[str, str]) -> dict[str, Any]:
+    """Resident memory with a YOLOv8n-sized model at 640x640."""
+    model = folder / 'yolov8n_sized.onnx'
+    subprocess.run([sys.executable, str(HERE / 'yolov8n_sized.py'), str(model)], check=True)
+    node = Node(model, folder, environment)
+    fed = node.feed(640, 480, 5.0, 100, 'memory')
+    resident = node.resident_mb()
+    values = node.diagnostics()
+    node.close()
+    return {
+        'sent': fed['sent'], 'received': int(values['received']), 'detected': len(fed['ages_ms']),
+        'infer_p50_ms': float(values['infer_ms_p50']), 'stamp_to_detection_p50_ms': p(fed['ages_ms']),
+        'resident_mb': round(resident, 1), 'met': resident <= 350}
+
+
+def soak(folder: Path, environment: dict[str, str], frames: int) -> dict[str, Any]:
+    """Growth of resident memory over many frames."""
+    node = Node(resolve_model('yolov3-tiny'), folder, environment)
+    warm_up = max(100, frames // 10)
+    node.feed(640, 480, 20.0, warm_up, 'soak, warm-up')
+    before = node.resident_mb()
+    node.feed(640, 480, 20.0, frames, 'soak')
+    after = node.resident_mb()
+    values = node.diagnostics()
+    node.close()
+    return {
+        'processed': int(values['processed']), 'resident_before_mb': round(before, 1),
+        'resident_after_mb': round(after, 1),
+        # What the allocators of Python, DDS and ONNX Runtime move back and forth stays below this.
+        'met': after - before < 5.0}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--json', metavar='FILE')
+    parser.add_argument('--soak-frames', type=int, default=10000)
+    parser.add_argument('--only', choices=('latency', 'loss', 'memory', 'soak'))
+    options = parser.parse_args()
+    environment = demo_environment(free_domain_id(), large_images_profile())
+    os.environ.update(environment)
+    results: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for step, measure in {
+            'latency': lambda: latency(folder, environment),
+            'loss': lambda: loss(folder, environment),
+            'memory': lambda: memory_of_large_model(folder, environment),
+            'soak': lambda: soak(folder, environment, options.soak_frames),
+        }.items():
+            if options.only in (None, step):
+                results[step] = measure()
+                print(f'{step}: {json.dumps(results[step])}', flush=True)
+    if options.json:
+        Path(options.json).write_text(json.dumps(results, indent=2) + '\n', encoding='utf-8')
+    return 0 if all(result['met'] for result in results.values()) else 1
+
+
+if __name__ == '__main__':
+    sys.exit(main())

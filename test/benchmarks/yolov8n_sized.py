@@ -1,0 +1,123 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Writes an ONNX file of YOLOv8n's size: its layer structure with random weights, for measuring memory and time.
+
+Structure after the published YOLOv8 architecture (depth 0.33, width 0.25): 3.2 M parameters and 8.7 GFLOPs at
+640x640, output [1, 4 + 80, 8400]. What it detects means nothing; the class scores are biased low, so that about as few
+candidates pass the threshold as with a trained model.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+
+class Graph:
+    """Builds an ONNX graph layer by layer."""
+
+    def __init__(self) -> None:
+        self.nodes: list[onnx.NodeProto] = []
+        self.weights: list[onnx.TensorProto] = []
+        self._random = np.random.default_rng(0)
+
+    def op(self, kind: str, inputs: list[str], outputs: int = 1, **attributes: object) -> list[str]:
+        names = [f'{kind.lower()}_{len(self.nodes)}_{i}' for i in range(outputs)]
+        self.nodes.append(helper.make_node(kind, inputs, names, **attributes))
+        return names
+
+    def constant(self, value: np.ndarray) -> str:
+        name = f'weight_{len(self.weights)}'
+        self.weights.append(numpy_helper.from_array(value, name))
+        return name
+
+    def conv(
+        self, x: str, cin: int, cout: int, kernel: int = 1, stride: int = 1, act: bool = True, offset: float = 0.0,
+    ) -> str:
+        spread = (2.0 / (cin * kernel * kernel)) ** 0.5
+        weight = self._random.normal(0, spread, (cout, cin, kernel, kernel)).astype(np.float32)
+        bias = np.full(cout, offset, np.float32)
+        pad = kernel // 2
+        y = self.op(
+            'Conv', [x, self.constant(weight), self.constant(bias)], kernel_shape=[kernel, kernel],
+            strides=[stride, stride], pads=[pad] * 4)[0]
+        return self.op('Mul', [y, self.op('Sigmoid', [y])[0]])[0] if act else y
+
+    def c2f(self, x: str, cin: int, cout: int, depth: int, shortcut: bool) -> str:
+        half = cout // 2
+        y = self.conv(x, cin, cout)
+        parts = self.op('Split', [y, self.constant(np.array([half, half], np.int64))], 2, axis=1)
+        for _ in range(depth):
+            z = self.conv(self.conv(parts[-1], half, half, 3), half, half, 3)
+            parts.append(self.op('Add', [parts[-1], z])[0] if shortcut else z)
+        return self.conv(self.op('Concat', parts, axis=1)[0], half * (2 + depth), cout)
+
+    def sppf(self, x: str, channels: int) -> str:
+        y = [self.conv(x, channels, channels // 2)]
+        for _ in range(3):
+            y.append(self.op('MaxPool', [y[-1]], kernel_shape=[5, 5], strides=[1, 1], pads=[2] * 4)[0])
+        return self.conv(self.op('Concat', y, axis=1)[0], 2 * channels, channels)
+
+    def upsample(self, x: str) -> str:
+        scales = self.constant(np.array([1, 1, 2, 2], np.float32))
+        return self.op('Resize', [x, '', scales], mode='nearest')[0]
+
+
+def build(size: int = 640, classes: int = 80) -> onnx.ModelProto:
+    """Return the model for a size x size input."""
+    g = Graph()
+    x = g.conv('images', 3, 16, 3, 2)
+    x = g.c2f(g.conv(x, 16, 32, 3, 2), 32, 32, 1, True)
+    p3 = g.c2f(g.conv(x, 32, 64, 3, 2), 64, 64, 2, True)
+    p4 = g.c2f(g.conv(p3, 64, 128, 3, 2), 128, 128, 2, True)
+    p5 = g.sppf(g.c2f(g.conv(p4, 128, 256, 3, 2), 256, 256, 1, True), 256)
+    n4 = g.c2f(g.op('Concat', [g.upsample(p5), p4], axis=1)[0], 384, 128, 1, False)
+    n3 = g.c2f(g.op('Concat', [g.upsample(n4), p3], axis=1)[0], 192, 64, 1, False)
+    m4 = g.c2f(g.op('Concat', [g.conv(n3, 64, 64, 3, 2), n4], axis=1)[0], 192, 128, 1, False)
+    m5 = g.c2f(g.op('Concat', [g.conv(m4, 128, 128, 3, 2), p5], axis=1)[0], 384, 256, 1, False)
+    maps = []
+    anchors = []
+    strides = []
+    for source, channels, stride in ((n3, 64, 8), (m4, 128, 16), (m5, 256, 32)):
+        box = g.conv(g.conv(g.conv(source, channels, 64, 3), 64, 64, 3), 64, 64, act=False)
+        cls = g.conv(g.conv(g.conv(source, channels, 80, 3), 80, 80, 3), 80, classes, act=False, offset=-8.0)
+        cells = size // stride
+        shape = g.constant(np.array([1, 64 + classes, cells * cells], np.int64))
+        maps.append(g.op('Reshape', [g.op('Concat', [box, cls], axis=1)[0], shape])[0])
+        grid = np.stack(np.meshgrid(np.arange(cells), np.arange(cells))).reshape(2, -1) + 0.5
+        anchors.append(grid)
+        strides.append(np.full((1, cells * cells), stride))
+    cells_total = sum((size // s) ** 2 for s in (8, 16, 32))
+    joined = g.op('Concat', maps, axis=2)[0]
+    box, cls = g.op('Split', [joined, g.constant(np.array([64, classes], np.int64))], 2, axis=1)
+    box = g.op('Reshape', [box, g.constant(np.array([1, 4, 16, cells_total], np.int64))])[0]
+    box = g.op('Softmax', [g.op('Transpose', [box], perm=[0, 2, 1, 3])[0]], axis=1)[0]
+    weight = g.constant(np.arange(16, dtype=np.float32).reshape(1, 16, 1, 1))
+    box = g.op('Conv', [box, weight], kernel_shape=[1, 1])[0]
+    box = g.op('Reshape', [box, g.constant(np.array([1, 4, cells_total], np.int64))])[0]
+    near, far = g.op('Split', [box, g.constant(np.array([2, 2], np.int64))], 2, axis=1)
+    anchor = g.constant(np.concatenate(anchors, 1)[np.newaxis].astype(np.float32))
+    low, high = g.op('Sub', [anchor, near])[0], g.op('Add', [anchor, far])[0]
+    half = g.constant(np.array(0.5, np.float32))
+    centre = g.op('Mul', [g.op('Add', [low, high])[0], half])[0]
+    extent = g.op('Sub', [high, low])[0]
+    scale = g.constant(np.concatenate(strides, 1)[np.newaxis].astype(np.float32))
+    box = g.op('Mul', [g.op('Concat', [centre, extent], axis=1)[0], scale])[0]
+    g.nodes.append(helper.make_node('Concat', [box, g.op('Sigmoid', [cls])[0]], ['output0'], axis=1))
+    graph = helper.make_graph(
+        g.nodes, 'yolov8n_sized',
+        [helper.make_tensor_value_info('images', TensorProto.FLOAT, [1, 3, size, size])],
+        [helper.make_tensor_value_info('output0', TensorProto.FLOAT, [1, 4 + classes, cells_total])],
+        g.weights)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid('', 13)])
+    model.ir_version = 8
+    onnx.checker.check_model(model)
+    return model
+
+
+if __name__ == '__main__':
+    onnx.save(build(), str(Path(sys.argv[1])))

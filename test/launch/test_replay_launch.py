@@ -1,0 +1,96 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""replay.launch.py as a user starts it: a bag goes through the node, and everything ends with the bag."""
+
+import sys
+import unittest
+
+import pytest
+
+pytest.importorskip('launch_testing', reason='needs the ROS packages launch, launch_ros and launch_testing')
+pytest.importorskip('ros2launch', reason='needs the ROS package ros2launch')
+
+import launch_testing
+import launch_testing.actions
+import launch_testing.asserts
+import launch_testing.markers
+from launch import LaunchDescription
+from launch.actions import ExecuteProcess
+from launch_harness import Consumer, corners, prepare, stamp_of, wait_for, write_bag
+
+FRAMES = 12
+CASES = {
+    'raw': ('/camera/image_raw', 'detect'),
+    'compressed': ('/camera/image_raw/compressed', 'detect'),
+    # Not as image_transport names it.
+    'compressed_oddly_named': ('/jpegs', 'detect'),
+    'classify': ('/camera/image_raw', 'classify'),
+}
+
+
+def box(index):
+    return 10 + 20 * index, 40, 50 + 20 * index, 100
+
+
+def pictures():
+    import harness_images
+
+    return [harness_images.picture(320, 240, {'green': box(index)}, background=0) for index in range(FRAMES)]
+
+
+@pytest.mark.launch_test
+@launch_testing.parametrize('case', list(CASES))
+@launch_testing.markers.keep_alive
+def generate_test_description(case):
+    folder = prepare('rosbags')
+    import harness_models
+
+    topic, task = CASES[case]
+    model = (
+        harness_models.color_detector(folder / 'model.onnx') if task == 'detect'
+        else harness_models.color_classifier(folder / 'model.onnx'))
+    write_bag(folder / 'bag', pictures(), topic, compressed=case.startswith('compressed'))
+    replay = ExecuteProcess(
+        cmd=['ros2', 'launch', 'trt_perception', 'replay.launch.py', f'bag:={folder / "bag"}', f'task:={task}',
+             f'model:={model}', 'namespace:=replayed'],
+        name='replay', output='screen')
+    return LaunchDescription([replay, launch_testing.actions.ReadyToTest()]), {'replay': replay}
+
+
+class TestReplay(unittest.TestCase):
+
+    def test_every_frame_has_its_result_and_then_all_ends(self, case, replay, proc_info, proc_output):
+        from vision_msgs.msg import Classification, Detection2DArray
+
+        consumer = Consumer()
+        self.addCleanup(consumer.close)
+        if CASES[case][1] == 'detect':
+            received = consumer.collect(Detection2DArray, '/replayed/detections')
+        else:
+            received = consumer.collect(Classification, '/replayed/classifications')
+        wait_for(lambda: len(received) == FRAMES, f'{FRAMES} results')
+        stamps = [message.header.stamp.sec * 10**9 + message.header.stamp.nanosec for message in received]
+        self.assertEqual(stamps, [stamp_of(index) for index in range(FRAMES)])
+        self.assertEqual({message.header.frame_id for message in received}, {'camera'})
+        for index, message in enumerate(received):
+            if CASES[case][1] == 'detect':
+                (detection,) = message.detections
+                self.assertEqual(detection.results[0].hypothesis.class_id, 'green')
+                for value, expected in zip(corners(detection), box(index)):
+                    self.assertAlmostEqual(value, expected, delta=1.0)
+            else:
+                self.assertEqual(message.results[0].class_id, 'green')
+        proc_output.assertWaitFor('the bag is finished', process=replay, timeout=30, stream='stdout')
+        proc_info.assertWaitForShutdown(process=replay, timeout=30)
+        self.assertEqual(len(received), FRAMES)
+
+
+@launch_testing.post_shutdown_test()
+class TestAfterwards(unittest.TestCase):
+
+    def test_ends_cleanly(self, replay, proc_info, proc_output):
+        launch_testing.asserts.assertExitCodes(proc_info)
+        text = ''.join(output.text.decode() for output in proc_output[replay])
+        self.assertNotIn('Traceback', text)
+        self.assertNotIn('process has died', text)
+        sys.stdout.write(text)

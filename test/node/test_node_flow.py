@@ -1,0 +1,213 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What happens to frames that are bad, late, or too many: each is counted once, and the newest one wins."""
+
+import array
+import threading
+import time
+
+import numpy as np
+import pytest
+
+pytest.importorskip('rclpy', reason='needs ROS 2: make setup')
+pytest.importorskip('vision_msgs.msg', reason='needs vision_msgs: make setup')
+
+import harness_images as images
+from diagnostic_msgs.msg import DiagnosticStatus
+from harness_driver import boxes_of, wait_until
+from sensor_msgs.msg import Image
+
+BOXES = {'red': (64, 48, 256, 192)}
+
+
+def red_image(node, frame_id='', stamp_ns=None):
+    stamp_ns = node.driver.now_ns() if stamp_ns is None else stamp_ns
+    return images.image(images.picture(320, 240, BOXES), images.header(frame_id, stamp_ns))
+
+
+def broken(message, **fields):
+    for name, value in fields.items():
+        setattr(message, name, value)
+    return message
+
+
+MALFORMED = {
+    'data one byte short': (
+        lambda m: broken(m, data=m.data[:-1]), 'data has 230399 bytes, but step 960 x 240 rows = 230400'),
+    'no data': (lambda m: broken(m, data=array.array('B')), 'data has 0 bytes'),
+    'step too small': (lambda m: broken(m, step=959), 'step is 959 bytes, but a row of 320 pixels takes 960'),
+    'step 0': (lambda m: broken(m, step=0), 'step is 0 bytes'),
+    '0x0': (lambda m: broken(m, width=0, height=0, step=0, data=array.array('B')), '0x0 pixels'),
+    'width 0': (lambda m: broken(m, width=0), '0x240 pixels'),
+    'height 0': (lambda m: broken(m, height=0), '320x0 pixels'),
+    'more than 64 MPix': (
+        lambda m: broken(m, width=4_000_000_000, height=4_000_000_000, step=4_294_967_295), 'MPix'),
+    'unknown encoding': (lambda m: broken(m, encoding='bgr9'), "'bgr9' is not supported; supported: 16UC1"),
+    'no encoding': (lambda m: broken(m, encoding=''), "'' is not supported"),
+    'wrong encoding': (lambda m: broken(m, encoding='bgra8'), 'step is 960 bytes, but a row of 320 pixels'),
+}
+
+
+def test_malformed_images_are_counted_and_the_node_goes_on(node):
+    node.bring_to('active')
+    camera = node.camera()
+    results = node.detections.count()
+    for number, (kind, (damage, said)) in enumerate(MALFORMED.items(), 1):
+        camera.publish(damage(red_image(node)))
+        status, values = node.diagnosis(lambda _, v, n=number: int(v['bad']) == n, f'{kind} counted')
+        assert status.level == DiagnosticStatus.WARN
+        assert status.message.startswith('bad images: ') and said in status.message, (kind, status.message)
+        assert int(values['received']) == number
+    assert node.detections.count() == results
+    assert set(boxes_of(node.answer_to(camera, red_image(node)))) == {'red'}
+    assert node.state() == 'active'
+
+
+def test_bad_images_are_logged_once_in_five_seconds(node):
+    node.bring_to('active')
+    camera = node.camera()
+    mark = node.process.mark()
+    for number in range(1, 31):
+        camera.publish(broken(red_image(node), step=1))
+        node.counts(lambda c, n=number: c['bad'] == n, f'bad image {number}') if number % 10 == 0 else time.sleep(0.02)
+    lines = [line for line in node.process.lines_since(mark) if 'bad image dropped' in line]
+    # The throttle is the node's, not the test's: an earlier test may have used it up.
+    assert len(lines) <= 2
+    assert all('step is 1 bytes' in line and '[WARN]' in line for line in lines)
+
+
+@pytest.mark.parametrize('sec', [0, -1, -2**31, 2**31 - 1])
+def test_odd_stamps_are_passed_on(node, sec):
+    node.bring_to('active')
+    camera = node.camera()
+    message = red_image(node)
+    message.header.stamp.sec = sec
+    message.header.stamp.nanosec = 999_999_999
+    result = node.answer_to(camera, message)
+    assert result.header == message.header
+
+
+def test_newest_frame_wins_under_a_fast_camera(node, models):
+    # About 100 ms an inference on an idle machine, ten times the camera's period of 10 ms.
+    node.bring_to('active', model_file=models(busy=20))
+    camera = node.camera()
+    results = node.detections
+    node.answer_to(camera, red_image(node))
+    since = results.count()
+    sent = {}
+    first = node.driver.now_ns()
+    message = red_image(node)
+    period = threading.Event()
+    for number in range(200):
+        message.header.stamp.sec, message.header.stamp.nanosec = divmod(first + number, 10**9)
+        sent[number] = time.monotonic()
+        camera.publish(message)
+        period.wait(0.01)
+    last = first + 199
+    results.wait(lambda m: stamp(m) == last, since, what='the result of the last frame sent')
+    counts = node.counts(
+        lambda c: c['received'] == c['processed'] + c['replaced'], 'received = processed + replaced')
+    numbers = [stamp(m) - first for m in results.messages[since:]]
+    times = results.times[since:]
+    print(f'{counts}; processed {numbers}')
+    assert numbers == sorted(set(numbers))
+    assert counts['processed'] == len(numbers) + 1
+    assert counts['replaced'] > counts['processed']
+    assert counts['stale'] == counts['bad'] == counts['failed'] == 0
+    assert counts['received'] <= 201
+    # Each inference begins with the newest frame when the one before ends: what came out after a result was
+    # sent no earlier than shortly before that result. A queue would fall behind more and more.
+    shortest = min(later - earlier for earlier, later in zip(times, times[1:]))
+    for number, before in zip(numbers[2:], times[1:]):
+        assert sent[number] > before - max(0.1, shortest)
+
+
+def stamp(message):
+    return message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
+
+
+def test_old_frames_are_dropped_and_counted(node):
+    node.bring_to('active', max_age_ms=20000)
+    camera = node.camera()
+    old = node.driver.now_ns() - 60 * 10**9
+    since = node.detections.count()
+    for number in range(1, 4):
+        camera.publish(red_image(node, 'old', old + number))
+        counts = node.counts(lambda c, n=number: c['stale'] == n, f'{number} stale frames')
+    assert counts['processed'] == 0 and counts['received'] == 3
+    status, _ = node.diagnosis(lambda s, _: s.level == DiagnosticStatus.WARN, 'WARN')
+    assert 'older than max_age_ms' in status.message
+    # A fresh one passes.
+    assert node.answer_to(camera, red_image(node)).header.frame_id.startswith('camera')
+    assert [m for m in node.detections.messages[since:] if m.header.frame_id == 'old'] == []
+    # 0 lets all pass, at once.
+    assert node.set_parameters(max_age_ms=0)[0]
+    node.answer_to(camera, red_image(node, stamp_ns=old))
+
+
+def test_every_frame_is_counted_once(node, models):
+    """Good, bad, stale and failing frames together, faster than they are processed."""
+    node.bring_to('active', model_file=models(fragile=True), max_age_ms=20000)
+    camera = node.camera()
+    kinds = [
+        lambda: red_image(node),
+        lambda: broken(red_image(node), step=1),
+        lambda: red_image(node, stamp_ns=node.driver.now_ns() - 60 * 10**9),
+        lambda: images.image(np.full((320, 320, 3), 255, np.uint8), images.header('', node.driver.now_ns())),
+        lambda: red_image(node)]
+    for number in range(100):
+        camera.publish(kinds[number % len(kinds)]())
+    # One of each at the end, one by one: all are there at least once.
+    for kind, count in zip(kinds, ('processed', 'bad', 'stale', 'failed', 'processed')):
+        before = node.counts(settled, 'a count')[count]
+        camera.publish(kind())
+        node.counts(lambda c, count=count, before=before: c[count] == before + 1, count)
+    counts = node.counts(settled, 'received = the sum of the others')
+    print(counts)
+    assert counts['received'] <= 105
+    assert all(counts[name] > 0 for name in ('processed', 'bad', 'stale', 'failed'))
+
+
+def settled(counts):
+    return counts['received'] == sum(value for name, value in counts.items() if name != 'received')
+
+
+def test_deactivate_drops_what_waits(node, models):
+    node.bring_to('active', model_file=models(busy=20))
+    camera = node.camera()
+    message = red_image(node)
+    node.answer_to(camera, message)
+    for _ in range(5):
+        camera.publish(message)
+    assert node.change_state('deactivate')
+    counts = node.counts(settled, 'all counted')
+    since = node.detections.count()
+    # Nothing comes from an inactive node.
+    for _ in range(5):
+        camera.publish(message)
+    later = node.counts(settled, 'all counted')
+    assert later == counts
+    assert node.detections.count() == since
+    assert node.change_state('activate')
+    assert node.counts(lambda c: True, 'counts from zero')['received'] <= 5
+
+
+def test_frames_of_several_sizes_alternate(node):
+    node.bring_to('active')
+    camera = node.camera()
+    for width, height in ((640, 480), (480, 640), (321, 241), (640, 480), (2000, 100), (640, 480)):
+        box = (width // 4, height // 4, width // 2, height // 2)
+        message = images.image(images.picture(width, height, {'green': box}), images.header('', 7))
+        found = boxes_of(node.answer_to(camera, message))
+        assert found['green'][0] == pytest.approx(box, abs=max(width, height) / 640 + 0.51)
+
+
+def test_two_cameras_on_one_topic(node):
+    """Both are heard: nothing hangs on one publisher."""
+    node.bring_to('active')
+    first = node.camera()
+    second = node.driver.node.create_publisher(Image, node.topic('image'), 5)
+    node._publishers.append(second)
+    node.answer_to(first, red_image(node))
+    wait_until(lambda: second.get_subscription_count() == 1, 'the second camera is found')
+    node.answer_to(second, red_image(node))

@@ -1,0 +1,221 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Transitions: all that are possible, all that are not, again and again, and while images come."""
+
+import itertools
+import threading
+import time
+
+import pytest
+
+pytest.importorskip('rclpy', reason='needs ROS 2: make setup')
+pytest.importorskip('vision_msgs.msg', reason='needs vision_msgs: make setup')
+
+import harness_images as images
+from harness_driver import LATCHED, Collector, boxes_of, wait_until
+from lifecycle_msgs.msg import Transition, TransitionEvent
+from sensor_msgs.msg import Image
+from vision_msgs.msg import LabelInfo
+
+BOXES = {'red': (64, 48, 256, 192)}
+# Fifty cycles grow by 0.3 to 0.5 MiB. With one publisher lost in each it is 2.2 MiB, with one subscription 4.9 MiB,
+# with one session of this small model 9.6 MiB and 50 threads.
+LEAK_MIB = 1.5
+POSSIBLE = {
+    'unconfigured': {'configure', 'shutdown'}, 'inactive': {'activate', 'cleanup', 'shutdown'},
+    'active': {'deactivate', 'shutdown'}, 'finalized': set()}
+TRANSITIONS = {
+    'configure': Transition.TRANSITION_CONFIGURE, 'cleanup': Transition.TRANSITION_CLEANUP,
+    'activate': Transition.TRANSITION_ACTIVATE, 'deactivate': Transition.TRANSITION_DEACTIVATE,
+    'shutdown': Transition.TRANSITION_UNCONFIGURED_SHUTDOWN}
+SHUTDOWNS = {
+    'unconfigured': Transition.TRANSITION_UNCONFIGURED_SHUTDOWN,
+    'inactive': Transition.TRANSITION_INACTIVE_SHUTDOWN, 'active': Transition.TRANSITION_ACTIVE_SHUTDOWN}
+
+
+def red_image(node):
+    return images.image(images.picture(320, 240, BOXES), images.header('', node.driver.now_ns()))
+
+
+def test_the_whole_round_twice(node):
+    assert node.state() == 'unconfigured'
+    for _ in range(2):
+        assert node.change_state('configure') and node.state() == 'inactive'
+        assert node.change_state('activate') and node.state() == 'active'
+        camera = node.camera()
+        assert set(boxes_of(node.answer_to(camera, red_image(node)))) == {'red'}
+        assert node.change_state('deactivate') and node.state() == 'inactive'
+        wait_until(lambda camera=camera: camera.get_subscription_count() == 0, 'deactivate ends the subscription')
+        node.close_camera(camera)
+        # The model stays warm: activate again without configure.
+        assert node.change_state('activate')
+        camera = node.camera()
+        assert set(boxes_of(node.answer_to(camera, red_image(node)))) == {'red'}
+        assert node.change_state('deactivate')
+        node.close_camera(camera)
+        assert node.change_state('cleanup') and node.state() == 'unconfigured'
+        wait_until(
+            lambda: node.driver.node.count_publishers(node.topic('detections')) == 0, 'cleanup ends the publishers')
+
+
+@pytest.mark.parametrize('state', ['unconfigured', 'inactive', 'active'])
+@pytest.mark.parametrize('by', ['label', 'id'])
+def test_impossible_transitions_are_refused(node, state, by):
+    node.bring_to(state)
+    assert set(node.possible_transitions()) == POSSIBLE[state]
+    wrong = [t for t in TRANSITIONS if t not in POSSIBLE[state]]
+    requests = wrong if by == 'label' else [TRANSITIONS[t] for t in wrong]
+    if by == 'id':
+        # The shutdowns of other states, and numbers that nobody gave a meaning.
+        requests += [number for name, number in SHUTDOWNS.items() if name != state] + [99, 255]
+    else:
+        requests += ['no_such_transition', 'transition_success']
+    for request in requests:
+        assert node.change_state(request) is False, request
+        assert node.state() == state
+    # Nothing is broken by it.
+    node.bring_to('active')
+    assert set(boxes_of(node.answer_to(node.camera(), red_image(node)))) == {'red'}
+
+
+@pytest.mark.parametrize('state', ['unconfigured', 'inactive', 'active'])
+def test_shutdown_from_every_state(start_node, models, state):
+    node = start_node(model_file=models())
+    node.bring_to(state)
+    if state == 'active':
+        camera = node.camera()
+        node.answer_to(camera, red_image(node))
+    assert node.change_state('shutdown')
+    assert node.state() == 'finalized'
+    assert node.possible_transitions() == {}
+    for transition in TRANSITIONS:
+        assert node.change_state(transition) is False
+    assert node.state() == 'finalized'
+    assert node.driver.node.count_publishers(node.topic('detections')) == 0
+
+
+def test_state_is_answered_while_configure_runs(node, models):
+    assert node.set_parameters(model_file=models(slow_load=100))[0]
+    mark = node.process.mark()
+    configured = node.begin('configure')
+    wait_until(lambda: node.state() == 'configuring', 'configuring')
+    asked = 0
+    while not configured.done():
+        assert node.state() in ('configuring', 'inactive')
+        assert node.parameters(['max_detections']) == [300]
+        # A second transition is refused at once and does no harm.
+        assert node.change_state('deactivate') is False
+        asked += 1
+    assert asked >= 3
+    node.process.wait_for_line('transition deactivate refused: another one is under way', mark)
+    assert node.result(configured, 'configure').success
+    assert node.state() == 'inactive'
+
+
+def test_transitions_are_announced(node):
+    events = Collector(node.driver, TransitionEvent, f'{node.name}/transition_event')
+    wait_until(lambda: node.driver.node.count_publishers(f'{node.name}/transition_event') == 1, 'transition_event')
+    assert node.change_state('configure')
+    events.wait(lambda e: e.goal_state.label == 'inactive')
+    events.close()
+
+
+def test_fifty_cycles_leak_nothing(start_node, models):
+    """In a process of its own, with a small model: large free blocks would hide what is lost."""
+    node = start_node(model_file=models('color_classifier'))
+
+    def cycle():
+        for transition in ('configure', 'activate', 'deactivate', 'cleanup'):
+            assert node.change_state(transition)
+
+    # The first ones fill the pools of the allocator, of DDS and of NumPy.
+    for _ in range(15):
+        cycle()
+    memory, descriptors, threads = (
+        node.process.resident_mib(), node.process.descriptors(), node.process.threads())
+    for _ in range(50):
+        cycle()
+    grown = node.process.resident_mib() - memory
+    print(f'{memory:.1f} MiB, {descriptors} descriptors, {threads} threads; after 50 cycles {grown:+.2f} MiB, '
+          f'{node.process.descriptors() - descriptors:+d} descriptors, {node.process.threads() - threads:+d} threads')
+    # The executor's pool may still start a thread; one lost in each cycle would make fifty.
+    assert node.process.descriptors() < descriptors + 10
+    assert node.process.threads() < threads + 10
+    assert grown < LEAK_MIB
+
+
+def test_activate_and_deactivate_200_times_while_a_camera_publishes(node, models):
+    # About 15 ms an inference: most deactivations find a frame in hand, and another one waiting.
+    node.bring_to('inactive', model_file=models(busy=3))
+    mark = node.process.mark()
+    camera = node.camera(connected=False)
+    message = red_image(node)
+    done = threading.Event()
+    problems = []
+
+    def publish():
+        while not done.wait(1 / 60):
+            message.header.stamp = node.driver.node.get_clock().now().to_msg()
+            camera.publish(message)
+
+    def change_parameters():
+        changes = ({'score_threshold': 0.3}, {'classes': ['red']}, {'classes': ['']}, {'max_detections': 10},
+                   {'publish_debug_image': True}, {'publish_debug_image': False}, {'max_age_ms': 60000})
+        for change in itertools.cycle(changes):
+            if done.wait(0.005):
+                return
+            accepted, reason = node.set_parameters(**change)
+            if not accepted:
+                problems.append(reason)
+
+    labels = node.collect('label_info', LabelInfo, LATCHED)
+    pictures = node.collect('debug_image', Image, 10)
+    threads = [threading.Thread(target=publish), threading.Thread(target=change_parameters)]
+    for thread in threads:
+        thread.start()
+    before, drawn = node.detections.count(), pictures.count()
+    started = time.monotonic()
+    try:
+        for number in range(200):
+            assert node.change_state('activate'), number
+            # Half of the cycles at once, the others in the middle of the stream.
+            if number % 2:
+                node.detections.wait(since=node.detections.count())
+            assert node.change_state('deactivate'), number
+    finally:
+        done.set()
+        for thread in threads:
+            thread.join(60)
+    print(f'200 cycles in {time.monotonic() - started:.1f} s, {node.detections.count() - before} results, '
+          f'{pictures.count() - drawn} debug images, {labels.count()} label_info')
+    assert problems == []
+    assert node.state() == 'inactive'
+    lines = [line for line in node.process.lines_since(mark) if '[INFO]' not in line]
+    assert lines == []
+    # As well as before: everything still works.
+    node.bring_to('active')
+    assert set(boxes_of(node.answer_to(node.camera(), red_image(node)))) == {'red'}
+
+
+def test_shutdown_while_images_come(start_node, models):
+    """Images are on their way to a worker that ends: none may be lost with an exception."""
+    node = start_node(model_file=models())
+    for _ in range(3):
+        node.bring_to('active')
+        camera = node.camera()
+        message = red_image(node)
+        for number in range(60):
+            camera.publish(message)
+            if number == 30:
+                deactivated = node.begin('deactivate')
+        assert node.result(deactivated, 'deactivate').success
+        assert node.change_state('cleanup')
+        node.close_camera(camera)
+    node.bring_to('active')
+    camera = node.camera()
+    for _ in range(30):
+        camera.publish(message)
+    future = node.begin('shutdown')
+    for _ in range(30):
+        camera.publish(message)
+    assert node.result(future, 'shutdown').success

@@ -1,0 +1,165 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What the node publishes besides the results: class names for late joiners, the debug image, names of topics."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip('rclpy', reason='needs ROS 2: make setup')
+pytest.importorskip('vision_msgs.msg', reason='needs vision_msgs: make setup')
+
+import harness_images as images
+from harness_driver import LATCHED, Collector, boxes_of, wait_until
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import Image
+from vision_msgs.msg import Detection2DArray, LabelInfo, VisionInfo
+
+BOXES = {'red': (64, 48, 256, 192)}
+
+
+def red_image(node):
+    return images.image(images.picture(320, 240, BOXES), images.header('', node.driver.now_ns()))
+
+
+def test_late_joiner_gets_label_info_and_vision_info(node, models):
+    node.bring_to('active', score_threshold=0.4)
+    # Long after they were published.
+    node.answer_to(node.camera(), red_image(node))
+    labels = Collector(node.driver, LabelInfo, node.topic('label_info'), LATCHED)
+    info = labels.wait()
+    assert [(c.class_id, c.class_name) for c in info.class_map] == [(0, 'red'), (1, 'green'), (2, 'blue')]
+    assert info.threshold == pytest.approx(0.4)
+    visions = Collector(node.driver, VisionInfo, node.topic('vision_info'), LATCHED)
+    vision = visions.wait()
+    assert Path(models()).name in vision.method
+    assert hashlib.sha256(Path(models()).read_bytes()).hexdigest() in vision.method
+    assert vision.database_location == node.topic('label_info')
+    labels.close()
+    visions.close()
+
+
+def test_names_of_a_labels_file(node, tmp_path):
+    (tmp_path / 'names.txt').write_text('rot\ngrün\nblau\n')
+    node.bring_to('active', labels_file=str(tmp_path / 'names.txt'), classes=['rot'])
+    message = images.image(
+        images.picture(320, 240, {'red': (9, 9, 99, 99), 'blue': (109, 9, 199, 99)}), images.header('', 1))
+    assert set(boxes_of(node.answer_to(node.camera(), message))) == {'rot'}
+    labels = Collector(node.driver, LabelInfo, node.topic('label_info'), LATCHED)
+    assert [c.class_name for c in labels.wait().class_map] == ['rot', 'grün', 'blau']
+    labels.close()
+
+
+def test_debug_image_only_when_enabled_and_subscribed(node):
+    node.bring_to('active')
+    camera = node.camera()
+    topic = node.topic('debug_image')
+    assert node.driver.node.count_publishers(topic) == 1
+    pictures = Collector(node.driver, Image, topic, 10)
+    wait_until(lambda: node.driver.node.get_publishers_info_by_topic(topic), 'debug_image')
+    # Not enabled: nothing comes, however many images do.
+    for _ in range(5):
+        node.answer_to(camera, red_image(node))
+    assert pictures.count() == 0
+    # Enabled while active: the image with the box drawn on it, and the image's header.
+    assert node.set_parameters(publish_debug_image=True)[0]
+    message = red_image(node)
+    node.answer_to(camera, message)
+    drawn = wait_for_picture(node, camera, pictures)
+    assert drawn.encoding == 'bgr8' and (drawn.width, drawn.height) == (320, 240)
+    pixels = np.frombuffer(drawn.data, np.uint8).reshape(240, 320, 3)
+    original = images.picture(320, 240, BOXES)
+    changed = np.argwhere((pixels != original).any(axis=2))
+    assert len(changed) > 100
+    # Drawn at the box, not all over the picture: its inside and the far corner are untouched.
+    assert (pixels[110:180, 120:240] == original[110:180, 120:240]).all()
+    assert (pixels[220:, :40] == original[220:, :40]).all()
+    assert any(abs(y - 192) <= 4 and 64 <= x <= 256 for y, x in changed)
+    # Disabled again.
+    assert node.set_parameters(publish_debug_image=False)[0]
+    node.answer_to(camera, red_image(node))
+    since = pictures.count()
+    for _ in range(5):
+        node.answer_to(camera, red_image(node))
+    assert pictures.count() <= since + 1
+    pictures.close()
+
+
+def wait_for_picture(node, camera, pictures):
+    """The subscription may be new to the node: images until one comes back drawn."""
+    def drawn():
+        message = red_image(node)
+        node.answer_to(camera, message)
+        return [m for m in pictures.messages if m.header == message.header]
+
+    return wait_until(drawn, 'a debug image with the header of an image')[0]
+
+
+def test_only_the_publishers_of_the_task_exist(node, models):
+    def published():
+        names = dict(node.driver.node.get_publisher_names_and_types_by_node(
+            'perception_node', node.process.namespace))
+        return {name[len(node.process.namespace) + 1:]: kinds for name, kinds in names.items()
+                if name.startswith(node.process.namespace)}
+
+    node.bring_to('active')
+    expected = {
+        'label_info': ['vision_msgs/msg/LabelInfo'], 'vision_info': ['vision_msgs/msg/VisionInfo'],
+        'debug_image': ['sensor_msgs/msg/Image']}
+    wait_until(lambda: published().items() >= {
+        **expected, 'detections': ['vision_msgs/msg/Detection2DArray']}.items(), 'publishers of a detector')
+    assert 'classifications' not in published()
+    node.bring_to('active', model_file=models('color_classifier'))
+    wait_until(lambda: published().items() >= {
+        **expected, 'classifications': ['vision_msgs/msg/Classification']}.items(), 'publishers of a classifier')
+    wait_until(lambda: 'detections' not in published(), 'detections are gone')
+
+
+def test_all_names_can_be_remapped(start_node, models):
+    node = start_node(
+        '-r', 'image:=/front/image_raw', '-r', 'detections:=/front/objects', '-r', 'label_info:=/front/labels',
+        '-r', '/diagnostics:=/front/diagnostics', model_file=models())
+    node.bring_to('active')
+    objects = Collector(node.driver, Detection2DArray, '/front/objects')
+    labels = Collector(node.driver, LabelInfo, '/front/labels', LATCHED)
+    labels.wait()
+    camera = node.driver.node.create_publisher(Image, '/front/image_raw', 5)
+    wait_until(lambda: camera.get_subscription_count() == 1, 'the camera is found')
+    wait_until(lambda: node.driver.node.count_publishers('/front/objects') == 1, 'the objects are found')
+    node.answer_to(camera, red_image(node), objects)
+    node.driver.node.destroy_publisher(camera)
+    wait_until(lambda: node.driver.node.count_publishers('/front/diagnostics') == 1, '/front/diagnostics')
+    objects.close()
+    labels.close()
+
+
+@pytest.mark.parametrize('reliability', [ReliabilityPolicy.RELIABLE, ReliabilityPolicy.BEST_EFFORT])
+def test_results_match_every_subscriber(node, reliability):
+    node.bring_to('active')
+    results = Collector(
+        node.driver, Detection2DArray, node.topic('detections'), QoSProfile(depth=5, reliability=reliability))
+    camera = node.camera()
+    wait_until(lambda: node.driver.node.count_subscribers(node.topic('detections')) >= 1, 'subscribed')
+
+    def received():
+        node.answer_to(camera, red_image(node))
+        return results.count()
+
+    wait_until(received, 'a result')
+    results.close()
+
+
+def test_one_message_an_image(node, models):
+    """Results are published once, by one publisher, also after many cycles."""
+    for _ in range(3):
+        node.bring_to('active', model_file=models('color_classifier'))
+        node.bring_to('active')
+    camera = node.camera()
+    node.answer_to(camera, red_image(node))
+    since = node.detections.count()
+    for _ in range(10):
+        node.answer_to(camera, red_image(node))
+    assert node.detections.count() == since + 10
+    assert node.driver.node.count_publishers(node.topic('detections')) == 1

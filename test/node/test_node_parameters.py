@@ -1,0 +1,229 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Parameters: their descriptions, wrong values at the start and later, changes while active."""
+
+import re
+
+import pytest
+
+pytest.importorskip('rclpy', reason='needs ROS 2: make setup')
+pytest.importorskip('vision_msgs.msg', reason='needs vision_msgs: make setup')
+
+import harness_images as images
+from harness_driver import boxes_of, wait_until
+from rcl_interfaces.msg import ParameterType
+from rcl_interfaces.msg import ParameterValue as Value
+from rcl_interfaces.srv import SetParametersAtomically
+from rclpy.parameter import Parameter, parameter_value_to_python
+
+LIVE = {
+    'score_threshold', 'iou_threshold', 'max_detections', 'max_age_ms', 'publish_debug_image', 'classes'}
+# The type of each parameter and, for numbers, its range, as the documentation has them.
+EXPECTED = {
+    'task': (ParameterType.PARAMETER_STRING, None), 'model_file': (ParameterType.PARAMETER_STRING, None),
+    'labels_file': (ParameterType.PARAMETER_STRING, None), 'backend': (ParameterType.PARAMETER_STRING, None),
+    'precision': (ParameterType.PARAMETER_STRING, None),
+    'score_threshold': (ParameterType.PARAMETER_DOUBLE, (0.0, 1.0)),
+    'iou_threshold': (ParameterType.PARAMETER_DOUBLE, (0.0, 1.0)),
+    'class_agnostic_nms': (ParameterType.PARAMETER_BOOL, None),
+    'max_detections': (ParameterType.PARAMETER_INTEGER, (1, 10000)),
+    'classes': (ParameterType.PARAMETER_STRING_ARRAY, None),
+    'top_k': (ParameterType.PARAMETER_INTEGER, (1, 10000)),
+    'image_transport': (ParameterType.PARAMETER_STRING, None),
+    'image_reliability': (ParameterType.PARAMETER_STRING, None),
+    'image_depth': (ParameterType.PARAMETER_INTEGER, (1, 1000)),
+    'max_age_ms': (ParameterType.PARAMETER_INTEGER, (0, 3600000)),
+    'input_size': (ParameterType.PARAMETER_INTEGER_ARRAY, None),
+    'mean': (ParameterType.PARAMETER_DOUBLE_ARRAY, None), 'std': (ParameterType.PARAMETER_DOUBLE_ARRAY, None),
+    'scale': (ParameterType.PARAMETER_DOUBLE, (0.0, 1000.0)),
+    'color_order': (ParameterType.PARAMETER_STRING, None), 'resize_mode': (ParameterType.PARAMETER_STRING, None),
+    'publish_debug_image': (ParameterType.PARAMETER_BOOL, None),
+    'class_id_format': (ParameterType.PARAMETER_STRING, None),
+    'num_threads': (ParameterType.PARAMETER_INTEGER, (0, 1024)),
+    'diagnostics_period': (ParameterType.PARAMETER_DOUBLE, (0.1, 60.0))}
+CHOICES = {
+    'task': {'auto', 'detection', 'classification'}, 'backend': {'auto', 'onnxruntime', 'tensorrt'},
+    'precision': {'fp32', 'fp16', 'int8'}, 'image_transport': {'raw', 'compressed'},
+    'color_order': {'auto', 'rgb', 'bgr'}, 'class_id_format': {'name', 'index'},
+    'resize_mode': {'auto', 'letterbox', 'center_crop', 'stretch'}}
+BOXES = {'red': (20, 20, 120, 120), 'green': (160, 20, 300, 100), 'blue': (160, 140, 300, 220)}
+
+
+def three_colours(node):
+    """Red, green and blue with the scores 0.9, 0.6 and 0.3."""
+    bgr = images.picture(320, 240, {}, background=0)
+    for color, channel, value in (('red', 2, 230), ('green', 1, 153), ('blue', 0, 77)):
+        x_min, y_min, x_max, y_max = BOXES[color]
+        bgr[y_min:y_max, x_min:x_max, channel] = value
+    return images.image(bgr, images.header('', node.driver.now_ns()))
+
+
+def test_everything_is_described(node):
+    names = [n for n in node.parameter_names() if n != 'use_sim_time' and not n.startswith('qos_overrides.')
+             and n != 'start_type_description_service']
+    assert set(EXPECTED) <= set(names)
+    for name, descriptor in zip(names, node.describe(names)):
+        assert descriptor.name == name
+        assert len(descriptor.description) > 20, name
+        live = 'May change while active' in descriptor.description
+        assert live == (name in LIVE), name
+        assert live or 'needs cleanup and configure' in descriptor.description, name
+        assert not descriptor.dynamic_typing
+        kind, limits = EXPECTED.get(name, (descriptor.type, None))
+        assert descriptor.type == kind, name
+        assert kind != ParameterType.PARAMETER_NOT_SET, name
+        ranges = [(r.from_value, r.to_value) for r in (*descriptor.integer_range, *descriptor.floating_point_range)]
+        if limits is not None:
+            assert ranges == [limits], name
+        if name in CHOICES:
+            listed = descriptor.additional_constraints.removeprefix('one of: ').split(', ')
+            assert CHOICES[name] <= set(listed), name
+
+
+@pytest.mark.parametrize(('name', 'value', 'reason'), [
+    ('score_threshold', 'high', 'type'),
+    ('score_threshold', 1, 'type'),
+    ('score_threshold', 1.5, 'range'),
+    ('score_threshold', -0.1, 'range'),
+    ('score_threshold', float('nan'), '0.0 to 1.0|range'),
+    ('max_detections', 0, 'range'),
+    ('max_detections', 12.5, 'type'),
+    ('max_age_ms', -1, 'range'),
+    ('classes', 'red', 'type'),
+    ('classes', ['rde'], "does not know: did you mean 'red'"),
+    ('publish_debug_image', 1, 'type'),
+    ('model_file', '/other.onnx', 'model_file is read on configure.*cleanup'),
+    ('top_k', 3, 'top_k is read on configure'),
+    ('image_transport', 'compressed', 'image_transport is read on configure'),
+    ('diagnostics_period', 2.0, 'diagnostics_period is read on configure'),
+    ('no_such_parameter', 1, 'declared'),
+])
+def test_bad_changes_while_active_are_refused_with_a_reason(active, name, value, reason):
+    before = active.parameters([name])
+    accepted, said = active.set_parameters(**{name: value})
+    assert not accepted
+    assert said and re.search(reason, said), said
+    assert active.parameters([name]) == before
+    assert active.state() == 'active'
+
+
+@pytest.fixture
+def active(node):
+    node.bring_to('active')
+    return node
+
+
+def test_a_parameter_cannot_be_unset(active):
+    request = SetParametersAtomically.Request(
+        parameters=[Parameter('score_threshold').to_parameter_msg()])
+    accepted, reason = active.set_messages(request)
+    assert not accepted and reason
+    assert active.parameters(['score_threshold']) == [0.25]
+
+
+def test_changes_together_are_all_or_nothing(active):
+    accepted, reason = active.set_parameters(score_threshold=0.5, classes=['purple'])
+    assert not accepted and 'purple' in reason
+    camera = active.camera()
+    assert list(boxes_of(active.answer_to(camera, three_colours(active)))) == ['red', 'green', 'blue']
+
+
+def test_live_changes_take_effect(active):
+    camera = active.camera()
+
+    def found():
+        return list(boxes_of(active.answer_to(camera, three_colours(active))))
+
+    assert found() == ['red', 'green', 'blue']
+    assert active.set_parameters(score_threshold=0.5) == (True, '')
+    assert found() == ['red', 'green']
+    assert active.set_parameters(score_threshold=0.0, max_detections=1)[0]
+    assert found() == ['red']
+    assert active.set_parameters(max_detections=300, classes=['blue', 'green'])[0]
+    assert found() == ['green', 'blue']
+    assert active.set_parameters(classes=[''])[0]
+    assert found() == ['red', 'green', 'blue']
+    assert active.parameters(['score_threshold', 'max_detections']) == [0.0, 300]
+
+
+def test_iou_threshold_takes_effect(node):
+    node.bring_to('active', class_agnostic_nms=True)
+    camera = node.camera()
+    # A red ring's box holds the green rectangle's: IoU is the ratio of their areas, 0.36.
+    bgr = images.picture(640, 640, {'red': (100, 100, 500, 500)})
+    bgr[120:480, 120:480] = images.GREY
+    bgr[200:440, 200:440, 1] = 200
+    message = images.image(bgr, images.header('', node.driver.now_ns()))
+    assert set(boxes_of(node.answer_to(camera, message))) == {'red', 'green'}
+    assert node.set_parameters(iou_threshold=0.3)[0]
+    assert set(boxes_of(node.answer_to(camera, message))) == {'red'}
+    assert node.set_parameters(iou_threshold=0.4)[0]
+    assert set(boxes_of(node.answer_to(camera, message))) == {'red', 'green'}
+
+
+def test_changes_while_inactive_hold_when_active(node):
+    node.bring_to('inactive')
+    assert node.set_parameters(score_threshold=0.5)[0]
+    assert not node.set_parameters(top_k=2)[0]
+    assert node.change_state('activate')
+    assert list(boxes_of(node.answer_to(node.camera(), three_colours(node)))) == ['red', 'green']
+
+
+def test_changes_while_the_model_loads_hold(node, models):
+    assert node.set_parameters(model_file=models(slow_load=100))[0]
+    configured = node.begin('configure')
+    wait_until(lambda: node.state() == 'configuring', 'configuring')
+    assert node.set_parameters(score_threshold=0.5)[0]
+    assert not configured.done()
+    assert node.result(configured, 'configure').success
+    assert node.change_state('activate')
+    assert list(boxes_of(node.answer_to(node.camera(), three_colours(node)))) == ['red', 'green']
+
+
+@pytest.mark.parametrize(('name', 'value', 'said'), [
+    ('backend', 'onnxruntim', "did you mean 'onnxruntime'"),
+    ('task', 'segmentation', 'expected one of auto, detection, classification'),
+    ('precision', 'fp8', 'expected one of fp32, fp16, int8'),
+    ('resize_mode', 'crop', 'letterbox, center_crop, stretch'),
+    ('input_size', [640], 'width, height'),
+    ('mean', [0.1, 0.2], 'one or three numbers'),
+    ('image_transport', 'theora', 'raw, compressed'),
+])
+def test_bad_choices_are_refused_while_unconfigured(node, name, value, said):
+    accepted, reason = node.set_parameters(**{name: value})
+    assert not accepted
+    assert name in reason and said in reason
+
+
+@pytest.mark.parametrize(('parameters', 'said'), [
+    ({'score_threshold': 2.5}, 'score_threshold'),
+    ({'score_threshold': 'high'}, 'score_threshold'),
+    ({'scale': 1}, 'decimal point'),
+    ({'max_detections': 'many'}, 'max_detections'),
+])
+def test_wrong_parameters_at_the_start_end_the_node_with_one_line(start_node, parameters, said):
+    node = start_node(wait=False, **parameters)
+    assert node.process.process.wait(30) == 1
+    node.process.wait_for_line(said)
+    lines = [line for line in node.process.output.splitlines() if line.strip()]
+    assert len(lines) == 1 and lines[0].startswith('perception_node: '), node.process.tail()
+
+
+def test_bad_choice_at_the_start_fails_configure(start_node, models):
+    """A choice is checked when it is used: the node lives, says so, and can be helped."""
+    node = start_node(model_file=models(), backend='tensorflow', scor_threshold=0.5)
+    node.process.wait_for_line(r"\[WARN\].*'scor_threshold' does not exist.*did you mean 'score_threshold'")
+    assert not node.change_state('configure')
+    node.process.wait_for_line(r"\[ERROR\].*configure failed: backend is 'tensorflow': expected one of auto")
+    assert node.set_parameters(backend='auto', std=[0.0])[0]
+    assert not node.change_state('configure')
+    node.process.wait_for_line(r'\[ERROR\].*configure failed: std in the parameters is .*above 0')
+    assert node.set_parameters(std=[1.0], mean=[0.0, 0.0, 0.0])[0]
+    assert node.change_state('configure')
+
+
+def test_unset_parameters_have_a_type(node):
+    for name in ('mean', 'std'):
+        accepted, reason = node.set_parameters(**{name: 'grey'})
+        assert not accepted and 'type' in reason.lower()
+    assert parameter_value_to_python(Value()) is None

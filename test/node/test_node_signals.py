@@ -1,0 +1,91 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""SIGINT and SIGTERM in every state: exit code 0, soon, and quietly."""
+
+import signal
+import threading
+
+import pytest
+
+pytest.importorskip('rclpy', reason='needs ROS 2: make setup')
+pytest.importorskip('vision_msgs.msg', reason='needs vision_msgs: make setup')
+
+import harness_images as images
+from harness_driver import wait_until
+
+# The node promises 2 s. A machine that runs other things may be slow to schedule the end.
+SLACK_S = 3.0
+SIGNALS = [signal.SIGINT, signal.SIGTERM]
+
+
+def check_end(node, number, capfd=None):
+    code, seconds = node.process.stop(number)
+    print(f'{number.name}: exit code {code} after {seconds:.2f} s')
+    assert code == 0, node.process.tail()
+    assert seconds < 2.0 + SLACK_S, node.process.tail()
+    node.process.assert_clean()
+
+
+@pytest.mark.parametrize('number', SIGNALS, ids=lambda n: n.name)
+@pytest.mark.parametrize('state', ['unconfigured', 'inactive', 'active', 'finalized'])
+def test_signal_in_state(start_node, models, number, state):
+    node = start_node(model_file=models())
+    if state == 'finalized':
+        assert node.change_state('shutdown')
+    else:
+        node.bring_to(state)
+    check_end(node, number)
+
+
+@pytest.mark.parametrize('number', SIGNALS, ids=lambda n: n.name)
+def test_signal_while_images_are_processed(start_node, models, number):
+    node = start_node(model_file=models(busy=20))
+    node.bring_to('active')
+    camera = node.camera()
+    message = images.image(images.picture(640, 480, {'red': (9, 9, 99, 99)}), images.header('', 1))
+    node.answer_to(camera, message)
+    done = threading.Event()
+
+    def publish():
+        while not done.wait(0.02):
+            camera.publish(message)
+
+    thread = threading.Thread(target=publish)
+    thread.start()
+    try:
+        # In the middle of the stream: a frame is in the network and one is waiting.
+        node.detections.wait(since=node.detections.count())
+        check_end(node, number)
+    finally:
+        done.set()
+        thread.join()
+
+
+@pytest.mark.parametrize('number', SIGNALS, ids=lambda n: n.name)
+def test_signal_while_configuring(start_node, models, number):
+    """The model takes about ten seconds to load; nobody waits for that."""
+    node = start_node(model_file=models(slow_load=400))
+    configured = node.begin('configure')
+    wait_until(lambda: node.state() == 'configuring', 'configuring')
+    check_end(node, number)
+    assert 'configured in' not in node.process.output
+    assert not configured.done()
+
+
+@pytest.mark.parametrize('number', SIGNALS, ids=lambda n: n.name)
+def test_signal_during_start_up(start_node, models, number):
+    """As soon as the node has its handlers, long before its imports are done."""
+    node = start_node(wait=False, model_file=models())
+    # Python has a handler of its own for SIGINT from the start; SIGTERM's is the node's.
+    wait_until(lambda: node.process.catches(signal.SIGTERM), 'handlers')
+    code, seconds = node.process.stop(number)
+    print(f'{number.name}: exit code {code} after {seconds:.2f} s')
+    assert code == 0, node.process.tail()
+
+
+def test_second_signal_does_no_harm(start_node, models):
+    node = start_node(model_file=models())
+    node.bring_to('active')
+    node.process.process.send_signal(signal.SIGINT)
+    node.process.process.send_signal(signal.SIGTERM)
+    check_end(node, signal.SIGINT)

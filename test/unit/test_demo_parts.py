@@ -1,0 +1,184 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The demo's parts that need no ROS; the whole of it is in test/node/test_demo.py."""
+
+import socket
+from pathlib import Path
+from types import SimpleNamespace as Namespace
+
+import numpy as np
+import pytest
+
+from trt_perception.demo.child import Child, last_error
+from trt_perception.demo.environment import demo_environment, free_domain_id
+from trt_perception.demo.errors import DemoError
+from trt_perception.demo.pictures import write_pictures
+from trt_perception.demo.recording import record
+from trt_perception.demo.report import Figures, table
+from trt_perception.demo.results import class_counts, result_from_message
+from trt_perception.demo.sent_log import SentLog
+from trt_perception.demo.waiting import wait_until
+from trt_perception.errors import SourceError
+from trt_perception.frame import Frame
+from trt_perception.results import Classifications, Detections
+from trt_perception.sources import SourceFrame
+
+
+def test_a_domain_is_neither_the_users_nor_one_in_use(monkeypatch):
+    wanted = free_domain_id({})
+    # From here on it is the first choice.
+    monkeypatch.setattr(
+        'trt_perception.demo.environment.random.shuffle', lambda domains: domains.sort(key=lambda d: d != wanted))
+    assert free_domain_id({}) == wanted
+    assert free_domain_id({'ROS_DOMAIN_ID': str(wanted)}) != wanted
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        # As Fast DDS binds its ports: others of the same domain may share them.
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind(('0.0.0.0', 7400 + 250 * wanted))
+        assert free_domain_id({}) != wanted
+
+
+def test_no_free_domain_is_an_error_that_says_what_to_do(monkeypatch):
+    monkeypatch.setattr('trt_perception.demo.environment.HIGHEST_DOMAIN', 1)
+    with pytest.raises(DemoError, match='--domain-id'):
+        free_domain_id({'ROS_DOMAIN_ID': '1'})
+
+
+def test_nothing_leads_the_processes_to_a_running_graph(monkeypatch):
+    monkeypatch.setenv('ROS_DISCOVERY_SERVER', '192.168.0.1:11811')
+    monkeypatch.setenv('ROS_DOMAIN_ID', '7')
+    monkeypatch.setenv('FASTRTPS_DEFAULT_PROFILES_FILE', '/robot.xml')
+    environment = demo_environment(42, Path('/large.xml'))
+    assert 'ROS_DISCOVERY_SERVER' not in environment
+    assert environment['ROS_DOMAIN_ID'] == '42'
+    assert environment['ROS_AUTOMATIC_DISCOVERY_RANGE'] == 'LOCALHOST'
+    assert environment['FASTRTPS_DEFAULT_PROFILES_FILE'] == environment['FASTDDS_DEFAULT_PROFILES_FILE'] == '/large.xml'
+
+
+@pytest.mark.parametrize(('log', 'expected'), [
+    ('[INFO] [1.2] [node]: fine\n[ERROR] [1.3] [node]: configure failed: no [x]: y\n[WARN] [1.4] [node]: z\n',
+     'configure failed: no [x]: y'),
+    ('trt_perception: bag: no such file\n', 'bag: no such file'),
+    ('Traceback (most recent call last):\n  File "x"\nValueError: 3\n', 'ValueError: 3'),
+    ('[INFO] [1.2] [node]: fine\n', ''),
+    ('', ''),
+])
+def test_last_error_of_a_log(tmp_path, log, expected):
+    (tmp_path / 'log').write_text(log)
+    assert last_error(tmp_path / 'log') == expected
+    assert last_error(tmp_path / 'none') == ''
+
+
+def test_a_child_that_ends_is_told_with_its_code_and_words(tmp_path):
+    command = ['sh', '-c', 'echo "trt_perception: out of luck" >&2; exit 3']
+    with Child('the tool', command, tmp_path / 'log', {}) as child, pytest.raises(DemoError) as raised:
+        wait_until(lambda: False, 10, 'nothing', [child])
+    assert str(raised.value) == f'the tool ended unexpectedly with code 3: out of luck (log: {tmp_path / "log"})'
+
+
+def test_a_child_that_ignores_sigint_is_ended_all_the_same(tmp_path, monkeypatch):
+    monkeypatch.setattr('trt_perception.demo.child._GRACE_S', 0.3)
+    command = ['sh', '-c', 'trap "" INT; echo ready; exec sleep 60']
+    child = Child('it', command, tmp_path / 'log', {'PATH': '/bin:/usr/bin'})
+    wait_until(lambda: 'ready' in (tmp_path / 'log').read_text(), 10, 'its start', [child])
+    assert child.stop() == -15
+    with pytest.raises(DemoError, match='cannot be started'):
+        Child('it', [str(tmp_path / 'none')], tmp_path / 'log', {})
+
+
+def test_the_log_of_what_was_sent_is_read_while_it_grows(tmp_path):
+    log = SentLog(tmp_path / 'sent')
+    assert log.read() == {}
+    with (tmp_path / 'sent').open('w') as file:
+        file.write('{"index": 0, "stamp_ns": 100}\n{"index": 1, "sta')
+        file.flush()
+        assert log.read() == {0: 100}
+        file.write('mp_ns": 200}\n')
+    assert log.read() == {0: 100, 1: 200}
+
+
+def hypothesis(class_id, score):
+    return Namespace(class_id=class_id, score=score)
+
+
+def test_results_come_back_from_messages():
+    box = Namespace(center=Namespace(position=Namespace(x=30.0, y=20.0)), size_x=10.0, size_y=8.0)
+    found = result_from_message(Namespace(detections=[
+        Namespace(bbox=box, results=[Namespace(hypothesis=hypothesis('17', 0.5))])]))
+    assert isinstance(found, Detections)
+    assert found.boxes.tolist() == [[25.0, 16.0, 35.0, 24.0]]
+    assert (found.class_indices.tolist(), found.scores.tolist()) == ([17], [0.5])
+    nothing = result_from_message(Namespace(detections=[]))
+    assert isinstance(nothing, Detections) and nothing.boxes.shape == (0, 4)
+    classes = result_from_message(Namespace(results=[hypothesis('3', 0.75), hypothesis('1', 0.25)]))
+    assert isinstance(classes, Classifications) and classes.class_indices.tolist() == [3, 1]
+
+
+def detections(*indices, x=4.0):
+    count = len(indices)
+    return Detections(
+        np.tile(np.array([x, 4.0, x + 10, 14.0], np.float32), (count, 1)), np.full(count, 0.9, np.float32),
+        np.array(indices, np.int64))
+
+
+def test_classes_are_counted_per_object_or_per_image():
+    names = {0: 'cat', 1: 'dog'}
+    assert class_counts([detections(0, 1, 1), detections(1)], names) == [('dog', 3), ('cat', 1)]
+    image = Classifications(np.array([1, 0]), np.array([0.8, 0.2], np.float32))
+    assert class_counts([image, image], names) == [('dog', 2)]
+    assert class_counts([detections(5)], names) == [('5', 1)]
+
+
+def test_the_table_accounts_for_every_frame():
+    counts = {'received': '9', 'processed': '5', 'replaced': '2', 'stale': '1', 'bad': '1', 'failed': '0'}
+    stages = {f'infer_ms_p{p}': f'{p / 10}' for p in (50, 95, 99)}
+    text = table(Figures(10, {**counts, **stages}, [1.0, 2.0, 3.0, 4.0, 5.0], [('cat', 4)], 'objects'), 10.0)
+    rows = [line.split() for line in text.splitlines()]
+    assert ['frames', 'sent', '10'] in rows and ['frames', 'dropped', '5'] in rows
+    assert ['1', 'lost', 'between', 'processes'] in rows and ['4', 'cat'] in rows
+    assert ['infer', 'network', '5.00', '9.50', '9.90'] in rows
+    # Linear between 1..5, as NumPy does: 95 % of the way is 4.8.
+    assert ['stamp', 'to', 'detection', '3.00', '4.80', '4.96'] in rows
+    assert 'preprocess' not in text
+
+
+def test_pictures_of_an_odd_size_and_of_frames_without_a_result(tmp_path):
+    cv2 = pytest.importorskip('cv2')
+    pytest.importorskip('rosbags')
+    from trt_perception.bag_writer import write_video_bag
+
+    frames = [
+        SourceFrame('x', index, Frame.from_bgr(np.full((61, 83, 3), 128, np.uint8)), index * 40_000_000)
+        for index in range(5)]
+    write_video_bag(frames, tmp_path / 'bag', '/image')
+    reported = []
+    written = write_pictures(
+        tmp_path / 'bag', 25.0, {1: detections(0, x=30.0), 3: detections()}, ['cat'], tmp_path / 'a.mp4',
+        tmp_path / 's.png', 'caption', lambda *progress: reported.append(progress))
+    assert written == 5 and reported[-1] == (5, 5)
+    capture = cv2.VideoCapture(str(tmp_path / 'a.mp4'))
+    pictures = []
+    while True:
+        ok, picture = capture.read()
+        if not ok:
+            break
+        pictures.append(picture.astype(int))
+    assert [picture.shape for picture in pictures] == [(62, 84, 3)] * 5
+    assert capture.get(cv2.CAP_PROP_FPS) == pytest.approx(25.0)
+    changed = [np.abs(picture - 128).max() > 40 for picture in pictures]
+    # 1 has a box, 3 an empty result, the others say that they were not processed.
+    assert changed == [True, True, True, False, True]
+    assert np.abs(pictures[1][:, 30:45] - 128).max() > 40
+    # Two cells of 480 pixels side by side.
+    assert cv2.imread(str(tmp_path / 's.png')).shape[1] == 2 * 480 + 3 * 6
+
+
+def test_a_bag_that_is_not_the_demos_is_left_alone(tmp_path):
+    pytest.importorskip('cv2')
+    pytest.importorskip('rosbags')
+    (tmp_path / 'clip').write_bytes(b'')
+    (tmp_path / 'bag').mkdir()
+    (tmp_path / 'bag' / 'metadata.yaml').write_text('mine')
+    with pytest.raises(SourceError, match='was not made by the demo'):
+        record(tmp_path / 'clip', tmp_path / 'bag', 0)
+    assert (tmp_path / 'bag' / 'metadata.yaml').read_text() == 'mine'

@@ -1,0 +1,149 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The package imports with NumPy alone; what is missing is named where it is used, with the way to install it."""
+
+import os
+import pkgutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import trt_perception
+from trt_perception.dependencies import require
+from trt_perception.errors import MissingDependencyError, PerceptionError
+
+PACKAGE_ROOT = Path(trt_perception.__file__).resolve().parents[1]
+# What only the node, its launch files and the demo around it may need.
+ROS = {
+    'rclpy', 'launch', 'launch_ros', 'lifecycle_msgs', 'sensor_msgs', 'vision_msgs', 'std_msgs', 'diagnostic_msgs',
+    'rcl_interfaces', 'builtin_interfaces', 'geometry_msgs', 'ament_index_python'}
+# What a program without ROS may use.
+WITHOUT_ROS = {
+    'backends.onnxruntime', 'cli.inspect', 'cli.main', 'cli.predict', 'frame', 'gaps', 'geometry', 'heads.identify',
+    'heads.nms', 'heads.yolo', 'health', 'json_lines', 'labels', 'model', 'onnx_file', 'operations', 'pipeline',
+    'preprocess', 'progress', 'results', 'sources', 'statistics', 'worker'}
+
+# Refuses every top-level module that is neither the standard library's nor NumPy's nor the package's.
+BLOCKER = """
+import sys
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        top = name.partition('.')[0]
+        if top not in sys.stdlib_module_names and top not in ('numpy', 'trt_perception', '_distutils_hack'):
+            raise ModuleNotFoundError(f'No module named {name!r} (blocked by the test)', name=name)
+sys.meta_path.insert(0, Blocker())
+"""
+
+
+def blocked(code):
+    """Run code in a process that has nothing but NumPy and the package."""
+    environment = {**os.environ, 'PYTHONPATH': str(PACKAGE_ROOT)}
+    return subprocess.run(
+        [sys.executable, '-c', BLOCKER + code], capture_output=True, text=True, timeout=60, env=environment)
+
+
+def all_modules():
+    return [
+        module.name for module in pkgutil.walk_packages(
+            [str(Path(trt_perception.__file__).parent)], 'trt_perception.', onerror=lambda name: None)
+        if not module.name.endswith('__main__')]
+
+
+def test_the_blocker_blocks():
+    done = blocked('import cv2')
+    assert done.returncode == 1
+    assert 'blocked by the test' in done.stderr
+
+
+def test_import_and_help_need_numpy_only():
+    done = blocked("""
+import trt_perception
+from trt_perception.cli.main import main
+loaded = set(sys.modules)
+assert not loaded & {'cv2', 'onnx', 'onnxruntime', 'yaml', 'rosbags', 'rclpy', 'tensorrt', 'pycuda'}, loaded
+main(['--help'])
+""")
+    assert (done.returncode, done.stderr) == (0, '')
+    assert done.stdout.startswith('usage: trt_perception')
+    assert 'predict' in done.stdout
+
+
+def test_the_package_itself_loads_nothing():
+    done = blocked("""
+before = set(sys.modules)
+import trt_perception
+print(sorted(name for name in set(sys.modules) - before if not name.startswith('trt_perception')))
+""")
+    assert (done.returncode, done.stdout.strip()) == (0, '[]')
+
+
+def test_every_module_imports_with_numpy_only_unless_it_is_about_ros():
+    done = blocked(f"""
+import importlib
+for name in {all_modules()!r}:
+    try:
+        importlib.import_module(name)
+        print(name)
+    except ImportError as error:
+        print(name, error.name)
+""")
+    assert (done.returncode, done.stderr) == (0, '')
+    lines = [line.split() for line in done.stdout.splitlines()]
+    imported = {line[0] for line in lines if len(line) == 1}
+    missing = {line[0]: line[1].partition('.')[0] for line in lines if len(line) == 2}
+    assert {name: module for name, module in missing.items() if module not in ROS} == {}
+    assert {f'trt_perception.{name}' for name in WITHOUT_ROS} - imported == set()
+
+
+@pytest.mark.parametrize('code, package', [
+    ("load_model('m.onnx')", 'onnx'),
+    ("main(['inspect', 'm.onnx'])", 'onnx'),
+])
+def test_what_is_missing_is_named_when_it_is_used(tmp_path, code, package):
+    (tmp_path / 'm.onnx').write_bytes(b'something')
+    done = blocked(f"""
+import os
+os.chdir({str(tmp_path)!r})
+from trt_perception.cli.main import main
+from trt_perception.errors import PerceptionError
+from trt_perception.model import load_model
+try:
+    code = {code}
+except PerceptionError as error:
+    print(error, file=sys.stderr)
+    code = 1
+sys.exit(code)
+""")
+    assert done.returncode == 1
+    message = f"'{package}' is not installed; with ROS 2: pip install {package}; with pip: pip install {package}"
+    assert message in done.stderr
+    assert done.stderr.count('\n') == 1
+
+
+# require
+
+
+def test_a_module_that_is_there():
+    assert require('os.path') is os.path
+
+
+@pytest.mark.parametrize('module, message', [
+    ('tensorrt', 'with pip: pip install tensorrt'),
+    ('no_such.part', "the Python package 'no_such' is not installed; with pip: pip install no_such"),
+])
+def test_a_module_that_is_not(monkeypatch, module, message):
+    monkeypatch.setitem(sys.modules, module.partition('.')[0], None)
+    with pytest.raises(MissingDependencyError) as error:
+        require(module)
+    assert message in str(error.value)
+    assert isinstance(error.value, PerceptionError)
+
+
+def test_a_module_that_lacks_something_itself(monkeypatch, tmp_path):
+    (tmp_path / 'half_installed.py').write_text('import no_such_module\n')
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(MissingDependencyError) as error:
+        require('half_installed')
+    assert "half_installed is installed but does not import: No module named 'no_such_module'" in str(error.value)

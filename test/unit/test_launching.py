@@ -1,0 +1,122 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The parts of the launch files that need no launch package."""
+
+from pathlib import Path
+
+import pytest
+
+from trt_perception.launching.image_topics import BagTopic, bag_image_topic, image_remappings, played_as
+from trt_perception.launching.large_images import PROFILE_VARIABLES, profile_environment
+from trt_perception.launching.values import (
+    LaunchArgumentError,
+    parse_bool,
+    parse_integer,
+    parse_number,
+    parse_path,
+)
+
+IMAGE = 'sensor_msgs/msg/Image'
+COMPRESSED = 'sensor_msgs/msg/CompressedImage'
+
+
+@pytest.mark.parametrize('environment', [{}, {'RMW_IMPLEMENTATION': ''}, {'RMW_IMPLEMENTATION': 'rmw_fastrtps_cpp'}])
+def test_profile_is_set_for_fast_dds_of_every_distribution(environment):
+    added, note = profile_environment('/share/profile.xml', environment)
+    assert added == {
+        'FASTRTPS_DEFAULT_PROFILES_FILE': '/share/profile.xml', 'FASTDDS_DEFAULT_PROFILES_FILE': '/share/profile.xml'}
+    assert 'sender' in note
+    assert f'export {PROFILE_VARIABLES[0]}=/share/profile.xml {PROFILE_VARIABLES[1]}=/share/profile.xml' in note
+
+
+@pytest.mark.parametrize(('distro', 'variable'), [
+    ('humble', PROFILE_VARIABLES[0]), ('jazzy', PROFILE_VARIABLES[0]), ('kilted', PROFILE_VARIABLES[1])])
+def test_note_names_the_variable_that_the_distribution_reads(distro, variable):
+    _, note = profile_environment('/p.xml', {'ROS_DISTRO': distro})
+    assert note.endswith(f'export {variable}=/p.xml')
+
+
+@pytest.mark.parametrize('name', [*PROFILE_VARIABLES, 'FASTDDS_BUILTIN_TRANSPORTS'])
+def test_own_choice_of_transports_stays(name):
+    added, note = profile_environment('/share/profile.xml', {name: 'mine'})
+    assert added == {}
+    assert f'{name} is set to mine' in note
+
+
+def test_empty_variable_is_no_choice():
+    added, _ = profile_environment('/p.xml', {PROFILE_VARIABLES[0]: ''})
+    assert added[PROFILE_VARIABLES[0]] == '/p.xml'
+
+
+def test_other_middleware_gets_nothing():
+    assert profile_environment('/p.xml', {'RMW_IMPLEMENTATION': 'rmw_cyclonedds_cpp'}) == ({}, '')
+
+
+def test_image_topic_with_and_without_compressed():
+    expected = [('image', '/camera/image_raw'), ('image/compressed', '/camera/image_raw/compressed')]
+    assert image_remappings('/camera/image_raw') == expected
+    assert image_remappings('/camera/image_raw/compressed') == expected
+
+
+def test_compressed_topic_is_played_where_the_node_looks():
+    for topic in (BagTopic('/jpegs', 'compressed', 1), BagTopic('/a/compressed', 'compressed', 1)):
+        assert dict(image_remappings(played_as(topic)))['image/compressed'] == played_as(topic)
+    assert played_as(BagTopic('/jpegs', 'compressed', 1)) == '/jpegs/compressed'
+    assert played_as(BagTopic('/image', 'raw', 1)) == '/image'
+
+
+def test_values():
+    assert [parse_bool('x', text) for text in ('true', 'True', '1', 'false', 'no')] == [True, True, True, False, False]
+    assert parse_number('x', '1') == 1.0 and isinstance(parse_number('x', '1'), float)
+    assert parse_integer('x', '7') == 7
+    assert parse_path('x', '~/m.onnx') == str(Path.home() / 'm.onnx')
+
+
+@pytest.mark.parametrize(('parse', 'text', 'message'), [
+    (parse_bool, 'maybe', 'respawn:=maybe: expected true or false'),
+    (parse_number, 'high', 'respawn:=high: expected a number'),
+    (parse_integer, '1.5', 'respawn:=1.5: expected a whole number'),
+])
+def test_wrong_values_are_named(parse, text, message):
+    with pytest.raises(LaunchArgumentError, match=message):
+        parse('respawn', text)
+
+
+def write_metadata(folder: Path, *topics: tuple[str, str, int]) -> Path:
+    yaml = pytest.importorskip('yaml')
+    folder.mkdir(exist_ok=True)
+    (folder / 'metadata.yaml').write_text(yaml.safe_dump({'rosbag2_bagfile_information': {
+        'topics_with_message_count': [
+            {'topic_metadata': {'name': name, 'type': kind}, 'message_count': count}
+            for name, kind, count in topics]}}))
+    return folder
+
+
+def test_only_image_topic_of_a_bag(tmp_path):
+    bag = write_metadata(
+        tmp_path, ('/tf', 'tf2_msgs/msg/TFMessage', 9), ('/unused', IMAGE, 0), ('/cam', COMPRESSED, 3))
+    assert bag_image_topic(bag, '') == BagTopic('/cam', 'compressed', 3)
+    (bag / 'bag_0.mcap').touch()
+    assert bag_image_topic(bag / 'bag_0.mcap', '').name == '/cam'
+    assert bag_image_topic(bag, 'unused').transport == 'raw'
+
+
+def test_bags_that_leave_a_question(tmp_path):
+    bag = write_metadata(tmp_path / 'two', ('/left', IMAGE, 5), ('/right', IMAGE, 6))
+    with pytest.raises(LaunchArgumentError, match=r'choose one with image_topic:= of /left \(raw, 5\), /right'):
+        bag_image_topic(bag, '')
+    with pytest.raises(LaunchArgumentError, match='image_topic:=/up: not in .*two, which has /left'):
+        bag_image_topic(bag, '/up')
+    with pytest.raises(LaunchArgumentError, match='no topic of'):
+        bag_image_topic(write_metadata(tmp_path / 'none', ('/tf', 'tf2_msgs/msg/TFMessage', 9)), '')
+    with pytest.raises(LaunchArgumentError, match='no such file or folder'):
+        bag_image_topic(tmp_path / 'missing', '')
+
+
+@pytest.mark.parametrize('content', [None, '', 'a: [', 'rosbag2_bagfile_information: {}'])
+def test_folders_that_are_no_bags(tmp_path, content):
+    pytest.importorskip('yaml')
+    if content is not None:
+        (tmp_path / 'metadata.yaml').write_text(content)
+    with pytest.raises(LaunchArgumentError, match='ros2 bag reindex' if content is None else 'cannot be read'):
+        bag_image_topic(tmp_path, '')

@@ -1,0 +1,218 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""HostPipeline with ONNX Runtime on the colour detector: real pixels in, boxes of the image out."""
+
+import threading
+
+import numpy as np
+import pytest
+from onnx import helper
+from tiny_models import FLOAT, FLOAT16, UINT8, color_classifier, color_detector, fixed_outputs, save
+
+from trt_perception.backends.onnxruntime import OnnxRuntimeBackend
+from trt_perception.errors import EngineError, FrameError, ModelError
+from trt_perception.frame import Frame
+from trt_perception.heads.classification import ClassificationSettings
+from trt_perception.heads.yolo import DetectionSettings
+from trt_perception.model import ModelOptions, load_model
+from trt_perception.pipeline import HostPipeline, PostprocessSettings, create_pipeline
+from trt_perception.preprocessing import Overrides
+
+BGR = {'red': (0, 0, 255), 'green': (0, 255, 0), 'blue': (255, 0, 0)}
+
+
+def open_pipeline(path, options=None, **settings):
+    return create_pipeline(
+        load_model(path, options), 'onnxruntime', 1, PostprocessSettings(DetectionSettings(**settings)))
+
+
+def picture(width, height, *squares):
+    """A black image with squares (colour, x_min, y_min, x_max, y_max)."""
+    pixels = np.zeros((height, width, 3), np.uint8)
+    for color, x_min, y_min, x_max, y_max in squares:
+        pixels[y_min:y_max, x_min:x_max] = BGR[color]
+    return pixels
+
+
+@pytest.mark.parametrize('head', ['yolov8', 'yolov5'])
+@pytest.mark.parametrize('layout', ['nchw', 'nhwc'])
+@pytest.mark.parametrize('dtype', [FLOAT, FLOAT16, UINT8])
+def test_a_square_is_found_where_it_is(tmp_path, head, layout, dtype):
+    path = color_detector(tmp_path / 'm.onnx', 64, 64, layout, dtype, head)
+    # 128x64 goes in at half size with 16 rows of padding: a cell is 16x16 pixels of the image.
+    image = picture(128, 64, ('red', 32, 16, 48, 32), ('blue', 96, 32, 112, 48))
+    with open_pipeline(path, score_threshold=0.6) as pipeline:
+        output = pipeline.run(Frame.from_bgr(image))
+        rgb = pipeline.run(
+            Frame.from_buffer('rgb8', 128, 64, 384, False, np.ascontiguousarray(image[..., ::-1]))).result
+    result = output.result
+    found = {int(c): box.tolist() for c, box in zip(result.class_indices, result.boxes)}
+    assert found == {0: [32, 16, 48, 32], 2: [96, 32, 112, 48]}
+    np.testing.assert_allclose(result.scores, [1.0, 1.0], atol=1e-3)
+    assert set(output.timings_ms) == {'preprocess', 'infer', 'postprocess'}
+    assert all(value > 0 for value in output.timings_ms.values())
+    assert sorted(rgb.class_indices.tolist()) == [0, 2]
+
+
+@pytest.mark.parametrize('size, square', [
+    # width, height of the image and a square that is one cell of the network's 64x64
+    ((64, 64), (16, 24, 24, 32)),
+    ((640, 480), (160, 160, 240, 240)),  # scale 10, 8 rows of padding
+    ((32, 128), (0, 32, 16, 48)),  # scale 2, 24 columns of padding
+    ((16, 16), (4, 6, 6, 8)),  # enlarged by 4
+])
+def test_boxes_are_in_pixels_of_any_image(tmp_path, size, square):
+    path = color_detector(tmp_path / 'm.onnx')
+    with open_pipeline(path, score_threshold=0.55) as pipeline:
+        result = pipeline.run(Frame.from_bgr(picture(*size, ('green', *square)))).result
+    assert result.class_indices.tolist() == [1]
+    np.testing.assert_allclose(result.boxes, [square], atol=1e-4)
+
+
+def test_the_image_size_may_change_from_frame_to_frame(tmp_path):
+    with open_pipeline(color_detector(tmp_path / 'm.onnx'), score_threshold=0.55) as pipeline:
+        for _ in range(2):
+            for size, square in (((64, 64), (16, 24, 24, 32)), ((128, 64), (32, 16, 48, 32))):
+                result = pipeline.run(Frame.from_bgr(picture(*size, ('red', *square)))).result
+                np.testing.assert_allclose(result.boxes, [square], atol=1e-4)
+
+
+def test_padding_is_no_detection(tmp_path):
+    # 114 / 255 = 0.447 in all three channels
+    with open_pipeline(color_detector(tmp_path / 'm.onnx'), score_threshold=0.4) as pipeline:
+        result = pipeline.run(Frame.from_bgr(picture(128, 64))).result
+    assert len(result) == 0
+
+
+def test_color_order_of_the_model(tmp_path):
+    path = color_detector(tmp_path / 'm.onnx')
+    image = Frame.from_bgr(picture(64, 64, ('red', 16, 24, 24, 32)))
+    options = ModelOptions(preprocessing=Overrides(color_order='bgr'))
+    with open_pipeline(path, options, score_threshold=0.6) as pipeline:
+        assert pipeline.run(image).result.class_indices.tolist() == [2]
+
+
+def test_settings_may_change_between_frames(tmp_path):
+    image = Frame.from_bgr(picture(64, 64, ('red', 16, 24, 24, 32), ('blue', 32, 24, 40, 32)))
+    with open_pipeline(color_detector(tmp_path / 'm.onnx'), score_threshold=0.6) as pipeline:
+        assert len(pipeline.run(image).result) == 2
+        pipeline.settings = PostprocessSettings(DetectionSettings(keep_classes=frozenset({2})))
+        assert pipeline.run(image).result.class_indices.tolist() == [2]
+        pipeline.settings = PostprocessSettings(DetectionSettings(max_detections=1))
+        assert len(pipeline.run(image).result) == 1
+
+
+def test_a_classifier(tmp_path):
+    path = color_classifier(tmp_path / 'm.onnx')
+    options = ModelOptions(preprocessing=Overrides(mean=(0.0,), std=(1.0,), resize_mode='stretch'))
+    pipeline = create_pipeline(
+        load_model(path, options), settings=PostprocessSettings(classification=ClassificationSettings(top_k=2)))
+    with pipeline:
+        result = pipeline.run(Frame.from_bgr(picture(40, 20, ('green', 0, 0, 40, 20)))).result
+    # Logits 0, 10, 0
+    assert result.class_indices.tolist() == [1, 0]
+    total = np.exp(10) + 2
+    np.testing.assert_allclose(result.scores, [np.exp(10) / total, 1 / total], rtol=1e-4)
+
+
+def test_a_dynamic_model_runs_at_the_size_asked_for(tmp_path):
+    path = color_classifier(tmp_path / 'm.onnx', ('h', 'w'), 'n')
+    options = ModelOptions(input_size=(48, 32), preprocessing=Overrides(mean=(0.0,), std=(1.0,)))
+    with open_pipeline(path, options) as pipeline:
+        result = pipeline.run(Frame.from_bgr(picture(100, 50, ('blue', 0, 0, 100, 50)))).result
+    assert result.class_indices[0] == 2
+
+
+def test_opening_warms_up_and_closing_frees(tmp_path):
+    pipeline = open_pipeline(color_detector(tmp_path / 'm.onnx'))
+    frame = Frame.from_bgr(picture(64, 64))
+    with pytest.raises(EngineError, match='the pipeline is not open'):
+        pipeline.run(frame)
+    pipeline.close()  # in any state, any number of times
+    for _ in range(2):
+        pipeline.open()
+        pipeline.run(frame)
+        pipeline.close()
+        pipeline.close()
+        with pytest.raises(EngineError, match='the pipeline is not open'):
+            pipeline.run(frame)
+
+
+def test_it_may_be_opened_in_one_thread_and_described_in_another(tmp_path):
+    pipeline = open_pipeline(color_detector(tmp_path / 'm.onnx'))
+    thread = threading.Thread(target=pipeline.open)
+    thread.start()
+    thread.join()
+    described = pipeline.describe()
+    pipeline.close()
+    import onnxruntime
+    assert described == {
+        'backend': 'onnxruntime', 'backend_version': onnxruntime.__version__, 'device': 'CPU', 'pipeline': 'host',
+        'precision_effective': 'fp32'}
+
+
+def test_a_network_of_nan_fails_when_opened_and_leaves_nothing_open(tmp_path):
+    path = fixed_outputs(tmp_path / 'm.onnx', np.full((1, 5), np.nan))
+    pipeline = open_pipeline(path)
+    with pytest.raises(EngineError, match="output 'output0' holds values that are not finite"):
+        pipeline.open()
+    with pytest.raises(EngineError, match='the pipeline is not open'):
+        pipeline.run(Frame.from_bgr(picture(64, 64)))
+
+
+def test_a_network_that_runs_on_some_images_only(tmp_path):
+    # 0 / mean: NaN for a black image, 0 for others
+    path = save(
+        tmp_path / 'm.onnx',
+        [helper.make_node('GlobalAveragePool', ['images'], ['means']),
+         helper.make_node('Flatten', ['means'], ['flat']), helper.make_node('Div', ['zero', 'flat'], ['out'])],
+        {'images': (FLOAT, [1, 3, 8, 8])}, {'out': (FLOAT, [1, 3])}, {'zero': np.zeros(1, np.float32)})
+    with open_pipeline(path, ModelOptions(preprocessing=Overrides(mean=(0.0,), std=(1.0,)))) as pipeline:
+        with pytest.raises(EngineError, match='not finite'):
+            pipeline.run(Frame.from_bgr(np.zeros((8, 8, 3), np.uint8)))
+        # The next frame is processed as if nothing had been.
+        assert len(pipeline.run(Frame.from_bgr(np.full((8, 8, 3), 9, np.uint8))).result) == 3
+
+
+def test_a_bad_frame_leaves_the_pipeline_usable(tmp_path):
+    with open_pipeline(color_detector(tmp_path / 'm.onnx'), score_threshold=0.6) as pipeline:
+        with pytest.raises(FrameError):
+            pipeline.run(Frame.from_buffer('bgr8', 64, 64, 192, False, b'\0' * 100))
+        assert len(pipeline.run(Frame.from_bgr(picture(64, 64, ('red', 0, 0, 8, 8)))).result) == 1
+
+
+def test_backends(tmp_path):
+    spec = load_model(color_detector(tmp_path / 'm.onnx'))
+    assert isinstance(create_pipeline(spec), HostPipeline)
+    with pytest.raises(ModelError, match="backend is 'openvino': expected one of auto, onnxruntime, tensorrt"):
+        create_pipeline(spec, 'openvino')
+
+
+# ONNX Runtime
+
+
+def test_onnxruntime_gives_every_output_by_name(tmp_path):
+    path = fixed_outputs(tmp_path / 'm.onnx', np.arange(3).reshape(1, 3), np.ones((1, 2)))
+    with OnnxRuntimeBackend(path) as backend:
+        outputs = backend.infer('images', np.zeros((1, 3, 64, 64), np.float32))
+    assert {name: array.tolist() for name, array in outputs.items()} == {
+        'output0': [[0, 1, 2]], 'output1': [[1, 1]]}
+    with pytest.raises(EngineError, match='the ONNX Runtime session is not open'):
+        backend.infer('images', np.zeros((1, 3, 64, 64), np.float32))
+
+
+def test_onnxruntime_refuses_a_model_in_one_line(tmp_path):
+    path = tmp_path / 'm.onnx'
+    path.write_bytes(color_detector(tmp_path / 'whole.onnx').read_bytes()[:200])
+    with pytest.raises(ModelError) as error:
+        OnnxRuntimeBackend(path).open()
+    assert str(error.value).startswith('ONNX Runtime ')
+    assert '[ONNXRuntimeError]' not in str(error.value)
+    assert f'cannot load {path}: ' in str(error.value)
+    assert '\n' not in str(error.value)
+
+
+def test_onnxruntime_failing_is_an_engine_error(tmp_path):
+    with OnnxRuntimeBackend(color_detector(tmp_path / 'm.onnx')) as backend, \
+            pytest.raises(EngineError, match='ONNX Runtime failed on m.onnx: '):
+        backend.infer('images', np.zeros((1, 3, 32, 64), np.float32))

@@ -1,0 +1,173 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+import threading
+import time
+from concurrent.futures import TimeoutError as FutureTimeoutError
+
+import pytest
+
+from trt_perception.worker import LatestWorker
+
+SOON = 10.0  # seconds to wait for what takes none
+
+
+class Handler:
+    """Keeps what it handles; stays in `hold` until let go."""
+
+    def __init__(self):
+        self.items, self.threads, self.errors = [], [], []
+        self.entered, self.go_on = threading.Event(), threading.Event()
+
+    def __call__(self, item):
+        self.items.append(item)
+        self.threads.append(threading.current_thread())
+        if item == 'hold':
+            self.entered.set()
+            assert self.go_on.wait(SOON)
+        if item == 'fail':
+            raise ValueError('cannot handle this')
+
+
+@pytest.fixture
+def handler():
+    return Handler()
+
+
+@pytest.fixture
+def worker(handler):
+    worker = LatestWorker('test', handler, handler.errors.append)
+    yield worker
+    handler.go_on.set()
+    worker.close()
+
+
+def test_items_are_handled_in_one_thread_which_is_not_the_callers(worker, handler):
+    for item in 'abc':
+        assert worker.offer(item) is False
+        worker.call(lambda: None, SOON)
+    assert handler.items == ['a', 'b', 'c']
+    assert len(set(handler.threads)) == 1
+    assert handler.threads[0] is not threading.current_thread()
+    assert handler.threads[0].name.startswith('test')
+
+
+def test_the_newest_of_the_waiting_items_is_handled(worker, handler):
+    assert worker.offer('hold') is False
+    assert handler.entered.wait(SOON)
+    assert worker.offer('old') is False
+    assert worker.offer('newer') is True
+    assert worker.offer('newest') is True
+    handler.go_on.set()
+    worker.call(lambda: None, SOON)
+    assert handler.items == ['hold', 'newest']
+
+
+def test_offer_does_not_wait_for_the_handler(worker, handler):
+    worker.offer('hold')
+    assert handler.entered.wait(SOON)
+    worker.offer('next')  # would hang here
+    assert handler.items == ['hold']
+
+
+def test_an_error_is_reported_and_the_next_item_handled(worker, handler):
+    worker.offer('fail')
+    worker.call(lambda: None, SOON)
+    worker.offer('next')
+    worker.call(lambda: None, SOON)
+    assert handler.items == ['fail', 'next']
+    assert [str(error) for error in handler.errors] == ['cannot handle this']
+
+
+def test_call_runs_in_the_workers_thread_between_items(worker, handler):
+    worker.offer('hold')
+    assert handler.entered.wait(SOON)
+    results = []
+    caller = threading.Thread(target=lambda: results.append(
+        worker.call(lambda: (list(handler.items), threading.current_thread()), SOON)))
+    caller.start()
+    handler.go_on.set()
+    caller.join(SOON)
+    assert results == [(['hold'], handler.threads[0])]
+
+
+def test_call_raises_what_the_function_raises(worker):
+    with pytest.raises(KeyError, match='missing'):
+        worker.call(lambda: {}['missing'], SOON)
+
+
+def test_call_gives_up_after_its_timeout(worker, handler):
+    worker.offer('hold')
+    assert handler.entered.wait(SOON)
+    with pytest.raises(FutureTimeoutError):
+        worker.call(lambda: None, 0.01)
+
+
+def test_clear_drops_what_waits_and_waits_for_what_runs(worker, handler):
+    worker.offer('hold')
+    assert handler.entered.wait(SOON)
+    worker.offer('dropped')
+    dropped = []
+    clearer = threading.Thread(target=lambda: dropped.append(worker.clear(SOON)))
+    clearer.start()
+    while worker._waiting is not None:  # clear has begun
+        time.sleep(0.001)
+    assert dropped == []
+    handler.go_on.set()
+    clearer.join(SOON)
+    assert dropped == [1]
+    assert handler.items == ['hold']
+    assert worker.clear(SOON) == 0
+    # It goes on after that.
+    assert worker.offer('next') is False
+    worker.call(lambda: None, SOON)
+    assert handler.items == ['hold', 'next']
+
+
+def test_close_finishes_the_current_item_drops_the_waiting_and_ends_the_thread(handler):
+    worker = LatestWorker('test', handler, handler.errors.append)
+    worker.offer('hold')
+    assert handler.entered.wait(SOON)
+    worker.offer('dropped')
+    closer = threading.Thread(target=worker.close)
+    closer.start()
+    while worker.offer('dropped'):  # False: closed, as one item waits already
+        time.sleep(0.001)
+    handler.go_on.set()
+    closer.join(SOON)
+    assert handler.items == ['hold']
+    assert not handler.threads[0].is_alive()
+    assert handler.errors == []
+
+
+def test_items_after_close_are_ignored(handler):
+    worker = LatestWorker('test', handler, handler.errors.append)
+    worker.close()
+    assert worker.offer('late') is False
+    worker.close()
+    assert handler.items == []
+
+
+def test_under_load_every_item_is_handled_or_replaced(worker, handler):
+    replaced = sum(worker.offer(number) for number in range(5000))
+    worker.call(lambda: None, SOON)
+    assert len(handler.items) + replaced == 5000
+    assert handler.items == sorted(handler.items)
+    assert handler.items[-1] == 4999
+
+
+def test_several_producers(worker, handler):
+    replaced = []
+    start = threading.Barrier(4)
+
+    def produce(first):
+        start.wait()
+        replaced.append(sum(worker.offer(number) for number in range(first, first + 1000)))
+
+    producers = [threading.Thread(target=produce, args=(1000 * i,)) for i in range(4)]
+    for producer in producers:
+        producer.start()
+    for producer in producers:
+        producer.join(SOON)
+    worker.call(lambda: None, SOON)
+    assert len(handler.items) + sum(replaced) == 4000
+    assert len(set(handler.items)) == len(handler.items)

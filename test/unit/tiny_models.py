@@ -1,0 +1,118 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Real ONNX files of a few hundred bytes, for tests.
+
+The colour detector divides its input into cells of 8x8 pixels, one candidate box a cell; the mean of each channel
+over the cell is the score of that class. A red square of cell size in an image is then a detection of class 0 with the
+box of that square.
+"""
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+CELL = 8
+COLORS = ('red', 'green', 'blue')
+FLOAT, FLOAT16, UINT8 = TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.UINT8
+
+
+def save(path, nodes, inputs, outputs, constants=None, metadata=None, opset=13):
+    """Write a checked model.
+
+    inputs, outputs: name -> (element type, shape); constants: name -> array
+    """
+    def values(described):
+        return [helper.make_tensor_value_info(name, kind, shape) for name, (kind, shape) in described.items()]
+
+    graph = helper.make_graph(
+        nodes, 'tiny', values(inputs), values(outputs),
+        [numpy_helper.from_array(np.asarray(array), name) for name, array in (constants or {}).items()])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid('', opset)], producer_name='tiny')
+    model.ir_version = 8  # What the oldest supported ONNX Runtime reads.
+    helper.set_model_props(model, {key: str(value) for key, value in (metadata or {}).items()})
+    onnx.checker.check_model(model)
+    onnx.save(model, str(path))
+    return path
+
+
+def fixed_outputs(path, *arrays, input_shape=(1, 3, 64, 64), metadata=None):
+    """A model with these outputs, output0, output1, ..., whatever the image is."""
+    arrays = [np.asarray(array, np.float32) for array in arrays]
+    return save(
+        path,
+        [helper.make_node('Identity', [f'constant{i}'], [f'output{i}']) for i in range(len(arrays))],
+        {'images': (FLOAT, list(input_shape))},
+        {f'output{i}': (FLOAT, list(array.shape)) for i, array in enumerate(arrays)},
+        {f'constant{i}': array for i, array in enumerate(arrays)}, metadata)
+
+
+def cells(width, height):
+    """(4, N) float32 cx, cy, w, h of the cells, row by row."""
+    y, x = np.mgrid[0:height // CELL, 0:width // CELL].reshape(2, -1)
+    size = np.full(len(x), CELL)
+    return np.stack([(x + 0.5) * CELL, (y + 0.5) * CELL, size, size]).astype(np.float32)
+
+
+def color_detector(
+        path, width=64, height=64, layout='nchw', dtype=FLOAT, head='yolov8', batch=1, metadata=None):
+    """The colour detector in the layout of YOLOv8, of YOLOv8 transposed ('transposed') or of YOLOv5."""
+    count = (width // CELL) * (height // CELL)
+    nodes, image = _as_float_nchw(layout, dtype)
+    nodes += [
+        helper.make_node('AveragePool', [image], ['means'], kernel_shape=[CELL, CELL], strides=[CELL, CELL]),
+        helper.make_node('Reshape', ['means', 'scores_shape'], ['scores'])]
+    constants = {'scores_shape': np.array([1, 3, -1], np.int64), 'scale': np.array(1 / 255, np.float32)}
+    boxes = cells(width, height)
+    if head == 'yolov5':
+        boxes = np.concatenate([boxes, np.ones((1, count), np.float32)])
+    constants['boxes'] = boxes[np.newaxis]
+    nodes.append(helper.make_node('Concat', ['boxes', 'scores'], ['columns'], axis=1))
+    shape = [1, len(boxes) + 3, count]
+    if head == 'yolov8':
+        nodes.append(helper.make_node('Identity', ['columns'], ['output0']))
+    else:
+        nodes.append(helper.make_node('Transpose', ['columns'], ['output0'], perm=[0, 2, 1]))
+        shape = [1, count, len(boxes) + 3]
+    size = [batch, 3, height, width] if layout == 'nchw' else [batch, height, width, 3]
+    if metadata is None:
+        metadata = {'names': dict(enumerate(COLORS)), 'task': 'detect'}
+    return save(path, nodes, {'images': (dtype, size)}, {'output0': (FLOAT, shape)}, constants, metadata)
+
+
+def color_classifier(path, size=(16, 16), batch=1, metadata=None, opset=13):
+    """Mean of each channel, times 10, as the logits [batch, 3]; `size` is height, width, numbers or names."""
+    if metadata is None:
+        metadata = {'names': dict(enumerate(COLORS))}
+    return save(
+        path,
+        [helper.make_node('GlobalAveragePool', ['images'], ['means']),
+         helper.make_node('Flatten', ['means'], ['flat']),
+         helper.make_node('Mul', ['flat', 'ten'], ['logits'])],
+        {'images': (FLOAT, [batch, 3, *size])}, {'logits': (FLOAT, [batch, 3])},
+        {'ten': np.array(10, np.float32)}, metadata, opset)
+
+
+def dynamic_detector(path, channels=7, metadata=None):
+    """[batch, channels, cells] of any image size, by a convolution; nothing in the file says how many cells."""
+    return save(
+        path,
+        [helper.make_node('Conv', ['images', 'weights'], ['maps'], strides=[CELL, CELL]),
+         helper.make_node('Reshape', ['maps', 'shape'], ['output0'])],
+        {'images': (FLOAT, ['batch', 3, 'height', 'width'])},
+        {'output0': (FLOAT, ['batch', channels, 'anchors'])},
+        {'weights': np.zeros((channels, 3, CELL, CELL), np.float32),
+         'shape': np.array([0, channels, -1], np.int64)}, metadata)
+
+
+def _as_float_nchw(layout, dtype):
+    nodes, last = [], 'images'
+    if layout == 'nhwc':
+        nodes.append(helper.make_node('Transpose', [last], ['channels_first'], perm=[0, 3, 1, 2]))
+        last = 'channels_first'
+    if dtype != FLOAT:
+        nodes.append(helper.make_node('Cast', [last], ['as_float'], to=FLOAT))
+        last = 'as_float'
+    if dtype == UINT8:
+        nodes.append(helper.make_node('Mul', [last, 'scale'], ['unit']))
+        last = 'unit'
+    return nodes, last

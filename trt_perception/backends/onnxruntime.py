@@ -1,0 +1,86 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""ONNX Runtime on the CPU."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from ..dependencies import require
+from ..errors import EngineError, ModelError
+
+# A process-wide ceiling of ONNX Runtime's own chatter: errors only, they come back as exceptions anyhow.
+_SEVERITY_ERROR = 3
+
+
+class OnnxRuntimeBackend:
+    """Runs an ONNX file on the CPU.
+
+    num_threads: threads one inference uses, 0 for ONNX Runtime's choice (one a physical core)
+    """
+
+    name = 'onnxruntime'
+
+    def __init__(self, path: Path, num_threads: int = 0) -> None:
+        self._path = Path(path)
+        self._num_threads = num_threads
+        self._session: Any = None
+        self._output_names: list[str] = []
+
+    def open(self) -> None:
+        """Load the model; ModelError if ONNX Runtime refuses it."""
+        ort = require('onnxruntime')
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = self._num_threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = _SEVERITY_ERROR
+        # Threads that spin between frames would take the cores from the camera driver.
+        options.add_session_config_entry('session.intra_op.allow_spinning', '0')
+        try:
+            self._session = ort.InferenceSession(
+                str(self._path), options, providers=['CPUExecutionProvider'])
+        except Exception as error:  # ONNX Runtime's exceptions share no public base
+            raise ModelError(
+                f'ONNX Runtime {ort.__version__} cannot load {self._path}: {_reason(error)}') from error
+        self._output_names = [output.name for output in self._session.get_outputs()]
+
+    def infer(self, input_name: str, tensor: np.ndarray) -> dict[str, np.ndarray]:
+        """Run once; returns each output by name. EngineError if the run fails."""
+        if self._session is None:
+            raise EngineError('the ONNX Runtime session is not open')
+        try:
+            outputs = self._session.run(self._output_names, {input_name: tensor})
+        except Exception as error:
+            raise EngineError(f'ONNX Runtime failed on {self._path.name}: {_reason(error)}') from error
+        return dict(zip(self._output_names, outputs))
+
+    def describe(self) -> dict[str, str]:
+        """Return what ran, for diagnostics."""
+        ort = require('onnxruntime')
+        return {'backend': self.name, 'backend_version': ort.__version__, 'device': 'CPU'}
+
+    def close(self) -> None:
+        """Free the session."""
+        self._session = None
+
+    def __enter__(self) -> OnnxRuntimeBackend:
+        """Open."""
+        self.open()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close."""
+        self.close()
+
+
+def _reason(error: Exception) -> str:
+    """The first line of ONNX Runtime's message, without its status prefix."""
+    text = str(error).strip() or type(error).__name__
+    return text.splitlines()[0].split(' : ', 2)[-1][:300]

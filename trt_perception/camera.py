@@ -1,0 +1,134 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""One image topic: the subscription, its QoS, its publishers, and whether frames come."""
+
+from __future__ import annotations
+
+import struct
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.node import Node
+from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.serialization import deserialize_message
+from sensor_msgs.msg import CompressedImage, Image
+
+from .errors import FrameError
+from .gaps import GapEstimator
+from .health import CameraReport
+
+_TYPES = {'raw': Image, 'compressed': CompressedImage}
+_TYPE_NAMES = {'raw': 'sensor_msgs/msg/Image', 'compressed': 'sensor_msgs/msg/CompressedImage'}
+_TOPICS = {'raw': 'image', 'compressed': 'image/compressed'}
+
+
+def stamp_of(data: bytes) -> int:
+    """Return the stamp, in nanoseconds, of a serialized message that begins with a std_msgs/Header.
+
+    CDR (DDS-XTypes 7.4): four bytes of encapsulation, whose second has bit 0 set for little-endian, then sec (int32)
+    and nanosec (uint32).
+    """
+    sec, nanosec = struct.unpack_from('<iI' if data[1] & 1 else '>iI', data, 4)
+    return sec * 1_000_000_000 + nanosec
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """A message as it arrived.
+
+    data: the serialized message; stamp_ns: its header's stamp
+    received: when it came, on the monotonic clock in seconds
+    """
+
+    data: bytes
+    stamp_ns: int
+    received: float
+
+
+class Camera:
+    """Subscribes an image topic and calls `on_image` in the executor for each message."""
+
+    def __init__(
+        self, node: Node, transport: str, reliability: str, depth: int,
+        on_image: Callable[[Arrival], None],
+    ) -> None:
+        self._node = node
+        self._transport = transport
+        self._reliability = (
+            ReliabilityPolicy.RELIABLE if reliability == 'reliable'
+            else ReliabilityPolicy.BEST_EFFORT)
+        self._on_image = on_image
+        self._lock = threading.Lock()
+        self._open = True
+        self._gaps = GapEstimator()
+        self._last = time.monotonic()
+        self._received_any = False
+        self._subscription: Any | None = node.create_subscription(
+            _TYPES[transport], _TOPICS[transport], self._received,
+            QoSProfile(
+                history=HistoryPolicy.KEEP_LAST, depth=depth, reliability=self._reliability),
+            # A group of its own: images must not wait for parameter or lifecycle calls.
+            callback_group=MutuallyExclusiveCallbackGroup(),
+            # Serialized: making Python objects of a large image would hold up the executor, and be in vain for a
+            # frame that a newer one replaces.
+            raw=True)
+        self.topic: str = self._subscription.topic_name
+
+    def message_of(self, arrival: Arrival) -> Any:
+        """Return the sensor_msgs/Image or CompressedImage; FrameError if the bytes are none."""
+        try:
+            return deserialize_message(arrival.data, _TYPES[self._transport])
+        except Exception as error:  # RMWError and UnicodeDecodeError, by middleware
+            raise FrameError(f'the message cannot be deserialized: {error}') from error
+
+    def close(self) -> None:
+        """End the subscription; when this returns, `on_image` is not running and is not called any more."""
+        with self._lock:
+            # The executor may hold a message that it took before: destroying alone does not call it back.
+            self._open = False
+        if self._subscription is not None:
+            self._node.destroy_subscription(self._subscription)
+            self._subscription = None
+
+    def report(self) -> CameraReport:
+        """Return the state of the topic now."""
+        publishers, incompatible = self._publishers()
+        with self._lock:
+            return CameraReport(
+                self.topic, tuple(publishers), tuple(incompatible),
+                time.monotonic() - self._last, self._received_any,
+                self._gaps.missing_fraction())
+
+    def _received(self, data: bytes) -> None:
+        now = time.monotonic()
+        stamp_ns = stamp_of(data)
+        with self._lock:
+            if not self._open:
+                return
+            self._last = now
+            self._received_any = True
+            self._gaps.add(stamp_ns)
+            self._on_image(Arrival(data, stamp_ns, now))
+
+    def _publishers(self) -> tuple[list[str], list[str]]:
+        """Return names of all publishers, and why those that cannot match do not."""
+        names, incompatible = [], []
+        wanted_type = _TYPE_NAMES[self._transport]
+        for endpoint in self._node.get_publishers_info_by_topic(self.topic):
+            name = f'{endpoint.node_namespace.rstrip("/")}/{endpoint.node_name}'
+            names.append(name)
+            offered = endpoint.qos_profile.reliability
+            if endpoint.topic_type != wanted_type:
+                incompatible.append(
+                    f'{name} publishes {self.topic} as {endpoint.topic_type}, this node subscribes '
+                    f'{wanted_type}: set image_transport or remap the topic')
+            elif (offered == ReliabilityPolicy.BEST_EFFORT
+                    and self._reliability == ReliabilityPolicy.RELIABLE):
+                incompatible.append(
+                    f'{name} offers reliability best_effort on {self.topic}, this node asks for '
+                    'reliable: set image_reliability to best_effort')
+        return names, incompatible

@@ -1,0 +1,93 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Detect objects in a video over DDS, with a node, a player and a consumer in processes of their own.
+
+Fetches the model and the video, writes the video as a rosbag2, starts perception_node, configures and activates it
+through its lifecycle services, plays the bag in real time with each image stamped when it is sent, and receives the
+results as another robot program would. --output then has
+
+  detections.jsonl    one JSON object for each frame processed; timings_ms is from stamp to arrival at the consumer
+  annotated.mp4       every frame with what was found in it
+  contact_sheet.png   nine of them
+  report.txt          the table that is printed: frames, classes, times
+  node.log            what the node logged
+  video_bag           the rosbag2, reused while the video is the same
+
+The processes have a ROS_DOMAIN_ID of their own, a free one unlike yours, so that a robot that is running is not
+disturbed; --domain-id chooses one. Discovery stays on this machine (from ROS 2 Iron on). To watch, use the
+ROS_DOMAIN_ID that is printed: ROS_DOMAIN_ID=... ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST ros2 topic echo /detections
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+from pathlib import Path
+from typing import Any
+
+from ..dependencies import require
+from .model_arguments import fraction
+from .play import positive
+
+_HIGHEST_DOMAIN = 232
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add this subcommand's arguments."""
+    parser.add_argument(
+        '--output', type=Path, default=Path('demo_output'), metavar='DIR', help='(default: %(default)s)')
+    parser.add_argument('--video', default='bikes', help='a video file or a catalogue name (default: %(default)s)')
+    parser.add_argument(
+        '--model', default='yolov3-tiny', help='an ONNX file or a catalogue name (default: %(default)s)')
+    parser.add_argument(
+        '--labels', default='', metavar='FILE',
+        help="class names (txt, json, yaml), or coco or imagenet; the model's own if not given")
+    parser.add_argument(
+        '--score', type=fraction, default=0.25, metavar='S', help='least score of a detection (default: %(default)s)')
+    parser.add_argument(
+        '--rate', type=positive, default=1.0, metavar='R', help='speed of playing (default: %(default)s, real time)')
+    parser.add_argument(
+        '--seconds', type=_seconds, default=20.0, metavar='S',
+        help='take so much of the video, images in the bag are not compressed; 0 takes all (default: %(default)g)')
+    parser.add_argument(
+        '--domain-id', type=_domain, metavar='ID', help='ROS_DOMAIN_ID of the demo (default: a free one)')
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the demo; 0 when everything worked."""
+    for module in ('cv2', 'rosbags', 'rclpy', 'vision_msgs'):
+        require(module)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _terminated)
+    from ..demo.demo import DemoOptions, run_demo
+    from ..demo.errors import DemoError
+
+    try:
+        run_demo(DemoOptions(
+            output=options.output, video=options.video, model=options.model, labels=options.labels,
+            score=options.score, rate=options.rate, seconds=options.seconds, domain_id=options.domain_id))
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        # A full disk, a folder that may not be written: what is written is all below --output.
+        raise DemoError(f'{error.filename or options.output}: {error.strerror or error}') from error
+    return 0
+
+
+def _terminated(number: int, _: Any) -> None:
+    # An exception, so that the processes are ended on the way out.
+    raise SystemExit(128 + number)
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < float('inf'):
+        raise argparse.ArgumentTypeError(f'{text}: expected seconds, or 0 for all')
+    return value
+
+
+def _domain(text: str) -> int:
+    value = int(text)
+    if not 0 <= value <= _HIGHEST_DOMAIN:
+        raise argparse.ArgumentTypeError(f'{text}: expected a number from 0 to {_HIGHEST_DOMAIN}')
+    return value

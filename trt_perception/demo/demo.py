@@ -1,0 +1,159 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The demo from names to files: model, video, one session, and what is left in the output folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..catalog import find_entry, resolve_model, resolve_video
+from ..fetch import is_fetched
+from ..json_lines import result_record
+from ..progress import ConsoleProgress
+from ..results import Classifications, Result
+from ..statistics import WINDOW_S
+from .environment import demo_environment, free_domain_id
+from .errors import DemoError
+from .installation import large_images_profile
+from .pictures import write_pictures
+from .recording import Recording, check_video, record
+from .report import Figures, table
+from .results import class_counts, result_from_message
+from .session import Session, run_session
+
+DETECTIONS = 'detections.jsonl'
+VIDEO = 'annotated.mp4'
+SHEET = 'contact_sheet.png'
+REPORT = 'report.txt'
+BAG = 'video_bag'
+_STALE = (DETECTIONS, VIDEO, SHEET, REPORT, 'node.log', 'player.log', 'frames_sent.jsonl', 'perception_node.yaml')
+
+
+@dataclass(frozen=True)
+class DemoOptions:
+    """output: folder; video: file or catalogue name; model: ONNX file or catalogue name; the node's labels and score.
+
+    rate: speed of playing; seconds: so much of the video, 0 for all; domain_id: None for a free one
+    """
+
+    output: Path
+    video: str
+    model: str
+    labels: str
+    score: float
+    rate: float
+    seconds: float
+    domain_id: int | None
+
+
+def run_demo(options: DemoOptions, say: Callable[[str], None] = print) -> None:
+    """Run everything and print the table. Raises PerceptionError; no process is left then either."""
+    was_there = _is_cached(options.model)
+    with ConsoleProgress() as progress:
+        model = resolve_model(options.model, progress=progress).resolve()
+    say(f'model        {options.model}{was_there}: {model}')
+    was_there = _is_cached(options.video)
+    with ConsoleProgress() as progress:
+        video = resolve_video(options.video, progress=progress)
+    check_video(video)
+    say(f'video        {options.video}{was_there}: {video}')
+    folder = _prepared(options.output)
+    domain = free_domain_id() if options.domain_id is None else options.domain_id
+    environment = demo_environment(domain, large_images_profile())
+    recordings: list[Recording] = []
+
+    def make_recording() -> Recording:
+        with ConsoleProgress(unit='frames') as progress:
+            recording = record(
+                video, folder / BAG, options.seconds, lambda done, total: progress('writing the bag', done, total))
+        say(f'bag          {recording.bag}: {recording.frames} frames of {recording.width}x{recording.height} at '
+            f'{recording.fps:.4g} Hz{" (reused)" if recording.reused else ""}')
+        for note in recording.notes:
+            say(f'note         {note}')
+        recordings.append(recording)
+        return recording
+
+    session = run_session(_parameters(options, model), make_recording, options.rate, environment, folder, say)
+    recording = recordings[0]
+    results = _by_frame(session)
+    _write_records(folder / DETECTIONS, results, session, recording, video)
+    with ConsoleProgress(unit='frames') as progress:
+        names = [session.class_names.get(index, str(index)) for index in range(max(session.class_names) + 1)]
+        write_pictures(
+            recording.bag, recording.fps, {frame: result for frame, (result, _) in results.items()}, names,
+            folder / VIDEO, folder / SHEET, f'{video.name}, {model.name}',
+            lambda done, total: progress('drawing', done, total))
+    text = table(_figures(session, results), WINDOW_S)
+    (folder / REPORT).write_text(text + '\n')
+    say(f'\n{text}\n')
+    for name in (DETECTIONS, VIDEO, SHEET, REPORT, 'node.log'):
+        say(f'{folder / name}')
+
+
+def _is_cached(name: str) -> str:
+    """Say of a catalogue name whether it is fetched already, of a path nothing."""
+    entry = None if Path(name).exists() else find_entry(name)
+    return '' if entry is None else ' (from the cache)' if is_fetched(entry) else ' (fetched now)'
+
+
+def _prepared(folder: Path) -> Path:
+    """Make the folder and remove what an earlier run left, so that nothing old can be taken for this run's."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in _STALE:
+            (folder / name).unlink(missing_ok=True)
+    except OSError as error:
+        raise DemoError(f'--output {folder}: {error.strerror or error}') from error
+    return folder
+
+
+def _parameters(options: DemoOptions, model: Path) -> dict[str, object]:
+    labels = Path(options.labels).expanduser()
+    return {
+        'model_file': str(model),
+        'labels_file': str(labels.resolve()) if options.labels and labels.exists() else options.labels,
+        'score_threshold': options.score,
+        # The usual queue is 1 deep: what comes while the executor is late overwrites the frame before, uncounted.
+        # A second's worth of frames leaves only real losses.
+        'image_depth': 30,
+        # Two classes may share a name (ImageNet's crane, the bird and the machine); label_info has the names.
+        'class_id_format': 'index'}
+
+
+def _by_frame(session: Session) -> dict[int, tuple[Result, float]]:
+    """Return (result, stamp-to-arrival in ms) by the frame's number, found by the stamp that the result carries."""
+    frame_of = {stamp: frame for frame, stamp in session.stamps_sent.items()}
+    unknown = [received.stamp_ns for received in session.results if received.stamp_ns not in frame_of]
+    if unknown:
+        raise DemoError(
+            f'{len(unknown)} results carry stamps that the player did not send ({unknown[0]} ns): does another '
+            f'player publish in this ROS_DOMAIN_ID?')
+    return {
+        frame_of[received.stamp_ns]: (result_from_message(received.message), received.age_ms)
+        for received in session.results}
+
+
+def _write_records(
+    path: Path, results: dict[int, tuple[Result, float]], session: Session, recording: Recording, video: Path,
+) -> None:
+    def name_of(index: int) -> str:
+        return session.class_names.get(index, str(index))
+
+    with path.open('w', encoding='utf-8') as file:
+        for frame, (result, age_ms) in sorted(results.items()):
+            file.write(json.dumps(result_record(
+                str(video), frame, recording.width, recording.height, result, name_of,
+                {'stamp_to_detection': age_ms})) + '\n')
+
+
+def _figures(session: Session, results: dict[int, tuple[Result, float]]) -> Figures:
+    found = [result for result, _ in results.values()]
+    is_classification = any(isinstance(result, Classifications) for result in found)
+    return Figures(
+        sent=len(session.stamps_sent), diagnostics=session.diagnostics,
+        ages_ms=[received.age_ms for received in session.results],
+        classes=class_counts(found, session.class_names),
+        counted='images by their best class' if is_classification else 'objects, over all images')

@@ -1,0 +1,63 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Environment of the demo's processes: a DDS domain of their own, this machine only, room for large images."""
+
+from __future__ import annotations
+
+import os
+import random
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+
+from .errors import DemoError
+
+# Highest domain whose ports lie below those that Linux hands out by itself (7400 + 250 * 101 = 32650).
+HIGHEST_DOMAIN = 101
+# These would lead the processes into a graph that is already running.
+_FOREIGN = (
+    'ROS_DISCOVERY_SERVER', 'ROS_SUPER_CLIENT', 'ROS_STATIC_PEERS', 'ROS_NAMESPACE', 'FASTDDS_BUILTIN_TRANSPORTS',
+    'FASTDDS_ENVIRONMENT_FILE')
+
+
+def demo_environment(domain_id: int, profile: Path) -> dict[str, str]:
+    """Return this process's environment with what concerns DDS replaced.
+
+    ROS_AUTOMATIC_DISCOVERY_RANGE keeps discovery on this machine from Iron on; Humble has only the domain.
+    """
+    environment = {name: value for name, value in os.environ.items() if name not in _FOREIGN}
+    environment.update({
+        'ROS_DOMAIN_ID': str(domain_id),
+        'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
+        # The first is read by Humble and Jazzy, the second by Kilted and later.
+        'FASTRTPS_DEFAULT_PROFILES_FILE': str(profile),
+        'FASTDDS_DEFAULT_PROFILES_FILE': str(profile),
+        'RCUTILS_COLORIZED_OUTPUT': '0',
+        'PYTHONUNBUFFERED': '1'})
+    return environment
+
+
+def free_domain_id(environment: Mapping[str, str] = os.environ) -> int:
+    """Return a domain that nothing on this machine uses: neither the default 0 nor the user's ROS_DOMAIN_ID.
+
+    Raises DemoError if all are in use.
+    """
+    domains = list(range(1, HIGHEST_DOMAIN + 1))
+    random.shuffle(domains)
+    for domain in domains:
+        if str(domain) != environment.get('ROS_DOMAIN_ID', '').strip() and not _in_use(domain):
+            return domain
+    raise DemoError(
+        f'every ROS_DOMAIN_ID from 1 to {HIGHEST_DOMAIN} is in use on this machine: give one with --domain-id')
+
+
+def _in_use(domain: int) -> bool:
+    # Ports of the RTPS standard, 9.6.1: discovery by multicast, and unicast of the first two participants.
+    base = 7400 + 250 * domain
+    for port in (base, base + 10, base + 11, base + 12, base + 13):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            try:
+                probe.bind(('0.0.0.0', port))
+            except OSError:
+                return True
+    return False

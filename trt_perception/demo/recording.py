@@ -1,0 +1,154 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The video as a rosbag2, made once and reused while the video is the same."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..bag import is_bag
+from ..bag_writer import write_video_bag
+from ..download.cache import file_sha256
+from ..errors import SourceError
+from ..sources import Source, SourceFrame, open_source
+
+TOPIC = '/image'
+FRAME_ID = 'camera'
+_RECORD = 'made_from.json'
+_HEADROOM = 1.05
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A bag with one image topic.
+
+    frames: how many; fps: frames a second by their stamps; width, height: pixels of each
+    notes: what a reader of its results should know
+    """
+
+    bag: Path
+    frames: int
+    fps: float
+    width: int
+    height: int
+    reused: bool
+    notes: list[str]
+
+
+def record(
+    video: Path, bag: Path, seconds: float, progress: Callable[[int, int | None], None] | None = None,
+) -> Recording:
+    """Write the video's frames as bgr8 images into the rosbag2 `bag`, unless it is there already.
+
+    seconds: take only so much of the video; 0 for all
+    progress: called with frames written and frames expected or None
+
+    Raises SourceError if the video cannot be read or the bag not be written.
+    """
+    key = {'sha256': file_sha256(video), 'seconds': seconds, 'topic': TOPIC, 'layout': 1}
+    known = _known(bag, key)
+    if known is not None:
+        return Recording(bag, reused=True, **known)
+    _remove(bag)
+    faults: list[str] = []
+    with open_source(video, on_error=lambda error: faults.append(str(error))) as source:
+        cut = _Cut(source, seconds, bag, progress)
+        frames = write_video_bag(iter(cut), bag, TOPIC, FRAME_ID, progress=cut.report)
+    found: dict[str, Any] = {
+        'frames': frames, 'fps': cut.fps(frames), 'width': cut.width, 'height': cut.height,
+        'notes': [*cut.notes(frames), *faults]}
+    (bag / _RECORD).write_text(json.dumps({'key': key, 'recording': found}, indent=1) + '\n')
+    return Recording(bag, reused=False, **found)
+
+
+def check_video(video: Path) -> None:
+    """Raise SourceError for what is obviously no video, before anything is started for it."""
+    if not video.is_file():
+        raise SourceError(f'video {video}: there is no such file')
+    if is_bag(video):
+        raise SourceError(f'video {video}: is a rosbag2; play it with replay.launch.py or trt_perception play')
+    with open_source(video):
+        pass
+
+
+class _Cut:
+    """The frames of the first seconds of a video."""
+
+    def __init__(
+        self, source: Source, seconds: float, bag: Path, progress: Callable[[int, int | None], None] | None,
+    ) -> None:
+        self._source = source
+        self._seconds = seconds
+        self._bag = bag
+        self._progress = progress
+        self._expected = source.len_hint
+        self._was_cut = False
+        self._last_ns = 0
+        self.width = 0
+        self.height = 0
+
+    def __iter__(self) -> Iterator[SourceFrame]:
+        for item in self._source:
+            if item.stamp_ns is None:
+                raise SourceError(f'video {item.source}: is an image; expected a video')
+            elapsed = item.stamp_ns / 1e9
+            if self._seconds and elapsed >= self._seconds:
+                self._was_cut = True
+                return
+            if item.index == 1 and self._source.len_hint:
+                # Now the time between two frames is known.
+                if self._seconds and elapsed > 0:
+                    self._expected = min(self._source.len_hint, round(self._seconds / elapsed))
+                self._check_space(item)
+            self._last_ns = item.stamp_ns
+            self.width, self.height = item.frame.width, item.frame.height
+            yield item
+
+    def report(self, written: int, _: int | None) -> None:
+        """Pass on how much is written."""
+        if self._progress is not None:
+            self._progress(written, self._expected)
+
+    def fps(self, written: int) -> float:
+        """Return frames a second, from the first frame to the last; 1 where there is only one."""
+        return (written - 1) * 1e9 / self._last_ns if self._last_ns else 1.0
+
+    def notes(self, written: int) -> list[str]:
+        """Return what is worth saying about the frames written."""
+        announced = self._source.len_hint
+        if self._was_cut:
+            of = f' of about {announced}' if announced else ''
+            return [f'only the first {self._seconds:g} s of the video are used ({written}{of} frames): '
+                    '--seconds 0 takes all']
+        return []
+
+    def _check_space(self, item: SourceFrame) -> None:
+        needed = (self._expected or 0) * item.frame.width * item.frame.height * 3 * _HEADROOM
+        free = shutil.disk_usage(self._bag.parent).free
+        if needed > free:
+            raise SourceError(
+                f'{self._bag}: a bag of {self._expected} uncompressed images of {item.frame.width}x'
+                f'{item.frame.height} takes {needed / 1e6:.0f} MB, {free / 1e6:.0f} MB are free: free some, '
+                'choose another --output, or take less of the video (--seconds)')
+
+
+def _known(bag: Path, key: dict[str, Any]) -> dict[str, Any] | None:
+    try:
+        record = json.loads((bag / _RECORD).read_text())
+        return dict(record['recording']) if record['key'] == key else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _remove(bag: Path) -> None:
+    """Remove a bag that the demo made from something else; never one of somebody else's."""
+    if not bag.exists():
+        return
+    if not (bag / _RECORD).is_file():
+        raise SourceError(f'{bag}: exists and was not made by the demo: remove it or choose another --output')
+    shutil.rmtree(bag)

@@ -1,0 +1,50 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Statistics, health and provenance as diagnostic_msgs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from builtin_interfaces.msg import Time
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+
+from .health import CameraReport, Level
+from .statistics import PERCENTILES, Snapshot
+
+# Stage times, in the order a frame meets them; all in milliseconds.
+STAGES = (
+    'receive_age', 'convert', 'preprocess', 'infer', 'postprocess', 'publish', 'total',
+    'stamp_to_publish')
+COUNTS = ('received', 'processed', 'replaced', 'stale', 'bad', 'failed')
+# DiagnosticStatus.level is a byte.
+_LEVELS = {
+    Level.OK: DiagnosticStatus.OK, Level.WARN: DiagnosticStatus.WARN,
+    Level.ERROR: DiagnosticStatus.ERROR}
+
+
+def diagnostics_message(
+    name: str, stamp: Time, level: Level, reason: str, state: str, snapshot: Snapshot,
+    camera: CameraReport | None, provenance: Mapping[str, str],
+) -> DiagnosticArray:
+    """Return one status with everything measured; `name` is the node's full name."""
+    values = {'state': state, **provenance}
+    if camera is not None:
+        values['image_topic'] = camera.topic
+        values['image_publishers'] = ', '.join(camera.publishers)
+        values['missing_fraction'] = f'{camera.missing_fraction:.3f}'
+    values['rate_in_hz'] = f'{snapshot.rates.get("received", 0.0):.2f}'
+    values['rate_out_hz'] = f'{snapshot.rates.get("processed", 0.0):.2f}'
+    for count in COUNTS:
+        values[count] = str(snapshot.counts.get(count, 0))
+    for stage in STAGES:
+        if stage in snapshot.stages:
+            for percentile, value in zip(PERCENTILES, snapshot.stages[stage]):
+                values[f'{stage}_ms_p{percentile}'] = f'{value:.3f}'
+    status = DiagnosticStatus(
+        level=_LEVELS[level], name=f'{name}: perception', message=reason,
+        hardware_id=provenance.get('device', ''),
+        values=[KeyValue(key=key, value=value) for key, value in values.items()])
+    message = DiagnosticArray(status=[status])
+    message.header.stamp = stamp
+    return message

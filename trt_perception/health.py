@@ -1,0 +1,126 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Is the node well? One level and one line, from what was measured. No ROS in here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+
+SILENCE_S = 5.0
+MISSING_FRACTION = 0.1
+# Stamps this far from the clock mean another clock, not a late frame.
+_CLOCK_SKEW_MS = 10_000.0
+LARGE_IMAGES_HINT = (
+    'large images are lost between processes by default: start the camera and this node with the Fast DDS '
+    'profile config/fastdds_large_images.xml (README, Large images)')
+
+
+class Level(IntEnum):
+    """The levels of diagnostic_msgs/DiagnosticStatus."""
+
+    OK = 0
+    WARN = 1
+    ERROR = 2
+
+
+@dataclass(frozen=True)
+class CameraReport:
+    """What is known of the image topic at one moment.
+
+    topic: the resolved name; publishers: names of the nodes that publish it
+    incompatible: a sentence for each publisher whose QoS or type does not match
+    silent_s: seconds since the last frame, or since the subscription if none came
+    received_any: whether any frame came since the subscription
+    missing_fraction: estimated part of the camera's frames that did not arrive
+    """
+
+    topic: str
+    publishers: tuple[str, ...]
+    incompatible: tuple[str, ...]
+    silent_s: float
+    received_any: bool
+    missing_fraction: float
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What health depends on.
+
+    state: label of the lifecycle state; error: what went wrong last in a transition, '' for nothing
+    recent: events a second over the window, by name (received, processed, stale, bad, failed)
+    last_failure: the last frame's error text
+    """
+
+    state: str
+    error: str
+    camera: CameraReport | None
+    recent: Mapping[str, float]
+    last_failure: str
+    precision_wanted: str
+    precision_effective: str
+    age_p50_ms: float | None
+
+
+def assess(condition: Condition) -> tuple[Level, str]:
+    """Return the level and the most important reason."""
+    if condition.error:
+        return Level.ERROR, condition.error
+    if condition.state != 'active':
+        return Level.WARN, f'{condition.state}: no images are processed until the node is activated'
+    findings = [
+        *_camera_findings(condition.camera, condition.recent), *_frame_findings(condition)]
+    if not findings:
+        return Level.OK, f'processing {condition.recent.get("processed", 0.0):.1f} images/s'
+    level = max(level for level, _ in findings)
+    return level, next(reason for found, reason in findings if found == level)
+
+
+def _camera_findings(
+    camera: CameraReport | None, recent: Mapping[str, float],
+) -> list[tuple[Level, str]]:
+    if camera is None:
+        return []
+    findings = [(Level.ERROR, reason) for reason in camera.incompatible]
+    if camera.silent_s >= SILENCE_S:
+        if not camera.publishers:
+            what = (
+                f'no images for {camera.silent_s:.0f} s: nobody publishes {camera.topic}; check the '
+                'camera and the topic name (ros2 topic list)')
+        else:
+            what = (
+                f'no images for {camera.silent_s:.0f} s on {camera.topic}, published by '
+                f'{", ".join(camera.publishers)}: the camera is silent, or its frames do not '
+                f'arrive ({LARGE_IMAGES_HINT})')
+        findings.append((Level.WARN, what))
+    elif camera.missing_fraction > MISSING_FRACTION:
+        findings.append((
+            Level.WARN,
+            f'about {camera.missing_fraction:.0%} of the frames of {camera.topic} do not arrive, by '
+            f'their stamps: {LARGE_IMAGES_HINT}'))
+    return findings
+
+
+def _frame_findings(condition: Condition) -> list[tuple[Level, str]]:
+    findings = []
+    recent = condition.recent
+    if recent.get('failed', 0.0) > 0:
+        findings.append((Level.ERROR, f'inference fails: {condition.last_failure}'))
+    if recent.get('bad', 0.0) > 0:
+        findings.append((Level.WARN, f'bad images: {condition.last_failure}'))
+    if recent.get('stale', 0.0) > 0:
+        findings.append((
+            Level.WARN,
+            f'{recent["stale"]:.1f} images/s are older than max_age_ms and dropped'))
+    if condition.age_p50_ms is not None and abs(condition.age_p50_ms) > _CLOCK_SKEW_MS:
+        findings.append((
+            Level.WARN,
+            f'image stamps are {condition.age_p50_ms / 1e3:.0f} s from the clock: synchronise the '
+            'clocks, or for a bag play it with --clock and set use_sim_time'))
+    if condition.precision_effective and condition.precision_wanted != condition.precision_effective:
+        findings.append((
+            Level.WARN,
+            f'precision {condition.precision_wanted} was asked for, the network runs in '
+            f'{condition.precision_effective}'))
+    return findings

@@ -1,0 +1,97 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The perception node as launch actions."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import launch.logging
+from ament_index_python.packages import get_package_share_directory
+from launch.actions import LogInfo, RegisterEventHandler
+from launch.event_handlers import OnProcessExit
+from launch_ros.actions import LifecycleNode
+
+from .arguments import CONFIG_FILES, NODE_NAMES, given_parameters
+from .autostart import Autostart
+from .image_topics import image_remappings
+from .large_images import profile_environment
+from .values import LaunchArgumentError, parse_bool, parse_path
+
+PACKAGE = 'trt_perception'
+RESPAWN_DELAY_S = 2.0
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """Actions of a launch file for what becomes of the node; failures are logged anyway."""
+
+    active: list[Any] = field(default_factory=list)
+    start_failed: list[Any] = field(default_factory=list)
+    died: list[Any] = field(default_factory=list)
+
+
+def perception_actions(
+    values: Mapping[str, str], task: str, hooks: Hooks | None = None,
+) -> list[Any]:
+    """Return the actions that launch the node.
+
+    values: launch configurations, those of arguments.py and image_topic, autostart, respawn
+    task: DETECTION or CLASSIFICATION
+
+    Raises LaunchArgumentError for a value that cannot be used.
+    """
+    hooks = hooks or Hooks()
+    respawn = parse_bool('respawn', values.get('respawn', 'false'))
+    given = given_parameters(values, task)
+    environment, note = process_environment(values)
+    node = LifecycleNode(
+        package=PACKAGE, executable='perception_node',
+        namespace=values['namespace'], name=values['name'] or NODE_NAMES[task],
+        parameters=[*_parameter_files(values, task), *([given] if given else [])],
+        remappings=image_remappings(values['image_topic']),
+        ros_arguments=['--log-level', values['log_level']],
+        additional_env=environment, output='screen', emulate_tty=True,
+        respawn=respawn, respawn_delay=RESPAWN_DELAY_S)
+    handlers = [RegisterEventHandler(OnProcessExit(
+        target_action=node, on_exit=lambda event, context: _on_exit(event, context, node, respawn, hooks.died)))]
+    if parse_bool('autostart', values.get('autostart', 'true')):
+        handlers += Autostart(node, hooks.active, hooks.start_failed).handlers()
+    return [*([LogInfo(msg=note)] if note else []), *handlers, node]
+
+
+def process_environment(values: Mapping[str, str]) -> tuple[dict[str, str], str]:
+    """Return the variables that large_images adds for a process, and what to log about them."""
+    if not parse_bool('large_images', values['large_images']):
+        return {}, ''
+    return profile_environment(share_file('config', 'fastdds_large_images.xml'), os.environ)
+
+
+def share_file(*parts: str) -> str:
+    """Return the absolute path of a file that this package installs."""
+    return os.path.join(get_package_share_directory(PACKAGE), *parts)
+
+
+def _parameter_files(values: Mapping[str, str], task: str) -> list[str]:
+    files = [share_file('config', CONFIG_FILES[task])]
+    if values['params_file']:
+        own = parse_path('params_file', values['params_file'])
+        if not os.path.isfile(own):
+            # launch_ros would warn and start the node without it.
+            raise LaunchArgumentError(f'params_file:={own}: there is no such file')
+        files.append(own)
+    return files
+
+
+def _on_exit(event: Any, context: Any, node: Any, respawn: bool, actions: list[Any]) -> list[Any]:
+    if context.is_shutdown:
+        return []
+    consequence = (
+        f'it is started again in {RESPAWN_DELAY_S:.0f} s' if respawn
+        else 'it is not started again (respawn:=true would)')
+    launch.logging.get_logger('launch.user').error(
+        f'{node.node_name} died (exit code {event.returncode}): no more results from it; {consequence}')
+    return actions

@@ -1,0 +1,95 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""A bag played to the perception node: the player starts when the node is active, everything ends with it."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import launch.logging
+from launch.actions import EmitEvent, ExecuteProcess, OpaqueFunction, RegisterEventHandler, TimerAction
+from launch.event_handlers import OnProcessExit
+from launch.events import Shutdown
+from launch_ros.substitutions import ExecutableInPackage
+
+from .arguments import CLASSIFICATION, DETECTION
+from .image_topics import BagTopic, bag_image_topic, played_as
+from .perception import PACKAGE, Hooks, perception_actions, process_environment
+from .values import parse_bool, parse_number, parse_path
+
+TASKS = {'detect': DETECTION, 'classify': CLASSIFICATION}
+# The last image is on its way, and may be in work, when the player ends.
+_LAST_FRAME_S = 2.0
+# ros2 bag play does not wait for subscribers; discovery takes a part of this.
+_DISCOVERY_S = 1.0
+
+
+class ReplayError(Exception):
+    """The replay did not come about; ends the launch with exit code 1."""
+
+
+def replay_actions(values: Mapping[str, str]) -> list[Any]:
+    """Return the actions of replay.launch.py.
+
+    values: launch configurations, those of arguments.py and bag, task, rate, image_topic
+
+    Raises LaunchArgumentError for a value that cannot be used.
+    """
+    bag = Path(parse_path('bag', values['bag']))
+    topic = bag_image_topic(bag, values['image_topic'])
+    environment, _ = process_environment(values)
+    player = ExecuteProcess(
+        cmd=player_command(
+            bag, topic, parse_number('rate', values['rate']),
+            bool(values['use_sim_time']) and parse_bool('use_sim_time', values['use_sim_time'])),
+        name='player', output='screen', additional_env=environment)
+    return [
+        RegisterEventHandler(OnProcessExit(target_action=player, on_exit=_player_ended)),
+        *perception_actions(
+            {**values, 'image_transport': topic.transport, 'image_topic': played_as(topic)}, TASKS[values['task']],
+            Hooks(active=[player], start_failed=[_fail('the node did not become active: nothing was played')],
+                  died=[_fail('the node died during the replay')])),
+    ]
+
+
+def player_command(bag: Path, topic: BagTopic, rate: float, clock: bool) -> list[Any]:
+    """Return the command that plays the bag's image topic.
+
+    rate: speed, 1.0 as recorded; clock: publish /clock too
+    """
+    name = played_as(topic)
+    if rosbag2_installed():
+        return [
+            'ros2', 'bag', 'play', str(bag), '--rate', str(rate), '--delay', str(_DISCOVERY_S),
+            *(['--clock'] if clock else []), *(['--remap', f'{topic.name}:={name}'] if name != topic.name else []),
+            '--topics', topic.name]
+    return [
+        ExecutableInPackage(executable='trt_perception', package=PACKAGE), 'play', str(bag), '--topic', topic.name,
+        '--to', name, '--rate', str(rate), *(['--clock'] if clock else [])]
+
+
+def rosbag2_installed() -> bool:
+    """Tell whether ros2 bag play is there."""
+    return shutil.which('ros2') is not None and all(
+        importlib.util.find_spec(module) is not None for module in ('ros2bag', 'rosbag2_py'))
+
+
+def _player_ended(event: Any, context: Any) -> list[Any]:
+    if context.is_shutdown:
+        return []
+    if event.returncode != 0:
+        return [_fail(f'the player failed (exit code {event.returncode})')]
+    launch.logging.get_logger('launch.user').info('the bag is finished')
+    return [TimerAction(period=_LAST_FRAME_S, actions=[EmitEvent(event=Shutdown(reason='the bag is finished'))])]
+
+
+def _fail(reason: str) -> Any:
+    """Return an action that ends the launch; an exception alone gives it another exit code than 0."""
+    def fail(context: Any) -> None:
+        raise ReplayError(reason)
+
+    return OpaqueFunction(function=fail)

@@ -1,0 +1,47 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Launch arguments are text: what they mean, or one clear line about what is wrong with them."""
+
+from __future__ import annotations
+
+import os.path
+
+
+class LaunchArgumentError(Exception):
+    """A launch argument has a value that cannot be used."""
+
+
+def parse_bool(name: str, text: str) -> bool:
+    """Parse a launch argument that is true or false; LaunchArgumentError if it is neither."""
+    value = text.strip().lower()
+    if value in ('true', '1', 'yes', 'on'):
+        return True
+    if value in ('false', '0', 'no', 'off'):
+        return False
+    raise LaunchArgumentError(f'{name}:={text}: expected true or false')
+
+
+def parse_path(name: str, text: str) -> str:
+    """Expand a leading ~, which a shell leaves alone after ':='."""
+    return os.path.expanduser(text)
+
+
+def parse_number(name: str, text: str) -> float:
+    """Parse a number; LaunchArgumentError if it is none."""
+    try:
+        return float(text)
+    except ValueError:
+        raise LaunchArgumentError(f'{name}:={text}: expected a number') from None
+
+
+def parse_integer(name: str, text: str) -> int:
+    """Parse a whole number; LaunchArgumentError if it is none."""
+    try:
+        return int(text)
+    except ValueError:
+        raise LaunchArgumentError(f'{name}:={text}: expected a whole number') from None
+
+
+def parse_text(name: str, text: str) -> str:
+    """Return the text itself."""
+    return text

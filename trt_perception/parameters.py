@@ -1,0 +1,262 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Every ROS parameter of the node: declaration, description, range, validation."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+
+from .errors import ParameterError
+from .geometry import RESIZE_MODES
+from .heads.classification import ClassificationSettings
+from .heads.identify import HEADS
+from .heads.yolo import DetectionSettings
+from .model import TASKS, ModelOptions, ModelSpec
+from .pipeline import BACKENDS, PRECISIONS, PostprocessSettings
+from .preprocessing import Overrides
+
+_RECONFIGURE = 'Read on configure: a change needs cleanup and configure.'
+_LIVE = 'May change while active.'
+
+
+@dataclass(frozen=True)
+class ParameterSpec:
+    """One parameter: `default` of Parameter.Type means typed but unset."""
+
+    default: Any
+    description: str
+    live: bool = False
+    choices: Sequence[str] = ()
+    minimum: float | None = None
+    maximum: float | None = None
+
+    def descriptor(self) -> ParameterDescriptor:
+        """Return the descriptor that `ros2 param describe` shows."""
+        descriptor = ParameterDescriptor(
+            description=f'{self.description} {_LIVE if self.live else _RECONFIGURE}')
+        if self.choices:
+            descriptor.additional_constraints = f'one of: {", ".join(self.choices)}'
+        if self.minimum is not None and self.maximum is not None:
+            if isinstance(self.default, float):
+                descriptor.floating_point_range = [FloatingPointRange(
+                    from_value=float(self.minimum), to_value=float(self.maximum))]
+            else:
+                descriptor.integer_range = [IntegerRange(
+                    from_value=int(self.minimum), to_value=int(self.maximum), step=1)]
+        return descriptor
+
+
+PARAMETERS: Mapping[str, ParameterSpec] = {
+    'task': ParameterSpec('auto', 'What the model does; auto finds out from the file.', choices=TASKS),
+    'model_file': ParameterSpec(
+        '', 'ONNX file, or the name of a catalogue model that is already fetched.'),
+    'labels_file': ParameterSpec(
+        '', "Class names: a txt, json or yaml file, or 'coco' or 'imagenet' for the shipped lists; "
+        "empty for the model's own."),
+    'head': ParameterSpec(
+        'auto', "Layout of the model's output; auto finds out from its shape.", choices=HEADS),
+    'backend': ParameterSpec('auto', 'What runs the network.', choices=BACKENDS),
+    'precision': ParameterSpec('fp32', 'Arithmetic of the network.', choices=PRECISIONS),
+    'input_size': ParameterSpec(
+        [0, 0], 'Width and height in pixels for a model whose input size is dynamic; [0, 0] for its '
+        'default.'),
+    'score_threshold': ParameterSpec(
+        0.25, 'Detections below this score are left out.', True, (), 0.0, 1.0),
+    'iou_threshold': ParameterSpec(
+        0.45, 'Of two boxes of a class that overlap by more, the weaker one is dropped.',
+        True, (), 0.0, 1.0),
+    'class_agnostic_nms': ParameterSpec(
+        False, 'Suppress overlapping boxes also where their classes differ.'),
+    'max_detections': ParameterSpec(
+        300, 'At most so many detections an image, the best ones.', True, (), 1, 10000),
+    'classes': ParameterSpec(
+        [''], "Names of the classes to report; [''] for all.", True),
+    'top_k': ParameterSpec(5, 'How many classes a classification reports.', False, (), 1, 10000),
+    'image_transport': ParameterSpec(
+        'raw', "raw subscribes 'image' (sensor_msgs/Image), compressed 'image/compressed' "
+        '(sensor_msgs/CompressedImage: jpeg, png).', choices=('raw', 'compressed')),
+    'image_reliability': ParameterSpec(
+        'best_effort', 'Reliability of the image subscription; best_effort matches every publisher.',
+        choices=('best_effort', 'reliable')),
+    'image_depth': ParameterSpec(
+        1, 'Queue depth of the image subscription.', False, (), 1, 1000),
+    'max_age_ms': ParameterSpec(
+        0, 'Frames whose stamp is older than this when their turn comes are dropped and counted; '
+        '0 keeps all.', True, (), 0, 3600000),
+    'mean': ParameterSpec(
+        Parameter.Type.DOUBLE_ARRAY, 'Subtracted from pixel * scale, one or three numbers in the '
+        "order of the model's colours; unset for the model's own."),
+    'std': ParameterSpec(
+        Parameter.Type.DOUBLE_ARRAY, 'Divides pixel * scale - mean, one or three numbers; unset for '
+        "the model's own."),
+    'scale': ParameterSpec(
+        0.0, "Multiplies the pixels (0..255), 1/255 as a rule; 0.0 for the model's own.",
+        False, (), 0.0, 1000.0),
+    'color_order': ParameterSpec(
+        'auto', "Order of the model's input channels.", choices=('auto', 'rgb', 'bgr')),
+    'resize_mode': ParameterSpec(
+        'auto', 'How an image is brought to the input size.', choices=('auto', *RESIZE_MODES)),
+    'crop_fraction': ParameterSpec(
+        0.0, "Part of the shorter side that center_crop keeps; 0.0 for the model's own.",
+        False, (), 0.0, 1.0),
+    'publish_debug_image': ParameterSpec(
+        False, "Draw the results on the image and publish it on 'debug_image' while somebody "
+        'subscribes.', True),
+    'class_id_format': ParameterSpec(
+        'name', 'What class_id holds: the class name or its index.', choices=('name', 'index')),
+    'num_threads': ParameterSpec(
+        0, 'CPU threads of one inference; 0 leaves the choice to the backend.', False, (), 0, 1024),
+    'diagnostics_period': ParameterSpec(
+        1.0, 'Seconds between two diagnostics messages.', False, (), 0.1, 60.0),
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The parameters' values; see PARAMETERS for each one's meaning."""
+
+    task: str
+    model_file: str
+    labels_file: str
+    head: str
+    backend: str
+    precision: str
+    input_size: tuple[int, int]
+    score_threshold: float
+    iou_threshold: float
+    class_agnostic_nms: bool
+    max_detections: int
+    classes: tuple[str, ...]
+    top_k: int
+    image_transport: str
+    image_reliability: str
+    image_depth: int
+    max_age_ms: int
+    mean: tuple[float, ...] | None
+    std: tuple[float, ...] | None
+    scale: float
+    color_order: str
+    resize_mode: str
+    crop_fraction: float
+    publish_debug_image: bool
+    class_id_format: str
+    num_threads: int
+    diagnostics_period: float
+
+    def model_options(self) -> ModelOptions:
+        """Return what load_model takes."""
+        return ModelOptions(
+            task=self.task, head=self.head, labels=self.labels_file, input_size=self.input_size,
+            preprocessing=Overrides(
+                color_order=self.color_order, scale=self.scale or None, mean=self.mean,
+                std=self.std, resize_mode=self.resize_mode,
+                crop_fraction=self.crop_fraction or None))
+
+    def postprocess(self, spec: ModelSpec) -> PostprocessSettings:
+        """Return the heads' settings; ParameterError for a class name the model has not."""
+        keep = None
+        if self.classes:
+            index_of = {name: index for index, name in reversed(list(enumerate(spec.names)))}
+            unknown = [name for name in self.classes if name not in index_of]
+            if unknown:
+                close = difflib.get_close_matches(unknown[0], spec.names, 1)
+                raise ParameterError(
+                    f"classes names '{unknown[0]}', which {spec.path.name} does not know"
+                    + (f": did you mean '{close[0]}'?" if close else
+                       f': it knows {len(spec.names)} classes, {", ".join(spec.names[:5])}, ...'))
+            wanted = set(self.classes)
+            keep = frozenset(i for i, name in enumerate(spec.names) if name in wanted)
+        return PostprocessSettings(
+            DetectionSettings(
+                self.score_threshold, self.iou_threshold, self.class_agnostic_nms,
+                self.max_detections, keep),
+            ClassificationSettings(self.top_k))
+
+
+def declare(node: Node) -> None:
+    """Declare all parameters; ParameterError for an override of a wrong type or out of range."""
+    for name, spec in PARAMETERS.items():
+        try:
+            node.declare_parameter(name, spec.default, spec.descriptor())
+        except InvalidParameterTypeException as error:
+            raise ParameterError(f"parameter '{name}': {_type_hint(spec, error)}") from error
+        except InvalidParameterValueException as error:
+            raise ParameterError(f"parameter '{name}': {error}") from error
+
+
+def unknown_overrides(node: Node) -> list[str]:
+    """Return a warning for each parameter that was given but that the node does not have."""
+    # rclpy offers no public look at the overrides; without them a misspelt name would pass in silence.
+    given = getattr(node, '_parameter_overrides', {})
+    warnings = []
+    for name in given:
+        if node.has_parameter(name) or name.startswith('qos_overrides.'):
+            continue
+        close = difflib.get_close_matches(name, PARAMETERS, 1)
+        hint = f": did you mean '{close[0]}'?" if close else ''
+        warnings.append(f"parameter '{name}' does not exist and has no effect{hint}")
+    return warnings
+
+
+def read(node: Node) -> Settings:
+    """Return the current values, validated; ParameterError naming the first that is wrong."""
+    values = {name: node.get_parameter_or(name).value for name in PARAMETERS}
+    return _settings(values)
+
+
+def changed(settings: Settings, parameters: Sequence[Parameter]) -> Settings:
+    """Return `settings` with live parameters changed; ParameterError for a bad value."""
+    values = {field.name: getattr(settings, field.name) for field in fields(Settings)}
+    values.update((p.name, p.value) for p in parameters if p.name in PARAMETERS)
+    return _settings(values)
+
+
+def check(parameter: Parameter) -> None:
+    """Raise ParameterError if this value could never be right."""
+    if parameter.name in PARAMETERS:
+        _check_value(parameter.name, parameter.value)
+
+
+def _settings(values: dict[str, Any]) -> Settings:
+    for name, value in values.items():
+        _check_value(name, value)
+    values = dict(values)
+    values['classes'] = tuple(name for name in values['classes'] or () if name)
+    values['input_size'] = tuple(values['input_size'])
+    for name in ('mean', 'std'):
+        values[name] = None if values[name] is None else tuple(values[name])
+    return Settings(**values)
+
+
+def _check_value(name: str, value: Any) -> None:
+    spec = PARAMETERS[name]
+    if spec.choices and value not in spec.choices:
+        close = difflib.get_close_matches(str(value), spec.choices, 1)
+        raise ParameterError(
+            f"{name} is '{value}': expected one of {', '.join(spec.choices)}"
+            + (f" (did you mean '{close[0]}'?)" if close else ''))
+    if spec.minimum is not None and spec.maximum is not None and (
+            not math.isfinite(value) or not spec.minimum <= value <= spec.maximum):
+        raise ParameterError(
+            f'{name} is {value}: expected {spec.minimum} to {spec.maximum}')
+    if name == 'input_size' and (len(value) != 2 or min(value) < 0):
+        raise ParameterError(
+            f'input_size is {list(value)}: expected [width, height] in pixels, or [0, 0]')
+    if name in ('mean', 'std') and value is not None and len(value) not in (1, 3):
+        raise ParameterError(f'{name} is {list(value)}: expected one or three numbers')
+
+
+def _type_hint(spec: ParameterSpec, error: Exception) -> str:
+    message = str(error)
+    if isinstance(spec.default, float) or spec.default is Parameter.Type.DOUBLE_ARRAY:
+        message += ' (write numbers with a decimal point, 1.0 instead of 1)'
+    return message

@@ -1,0 +1,94 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The perception_node executable: signals, the executor's thread, the way out."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from typing import Any
+
+# A stop must end in 2 s: this long the executor may take to finish what it is in, then the process goes anyway.
+_GRACE_S = 1.2
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run the node until SIGINT or SIGTERM; returns the exit code.
+
+    0 after a signal in any state; 1 if the node cannot start, with one line that says why.
+    """
+    stop = threading.Event()
+    # Before anything is imported: a signal during start-up ends the process as quietly as later.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    from .dependencies import require
+    from .errors import PerceptionError
+
+    try:
+        rclpy: Any = require('rclpy')
+        for package in ('sensor_msgs.msg', 'diagnostic_msgs.msg', 'vision_msgs.msg'):
+            require(package)
+        from rclpy.executors import MultiThreadedExecutor
+        from rclpy.signals import SignalHandlerOptions
+
+        from .node import PerceptionNode
+
+        rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+        node = PerceptionNode()
+    except PerceptionError as error:
+        print(f'perception_node: {error}', file=sys.stderr)
+        return 1
+    # One thread for transitions, one for images, one for parameters, diagnostics and the rest.
+    executor = MultiThreadedExecutor(num_threads=3)
+    executor.add_node(node)
+    spinner = threading.Thread(
+        target=_spin, args=(executor, node, stop), name='executor', daemon=True)
+    spinner.start()
+    stop.wait()
+    ender = threading.Thread(target=_end, args=(node, executor, spinner, rclpy), daemon=True)
+    ender.start()
+    ender.join(_GRACE_S)
+    if ender.is_alive():
+        # In the middle of a model load or an inference: nothing there needs to be saved.
+        sys.stderr.flush()
+        sys.stdout.flush()
+        os._exit(0)
+    return 0
+
+
+def _spin(executor: Any, node: Any, stop: threading.Event) -> None:
+    """Spin; an exception in one callback is logged and does not end the node."""
+    # The executor's own: where it comes from differs between the distributions.
+    from rclpy.executors import InvalidHandle
+
+    while not stop.is_set():
+        try:
+            executor.spin_once(timeout_sec=0.5)
+        except InvalidHandle:
+            # A transition destroyed a subscription or publisher while the executor was about to wait for its
+            # events: rclpy looks out for that everywhere but there. It starts anew without them.
+            continue
+        except Exception as error:
+            if stop.is_set():
+                return
+            node.get_logger().error(f'error in a callback: {type(error).__name__}: {error}')
+
+
+def _end(node: Any, executor: Any, spinner: threading.Thread, rclpy: Any) -> None:
+    executor.wake()
+    spinner.join()
+    # Callbacks that are under way must end before what they use is destroyed; rclpy has no public way to wait
+    # for them.
+    pool = getattr(executor, '_executor', None)
+    if pool is not None:
+        pool.shutdown(wait=True)
+    node.end()
+    executor.shutdown()
+    node.destroy_node()
+    rclpy.try_shutdown()
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,135 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Says on a console how far a long job is, once it has taken long enough to be worth it."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import TextIO
+
+# (what is being done, how much is done, of how much or None where that is unknown)
+ProgressCallback = Callable[[str, int, int | None], None]
+
+_REDRAW_SECONDS = 0.1
+_LINE_SECONDS = 5.0
+
+
+class ConsoleProgress:
+    """A bar on a terminal, a line every few seconds elsewhere; nothing for a job shorter than `delay`.
+
+    Call it with (text, done, total); use it as a context manager, so that the terminal's line is left clean.
+
+    delay: seconds before anything is shown
+    unit: 'B' shows amounts as MB; any other word is shown after plain counts
+    """
+
+    def __init__(
+        self, stream: TextIO | None = None, *, delay: float = 2.0, unit: str = 'B',
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._stream = sys.stderr if stream is None else stream
+        self._is_terminal = self._stream.isatty()
+        self._delay = delay
+        self._unit = unit
+        self._clock = clock
+        self._started: float | None = None
+        self._shown_at = float('-inf')
+        self._shown_text = ''
+        self._shown_end = False
+        self._width = 0
+
+    def __call__(self, text: str, done: int, total: int | None) -> None:
+        """Report that `done` of `total` (None: unknown) of `text` is done."""
+        now = self._clock()
+        if self._started is None:
+            self._started = now
+        if now - self._started < self._delay:
+            return
+        interval = _REDRAW_SECONDS if self._is_terminal else _LINE_SECONDS
+        finished = total is not None and done >= total
+        if now - self._shown_at < interval and text == self._shown_text and not finished:
+            return
+        if finished and self._shown_text != text and self._is_terminal is False:
+            return  # It was never shown as under way, so its end is no news.
+        if finished and self._shown_end and text == self._shown_text:
+            return  # Somebody waits for more than this, and says so again and again.
+        self._shown_at, self._shown_text, self._shown_end = now, text, finished
+        line = f'{text}{self._amount(done, total)}'
+        if self._is_terminal:
+            columns = max(20, shutil.get_terminal_size().columns - 1)
+            line = (self._bar(done, total) + line)[:columns]
+            self._stream.write('\r' + line.ljust(self._width))
+            self._width = len(line)
+        else:
+            self._stream.write(line + '\n')
+        self._stream.flush()
+
+    def _amount(self, done: int, total: int | None) -> str:
+        if not done and not total:
+            return ''
+        if self._unit == 'B':
+            of = f' of {total / 1e6:.1f}' if total else ''
+            return f': {done / 1e6:.1f}{of} MB'
+        return f': {done}{f" of {total}" if total else ""} {self._unit}'.rstrip()
+
+    @staticmethod
+    def _bar(done: int, total: int | None) -> str:
+        if not total:
+            return ''
+        part = min(1.0, done / total)
+        return f'[{"#" * int(part * 20):.<20}] {part:4.0%} '
+
+    def close(self) -> None:
+        """Clear the bar from the terminal."""
+        if self._width:
+            self._stream.write('\r' + ' ' * self._width + '\r')
+            self._stream.flush()
+            self._width = 0
+
+    def __enter__(self) -> ConsoleProgress:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Clear the bar."""
+        self.close()
+
+
+class Progress:
+    """Counts the steps of one job on the console: `advance()` after each.
+
+    label: what is being done; total: the number of steps, None where it is unknown; unit: what is counted
+    """
+
+    def __init__(
+        self, label: str, total: int | None = None, unit: str = '', stream: TextIO | None = None,
+    ) -> None:
+        self._label = label
+        self._total = total
+        self._done = 0
+        self._console = ConsoleProgress(stream, unit=unit)
+        # Time runs from here: a first step that is slow counts as well.
+        self._console(label, 0, total)
+
+    def advance(self, count: int = 1) -> None:
+        """Report that `count` more steps are done."""
+        self._done += count
+        self._console(self._label, self._done, self._total)
+
+    def __enter__(self) -> Progress:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Clear the bar."""
+        self._console.close()

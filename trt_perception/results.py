@@ -1,0 +1,52 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What a pipeline returns for one image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Detections:
+    """Objects found in one image, sorted by score, highest first.
+
+    boxes: (N, 4) float32, x_min, y_min, x_max, y_max in pixels of the incoming image, clipped to it
+    scores: (N,) float32 in 0..1
+    class_indices: (N,) int64
+    """
+
+    boxes: np.ndarray
+    scores: np.ndarray
+    class_indices: np.ndarray
+
+    def __len__(self) -> int:
+        """Return the number of objects."""
+        return len(self.scores)
+
+    @staticmethod
+    def empty() -> Detections:
+        """Return a result with nothing found."""
+        return Detections(
+            np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64))
+
+
+@dataclass(frozen=True)
+class Classifications:
+    """The top-k classes of one image, sorted by score, highest first.
+
+    class_indices: (K,) int64
+    scores: (K,) float32, probabilities in 0..1
+    """
+
+    class_indices: np.ndarray
+    scores: np.ndarray
+
+    def __len__(self) -> int:
+        """Return the number of classes."""
+        return len(self.scores)
+
+
+Result = Detections | Classifications

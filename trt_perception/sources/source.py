@@ -1,0 +1,73 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What every source of frames gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from types import TracebackType
+
+from ..errors import SourceError
+from ..frame import Frame
+
+# Called with the error of one unreadable frame; the source then goes on with the next.
+OnError = Callable[[SourceError], None]
+
+
+@dataclass(frozen=True)
+class SourceFrame:
+    """One frame and where it comes from.
+
+    source: path of the image, video or bag; in a folder that of the image
+    index: number of the frame in its source, or of the image in its folder, from 0; frames that
+        cannot be read keep their number
+    frame: the image
+    stamp_ns: nanoseconds: in a bag the header's stamp, in a video the time since its start; None
+        for images
+    """
+
+    source: str
+    index: int
+    frame: Frame
+    stamp_ns: int | None
+
+
+class Source:
+    """An iterator over the frames of one source, and a context manager that closes it.
+
+    len_hint: number of frames to come, for a progress bar: exact for images, what the file's header
+        says for videos (can be off) and bags, None where it is not known
+    """
+
+    def __init__(
+        self, frames: Generator[SourceFrame, None, None], len_hint: int | None,
+    ) -> None:
+        self._frames = frames
+        self.len_hint = len_hint
+
+    def __iter__(self) -> Source:
+        return self
+
+    def __next__(self) -> SourceFrame:
+        return next(self._frames)
+
+    def close(self) -> None:
+        """Release the files; there are no frames after that."""
+        self._frames.close()
+
+    def __enter__(self) -> Source:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def report(error: SourceError, on_error: OnError | None) -> None:
+    """Hand the error of one frame to `on_error`, or raise it where there is none."""
+    if on_error is None:
+        raise error
+    on_error(error)

@@ -1,0 +1,77 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""One thread that works on the newest item, and owns what that work needs."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Generic, TypeVar
+
+T = TypeVar('T')
+R = TypeVar('R')
+
+
+class LatestWorker(Generic[T]):
+    """Runs `handle` on the newest item offered, in one thread of its own.
+
+    While an item is being handled one more may wait; a newer one takes its place. `call` runs anything else in the
+    same thread, between two items: a GPU context or an inference session has one owner.
+
+    on_error: called in the thread with what `handle` raised; the worker goes on
+    """
+
+    def __init__(
+        self, name: str, handle: Callable[[T], None], on_error: Callable[[Exception], None],
+    ) -> None:
+        self._handle = handle
+        self._on_error = on_error
+        self._lock = threading.Lock()
+        self._waiting: T | None = None
+        self._closed = False
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix=name)
+
+    def offer(self, item: T) -> bool:
+        """Leave an item, never blocking. True if it replaced one that was still waiting.
+
+        After `close` items are ignored.
+        """
+        with self._lock:
+            # A last message may still come in while the node is closing.
+            if self._closed:
+                return False
+            replaced = self._waiting is not None
+            self._waiting = item
+            if not replaced:
+                self._pool.submit(self._next)
+        return replaced
+
+    def call(self, function: Callable[[], R], timeout: float | None = None) -> R:
+        """Run `function` in the thread and return its result, or raise what it raises."""
+        return self._pool.submit(function).result(timeout)
+
+    def clear(self, timeout: float | None = None) -> int:
+        """Drop the waiting item and wait until the one being handled is done; returns items dropped."""
+        with self._lock:
+            dropped = 0 if self._waiting is None else 1
+            self._waiting = None
+        self.call(lambda: None, timeout)
+        return dropped
+
+    def close(self) -> None:
+        """Drop the waiting item, finish the current one, end the thread."""
+        with self._lock:
+            self._waiting = None
+            self._closed = True
+        self._pool.shutdown(wait=True)
+
+    def _next(self) -> None:
+        with self._lock:
+            item, self._waiting = self._waiting, None
+        if item is None:
+            return
+        try:
+            self._handle(item)
+        except Exception as error:
+            self._on_error(error)
