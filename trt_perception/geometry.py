@@ -10,6 +10,7 @@ these coordinates a resize is a plain multiplication, also for OpenCV's INTER_LI
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -55,22 +56,33 @@ class Geometry:
 
     def to_network(self, boxes: np.ndarray) -> np.ndarray:
         """Map (N, 4) x_min, y_min, x_max, y_max from image to network pixels."""
-        scale = np.array([self.scale_x, self.scale_y] * 2)
-        crop = np.array([self.crop_x, self.crop_y] * 2)
-        target = np.array([self.target_x, self.target_y] * 2)
-        return (np.asarray(boxes, np.float64) - crop) * scale + target
+        return (np.asarray(boxes, np.float64) - self._crop) * self._scale + self._target
 
     def to_image(self, boxes: np.ndarray) -> np.ndarray:
         """Map (N, 4) x_min, y_min, x_max, y_max from network to image pixels, not clipped."""
-        scale = np.array([self.scale_x, self.scale_y] * 2)
-        crop = np.array([self.crop_x, self.crop_y] * 2)
-        target = np.array([self.target_x, self.target_y] * 2)
-        return (np.asarray(boxes, np.float64) - target) / scale + crop
+        return (np.asarray(boxes, np.float64) - self._target) / self._scale + self._crop
 
     def clip(self, boxes: np.ndarray) -> np.ndarray:
         """Clip (N, 4) boxes in image pixels to the image."""
-        limits = np.array([self.image_width, self.image_height] * 2)
-        return np.clip(boxes, 0.0, limits)
+        return np.minimum(np.maximum(boxes, 0.0), self._limits)
+
+    # For x_min, y_min, x_max, y_max; kept, since every frame needs them.
+
+    @cached_property
+    def _scale(self) -> np.ndarray:
+        return np.array([self.scale_x, self.scale_y] * 2)
+
+    @cached_property
+    def _crop(self) -> np.ndarray:
+        return np.array([self.crop_x, self.crop_y] * 2, np.float64)
+
+    @cached_property
+    def _target(self) -> np.ndarray:
+        return np.array([self.target_x, self.target_y] * 2, np.float64)
+
+    @cached_property
+    def _limits(self) -> np.ndarray:
+        return np.array([self.image_width, self.image_height] * 2, np.float64)
 
 
 def letterbox(image_width: int, image_height: int, width: int, height: int) -> Geometry:

@@ -51,6 +51,7 @@ class Condition:
     state: label of the lifecycle state; error: what went wrong last in a transition, '' for nothing
     recent: events a second over the window, by name (received, processed, stale, bad, failed)
     last_failure: the last frame's error text
+    activity: what a transition is at
     """
 
     state: str
@@ -61,12 +62,15 @@ class Condition:
     precision_wanted: str
     precision_effective: str
     age_p50_ms: float | None
+    activity: str = ''
 
 
 def assess(condition: Condition) -> tuple[Level, str]:
     """Return the level and the most important reason."""
     if condition.error:
         return Level.ERROR, condition.error
+    if condition.state == 'configuring' and condition.activity:
+        return Level.WARN, f'configuring: {condition.activity}'
     if condition.state != 'active':
         return Level.WARN, f'{condition.state}: no images are processed until the node is activated'
     findings = [

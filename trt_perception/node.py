@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
@@ -29,6 +30,7 @@ from .model import ModelSpec, load_model
 from .outputs import Outputs
 from .parameters import Settings
 from .pipeline import Pipeline, create_pipeline
+from .pipeline_options import Monitor
 from .statistics import Statistics
 from .worker import LatestWorker
 
@@ -42,11 +44,17 @@ _FRAME_TIMEOUT_S = 10.0
 class PerceptionNode(LifecycleNodeMixin, Node):
     """Subscribes images, runs the pipeline in one worker thread, publishes results and diagnostics."""
 
-    def __init__(self, **kwargs: Any) -> None:
-        """Declare the parameters; ParameterError for a given value of the wrong type or range."""
+    def __init__(self, on_fatal: Callable[[], None] = lambda: None, **kwargs: Any) -> None:
+        """Declare the parameters; ParameterError for a given value of the wrong type or range.
+
+        on_fatal: called when this process can use its device no more, so that only a new one helps
+        """
         Node.__init__(self, 'perception_node', **kwargs)
         # Reentrant, so that the state can be asked for while configure runs.
         LifecycleNodeMixin.__init__(self, callback_group=ReentrantCallbackGroup())
+        self._on_fatal = on_fatal
+        self._cancel = threading.Event()
+        self._activity = ''
         self._transition = threading.Lock()
         self._answer_impossible_transitions()
         # Held while settings change: parameters are set in another thread than transitions run in.
@@ -81,6 +89,7 @@ class PerceptionNode(LifecycleNodeMixin, Node):
         started = time.monotonic()
         try:
             self._error = ''
+            self._activity = ''
             with self._settings_lock:
                 self._settings = settings = parameters.read(self)
             if not settings.model_file:
@@ -93,7 +102,8 @@ class PerceptionNode(LifecycleNodeMixin, Node):
                 # Anew: live parameters may have changed while the file was read.
                 settings = self._settings
                 self._pipeline = pipeline = create_pipeline(
-                    spec, settings.backend, settings.num_threads, settings.postprocess(spec))
+                    spec, settings.pipeline_options(), settings.postprocess(spec),
+                    Monitor(self._on_progress, self._on_backend_log, self._cancel))
             self._worker = LatestWorker('perception', self._process, self._unexpected)
             self._worker.call(pipeline.open)
             self._provenance = {
@@ -136,6 +146,9 @@ class PerceptionNode(LifecycleNodeMixin, Node):
         try:
             self._stop(_FRAME_TIMEOUT_S)
             result = super().on_deactivate(state)
+        except FutureTimeoutError:
+            return self._transition_failed('deactivate', EngineError(
+                f'the frame in hand was not done after {_FRAME_TIMEOUT_S:.0f} s'))
         except Exception as error:
             return self._transition_failed('deactivate', error)
         if self._given_up:
@@ -160,6 +173,10 @@ class PerceptionNode(LifecycleNodeMixin, Node):
         self.get_logger().error(
             f'back to unconfigured after an error: {self._error or "see above"}; it can be configured again')
         return TransitionCallbackReturn.SUCCESS
+
+    def cancel(self) -> None:
+        """End an engine build that configure waits for; the process is about to end."""
+        self._cancel.set()
 
     def end(self) -> None:
         """Go through the shutdown transition, whatever the state; called when nothing spins any more."""
@@ -225,8 +242,14 @@ class PerceptionNode(LifecycleNodeMixin, Node):
         self._last_failure = str(error)
         self._failures_in_a_row += 1
         self.get_logger().error(f'inference failed: {error}', throttle_duration_sec=_THROTTLE_S)
-        if self._failures_in_a_row == _FAILURES_TO_GIVE_UP:
+        if error.fatal:
+            self._end_process(error)
+        elif self._failures_in_a_row == _FAILURES_TO_GIVE_UP:
             self._failure_guard.trigger()
+
+    def _end_process(self, error: EngineError) -> None:
+        self.get_logger().fatal(f'this process cannot use its device any more and ends, to be started again: {error}')
+        self._on_fatal()
 
     def _unexpected(self, error: Exception) -> None:
         """An error that no part of the pipeline foresaw: counted, logged, and as fatal as a failed inference."""
@@ -234,6 +257,24 @@ class PerceptionNode(LifecycleNodeMixin, Node):
 
     def _age_ms(self, arrival: Arrival) -> float:
         return (self.get_clock().now().nanoseconds - arrival.stamp_ns) / 1e6
+
+    # What configure is told while it waits for an engine
+
+    def _on_progress(self, fraction: float | None, text: str) -> None:
+        self._activity = text if fraction is None else f'{text}, {fraction:.0%}'
+        self.get_logger().info(self._activity, throttle_duration_sec=_THROTTLE_S)
+
+    def _on_backend_log(self, severity: str, text: str) -> None:
+        # One line for each: rclpy ties a severity to the place that logs.
+        logger = self.get_logger()
+        if severity == 'error':
+            logger.error(text)
+        elif severity == 'warning':
+            logger.warning(text)
+        elif severity == 'info':
+            logger.info(text)
+        else:
+            logger.debug(text)
 
     # Parts
 
@@ -246,11 +287,14 @@ class PerceptionNode(LifecycleNodeMixin, Node):
         self._free()
         self._error = message
         self.get_logger().error(' '.join(message.split()))
+        if isinstance(error, EngineError) and error.fatal:
+            self._end_process(error)
         return TransitionCallbackReturn.FAILURE
 
     def _transition_failed(self, transition: str, error: Exception) -> TransitionCallbackReturn:
         # rclpy swallows what a transition raises; on_error, which comes next, logs this.
-        self._error = f'{transition} failed: {type(error).__name__}: {error}'
+        kind = '' if isinstance(error, PerceptionError) else f'{type(error).__name__}: '
+        self._error = f'{transition} failed: {kind}{error}'
         return TransitionCallbackReturn.ERROR
 
     def _stop(self, timeout: float | None) -> None:
@@ -368,7 +412,7 @@ class PerceptionNode(LifecycleNodeMixin, Node):
         state = self._state_machine.current_state[1]
         age = snapshot.stages.get('receive_age')
         level, reason = assess(Condition(
-            state=state, error=self._error, camera=report, recent=snapshot.rates,
+            state=state, activity=self._activity, error=self._error, camera=report, recent=snapshot.rates,
             last_failure=self._last_failure,
             precision_wanted=self._provenance.get('precision', ''),
             precision_effective=self._provenance.get('precision_effective', ''),

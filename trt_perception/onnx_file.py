@@ -76,6 +76,8 @@ def load_proto(path: Path) -> Any:
         raise ModelError(f'{path} is a Git LFS pointer, not the model: run git lfs pull')
     try:
         proto = onnx.load(str(path), load_external_data=False)
+    except MemoryError:
+        raise  # Says nothing about the file.
     except Exception as error:  # protobuf raises types of its own, which differ between versions
         raise ModelError(
             f'{path} cannot be read as ONNX ({_one_line(error)}): the file is damaged or of another '

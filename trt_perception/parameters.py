@@ -15,13 +15,15 @@ from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValu
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
+from .backends.tensorrt.options import HARDWARE_COMPATIBILITIES, SWITCHES, BuildOptions, RunOptions
 from .errors import ParameterError
 from .geometry import RESIZE_MODES
 from .heads.classification import ClassificationSettings
 from .heads.identify import HEADS
 from .heads.yolo import DetectionSettings
 from .model import TASKS, ModelOptions, ModelSpec
-from .pipeline import BACKENDS, PRECISIONS, PostprocessSettings
+from .pipeline import PostprocessSettings
+from .pipeline_options import BACKENDS, CALIBRATION_METHODS, PRECISIONS, PipelineOptions
 from .preprocessing import Overrides
 
 _RECONFIGURE = 'Read on configure: a change needs cleanup and configure.'
@@ -115,6 +117,33 @@ PARAMETERS: Mapping[str, ParameterSpec] = {
         'name', 'What class_id holds: the class name or its index.', choices=('name', 'index')),
     'num_threads': ParameterSpec(
         0, 'CPU threads of one inference; 0 leaves the choice to the backend.', False, (), 0, 1024),
+    'calibration_source': ParameterSpec(
+        '', 'Folder of images, video or rosbag2 of what the camera sees: int8 is calibrated with it, and the '
+        'accuracy gate compares on it.'),
+    'calibration_samples': ParameterSpec(
+        64, 'Frames to calibrate with.', False, (), 1, 10000),
+    'calibration_method': ParameterSpec(
+        'auto', 'How ranges are found; auto measures which loses least.', choices=CALIBRATION_METHODS),
+    'min_agreement': ParameterSpec(
+        -1.0, 'Least agreement with ONNX Runtime fp32 on frames of calibration_source; configure fails below it. '
+        '0.0: no gate; -1.0: 0.9 for int8, no gate for the others.', False, (), -1.0, 1.0),
+    'strict_precision': ParameterSpec(
+        False, 'Fail configure, instead of a warning, where the network does not run in the precision asked for.'),
+    'device_index': ParameterSpec(0, 'TensorRT: which GPU.', False, (), 0, 64),
+    'workspace_mib': ParameterSpec(
+        0, 'TensorRT: GPU memory that kernels may use, in MiB; 0 for a part of what is free.', False, (), 0, 1048576),
+    'builder_optimization_level': ParameterSpec(
+        3, 'TensorRT: 0 builds fastest, 5 runs fastest.', False, (), 0, 5),
+    'timing_cache': ParameterSpec(True, "TensorRT: keep the builder's measurements for the next build."),
+    'batch_profile': ParameterSpec(
+        [1, 1, 1], 'TensorRT: smallest, usual and largest batch of a model with a dynamic batch.'),
+    'dla_core': ParameterSpec(-1, 'TensorRT: core of the deep learning accelerator; -1 for the GPU.', False, (), -1, 7),
+    'hardware_compatibility': ParameterSpec(
+        'none', 'TensorRT: let the engine run on other GPUs too, slower.', choices=HARDWARE_COMPATIBILITIES),
+    'cuda_graph': ParameterSpec(True, 'TensorRT: launch each frame as one CUDA graph, where that works.'),
+    'zero_copy': ParameterSpec(
+        'auto', 'TensorRT: map frames into the GPU instead of copying them; auto: on integrated GPUs.',
+        choices=SWITCHES),
     'diagnostics_period': ParameterSpec(
         1.0, 'Seconds between two diagnostics messages.', False, (), 0.1, 60.0),
 }
@@ -150,6 +179,20 @@ class Settings:
     publish_debug_image: bool
     class_id_format: str
     num_threads: int
+    calibration_source: str
+    calibration_samples: int
+    calibration_method: str
+    min_agreement: float
+    strict_precision: bool
+    device_index: int
+    workspace_mib: int
+    builder_optimization_level: int
+    timing_cache: bool
+    batch_profile: tuple[int, int, int]
+    dla_core: int
+    hardware_compatibility: str
+    cuda_graph: bool
+    zero_copy: str
     diagnostics_period: float
 
     def model_options(self) -> ModelOptions:
@@ -160,6 +203,19 @@ class Settings:
                 color_order=self.color_order, scale=self.scale or None, mean=self.mean,
                 std=self.std, resize_mode=self.resize_mode,
                 crop_fraction=self.crop_fraction or None))
+
+    def pipeline_options(self) -> PipelineOptions:
+        """Return what create_pipeline takes."""
+        return PipelineOptions(
+            backend=self.backend, precision=self.precision, strict_precision=self.strict_precision,
+            num_threads=self.num_threads, calibration_source=self.calibration_source,
+            calibration_samples=self.calibration_samples, calibration_method=self.calibration_method,
+            min_agreement=None if self.min_agreement < 0 else self.min_agreement, timing_cache=self.timing_cache,
+            build=BuildOptions(
+                precision=self.precision, input_size=self.input_size, batch=self.batch_profile,
+                workspace_mib=self.workspace_mib, optimization_level=self.builder_optimization_level,
+                dla_core=self.dla_core, hardware_compatibility=self.hardware_compatibility),
+            run=RunOptions(self.device_index, self.cuda_graph, self.zero_copy))
 
     def postprocess(self, spec: ModelSpec) -> PostprocessSettings:
         """Return the heads' settings; ParameterError for a class name the model has not."""
@@ -232,6 +288,7 @@ def _settings(values: dict[str, Any]) -> Settings:
     values = dict(values)
     values['classes'] = tuple(name for name in values['classes'] or () if name)
     values['input_size'] = tuple(values['input_size'])
+    values['batch_profile'] = tuple(values['batch_profile'])
     for name in ('mean', 'std'):
         values[name] = None if values[name] is None else tuple(values[name])
     return Settings(**values)
@@ -251,6 +308,9 @@ def _check_value(name: str, value: Any) -> None:
     if name == 'input_size' and (len(value) != 2 or min(value) < 0):
         raise ParameterError(
             f'input_size is {list(value)}: expected [width, height] in pixels, or [0, 0]')
+    if name == 'batch_profile' and (len(value) != 3 or not 1 <= value[0] <= value[1] <= value[2]):
+        raise ParameterError(
+            f'batch_profile is {list(value)}: expected [smallest, usual, largest], each at least 1 and the one before')
     if name in ('mean', 'std') and value is not None and len(value) not in (1, 3):
         raise ParameterError(f'{name} is {list(value)}: expected one or three numbers')
 

@@ -10,19 +10,22 @@ import sys
 import threading
 from typing import Any
 
+from .stop_request import StopRequest
+
 # A stop must end in 2 s: this long the executor may take to finish what it is in, then the process goes anyway.
 _GRACE_S = 1.2
 
 
 def main(args: list[str] | None = None) -> int:
-    """Run the node until SIGINT or SIGTERM; returns the exit code.
+    """Run the node until SIGINT or SIGTERM, then end the process.
 
-    0 after a signal in any state; 1 if the node cannot start, with one line that says why.
+    Exit code 0 after a signal in any state; 1 if the node cannot start, with one line that says why, and if its device
+    is lost to this process.
     """
-    stop = threading.Event()
+    stop = StopRequest()
     # Before anything is imported: a signal during start-up ends the process as quietly as later.
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, lambda *_: stop.make())
     from .dependencies import require
     from .errors import PerceptionError
 
@@ -36,7 +39,13 @@ def main(args: list[str] | None = None) -> int:
         from .node import PerceptionNode
 
         rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
-        node = PerceptionNode()
+        codes: list[int] = []
+
+        def give_up() -> None:
+            codes.append(1)
+            stop.make()
+
+        node = PerceptionNode(give_up)
     except PerceptionError as error:
         print(f'perception_node: {error}', file=sys.stderr)
         return 1
@@ -47,23 +56,23 @@ def main(args: list[str] | None = None) -> int:
         target=_spin, args=(executor, node, stop), name='executor', daemon=True)
     spinner.start()
     stop.wait()
+    node.cancel()
     ender = threading.Thread(target=_end, args=(node, executor, spinner, rclpy), daemon=True)
     ender.start()
     ender.join(_GRACE_S)
-    if ender.is_alive():
-        # In the middle of a model load or an inference: nothing there needs to be saved.
-        sys.stderr.flush()
-        sys.stdout.flush()
-        os._exit(0)
-    return 0
+    # Straight out, also where all has ended well: what is left are destructors of libraries, which have been seen to
+    # wait for threads that are gone; and in the middle of a model load or an inference there is nothing to save.
+    sys.stderr.flush()
+    sys.stdout.flush()
+    os._exit(codes[0] if codes else 0)
 
 
-def _spin(executor: Any, node: Any, stop: threading.Event) -> None:
+def _spin(executor: Any, node: Any, stop: StopRequest) -> None:
     """Spin; an exception in one callback is logged and does not end the node."""
     # The executor's own: where it comes from differs between the distributions.
     from rclpy.executors import InvalidHandle
 
-    while not stop.is_set():
+    while not stop.made:
         try:
             executor.spin_once(timeout_sec=0.5)
         except InvalidHandle:
@@ -71,7 +80,7 @@ def _spin(executor: Any, node: Any, stop: threading.Event) -> None:
             # events: rclpy looks out for that everywhere but there. It starts anew without them.
             continue
         except Exception as error:
-            if stop.is_set():
+            if stop.made:
                 return
             node.get_logger().error(f'error in a callback: {type(error).__name__}: {error}')
 

@@ -11,16 +11,15 @@ from typing import Protocol
 
 import numpy as np
 
-from .errors import EngineError, ModelError
+from .dependencies import require
+from .errors import EngineError, MissingDependencyError, ModelError
 from .frame import Frame
 from .heads.classification import ClassificationHead, ClassificationSettings
 from .heads.yolo import DetectionSettings
 from .model import ModelSpec
+from .pipeline_options import BACKENDS, Monitor, PipelineOptions
 from .preprocess import Preprocessor
 from .results import Result
-
-BACKENDS = ('auto', 'onnxruntime', 'tensorrt')
-PRECISIONS = ('fp32', 'fp16', 'int8')
 
 
 @dataclass(frozen=True)
@@ -77,6 +76,14 @@ class Pipeline(Protocol):
 
     def close(self) -> None:
         """Free everything; may be called in any state, any number of times."""
+
+    def __enter__(self) -> Pipeline:
+        """Open."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None,
+    ) -> None:
+        """Close."""
 
 
 class HostPipeline:
@@ -156,14 +163,32 @@ class HostPipeline:
 
 
 def create_pipeline(
-    spec: ModelSpec, backend: str = 'auto', num_threads: int = 0,
-    settings: PostprocessSettings | None = None,
+    spec: ModelSpec, options: PipelineOptions | None = None, settings: PostprocessSettings | None = None,
+    monitor: Monitor | None = None,
 ) -> Pipeline:
-    """Return an unopened pipeline; ModelError for a backend that is not there."""
-    if backend not in BACKENDS:
-        raise ModelError(f"backend is '{backend}': expected one of {', '.join(BACKENDS)}")
-    if backend == 'tensorrt':
-        raise EngineError(
-            'the tensorrt backend is not part of this release: set backend to auto or onnxruntime')
-    from .backends.onnxruntime import OnnxRuntimeBackend
-    return HostPipeline(spec, OnnxRuntimeBackend(spec.path, num_threads), settings)
+    """Return an unopened pipeline for the model.
+
+    monitor: follows `open`, which may take minutes where an engine is built. ModelError for an unknown backend.
+    """
+    options = options or PipelineOptions()
+    if options.backend not in BACKENDS:
+        raise ModelError(f"backend is '{options.backend}': expected one of {', '.join(BACKENDS)}")
+    if options.backend == 'tensorrt' or (options.backend == 'auto' and _tensorrt_runs()):
+        from .backends.tensorrt.engine_pipeline import EnginePipeline
+        return EnginePipeline(spec, options, settings, monitor)
+    from .onnxruntime_pipeline import OnnxRuntimePipeline
+    return OnnxRuntimePipeline(spec, options, settings, monitor)
+
+
+def _tensorrt_runs() -> bool:
+    """Whether a GPU, TensorRT and pycuda are there."""
+    from .backends.tensorrt.compat import load
+    from .backends.tensorrt.gpu_info import has_gpu
+    if not has_gpu():
+        return False
+    try:
+        load()
+        require('pycuda.driver')
+    except MissingDependencyError:
+        return False
+    return True

@@ -23,6 +23,7 @@ from trt_perception.fetch import is_fetched
 from trt_perception.frame import Frame
 from trt_perception.model import load_model
 from trt_perception.pipeline import create_pipeline
+from trt_perception.pipeline_options import PipelineOptions
 from trt_perception.sources import open_source
 
 cv2 = pytest.importorskip('cv2')
@@ -51,7 +52,7 @@ def fetched(resolve, name):
 
 
 def opened(name):
-    pipeline = create_pipeline(load_model(fetched(resolve_model, name)), 'onnxruntime')
+    pipeline = create_pipeline(load_model(fetched(resolve_model, name)), PipelineOptions('onnxruntime'))
     pipeline.open()
     return pipeline
 
@@ -182,7 +183,7 @@ def test_another_input_size_is_converted_from_the_kept_download():
         [sys.executable, '-m', 'trt_perception.cli.main', 'fetch', 'yolov3-tiny', '--size', '320', '--offline'],
         capture_output=True, text=True, cwd=PHOTOS.parents[2], timeout=60)
     assert command.returncode == 0, command.stderr
-    pipeline = create_pipeline(load_model(command.stdout.strip()), 'onnxruntime')
+    pipeline = create_pipeline(load_model(command.stdout.strip()), PipelineOptions('onnxruntime'))
     pipeline.open()
     try:
         assert pipeline.spec.outputs == (('output0', (1, 1500, 85)),)

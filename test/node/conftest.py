@@ -106,11 +106,16 @@ def _end(client: Any) -> None:
 
 @pytest.fixture
 def start_node(driver: Any, tmp_path: Path) -> Iterator[Callable[..., Any]]:
-    """Return a function that starts a node of the test's own; at the end it must stop cleanly."""
+    """Return a function that starts a node of the test's own; at the end it must stop cleanly.
+
+    Diagnostics come every 0.1 s; with `diagnostics_period=None` as often as the node's default has it.
+    """
     clients: list[Any] = []
 
     def start(*arguments: str, wait: bool = True, **parameters: Any) -> Any:
-        clients.append(_start(driver, tmp_path, parameters, arguments))
+        parameters.setdefault('diagnostics_period', 0.1)
+        given = {name: value for name, value in parameters.items() if value is not None}
+        clients.append(_start(driver, tmp_path, given, arguments))
         if wait:
             clients[-1].wait_for_services()
         return clients[-1]
@@ -127,7 +132,7 @@ def shared_process(
     """One node for all tests that leave it able to be configured again; frequent diagnostics."""
     client = _start(
         driver, tmp_path_factory.mktemp('shared'),
-        {'model_file': models(), 'diagnostics_period': 0.2}, ())
+        {'model_file': models(), 'diagnostics_period': 0.1}, ())
     client.wait_for_services()
     yield client
     _end(client)

@@ -151,9 +151,28 @@ class NodeClient:
     # Services
 
     def wait_for_services(self) -> None:
-        """Wait until the node is up."""
+        """Wait until the node is up and each of its services has answered."""
         for client in self._clients:
-            assert client.wait_for_service(TIMEOUT), f'{client.srv_name} is missing:\n{self.process.tail()}'
+            wait_until(
+                lambda client=client: client.wait_for_service(0.1) or self.process.process.poll() is not None,
+                f'{client.srv_name} is there')
+            assert self.process.process.poll() is None, f'the node ended:\n{self.process.tail()}'
+            request = client.srv_type.Request()
+            if client is self._change_state:
+                request.transition.label = 'none'
+            # A service that has not found this client's half yet drops its answer: rmw_fastrtps waits 0.1 s for that.
+            # None of these requests changes anything, so they may be asked again.
+            wait_until(lambda client=client, request=request: self._answers(client, request), client.srv_name)
+
+    @staticmethod
+    def _answers(client: Any, request: Any) -> bool:
+        done = threading.Event()
+        future = client.call_async(request)
+        future.add_done_callback(lambda _: done.set())
+        if done.wait(0.5):
+            return True
+        client.remove_pending_request(future)
+        return False
 
     def call(self, client: Any, request: Any, timeout: float = 60.0) -> Any:
         """Return the answer to a service request."""
@@ -272,6 +291,11 @@ class NodeClient:
         self._publishers.append(publisher)
         if connected:
             wait_until(lambda: publisher.get_subscription_count() == 1, f'the node subscribes {topic}')
+            # Each side finds the other by itself, and a best-effort reader drops what comes before it has.
+            own = sum(p.topic_name == publisher.topic_name for p in self._publishers)
+            self.diagnosis(
+                lambda _, v: v.get('image_publishers', '').split(', ').count('/driver') == own,
+                f'the node has found the publisher of {topic}')
         return publisher
 
     def close_camera(self, publisher: Any) -> None:

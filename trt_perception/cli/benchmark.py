@@ -19,11 +19,10 @@ import numpy as np
 
 from ..errors import SourceError
 from ..frame import Frame
-from ..pipeline import create_pipeline
 from ..progress import Progress
 from ..sources import open_source
 from ..statistics import PERCENTILES
-from .model_arguments import add_model_arguments, add_run_arguments, load, settings
+from .model_arguments import add_model_arguments, add_run_arguments, load, open_pipeline
 
 _WARM_UP = 10
 
@@ -46,10 +45,8 @@ def run(options: argparse.Namespace) -> int:
         raise SourceError(f'--frames {options.frames}: expected a whole number above 0')
     spec = load(options)
     frame = _frame(options)
-    pipeline = create_pipeline(spec, options.backend, options.threads, settings(options))
     samples: dict[str, list[float]] = {}
-    pipeline.open()
-    try:
+    with open_pipeline(spec, options) as pipeline:
         for _ in range(_WARM_UP):
             pipeline.run(frame)
         with Progress('benchmark', options.frames, 'frames') as progress:
@@ -59,8 +56,6 @@ def run(options: argparse.Namespace) -> int:
                     samples.setdefault(stage, []).append(value)
                 progress.advance()
         description = pipeline.describe()
-    finally:
-        pipeline.close()
     stages = {
         stage: [round(float(p), 3) for p in np.percentile(values, PERCENTILES)]
         for stage, values in samples.items()}

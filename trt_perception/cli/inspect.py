@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Show what a model file is: input, output head, class names, preprocessing, operators.
 
+Of a TensorRT engine (.plan, .engine) it shows the layers: which nodes of the model became one kernel, in which types.
 Exit code 1 if the file cannot be run as a detector or a classifier, or if onnx.checker rejects it.
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,7 @@ from ..dependencies import require
 from ..model import ModelSpec
 from ..onnx_file import load_proto
 from ..operations import multiply_accumulates
+from .inspect_engine import SUFFIXES, inspect_engine
 from .model_arguments import add_model_arguments, load, model_path
 
 
@@ -29,6 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print what was found; 0 if the model is sound."""
+    if Path(options.model).suffix.lower() in SUFFIXES:
+        return inspect_engine(Path(options.model), options.json)
     onnx = require('onnx')
     path = model_path(options)
     proto = load_proto(path)

@@ -5,14 +5,19 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+from ..backends.tensorrt.options import BuildOptions
 from ..catalog import resolve_model
 from ..heads.classification import ClassificationSettings
 from ..heads.identify import HEADS
 from ..heads.yolo import DetectionSettings
 from ..model import TASKS, ModelOptions, ModelSpec, load_model
-from ..pipeline import BACKENDS, PostprocessSettings
+from ..pipeline import Pipeline, PostprocessSettings, create_pipeline
+from ..pipeline_options import BACKENDS, PRECISIONS, Monitor, PipelineOptions
 from ..progress import ConsoleProgress
 
 
@@ -36,6 +41,10 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--backend', choices=BACKENDS, default='auto', help='what runs the network')
     parser.add_argument(
         '--threads', type=_positive, default=0, metavar='N', help='CPU threads of one inference')
+    parser.add_argument(
+        '--precision', choices=PRECISIONS, default='fp32', help='arithmetic of the network (default: %(default)s)')
+    parser.add_argument(
+        '--calibration', default='', metavar='SOURCE', help='images, video or bag that int8 is calibrated with')
     defaults = DetectionSettings()
     parser.add_argument(
         '--score', type=fraction, default=defaults.score_threshold, metavar='S',
@@ -66,6 +75,33 @@ def settings(options: argparse.Namespace) -> PostprocessSettings:
     return PostprocessSettings(
         DetectionSettings(score_threshold=options.score, iou_threshold=options.iou),
         ClassificationSettings(top_k=options.top_k))
+
+
+def pipeline_options(options: argparse.Namespace) -> PipelineOptions:
+    """Return backend and precision."""
+    return PipelineOptions(
+        backend=options.backend, precision=options.precision, num_threads=options.threads,
+        calibration_source=options.calibration,
+        build=BuildOptions(precision=options.precision, input_size=tuple(options.input_size)))
+
+
+@contextlib.contextmanager
+def open_pipeline(spec: ModelSpec, options: argparse.Namespace) -> Iterator[Pipeline]:
+    """Open a pipeline; shows on the console what that does, where it takes long, and its warnings at once."""
+    with ConsoleProgress(unit='%') as progress:
+        def on_progress(part: float | None, text: str) -> None:
+            progress(text, 0 if part is None else round(100 * part), None if part is None else 100)
+
+        def on_log(severity: str, text: str) -> None:
+            if severity not in ('info', 'debug'):
+                print(f'{severity}: {text}', file=sys.stderr)
+
+        pipeline = create_pipeline(spec, pipeline_options(options), settings(options), Monitor(on_progress, on_log))
+        pipeline.open()
+    try:
+        yield pipeline
+    finally:
+        pipeline.close()
 
 
 def fraction(text: str) -> float:

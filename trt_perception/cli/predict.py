@@ -23,11 +23,10 @@ from ..draw import draw_classifications, draw_detections
 from ..errors import PerceptionError, SourceError
 from ..json_lines import result_record
 from ..model import ModelSpec
-from ..pipeline import create_pipeline
 from ..progress import Progress
 from ..results import Detections, Result
 from ..sources import SourceFrame, open_source
-from .model_arguments import add_model_arguments, add_run_arguments, load, settings
+from .model_arguments import add_model_arguments, add_run_arguments, load, open_pipeline
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -52,11 +51,9 @@ def run(options: argparse.Namespace) -> int:
 
     folder = _folder(options.draw)
     drawn: set[Path] = set()
-    pipeline = create_pipeline(spec, options.backend, options.threads, settings(options))
     with contextlib.ExitStack() as stack:
         output = stack.enter_context(_output(options.json))
-        pipeline.open()
-        stack.callback(pipeline.close)
+        pipeline = stack.enter_context(open_pipeline(spec, options))
         for path in options.sources:
             try:
                 frames = stack.enter_context(open_source(path, options.topic, failed))

@@ -25,13 +25,11 @@ def non_maximum_suppression(
     # cv2.dnn.NMSBoxes knows no classes, and NMSBoxesBatched is missing before OpenCV 4.7 (Humble and Jazzy's apt):
     # moving each class to a place of its own makes boxes of different classes never overlap. Doubles keep the
     # coordinates exact after the shift.
-    corners = np.asarray(boxes, np.float64)
-    low, high = corners[:, :2], corners[:, 2:]
-    shift = np.zeros((len(corners), 1))
+    rectangles = np.array(boxes, np.float64)
+    extent = float(np.abs(rectangles).max()) + 1.0
+    rectangles[:, 2:] = np.maximum(rectangles[:, 2:] - rectangles[:, :2], 0.0)
     if not class_agnostic:
-        extent = float(np.max(np.abs(corners))) + 1.0
-        shift = np.asarray(class_indices, np.float64)[:, np.newaxis] * (2.0 * extent)
-    rectangles = np.concatenate([low + shift, np.maximum(high - low, 0.0)], axis=1)
+        rectangles[:, :2] += np.asarray(class_indices, np.float64)[:, np.newaxis] * (2.0 * extent)
     kept = cv2.dnn.NMSBoxes(
         rectangles.tolist(), np.asarray(scores, np.float32).tolist(), 0.0, float(iou_threshold))
     # OpenCV 4.5.4 returns (N, 1) and an empty tuple; later versions (N,).

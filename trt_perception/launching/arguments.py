@@ -72,8 +72,8 @@ def declare_parameters(*tasks: str, use_sim_time: str = '') -> list[Any]:
             description=f'{argument.description} {_KEEPS}') for argument in parameter_arguments(*tasks)),
         DeclareLaunchArgument(
             'params_file', default_value='',
-            description="YAML file with the node's parameters; what it leaves out is as in trt_perception's "
-                        f'config/{files}. Arguments that are given win over it.'),
+            description="YAML file with the node's parameters; what it leaves out has the node's default. Arguments "
+                        f'that are given win over it. Empty: config/{files} of trt_perception.'),
     ]
 
 

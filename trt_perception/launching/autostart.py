@@ -75,6 +75,9 @@ class Autostart:
                     await self._launch(context, self._on_failure)
                     return
             await self._launch(context, self._on_active)
+        except asyncio.CancelledError:
+            # The process or the launch ends. A cancelled task would end launch's main loop: this one just returns.
+            pass
         finally:
             ros_node.destroy_client(get_state)
             ros_node.destroy_client(change_state)

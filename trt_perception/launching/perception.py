@@ -19,7 +19,7 @@ from .arguments import CONFIG_FILES, NODE_NAMES, given_parameters
 from .autostart import Autostart
 from .image_topics import image_remappings
 from .large_images import profile_environment
-from .values import LaunchArgumentError, parse_bool, parse_path
+from .values import LaunchArgumentError, parse_bool, parse_log_level, parse_path
 
 PACKAGE = 'trt_perception'
 RESPAWN_DELAY_S = 2.0
@@ -51,9 +51,9 @@ def perception_actions(
     node = LifecycleNode(
         package=PACKAGE, executable='perception_node',
         namespace=values['namespace'], name=values['name'] or NODE_NAMES[task],
-        parameters=[*_parameter_files(values, task), *([given] if given else [])],
+        parameters=[_parameter_file(values, task), *([given] if given else [])],
         remappings=image_remappings(values['image_topic']),
-        ros_arguments=['--log-level', values['log_level']],
+        ros_arguments=['--log-level', parse_log_level('log_level', values['log_level'])],
         additional_env=environment, output='screen', emulate_tty=True,
         respawn=respawn, respawn_delay=RESPAWN_DELAY_S)
     handlers = [RegisterEventHandler(OnProcessExit(
@@ -75,15 +75,19 @@ def share_file(*parts: str) -> str:
     return os.path.join(get_package_share_directory(PACKAGE), *parts)
 
 
-def _parameter_files(values: Mapping[str, str], task: str) -> list[str]:
-    files = [share_file('config', CONFIG_FILES[task])]
-    if values['params_file']:
-        own = parse_path('params_file', values['params_file'])
-        if not os.path.isfile(own):
-            # launch_ros would warn and start the node without it.
-            raise LaunchArgumentError(f'params_file:={own}: there is no such file')
-        files.append(own)
-    return files
+def _parameter_file(values: Mapping[str, str], task: str) -> str:
+    """Return the one file of parameters.
+
+    Not two, the user's after the package's: where both name a parameter, with values of different types, rcl takes
+    either and says nothing.
+    """
+    if not values['params_file']:
+        return share_file('config', CONFIG_FILES[task])
+    own = parse_path('params_file', values['params_file'])
+    if not os.path.isfile(own):
+        # launch_ros would warn and start the node without it.
+        raise LaunchArgumentError(f'params_file:={own}: there is no such file')
+    return own
 
 
 def _on_exit(event: Any, context: Any, node: Any, respawn: bool, actions: list[Any]) -> list[Any]:

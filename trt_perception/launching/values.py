@@ -45,3 +45,11 @@ def parse_integer(name: str, text: str) -> int:
 def parse_text(name: str, text: str) -> str:
     """Return the text itself."""
     return text
+
+
+def parse_log_level(name: str, text: str) -> str:
+    """Check LEVEL or LOGGER:=LEVEL, which a node with a wrong one would not survive; return it."""
+    levels = ('debug', 'info', 'warn', 'error', 'fatal')
+    if text.rpartition(':=')[2].lower() not in levels:
+        raise LaunchArgumentError(f'{name}:={text}: expected one of {", ".join(levels)}, or LOGGER:=LEVEL')
+    return text

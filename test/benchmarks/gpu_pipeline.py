@@ -1,0 +1,260 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""From a 1280x720 bgr8 frame in host memory to detections in host memory, on a GPU, for one or more ONNX files.
+
+    python3 test/benchmarks/gpu_pipeline.py MODEL.onnx [MODEL_fp16.onnx ...] [--json FILE]
+
+For each model, interleaved frame by frame in one process:
+
+- engine: launching the engine alone, captured as a CUDA graph, and waiting for it
+- device: DevicePipeline
+- host: HostPipeline over the same engine
+- plain: what a first program does: OpenCV letterbox and NumPy normalisation into new arrays, pageable copies, the
+  engine without a graph, all outputs copied back, NumPy decoding and NMS
+
+Also the plan's size, the build's time if it was built now (plans are kept in --plans), the time of opening the
+pipeline in a new process with the plan in a file, and the GPU memory that an open pipeline takes.
+"""
+
+import argparse
+import json
+import platform
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE.parents[1]), str(HERE.parent / 'unit'), str(HERE.parent / 'gpu')]
+
+import cv2  # noqa: E402
+from engines import plan_path, write_plan  # noqa: E402
+
+from trt_perception.backends.tensorrt.backend import TensorRtBackend  # noqa: E402
+from trt_perception.backends.tensorrt.compat import load as load_tensorrt  # noqa: E402
+from trt_perception.backends.tensorrt.cuda import CudaSession, device_at  # noqa: E402
+from trt_perception.backends.tensorrt.cuda_graph import CudaGraph  # noqa: E402
+from trt_perception.backends.tensorrt.device_pipeline import DevicePipeline  # noqa: E402
+from trt_perception.backends.tensorrt.runtime import Engine  # noqa: E402
+from trt_perception.frame import Frame  # noqa: E402
+from trt_perception.geometry import make_geometry  # noqa: E402
+from trt_perception.heads.classification import ClassificationHead  # noqa: E402
+from trt_perception.model import load_model  # noqa: E402
+from trt_perception.pipeline import HostPipeline, PostprocessSettings  # noqa: E402
+from trt_perception.preprocess import normalisation  # noqa: E402
+
+SIZE = (1280, 720)
+MIB = 1 << 20
+# The targets, on one and the same machine in one run.
+LARGEST_RATIO, LARGEST_SPREAD, LEAST_SPEEDUP = 1.35, 1.5, 5.0
+PHOTOS = HERE.parent / 'data' / 'photos'
+
+
+class EngineAlone:
+    """The captured engine and nothing else."""
+
+    def __init__(self, spec, plan, tensorrt):
+        self.session = CudaSession()
+        with self.session.active('loading'):
+            self.engine = self.session.adopt(Engine(self.session, tensorrt, plan, spec))
+            stream = self.session.stream_handle
+            for _ in range(2):
+                self.engine.enqueue(stream)
+            self.session.synchronize()
+            self.graph = self.session.adopt(
+                CudaGraph(self.session.driver, stream, lambda: self.engine.enqueue(stream)))
+
+    def run(self):
+        self.graph.launch()
+        self.session.synchronize()
+
+
+class PlainPath:
+    """Straightforward code, no memory kept from frame to frame but the engine's."""
+
+    def __init__(self, spec, plan, tensorrt):
+        import pycuda.driver
+        self.cuda = pycuda.driver
+        self.spec = spec
+        self.session = CudaSession()
+        self.settings = PostprocessSettings()
+        with self.session.active('loading'):
+            self.engine = self.session.adopt(Engine(self.session, tensorrt, plan, spec))
+
+    def run(self, pixels):
+        spec = self.spec
+        options = spec.preprocessing
+        geometry = make_geometry(
+            options.resize_mode, pixels.shape[1], pixels.shape[0], spec.width, spec.height, options.crop_fraction)
+        crop = pixels[geometry.crop_y:geometry.crop_y + geometry.crop_height,
+                      geometry.crop_x:geometry.crop_x + geometry.crop_width]
+        small = cv2.resize(crop, (geometry.target_width, geometry.target_height))
+        below = spec.height - geometry.target_y - geometry.target_height
+        beside = spec.width - geometry.target_x - geometry.target_width
+        image = cv2.copyMakeBorder(
+            small, geometry.target_y, below, geometry.target_x, beside, cv2.BORDER_CONSTANT, value=(114, 114, 114))
+        if options.color_order == 'rgb':
+            image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+        gain, bias = normalisation(spec)
+        tensor = image.astype(np.float32) * gain + bias
+        if spec.layout == 'nchw':
+            tensor = tensor.transpose(2, 0, 1)
+        tensor = np.ascontiguousarray(tensor[np.newaxis], spec.input_dtype)
+        self.cuda.memcpy_htod(self.engine.input.address, tensor)
+        self.engine.enqueue(self.session.stream_handle)
+        self.session.synchronize()
+        outputs = {}
+        for output in self.engine.outputs:
+            outputs[output.name] = np.empty(output.shape, output.dtype)
+            self.cuda.memcpy_dtoh(outputs[output.name], output.address)
+        head = spec.head
+        if isinstance(head, ClassificationHead):
+            return head.decode(outputs[head.output_name], self.settings.classification)
+        return head.decode(outputs[head.output_name], geometry, self.settings.detection)
+
+
+def pictures():
+    """A few different frames, so that not one alone stays in the processor's cache."""
+    return [
+        np.ascontiguousarray(cv2.resize(cv2.imread(str(path)), SIZE)) for path in sorted(PHOTOS.glob('*.jpg'))]
+
+
+def percentiles(samples):
+    return {f'p{p}': round(float(np.percentile(samples, p)) * 1e3, 4) for p in (50, 95, 99)}
+
+
+def measure(spec, plan, tensorrt, frames):
+    images = pictures()
+    inputs = [Frame.from_bgr(image) for image in images]
+    samples = {'engine': [], 'device': [], 'host': [], 'plain': []}
+    stages = {}
+    with CudaSession() as own:
+        def used():
+            with own.active('asking for memory'):
+                return -own.memory()[0]
+
+        before = used()
+        device = DevicePipeline(spec, lambda: plan, tensorrt)
+        device.open()
+        memory = used() - before
+        host = HostPipeline(spec, TensorRtBackend(spec, lambda: plan, tensorrt))
+        host.open()
+        alone, plain = EngineAlone(spec, plan, tensorrt), PlainPath(spec, plan, tensorrt)
+        try:
+            for index in range(-50, frames):
+                image, frame = images[index % len(images)], inputs[index % len(images)]
+                with alone.session.active('measuring'):
+                    start = time.perf_counter()
+                    alone.run()
+                    engine_s = time.perf_counter() - start
+                start = time.perf_counter()
+                output = device.run(frame)
+                device_s = time.perf_counter() - start
+                start = time.perf_counter()
+                host.run(frame)
+                host_s = time.perf_counter() - start
+                with plain.session.active('measuring'):
+                    start = time.perf_counter()
+                    plain.run(image)
+                    plain_s = time.perf_counter() - start
+                if index < 0:
+                    continue
+                for name, seconds in zip(samples, (engine_s, device_s, host_s, plain_s)):
+                    samples[name].append(seconds)
+                for stage, value in output.timings_ms.items():
+                    stages.setdefault(stage, []).append(value / 1e3)
+            # Back to back, as a node under full load: nothing else between two frames.
+            steady = []
+            for index in range(-50, frames):
+                start = time.perf_counter()
+                output = device.run(inputs[index % len(inputs)])
+                if index >= 0:
+                    steady.append(time.perf_counter() - start)
+            launches = []
+            with alone.session.active('measuring'):
+                for index in range(-50, frames):
+                    start = time.perf_counter()
+                    alone.run()
+                    if index >= 0:
+                        launches.append(time.perf_counter() - start)
+            described = device.describe()
+            found = [len(device.run(frame).result) for frame in inputs]
+        finally:
+            for thing in (device, host, alone.session, plain.session):
+                thing.close()
+    result = {name: percentiles(values) for name, values in samples.items()}
+    result['device_back_to_back'], result['engine_back_to_back'] = percentiles(steady), percentiles(launches)
+    result['device_stages'] = {stage: percentiles(values) for stage, values in stages.items()}
+    result.update(gpu_memory_mib=round(memory / MIB, 1), described=described, results_per_frame=found)
+    p50 = result['device_back_to_back']['p50']
+    result['ratio_to_engine'] = round(p50 / result['engine_back_to_back']['p50'], 3)
+    result['p99_to_p50'] = round(result['device_back_to_back']['p99'] / p50, 3)
+    result['faster_than_plain'] = round(result['plain']['p50'] / result['device']['p50'], 2)
+    return result
+
+
+def start_time(onnx, plan):
+    """Seconds in a new process: imports, and opening the pipeline."""
+    script = (
+        'import sys, time; start = time.perf_counter(); sys.path.insert(0, sys.argv[1])\n'
+        'from trt_perception.backends.tensorrt.compat import load\n'
+        'from trt_perception.backends.tensorrt.device_pipeline import DevicePipeline\n'
+        'from trt_perception.model import load_model\n'
+        'tensorrt = load(); spec = load_model(sys.argv[2]); loaded = time.perf_counter()\n'
+        'pipeline = DevicePipeline(spec, lambda: open(sys.argv[3], "rb").read(), tensorrt); pipeline.open()\n'
+        'print(loaded - start, time.perf_counter() - loaded); pipeline.close()\n')
+    done = subprocess.run(
+        [sys.executable, '-c', script, str(HERE.parents[1]), str(onnx), str(plan)], capture_output=True, text=True,
+        check=True)
+    imports, opening = (float(text) for text in done.stdout.split())
+    return {'imports_s': round(imports, 3), 'open_s': round(opening, 3)}
+
+
+def verdict(result):
+    checks = (
+        ('ratio_to_engine', result['ratio_to_engine'] <= LARGEST_RATIO, f'<= {LARGEST_RATIO}'),
+        ('p99_to_p50', result['p99_to_p50'] <= LARGEST_SPREAD, f'<= {LARGEST_SPREAD}'),
+        ('faster_than_plain', result['faster_than_plain'] >= LEAST_SPEEDUP, f'>= {LEAST_SPEEDUP}'))
+    return [f'{name} {result[name]} (target {target}): {"met" if met else "MISSED"}' for name, met, target in checks]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('models', nargs='+', type=Path, metavar='MODEL')
+    parser.add_argument('--frames', type=int, default=500, help='frames to measure (default: %(default)s)')
+    parser.add_argument('--level', type=int, default=3, help="TensorRT's optimisation level (default: %(default)s)")
+    parser.add_argument('--plans', type=Path, default=Path('gpu_plans'), help='folder of plans (default: %(default)s)')
+    parser.add_argument('--json', type=Path)
+    options = parser.parse_args()
+    tensorrt = load_tensorrt()
+    machine = {
+        'gpu': device_at(0).name(), 'cpu': platform.processor() or platform.machine(),
+        'tensorrt': tensorrt.identity, 'python': platform.python_version(), 'numpy': np.__version__,
+        'opencv': cv2.__version__}
+    print(json.dumps(machine))
+    report = {'machine': machine, 'frame': list(SIZE), 'frames': options.frames, 'models': {}}
+    for onnx in options.models:
+        spec = load_model(onnx)
+        path = plan_path(options.plans, tensorrt, onnx, options.level)
+        build_s = None
+        if not path.is_file():
+            start = time.perf_counter()
+            write_plan(path, tensorrt, onnx, options.level)
+            build_s = round(time.perf_counter() - start, 1)
+        plan = path.read_bytes()
+        # The first one compiles the kernels.
+        start_time(onnx, path)
+        result = {
+            'plan_mib': round(len(plan) / MIB, 2), 'build_s': build_s, 'start': start_time(onnx, path),
+            **measure(spec, plan, tensorrt, options.frames)}
+        report['models'][onnx.name] = result
+        print(f'\n{onnx.name}: {json.dumps(result, indent=1)}')
+        print('\n'.join(verdict(result)), flush=True)
+    if options.json:
+        options.json.write_text(json.dumps(report, indent=1) + '\n', encoding='utf-8')
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,72 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What int8 costs a model, by calibration method and by the layers that stay in float; the table of docs/precision.md.
+
+    python test/benchmarks/int8_methods.py yolov3-tiny bikes
+
+All is measured on ONNX Runtime on frames that calibration has not seen.
+"""
+
+import argparse
+import sys
+
+from trt_perception.catalog import resolve_model, resolve_video
+from trt_perception.model import load_model
+from trt_perception.precision import graph, quantizer
+from trt_perception.precision.calibration import calibration_of
+from trt_perception.precision.cost import multiplications
+from trt_perception.precision.half_arithmetic import rounding_as_half
+from trt_perception.precision.ranges import AUTO, METHODS, threshold
+from trt_perception.precision.samples import read_samples
+from trt_perception.precision.search import Evaluation, Target, choose_layers
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('model')
+    parser.add_argument('source')
+    parser.add_argument('--samples', type=int, default=64)
+    parser.add_argument('--checking', type=int, default=24)
+    options = parser.parse_args()
+    path = resolve_model(options.model)
+    spec = load_model(path)
+    samples = read_samples(resolve_video(options.source), options.samples, options.checking)
+    source = graph.load_model(path)
+    model = quantizer.prepared(source)
+    evaluation = Evaluation(spec, model, samples.checking)
+    cost = multiplications(model)
+    print(f'{path.name}: {len(samples.calibration)} frames to calibrate, {len(samples.checking)} others to compare')
+    print('| precision | calibration | layers in float | int8 share of multiplications | agreement '
+          '| score difference mean | largest | IoU mean |')
+    print('|---|---|---|---|---|---|---|---|')
+
+    def row(precision, method, layers, share, agreement):
+        overlap = f'{agreement.mean_iou:.3f}' if spec.task == 'detection' else '-'
+        print(f'| {precision} | {method} | {layers} | {share:.0%} | {agreement.value:.3f} '
+              f'| {agreement.mean_score_difference:.4f} | {agreement.max_score_difference:.4f} | {overlap} |',
+              flush=True)
+
+    tail, last = graph.tail_of(source.graph)
+    row('fp16', '-', 'none', 0, evaluation.of(rounding_as_half(source, ())))
+    row('fp16', '-', 'decoding', 0, evaluation.of(rounding_as_half(source, tail)))
+    inputs = quantizer.input_tensors(model)
+    calibration = calibration_of(spec, samples.calibration, AUTO)
+    seen = calibration.histograms(model, sorted(set(inputs.values())))
+    without_head = [name for name in inputs if name not in last]
+    candidates = without_head if spec.task == 'detection' else list(inputs)
+
+    def share_of(layers):
+        return sum(cost[name] for name in layers) / sum(cost.values())
+
+    for method in METHODS:
+        thresholds = {name: threshold(histogram, method) for name, histogram in seen.items()}
+        for layers, text in ((list(inputs), 'none'), (without_head, f'last {len(last)}')):
+            result = quantizer.insert_qdq(model, thresholds, layers)
+            row('int8', method, text, share_of(layers), evaluation.of(result))
+        choice = choose_layers(model, thresholds, candidates, evaluation, Target())
+        row('int8', method, f'searched: {len(inputs) - len(choice.layers)} of {len(inputs)}',
+            share_of(choice.layers), choice.agreement)
+
+
+if __name__ == '__main__':
+    sys.exit(main())

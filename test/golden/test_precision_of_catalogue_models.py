@@ -1,0 +1,73 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""fp16 and int8 of the catalogue's models, calibrated on a real video and compared with fp32 on other frames of it."""
+
+import json
+import os
+
+import pytest
+
+from trt_perception.backends.onnxruntime import OnnxRuntimeBackend
+from trt_perception.catalog import resolve_model, resolve_video
+from trt_perception.errors import FetchError
+from trt_perception.model import load_model
+from trt_perception.pipeline import HostPipeline
+from trt_perception.precision.expected import expected_agreement
+from trt_perception.precision.parity import compare
+from trt_perception.precision.prepare import CalibrationOptions, prepare_model
+
+pytest.importorskip('cv2')
+onnx = pytest.importorskip('onnx')
+pytest.importorskip('onnxruntime')
+pytest.importorskip('yaml')
+
+# What the search finds to be sensitive (docs/precision.md); searching itself would take minutes.
+SENSITIVE = ('layer0', 'layer2', 'layer6', 'layer15', 'layer22')
+
+
+def fetched(resolve, name):
+    """Return the file; without network and cache skip, but not in CI, where that would hide everything."""
+    try:
+        return resolve(name)
+    except FetchError as error:
+        if os.environ.get('CI') or 'could not be downloaded' not in str(error):
+            raise
+        pytest.skip(f'needs the network once: {error}')
+
+
+@pytest.fixture(scope='module')
+def video():
+    return str(fetched(resolve_video, 'bikes'))
+
+
+@pytest.mark.parametrize('name', ['yolov3-tiny', 'efficientnet-lite0'])
+def test_fp16_changes_next_to_nothing(name, video, tmp_path):
+    spec = load_model(fetched(resolve_model, name))
+    options = CalibrationOptions(video, samples=8, checking=8)
+    prepared = prepare_model(spec, 'fp16', options, tmp_path / 'half.onnx')
+    assert prepared.record['overflowing'] == {} and prepared.record['clipped'] == {}
+    agreement = expected_agreement(spec, prepared, prepared.checking)
+    assert agreement.value == 1.0
+    assert 0 < agreement.max_score_difference < 0.01
+    assert agreement.min_iou > 0.99
+    assert load_model(prepared.path).stored_precision == 'fp16'
+
+
+def test_int8_of_the_detector(video, tmp_path):
+    spec = load_model(fetched(resolve_model, 'yolov3-tiny'))
+    options = CalibrationOptions(video, samples=32, checking=8, method='percentile', keep_float=SENSITIVE)
+    prepared = prepare_model(spec, 'int8', options, tmp_path / 'int8.onnx')
+    assert prepared.record['int8_share'] == pytest.approx(0.81, abs=0.01)
+    agreement = expected_agreement(spec, prepared, prepared.checking)
+    assert agreement.matched >= 8 and agreement.value >= 0.9
+    assert agreement.mean_score_difference < 0.04
+    # The same file in the backend that users run.
+    first, second = (
+        HostPipeline(load_model(path), OnnxRuntimeBackend(path)) for path in (spec.path, prepared.path))
+    with first, second:
+        assert compare(first, second, prepared.checking).value >= 0.9
+    metadata = {entry.key: entry.value for entry in onnx.load(str(prepared.path)).metadata_props}
+    record = json.loads(metadata['trt_perception.precision'])
+    assert record['kept_float'] == list(SENSITIVE)
+    assert record['samples'] == 32 and len(record['calibration_sha256']) == 64
+    assert json.loads(metadata['names'])['3'] == 'motorcycle'

@@ -1,0 +1,220 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""GPU errors end in one clear EngineError, and a process can end in any state without an abort.
+
+Each case is a process of its own: an illegal access leaves nothing usable behind.
+"""
+
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+from random_frames import random_frame
+
+from trt_perception.backends.tensorrt.device_pipeline import DevicePipeline
+from trt_perception.errors import EngineError
+
+ROOT = Path(__file__).parents[2]
+BEGIN = """
+import sys, threading
+import numpy as np
+from trt_perception.backends.tensorrt import compat, cuda
+from trt_perception.backends.tensorrt.backend import TensorRtBackend
+from trt_perception.backends.tensorrt.device_pipeline import DevicePipeline
+from trt_perception.errors import EngineError
+from trt_perception.frame import Frame
+from trt_perception.model import load_model
+from trt_perception.pipeline import HostPipeline
+
+onnx, plan = sys.argv[1:]
+tensorrt = compat.load()
+spec = load_model(onnx)
+frame = Frame.from_bgr(np.full((480, 640, 3), 100, np.uint8))
+
+def load():
+    return open(plan, 'rb').read()
+
+def make():
+    pipeline = DevicePipeline(spec, load, tensorrt)
+    pipeline.open()
+    for _ in range(3):
+        pipeline.run(frame)
+    return pipeline
+
+"""
+
+
+@pytest.fixture
+def run(engines, tmp_path):
+    """Run a script in a process of its own and return its standard output; it must end with `status` and no noise."""
+    def run_script(script, status=0, quiet=True):
+        model = engines('yolov8')
+        plan = tmp_path / 'model.plan'
+        plan.write_bytes(model.plan)
+        environment = {**os.environ, 'PYTHONPATH': f'{ROOT}{os.pathsep}{os.environ.get("PYTHONPATH", "")}'}
+        done = subprocess.run(
+            [sys.executable, '-X', 'faulthandler', '-c', BEGIN + textwrap.dedent(script), str(model.spec.path),
+             str(plan)], capture_output=True, text=True, timeout=300, env=environment)
+        assert done.returncode == status, done.stderr
+        if quiet:
+            assert 'PyCUDA' not in done.stderr, done.stderr
+            assert 'CUDA' not in done.stderr, done.stderr
+        assert 'abort' not in done.stderr.lower(), done.stderr
+        return done.stdout
+    return run_script
+
+
+@pytest.mark.parametrize('script', [
+    # Closed; open; open twice; opened and never used again; nothing but a session
+    'make().close()',
+    'pipeline = make()',
+    'one, two = make(), make()',
+    'make()',
+    'session = cuda.CudaSession()',
+    # In a cycle that only the collector breaks, and referred to from a module that goes late
+    'pipeline = make(); pipeline.myself = pipeline',
+    'sys.pipeline = make()',
+    # Threads that end without closing, and one that closes what another opened
+    't = threading.Thread(target=lambda: setattr(sys, "pipeline", make())); t.start(); t.join()',
+    't = threading.Thread(target=make); t.start(); t.join()',
+    't = threading.Thread(target=lambda: setattr(sys, "p", make())); t.start(); t.join(); sys.p.close()',
+    # An engine alone, under the host's preprocessing
+    'pipeline = HostPipeline(spec, TensorRtBackend(spec, load, tensorrt)); pipeline.open(); pipeline.run(frame)',
+])
+def test_ends_quietly(run, script):
+    assert run(script + '\nprint("end")') == 'end\n'
+
+
+@pytest.mark.parametrize('script, status', [
+    ('pipeline = make(); sys.exit(3)', 3),
+    ('pipeline = make(); raise RuntimeError("mine")', 1),
+    ('with make() as pipeline: raise RuntimeError("mine")', 1),
+    ('pipeline = make(); pipeline._frame_work.launch = None; pipeline.run(frame)', 1),
+    ("""
+     pipeline = make()
+     with pipeline._session.active('testing'):
+         raise KeyboardInterrupt
+     """, -2),
+    ("""
+     pipeline = make()
+     pipeline._session.__class__.synchronize = lambda session: sys.exit(4)
+     pipeline.run(frame)
+     """, 4),
+])
+def test_ends_with_its_own_error(run, script, status):
+    run(script, status)
+
+
+def test_ends_while_another_thread_is_at_work(run):
+    assert run("""
+        import time
+        pipeline = make()
+        def work():
+            while True:
+                pipeline.run(frame)
+        threading.Thread(target=work, daemon=True).start()
+        time.sleep(0.2)
+        print('end')
+        """) == 'end\n'
+
+
+def test_illegal_access_is_fatal_and_said_once(run):
+    """The pipeline reports it, can still be closed, and the process ends by itself."""
+    output = run("""
+        pipeline = make()
+        work = pipeline._frame_work
+        work._sampling.tensor = 16
+        work._graph, work._wants_graph = None, False
+        for _ in range(2):
+            try:
+                pipeline.run(frame)
+            except EngineError as error:
+                print('fatal' if error.fatal else 'not fatal', '|', error)
+        pipeline.close()
+        try:
+            pipeline.open()
+        except EngineError as error:
+            print('reopen', '|', error)
+        pipeline.close()
+        print('end')
+        """, quiet=False)
+    lines = output.splitlines()
+    assert lines[0].startswith('fatal | ') and 'start it anew' in lines[0]
+    assert lines[1].startswith('fatal | ')
+    assert lines[-1] == 'end'
+
+
+def test_out_of_memory_is_said_and_passes(run):
+    output = run("""
+        session = cuda.CudaSession()
+        taken = []
+        with session.active('testing'):
+            size = 1 << 30
+            while size >= 1 << 20:
+                try:
+                    taken.append(session.allocate(size))
+                except session.errors:
+                    size //= 2
+        for kind in (lambda: DevicePipeline(spec, load, tensorrt), lambda: TensorRtBackend(spec, load, tensorrt)):
+            pipeline = kind()
+            try:
+                pipeline.open()
+                print('opened')
+            except EngineError as error:
+                print('fatal' if error.fatal else 'not fatal', '|', error)
+            pipeline.close()
+        with session.active('testing'):
+            for buffer in taken:
+                session.release(buffer)
+        make().close()
+        print('end')
+        """, quiet=False)
+    lines = output.splitlines()
+    assert lines[-1] == 'end'
+    for line in lines[:-1]:
+        assert line.startswith('not fatal | ') and 'memory' in line
+
+
+@pytest.mark.parametrize('damage', [
+    lambda plan: b'', lambda plan: b'no plan at all', lambda plan: plan[:len(plan) // 2],
+    lambda plan: bytes(len(plan))])
+def test_a_plan_that_is_none(engines, tensorrt, damage):
+    model = engines('yolov8')
+    pipeline = DevicePipeline(model.spec, lambda: damage(model.plan), tensorrt)
+    with pytest.raises(EngineError, match='cannot be loaded') as caught:
+        pipeline.open()
+    assert not caught.value.fatal
+    pipeline.close()
+
+
+def test_a_plan_of_another_model(engines, tensorrt):
+    with pytest.raises(EngineError, match='built from another model|build it for this input_size'):
+        DevicePipeline(engines('yolov8').spec, engines('convolutions8').load, tensorrt).open()
+    with pytest.raises(EngineError, match='built from another model|build it for this input_size'):
+        DevicePipeline(engines('classifier').spec, engines('yolov8').load, tensorrt).open()
+
+
+def test_a_gpu_that_is_not_there(engines, tensorrt):
+    from trt_perception.backends.tensorrt.options import RunOptions
+    model = engines('yolov8')
+    with pytest.raises(EngineError, match='device_index is 99.*0: '):
+        DevicePipeline(model.spec, model.load, tensorrt, RunOptions(device_index=99)).open()
+
+
+def test_network_that_gives_nan(engines, tensorrt):
+    """An overflow is reported, and the next frame is processed."""
+    model = engines('yolov8')
+    with DevicePipeline(model.spec, model.load, tensorrt) as pipeline:
+        frame = random_frame('bgr8', 64, 64)
+        pipeline.run(frame)
+        work = pipeline._frame_work
+        work._sampling.gain[0] = float('nan')
+        work._graph, work._wants_graph, graph = None, False, work._graph
+        with pytest.raises(EngineError, match='not finite') as caught:
+            pipeline.run(frame)
+        assert not caught.value.fatal
+        work._graph = graph
+        assert len(pipeline.run(frame).result) >= 0

@@ -1,0 +1,145 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""DevicePipeline against HostPipeline, over the same engine and over ONNX Runtime."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from engines import MODELS
+from random_frames import CONVERTED_FIRST, READ_BY_KERNELS, random_frame
+
+from trt_perception.backends.onnxruntime import OnnxRuntimeBackend
+from trt_perception.backends.tensorrt.backend import TensorRtBackend
+from trt_perception.backends.tensorrt.device_pipeline import DevicePipeline
+from trt_perception.backends.tensorrt.options import RunOptions
+from trt_perception.frame import Frame
+from trt_perception.heads.yolo import DetectionSettings
+from trt_perception.pipeline import HostPipeline, PostprocessSettings
+from trt_perception.results import Classifications
+
+PHOTOS = sorted((Path(__file__).parents[1] / 'data' / 'photos').glob('*.jpg'))
+# The grey of a test picture has scores of about one half; few classes and thresholds there make it hard.
+SETTINGS = PostprocessSettings(DetectionSettings(score_threshold=0.3))
+
+
+def frames():
+    for photo in PHOTOS:
+        pixels = cv2.imread(str(photo))
+        yield photo.stem, Frame.from_bgr(pixels)
+        yield f'{photo.stem}-rgba', Frame._from_pixels('rgba8', cv2.cvtColor(pixels, cv2.COLOR_BGR2RGBA))
+        yield f'{photo.stem}-mono', Frame._from_pixels('mono8', cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY))
+        even = np.ascontiguousarray(pixels[:pixels.shape[0] // 2 * 2, :pixels.shape[1] // 2 * 2])
+        yield f'{photo.stem}-nv12', nv12(even)
+    for encoding in READ_BY_KERNELS + CONVERTED_FIRST:
+        yield encoding, random_frame(encoding, 322, 242, padding=6)
+
+
+def nv12(pixels):
+    height, width = pixels.shape[:2]
+    planes = cv2.cvtColor(pixels, cv2.COLOR_BGR2YUV_I420)
+    u, v = planes[height:].reshape(2, -1)
+    data = np.concatenate([planes[:height].reshape(-1), np.stack([u, v], axis=1).reshape(-1)])
+    return Frame.from_buffer('nv12', width, height, width, False, data)
+
+
+def overlap(a, b):
+    """The IoU of (N, 4) boxes, pair by pair."""
+    low, high = np.maximum(a[:, :2], b[:, :2]), np.minimum(a[:, 2:], b[:, 2:])
+    shared = np.prod(np.clip(high - low, 0, None), axis=1)
+    return shared / (np.prod(a[:, 2:] - a[:, :2], axis=1) + np.prod(b[:, 2:] - b[:, :2], axis=1) - shared)
+
+
+def unmatched(found, expected):
+    """How many results of either have no partner of the same class with IoU >= 0.99 and a score within 0.005."""
+    if isinstance(expected, Classifications):
+        close = np.allclose(found.scores, expected.scores, rtol=0, atol=0.005)
+        return int(found.class_indices.tolist() != expected.class_indices.tolist() or not close)
+    left = list(range(len(found)))
+    missing = 0
+    for box, score, index in zip(expected.boxes, expected.scores, expected.class_indices):
+        partners = [
+            i for i in left if found.class_indices[i] == index and abs(found.scores[i] - score) <= 0.005
+            and overlap(found.boxes[i:i + 1], box[np.newaxis])[0] >= 0.99]
+        missing += not partners
+        left = [i for i in left if i not in partners[:1]]
+    return missing + len(left)
+
+
+def assert_alike(found, expected, what):
+    assert unmatched(found, expected) == 0, what
+
+
+@pytest.mark.parametrize('reference, name', [
+    *(('tensorrt', name) for name in MODELS),
+    # Not those with random weights: thousands of boxes of noise lie so close that NMS turns on the last bit.
+    *(('onnxruntime', name) for name in MODELS if not name.startswith('convolutions'))])
+def test_same_results_as_the_host_pipeline(engines, tensorrt, name, reference):
+    model = engines(name)
+    backend = (
+        TensorRtBackend(model.spec, model.load, tensorrt) if reference == 'tensorrt'
+        else OnnxRuntimeBackend(model.spec.path))
+    count = odd = 0
+    with HostPipeline(model.spec, backend, SETTINGS) as host, \
+            DevicePipeline(model.spec, model.load, tensorrt, settings=SETTINGS) as device:
+        for what, frame in frames():
+            expected = host.run(frame).result
+            # Call by call, captured, launched again.
+            for _ in range(3):
+                result = device.run(frame).result
+                if reference == 'tensorrt':
+                    assert_alike(result, expected, what)
+                count, odd = count + len(expected), odd + unmatched(result, expected)
+            assert device.describe()['cuda_graph'] == 'on'
+    assert count > 50
+    # Another runtime rounds its own way: what lies just at a threshold is in one result and not in the other.
+    assert odd <= 0.005 * count, f'{odd} of {count}'
+
+
+@pytest.mark.parametrize('name', ['convolutions5', 'convolutions8'])
+def test_the_network_gives_what_onnxruntime_gives(engines, tensorrt, name):
+    model = engines(name)
+    head = model.spec.head.output_name
+    with OnnxRuntimeBackend(model.spec.path) as expected, TensorRtBackend(model.spec, model.load, tensorrt) as found:
+        for seed in range(5):
+            tensor = np.random.default_rng(seed).random(model.spec.input_shape, np.float32)
+            reference = expected.infer(model.spec.input_name, tensor)[head]
+            result = found.infer(model.spec.input_name, tensor)[head]
+            np.testing.assert_allclose(result, reference, rtol=1e-3, atol=1e-4 * np.abs(reference).max())
+
+
+@pytest.mark.parametrize('options', [RunOptions(cuda_graph=False), RunOptions(zero_copy='on')])
+@pytest.mark.parametrize('name', ['yolov5', 'classifier'])
+def test_same_results_in_every_way_of_running(engines, tensorrt, name, options):
+    model = engines(name)
+    with HostPipeline(model.spec, OnnxRuntimeBackend(model.spec.path), SETTINGS) as host, \
+            DevicePipeline(model.spec, model.load, tensorrt, options, SETTINGS) as device:
+        for what, frame in frames():
+            expected = host.run(frame).result
+            for _ in range(3):
+                assert_alike(device.run(frame).result, expected, what)
+        described = device.describe()
+    assert described['cuda_graph'] == ('on' if options.cuda_graph else 'off: cuda_graph is off')
+    assert described['zero_copy'] == ('on' if options.zero_copy == 'on' else 'off')
+
+
+@pytest.mark.parametrize('name', ['convolutions5', 'convolutions8'])
+def test_settings_change_between_frames(engines, tensorrt, name):
+    """Without a new capture; down to a threshold that lets more candidates through than one copy brings."""
+    model = engines(name)
+    frame = next(frames())[1]
+    counts = []
+    with HostPipeline(model.spec, TensorRtBackend(model.spec, model.load, tensorrt)) as host, \
+            DevicePipeline(model.spec, model.load, tensorrt) as device:
+        for _ in range(3):
+            device.run(frame)
+        for threshold in (0.9, 0.5, 0.0, 0.25, 0.7):
+            for other in ({}, {'iou_threshold': 0.1}, {'max_detections': 3}, {'keep_classes': frozenset({1})},
+                          {'class_agnostic_nms': True}):
+                settings = PostprocessSettings(DetectionSettings(score_threshold=threshold, **other))
+                host.settings = device.settings = settings
+                expected = host.run(frame).result
+                assert_alike(device.run(frame).result, expected, settings)
+                counts.append(len(expected))
+    assert len(set(counts)) > 5

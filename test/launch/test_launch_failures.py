@@ -1,0 +1,90 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What a user sees when a launch cannot work: one clear message, and the exit code of the failure."""
+
+import unittest
+
+import pytest
+
+pytest.importorskip('launch_testing', reason='needs the ROS packages launch, launch_ros and launch_testing')
+pytest.importorskip('ros2launch', reason='needs the ROS package ros2launch')
+
+import launch_testing
+import launch_testing.actions
+import launch_testing.markers
+from launch import LaunchDescription
+from launch.actions import ExecuteProcess
+from launch_harness import Consumer, prepare, write_bag
+
+# What is typed, what must be read, exit code (None: goes on until it is stopped).
+CASES = {
+    'no_model': (
+        'detect.launch.py',
+        ["parameter 'model_file' is empty", '/detector could not configure: its log says why',
+         'ros2 lifecycle set /detector configure, then activate'], None),
+    'missing_model': (
+        'detect.launch.py model:=/no/such/model.onnx',
+        ["configure failed: model '/no/such/model.onnx': there is no such file", '/detector could not configure'],
+        None),
+    'wrong_task': (
+        'classify.launch.py model:={detector}',
+        ['is a detection model', '/classifier could not configure: its log says why'], None),
+    'missing_params_file': (
+        'detect.launch.py params_file:=/no/such.yaml', ['params_file:=/no/such.yaml: there is no such file'], 1),
+    # The node dies before there is anything to configure; with it the launch has nothing left to do.
+    'wrong_type_in_params_file': (
+        'detect.launch.py model:={detector} params_file:={wrong}',
+        ["perception_node: parameter 'score_threshold'", '/detector died (exit code 1): no more results from it'], 0),
+    'not_a_log_level': (
+        'detect.launch.py log_level:=loud', ['log_level:=loud: expected one of debug, info, warn, error, fatal'], 1),
+    'not_a_number': (
+        'detect.launch.py score_threshold:=high', ['score_threshold:=high: expected a number'], 1),
+    'replay_missing_bag': (
+        'replay.launch.py model:={detector} bag:=/no/such/bag', ['bag:=/no/such/bag: no such file or folder'], 1),
+    'replay_wrong_topic': (
+        'replay.launch.py model:={detector} bag:={bag} image_topic:=/other',
+        ['image_topic:=/other: not in', 'which has /camera/image_raw (raw, 1)'], 1),
+    'replay_missing_model': (
+        'replay.launch.py model:=/no/such/model.onnx bag:={bag}',
+        ['/detector could not configure', 'the node did not become active: nothing was played'], 1),
+}
+
+
+@pytest.mark.launch_test
+@launch_testing.parametrize('case', list(CASES))
+@launch_testing.markers.keep_alive
+def generate_test_description(case):
+    folder = prepare('rosbags')
+    import harness_images
+    import harness_models
+
+    values = {'detector': harness_models.color_detector(folder / 'detector.onnx'), 'bag': folder / 'bag'}
+    write_bag(values['bag'], [harness_images.picture(64, 48, {})], '/camera/image_raw')
+    values['wrong'] = folder / 'wrong.yaml'
+    values['wrong'].write_text('/**: {ros__parameters: {score_threshold: high}}')
+    words = CASES[case][0].format(**values).split()
+    user = ExecuteProcess(cmd=['ros2', 'launch', 'trt_perception', *words], name='user', output='screen')
+    return LaunchDescription([user, launch_testing.actions.ReadyToTest()]), {'user': user}
+
+
+class TestMessages(unittest.TestCase):
+
+    def test_says_what_is_wrong(self, case, user, proc_info, proc_output):
+        _, messages, exit_code = CASES[case]
+        for message in messages:
+            proc_output.assertWaitFor(message, process=user, timeout=60, stream='stdout')
+        if exit_code is None:
+            node = next(word for word in messages[1].split() if word.startswith('/'))
+            consumer = Consumer()
+            self.addCleanup(consumer.close)
+            self.assertEqual(consumer.state_of(node), 'unconfigured')
+        else:
+            proc_info.assertWaitForShutdown(process=user, timeout=60)
+
+
+@launch_testing.post_shutdown_test()
+class TestAfterwards(unittest.TestCase):
+
+    def test_exit_code_and_no_traceback(self, case, user, proc_info, proc_output):
+        self.assertEqual(proc_info[user].returncode, CASES[case][2] or 0)
+        self.assertNotIn('Traceback', ''.join(output.text.decode() for output in proc_output[user]))

@@ -1,0 +1,62 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""A node that is killed while it works: respawn starts it again, and it is configured and activated again."""
+
+import os
+import signal
+import unittest
+
+import pytest
+
+pytest.importorskip('launch_testing', reason='needs the ROS packages launch, launch_ros and launch_testing')
+
+import launch_testing
+import launch_testing.actions
+import launch_testing.markers
+from launch import LaunchDescription
+from launch.actions import IncludeLaunchDescription
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch_harness import Consumer, launch_file, prepare, wait_for
+
+
+@pytest.mark.launch_test
+@launch_testing.markers.keep_alive
+def generate_test_description():
+    folder = prepare()
+    import harness_models
+
+    model = harness_models.color_detector(folder / 'colors.onnx')
+    return LaunchDescription([
+        IncludeLaunchDescription(
+            PythonLaunchDescriptionSource(launch_file('detect.launch.py')),
+            launch_arguments={'model': str(model), 'respawn': 'true'}.items()),
+        launch_testing.actions.ReadyToTest()])
+
+
+class TestRespawn(unittest.TestCase):
+
+    def test_killed_node_comes_back_active(self, proc_info, proc_output):
+        import harness_images
+        from sensor_msgs.msg import Image
+        from vision_msgs.msg import Detection2DArray
+
+        consumer = Consumer()
+        self.addCleanup(consumer.close)
+        received = consumer.collect(Detection2DArray, 'detections')
+        publisher = consumer.node.create_publisher(Image, 'image', 1)
+
+        def answer_to(frame_id):
+            picture = harness_images.picture(320, 240, {'red': (40, 30, 90, 80)})
+            publisher.publish(harness_images.image(picture, harness_images.header(frame_id, 1)))
+            return [array for array in received if array.header.frame_id == frame_id]
+
+        wait_for(lambda: answer_to('before'), 'detections before')
+        first = self._node(proc_info)
+        os.kill(first.pid, signal.SIGKILL)
+        wait_for(lambda: self._node(proc_info).pid != first.pid, 'a new process')
+        wait_for(lambda: answer_to('after'), 'detections after')
+        self.assertEqual(len(answer_to('after')[0].detections), 1)
+
+    @staticmethod
+    def _node(proc_info):
+        return [info for info in proc_info if 'perception_node' in info.process_name][-1]

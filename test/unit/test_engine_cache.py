@@ -1,0 +1,309 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from trt_perception.backends.tensorrt.cache import BuiltEngine, EngineCache
+from trt_perception.backends.tensorrt.engine_key import EngineKey, differences
+from trt_perception.backends.tensorrt.options import BuildOptions
+from trt_perception.errors import EngineError
+
+KEY = EngineKey(
+    'a' * 64, 'tensorrt 8.6.0', 'Orin', '8.7', 16, 30720, BuildOptions(precision='fp16'))
+PLAN = bytes(range(256)) * 400
+
+
+class Builds:
+    """Counts builds."""
+
+    def __init__(self, plan: bytes = PLAN) -> None:
+        self.count = 0
+        self.plan = plan
+
+    def __call__(self) -> BuiltEngine:
+        self.count += 1
+        return BuiltEngine(self.plan, {'build_seconds': 1.5, 'precision_effective': 'fp16'})
+
+
+def unexpected() -> BuiltEngine:
+    raise AssertionError('must not be built')
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> EngineCache:
+    return EngineCache(tmp_path / 'cache' / 'engines')
+
+
+def test_a_second_call_is_a_hit_with_the_same_content(cache: EngineCache) -> None:
+    build = Builds()
+    lines: list[str] = []
+    first = cache.get_or_build(KEY, 'm.onnx', build, lines.append)
+    second = cache.get_or_build(KEY, 'm.onnx', build, lines.append)
+    assert (build.count, first.hit, second.hit) == (1, False, True)
+    assert first.plan == second.plan == PLAN
+    assert second.sidecar['precision_effective'] == 'fp16'
+    assert second.sidecar['key']['compute_capability'] == '8.7'
+    assert 'none was built before' in lines[0]
+    assert 'found in the cache' in lines[-1]
+
+
+def test_folder_and_files_are_private(cache: EngineCache) -> None:
+    old = os.umask(0)
+    try:
+        entry = cache.get_or_build(KEY, 'm.onnx', Builds())
+    finally:
+        os.umask(old)
+    assert cache.root.stat().st_mode & 0o777 == 0o700
+    assert entry.plan_path.stat().st_mode & 0o777 == 0o600
+    assert entry.plan_path.with_suffix('.json').stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize('change', [
+    {'model_sha256': 'b' * 64}, {'tensorrt': 'tensorrt 10.3.0'}, {'gpu': 'Thor'}, {'compute_capability': '11.0'},
+    {'multiprocessors': 20}, {'memory_mib': 15360}, {'calibration_sha256': 'c' * 64},
+    {'options': BuildOptions(precision='fp32')}, {'options': BuildOptions(precision='fp16', optimization_level=5)},
+    {'options': BuildOptions(precision='fp16', input_size=(640, 640))},
+    {'options': BuildOptions(precision='fp16', batch=(1, 2, 4))},
+    {'options': BuildOptions(precision='fp16', dla_core=0)},
+    {'options': BuildOptions(precision='fp16', hardware_compatibility='ampere_plus')},
+    {'options': BuildOptions(precision='fp16', workspace_mib=512)}])
+def test_every_part_of_the_key_counts(cache: EngineCache, change: dict) -> None:
+    cache.get_or_build(KEY, 'm.onnx', Builds())
+    build = Builds(b'other')
+    lines: list[str] = []
+    entry = cache.get_or_build(replace(KEY, **change), 'm.onnx', build, lines.append)
+    assert build.count == 1
+    assert entry.plan == b'other'
+    assert 'changed since the last build' in lines[0]
+    assert cache.get_or_build(KEY, 'm.onnx', unexpected).plan == PLAN
+
+
+def test_the_reason_names_what_changed(cache: EngineCache) -> None:
+    cache.get_or_build(KEY, 'm.onnx', Builds())
+    entry = cache.get_or_build(replace(KEY, tensorrt='tensorrt 10.3.0'), 'm.onnx', Builds())
+    assert entry.reason == 'changed since the last build: tensorrt was tensorrt 8.6.0, is tensorrt 10.3.0'
+
+
+def test_differences_compare_with_what_json_gives_back() -> None:
+    key = replace(KEY, options=BuildOptions(batch=(1, 2, 4)))
+    assert differences(key, json.loads(json.dumps(key.as_dict()))) == []
+
+
+@pytest.mark.parametrize('damage', ['truncate', 'flip', 'empty', 'no plan', 'no sidecar', 'sidecar'])
+def test_a_damaged_engine_is_built_again(cache: EngineCache, damage: str) -> None:
+    path = cache.get_or_build(KEY, 'm.onnx', Builds()).plan_path
+    sidecar = path.with_suffix('.json')
+    if damage == 'truncate':
+        path.write_bytes(PLAN[:-1])
+    elif damage == 'flip':
+        path.write_bytes(PLAN[:-1] + b'\x00')
+    elif damage == 'empty':
+        path.write_bytes(b'')
+    elif damage == 'no plan':
+        path.unlink()
+    elif damage == 'no sidecar':
+        sidecar.unlink()
+    else:
+        sidecar.write_text('{"plan_sha256": "')
+    build = Builds()
+    entry = cache.get_or_build(KEY, 'm.onnx', build)
+    assert build.count == 1
+    assert entry.plan == PLAN
+    assert entry.reason
+    assert cache.get_or_build(KEY, 'm.onnx', unexpected).hit
+
+
+@pytest.mark.parametrize('mode', [0o660, 0o602, 0o666])
+def test_a_plan_that_others_may_write_is_not_used(cache: EngineCache, mode: int) -> None:
+    path = cache.get_or_build(KEY, 'm.onnx', Builds()).plan_path
+    path.chmod(mode)
+    build = Builds()
+    entry = cache.get_or_build(KEY, 'm.onnx', build)
+    assert build.count == 1
+    assert 'may be written by others' in entry.reason
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_link_in_place_of_the_plan_is_not_followed(cache: EngineCache, tmp_path: Path) -> None:
+    path = cache.get_or_build(KEY, 'm.onnx', Builds()).plan_path
+    elsewhere = tmp_path / 'elsewhere.plan'
+    elsewhere.write_bytes(PLAN)
+    path.unlink()
+    path.symlink_to(elsewhere)
+    build = Builds(b'new')
+    assert cache.get_or_build(KEY, 'm.onnx', build).plan == b'new'
+    assert build.count == 1
+    assert elsewhere.read_bytes() == PLAN
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason='only root can give a file to somebody else')
+def test_files_and_folders_of_somebody_else_are_refused(cache: EngineCache) -> None:
+    path = cache.get_or_build(KEY, 'm.onnx', Builds()).plan_path
+    os.chown(path, 12345, -1)
+    entry = cache.get_or_build(KEY, 'm.onnx', Builds())
+    assert 'belongs to user 12345' in entry.reason
+    os.chown(cache.root, 12345, -1)
+    with pytest.raises(EngineError, match='belongs to user 12345'):
+        cache.get_or_build(KEY, 'm.onnx', unexpected)
+
+
+def test_a_folder_that_others_may_enter_is_closed(cache: EngineCache) -> None:
+    cache.root.mkdir(parents=True, mode=0o777)
+    cache.root.chmod(0o777)
+    cache.get_or_build(KEY, 'm.onnx', Builds())
+    assert cache.root.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_failed_build_leaves_nothing(cache: EngineCache) -> None:
+    def fail() -> BuiltEngine:
+        raise EngineError('no memory')
+    with pytest.raises(EngineError, match='no memory'):
+        cache.get_or_build(KEY, 'm.onnx', fail)
+    assert [path.suffix for path in cache.root.iterdir()] == ['.lock']
+    assert cache.get_or_build(KEY, 'm.onnx', Builds()).plan == PLAN
+
+
+def _build_slowly(root: Path, counter: Path) -> None:
+    def build() -> BuiltEngine:
+        with counter.open('a') as file:
+            file.write('x')
+        time.sleep(0.5)
+        return BuiltEngine(PLAN, {})
+    EngineCache(root).get_or_build(KEY, 'm.onnx', build)
+
+
+def test_of_many_processes_one_builds(cache: EngineCache, tmp_path: Path) -> None:
+    counter = tmp_path / 'builds'
+    context = multiprocessing.get_context('spawn')
+    processes = [context.Process(target=_build_slowly, args=(cache.root, counter)) for _ in range(4)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(60)
+        assert process.exitcode == 0
+    assert counter.read_text() == 'x'
+
+
+_KILLED = """
+import sys, time
+from pathlib import Path
+from trt_perception.backends.tensorrt.cache import BuiltEngine, EngineCache
+from trt_perception.backends.tensorrt import private_files
+sys.path.insert(0, sys.argv[2])
+from test_engine_cache import KEY, PLAN
+stop_at = int(sys.argv[3])
+calls = 0
+# Every system call of the writing that can be told apart from outside, one after the other.
+for name in ('open', 'fsync', 'replace'):
+    def traced(*args, _real=getattr(private_files.os, name), **kwargs):
+        global calls
+        if 'part' in ''.join(map(str, args)) or _real is private_files.os.fsync or len(args) == 2:
+            calls += 1
+            if calls == stop_at:
+                print('now', flush=True)
+                time.sleep(60)
+        return _real(*args, **kwargs)
+    setattr(private_files.os, name, traced)
+EngineCache(Path(sys.argv[1])).get_or_build(KEY, 'm.onnx', lambda: BuiltEngine(PLAN, {}))
+print('done', flush=True)
+"""
+
+
+@pytest.mark.parametrize('replacing', [False, True])
+def test_kill_at_any_moment_leaves_the_old_state_or_the_new(cache: EngineCache, replacing: bool) -> None:
+    finished = False
+    moments = 0
+    for moment in range(1, 30):
+        if replacing:
+            # A broken plan, so that the process has something to replace.
+            cache.get_or_build(KEY, 'm.onnx', Builds()).plan_path.write_bytes(b'broken')
+        process = subprocess.Popen(
+            [sys.executable, '-c', _KILLED, str(cache.root), str(Path(__file__).parent), str(moment)],
+            stdout=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        line = process.stdout.readline().strip()
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert line in ('now', 'done')
+        build = Builds()
+        entry = cache.get_or_build(KEY, 'm.onnx', build)
+        assert entry.plan == PLAN
+        cache.discard(entry.digest)
+        if line == 'done':
+            finished = True
+            break
+        moments += 1
+    assert finished
+    assert moments >= 6
+
+
+def test_waiting_for_another_build_can_be_cancelled(cache: EngineCache) -> None:
+    building = threading.Event()
+    release = threading.Event()
+
+    def slow() -> BuiltEngine:
+        building.set()
+        release.wait(30)
+        return BuiltEngine(PLAN, {})
+    thread = threading.Thread(target=cache.get_or_build, args=(KEY, 'm.onnx', slow))
+    thread.start()
+    assert building.wait(10)
+    cancel = threading.Event()
+    threading.Timer(0.3, cancel.set).start()
+    with pytest.raises(EngineError, match='cancelled'):
+        cache.get_or_build(KEY, 'm.onnx', unexpected, cancel=cancel)
+    release.set()
+    thread.join(30)
+    assert cache.get_or_build(KEY, 'm.onnx', unexpected).hit
+
+
+def test_list_and_prune(cache: EngineCache) -> None:
+    kept = cache.get_or_build(KEY, 'm.onnx', Builds())
+    old = cache.get_or_build(replace(KEY, gpu='Thor'), 'm.onnx', Builds())
+    broken = cache.get_or_build(replace(KEY, gpu='Nano'), 'm.onnx', Builds())
+    broken.plan_path.write_bytes(b'x')
+    os.utime(old.plan_path.with_suffix('.json'), (1, 1))
+    problems = {entry.digest: entry.problem for entry in cache.entries()}
+    assert problems[kept.digest] == ''
+    assert 'SHA-256' in problems[broken.digest]
+    assert [entry.digest for entry in cache.entries()][-1] == old.digest
+    removed = cache.prune(lambda entry: entry.last_used > 1000)
+    assert {entry.digest for entry in removed} == {old.digest, broken.digest}
+    assert [entry.digest for entry in cache.entries()] == [kept.digest]
+    assert cache.get_or_build(KEY, 'm.onnx', unexpected).hit
+
+
+def test_what_is_learnt_later_is_kept(cache: EngineCache) -> None:
+    entry = cache.get_or_build(KEY, 'm.onnx', Builds())
+    cache.annotate(entry.digest, {'agreement': 0.98})
+    again = cache.get_or_build(KEY, 'm.onnx', unexpected)
+    assert again.sidecar['agreement'] == 0.98
+    assert again.plan == PLAN
+
+
+def test_the_command_line(cache: EngineCache, tmp_path: Path) -> None:
+    environment = {**os.environ, 'XDG_CACHE_HOME': str(tmp_path)}
+    cache = EngineCache(tmp_path / 'trt_perception' / 'engines')
+    entry = cache.get_or_build(KEY, 'm.onnx', Builds())
+
+    def run(*words: str) -> str:
+        return subprocess.run(
+            [sys.executable, '-m', 'trt_perception.cli.main', 'cache', *words], env=environment, check=True,
+            capture_output=True, text=True).stdout
+    listed = run('list')
+    assert entry.digest in listed and 'm.onnx fp16 (runs in fp16), Orin' in listed and '1 engines' in listed
+    assert '0 engines removed' in run('prune')
+    assert '1 engines removed' in run('prune', '--all')
+    assert '0 engines' in run('list')

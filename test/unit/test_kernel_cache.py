@@ -1,0 +1,109 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+import os
+import stat
+
+import pytest
+
+from trt_perception.backends.tensorrt import kernel_cache
+from trt_perception.backends.tensorrt.kernel_cache import kernel_cubin, kernel_sources
+from trt_perception.errors import EngineError
+
+# An nvcc that writes which architecture it was called for, and counts its calls: what is tested is the cache.
+COMPILER = """#!/bin/sh
+for argument in "$@"; do
+  case "$previous" in -o) output=$argument;; esac
+  case "$argument" in -arch=*) printf 'code for %s' "${argument#-arch=}" >"$0.code";; esac
+  previous=$argument
+done
+echo call >>"$0.calls"
+cp "$0.code" "$output"
+"""
+
+
+@pytest.fixture
+def compiler(tmp_path, monkeypatch):
+    folder = tmp_path / 'bin'
+    folder.mkdir()
+    nvcc = folder / 'nvcc'
+    nvcc.write_text(COMPILER, encoding='utf-8')
+    nvcc.chmod(0o755)
+    monkeypatch.setenv('PATH', f'{folder}{os.pathsep}{os.environ["PATH"]}')
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
+    calls = folder / 'nvcc.calls'
+    return lambda: len(calls.read_text(encoding='utf-8').splitlines()) if calls.exists() else 0
+
+
+def kept(tmp_path):
+    return sorted((tmp_path / 'cache' / 'trt_perception' / 'kernels').glob('*.cubin'))
+
+
+def test_compiles_once_for_each_architecture(tmp_path, compiler):
+    log = []
+    for _ in range(2):
+        assert kernel_cubin((8, 7), lambda *line: log.append(line)) == b'code for sm_87'
+    assert compiler() == 1
+    assert kernel_cubin((9, 0)) == b'code for sm_90'
+    assert compiler() == 2
+    assert log == [('info', 'compiled the CUDA kernels for sm_87')]
+    assert len(kept(tmp_path)) == 2
+
+
+def test_other_sources_are_compiled_anew(compiler, monkeypatch):
+    kernel_cubin((8, 7))
+    sources = {**kernel_sources(), 'source.h': '// changed'}
+    monkeypatch.setattr(kernel_cache, 'kernel_sources', lambda: sources)
+    kernel_cubin((8, 7))
+    assert compiler() == 2
+
+
+def test_the_files_are_private(tmp_path, compiler):
+    kernel_cubin((8, 7))
+    [file] = kept(tmp_path)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize('damage', [
+    lambda file: file.write_bytes(b''), lambda file: file.write_bytes(file.read_bytes()[:-1]),
+    lambda file: file.write_bytes(b'\x7fELF' * 100), lambda file: file.chmod(0o666)])
+def test_a_file_that_cannot_be_trusted_is_compiled_again(tmp_path, compiler, damage):
+    kernel_cubin((8, 7))
+    damage(kept(tmp_path)[0])
+    assert kernel_cubin((8, 7)) == b'code for sm_87'
+    assert compiler() == 2
+    kernel_cubin((8, 7))
+    assert compiler() == 2
+
+
+def test_a_folder_that_cannot_be_written_costs_time_only(tmp_path, compiler, monkeypatch):
+    blocked = tmp_path / 'file'
+    blocked.write_text('', encoding='utf-8')
+    monkeypatch.setenv('XDG_CACHE_HOME', str(blocked))
+    log = []
+    assert kernel_cubin((8, 7), lambda *line: log.append(line)) == b'code for sm_87'
+    assert log[0][0] == 'warning' and 'not kept' in log[0][1]
+
+
+def test_without_a_compiler_it_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
+    monkeypatch.setattr(kernel_cache, 'find_nvcc', lambda: None)
+    monkeypatch.setitem(__import__('sys').modules, 'cuda', None)
+    with pytest.raises(EngineError, match=r'nvcc is not there.*; NVRTC is not there \(pip install cuda-python\)'):
+        kernel_cubin((8, 7))
+
+
+def test_a_compiler_that_fails_is_quoted(tmp_path, compiler, monkeypatch):
+    nvcc = tmp_path / 'bin' / 'nvcc'
+    nvcc.write_text('#!/bin/sh\necho "nvcc fatal   : Unsupported gpu architecture" >&2\nexit 1\n', encoding='utf-8')
+    monkeypatch.setitem(__import__('sys').modules, 'cuda', None)
+    with pytest.raises(EngineError, match='nvcc failed for sm_87: nvcc fatal   : Unsupported gpu architecture'):
+        kernel_cubin((8, 7))
+
+
+def test_real_kernels_by_nvrtc(compiler):
+    pytest.importorskip('cuda.bindings.nvrtc', exc_type=ImportError)
+    cubin = kernel_cache.compile_with_nvrtc(kernel_sources(), 'sm_87')
+    assert cubin.startswith(b'\x7fELF') and b'preprocess_packed3' in cubin
+    with pytest.raises(EngineError, match='NVRTC failed for sm_87: .*error'):
+        kernel_cache.compile_with_nvrtc({**kernel_sources(), 'kernels.cu': 'no C++'}, 'sm_87')

@@ -1,0 +1,170 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+import json
+
+import numpy as np
+import pytest
+
+from trt_perception.errors import ModelError
+from trt_perception.frame import Frame
+from trt_perception.model import load_model
+from trt_perception.precision.fp16 import to_fp16
+
+onnx = pytest.importorskip('onnx')
+pytest.importorskip('onnxruntime')
+from onnx import TensorProto, helper, numpy_helper  # noqa: E402
+from precision_models import METADATA, color_frames, conv_classifier, conv_detector  # noqa: E402
+from tiny_models import FLOAT, save  # noqa: E402
+
+from trt_perception.backends.onnxruntime import OnnxRuntimeBackend  # noqa: E402
+from trt_perception.pipeline import HostPipeline  # noqa: E402
+from trt_perception.precision.calibration import calibration_of  # noqa: E402
+from trt_perception.precision.expected import expected_agreement  # noqa: E402
+from trt_perception.precision.graph import load_model as load_graph  # noqa: E402
+from trt_perception.precision.half_arithmetic import overflowing, rounding_as_half  # noqa: E402
+from trt_perception.precision.parity import compare  # noqa: E402
+from trt_perception.precision.prepare import prepare_model  # noqa: E402
+from trt_perception.precision.simulation import SimulationBackend  # noqa: E402
+
+
+def types_of(path):
+    """Type of each initializer, by name."""
+    return {tensor.name: tensor.data_type for tensor in onnx.load(str(path)).graph.initializer}
+
+
+def agreement_of(before, after):
+    frames = [Frame.from_bgr(pixels) for pixels in color_frames(6)]
+    first, second = (HostPipeline(load_model(path), OnnxRuntimeBackend(path)) for path in (before, after))
+    with first, second:
+        return compare(first, second, frames)
+
+
+def test_detector_in_half_precision_but_for_its_decoding(tmp_path):
+    source = conv_detector(tmp_path / 'model.onnx')
+    report = to_fp16(source, tmp_path / 'half.onnx')
+    types = types_of(tmp_path / 'half.onnx')
+    assert {types[name] for name in ('mix.weight', 'mix.bias', 'back.weight', 'shrink.weight')} == {TensorProto.FLOAT16}
+    # Boxes are in pixels: half precision cannot tell 514.0 from 514.3.
+    assert types['boxes'] == TensorProto.FLOAT
+    assert report.kept_float == ('flat', 'columns')
+    assert (report.clipped, report.vanished) == ({}, {})
+    onnx.checker.check_model(onnx.load(str(tmp_path / 'half.onnx')), full_check=True)
+    agreement = agreement_of(source, tmp_path / 'half.onnx')
+    assert agreement.value == 1.0 and agreement.matched > 10
+    assert agreement.max_score_difference < 0.002
+    assert agreement.min_iou == 1.0
+
+
+def test_everything_in_half_precision_when_asked(tmp_path):
+    source = conv_detector(tmp_path / 'model.onnx')
+    to_fp16(source, tmp_path / 'half.onnx', keep_float=())
+    assert types_of(tmp_path / 'half.onnx')['boxes'] == TensorProto.FLOAT16
+
+
+def test_input_and_output_stay_or_change(tmp_path):
+    source = conv_classifier(tmp_path / 'model.onnx')
+    for keep, kind in ((True, TensorProto.FLOAT), (False, TensorProto.FLOAT16)):
+        to_fp16(source, tmp_path / 'half.onnx', keep_io=keep)
+        graph = onnx.load(str(tmp_path / 'half.onnx')).graph
+        assert {value.type.tensor_type.elem_type for value in (*graph.input, *graph.output)} == {kind}
+        assert load_model(tmp_path / 'half.onnx').stored_precision == 'fp16'
+        assert agreement_of(source, tmp_path / 'half.onnx').max_score_difference < 0.01
+
+
+def test_metadata_survives_with_a_record(tmp_path):
+    source = conv_detector(tmp_path / 'model.onnx')
+    to_fp16(source, tmp_path / 'half.onnx')
+    metadata = {entry.key: entry.value for entry in onnx.load(str(tmp_path / 'half.onnx')).metadata_props}
+    record = json.loads(metadata.pop('trt_perception.precision'))
+    assert metadata == {key: str(value) for key, value in METADATA.items()}
+    assert record['precision'] == 'fp16' and record['kept_float'] == ['flat', 'columns']
+    before, after = load_model(source), load_model(tmp_path / 'half.onnx')
+    assert (after.names, after.preprocessing, after.head) == (before.names, before.preprocessing, before.head)
+
+
+def test_weights_beyond_half_precision_are_clipped_and_told(tmp_path):
+    weights = np.zeros((2, 3, 1, 1), np.float32)
+    weights[0, 0], weights[0, 1], weights[1, 0], weights[1, 1] = 1e5, 1e-9, -2e5, 65504
+    source = save(
+        tmp_path / 'model.onnx', [
+            helper.make_node('Conv', ['images', 'weights'], ['maps']),
+            helper.make_node('GlobalAveragePool', ['maps'], ['means']),
+            helper.make_node('Flatten', ['means'], ['out'])],
+        {'images': (FLOAT, [1, 3, 8, 8])}, {'out': (FLOAT, [1, 2])}, {'weights': weights})
+    report = to_fp16(source, tmp_path / 'half.onnx')
+    assert (report.clipped, report.vanished) == ({'weights': 2}, {'weights': 1})
+    (tensor,) = [t for t in onnx.load(str(tmp_path / 'half.onnx')).graph.initializer if t.name == 'weights']
+    assert numpy_helper.to_array(tensor)[:, 0, 0, 0].tolist() == [65504.0, -65504.0]
+
+
+def test_resize_keeps_its_scales_in_float32(tmp_path):
+    source = save(
+        tmp_path / 'model.onnx', [
+            helper.make_node('Conv', ['images', 'weights'], ['maps'], 'first'),
+            helper.make_node('Resize', ['maps', '', 'scales'], ['large'], 'enlarge', mode='nearest'),
+            helper.make_node('Conv', ['large', 'weights2'], ['maps2'], 'second'),
+            helper.make_node('GlobalAveragePool', ['maps2'], ['means']),
+            helper.make_node('Flatten', ['means'], ['out'])],
+        {'images': (FLOAT, [1, 3, 8, 8])}, {'out': (FLOAT, [1, 3])},
+        {'weights': np.full((3, 3, 1, 1), 0.3, np.float32), 'weights2': np.full((3, 3, 1, 1), 0.2, np.float32),
+         'scales': np.array([1, 1, 2, 2], np.float32)})
+    to_fp16(source, tmp_path / 'half.onnx')
+    proto = onnx.load(str(tmp_path / 'half.onnx'))
+    assert types_of(tmp_path / 'half.onnx')['scales'] == TensorProto.FLOAT
+    # The Resize itself works on halves: no cast between it and the convolutions.
+    assert [node.op_type for node in proto.graph.node].count('Cast') == 2
+    onnx.checker.check_model(proto, full_check=True)
+    assert agreement_of(source, tmp_path / 'half.onnx').max_score_difference < 1e-3
+
+
+def test_what_cannot_be_converted_is_refused(tmp_path):
+    source = conv_detector(tmp_path / 'model.onnx')
+    with pytest.raises(ModelError, match='has no node boxes'):
+        to_fp16(source, tmp_path / 'half.onnx', keep_float=('boxes',))
+    to_fp16(source, tmp_path / 'half.onnx', keep_float=())
+    with pytest.raises(ModelError, match='has no float32 weights'):
+        to_fp16(tmp_path / 'half.onnx', tmp_path / 'again.onnx')
+    with pytest.raises(ModelError, match='no model file'):
+        to_fp16(tmp_path / 'nothing.onnx', tmp_path / 'again.onnx')
+    assert not (tmp_path / 'again.onnx').exists()
+
+
+def infer(model, image):
+    backend = SimulationBackend(model)
+    backend.open()
+    return backend.infer('images', image)
+
+
+def test_rounding_is_that_of_halves(tmp_path):
+    source = save(
+        tmp_path / 'model.onnx', [
+            helper.make_node('Mul', ['images', 'factor'], ['out'], 'scale')],
+        {'images': (FLOAT, [1, 3, 64, 64])}, {'out': (FLOAT, [1, 3, 64, 64])}, {'factor': np.array(1.1, np.float32)})
+    image = np.random.default_rng(0).normal(size=(1, 3, 64, 64)).astype(np.float32) * 100
+    model = load_graph(source)
+    rounded = infer(rounding_as_half(model, ()), image)['out']
+    expected = (image * np.float32(np.float16(1.1))).astype(np.float16).astype(np.float32)
+    assert np.array_equal(rounded, expected)
+    assert np.array_equal(infer(rounding_as_half(model, ('scale',)), image)['out'], image * np.float32(1.1))
+
+
+def test_agreement_counts_the_rounding_that_a_cpu_leaves_out(tmp_path):
+    source = load_model(conv_detector(tmp_path / 'model.onnx'))
+    prepared = prepare_model(source, 'fp16', output=tmp_path / 'half.onnx')
+    frames = [Frame.from_bgr(pixels) for pixels in color_frames(6)]
+    agreement = expected_agreement(source, prepared, frames)
+    assert agreement.value == 1.0 and 0 < agreement.max_score_difference < 1e-3
+
+
+def test_results_beyond_half_precision_stay_in_float32(tmp_path):
+    """The first convolution goes up to 300000; fp16 would make infinities of that."""
+    large = np.eye(3, dtype=np.float32)[:, :, None, None] * np.float32(300_000)
+    source = conv_detector(tmp_path / 'model.onnx', weights_of_first=large)
+    frames = [Frame.from_bgr(pixels) for pixels in color_frames(4)]
+    calibration = calibration_of(load_model(source), frames, 'minmax')
+    found = overflowing(load_graph(source), calibration)
+    assert set(found) == {'mix', 'relu'} and 2e5 < found['mix'] <= 3e5
+    report = to_fp16(source, tmp_path / 'half.onnx', calibration=calibration)
+    assert report.kept_float == ('mix', 'relu', 'back', 'flat', 'columns')
+    assert report.overflowing == found and report.clipped == {}
+    assert agreement_of(source, tmp_path / 'half.onnx').value == 1.0

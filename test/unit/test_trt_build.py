@@ -1,0 +1,284 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Real builds of real graphs in real processes, by TensorRT for RTX, which needs no GPU."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import psutil
+import pytest
+from onnx import helper
+from tiny_models import FLOAT, color_detector, dynamic_detector, save
+
+from trt_perception.backends.tensorrt import build_process
+from trt_perception.backends.tensorrt.build_process import BuildCancelled, build_in_process
+from trt_perception.backends.tensorrt.build_request import BuildRequest, build_request
+from trt_perception.backends.tensorrt.cache import EngineCache
+from trt_perception.backends.tensorrt.engine_key import EngineKey
+from trt_perception.backends.tensorrt.gpu_info import has_gpu
+from trt_perception.backends.tensorrt.options import BuildOptions
+from trt_perception.errors import EngineError, MissingDependencyError, ModelError
+from trt_perception.model import ModelOptions, load_model
+
+pytest.importorskip('tensorrt_rtx', reason='TensorRT for RTX is not installed (pip install tensorrt-rtx-cu13)')
+
+LIGHT = Path(onnx.__file__).parent / 'backend' / 'test' / 'data' / 'light'
+TARGET = BuildOptions(compute_capabilities=('8.6',), optimization_level=0)
+
+
+def request_for(path, options=TARGET, **model):
+    return build_request(load_model(path, ModelOptions(**model)), options)
+
+
+def workers():
+    """The build processes that this one started."""
+    return [
+        child for child in psutil.Process().children(recursive=True)
+        if any('build_worker' in word for word in child.cmdline())]
+
+
+@pytest.fixture
+def endless(tmp_path):
+    """A request whose build takes long enough to be interrupted: very many layers."""
+    count = 4000
+    names = ['images', *(f't{i}' for i in range(count)), 'out']
+    nodes = [
+        helper.make_node('Conv', [names[i], 'w'], [names[i + 1]], pads=[1, 1, 1, 1]) if i % 2 else
+        helper.make_node('Sigmoid', [names[i]], [names[i + 1]]) for i in range(count + 1)]
+    shape = [1, 3, 32, 32]
+    path = save(
+        tmp_path / 'endless.onnx', nodes, {'images': (FLOAT, shape)}, {'out': (FLOAT, shape)},
+        {'w': np.random.default_rng(0).normal(0, 0.2, (3, 3, 3, 3)).astype(np.float32)})
+    return BuildRequest(path, 'images', (tuple(shape),) * 3, TARGET)
+
+
+@pytest.mark.parametrize('name', ['light_resnet50', 'light_bvlc_alexnet', 'light_squeezenet'])
+def test_real_networks_become_plans(name):
+    path = LIGHT / f'{name}.onnx'
+    if not path.exists():
+        pytest.skip(f'this onnx has no {name}')
+    graph = onnx.load(str(path)).graph
+    constants = {tensor.name for tensor in graph.initializer}
+    name, = [value.name for value in graph.input if value.name not in constants]
+    told = []
+    built = build_in_process(
+        BuildRequest(path, name, ((1, 3, 224, 224),) * 3, TARGET), lambda *progress: told.append(progress))
+    assert len(built.plan) > 100_000
+    assert built.report['tensorrt'].startswith('tensorrt_rtx ')
+    assert built.report['strongly_typed']
+    fractions = [fraction for fraction, _ in told if fraction is not None]
+    assert fractions == sorted(fractions)
+    assert 0.0 <= fractions[0] <= fractions[-1] <= 1.0
+    assert workers() == []
+
+
+def test_dynamic_models_get_a_profile(tmp_path):
+    path = dynamic_detector(tmp_path / 'dynamic.onnx')
+    spec = load_model(path, ModelOptions(input_size=(96, 64)))
+    options = replace(TARGET, batch=(1, 1, 4) if spec.dynamic_batch else (1, 1, 1))
+    request = build_request(spec, options)
+    assert request.shapes[0] == (1, 3, 64, 96)
+    assert request.shapes[2] == (options.batch[2], 3, 64, 96)
+    assert len(build_in_process(request).plan) > 1000
+
+
+def test_a_request_survives_its_journey(tmp_path):
+    request = replace(
+        request_for(color_detector(tmp_path / 'm.onnx')), device_index=1, timing_cache=tmp_path / 'timings',
+        options=BuildOptions('int8', (64, 64), (1, 2, 3), 7, 5, 1, 'ampere_plus', ('8.6', '8.9')))
+    assert BuildRequest.from_json(request.to_json()) == request
+
+
+@pytest.mark.parametrize('options, message', [
+    (BuildOptions(batch=(1, 2, 4)), 'fixed batch size 1'),
+    (BuildOptions(batch=(2, 1, 4)), 'smallest <= usual <= largest'),
+    (BuildOptions(batch=(0, 1, 1)), 'from 1 on'),
+    (BuildOptions(input_size=(32, 32)), r'loaded for \[64, 64\]')])
+def test_impossible_profiles_are_refused(tmp_path, options, message):
+    with pytest.raises(EngineError, match=message):
+        build_request(load_model(color_detector(tmp_path / 'm.onnx')), options)
+
+
+def test_an_unknown_operator_is_named_with_its_node(tmp_path):
+    graph = helper.make_graph(
+        [helper.make_node('Relu', ['images'], ['r'], name='first'),
+         helper.make_node('Whirl', ['r'], ['out'], name='spin', domain='vortex')], 'odd',
+        [helper.make_tensor_value_info('images', FLOAT, [1, 3, 8, 8])],
+        [helper.make_tensor_value_info('out', FLOAT, [1, 3, 8, 8])])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid('', 13), helper.make_opsetid('vortex', 1)])
+    model.ir_version = 8
+    path = tmp_path / 'odd.onnx'
+    onnx.save(model, str(path))
+    with pytest.raises(ModelError, match=r'odd\.onnx cannot be used by tensorrt_rtx .*node spin \(operator Whirl\)'):
+        build_in_process(BuildRequest(path, 'images', ((1, 3, 8, 8),) * 3, TARGET))
+
+
+@pytest.mark.parametrize('damage', [
+    lambda content: b'', lambda content: content[:len(content) // 2], lambda content: b'\xff' * 1000,
+    lambda content: content[:200] + bytes(100) + content[300:]])
+def test_a_damaged_file_is_an_error_and_no_crash(tmp_path, damage):
+    path = tmp_path / 'm.onnx'
+    shape = ((1, 3, 64, 64),) * 3
+    content = color_detector(path).read_bytes()
+    path.write_bytes(damage(content))
+    with pytest.raises((ModelError, EngineError)) as found:
+        build_in_process(BuildRequest(path, 'images', shape, TARGET))
+    assert 'm.onnx' in str(found.value)
+
+
+def test_weights_of_the_wrong_size_are_an_error(tmp_path):
+    path = color_detector(tmp_path / 'm.onnx')
+    model = onnx.load(str(path))
+    boxes, = [tensor for tensor in model.graph.initializer if tensor.name == 'boxes']
+    boxes.raw_data = boxes.raw_data[:10]
+    onnx.save(model, str(path))
+    with pytest.raises((ModelError, EngineError), match=r'm\.onnx'):
+        build_in_process(BuildRequest(path, 'images', ((1, 3, 64, 64),) * 3, TARGET))
+
+
+def test_what_this_tensorrt_cannot_is_told(tmp_path):
+    request = request_for(color_detector(tmp_path / 'm.onnx'), replace(TARGET, compute_capabilities=('1.0',)))
+    with pytest.raises(EngineError, match=r'compute capability 1\.0: expected 7\.5'):
+        build_in_process(request)
+
+
+@pytest.mark.skipif(has_gpu(), reason='there is a GPU')
+def test_without_a_gpu_targets_must_be_named(tmp_path):
+    request = request_for(color_detector(tmp_path / 'm.onnx'), BuildOptions())
+    with pytest.raises(EngineError, match='name targets'):
+        build_in_process(replace(request, tensorrt='tensorrt_rtx'))
+
+
+def test_a_missing_tensorrt_is_told_as_such(tmp_path):
+    request = request_for(color_detector(tmp_path / 'm.onnx'), BuildOptions())
+    if subprocess.run([sys.executable, '-c', 'import tensorrt'], capture_output=True, check=False).returncode == 0:
+        pytest.skip('TensorRT is installed')
+    with pytest.raises(MissingDependencyError, match='python3-libnvinfer'):
+        build_in_process(replace(request, tensorrt='tensorrt'))
+
+
+def test_cancelling_ends_the_build_and_its_process(endless):
+    cancel = threading.Event()
+    seen, cancelled_at = [], []
+
+    def on_progress(fraction, text):
+        if fraction is not None and not cancel.is_set():
+            seen.extend(workers())
+            cancel.set()
+            cancelled_at.append(time.monotonic())
+
+    with pytest.raises(BuildCancelled, match=r'endless\.onnx was cancelled'):
+        build_in_process(endless, on_progress, cancel=cancel)
+    took = time.monotonic() - cancelled_at[0]
+    assert len(seen) == 1
+    assert not any(worker.is_running() for worker in seen)
+    # The promise is part of the interface: shutting down waits for it.
+    assert took < 2.0
+
+
+def test_cancelling_before_the_start_builds_nothing(endless):
+    cancel = threading.Event()
+    cancel.set()
+    with pytest.raises(BuildCancelled):
+        build_in_process(endless, cancel=cancel)
+    assert workers() == []
+
+
+@pytest.mark.parametrize('which, message', [
+    (signal.SIGKILL, 'was ended by SIGKILL, as the kernel does when memory runs out'),
+    (signal.SIGSEGV, 'was ended by SIGSEGV: TensorRT or the driver crashed'),
+    (signal.SIGABRT, 'was ended by SIGABRT: TensorRT or the driver crashed')])
+def test_a_build_that_is_killed_is_one_clear_error(endless, which, message):
+    logged = []
+
+    def on_progress(fraction, text):
+        if fraction is not None:
+            for worker in workers():
+                worker.send_signal(which)
+
+    with pytest.raises(EngineError) as found:
+        build_in_process(endless, on_progress, lambda severity, text: logged.append(text))
+    text = str(found.value)
+    assert f'the process that built the engine for endless.onnx {message}' in text
+    assert logged[-1] in text
+    assert workers() == []
+
+
+def test_a_build_that_wants_too_much_memory_is_an_error_and_no_crash(endless):
+    """The worker may have no more than when its build began: allocations fail somewhere inside TensorRT."""
+    limited = []
+
+    def on_progress(fraction, text):
+        for worker in workers() if fraction is not None and not limited else ():
+            worker.rlimit(psutil.RLIMIT_AS, (worker.memory_info().vms + 2**20,) * 2)
+            limited.append(worker)
+
+    with pytest.raises(EngineError) as found:
+        build_in_process(endless, on_progress)
+    assert len(limited) == 1
+    assert workers() == []
+    print(found.value)
+
+
+def test_an_exception_of_a_callback_leaves_no_process(endless):
+    def on_progress(fraction, text):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        build_in_process(endless, on_progress)
+    assert workers() == []
+
+
+def test_the_worker_dies_with_its_parent(endless, tmp_path):
+    script = tmp_path / 'parent.py'
+    script.write_text(
+        'import sys\n'
+        'from trt_perception.backends.tensorrt.build_process import build_in_process\n'
+        'from trt_perception.backends.tensorrt.build_request import BuildRequest\n'
+        'request = BuildRequest.from_json(sys.argv[1])\n'
+        "build_in_process(request, lambda f, t: print('building' if f is not None else 'wait', flush=True))\n")
+    temporary = tmp_path / 'temporary'
+    temporary.mkdir()
+    environment = {
+        **os.environ, 'PYTHONPATH': str(Path(build_process.__file__).parents[3]), 'TMPDIR': str(temporary)}
+    with subprocess.Popen(
+            [sys.executable, str(script), endless.to_json()], stdout=subprocess.PIPE, text=True,
+            env=environment) as parent:
+        assert parent.stdout is not None
+        for line in parent.stdout:
+            if line.startswith('building'):
+                break
+        worker, = [p for p in psutil.Process(parent.pid).children(recursive=True)]
+        parent.kill()
+    gone, alive = psutil.wait_procs([worker], timeout=10)
+    assert [process.pid for process in gone] == [worker.pid]
+    assert list(temporary.iterdir()) == []
+
+
+def test_the_cache_keeps_what_a_build_made(tmp_path):
+    request = request_for(color_detector(tmp_path / 'm.onnx'))
+    cache = EngineCache(tmp_path / 'engines')
+    key = EngineKey('a' * 64, 'tensorrt_rtx 1', 'none', '8.6', 0, 0, request.options)
+    first = cache.get_or_build(key, 'm.onnx', lambda: build_in_process(request))
+    second = cache.get_or_build(key, 'm.onnx', lambda: pytest.fail('built twice'))
+    assert (first.hit, second.hit) == (False, True)
+    assert second.plan == first.plan
+    assert second.sidecar['build_seconds'] == first.sidecar['build_seconds'] > 0
+
+
+def test_a_failed_build_leaves_no_engine(tmp_path, endless):
+    cache = EngineCache(tmp_path / 'engines')
+    key = EngineKey('a' * 64, 'tensorrt_rtx 1', 'none', '8.6', 0, 0, endless.options)
+    cancel = threading.Event()
+    cancel.set()
+    with pytest.raises(BuildCancelled):
+        cache.get_or_build(key, 'endless.onnx', lambda: build_in_process(endless, cancel=cancel))
+    assert cache.entries() == []

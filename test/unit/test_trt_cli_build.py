@@ -1,0 +1,143 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""`trt_perception build` and `trt_perception inspect ENGINE`, with engines that TensorRT for RTX builds on the CPU."""
+
+import hashlib
+import json
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+from test_trt_inspector import convolution, parsed
+from tiny_models import color_detector
+
+from trt_perception.backends.tensorrt.gpu_info import has_gpu
+from trt_perception.cli.main import main
+
+
+@pytest.fixture
+def model(tmp_path):
+    return color_detector(tmp_path / 'colors.onnx')
+
+
+@pytest.fixture
+def rtx():
+    pytest.importorskip('tensorrt_rtx', reason='TensorRT for RTX is not installed (pip install tensorrt-rtx-cu13)')
+
+
+def test_build_writes_the_engine_and_its_description(rtx, model, tmp_path, capsys):
+    plan = tmp_path / 'colors.plan'
+    assert main([
+        'build', str(model), '--output', str(plan), '--compute-capability', '8.6,8.9', '--compute-capability', '12.0',
+        '--optimization-level', '1', '--workspace-mib', '128']) == 0
+    sidecar = json.loads((tmp_path / 'colors.plan.json').read_text())
+    assert sidecar['plan_sha256'] == hashlib.sha256(plan.read_bytes()).hexdigest()
+    assert sidecar['key']['compute_capabilities'] == ['8.6', '8.9', '12.0']
+    assert (sidecar['key']['optimization_level'], sidecar['workspace_mib']) == (1, 128)
+    assert (plan.stat().st_mode & 0o777, sidecar['model']) == (0o600, 'colors.onnx')
+    out = capsys.readouterr().out
+    assert str(plan) in out
+    assert 'fp32 asked for' in out
+    assert '8.6, 8.9, 12.0' in out
+
+
+def test_a_detector_of_yolov8n_s_size_is_smaller_in_fp16(rtx, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
+    model = tmp_path / 'sized.onnx'
+    script = Path(__file__).parents[1] / 'benchmarks' / 'yolov8n_sized.py'
+    subprocess.run([sys.executable, str(script), str(model)], check=True, capture_output=True)
+    for precision in ('fp32', 'fp16'):
+        code = main(['build', str(model), '--precision', precision, '--output', str(tmp_path / f'{precision}.plan'),
+                     '--compute-capability', '8.6'])
+        assert code == 0, capsys.readouterr().err
+    sizes = [(tmp_path / f'{precision}.plan').stat().st_size for precision in ('fp32', 'fp16')]
+    assert sizes[1] < 0.75 * sizes[0]
+
+
+@pytest.mark.parametrize('arguments, message', [
+    (['--compute-capability', '8.6'], 'needs --output'),
+    (['--compute-capability', '8.6', '--output', '/no/such/folder/x.plan'], 'no folder /no/such/folder'),
+    (['--precision', 'int8', '--output', 'x.plan'], 'calibration')])
+def test_what_cannot_be_is_told_before_anything_is_built(model, arguments, message, capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert main(['build', str(model), *arguments]) == 1
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count('\n') == 1
+
+
+@pytest.mark.parametrize('arguments', [
+    ['--compute-capability', '86'], ['--compute-capability', 'x.y'], ['--workspace-mib', '-1'],
+    ['--optimization-level', '6'], ['--precision', 'fp8']])
+def test_wrong_arguments_are_usage_errors(model, arguments):
+    with pytest.raises(SystemExit) as exit_:
+        main(['build', str(model), *arguments])
+    assert exit_.value.code == 2
+
+
+@pytest.mark.skipif(has_gpu(), reason='there is a GPU')
+def test_without_a_gpu_the_cache_cannot_be_filled(model, capsys):
+    assert main(['build', str(model)]) == 1
+    assert 'trt_perception: ' in capsys.readouterr().err
+
+
+def engine(tmp_path, layers, plan=b'a plan'):
+    path = tmp_path / 'some.plan'
+    path.write_bytes(plan)
+    path.chmod(0o600)
+    (tmp_path / 'some.plan.json').write_text(json.dumps({
+        'model': 'some.onnx', 'built': '2026-01-01T00:00:00Z', 'tensorrt': 'tensorrt 8.6.0',
+        'plan_sha256': hashlib.sha256(b'a plan').hexdigest(), 'device_memory_bytes': 2_500_000,
+        'layers': [asdict(layer) for layer in layers]}))
+    (tmp_path / 'some.plan.json').chmod(0o600)
+    return path
+
+
+LAYERS = parsed(
+    convolution('conv + relu', 'Half', tactic='sm80_xmma_fprop', metadata='[ONNX Layer: conv]\x1f[ONNX Layer: relu]'),
+    convolution('last', 'Float', channels=(1, 1), metadata='[ONNX Layer: last]'))
+
+
+def test_inspect_shows_what_was_fused(tmp_path, capsys):
+    assert main(['inspect', str(engine(tmp_path, LAYERS))]) == 0
+    out = capsys.readouterr().out
+    assert '3 ONNX nodes became 2 layers, 1 of them of several nodes' in out
+    assert 'fused:  conv + relu' in out
+    assert 'fp16 [1, 16, 20, 20] -> fp16 [1, 32, 10, 10]' in out
+    assert 'computes in fp16, 0.46 M multiply-adds, 4,640 weights' in out
+    assert 'tactic: sm80_xmma_fprop' in out
+    assert '2.5 MB for activations' in out
+    assert 'tensorrt 8.6.0' in out
+
+
+def test_inspect_gives_json(tmp_path, capsys):
+    assert main(['inspect', '--json', str(engine(tmp_path, LAYERS))]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report['precision_effective'] == 'fp16'
+    assert report['precision_shares']['fp32']['layers'] == 1
+    assert report['layers'][0]['onnx_nodes'] == ['conv', 'relu']
+    assert report['layers'][0]['outputs'][0]['shape'] == [1, 32, 10, 10]
+
+
+def test_inspect_refuses_an_engine_that_is_damaged_or_may_be_changed_by_others(tmp_path, capsys):
+    assert main(['inspect', str(engine(tmp_path, LAYERS, b'another plan'))]) == 1
+    assert 'is damaged' in capsys.readouterr().err
+    path = engine(tmp_path, LAYERS)
+    path.chmod(0o666)
+    assert main(['inspect', str(path)]) == 1
+    assert 'may be written by others' in capsys.readouterr().err
+
+
+def test_inspect_of_an_engine_that_is_not_there(tmp_path, capsys):
+    assert main(['inspect', str(tmp_path / 'no.engine')]) == 1
+    assert 'no engine at' in capsys.readouterr().err
+
+
+@pytest.mark.skipif(has_gpu(), reason='there is a GPU')
+def test_inspect_needs_a_gpu_for_an_engine_without_description(tmp_path, capsys):
+    path = tmp_path / 'foreign.engine'
+    path.write_bytes(b'x')
+    assert main(['inspect', str(path)]) == 1
+    assert 'it cannot be asked' in capsys.readouterr().err

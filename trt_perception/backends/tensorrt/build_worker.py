@@ -1,0 +1,103 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The process that builds one engine: `python -m trt_perception.backends.tensorrt.build_worker PLAN_FD PARENT_PID`.
+
+Reads a BuildRequest, one line of JSON, from stdin; writes the plan to the inherited file descriptor; tells the parent
+on stdout what happens, one JSON object a line: {"progress": [fraction or null, text]}, {"log": [severity, text]} and
+last {"built": report} or {"error": [class of the error, text]}.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from typing import Any, TextIO
+
+from ...errors import PerceptionError
+from .build_request import BuildRequest
+from .builder import build_plan, plan_sha256
+from .engine_log import DEBUG
+
+# A build reports thousands of steps.
+_PROGRESS_INTERVAL_S = 0.1
+_PR_SET_PDEATHSIG = 1
+# Of -1000..1000: when memory runs out, the kernel is to take this process and not the node.
+_OOM_SCORE = '800'
+
+
+class _Parent:
+    """Tells the parent process; safe from TensorRT's threads."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._lock = threading.Lock()
+        self._progress_at = float('-inf')
+
+    def progress(self, fraction: float | None, text: str) -> None:
+        now = time.monotonic()
+        if fraction is None or now - self._progress_at >= _PROGRESS_INTERVAL_S:
+            # What comes after a time without numbers is always told.
+            self._progress_at = now if fraction is not None else float('-inf')
+            self.tell('progress', [fraction, text])
+
+    def log(self, severity: str, text: str) -> None:
+        if severity != DEBUG:
+            self.tell('log', [severity, text])
+
+    def tell(self, what: str, value: Any) -> None:
+        with self._lock:
+            self._stream.write(json.dumps({what: value}) + '\n')
+            self._stream.flush()
+
+
+def main(plan_fd: int, parent_pid: int) -> int:
+    """Build what stdin asks for; 0 if it was built, 1 if the parent was told of an error."""
+    _die_with(parent_pid)
+    with contextlib.suppress(OSError), open('/proc/self/oom_score_adj', 'w') as file:
+        file.write(_OOM_SCORE)
+    parent = _Parent(_take_stdout())
+    try:
+        request = BuildRequest.from_json(sys.stdin.readline())
+        built = build_plan(request, parent.progress, parent.log)
+        with os.fdopen(plan_fd, 'wb', closefd=False) as file:
+            file.write(built.plan)
+    except PerceptionError as error:
+        parent.tell('error', [type(error).__name__, str(error)])
+        return 1
+    except MemoryError:
+        parent.tell('error', ['EngineError', 'the engine build ran out of memory: close other programs'])
+        return 1
+    except OSError as error:
+        parent.tell('error', ['EngineError', f'the engine cannot be written: {error}; free space in the temporary '
+                              'folder (TMPDIR)'])
+        return 1
+    parent.tell('built', {'sha256': plan_sha256(built.plan), 'report': built.report})
+    return 0
+
+
+def _take_stdout() -> TextIO:
+    """Return the pipe to the parent; what libraries print to stdout goes to stderr from now on."""
+    stream = os.fdopen(os.dup(1), 'w', encoding='utf-8')
+    os.dup2(2, 1)
+    return stream
+
+
+def _die_with(parent_pid: int) -> None:
+    """Have the kernel kill this process when its parent is gone, however that ended."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent_pid:
+        os._exit(1)
+
+
+if __name__ == '__main__':
+    code = main(int(sys.argv[1]), int(sys.argv[2]))
+    sys.stderr.flush()
+    # The result is told: nothing that TensorRT or CUDA do at exit may turn it into a crash.
+    os._exit(code)

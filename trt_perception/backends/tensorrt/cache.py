@@ -1,0 +1,240 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The engine cache: plans by content, each with a readable sidecar.
+
+<cache>/engines/<digest>.plan and <digest>.json. The sidecar is written last and holds the plan's SHA-256: a plan
+without a sidecar, or one that does not match it, does not count. A build that is killed at any moment leaves the
+old state or the new one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ...download.cache import cache_root
+from ...errors import EngineError
+from .engine_key import EngineKey, differences
+from .private_files import UntrustedFileError, make_private_folder, read_private, replace_private
+
+_POLL_S = 0.1
+_STALE_PART_S = 86400.0
+_SIDECAR_FIELDS = ('key', 'plan_sha256', 'plan_bytes', 'built', 'model')
+
+
+@dataclass(frozen=True)
+class BuiltEngine:
+    """What a build hands to the cache; `report` is put into the sidecar as it is (JSON values)."""
+
+    plan: bytes
+    report: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class CachedEngine:
+    """An engine of the cache.
+
+    plan: the verified content; hit: whether it was there already; reason: why it was built, '' for a hit
+    sidecar: the JSON beside it
+    """
+
+    digest: str
+    plan_path: Path
+    plan: bytes
+    sidecar: dict[str, Any]
+    hit: bool
+    reason: str
+
+
+@dataclass(frozen=True)
+class CacheEntry:
+    """One line of `trt_perception cache list`; `problem` says why it would not be used, '' for a sound one."""
+
+    digest: str
+    sidecar: dict[str, Any]
+    plan_bytes: int
+    last_used: float
+    problem: str
+
+
+class EngineCache:
+    """Plans in a folder that is this user's alone. Safe to use from several processes at once."""
+
+    def __init__(self, root: Path | None = None) -> None:
+        """Use `root`, or engines/ in the package's cache folder (/trt_perception)."""
+        self.root = root or cache_root() / 'engines'
+
+    def get_or_build(
+        self, key: EngineKey, model: str, build: Callable[[], BuiltEngine],
+        log: Callable[[str], None] = lambda _: None, cancel: threading.Event | None = None,
+    ) -> CachedEngine:
+        """Return the engine of this key; builds and stores it where it is missing.
+
+        model: name of the model file, for people; build: called while a lock keeps other processes from building the
+        same; log: told of hit, miss and its reason. Raises EngineError when cancelled while waiting.
+        """
+        make_private_folder(self.root)
+        digest = key.digest()
+        found = self._load(digest)
+        if isinstance(found, str):
+            with self._locked(digest, log, cancel):
+                # The process that held the lock may have built it meanwhile.
+                found = self._load(digest)
+                if isinstance(found, str):
+                    reason = self._reason(key, model, found)
+                    log(f'no engine in the cache for {model}: {reason}; building it')
+                    self._store(digest, key, model, build())
+                    found = self._load(digest)
+                    if isinstance(found, str):
+                        raise EngineError(f'the engine just built cannot be read again: {found}')
+                    plan, sidecar = found
+                    return CachedEngine(digest, self._plan(digest), plan, sidecar, False, reason)
+        plan, sidecar = found
+        with contextlib.suppress(OSError):
+            os.utime(self._sidecar(digest))
+        log(f'engine for {model} found in the cache ({digest}, built {sidecar["built"]})')
+        return CachedEngine(digest, self._plan(digest), plan, sidecar, True, '')
+
+    def annotate(self, digest: str, values: dict[str, Any]) -> None:
+        """Add what was learnt of an engine after its build, such as its accuracy, to the sidecar."""
+        sidecar = json.loads(read_private(self._sidecar(digest)))
+        sidecar.update(values)
+        replace_private(self._sidecar(digest), _json(sidecar))
+
+    def discard(self, digest: str) -> None:
+        """Remove an engine, the sidecar first: from then on it does not count."""
+        for path in (self._sidecar(digest), self._plan(digest)):
+            try:
+                path.unlink()
+            except FileNotFoundError:
+                pass
+            except OSError as error:
+                raise EngineError(f'{path} cannot be removed: {error.strerror}') from error
+
+    def entries(self) -> list[CacheEntry]:
+        """Return what is in the cache, the last used first; broken entries too, with what is wrong."""
+        if not self.root.is_dir():
+            return []
+        digests = {path.stem for path in self.root.iterdir() if path.suffix in ('.plan', '.json')}
+        entries = []
+        for digest in digests:
+            problem, sidecar, size, used = '', {}, 0, 0.0
+            with contextlib.suppress(OSError):
+                size = self._plan(digest).lstat().st_size
+                used = self._plan(digest).lstat().st_mtime
+            with contextlib.suppress(OSError):
+                used = self._sidecar(digest).lstat().st_mtime
+            found = self._load(digest)
+            if isinstance(found, str):
+                problem = found
+            else:
+                sidecar = found[1]
+            entries.append(CacheEntry(digest, sidecar, size, used, problem))
+        return sorted(entries, key=lambda entry: -entry.last_used)
+
+    def prune(self, keep: Callable[[CacheEntry], bool]) -> list[CacheEntry]:
+        """Remove broken entries, those that `keep` does not want, and what killed builds left; returns the removed."""
+        removed = []
+        for entry in self.entries():
+            if entry.problem or not keep(entry):
+                with self._locked(entry.digest, lambda _: None, None):
+                    self.discard(entry.digest)
+                removed.append(entry)
+        if self.root.is_dir():
+            for part in self.root.glob('.*.part'):
+                with contextlib.suppress(OSError):
+                    if time.time() - part.lstat().st_mtime > _STALE_PART_S:
+                        part.unlink()
+        return removed
+
+    def _plan(self, digest: str) -> Path:
+        return self.root / f'{digest}.plan'
+
+    def _sidecar(self, digest: str) -> Path:
+        return self.root / f'{digest}.json'
+
+    def _load(self, digest: str) -> tuple[bytes, dict[str, Any]] | str:
+        """Return plan and sidecar, or why there is no engine that may be used."""
+        try:
+            text = read_private(self._sidecar(digest))
+        except FileNotFoundError:
+            return 'its build was not finished' if self._plan(digest).exists() else ''
+        except UntrustedFileError as error:
+            return str(error)
+        try:
+            sidecar = json.loads(text)
+            expected = str(sidecar['plan_sha256'])
+            if any(field not in sidecar for field in _SIDECAR_FIELDS):
+                raise KeyError('field')
+        except (ValueError, KeyError, TypeError):
+            return 'its sidecar is damaged'
+        try:
+            plan = read_private(self._plan(digest))
+        except FileNotFoundError:
+            return 'its plan is missing'
+        except UntrustedFileError as error:
+            return str(error)
+        if hashlib.sha256(plan).hexdigest() != expected:
+            return 'its plan is damaged (SHA-256 differs)'
+        return plan, sidecar
+
+    def _store(self, digest: str, key: EngineKey, model: str, built: BuiltEngine) -> None:
+        self.discard(digest)
+        replace_private(self._plan(digest), built.plan)
+        replace_private(self._sidecar(digest), _json({
+            'model': model, 'built': time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime()),
+            'plan_sha256': hashlib.sha256(built.plan).hexdigest(), 'plan_bytes': len(built.plan),
+            'key': key.as_dict(), **built.report}))
+
+    def _reason(self, key: EngineKey, model: str, found: str) -> str:
+        if found:
+            return found
+        others: list[list[str]] = [
+            differences(key, entry.sidecar['key']) for entry in self.entries()
+            if not entry.problem and entry.sidecar.get('model') == model]
+        if not others:
+            return 'none was built before'
+        nearest = sorted(others, key=len)[0]
+        return f'changed since the last build: {", ".join(nearest)}'
+
+    @contextlib.contextmanager
+    def _locked(
+        self, digest: str, log: Callable[[str], None], cancel: threading.Event | None,
+    ) -> Iterator[None]:
+        """Hold the lock of one engine; it goes with its process, so a killed one leaves nothing to clean up."""
+        path = self.root / f'{digest}.lock'
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise EngineError(f'{path} cannot be opened: {error.strerror}') from error
+        with os.fdopen(descriptor, 'r+b'):
+            told = False
+            while True:
+                try:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except OSError as error:
+                    if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
+                        raise EngineError(f'{path} cannot be locked: {error.strerror}') from error
+                if not told:
+                    log('waiting for another process that builds the same engine')
+                    told = True
+                if cancel is not None and cancel.wait(_POLL_S):
+                    raise EngineError('cancelled while waiting for another process that builds the same engine')
+                if cancel is None:
+                    time.sleep(_POLL_S)
+            yield
+
+
+def _json(value: dict[str, Any]) -> bytes:
+    return (json.dumps(value, indent=1) + '\n').encode()

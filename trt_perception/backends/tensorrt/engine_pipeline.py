@@ -1,0 +1,154 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""From a model file to a running engine: precision, cache or build, pipeline, accuracy gate."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+
+from ...errors import EngineError
+from ...frame import Frame
+from ...gate import measure_agreement, require_agreement
+from ...model import ModelSpec
+from ...pipeline import Pipeline, PipelineOutput, PostprocessSettings
+from ...pipeline_options import Monitor, PipelineOptions
+from ...precise_model import precise_model
+from ...precision.prepare import PreparedModel
+from .cache import CachedEngine, EngineCache
+from .choose import choose_pipeline
+from .compat import TensorRt, load
+from .engine_store import cached_engine
+from .inspector import layers_from_records, precision_shortfall, summarize
+
+
+class EnginePipeline:
+    """A model on TensorRT; `open` builds its engine where the cache has none.
+
+    Everything that can fail fails in `open`: ModelError, CalibrationError, EngineError.
+    """
+
+    def __init__(
+        self, spec: ModelSpec, options: PipelineOptions, settings: PostprocessSettings | None = None,
+        monitor: Monitor | None = None,
+    ) -> None:
+        self.spec = spec
+        self._options = options
+        self._settings = settings or PostprocessSettings()
+        self._monitor = monitor or Monitor()
+        self._cache = EngineCache()
+        self._inner: Pipeline | None = None
+        self._provenance: dict[str, str] = {}
+
+    @property
+    def settings(self) -> PostprocessSettings:
+        """Thresholds; may be replaced at any time, from any thread."""
+        return self._settings
+
+    @settings.setter
+    def settings(self, value: PostprocessSettings) -> None:
+        self._settings = value
+        inner = self._inner
+        if inner is not None:
+            inner.settings = value
+
+    def open(self) -> None:
+        """Prepare the model, find or build the engine, load it, run it once, compare it with fp32."""
+        self.close()
+        tensorrt = load()
+        prepared = precise_model(self.spec, self._options, self._monitor)
+        spec = prepared_spec(self.spec, prepared)
+        engine = self._engine(spec, prepared, tensorrt)
+        try:
+            self._open(spec, engine, tensorrt)
+        except EngineError as error:
+            if not engine.hit or error.fatal:
+                raise
+            # A sound file that TensorRT does not load, after an update of the driver say: once more from the model.
+            self._monitor.on_log('warning', f'the cached engine does not load ({error}); building it again')
+            self._cache.discard(engine.digest)
+            engine = self._engine(spec, prepared, tensorrt)
+            self._open(spec, engine, tensorrt)
+        try:
+            self._check_precision(engine)
+            self._check_agreement(engine, prepared)
+        except BaseException:
+            self.close()
+            raise
+        self._provenance = {
+            'engine': engine.digest, 'engine_built': str(engine.sidecar.get('built', '')),
+            'engine_from': 'cache' if engine.hit else f'build ({engine.reason})',
+            'precision_effective': str(engine.sidecar.get('precision_effective', '')),
+            **({'agreement': engine.sidecar['agreement']['summary']} if 'agreement' in engine.sidecar else {})}
+
+    def run(self, frame: Frame) -> PipelineOutput:
+        """Process one frame."""
+        if self._inner is None:
+            raise EngineError('the pipeline is not open')
+        return self._inner.run(frame)
+
+    def describe(self) -> dict[str, str]:
+        """Return the running pipeline's description and where its engine comes from."""
+        return {**(self._inner.describe() if self._inner is not None else {}), **self._provenance}
+
+    def close(self) -> None:
+        """Free everything; safe in any state."""
+        inner, self._inner = self._inner, None
+        if inner is not None:
+            inner.close()
+
+    def __enter__(self) -> EnginePipeline:
+        """Open."""
+        self.open()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None,
+    ) -> None:
+        """Close."""
+        self.close()
+
+    def _engine(self, spec: ModelSpec, prepared: PreparedModel, tensorrt: TensorRt) -> CachedEngine:
+        return cached_engine(
+            spec, replace(self._options.build, precision=prepared.precision),
+            device_index=self._options.run.device_index, calibration_sha256=prepared.calibration_sha256,
+            tensorrt=tensorrt, cache=self._cache, timing_cache=self._options.timing_cache,
+            on_progress=self._monitor.on_progress, on_log=self._monitor.on_log, cancel=self._monitor.cancel)
+
+    def _open(self, spec: ModelSpec, engine: CachedEngine, tensorrt: TensorRt) -> None:
+        self._inner = choose_pipeline(
+            spec, lambda: engine.plan, tensorrt, self._options.run, self._settings,
+            str(engine.sidecar.get('precision_effective', '')), self._monitor.on_log)
+        try:
+            self._inner.open()
+        except BaseException:
+            self.close()
+            raise
+
+    def _check_precision(self, engine: CachedEngine) -> None:
+        shortfall = precision_shortfall(
+            self._options.precision, summarize(layers_from_records(engine.sidecar['layers'])))
+        if shortfall and self._options.strict_precision:
+            raise EngineError(f'{shortfall}; strict_precision is set')
+
+    def _check_agreement(self, engine: CachedEngine, prepared: PreparedModel) -> None:
+        if not self._options.needed_agreement:
+            return
+        assert self._inner is not None
+        report = engine.sidecar.get('agreement')
+        if report is None:
+            report = measure_agreement(self.spec, self._inner, self._options, prepared.checking, self._monitor)
+            # Kept also where it is too low: the next attempt need not measure it again.
+            self._cache.annotate(engine.digest, {'agreement': report})
+            engine.sidecar['agreement'] = report
+        require_agreement(report, self._options)
+
+
+def prepared_spec(spec: ModelSpec, prepared: PreparedModel) -> ModelSpec:
+    """Return the spec with the file of another precision; what it takes and gives stays the same."""
+    if prepared.path == spec.path:
+        return spec
+    from ...onnx_file import sha256_of
+    path = Path(prepared.path)
+    return replace(spec, path=path, sha256=sha256_of(path), stored_precision=prepared.precision)

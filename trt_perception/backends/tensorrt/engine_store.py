@@ -1,0 +1,56 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The engine of a model on this machine: out of the cache, or built in a process of its own and put there."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from ...model import ModelSpec
+from .build_process import build_in_process
+from .build_request import build_request
+from .cache import CachedEngine, EngineCache
+from .compat import TensorRt, load
+from .engine_key import EngineKey
+from .gpu_info import GpuInfo, gpu_info
+from .options import BuildOptions
+
+
+def cached_engine(
+    spec: ModelSpec, options: BuildOptions, *, device_index: int = 0, calibration_sha256: str = '',
+    tensorrt: TensorRt | None = None, cache: EngineCache | None = None, timing_cache: bool = True,
+    on_progress: Callable[[float | None, str], None] = lambda fraction, text: None,
+    on_log: Callable[[str, str], None] = lambda severity, text: None, cancel: threading.Event | None = None,
+) -> CachedEngine:
+    """Return the engine for `spec`, whose file is already in the precision of `options`.
+
+    Arguments as for build_process.build_in_process; the sidecar holds the report of builder.build_plan. Raises what the
+    build raises, EngineError without a GPU, MissingDependencyError without TensorRT.
+    """
+    tensorrt = tensorrt or load()
+    gpu = gpu_info(device_index)
+    cache = cache or EngineCache()
+    key = engine_key(spec, options, tensorrt, gpu, calibration_sha256)
+    timings = timing_cache_path(cache.root, tensorrt, gpu) if timing_cache else None
+    request = build_request(
+        spec, options, device_index=device_index, tensorrt=tensorrt.name, timing_cache=timings)
+    return cache.get_or_build(
+        key, spec.path.name, lambda: build_in_process(request, on_progress, on_log, cancel),
+        lambda text: on_log('info', text), cancel)
+
+
+def engine_key(
+    spec: ModelSpec, options: BuildOptions, tensorrt: TensorRt, gpu: GpuInfo, calibration_sha256: str = '',
+) -> EngineKey:
+    """Return the identity of the engine for `spec` on this GPU."""
+    return EngineKey(
+        spec.sha256, tensorrt.identity, gpu.name, gpu.compute_capability, gpu.multiprocessors, gpu.memory_mib, options,
+        calibration_sha256)
+
+
+def timing_cache_path(folder: Path, tensorrt: TensorRt, gpu: GpuInfo) -> Path:
+    """Return where the builder's timings for this TensorRT and GPU are kept."""
+    words = f'{tensorrt.identity} {gpu.name} {gpu.compute_capability}'
+    return folder / f'{"".join(c if c.isalnum() or c in ".-" else "_" for c in words)}.timings'

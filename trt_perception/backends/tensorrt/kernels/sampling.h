@@ -1,0 +1,117 @@
+// Copyright 2026 trt_perception contributors
+// SPDX-License-Identifier: Apache-2.0
+//
+// From a frame to one pixel of the network's input: resize, pad, reorder colours, normalise.
+#pragma once
+
+#include "source.h"
+
+namespace trt_perception {
+
+// Where one column (or row) of the target samples the source: two neighbours and their weights, which are
+// OpenCV's INTER_LINEAR coefficients in units of 1/2048. Computed once for a frame size (sampling.py).
+struct Taps {
+  int first;
+  int second;
+  int first_weight;
+  int second_weight;
+};
+
+// What does not change from frame to frame; mirrored by sampling.py, field by field.
+struct Sampling {
+  const u8* source;
+  const Taps* columns;  // target_width of them
+  const Taps* rows;     // target_height of them
+  void* tensor;
+  int* counter;         // set to 0 for the decoding that follows; may be null
+  int source_width;
+  int source_height;
+  int source_step;
+  int network_width;
+  int network_height;
+  int target_x;
+  int target_y;
+  int target_width;
+  int target_height;
+  int channels;       // 1 or 3
+  int element_type;   // ElementType
+  int nhwc;           // else NCHW
+  int reversed;       // the source's colours are in the opposite order of the network's
+  int red;            // index of red in the source's pixel, 0 or 2; blue is at 2 - red
+  int source_is_grey;
+  int padding;        // value of the pixels outside of the target
+  float gain[3];      // x = pixel * gain + bias, in the network's colour order
+  float bias[3];
+};
+
+// OpenCV's bilinear arithmetic on uint8: products of 11 bits each, and the truncations of its vertical pass
+// (modules/imgproc/src/resize.cpp: HResizeLinear, VResizeLinear with FixedPtCast).
+TRT_PERCEPTION_HD int blend(int top_left, int top_right, int low_left, int low_right, const Taps& column,
+                            const Taps& row) {
+  const int top = top_left * column.first_weight + top_right * column.second_weight;
+  const int low = low_left * column.first_weight + low_right * column.second_weight;
+  return (((row.first_weight * (top >> 4)) >> 16) + ((row.second_weight * (low >> 4)) >> 16) + 2) >> 2;
+}
+
+// OpenCV's BGR2GRAY: coefficients of 15 bits.
+TRT_PERCEPTION_HD int grey(int red, int green, int blue) {
+  return (red * 9798 + green * 19235 + blue * 3735 + (1 << 14)) >> 15;
+}
+
+// The pixel of the target at (x, y), in the source's colour order.
+template <int LAYOUT>
+TRT_PERCEPTION_HD Pixel sample(const Source& source, const Taps& column, const Taps& row) {
+  const Pixel top_left = load_pixel<LAYOUT>(source, column.first, row.first);
+  const Pixel top_right = load_pixel<LAYOUT>(source, column.second, row.first);
+  const Pixel low_left = load_pixel<LAYOUT>(source, column.first, row.second);
+  const Pixel low_right = load_pixel<LAYOUT>(source, column.second, row.second);
+  Pixel result;
+  for (int c = 0; c < 3; ++c) {
+    result.channel[c] =
+        blend(top_left.channel[c], top_right.channel[c], low_left.channel[c], low_right.channel[c], column, row);
+  }
+  return result;
+}
+
+TRT_PERCEPTION_HD void store(const Sampling& sampling, long long index, int channel, int value) {
+  if (sampling.element_type == UINT8) {
+    static_cast<u8*>(sampling.tensor)[index] = static_cast<u8>(value);
+    return;
+  }
+  const float x =
+      add(multiply(static_cast<float>(value), sampling.gain[channel]), sampling.bias[channel]);
+  if (sampling.element_type == FLOAT16) {
+    static_cast<Half*>(sampling.tensor)[index] = to_half(x);
+  } else {
+    static_cast<float*>(sampling.tensor)[index] = x;
+  }
+}
+
+// Writes all channels of the network's input at (x, y).
+template <int LAYOUT>
+TRT_PERCEPTION_HD void preprocess_pixel(const Sampling& sampling, int x, int y) {
+  int values[3] = {sampling.padding, sampling.padding, sampling.padding};
+  const int column = x - sampling.target_x, row = y - sampling.target_y;
+  if (column >= 0 && column < sampling.target_width && row >= 0 && row < sampling.target_height) {
+    const Source source = {sampling.source, sampling.source_width, sampling.source_height, sampling.source_step};
+    const Pixel pixel = sample<LAYOUT>(source, sampling.columns[column], sampling.rows[row]);
+    if (sampling.channels == 1 && !sampling.source_is_grey) {
+      values[0] = sampling.red == 0 ? grey(pixel.channel[0], pixel.channel[1], pixel.channel[2])
+                                    : grey(pixel.channel[2], pixel.channel[1], pixel.channel[0]);
+    } else {
+      values[0] = sampling.reversed ? pixel.channel[2] : pixel.channel[0];
+      values[1] = pixel.channel[1];
+      values[2] = sampling.reversed ? pixel.channel[0] : pixel.channel[2];
+    }
+  }
+  const long long pixels = static_cast<long long>(sampling.network_width) * sampling.network_height;
+  const long long position = static_cast<long long>(y) * sampling.network_width + x;
+  // A fixed count: the loop unrolls, and the indexed arrays stay in registers.
+  for (int c = 0; c < 3; ++c) {
+    if (c < sampling.channels) {
+      store(sampling, sampling.nhwc ? position * sampling.channels + c : c * pixels + position, c, values[c]);
+    }
+  }
+}
+
+}  // namespace trt_perception

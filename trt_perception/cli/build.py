@@ -1,0 +1,160 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Build the TensorRT engine of a model, before it is deployed.
+
+Without --output the engine goes into the cache, where a node with the same parameters on the same GPU finds it.
+With --output it is written there, its description beside it (FILE.json). TensorRT for RTX builds for other GPUs too,
+and without one:
+
+  trt_perception build yolov3-tiny --precision fp16 --output yolo.plan --compute-capability 8.6,8.9
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from ..backends.tensorrt.build_process import build_in_process
+from ..backends.tensorrt.build_request import build_request
+from ..backends.tensorrt.builder import plan_sha256
+from ..backends.tensorrt.compat import PREFERENCES, load
+from ..backends.tensorrt.engine_store import cached_engine
+from ..backends.tensorrt.inspector import layers_from_records, precision_shortfall, summarize
+from ..backends.tensorrt.options import HARDWARE_COMPATIBILITIES, BuildOptions
+from ..backends.tensorrt.private_files import replace_private
+from ..errors import EngineError
+from ..model import ModelOptions, ModelSpec, load_model
+from ..precision.prepare import PRECISIONS, CalibrationOptions, PreparedModel, prepare_model
+from ..progress import ConsoleProgress
+from .model_arguments import add_model_arguments
+from .model_arguments import load as load_spec
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add this subcommand's arguments."""
+    add_model_arguments(parser)
+    defaults = BuildOptions()
+    parser.add_argument(
+        '--precision', choices=PRECISIONS, help='what the engine computes in (default: as the file is stored)')
+    parser.add_argument(
+        '--calibration', metavar='SOURCE', help='images, video or bag that int8 is calibrated with')
+    parser.add_argument(
+        '--strict-precision', action='store_true', help='fail if the engine does not run in the precision asked for')
+    parser.add_argument(
+        '--output', type=Path, metavar='FILE', help='write the engine there instead of into the cache')
+    parser.add_argument(
+        '--compute-capability', action='append', type=_capabilities, default=[], metavar='X.Y[,X.Y...]',
+        help='build for these GPUs instead of the one here (TensorRT for RTX; with --output)')
+    parser.add_argument(
+        '--workspace-mib', type=_not_negative, default=defaults.workspace_mib, metavar='MIB',
+        help='GPU memory that kernels may use while they work (default: a part of what is free)')
+    parser.add_argument(
+        '--optimization-level', type=int, choices=range(6), default=defaults.optimization_level,
+        help='0 builds fastest, 5 runs fastest (default: %(default)s)')
+    parser.add_argument(
+        '--batch', nargs=3, type=int, default=defaults.batch, metavar=('MIN', 'OPT', 'MAX'),
+        help='batch sizes of a model with a dynamic batch (default: 1 1 1)')
+    parser.add_argument(
+        '--dla-core', type=int, default=defaults.dla_core, metavar='N', help='run on this DLA core of a Jetson')
+    parser.add_argument(
+        '--hardware-compatibility', choices=HARDWARE_COMPATIBILITIES, default=defaults.hardware_compatibility,
+        help='let the engine run on other GPUs too, slower (default: %(default)s)')
+    parser.add_argument('--device-index', type=_not_negative, default=0, metavar='N', help='which GPU (default: 0)')
+    parser.add_argument(
+        '--tensorrt', choices=PREFERENCES, default='auto', help='which TensorRT builds (default: %(default)s)')
+    parser.add_argument(
+        '--no-timing-cache', action='store_true', help='measure all kernels anew, and keep no measurements')
+    parser.add_argument('--verbose', action='store_true', help="show all of TensorRT's log, not only its warnings")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Build the engine and print where it is and what it is."""
+    capabilities = tuple(dict.fromkeys(text for texts in options.compute_capability for text in texts))
+    if capabilities and options.output is None:
+        raise EngineError('--compute-capability needs --output: the cache is for the GPU of this machine')
+    if options.output is not None and not options.output.absolute().parent.is_dir():
+        raise EngineError(f'there is no folder {options.output.absolute().parent} for --output: make it first')
+    source = load_spec(options)
+    prepared = _prepare(source, options)
+    spec = source if prepared.path == source.path else load_model(prepared.path, ModelOptions(
+        task=options.task, head=options.head, labels=options.labels, input_size=tuple(options.input_size)))
+    build_options = BuildOptions(
+        precision=prepared.precision, input_size=tuple(options.input_size), batch=tuple(options.batch),
+        workspace_mib=options.workspace_mib, optimization_level=options.optimization_level,
+        dla_core=options.dla_core, hardware_compatibility=options.hardware_compatibility,
+        compute_capabilities=capabilities)
+    with ConsoleProgress(unit='%') as progress:
+        def on_progress(fraction: float | None, text: str) -> None:
+            progress(text, 0 if fraction is None else round(100 * fraction), None if fraction is None else 100)
+
+        def on_log(severity: str, text: str) -> None:
+            if options.verbose or severity not in ('info', 'debug'):
+                print(f'{severity}: {text}', file=sys.stderr)
+
+        if options.output is None:
+            engine = cached_engine(
+                spec, build_options, device_index=options.device_index,
+                calibration_sha256=prepared.calibration_sha256, tensorrt=load(options.tensorrt),
+                timing_cache=not options.no_timing_cache, on_progress=on_progress, on_log=on_log)
+            path, sidecar = engine.plan_path, engine.sidecar
+        else:
+            request = build_request(
+                spec, build_options, device_index=options.device_index, tensorrt=options.tensorrt)
+            built = build_in_process(request, on_progress, on_log)
+            path = options.output
+            sidecar = {
+                'model': source.path.name, 'built': time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime()),
+                'plan_sha256': plan_sha256(built.plan), 'plan_bytes': len(built.plan),
+                'key': {'model_sha256': spec.sha256, 'tensorrt': built.report['tensorrt'], **asdict(build_options)},
+                **built.report}
+            replace_private(path, built.plan)
+            replace_private(path.with_name(f'{path.name}.json'), (json.dumps(sidecar, indent=1) + '\n').encode())
+    return _report(path, sidecar, build_options, options.strict_precision)
+
+
+def _prepare(spec: ModelSpec, options: argparse.Namespace) -> PreparedModel:
+    calibration = CalibrationOptions(source=options.calibration)
+    with ConsoleProgress(unit='') as progress:
+        prepared = prepare_model(spec, options.precision or spec.stored_precision, calibration, progress=progress)
+    for warning in prepared.warnings:
+        print(f'warning: {warning}', file=sys.stderr)
+    return prepared
+
+
+def _report(path: Path, sidecar: dict[str, Any], options: BuildOptions, strict: bool) -> int:
+    summary = summarize(layers_from_records(sidecar['layers']))
+    runs_in = f'the engine runs in {summary.text()}' if summary.text() else (
+        f'its types are read on a GPU that it is for ({", ".join(options.compute_capabilities)})')
+    print(
+        f'{path}\n'
+        f'  model:     {sidecar["model"]}\n'
+        f'  built by:  {sidecar["tensorrt"]} in {sidecar["build_seconds"]:.1f} s, {sidecar["built"]}\n'
+        f'  size:      {sidecar["plan_bytes"] / 1e6:.1f} MB\n'
+        f'  precision: {options.precision} asked for; {runs_in}')
+    shortfall = precision_shortfall(options.precision, summary)
+    if shortfall and strict:
+        raise EngineError(shortfall)
+    if shortfall:
+        print(f'warning: {shortfall}', file=sys.stderr)
+    return 0
+
+
+def _capabilities(text: str) -> list[str]:
+    parts = [part.strip() for part in text.split(',')]
+    for part in parts:
+        major, dot, minor = part.partition('.')
+        if not (dot and major.isdigit() and minor.isdigit()):
+            raise argparse.ArgumentTypeError(f'{text}: expected compute capabilities such as 8.6,8.9')
+    return parts
+
+
+def _not_negative(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f'{text}: expected a whole number from 0 on')
+    return value

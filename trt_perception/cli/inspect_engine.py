@@ -1,0 +1,100 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""`trt_perception inspect` of a TensorRT engine: which nodes became one kernel, in which types, by which tactics."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from ..backends.tensorrt.compat import load
+from ..backends.tensorrt.inspector import Layer, LayerTensor, layers_from_records, parse_layers, summarize
+from ..backends.tensorrt.private_files import read_private
+from ..errors import EngineError, ModelError, PerceptionError
+
+SUFFIXES = ('.plan', '.engine')
+
+
+def inspect_engine(path: Path, as_json: bool) -> int:
+    """Print what the engine is made of; 0. EngineError or ModelError if that cannot be told."""
+    try:
+        plan = read_private(path)
+    except FileNotFoundError as error:
+        raise ModelError(f'no engine at {path}') from error
+    sidecar = _sidecar(path, plan)
+    if sidecar.get('layers'):
+        layers = layers_from_records(sidecar['layers'])
+        source = 'its description beside it'
+    else:
+        try:
+            tensorrt = load()
+            layers = parse_layers(tensorrt.layer_information(tensorrt.deserialize(plan)))
+        except PerceptionError as error:
+            raise EngineError(
+                f'no description of its layers is beside {path.name}, and it cannot be asked: {error}') from error
+        source = f'{tensorrt.identity}, which loaded it'
+    summary = summarize(layers)
+    report: dict[str, Any] = {
+        'file': str(path), 'plan_bytes': len(plan), 'known_from': source,
+        **{name: sidecar[name] for name in ('model', 'built', 'tensorrt', 'key', 'device_memory_bytes')
+           if name in sidecar},
+        'precision_effective': summary.precision_effective, 'precision_shares': summary.as_dict(),
+        'layers': [asdict(layer) for layer in layers]}
+    if as_json:
+        print(json.dumps(report, indent=2))
+    else:
+        _print(report, layers, summary.text())
+    return 0
+
+
+def _sidecar(path: Path, plan: bytes) -> dict[str, Any]:
+    """Return the description that the build left, {} without one."""
+    for candidate in (path.with_name(f'{path.name}.json'), path.with_suffix('.json')):
+        try:
+            found = json.loads(read_private(candidate))
+        except FileNotFoundError:
+            continue
+        except ValueError as error:
+            raise EngineError(f'{candidate} is damaged: remove it, or build the engine again') from error
+        if isinstance(found, dict) and 'plan_sha256' in found:
+            if found['plan_sha256'] != hashlib.sha256(plan).hexdigest():
+                raise EngineError(f'{path} is damaged, or {candidate.name} is of another engine: build it again')
+            return found
+    return {}
+
+
+def _print(report: dict[str, Any], layers: tuple[Layer, ...], precision: str) -> None:
+    nodes = [node for layer in layers for node in layer.onnx_nodes]
+    fused = [layer for layer in layers if len(layer.onnx_nodes) > 1]
+    rows = {
+        'file': f"{report['file']} ({report['plan_bytes'] / 1e6:.1f} MB)",
+        'model': report.get('model', 'not known'),
+        'built': f"{report.get('built', 'not known')} by {report.get('tensorrt', 'not known')}",
+        'known from': report['known_from'],
+        'precision': precision or 'not known: the engine was built without details',
+        'fusion': f'{len(set(nodes))} ONNX nodes became {len(layers)} layers, {len(fused)} of them of several nodes'}
+    if 'device_memory_bytes' in report:
+        rows['memory'] = f"{report['device_memory_bytes'] / 1e6:.1f} MB for activations"
+    for name, value in rows.items():
+        print(f'{name + ":":<12} {value}')
+    for number, layer in enumerate(layers):
+        print(f'\n{number:4} {layer.kind or "layer"}  {layer.name}')
+        if layer.compute_type or layer.inputs or layer.outputs:
+            print(f'     {_tensors(layer.inputs)} -> {_tensors(layer.outputs)}')
+        facts = [
+            f'computes in {layer.compute_type}' if layer.compute_type else '',
+            f'{layer.multiply_accumulates / 1e6:.2f} M multiply-adds' if layer.multiply_accumulates else '',
+            f'{layer.weights:,} weights' if layer.weights else '']
+        if any(facts):
+            print(f'     {", ".join(fact for fact in facts if fact)}')
+        if layer.tactic:
+            print(f'     tactic: {layer.tactic}')
+        if len(layer.onnx_nodes) > 1:
+            print(f'     fused:  {" + ".join(layer.onnx_nodes)}')
+
+
+def _tensors(tensors: tuple[LayerTensor, ...]) -> str:
+    return ', '.join(f'{tensor.dtype or "?"} {list(tensor.shape)}' for tensor in tensors) or 'nothing'

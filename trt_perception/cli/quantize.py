@@ -1,0 +1,161 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Make an int8 or fp16 model file, and say what it costs.
+
+int8 needs frames of what the camera will see, from --calibration: some calibrate, others, held out, measure the
+agreement with fp32, by which it is decided which layers stay in float. The file runs on ONNX Runtime and TensorRT.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..catalog import resolve_video
+from ..errors import CalibrationError, ModelError
+from ..frame import Frame
+from ..model import ModelOptions, ModelSpec, load_model
+from ..pipeline import HostPipeline
+from ..precision.expected import expected_agreement
+from ..precision.parity import Agreement
+from ..precision.prepare import CalibrationOptions, PreparedModel, prepare_model
+from ..precision.ranges import AUTO, METHODS
+from ..precision.search import Target
+from ..progress import ConsoleProgress
+from .model_arguments import add_model_arguments, fraction, load
+
+_TIMED_RUNS = 20
+_TIMED_SECONDS = 20.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add this subcommand's arguments."""
+    defaults = CalibrationOptions()
+    add_model_arguments(parser)
+    parser.add_argument('--precision', choices=('int8', 'fp16'), default='int8', help='(default: %(default)s)')
+    parser.add_argument(
+        '--calibration', metavar='SOURCE',
+        help='a folder of images, a video or a rosbag2 of what the camera will see; int8 needs it')
+    parser.add_argument('--topic', help='image topic of a bag that has several')
+    parser.add_argument(
+        '--samples', type=int, default=defaults.samples, metavar='N',
+        help='frames to calibrate with, spread evenly over the source (default: %(default)s)')
+    parser.add_argument(
+        '--checking', type=int, default=defaults.checking, metavar='N',
+        help='other frames of it to measure the agreement on (default: %(default)s)')
+    parser.add_argument(
+        '--method', choices=(AUTO, *METHODS), default=defaults.method,
+        help='how ranges come from what the network computes; auto measures all (default: %(default)s)')
+    parser.add_argument(
+        '--keep-float', nargs='*', metavar='LAYER',
+        help='layers to leave in float (without names: none), instead of those that measuring finds')
+    parser.add_argument(
+        '--min-agreement', type=fraction, default=defaults.target.agreement, metavar='A',
+        help='agreement that the search has to reach (default: %(default)s)')
+    parser.add_argument(
+        '--max-score-difference', type=fraction, default=defaults.target.score_difference, metavar='D',
+        help='mean score difference that it must not exceed (default: %(default)s)')
+    parser.add_argument(
+        '--half-rest', action='store_true',
+        help="float16 for an int8 file's float layers: for TensorRT 11 and for RTX, which take types literally")
+    parser.add_argument(
+        '--output', metavar='FILE', help='the file to write (default: MODEL-PRECISION.onnx in this folder)')
+    parser.add_argument('--json', metavar='FILE', help='write the figures as one JSON object')
+
+
+def run(options: argparse.Namespace) -> int:
+    """Convert, measure, print."""
+    spec = load(options)
+    if spec.stored_precision != 'fp32':
+        raise ModelError(f'{spec.path.name} is stored in {spec.stored_precision}: expected an fp32 model')
+    source = str(resolve_video(options.calibration)) if options.calibration else None
+    calibration = CalibrationOptions(
+        source, options.topic, options.samples, options.checking, options.method,
+        None if options.keep_float is None else tuple(options.keep_float),
+        Target(options.min_agreement, options.max_score_difference), options.half_rest)
+    output = Path(options.output or f'{spec.path.stem}-{options.precision}.onnx')
+    if output.exists() and output.samefile(spec.path):
+        raise ModelError(f'--output {output} is the model itself: expected another file')
+    with ConsoleProgress(unit='') as progress:
+        prepared = prepare_model(spec, options.precision, calibration, output, progress)
+        warnings, frames = list(prepared.warnings), prepared.checking
+    for warning in warnings:
+        print(f'warning: {warning}', file=sys.stderr)
+    made = load_model(prepared.path, ModelOptions(
+        task=options.task, head=options.head, labels=options.labels, input_size=tuple(options.input_size)))
+    agreement = expected_agreement(spec, prepared, frames) if frames else None
+    times = _times(spec, made, frames)
+    report = _report(spec, prepared, agreement, times, warnings)
+    _print(report, prepared.record, agreement)
+    if options.json:
+        try:
+            Path(options.json).write_text(json.dumps(report, indent=2) + '\n', encoding='utf-8')
+        except OSError as error:
+            raise CalibrationError(f'--json {options.json}: {error.strerror}') from error
+    return 0
+
+
+def _times(reference: ModelSpec, candidate: ModelSpec, frames: Sequence[Frame]) -> tuple[float, float]:
+    """Return the median inference times in milliseconds, measured in turns."""
+    from ..backends.onnxruntime import OnnxRuntimeBackend
+    frames = frames or [Frame.from_bgr(np.full((reference.height, reference.width, 3), 114, np.uint8))]
+    with HostPipeline(reference, OnnxRuntimeBackend(reference.path)) as first, \
+            HostPipeline(candidate, OnnxRuntimeBackend(candidate.path)) as second:
+        samples: tuple[list[float], list[float]] = ([], [])
+        until = time.monotonic() + _TIMED_SECONDS
+        for turn in range(_TIMED_RUNS):
+            for pipeline, values in zip((first, second), samples):
+                values.append(pipeline.run(frames[turn % len(frames)]).timings_ms['infer'])
+            if time.monotonic() > until:
+                break
+    return float(np.median(samples[0])), float(np.median(samples[1]))
+
+
+def _report(
+    spec: ModelSpec, prepared: PreparedModel, agreement: Agreement | None, times: tuple[float, float],
+    warnings: list[str],
+) -> dict[str, Any]:
+    from ..dependencies import require
+    return {
+        'model': str(spec.path), 'output': str(prepared.path), 'precision': prepared.precision,
+        'conversion': prepared.record, 'agreement': agreement.as_dict() if agreement else None,
+        'bytes': [spec.path.stat().st_size, prepared.path.stat().st_size],
+        'onnxruntime_cpu_ms': [round(value, 2) for value in times],
+        'onnxruntime': require('onnxruntime').__version__, 'cores': os.cpu_count(), 'warnings': warnings}
+
+
+def _print(report: dict[str, Any], record: dict[str, Any], agreement: Agreement | None) -> None:
+    print(f"{report['output']}: {report['precision']}")
+    if report['precision'] == 'int8':
+        print(f"calibration: {record['samples']} samples, method {record['method']}, "
+              f"sha256 {record['calibration_sha256'][:16]}")
+        if record['losses']:
+            tried = ', '.join(f'{name} {loss:.4f}' for name, loss in record['losses'].items())
+            print(f'loss by method, all in int8: {tried}')
+        print(f"int8 ({len(record['int8'])} layers, {record['int8_share']:.0%} of the multiplications): "
+              f"{' '.join(record['int8'])}")
+    kept = record['kept_float']
+    print(f"float ({len(kept)} {'layers' if report['precision'] == 'int8' else 'nodes'}): {' '.join(kept) or 'none'}")
+    for what, text in (('clipped', 'beyond 65504, clipped'), ('vanished', 'below the smallest half, now that or 0')):
+        counts = record.get(what)
+        if counts:
+            print(f'weights {text}: {sum(counts.values())} in {" ".join(counts)}')
+    for name, peak in record.get('overflowing', {}).items():
+        print(f'{name}: stays in float, its result goes up to {peak:.3g} (a half ends at 65504)')
+    if agreement is not None:
+        print(f'with fp32, {report["precision"]} rounding computed exactly: {agreement.summary()}')
+    else:
+        print('agreement not measured: give frames with --calibration')
+    before, after = report['bytes']
+    print(f'size: {before / 1e6:.1f} -> {after / 1e6:.1f} MB')
+    before, after = report['onnxruntime_cpu_ms']
+    print(f"inference on ONNX Runtime {report['onnxruntime']}, {report['cores']} CPU cores, median: {before:.1f} -> "
+          f'{after:.1f} ms (TensorRT is where it pays)')

@@ -1,0 +1,41 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What a precision costs by itself, before any engine is built: the conversion against fp32, on ONNX Runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..dependencies import require
+from ..errors import ModelError
+from ..frame import Frame
+from ..model import ModelSpec
+from ..pipeline import HostPipeline, PostprocessSettings
+from .graph import load_model, read_record
+from .half_arithmetic import rounding_as_half
+from .parity import Agreement, compare
+from .prepare import PreparedModel
+from .simulation import SimulationBackend
+
+
+def expected_agreement(
+    spec: ModelSpec, prepared: PreparedModel, frames: Sequence[Frame], settings: PostprocessSettings | None = None,
+) -> Agreement:
+    """Compare the fp32 model with its conversion, whose rounding is computed exactly.
+
+    spec: of the fp32 model. Raises ModelError for a file that this package did not convert.
+    """
+    float_model = load_model(spec.path)
+    if prepared.precision == 'fp32':
+        converted = float_model
+    elif prepared.precision == 'int8':
+        converted = require('onnx').load(str(prepared.path))
+    else:
+        record = read_record(prepared.path)
+        if 'kept_float' not in record:
+            raise ModelError(f'{prepared.path} was not made by this package: what stays in float32 is not known')
+        converted = rounding_as_half(float_model, set(record['kept_float']))
+    settings = settings or PostprocessSettings()
+    with HostPipeline(spec, SimulationBackend(float_model), settings) as reference, \
+            HostPipeline(spec, SimulationBackend(converted), settings) as candidate:
+        return compare(reference, candidate, frames)

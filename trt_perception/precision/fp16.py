@@ -1,0 +1,193 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""fp16: weights and arithmetic in half precision, by ONNX Runtime's converter.
+
+onnxconverter-common has the converter that ONNX Runtime's began from. It is not used: it clips weights at 10000 instead
+of 65504, keeps every Resize in float32 and is one package more, where ONNX Runtime is needed anyway.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..dependencies import require
+from ..errors import ModelError
+from .calibration import Calibration
+from .graph import add_metadata, load_model, name_nodes, read_record, save_model, sort_nodes, tail_of
+from .half_arithmetic import LARGEST, overflowing
+
+SMALLEST_SUBNORMAL = 2.0**-24
+_HALF_QDQ_OPSET = 19
+
+
+@dataclass(frozen=True)
+class Fp16Report:
+    """What the conversion did.
+
+    kept_float: nodes that stay in float32
+    clipped: constants with values beyond 65504, which are now that; name -> how many
+    vanished: constants with values below the smallest half, which are now 0 or that; name -> how many
+    overflowing: nodes that stay in float32 because their result goes beyond 65504; name -> its largest value
+    """
+
+    kept_float: tuple[str, ...]
+    clipped: dict[str, int] = field(default_factory=dict)
+    vanished: dict[str, int] = field(default_factory=dict)
+    overflowing: dict[str, float] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what goes into the file's metadata."""
+        return {
+            'precision': 'fp16', 'method': 'onnxruntime.transformers.float16', 'kept_float': list(self.kept_float),
+            'clipped': self.clipped, 'vanished': self.vanished,
+            'overflowing': self.overflowing}
+
+
+def to_fp16(
+    onnx_path: str | Path, out_path: str | Path, keep_io: bool = True, keep_float: Collection[str] | None = None,
+    calibration: Calibration | None = None,
+) -> Fp16Report:
+    """Write an ONNX file that computes in float16.
+
+    keep_io: input and outputs stay float32
+    keep_float: names of nodes that stay in float32; None takes what follows the last convolutions of a network, a
+        detection head's decoding: half precision has steps of 0.5 between 512 and 1024, too few for pixels. Weights
+        that would become infinite are clipped and reported.
+
+    calibration: samples on which it is looked for results beyond 65504, which stay in float32 as well
+
+    Raises ModelError for a file that is none, is no float32 model, or cannot be converted.
+    """
+    source = load_model(Path(onnx_path))
+    if not any(tensor.data_type == 1 for tensor in source.graph.initializer):
+        raise ModelError(f'{onnx_path} has no float32 weights: expected a float32 model to make fp16 of')
+    if any(node.op_type in ('QuantizeLinear', 'DequantizeLinear') for node in source.graph.node):
+        raise ModelError(f'{onnx_path} is an int8 model: make fp16 of the float32 one')
+    names = {node.name for node in source.graph.node}
+    unknown = set(keep_float or ()) - names
+    if unknown:
+        raise ModelError(f'{onnx_path} has no node {sorted(unknown)[0]}, which is to stay in float32')
+    kept = tail_of(source.graph)[0] if keep_float is None else set(keep_float)
+    too_large = overflowing(source, calibration) if calibration is not None else {}
+    # What reads such a result has to read it in float32.
+    results = {name for node in source.graph.node if node.name in too_large for name in node.output}
+    kept |= {node.name for node in source.graph.node if node.name in too_large or results & set(node.input)}
+    converted = half(source, keep_io, kept)
+    clipped, vanished = _lost(source.graph, converted.graph)
+    report = Fp16Report(
+        tuple(node.name for node in source.graph.node if node.name in kept), clipped, vanished, too_large)
+    add_metadata(converted, source, report.as_dict())
+    save_model(converted, Path(out_path))
+    return report
+
+
+def halve_rest(int8_path: str | Path, out_path: str | Path) -> None:
+    """Write an int8 file of `int8.quantize` with its float layers in float16, but for the decoding of a detection head.
+
+    For TensorRT that is strongly typed (11, TensorRT for RTX, 10 if asked to be): there the float layers of an int8
+    file run in float32 otherwise. Earlier ones take the file as it is and the builder's FP16 flag. The result has opset
+    19, the first in which QuantizeLinear takes halves. Raises ModelError where the file cannot be brought to it.
+    """
+    source = load_model(Path(int8_path))
+    record = read_record(Path(int8_path))
+    if record.get('precision') != 'int8':
+        raise ModelError(f'{int8_path} was not made int8 by this package: expected the output of quantize')
+    onnx = require('onnx')
+    raised = source
+    if max(entry.version for entry in source.opset_import if entry.domain in ('', 'ai.onnx')) < _HALF_QDQ_OPSET:
+        try:
+            raised = onnx.version_converter.convert_version(source, _HALF_QDQ_OPSET)
+        except Exception as error:  # the converter's C++ exceptions
+            raise ModelError(
+                f'{int8_path} cannot be brought to opset {_HALF_QDQ_OPSET}: '
+                f'{" ".join(str(error).split())[:300]}') from error
+        name_nodes(raised.graph)
+    converted = half(raised, True, tail_of(raised.graph)[0])
+    add_metadata(converted, source, {**record, 'rest': 'fp16'})
+    save_model(converted, Path(out_path))
+
+
+def half(source: Any, keep_io: bool, kept: Collection[str]) -> Any:
+    """Return the model in float16 but for the nodes `kept`."""
+    float16 = _converter()
+    copy = type(source)()
+    copy.CopyFrom(source)
+    try:
+        result = float16.convert_float_to_float16(copy, keep_io_types=keep_io, node_block_list=sorted(kept))
+    except Exception as error:  # asserts, ValueErrors and onnx's C++ exceptions
+        raise ModelError(f'the model cannot be converted to fp16: {" ".join(str(error).split())[:300]}') from error
+    _drop_round_trips(result.graph)
+    sort_nodes(result.graph)
+    return result
+
+
+def _converter() -> Any:
+    # Importing it adds ONNX Runtime's folder to sys.path, which its quantiser then relies on: it has to stay.
+    require('onnxruntime')
+    return require('onnxruntime.transformers.float16')
+
+
+def _drop_round_trips(graph: Any) -> None:
+    """Between two nodes kept in float32 the converter casts to half and back: that loses what they are kept for."""
+    producers = {name: node for node in graph.node for name in node.output}
+    renamed = {}
+    for node in graph.node:
+        if not _casts_to(node, 1):
+            continue
+        before = producers.get(node.input[0])
+        if before is not None and _casts_to(before, 10) and producers.get(before.input[0]) is not None:
+            renamed[node.output[0]] = before.input[0]
+    outputs = {value.name for value in graph.output}
+    for node in graph.node:
+        for index, name in enumerate(node.input):
+            if name in renamed:
+                node.input[index] = renamed[name]
+    for node in graph.node:
+        # A graph's output keeps its name: what made the half that is cast now makes it itself.
+        if node.output and node.output[0] in renamed and node.output[0] in outputs:
+            node.op_type = 'Identity'
+            node.input[0] = renamed[node.output[0]]
+            del node.attribute[:]
+    _drop_unread(graph)
+
+
+def _casts_to(node: Any, kind: int) -> bool:
+    return node.op_type == 'Cast' and any(a.name == 'to' and a.i == kind for a in node.attribute)
+
+
+def _drop_unread(graph: Any) -> None:
+    """Remove casts that nobody reads any more."""
+    while True:
+        read = {name for node in graph.node for name in node.input} | {value.name for value in graph.output}
+        kept = [node for node in graph.node if node.op_type != 'Cast' or any(name in read for name in node.output)]
+        if len(kept) == len(graph.node):
+            return
+        kept = [type(node).FromString(node.SerializeToString()) for node in kept]
+        del graph.node[:]
+        graph.node.extend(kept)
+
+
+def _lost(before: Any, after: Any) -> tuple[dict[str, int], dict[str, int]]:
+    """Count the values of each constant that half precision cannot hold."""
+    to_array = require('onnx').numpy_helper.to_array
+    halves = {tensor.name for tensor in after.initializer if tensor.data_type == 10}
+    clipped: dict[str, int] = {}
+    vanished: dict[str, int] = {}
+    for tensor in before.initializer:
+        if tensor.name not in halves or tensor.data_type != 1:
+            continue
+        absolute = np.abs(to_array(tensor))
+        _count(clipped, tensor.name, (absolute > LARGEST) & np.isfinite(absolute))
+        _count(vanished, tensor.name, (absolute > 0) & (absolute < SMALLEST_SUBNORMAL))
+    return clipped, vanished
+
+
+def _count(counts: dict[str, int], name: str, found: Sequence[bool] | np.ndarray) -> None:
+    number = int(np.sum(found))
+    if number:
+        counts[name] = number

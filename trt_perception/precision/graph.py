@@ -1,0 +1,204 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What the conversions to fp16 and int8 need to know of an ONNX graph, and how they load and save one."""
+
+from __future__ import annotations
+
+import copy
+import json
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..dependencies import require
+from ..download.cache import replace_file
+from ..errors import FetchError, ModelError
+from ..onnx_file import load_proto
+
+METADATA_KEY = 'trt_perception.precision'
+# Operators whose second input is a weight: where the arithmetic is.
+WEIGHTED = ('Conv', 'ConvTranspose', 'Gemm', 'MatMul')
+_MAX_PROTO_BYTES = 2**31 - 1
+
+
+def load_model(path: Path) -> Any:
+    """Return the onnx.ModelProto with its weights as initializers, each node with a name of its own; ModelError."""
+    onnx = require('onnx')
+    proto = load_proto(path)
+    try:
+        onnx.external_data_helper.load_external_data_for_model(proto, str(path.parent))
+    except Exception as error:  # onnx raises different types for a file that is missing and one that is too short
+        raise ModelError(f'{path.name}: its external weights cannot be read: {error}') from error
+    name_nodes(proto.graph)
+    _constants_to_initializers(proto.graph)
+    _initializers_are_no_inputs(proto)
+    constants = {tensor.name for tensor in proto.graph.initializer}
+    weights = {node.input[1] for node in proto.graph.node if node.op_type in WEIGHTED[:2] and len(node.input) > 1}
+    dequantised = {name for node in proto.graph.node if node.op_type == 'DequantizeLinear' for name in node.output}
+    # A convolution's weights that are computed, from other constants as a rule, are computed once and for all.
+    return folded(proto) if weights - constants - dequantised else proto
+
+
+def folded(model: Any) -> Any:
+    """Let ONNX Runtime fold batch normalisations and constants; the result has standard operators only.
+
+    Raises ModelError where ONNX Runtime does not take the model.
+    """
+    onnx, ort = require('onnx'), require('onnxruntime')
+    with tempfile.TemporaryDirectory() as folder:
+        target = Path(folder) / 'folded.onnx'
+        options = ort.SessionOptions()
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
+        options.optimized_model_filepath = str(target)
+        options.log_severity_level = 3
+        try:
+            ort.InferenceSession(model.SerializeToString(), options, providers=['CPUExecutionProvider'])
+        except Exception as error:  # ONNX Runtime's exceptions share no public base
+            raise ModelError(f'ONNX Runtime {ort.__version__} cannot load the model: {error}') from error
+        result = onnx.load(str(target))
+    used = {node.domain for node in result.graph.node} | {''}
+    kept = [entry for entry in result.opset_import if entry.domain in used]
+    del result.opset_import[:]
+    result.opset_import.extend(kept)
+    del result.metadata_props[:]
+    result.metadata_props.extend(model.metadata_props)
+    name_nodes(result.graph)
+    return result
+
+
+def save_model(proto: Any, path: Path) -> None:
+    """Write a model in one step, so that a killed process leaves the old file or the new one; ModelError."""
+    if proto.ByteSize() > _MAX_PROTO_BYTES:
+        raise ModelError(
+            f'{path.name} would have {proto.ByteSize() / 1e9:.1f} GB: ONNX files hold 2 GB at most without external '
+            'data, which is not supported here')
+    content = proto.SerializeToString()
+    try:
+        replace_file(path, lambda part: part.write_bytes(content))
+    except FetchError as error:
+        raise ModelError(str(error)) from error
+
+
+def add_metadata(proto: Any, source: Any, record: Mapping[str, Any]) -> None:
+    """Give `proto` the metadata of `source` (class names, task, preprocessing) and the record of its conversion."""
+    del proto.metadata_props[:]
+    for entry in source.metadata_props:
+        if entry.key != METADATA_KEY:
+            proto.metadata_props.add(key=entry.key, value=entry.value)
+    proto.metadata_props.add(key=METADATA_KEY, value=json.dumps(record))
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """Return what a conversion by this package wrote into the file, {} where none did."""
+    for entry in load_proto(path).metadata_props:
+        if entry.key == METADATA_KEY:
+            try:
+                value = json.loads(entry.value)
+            except ValueError:
+                return {}
+            return value if isinstance(value, dict) else {}
+    return {}
+
+
+def weighted_nodes(graph: Any) -> list[Any]:
+    """Return the nodes with constant float weights that int8 can take, in the order of the file."""
+    weights = {tensor.name for tensor in graph.initializer if tensor.data_type == 1}  # TensorProto.FLOAT
+    return [
+        node for node in graph.node
+        if node.op_type in WEIGHTED and len(node.input) > 1 and node.input[1] in weights]
+
+
+def tail_of(graph: Any) -> tuple[set[str], set[str]]:
+    """Return the names of (the nodes after the last weighted layers, those last weighted layers).
+
+    The first are a detection head's decoding: sigmoids, grids, strides, exponentials, concatenation. A convolution to
+    one channel (the expectation over the bins of YOLOv8's box distribution) belongs to it.
+    """
+    producers = {name: node for node in graph.node for name in node.output}
+    channels = {
+        tensor.name: tensor.dims[0] for tensor in graph.initializer if len(tensor.dims) > 2}
+    tail: set[str] = set()
+    last: set[str] = set()
+    seen: set[str] = set()
+    waiting = [value.name for value in graph.output]
+    while waiting:
+        node = producers.get(waiting.pop())
+        if node is None or node.name in seen:
+            continue
+        seen.add(node.name)
+        decodes = node.op_type == 'Conv' and channels.get(node.input[1]) == 1
+        if node.op_type in WEIGHTED and not decodes:
+            last.add(node.name)
+            continue
+        tail.add(node.name)
+        waiting.extend(node.input)
+    return tail, last
+
+
+def sort_nodes(graph: Any) -> None:
+    """Bring the nodes into an order in which each comes after what it reads, as ONNX demands."""
+    made = {name for node in graph.node for name in node.output}
+    waiting = [copy.deepcopy(node) for node in graph.node]
+    known: set[str] = set()
+    ordered = []
+    while waiting:
+        later = []
+        for node in waiting:
+            if all(name not in made or name in known for name in _reads(node)):
+                ordered.append(node)
+                known.update(node.output)
+            else:
+                later.append(node)
+        if len(later) == len(waiting):
+            raise ModelError(f'the graph has a cycle at {later[0].name}')
+        waiting = later
+    del graph.node[:]
+    graph.node.extend(ordered)
+
+
+def _reads(node: Any) -> list[str]:
+    """Names that a node reads, those inside its subgraphs included."""
+    names = list(node.input)
+    for attribute in node.attribute:
+        for graph in (*attribute.graphs, attribute.g):
+            for inner in graph.node:
+                names.extend(_reads(inner))
+    return names
+
+
+def name_nodes(graph: Any) -> None:
+    """Give each node a name of its own; those that have one keep it."""
+    taken: set[str] = set()
+    for index, node in enumerate(graph.node):
+        if not node.name or node.name in taken:
+            node.name = f'{node.op_type}_{index}'
+            while node.name in taken:
+                node.name += '_'
+        taken.add(node.name)
+
+
+def _constants_to_initializers(graph: Any) -> None:
+    """Some exporters write weights as Constant nodes; quantisers look for initializers."""
+    numpy_helper = require('onnx').numpy_helper
+    kept = []
+    for node in graph.node:
+        value = node.attribute[0] if node.op_type == 'Constant' and len(node.attribute) == 1 else None
+        if value is None or value.name != 'value':
+            kept.append(copy.deepcopy(node))
+            continue
+        graph.initializer.append(numpy_helper.from_array(np.array(numpy_helper.to_array(value.t)), node.output[0]))
+    if len(kept) < len(graph.node):
+        del graph.node[:]
+        graph.node.extend(kept)
+
+
+def _initializers_are_no_inputs(proto: Any) -> None:
+    """Files of IR version 3 (2018) list each weight among the inputs as well, where a caller might replace it."""
+    constants = {tensor.name for tensor in proto.graph.initializer}
+    kept = [copy.deepcopy(value) for value in proto.graph.input if value.name not in constants]
+    del proto.graph.input[:]
+    proto.graph.input.extend(kept)
+    proto.ir_version = max(proto.ir_version, 4)

@@ -1,0 +1,73 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What half precision does to a network, computed where there is none.
+
+ONNX Runtime's CPU provider runs a float16 graph in float32 and drops the casts between: rounding and overflow do not
+show. Here each result is rounded to the 11 significant bits of a half by float32 arithmetic that nobody optimises away:
+Veltkamp's splitting, c = x * (2^13 + 1), c - (c - x).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+import numpy as np
+
+from ..dependencies import require
+from .calibration import Calibration
+from .observe import largest_values
+
+LARGEST = 65504.0
+_SPLIT = np.float32(2**13 + 1)
+
+
+def rounding_as_half(model: Any, kept: Collection[str]) -> Any:
+    """Return a float32 model that rounds weights and results as float16 does, but for the nodes `kept`.
+
+    Subnormals are rounded like other numbers, and nothing overflows: see `overflowing` for that.
+    """
+    onnx = require('onnx')
+    helper, numpy_helper = onnx.helper, onnx.numpy_helper
+    types = _float_tensors(model)
+    copy = type(model)()
+    copy.CopyFrom(model)
+    graph = copy.graph
+    used = {name for node in graph.node if node.name not in kept for name in node.input}
+    for tensor in graph.initializer:
+        if tensor.name in used and tensor.data_type == 1:
+            values = np.clip(numpy_helper.to_array(tensor), -LARGEST, LARGEST)
+            tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16).astype(np.float32), tensor.name))
+    graph.initializer.append(numpy_helper.from_array(np.array(_SPLIT, np.float32), 'half/split'))
+    nodes = []
+    for node in graph.node:
+        nodes.append(node)
+        for index, name in enumerate(node.output):
+            if node.name in kept or name not in types:
+                continue
+            exact = f'{name}/exact'
+            node.output[index] = exact
+            nodes += [
+                helper.make_node('Mul', [exact, 'half/split'], [f'{name}/c'], f'{name}/c'),
+                helper.make_node('Sub', [f'{name}/c', exact], [f'{name}/rest'], f'{name}/rest'),
+                helper.make_node('Sub', [f'{name}/c', f'{name}/rest'], [name], f'{name}/half')]
+    rounded = [type(node).FromString(node.SerializeToString()) for node in nodes]
+    del graph.node[:]
+    graph.node.extend(rounded)
+    del graph.value_info[:]
+    return copy
+
+
+def overflowing(model: Any, calibration: Calibration) -> dict[str, float]:
+    """Return the nodes whose result goes beyond 65504 on the samples: name -> its largest absolute value."""
+    types = _float_tensors(model)
+    producers = {name: node.name for node in model.graph.node for name in node.output if name in types}
+    largest = largest_values(model, sorted(producers), calibration.inputs)
+    return {producers[name]: peak for name, peak in largest.items() if peak > LARGEST}
+
+
+def _float_tensors(model: Any) -> set[str]:
+    inferred = require('onnx').shape_inference.infer_shapes(model)
+    return {
+        value.name for value in (*inferred.graph.value_info, *inferred.graph.output)
+        if value.type.tensor_type.elem_type == 1}

@@ -1,0 +1,143 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""int8: a float32 model with explicit quantisation (Q/DQ) where measured agreement allows it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..dependencies import require
+from ..errors import CalibrationError, ModelError
+from ..frame import Frame
+from ..progress import ProgressCallback
+from .calibration import Calibration
+from .cost import multiplications
+from .graph import add_metadata, load_model, save_model, tail_of
+from .parity import Agreement
+from .quantizer import input_tensors, insert_qdq, prepared, quantised_layers
+from .ranges import AUTO, METHODS, Histogram, threshold
+from .search import Choice, Evaluation, Target, choose_layers
+
+
+@dataclass(frozen=True)
+class Int8Report:
+    """What the quantisation did.
+
+    int8, kept_float: names of the layers with weights
+    int8_share: part of all multiplications that the int8 layers do, 0..1
+    agreement: with float32 on the frames for checking, down to scores of 0.15; None where there were none
+    sensitivity: Agreement.loss of each layer with it alone in int8; empty where no search was needed
+    losses: Agreement.loss of each calibration method with every candidate in int8; empty for a given method
+    """
+
+    method: str
+    calibration_sha256: str
+    samples: int
+    int8: tuple[str, ...]
+    kept_float: tuple[str, ...]
+    int8_share: float
+    agreement: Agreement | None = None
+    sensitivity: dict[str, float] = field(default_factory=dict)
+    losses: dict[str, float] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what goes into the file's metadata."""
+        return {
+            'precision': 'int8', 'quantizer': f'onnxruntime {require("onnxruntime").__version__}',
+            'method': self.method, 'calibration_sha256': self.calibration_sha256, 'samples': self.samples,
+            'int8': list(self.int8), 'kept_float': list(self.kept_float), 'int8_share': round(self.int8_share, 4),
+            'agreement': self.agreement.as_dict() if self.agreement else None,
+            'losses': {name: round(value, 6) for name, value in self.losses.items()},
+            'sensitivity': {name: round(value, 6) for name, value in self.sensitivity.items()}}
+
+
+def quantize(
+    onnx_path: str | Path, out_path: str | Path, calibration: Calibration, checking: Sequence[Frame] = (),
+    keep_float: Collection[str] | None = None, target: Target | None = None,
+    progress: ProgressCallback | None = None,
+) -> Int8Report:
+    """Write an ONNX file with explicit Q/DQ, which ONNX Runtime and every TensorRT run.
+
+    calibration: of the same model
+    checking: frames to measure the agreement with float32 on
+    keep_float: names of layers that stay in float; None lets the agreement on `checking` decide, and without such
+        frames keeps a detection head's last convolutions
+    target: what the search has to reach
+
+    Raises CalibrationError where the target is not reached with a single layer, or checking frames show nothing;
+    ModelError for a file that is no float32 model with layers to quantise.
+    """
+    source = load_model(Path(onnx_path))
+    if any(node.op_type in ('QuantizeLinear', 'DequantizeLinear') for node in source.graph.node):
+        raise ModelError(f'{onnx_path} is an int8 model already: expected the float32 one')
+    model = prepared(source)
+    inputs = input_tensors(model)
+    if not inputs:
+        raise ModelError(
+            f'{onnx_path} has no convolution or matrix multiplication with float32 weights: expected a float32 model')
+    candidates = _candidates(model, list(inputs), calibration, keep_float)
+    seen = calibration.histograms(model, sorted({inputs[name] for name in candidates}))
+    evaluation = Evaluation(calibration.spec, model, checking) if checking else None
+    method = calibration.method
+    losses: dict[str, float] = {}
+    if method == AUTO:
+        method, losses = _best_method(model, seen, candidates, evaluation)
+    thresholds = _thresholds(seen, method)
+    if evaluation is None:
+        choice = Choice(tuple(candidates), Agreement(calibration.spec.task), {})
+    elif keep_float is not None:
+        choice = Choice(tuple(candidates), evaluation.of(insert_qdq(model, thresholds, candidates)), {})
+    else:
+        choice = choose_layers(model, thresholds, candidates, evaluation, target or Target(), progress)
+    result = insert_qdq(model, thresholds, choice.layers)
+    done = set(quantised_layers(result))
+    if done != set(choice.layers):
+        raise ModelError(
+            f'ONNX Runtime quantised {len(done)} of {len(choice.layers)} layers: {onnx_path} has a form that this '
+            'version of onnxruntime does not know; update it, or export the model again')
+    cost = multiplications(model)
+    report = Int8Report(
+        method, calibration.sha256, len(calibration), choice.layers,
+        tuple(name for name in inputs if name not in done),
+        sum(cost.get(name, 0) for name in done) / max(1, sum(cost.values())),
+        choice.agreement if evaluation else None, dict(choice.sensitivity), losses)
+    add_metadata(result, source, report.as_dict())
+    save_model(result, Path(out_path))
+    return report
+
+
+def _candidates(
+    model: Any, layers: list[str], calibration: Calibration, keep_float: Collection[str] | None,
+) -> list[str]:
+    """Layers that may become int8, in the order of the graph."""
+    if keep_float is None:
+        # Its error goes straight into boxes and scores, and it is a small part of the work.
+        kept = tail_of(model.graph)[1] if calibration.spec.task == 'detection' else set()
+    else:
+        kept = set(keep_float)
+        unknown = kept - {node.name for node in model.graph.node}
+        if unknown:
+            raise ModelError(
+                f'the model has no layer {sorted(unknown)[0]}, which is to stay in float; it has {", ".join(layers)}')
+    candidates = [name for name in layers if name not in kept]
+    if not candidates:
+        raise CalibrationError('every layer is to stay in float: nothing is left for int8; use fp16')
+    return candidates
+
+
+def _best_method(
+    model: Any, seen: dict[str, Histogram], candidates: Sequence[str], evaluation: Evaluation | None,
+) -> tuple[str, dict[str, float]]:
+    if evaluation is None:
+        # The most robust of those measured in docs/precision.md.
+        return 'percentile', {}
+    losses = {
+        method: evaluation.of(insert_qdq(model, _thresholds(seen, method), candidates)).loss for method in METHODS}
+    return min(losses, key=lambda method: losses[method]), losses
+
+
+def _thresholds(seen: dict[str, Histogram], method: str) -> dict[str, float]:
+    return {name: threshold(histogram, method) for name, histogram in seen.items()}

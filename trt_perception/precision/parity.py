@@ -1,0 +1,219 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Agreement of two pipelines on the same frames: what a change of precision or of the backend does to the results."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from ..errors import EngineError
+from ..frame import Frame
+from ..pipeline import Pipeline, PostprocessSettings
+from ..results import Classifications, Detections, Result
+
+MATCH_IOU = 0.5
+# A box just above the score threshold in one run and just below it in the other is not a lost one, and of two classes
+# that are about as likely either may come first.
+SCORE_MARGIN = 0.05
+_ALL_CLASSES = 1_000_000
+
+
+@dataclass
+class Agreement:
+    """How well a candidate's results agree with a reference's.
+
+    Detections: boxes of one class are matched one to one, the highest IoU first, from IoU 0.5 on. `missing` are boxes
+    of the reference without a match, `extra` those of the candidate; a box within 0.05 below the score threshold
+    counts as found. `value` = 2 matched / (2 matched + missing + extra), 1 where neither finds anything.
+
+    Classifications: `value` = the part of the frames in which the candidate's first class is the reference's, or one
+    that the reference gives a probability within 0.05 of its first; score differences are each frame's largest over all
+    classes. `same_first_class` counts without that margin.
+
+    mean_score_difference, max_score_difference: absolute, of matched boxes or of probabilities
+    min_iou, mean_iou: of matched boxes, 1 where there are none
+    """
+
+    task: str
+    frames: int = 0
+    matched: int = 0
+    missing: int = 0
+    extra: int = 0
+    same_first_class: int = 0
+    good_first_class: int = 0
+    mean_iou: float = 1.0
+    min_iou: float = 1.0
+    mean_score_difference: float = 0.0
+    max_score_difference: float = 0.0
+    _ious: list[float] = field(default_factory=list, repr=False)
+    _differences: list[float] = field(default_factory=list, repr=False)
+    _unmatched_scores: float = 0.0
+
+    @property
+    def value(self) -> float:
+        """The agreement in 0..1."""
+        if self.task == 'classification':
+            return self.good_first_class / self.frames if self.frames else 1.0
+        total = 2 * self.matched + self.missing + self.extra
+        return 2 * self.matched / total if total else 1.0
+
+    @property
+    def loss(self) -> float:
+        """A finer measure, 0 for equal results.
+
+        Detections: score difference plus 1 - IoU of matched boxes, the score of others; the mean over all of them.
+        Classifications: the mean of each frame's largest difference of a probability.
+        """
+        if self.task == 'classification':
+            return self.mean_score_difference
+        count = self.matched + self.missing + self.extra
+        if not count:
+            return 0.0
+        differences = self.matched * (self.mean_score_difference + 1.0 - self.mean_iou)
+        return (differences + self._unmatched_scores) / count
+
+    @property
+    def says_nothing(self) -> bool:
+        """Whether there was nothing to compare: no frame, or no box in any of them."""
+        return not self.frames or (
+            self.task == 'detection' and not self.matched + self.missing + self.extra)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the numbers as JSON values."""
+        values = {key: value for key, value in asdict(self).items() if not key.startswith('_')}
+        unused = (
+            ('matched', 'missing', 'extra', 'mean_iou', 'min_iou') if self.task == 'classification'
+            else ('same_first_class', 'good_first_class'))
+        for name in unused:
+            del values[name]
+        rounded = {k: round(v, 6) if isinstance(v, float) else v for k, v in values.items()}
+        return {'value': round(self.value, 6), **rounded}
+
+    def summary(self) -> str:
+        """Return one line for a log."""
+        scores = (
+            f'score difference mean {self.mean_score_difference:.4f}, largest {self.max_score_difference:.4f}')
+        if self.task == 'classification':
+            return (
+                f'agreement {self.value:.3f}: same first class in {self.same_first_class} of {self.frames} frames, one '
+                f'as likely in {self.good_first_class - self.same_first_class}; {scores}')
+        if self.says_nothing:
+            return f'agreement not measured: nothing was detected in {self.frames} frames'
+        return (
+            f'agreement {self.value:.3f}: {self.matched} boxes matched, {self.missing} missing, {self.extra} extra in '
+            f'{self.frames} frames; IoU mean {self.mean_iou:.3f}, least {self.min_iou:.3f}; {scores}')
+
+    def add_frame(self, reference: Result, candidate: Result, score_threshold: float) -> None:
+        """Compare the results of one frame, computed down to SCORE_MARGIN below `score_threshold`."""
+        self.frames += 1
+        if isinstance(reference, Detections) and isinstance(candidate, Detections):
+            self._add_detections(reference, candidate, score_threshold)
+        elif isinstance(reference, Classifications) and isinstance(candidate, Classifications):
+            self._add_classifications(reference, candidate)
+        else:
+            raise EngineError('the two pipelines do different tasks: their results cannot be compared')
+        if self._differences:
+            self.mean_score_difference = float(np.mean(self._differences))
+            self.max_score_difference = float(np.max(self._differences))
+        if self._ious:
+            self.mean_iou, self.min_iou = float(np.mean(self._ious)), float(np.min(self._ious))
+
+    def _add_detections(self, reference: Detections, candidate: Detections, threshold: float) -> None:
+        pairs = match(reference, candidate)
+        strong_reference = reference.scores >= threshold
+        strong_candidate = candidate.scores >= threshold
+        for first, second, overlap in pairs:
+            if not (strong_reference[first] or strong_candidate[second]):
+                continue
+            self.matched += 1
+            self._ious.append(overlap)
+            self._differences.append(abs(float(reference.scores[first]) - float(candidate.scores[second])))
+        strong_reference[[first for first, _, _ in pairs]] = False
+        strong_candidate[[second for _, second, _ in pairs]] = False
+        self.missing += int(strong_reference.sum())
+        self.extra += int(strong_candidate.sum())
+        self._unmatched_scores += float(
+            reference.scores[strong_reference].sum() + candidate.scores[strong_candidate].sum())
+
+    def _add_classifications(self, reference: Classifications, candidate: Classifications) -> None:
+        first = dict(zip(reference.class_indices.tolist(), reference.scores.tolist()))
+        second = dict(zip(candidate.class_indices.tolist(), candidate.scores.tolist()))
+        chosen = int(candidate.class_indices[0])
+        self.same_first_class += int(reference.class_indices[0] == chosen)
+        self.good_first_class += int(first.get(chosen, 0.0) >= float(reference.scores[0]) - SCORE_MARGIN)
+        self._differences.append(max(
+            abs(first.get(index, 0.0) - second.get(index, 0.0)) for index in first.keys() | second.keys()))
+
+
+def match(reference: Detections, candidate: Detections) -> list[tuple[int, int, float]]:
+    """Return (index, index, IoU) of boxes of the same class matched one to one, the highest IoU first."""
+    overlaps = iou_matrix(reference.boxes, candidate.boxes)
+    overlaps[reference.class_indices[:, np.newaxis] != candidate.class_indices[np.newaxis]] = 0.0
+    pairs = []
+    for flat in np.argsort(-overlaps, axis=None, kind='stable'):
+        first, second = np.unravel_index(flat, overlaps.shape)
+        overlap = float(overlaps[first, second])
+        if overlap < MATCH_IOU:
+            break
+        pairs.append((int(first), int(second), overlap))
+    return _one_to_one(pairs)
+
+
+def _one_to_one(pairs: list[tuple[int, int, float]]) -> list[tuple[int, int, float]]:
+    firsts: set[int] = set()
+    seconds: set[int] = set()
+    kept = []
+    for first, second, overlap in pairs:
+        if first not in firsts and second not in seconds:
+            firsts.add(first)
+            seconds.add(second)
+            kept.append((first, second, overlap))
+    return kept
+
+
+def iou_matrix(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Return the (N, M) float64 intersection over union of boxes (N, 4) and (M, 4), x_min, y_min, x_max, y_max."""
+    a = np.asarray(first, np.float64)[:, np.newaxis]
+    b = np.asarray(second, np.float64)[np.newaxis]
+    sides = np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2])
+    common = np.prod(np.maximum(sides, 0.0), axis=-1)
+    union = np.prod(a[..., 2:] - a[..., :2], axis=-1) + np.prod(b[..., 2:] - b[..., :2], axis=-1) - common
+    return common / np.maximum(union, 1e-12)
+
+
+def compare(reference: Pipeline, candidate: Pipeline, frames: Iterable[Frame]) -> Agreement:
+    """Run both pipelines, open already, on the frames and compare what they find.
+
+    The reference's score threshold counts; the settings of both are put back afterwards. Raises EngineError where one
+    of them fails on a frame, with values that are not finite for example.
+    """
+    threshold = reference.settings.detection.score_threshold
+    wide = loosened(reference.settings)
+    agreement = Agreement(reference.spec.task)
+    with _settings(reference, wide), _settings(candidate, wide):
+        for frame in frames:
+            agreement.add_frame(reference.run(frame).result, candidate.run(frame).result, threshold)
+    return agreement
+
+
+def loosened(settings: PostprocessSettings) -> PostprocessSettings:
+    """Return the settings that results to compare are computed with: all classes, boxes down to the margin."""
+    detection = settings.detection
+    return PostprocessSettings(
+        replace(detection, score_threshold=max(detection.score_threshold - SCORE_MARGIN, 0.0)),
+        replace(settings.classification, top_k=_ALL_CLASSES))
+
+
+@contextlib.contextmanager
+def _settings(pipeline: Pipeline, settings: PostprocessSettings) -> Iterator[None]:
+    kept = pipeline.settings
+    pipeline.settings = settings
+    try:
+        yield
+    finally:
+        pipeline.settings = kept

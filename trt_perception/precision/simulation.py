@@ -1,0 +1,54 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""A backend for models in memory, which computes Q/DQ literally."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..dependencies import require
+from ..errors import EngineError, ModelError
+
+
+class SimulationBackend:
+    """Runs an onnx.ModelProto on ONNX Runtime, rounding to int8 where Q/DQ say so and computing in float.
+
+    ONNX Runtime's int8 kernels are left out: on CPUs without VNNI they saturate, so that the result would tell more of
+    this machine than of the model.
+    """
+
+    name = 'simulation'
+
+    def __init__(self, model: Any) -> None:
+        self._content: bytes = model.SerializeToString()
+        self._session: Any = None
+        self._output_names: list[str] = []
+
+    def open(self) -> None:
+        """Load the model; ModelError if ONNX Runtime refuses it."""
+        ort = require('onnxruntime')
+        options = ort.SessionOptions()
+        options.log_severity_level = 3
+        options.add_session_config_entry('session.disable_quant_qdq', '1')
+        options.add_session_config_entry('session.intra_op.allow_spinning', '0')
+        try:
+            self._session = ort.InferenceSession(self._content, options, providers=['CPUExecutionProvider'])
+        except Exception as error:  # ONNX Runtime's exceptions share no public base
+            raise ModelError(f'ONNX Runtime {ort.__version__} cannot load the converted model: {error}') from error
+        self._output_names = [output.name for output in self._session.get_outputs()]
+
+    def infer(self, input_name: str, tensor: np.ndarray) -> dict[str, np.ndarray]:
+        """Run once; returns each output by name."""
+        if self._session is None:
+            raise EngineError('the ONNX Runtime session is not open')
+        return dict(zip(self._output_names, self._session.run(self._output_names, {input_name: tensor})))
+
+    def describe(self) -> dict[str, str]:
+        """Return what ran."""
+        return {'backend': self.name, 'backend_version': require('onnxruntime').__version__, 'device': 'CPU'}
+
+    def close(self) -> None:
+        """Free the session."""
+        self._session = None
