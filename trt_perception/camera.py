@@ -21,6 +21,11 @@ from .errors import FrameError
 from .gaps import GapEstimator
 from .health import CameraReport
 
+try:
+    from rclpy.event_handler import SubscriptionEventCallbacks
+except ImportError:  # Humble
+    from rclpy.qos_event import SubscriptionEventCallbacks
+
 _TYPES = {'raw': Image, 'compressed': CompressedImage}
 _TYPE_NAMES = {'raw': 'sensor_msgs/msg/Image', 'compressed': 'sensor_msgs/msg/CompressedImage'}
 _TOPICS = {'raw': 'image', 'compressed': 'image/compressed'}
@@ -73,6 +78,10 @@ class Camera:
                 history=HistoryPolicy.KEEP_LAST, depth=depth, reliability=self._reliability),
             # A group of its own: images must not wait for parameter or lifecycle calls.
             callback_group=MutuallyExclusiveCallbackGroup(),
+            # No QoS events. They share the condition that rmw_fastrtps sets when data arrives: until the message is
+            # taken, a wait for events returns at once, and the executor's spinning keeps the thread that shall take it
+            # from Python's lock, for seconds at times. What they tell is found out by `report`.
+            event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False),
             # Serialized: making Python objects of a large image would hold up the executor, and be in vain for a
             # frame that a newer one replaces.
             raw=True)

@@ -161,13 +161,15 @@ def memory_of_large_model(folder: Path, environment: dict[str, str]) -> dict[str
         'resident_mb': round(resident, 1), 'met': resident <= 350}
 
 
-def soak(folder: Path, environment: dict[str, str], model: Path, precision: str, frames: int) -> dict[str, Any]:
+def soak(
+    folder: Path, environment: dict[str, str], model: Path, precision: str, frames: int, rate: float,
+) -> dict[str, Any]:
     """Growth of resident memory over many frames."""
     node = Node(model, folder, environment, precision)
     warm_up = max(100, frames // 10)
-    node.feed(640, 480, 20.0, warm_up, 'soak, warm-up')
+    node.feed(640, 480, rate, warm_up, 'soak, warm-up')
     before = node.resident_mb()
-    node.feed(640, 480, 20.0, frames, 'soak')
+    node.feed(640, 480, rate, frames, 'soak')
     after = node.resident_mb()
     values = node.diagnostics()
     node.close()
@@ -182,6 +184,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--json', metavar='FILE')
     parser.add_argument('--soak-frames', type=int, default=10000)
+    parser.add_argument('--soak-rate', type=float, default=20.0, help='images a second')
     parser.add_argument('--only', choices=('latency', 'loss', 'memory', 'soak'))
     parser.add_argument('--model', default='yolov3-tiny', help='for all but the memory of a large model')
     parser.add_argument('--precision', default='fp32')
@@ -196,7 +199,7 @@ def main() -> int:
             'latency': lambda: latency(folder, environment, model, options.precision),
             'loss': lambda: loss(folder, environment, model, options.precision),
             'memory': lambda: memory_of_large_model(folder, environment),
-            'soak': lambda: soak(folder, environment, model, options.precision, options.soak_frames),
+            'soak': lambda: soak(folder, environment, model, options.precision, options.soak_frames, options.soak_rate),
         }.items():
             if options.only in (None, step):
                 results[step] = measure()
