@@ -72,6 +72,7 @@ class Camera:
         self._gaps = GapEstimator()
         self._last = time.monotonic()
         self._received_any = False
+        self._logged: set[str] = set()
         self._subscription: Any | None = node.create_subscription(
             _TYPES[transport], _TOPICS[transport], self._received,
             QoSProfile(
@@ -104,8 +105,12 @@ class Camera:
             self._subscription = None
 
     def report(self) -> CameraReport:
-        """Return the state of the topic now."""
+        """Return the state of the topic now; logs each publisher that cannot match, once."""
         publishers, incompatible = self._publishers()
+        for reason in incompatible:
+            if reason not in self._logged:
+                self._logged.add(reason)
+                self._node.get_logger().error(reason)
         with self._lock:
             return CameraReport(
                 self.topic, tuple(publishers), tuple(incompatible),

@@ -66,18 +66,20 @@ class Node:
             sys.executable, str(HERE / 'camera.py'), '--width', str(width), '--height', str(height),
             '--rate', str(rate), '--frames', str(frames), *(['--image', image] if image else [])]
         camera = subprocess.Popen(command, env=self.environment, stdout=subprocess.PIPE, text=True)
+        resident: list[float] = []
         with ConsoleProgress(unit='s') as progress:
             started = time.monotonic()
             while camera.poll() is None:
                 time.sleep(0.2)
                 self.child.check_running()
+                resident.append(self.resident_mb())
                 progress(label, int(time.monotonic() - started), int(frames / rate) + 4)
         assert camera.stdout is not None
         sent = json.loads(camera.stdout.read())
         # Two more diagnostics: the last counts are in.
         seen = self.consumer.diagnostics_received + 1
         wait_until(lambda: self.consumer.diagnostics_after(seen) is not None, 10, 'diagnostics', [self.child])
-        return {**sent, 'ages_ms': [r.age_ms for r in self.consumer.results[before:]]}
+        return {**sent, 'resident_mb': resident, 'ages_ms': [r.age_ms for r in self.consumer.results[before:]]}
 
     def diagnostics(self) -> dict[str, str]:
         found = self.consumer.diagnostics_after(0)
@@ -166,11 +168,10 @@ def soak(
 ) -> dict[str, Any]:
     """Growth of resident memory over many frames."""
     node = Node(model, folder, environment, precision)
-    warm_up = max(100, frames // 10)
-    node.feed(640, 480, rate, warm_up, 'soak, warm-up')
-    before = node.resident_mb()
-    node.feed(640, 480, rate, frames, 'soak')
-    after = node.resident_mb()
+    # One camera throughout: another one would bring a shared-memory segment of its own, which counts as resident too.
+    fed = node.feed(640, 480, rate, frames + frames // 10, 'soak')
+    resident = fed['resident_mb']
+    before, after = resident[len(resident) // 11], resident[-1]
     values = node.diagnostics()
     node.close()
     return {

@@ -70,7 +70,7 @@ def launch_file(name: str) -> str:
 
 
 def write_bag(
-    folder: Path, pictures: Sequence[np.ndarray], topic: str, compressed: bool = False, rate_hz: float = 5.0,
+    folder: Path, pictures: Sequence[np.ndarray], topic: str, compressed: bool = False, rate_hz: float = 2.0,
 ) -> None:
     """Write BGR pictures as a rosbag2, stamped from 1 s on, with frame_id 'camera'; compressed: as PNG."""
     import harness_images
@@ -91,7 +91,7 @@ def write_bag(
             writer.write(connection, stamp_ns, serialize_message(message))
 
 
-def stamp_of(index: int, rate_hz: float = 5.0) -> int:
+def stamp_of(index: int, rate_hz: float) -> int:
     """Return the stamp in nanoseconds of a picture in a bag of write_bag."""
     return 10**9 + round(index * 1e9 / rate_hz)
 

@@ -18,7 +18,7 @@ COMMON = {
 ARGUMENTS = {
     'detect.launch.py': COMMON | {'score_threshold', 'autostart', 'respawn'},
     'classify.launch.py': COMMON | {'top_k', 'autostart', 'respawn'},
-    'replay.launch.py': COMMON | {'bag', 'task', 'rate', 'score_threshold', 'top_k'},
+    'replay.launch.py': COMMON | {'bag', 'task', 'rate', 'delay', 'score_threshold', 'top_k'},
 }
 
 

@@ -39,7 +39,7 @@ class NodeProcess:
         parameters_file = folder / 'parameters.yaml'
         parameters_file.write_text(json.dumps({'/**': {'ros__parameters': parameters or {}}}))
         environment = dict(
-            os.environ, PYTHONUNBUFFERED='1', RCUTILS_COLORIZED_OUTPUT='0', ROS_LOG_DIR=str(folder))
+            os.environ, PYTHONUNBUFFERED='1', PYTHONFAULTHANDLER='1', RCUTILS_COLORIZED_OUTPUT='0', ROS_LOG_DIR=str(folder))
         self._lines: list[str] = []
         self._changed = threading.Condition()
         self.process = subprocess.Popen(
@@ -109,11 +109,16 @@ class NodeProcess:
         try:
             code = self.process.wait(timeout)
         except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+            # With PYTHONFAULTHANDLER it says where each of its threads is.
+            self.process.send_signal(signal.SIGABRT)
+            try:
+                self.process.wait(10)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
             self._reader.join(5)
             raise AssertionError(
-                f'still alive {timeout:.0f} s after {number.name}; its output:\n{self.tail()}') from None
+                f'still alive {timeout:.0f} s after {number.name}; its output:\n{self.output[-6000:]}') from None
         elapsed = time.monotonic() - started
         self._reader.join(5)
         return code, elapsed

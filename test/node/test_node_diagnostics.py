@@ -114,6 +114,7 @@ def test_remapped_topic_is_named(start_node, models):
 
 
 def test_incompatible_reliability_is_an_error_naming_both(node):
+    mark = node.process.mark()
     node.bring_to('active', image_reliability='reliable')
     camera = node.camera(reliability=ReliabilityPolicy.BEST_EFFORT, connected=False)
     status, _ = node.diagnosis(lambda s, _: s.level == DiagnosticStatus.ERROR, 'ERROR for the QoS')
@@ -121,6 +122,11 @@ def test_incompatible_reliability_is_an_error_naming_both(node):
     assert 'asks for reliable' in status.message
     assert node.topic('image') in status.message and 'image_reliability' in status.message
     assert camera.get_subscription_count() == 0
+    # In the log too, once.
+    node.process.wait_for_line(r'\[ERROR\].*/driver offers reliability best_effort', mark)
+    for _ in range(5):
+        node.diagnosis()
+    assert len([line for line in node.process.lines_since(mark) if 'best_effort' in line]) == 1
     # The reason goes with the camera.
     node.close_camera(camera)
     node.diagnosis(lambda s, _: s.level != DiagnosticStatus.ERROR, 'no ERROR any more')

@@ -24,8 +24,8 @@ from .values import parse_bool, parse_number, parse_path
 TASKS = {'detect': DETECTION, 'classify': CLASSIFICATION}
 # The last image is on its way, and may be in work, when the player ends.
 _LAST_FRAME_S = 2.0
-# ros2 bag play does not wait for subscribers; discovery takes a part of this.
-_DISCOVERY_S = 1.0
+# ros2 bag play does not wait until the node has found its topic, as our own player does.
+_BAG_PLAY_DELAY_S = 3.0
 
 
 class ReplayError(Exception):
@@ -35,7 +35,7 @@ class ReplayError(Exception):
 def replay_actions(values: Mapping[str, str]) -> list[Any]:
     """Return the actions of replay.launch.py.
 
-    values: launch configurations, those of arguments.py and bag, task, rate, image_topic
+    values: launch configurations, those of arguments.py and bag, task, rate, delay, image_topic
 
     Raises LaunchArgumentError for a value that cannot be used.
     """
@@ -51,7 +51,8 @@ def replay_actions(values: Mapping[str, str]) -> list[Any]:
         RegisterEventHandler(OnProcessExit(target_action=player, on_exit=_player_ended)),
         *perception_actions(
             {**values, 'image_transport': topic.transport, 'image_topic': played_as(topic)}, TASKS[values['task']],
-            Hooks(active=[player], start_failed=[_fail('the node did not become active: nothing was played')],
+            Hooks(active=[TimerAction(period=parse_number('delay', values['delay']), actions=[player])],
+                  start_failed=[_fail('the node did not become active: nothing was played')],
                   died=[_fail('the node died during the replay')])),
     ]
 
@@ -64,7 +65,7 @@ def player_command(bag: Path, topic: BagTopic, rate: float, clock: bool) -> list
     name = played_as(topic)
     if rosbag2_installed():
         return [
-            'ros2', 'bag', 'play', str(bag), '--rate', str(rate), '--delay', str(_DISCOVERY_S),
+            'ros2', 'bag', 'play', str(bag), '--rate', str(rate), '--delay', str(_BAG_PLAY_DELAY_S),
             *(['--clock'] if clock else []), *(['--remap', f'{topic.name}:={name}'] if name != topic.name else []),
             '--topics', topic.name]
     return [
