@@ -24,8 +24,7 @@ def main(args: list[str] | None = None) -> int:
     """
     stop = StopRequest()
     # Before anything is imported: a signal during start-up ends the process as quietly as later.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.make())
+    stop.listen(signal.SIGINT, signal.SIGTERM)
     from .dependencies import require
     from .errors import PerceptionError
 

@@ -1,18 +1,21 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A request to stop that signal handlers may make."""
+"""A request to stop, by signal or by a thread."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import signal
+from typing import Any
 
 
 class StopRequest:
-    """Made by any thread or signal handler, waited for by one thread.
+    """Made by any thread or signal handler, waited for by the main thread.
 
-    threading.Event is not for signal handlers: a second signal that comes while the first one's handler, or `wait` in
-    the same thread, holds the event's lock would wait for that lock for ever.
+    A pipe, for two reasons. A handler must take no lock: a second signal that comes while threading.Event's lock is
+    held in the main thread would wait for ever. And of several signals at once the kernel gives some to other threads,
+    which leaves the main thread asleep, where alone Python runs handlers; the pipe is written to in any thread.
     """
 
     def __init__(self) -> None:
@@ -20,13 +23,23 @@ class StopRequest:
         self._read, self._write = os.pipe()
         os.set_blocking(self._write, False)
 
+    def listen(self, *signals: signal.Signals) -> None:
+        """Make the request whenever one of these signals comes. To be called in the main thread."""
+        for number in signals:
+            signal.signal(number, self._on_signal)
+        signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
+
     def make(self) -> None:
-        """Ask to stop; any number of times, without a lock."""
+        """Ask to stop, any number of times."""
         self.made = True
         # A full pipe: it was asked often enough.
         with contextlib.suppress(BlockingIOError):
             os.write(self._write, b'.')
 
     def wait(self) -> None:
-        """Wait for the first request. Signal handlers run meanwhile, if this is the main thread."""
+        """Wait for the first request."""
         os.read(self._read, 1)
+        self.made = True
+
+    def _on_signal(self, *_: Any) -> None:
+        self.make()

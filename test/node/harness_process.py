@@ -39,7 +39,8 @@ class NodeProcess:
         parameters_file = folder / 'parameters.yaml'
         parameters_file.write_text(json.dumps({'/**': {'ros__parameters': parameters or {}}}))
         environment = dict(
-            os.environ, PYTHONUNBUFFERED='1', PYTHONFAULTHANDLER='1', RCUTILS_COLORIZED_OUTPUT='0', ROS_LOG_DIR=str(folder))
+            os.environ, PYTHONUNBUFFERED='1', PYTHONFAULTHANDLER='1', RCUTILS_COLORIZED_OUTPUT='0',
+            ROS_LOG_DIR=str(folder))
         self._lines: list[str] = []
         self._changed = threading.Condition()
         self.process = subprocess.Popen(
