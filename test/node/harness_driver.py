@@ -28,11 +28,14 @@ _OUTPUTS = ('detections', 'classifications', 'label_info', 'vision_info', 'debug
 _NUMBERS = itertools.count(1)
 
 
-def wait_until(condition: Callable[[], Any], what: str, timeout: float = TIMEOUT) -> Any:
+def wait_until(
+    condition: Callable[[], Any], what: str | Callable[[], str], timeout: float = TIMEOUT,
+) -> Any:
     """Return what `condition` returns as soon as that is true; for things that nothing notifies of."""
     deadline = time.monotonic() + timeout
     while not (value := condition()):
-        assert time.monotonic() < deadline, f'not within {timeout:.0f} s: {what}'
+        if time.monotonic() > deadline:
+            raise AssertionError(f'not within {timeout:.0f} s: {what() if callable(what) else what}')
         time.sleep(0.01)
     return value
 
@@ -162,7 +165,9 @@ class NodeClient:
                 request.transition.label = 'none'
             # A service that has not found this client's half yet drops its answer: rmw_fastrtps waits 0.1 s for that.
             # None of these requests changes anything, so they may be asked again.
-            wait_until(lambda client=client, request=request: self._answers(client, request), client.srv_name)
+            wait_until(
+                lambda client=client, request=request: self._answers(client, request),
+                lambda client=client: f'{client.srv_name} answers; the node said:\n{self.process.tail()}')
 
     @staticmethod
     def _answers(client: Any, request: Any) -> bool:
