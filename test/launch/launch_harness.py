@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+import atexit
 import importlib
 import os
+import shutil
 import socket
 import sys
 import tempfile
@@ -46,7 +48,9 @@ def prepare(*more: str) -> Path:
     os.environ.update(
         ROS_DOMAIN_ID=str(_free_domain()), ROS_AUTOMATIC_DISCOVERY_RANGE='LOCALHOST', RCUTILS_COLORIZED_OUTPUT='0',
         PYTHONUNBUFFERED='1')
-    return Path(tempfile.mkdtemp(prefix='trt_perception_launch_test_'))
+    folder = tempfile.mkdtemp(prefix='trt_perception_launch_test_')
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
 
 
 def _free_domain() -> int:
