@@ -71,7 +71,6 @@ class Camera:
         self._open = True
         self._gaps = GapEstimator()
         self._last = time.monotonic()
-        self._received_any = False
         self._logged: set[str] = set()
         self._subscription: Any | None = node.create_subscription(
             _TYPES[transport], _TOPICS[transport], self._received,
@@ -114,7 +113,7 @@ class Camera:
         with self._lock:
             return CameraReport(
                 self.topic, tuple(publishers), tuple(incompatible),
-                time.monotonic() - self._last, self._received_any,
+                time.monotonic() - self._last,
                 self._gaps.missing_fraction())
 
     def _received(self, data: bytes) -> None:
@@ -124,7 +123,6 @@ class Camera:
             if not self._open:
                 return
             self._last = now
-            self._received_any = True
             self._gaps.add(stamp_ns)
             self._on_image(Arrival(data, stamp_ns, now))
 

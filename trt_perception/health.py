@@ -32,7 +32,6 @@ class CameraReport:
     topic: the resolved name; publishers: names of the nodes that publish it
     incompatible: a sentence for each publisher whose QoS or type does not match
     silent_s: seconds since the last frame, or since the subscription if none came
-    received_any: whether any frame came since the subscription
     missing_fraction: estimated part of the camera's frames that did not arrive
     """
 
@@ -40,7 +39,6 @@ class CameraReport:
     publishers: tuple[str, ...]
     incompatible: tuple[str, ...]
     silent_s: float
-    received_any: bool
     missing_fraction: float
 
 

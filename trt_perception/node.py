@@ -314,10 +314,11 @@ class PerceptionNode(LifecycleNodeMixin, Node):
             if pipeline is not None:
                 worker.call(pipeline.close)
             worker.close()
-        outputs, self._outputs = self._outputs, None
-        if outputs is not None:
-            outputs.close()
         with self._settings_lock:
+            # Under the lock: a parameter change may be about to announce its threshold.
+            outputs, self._outputs = self._outputs, None
+            if outputs is not None:
+                outputs.close()
             self._spec = None
             self._settings = None
         self._provenance = {}
@@ -377,20 +378,24 @@ class PerceptionNode(LifecycleNodeMixin, Node):
         return SetParametersResult(successful=True)
 
     def _change_settings(self, changes: Sequence[Parameter]) -> None:
-        settings, spec, pipeline = self._settings, self._spec, self._pipeline
+        before, spec, pipeline = self._settings, self._spec, self._pipeline
         for change in changes:
             parameters.check(change)
             known = parameters.PARAMETERS.get(change.name)
-            if known is not None and not known.live and settings is not None:
+            if known is not None and not known.live and before is not None:
                 raise ParameterError(
                     f'{change.name} is read on configure: bring the node to unconfigured '
                     '(deactivate, cleanup), set it, and configure again')
-        if settings is None:
+        if before is None:
             return
-        settings = parameters.changed(settings, changes)
+        settings = parameters.changed(before, changes)
         if spec is not None and pipeline is not None:
             pipeline.settings = settings.postprocess(spec)
+        threshold_changed = settings.score_threshold != before.score_threshold
         self._settings = settings
+        if threshold_changed and self._outputs is not None:
+            # label_info holds the threshold, also for late joiners.
+            self._outputs.announce(settings)
 
     # Diagnostics
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 import threading
@@ -26,7 +27,7 @@ def main(args: list[str] | None = None) -> int:
     # Before anything is imported: a signal during start-up ends the process as quietly as later.
     stop.listen(signal.SIGINT, signal.SIGTERM)
     from .dependencies import require
-    from .errors import PerceptionError
+    from .errors import ParameterError, PerceptionError
 
     try:
         rclpy: Any = require('rclpy')
@@ -37,7 +38,10 @@ def main(args: list[str] | None = None) -> int:
 
         from .node import PerceptionNode
 
-        rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+        try:
+            rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+        except Exception as error:  # RCLError lives in a private module
+            raise ParameterError(f'the ROS arguments cannot be used: {_without_places(error)}') from error
         codes: list[int] = []
 
         def give_up() -> None:
@@ -64,6 +68,11 @@ def main(args: list[str] | None = None) -> int:
     sys.stderr.flush()
     sys.stdout.flush()
     os._exit(codes[0] if codes else 0)
+
+
+def _without_places(error: Exception) -> str:
+    """Return rcl's message without the lines of its source that it names."""
+    return re.sub(r',? at /[^ ,]+:\d+', '', ' '.join(str(error).split()))
 
 
 def _spin(executor: Any, node: Any, stop: StopRequest) -> None:

@@ -11,6 +11,7 @@ from typing import Protocol
 
 import numpy as np
 
+from .closing import Closing
 from .dependencies import require
 from .errors import EngineError, MissingDependencyError, ModelError
 from .frame import Frame
@@ -86,7 +87,7 @@ class Pipeline(Protocol):
         """Close."""
 
 
-class HostPipeline:
+class HostPipeline(Closing):
     """OpenCV and NumPy around any backend.
 
     `settings` may be replaced at any time, from any thread: a frame reads it once.
@@ -148,18 +149,6 @@ class HostPipeline:
         """Free the backend and the buffers."""
         self._preprocessor = None
         self._backend.close()
-
-    def __enter__(self) -> HostPipeline:
-        """Open."""
-        self.open()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close."""
-        self.close()
 
 
 def create_pipeline(

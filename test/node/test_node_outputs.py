@@ -41,6 +41,18 @@ def test_late_joiner_gets_label_info_and_vision_info(node, models):
     visions.close()
 
 
+def test_label_info_follows_the_threshold(node):
+    node.bring_to('active', score_threshold=0.4)
+    labels = Collector(node.driver, LabelInfo, node.topic('label_info'), LATCHED)
+    assert labels.wait().threshold == pytest.approx(0.4)
+    assert node.set_parameters(max_detections=7)[0]
+    assert node.set_parameters(score_threshold=0.7)[0]
+    wait_until(lambda: labels.messages[-1].threshold == pytest.approx(0.7), 'the new threshold')
+    # The change that does not concern it announced nothing.
+    assert len(labels.messages) == 2
+    labels.close()
+
+
 def test_names_of_a_labels_file(node, tmp_path):
     (tmp_path / 'names.txt').write_text('rot\ngrün\nblau\n')
     node.bring_to('active', labels_file=str(tmp_path / 'names.txt'), classes=['rot'])

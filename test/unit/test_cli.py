@@ -126,7 +126,12 @@ def test_a_closed_pipe_is_no_traceback(tmp_path, detector, photo):
     (('predict', 'm.onnx'), 'the following arguments are required: SOURCE'),
     (('predict', 'm.onnx', 'a.png', '--score', '1.5'), 'argument --score: 1.5: expected a number from 0 to 1'),
     (('predict', 'm.onnx', 'a.png', '--score', 'nan'), 'argument --score: nan: expected a number from 0 to 1'),
-    (('predict', 'm.onnx', 'a.png', '--score', 'high'), 'argument --score: invalid'),
+    (('predict', 'm.onnx', 'a.png', '--score', 'high'), 'argument --score: high: expected a number from 0 to 1'),
+    (('predict', 'm.onnx', 'a.png', '--threads', 'two'), 'argument --threads: two: expected a whole number above 0'),
+    (('benchmark', 'm.onnx', '--frames', '-3'), 'argument --frames: -3: expected a whole number above 0'),
+    (('cache', 'prune', '--unused-for', 'abc'), 'argument --unused-for: abc: expected a number from 0 on'),
+    (('build', 'm.onnx', '--workspace-mib', '-1'), 'argument --workspace-mib: -1: expected a whole number from 0 on'),
+    (('quantize', 'm.onnx', '--samples', '0'), 'argument --samples: 0: expected a whole number above 0'),
     (('predict', 'm.onnx', 'a.png', '--top-k', '0'), 'argument --top-k: 0: expected a whole number above 0'),
     (('predict', 'm.onnx', 'a.png', '--input-size', '0', '5'), 'argument --input-size: 0: expected a whole number'),
     (('predict', 'm.onnx', 'a.png', '--task', 'detect'), 'argument --task: invalid choice'),
@@ -137,6 +142,12 @@ def test_wrong_usage(capsys, arguments, message):
     code, out, err = run(capsys, *arguments)
     assert (code, out) == (2, '')
     assert message in err
+
+
+def test_a_frame_too_large_is_refused_before_it_is_made(capsys, detector):
+    code, _, err = run(capsys, 'benchmark', detector, '--size', '99999x99999')
+    assert code == 1
+    assert '99999x99999' in err and 'limit is 64 MPix' in err and len(err.splitlines()) == 1
 
 
 def test_version_and_help(capsys):

@@ -6,7 +6,7 @@ import pytest
 
 from trt_perception.health import CameraReport, Condition, Level, assess
 
-CAMERA = CameraReport('/camera/image_raw', ('/camera',), (), 0.1, True, 0.0)
+CAMERA = CameraReport('/camera/image_raw', ('/camera',), (), 0.1, 0.0)
 WELL = Condition('active', '', CAMERA, {'received': 30.0, 'processed': 29.5}, '', 'fp32', 'fp32', 5.0)
 
 
@@ -39,7 +39,7 @@ def test_a_failed_transition_comes_first():
 
 
 def test_silence_without_a_publisher_names_the_topic():
-    level, reason = assess(camera(publishers=(), silent_s=5.0, received_any=False))
+    level, reason = assess(camera(publishers=(), silent_s=5.0))
     assert level == Level.WARN
     assert reason.startswith('no images for 5 s: nobody publishes /camera/image_raw; check the camera')
 

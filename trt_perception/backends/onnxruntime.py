@@ -5,11 +5,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
 
+from ..closing import Closing
 from ..dependencies import require
 from ..errors import EngineError, ModelError
 
@@ -17,7 +17,7 @@ from ..errors import EngineError, ModelError
 _SEVERITY_ERROR = 3
 
 
-class OnnxRuntimeBackend:
+class OnnxRuntimeBackend(Closing):
     """Runs an ONNX file on the CPU.
 
     num_threads: threads one inference uses, 0 for ONNX Runtime's choice (one a physical core)
@@ -66,18 +66,6 @@ class OnnxRuntimeBackend:
     def close(self) -> None:
         """Free the session."""
         self._session = None
-
-    def __enter__(self) -> OnnxRuntimeBackend:
-        """Open."""
-        self.open()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close."""
-        self.close()
 
 
 def _reason(error: Exception) -> str:

@@ -19,10 +19,12 @@ import numpy as np
 
 from ..errors import SourceError
 from ..frame import Frame
+from ..image_size import check_size
 from ..progress import Progress
 from ..sources import open_source
 from ..statistics import PERCENTILES
 from .model_arguments import add_model_arguments, add_run_arguments, load, open_pipeline
+from .numbers import positive
 
 _WARM_UP = 10
 
@@ -35,14 +37,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--size', type=_size, metavar='WIDTHxHEIGHT', help='resize the frame (default: 1280x720)')
     parser.add_argument(
-        '--frames', type=int, default=200, metavar='N', help='frames to measure (default: %(default)s)')
+        '--frames', type=positive, default=200, metavar='N', help='frames to measure (default: %(default)s)')
     parser.add_argument('--json', metavar='FILE', help='write the figures as one JSON object')
 
 
 def run(options: argparse.Namespace) -> int:
     """Measure and print a table."""
-    if options.frames < 1:
-        raise SourceError(f'--frames {options.frames}: expected a whole number above 0')
     spec = load(options)
     frame = _frame(options)
     samples: dict[str, list[float]] = {}
@@ -74,6 +74,9 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _frame(options: argparse.Namespace) -> Frame:
+    if options.size:
+        width, height = options.size
+        check_size(width, height, '--size: an')
     if options.image:
         with open_source(options.image) as source:
             frame = next(iter(source), None)

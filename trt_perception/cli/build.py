@@ -31,8 +31,9 @@ from ..errors import EngineError
 from ..model import ModelOptions, ModelSpec, load_model
 from ..precision.prepare import PRECISIONS, CalibrationOptions, PreparedModel, prepare_model
 from ..progress import ConsoleProgress
-from .model_arguments import add_model_arguments
+from .model_arguments import add_model_arguments, console_monitor
 from .model_arguments import load as load_spec
+from .numbers import not_negative
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--compute-capability', action='append', type=_capabilities, default=[], metavar='X.Y[,X.Y...]',
         help='build for these GPUs instead of the one here (TensorRT for RTX; with --output)')
     parser.add_argument(
-        '--workspace-mib', type=_not_negative, default=defaults.workspace_mib, metavar='MIB',
+        '--workspace-mib', type=not_negative, default=defaults.workspace_mib, metavar='MIB',
         help='GPU memory that kernels may use while they work (default: a part of what is free)')
     parser.add_argument(
         '--optimization-level', type=int, choices=range(6), default=defaults.optimization_level,
@@ -64,7 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--hardware-compatibility', choices=HARDWARE_COMPATIBILITIES, default=defaults.hardware_compatibility,
         help='let the engine run on other GPUs too, slower (default: %(default)s)')
-    parser.add_argument('--device-index', type=_not_negative, default=0, metavar='N', help='which GPU (default: 0)')
+    parser.add_argument('--device-index', type=not_negative, default=0, metavar='N', help='which GPU (default: 0)')
     parser.add_argument(
         '--tensorrt', choices=PREFERENCES, default='auto', help='which TensorRT builds (default: %(default)s)')
     parser.add_argument(
@@ -88,24 +89,17 @@ def run(options: argparse.Namespace) -> int:
         workspace_mib=options.workspace_mib, optimization_level=options.optimization_level,
         dla_core=options.dla_core, hardware_compatibility=options.hardware_compatibility,
         compute_capabilities=capabilities)
-    with ConsoleProgress(unit='%') as progress:
-        def on_progress(fraction: float | None, text: str) -> None:
-            progress(text, 0 if fraction is None else round(100 * fraction), None if fraction is None else 100)
-
-        def on_log(severity: str, text: str) -> None:
-            if options.verbose or severity not in ('info', 'debug'):
-                print(f'{severity}: {text}', file=sys.stderr)
-
+    with console_monitor(options.verbose) as monitor:
         if options.output is None:
             engine = cached_engine(
                 spec, build_options, device_index=options.device_index,
                 calibration_sha256=prepared.calibration_sha256, tensorrt=load(options.tensorrt),
-                timing_cache=not options.no_timing_cache, on_progress=on_progress, on_log=on_log)
+                timing_cache=not options.no_timing_cache, on_progress=monitor.on_progress, on_log=monitor.on_log)
             path, sidecar = engine.plan_path, engine.sidecar
         else:
             request = build_request(
                 spec, build_options, device_index=options.device_index, tensorrt=options.tensorrt)
-            built = build_in_process(request, on_progress, on_log)
+            built = build_in_process(request, monitor.on_progress, monitor.on_log)
             path = options.output
             sidecar = {
                 'model': source.path.name, 'built': time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime()),
@@ -151,10 +145,3 @@ def _capabilities(text: str) -> list[str]:
         if not (dot and major.isdigit() and minor.isdigit()):
             raise argparse.ArgumentTypeError(f'{text}: expected compute capabilities such as 8.6,8.9')
     return parts
-
-
-def _not_negative(text: str) -> int:
-    value = int(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError(f'{text}: expected a whole number from 0 on')
-    return value

@@ -11,6 +11,7 @@ import argparse
 import time
 
 from ..backends.tensorrt.cache import CacheEntry, EngineCache
+from .numbers import duration
 
 _DAY_S = 86400.0
 
@@ -21,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     commands.add_parser('list', help='show what is in the cache')
     prune = commands.add_parser('prune', help='remove engines')
     prune.add_argument(
-        '--unused-for', type=_days, metavar='DAYS', help='remove engines not used for so many days')
+        '--unused-for', type=duration, metavar='DAYS', help='remove engines not used for so many days')
     prune.add_argument('--all', action='store_true', help='remove all engines')
 
 
@@ -52,10 +53,3 @@ def _line(entry: CacheEntry) -> str:
     return (
         f'{entry.digest} {size}  used {used}  {entry.sidecar["model"]} {key["precision"]} (runs in {effective}), '
         f'{key["gpu"]}, {key["tensorrt"]}')
-
-
-def _days(text: str) -> float:
-    value = float(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError(f'{text}: expected a number of days')
-    return value

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from ..dependencies import require
-from .model_arguments import fraction
+from .numbers import fraction
 from .play import positive
 
 _HIGHEST_DOMAIN = 232

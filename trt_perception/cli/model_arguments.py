@@ -19,6 +19,7 @@ from ..model import TASKS, ModelOptions, ModelSpec, load_model
 from ..pipeline import Pipeline, PostprocessSettings, create_pipeline
 from ..pipeline_options import BACKENDS, PRECISIONS, Monitor, PipelineOptions
 from ..progress import ConsoleProgress
+from .numbers import fraction, positive
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,7 +33,7 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--head', choices=HEADS, default='auto', help="layout of the model's output (default: auto)")
     parser.add_argument(
-        '--input-size', nargs=2, type=_positive, default=(0, 0), metavar=('WIDTH', 'HEIGHT'),
+        '--input-size', nargs=2, type=positive, default=(0, 0), metavar=('WIDTH', 'HEIGHT'),
         help='input size of a model that leaves it open')
 
 
@@ -40,7 +41,7 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     """Add backend and thresholds."""
     parser.add_argument('--backend', choices=BACKENDS, default='auto', help='what runs the network')
     parser.add_argument(
-        '--threads', type=_positive, default=0, metavar='N', help='CPU threads of one inference')
+        '--threads', type=positive, default=0, metavar='N', help='CPU threads of one inference')
     parser.add_argument(
         '--precision', choices=PRECISIONS, default='fp32', help='arithmetic of the network (default: %(default)s)')
     parser.add_argument(
@@ -53,7 +54,7 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
         '--iou', type=fraction, default=defaults.iou_threshold, metavar='T',
         help='overlap at which the weaker of two boxes of a class goes (default: %(default)s)')
     parser.add_argument(
-        '--top-k', type=_positive, default=ClassificationSettings().top_k, metavar='K',
+        '--top-k', type=positive, default=ClassificationSettings().top_k, metavar='K',
         help='classes a classification reports (default: %(default)s)')
 
 
@@ -86,34 +87,26 @@ def pipeline_options(options: argparse.Namespace) -> PipelineOptions:
 
 
 @contextlib.contextmanager
-def open_pipeline(spec: ModelSpec, options: argparse.Namespace) -> Iterator[Pipeline]:
-    """Open a pipeline; shows on the console what that does, where it takes long, and its warnings at once."""
+def console_monitor(verbose: bool = False) -> Iterator[Monitor]:
+    """Show progress where it takes long, and warnings and errors at once; with `verbose` all of the log."""
     with ConsoleProgress(unit='%') as progress:
         def on_progress(part: float | None, text: str) -> None:
             progress(text, 0 if part is None else round(100 * part), None if part is None else 100)
 
         def on_log(severity: str, text: str) -> None:
-            if severity not in ('info', 'debug'):
+            if verbose or severity not in ('info', 'debug'):
                 print(f'{severity}: {text}', file=sys.stderr)
 
-        pipeline = create_pipeline(spec, pipeline_options(options), settings(options), Monitor(on_progress, on_log))
+        yield Monitor(on_progress, on_log)
+
+
+@contextlib.contextmanager
+def open_pipeline(spec: ModelSpec, options: argparse.Namespace) -> Iterator[Pipeline]:
+    """Open a pipeline; shows on the console what that does, where it takes long, and its warnings at once."""
+    with console_monitor() as monitor:
+        pipeline = create_pipeline(spec, pipeline_options(options), settings(options), monitor)
         pipeline.open()
     try:
         yield pipeline
     finally:
         pipeline.close()
-
-
-def fraction(text: str) -> float:
-    """Parse a number of 0..1."""
-    value = float(text)
-    if not 0.0 <= value <= 1.0:
-        raise argparse.ArgumentTypeError(f'{text}: expected a number from 0 to 1')
-    return value
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f'{text}: expected a whole number above 0')
-    return value

@@ -87,7 +87,8 @@ def _folder(name: str | None) -> Path | None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise SourceError(f'--draw {name}: {error.strerror}') from error
+        reason = 'it is a file; expected a folder' if folder.is_file() else error.strerror
+        raise SourceError(f'--draw {name}: {reason}') from error
     return folder
 
 

@@ -30,7 +30,8 @@ from ..precision.prepare import CalibrationOptions, PreparedModel, prepare_model
 from ..precision.ranges import AUTO, METHODS
 from ..precision.search import Target
 from ..progress import ConsoleProgress
-from .model_arguments import add_model_arguments, fraction, load
+from .model_arguments import add_model_arguments, load
+from .numbers import fraction, not_negative, positive
 
 _TIMED_RUNS = 20
 _TIMED_SECONDS = 20.0
@@ -46,10 +47,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='a folder of images, a video or a rosbag2 of what the camera will see; int8 needs it')
     parser.add_argument('--topic', help='image topic of a bag that has several')
     parser.add_argument(
-        '--samples', type=int, default=defaults.samples, metavar='N',
+        '--samples', type=positive, default=defaults.samples, metavar='N',
         help='frames to calibrate with, spread evenly over the source (default: %(default)s)')
     parser.add_argument(
-        '--checking', type=int, default=defaults.checking, metavar='N',
+        '--checking', type=not_negative, default=defaults.checking, metavar='N',
         help='other frames of it to measure the agreement on (default: %(default)s)')
     parser.add_argument(
         '--method', choices=(AUTO, *METHODS), default=defaults.method,

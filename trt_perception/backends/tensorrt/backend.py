@@ -5,10 +5,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import TracebackType
 
 import numpy as np
 
+from ...closing import Closing
 from ...errors import EngineError
 from ...model import ModelSpec
 from .compat import TensorRt
@@ -17,7 +17,7 @@ from .options import RunOptions
 from .runtime import Engine, Tensor
 
 
-class TensorRtBackend:
+class TensorRtBackend(Closing):
     """Runs a plan on tensors in host memory.
 
     load_plan: returns the plan's bytes; called by each `open`
@@ -88,18 +88,6 @@ class TensorRtBackend:
         session, self._session = self._session, None
         if session is not None:
             session.close()
-
-    def __enter__(self) -> TensorRtBackend:
-        """Open."""
-        self.open()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close."""
-        self.close()
 
     def __del__(self) -> None:
         """Free what nobody closed."""

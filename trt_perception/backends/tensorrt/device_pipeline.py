@@ -6,10 +6,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from types import TracebackType
 
 import numpy as np
 
+from ...closing import Closing
 from ...errors import EngineError
 from ...frame import Frame
 from ...geometry import Geometry, make_geometry
@@ -44,7 +44,7 @@ _PREPROCESS_BLOCK = (32, 8)
 _DECODE_BLOCK = (128, 1)
 
 
-class DevicePipeline:
+class DevicePipeline(Closing):
     """Preprocessing, network and decoding as one CUDA graph; NMS of the few candidates on the host.
 
     Gives what HostPipeline gives over the same engine. `settings` may be replaced at any time, from any thread.
@@ -128,18 +128,6 @@ class DevicePipeline:
         session, self._session = self._session, None
         if session is not None:
             session.close()
-
-    def __enter__(self) -> DevicePipeline:
-        """Open."""
-        self.open()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close."""
-        self.close()
 
     def __del__(self) -> None:
         """Free what nobody closed."""

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
 
+from ...closing import Closing
 from ...errors import EngineError
 from ...frame import Frame
 from ...gate import measure_agreement, require_agreement
@@ -23,7 +23,7 @@ from .engine_store import cached_engine
 from .inspector import layers_from_records, precision_shortfall, summarize
 
 
-class EnginePipeline:
+class EnginePipeline(Closing):
     """A model on TensorRT; `open` builds its engine where the cache has none.
 
     Everything that can fail fails in `open`: ModelError, CalibrationError, EngineError.
@@ -97,17 +97,6 @@ class EnginePipeline:
         inner, self._inner = self._inner, None
         if inner is not None:
             inner.close()
-
-    def __enter__(self) -> EnginePipeline:
-        """Open."""
-        self.open()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None,
-    ) -> None:
-        """Close."""
-        self.close()
 
     def _engine(self, spec: ModelSpec, prepared: PreparedModel, tensorrt: TensorRt) -> CachedEngine:
         return cached_engine(
