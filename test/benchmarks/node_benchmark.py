@@ -43,14 +43,13 @@ NODE = '/perception_node'
 class Node:
     """The perception node in its own process, configured and active, and a consumer of what it publishes."""
 
-    def __init__(self, model: Path, folder: Path, environment: dict[str, str], precision: str = 'fp32') -> None:
+    def __init__(
+        self, model: Path, folder: Path, environment: dict[str, str], precision: str = 'fp32', image_depth: int = 1,
+    ) -> None:
         self.child = Child(
             'perception_node', [
                 str(executable('perception_node')), '--ros-args', '-p', f'model_file:={model}',
-                '-p', f'precision:={precision}',
-                # Deep enough that no frame is overwritten in the reader while the executor waits for a core: what is
-                # missing then was lost on the way.
-                '-p', 'image_depth:=10'],
+                '-p', f'precision:={precision}', '-p', f'image_depth:={image_depth}'],
             folder / 'node.log', environment)
         self.consumer: Consumer = start_consumer(environment, NODE)
         self.environment = environment
@@ -134,9 +133,9 @@ def latency(folder: Path, environment: dict[str, str], model: Path, precision: s
         'bound_ms': round(p(raw) + 8, 2), 'met': p(ages) <= p(raw) + 8}
 
 
-def loss(folder: Path, environment: dict[str, str], model: Path, precision: str) -> dict[str, Any]:
+def loss(folder: Path, environment: dict[str, str], model: Path, precision: str, image_depth: int) -> dict[str, Any]:
     """Frames lost between the processes at 30 Hz 1920x1080."""
-    node = Node(model, folder, environment, precision)
+    node = Node(model, folder, environment, precision, image_depth)
     fed = node.feed(1920, 1080, 30.0, 300, 'loss')
     values = node.diagnostics()
     node.close()
@@ -189,6 +188,9 @@ def main() -> int:
     parser.add_argument('--only', choices=('latency', 'loss', 'memory', 'soak'))
     parser.add_argument('--model', default='yolov3-tiny', help='for all but the memory of a large model')
     parser.add_argument('--precision', default='fp32')
+    parser.add_argument(
+        '--image-depth', type=int, default=1,
+        help="the node's image_depth when loss is measured (default: %(default)s)")
     options = parser.parse_args()
     model = resolve_model(options.model)
     environment = demo_environment(free_domain_id(), large_images_profile())
@@ -198,7 +200,7 @@ def main() -> int:
         folder = Path(name)
         for step, measure in {
             'latency': lambda: latency(folder, environment, model, options.precision),
-            'loss': lambda: loss(folder, environment, model, options.precision),
+            'loss': lambda: loss(folder, environment, model, options.precision, options.image_depth),
             'memory': lambda: memory_of_large_model(folder, environment),
             'soak': lambda: soak(folder, environment, model, options.precision, options.soak_frames, options.soak_rate),
         }.items():

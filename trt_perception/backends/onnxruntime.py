@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..closing import Closing
+from ..cpu import usable_cores
 from ..dependencies import require
 from ..errors import EngineError, ModelError
 
@@ -20,7 +21,7 @@ _SEVERITY_ERROR = 3
 class OnnxRuntimeBackend(Closing):
     """Runs an ONNX file on the CPU.
 
-    num_threads: threads one inference uses, 0 for ONNX Runtime's choice (one a physical core)
+    num_threads: threads one inference uses, 0 for one on each physical core that the process may use
     """
 
     name = 'onnxruntime'
@@ -35,11 +36,15 @@ class OnnxRuntimeBackend(Closing):
         """Load the model; ModelError if ONNX Runtime refuses it."""
         ort = require('onnxruntime')
         options = ort.SessionOptions()
-        options.intra_op_num_threads = self._num_threads
+        # Left to itself, ONNX Runtime pins each thread to a processor: it then waits for whatever else runs there, and
+        # a process that may not use all processors cannot do it at all.
+        options.intra_op_num_threads = self._num_threads or usable_cores()
         options.inter_op_num_threads = 1
         options.log_severity_level = _SEVERITY_ERROR
-        # Threads that spin between frames would take the cores from the camera driver.
-        options.add_session_config_entry('session.intra_op.allow_spinning', '0')
+        # Within a frame threads spin, since to wake one for each of a network's layers takes long; between frames they
+        # would take the cores from the camera driver.
+        options.add_session_config_entry('session.intra_op.allow_spinning', '1')
+        options.add_session_config_entry('session.force_spinning_stop', '1')
         try:
             self._session = ort.InferenceSession(
                 str(self._path), options, providers=['CPUExecutionProvider'])

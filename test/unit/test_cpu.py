@@ -1,0 +1,39 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Physical cores by sysfs."""
+
+import os
+
+import pytest
+
+from trt_perception.cpu import usable_cores
+
+
+@pytest.fixture
+def topology(tmp_path):
+    """Two packages of two cores with two hyper-threads each: the siblings of CPU n is CPU n + 4."""
+    for cpu in range(8):
+        folder = tmp_path / f'cpu{cpu}' / 'topology'
+        folder.mkdir(parents=True)
+        (folder / 'physical_package_id').write_text(f'{cpu % 4 // 2}\n')
+        (folder / 'core_id').write_text(f'{cpu % 2}\n')
+    return tmp_path
+
+
+@pytest.mark.parametrize('cpus, cores', [
+    (set(range(8)), 4),
+    # The same core_id in another package is another core.
+    ({0, 2}, 2),
+    # Both hyper-threads of one core.
+    ({1, 5}, 1),
+    ({0, 4, 1}, 2),
+    # CPUs that sysfs does not describe, as in some sandboxes.
+    ({90, 91}, 2),
+    (set(), 1),
+])
+def test_cores_are_counted_by_package_and_core(topology, cpus, cores):
+    assert usable_cores(cpus, topology) == cores
+
+
+def test_this_process_has_at_least_one_and_not_more_than_it_may_use():
+    assert 1 <= usable_cores() <= len(os.sched_getaffinity(0))
