@@ -28,15 +28,18 @@ except ImportError:  # Humble
 
 _TYPES = {'raw': Image, 'compressed': CompressedImage}
 _TYPE_NAMES = {'raw': 'sensor_msgs/msg/Image', 'compressed': 'sensor_msgs/msg/CompressedImage'}
+_STAMP_END = 12
 _TOPICS = {'raw': 'image', 'compressed': 'image/compressed'}
 
 
-def stamp_of(data: bytes) -> int:
-    """Return the stamp, in nanoseconds, of a serialized message that begins with a std_msgs/Header.
+def stamp_of(data: bytes) -> int | None:
+    """Return the stamp, in nanoseconds, of a serialized message that begins with a std_msgs/Header; None if cut off.
 
     CDR (DDS-XTypes 7.4): four bytes of encapsulation, whose second has bit 0 set for little-endian, then sec (int32)
     and nanosec (uint32).
     """
+    if len(data) < _STAMP_END:
+        return None
     sec, nanosec = struct.unpack_from('<iI' if data[1] & 1 else '>iI', data, 4)
     return sec * 1_000_000_000 + nanosec
 
@@ -123,7 +126,11 @@ class Camera:
             if not self._open:
                 return
             self._last = now
-            self._gaps.add(stamp_ns)
+            if stamp_ns is None:
+                # Deserializing it will fail, in the worker, where bad frames are counted.
+                stamp_ns = self._node.get_clock().now().nanoseconds
+            else:
+                self._gaps.add(stamp_ns)
             self._on_image(Arrival(data, stamp_ns, now))
 
     def _publishers(self) -> tuple[list[str], list[str]]:

@@ -184,6 +184,13 @@ class PerceptionNode(LifecycleNodeMixin, Node):
             if self._state_machine.current_state[1] in ('unconfigured', 'inactive', 'active'):
                 self.trigger_shutdown()
 
+    def destroy_node(self) -> None:
+        """Destroy the node and all that it holds of ROS."""
+        super().destroy_node()
+        # It holds the node too, and rclpy leaves it to the garbage collector, for which a process that ends does not wait:
+        # the DDS participant would go on, and its shared memory stay behind for ever.
+        self._state_machine.destroy_when_not_in_use()
+
     # One frame
 
     def _on_image(self, arrival: Arrival) -> None:

@@ -142,7 +142,8 @@ PARAMETERS: Mapping[str, ParameterSpec] = {
         'none', 'TensorRT: let the engine run on other GPUs too, slower.', choices=HARDWARE_COMPATIBILITIES),
     'cuda_graph': ParameterSpec(True, 'TensorRT: launch each frame as one CUDA graph, where that works.'),
     'zero_copy': ParameterSpec(
-        'auto', 'TensorRT: map frames into the GPU instead of copying them; auto: on integrated GPUs.',
+        'auto', 'TensorRT: let the GPU read frames from page-locked host memory instead of a copy of its own; auto: on '
+        'integrated GPUs, and for frames that are not made larger.',
         choices=SWITCHES),
     'diagnostics_period': ParameterSpec(
         1.0, 'Seconds between two diagnostics messages.', False, (), 0.1, 60.0),

@@ -109,7 +109,8 @@ def test_the_network_gives_what_onnxruntime_gives(engines, tensorrt, name):
             np.testing.assert_allclose(result, reference, rtol=1e-3, atol=1e-4 * np.abs(reference).max())
 
 
-@pytest.mark.parametrize('options', [RunOptions(cuda_graph=False), RunOptions(zero_copy='on')])
+@pytest.mark.parametrize('options', [
+    RunOptions(cuda_graph=False), RunOptions(zero_copy='on'), RunOptions(zero_copy='off')])
 @pytest.mark.parametrize('name', ['yolov5', 'classifier'])
 def test_same_results_in_every_way_of_running(engines, tensorrt, name, options):
     model = engines(name)
@@ -121,12 +122,13 @@ def test_same_results_in_every_way_of_running(engines, tensorrt, name, options):
                 assert_alike(device.run(frame).result, expected, what)
         described = device.describe()
     assert described['cuda_graph'] == ('on' if options.cuda_graph else 'off: cuda_graph is off')
-    assert described['zero_copy'] == ('on' if options.zero_copy == 'on' else 'off')
+    # The last frame is larger than the network's input: auto reads it in place.
+    assert described['zero_copy'] == ('off' if options.zero_copy == 'off' else 'on')
 
 
 @pytest.mark.parametrize('name', ['convolutions5', 'convolutions8'])
 def test_settings_change_between_frames(engines, tensorrt, name):
-    """Without a new capture; down to a threshold that lets more candidates through than one copy brings."""
+    """Without a new capture; down to a threshold that lets more candidates through than the kernel selects from."""
     model = engines(name)
     frame = next(frames())[1]
     counts = []

@@ -96,6 +96,16 @@ class NodeProcess:
         """Return the number of threads."""
         return int(psutil.Process(self.process.pid).num_threads())
 
+    def shared_memory(self) -> list[Path]:
+        """Return the shared memory that Fast DDS made for the process: it holds a lock file open for each segment."""
+        made = []
+        for descriptor in Path(f'/proc/{self.process.pid}/fd').iterdir():
+            name = os.path.realpath(descriptor)
+            # Those of ports are shared between processes.
+            if re.fullmatch(r'/dev/shm/fast(rtps|dds)_[0-9a-f]{16}_el', name):
+                made += [Path(name), Path(name.removesuffix('_el'))]
+        return made
+
     def catches(self, number: signal.Signals) -> bool:
         """Whether the process has a handler for the signal already."""
         status = Path(f'/proc/{self.process.pid}/status').read_text()

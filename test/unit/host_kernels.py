@@ -27,6 +27,7 @@ from trt_perception.backends.tensorrt.sampling import (
     sampling_of,
     used_rows,
 )
+from trt_perception.backends.tensorrt.selection import KERNEL, SELECTED, SelectedView, selection_of
 from trt_perception.geometry import make_geometry
 
 HEADERS = Path(__file__).parents[2] / 'trt_perception' / 'backends' / 'tensorrt' / 'kernels'
@@ -77,14 +78,29 @@ def preprocess(library, spec, frame):
 
 
 def decode(library, head, output, geometry, settings):
-    """What the device pipeline makes of an output tensor: the decoding kernel, then the host's selection."""
+    """What the device pipeline makes of an output tensor: the kernels that decode and select, or the host's selection.
+
+    Returns it and whether the kernel selected.
+    """
     output = np.ascontiguousarray(output)
     layout = candidate_layout(head, output.shape, output.dtype)
     buffer = np.zeros(layout.size, np.uint8)
     parameters = np.zeros((), FRAME_SETTINGS)
-    write_settings(parameters, settings.score_threshold, output.dtype)
+    expressible = write_settings(parameters, settings, output.dtype)
     decoding = layout.decoding(output.ctypes.data, buffer.ctypes.data, parameters.ctypes.data)
     getattr(library, layout.kernel)(ctypes.byref(decoding))
-    count = int(buffer[:4].view(np.int32)[0])
+    # What the frame before left must not show.
+    result = np.full(SELECTED.itemsize, 0x55, np.uint8)
+    selection = selection_of(head, geometry)
+    selection.header = buffer.ctypes.data
+    selection.candidates = buffer.ctypes.data + HEADER_BYTES
+    selection.settings = parameters.ctypes.data
+    selection.selected = result.ctypes.data
+    getattr(library, KERNEL)(ctypes.byref(selection))
+    view = SelectedView(result)
+    count = view.candidates
     assert HEADER_BYTES + count * CANDIDATE.itemsize <= layout.size
-    return head.select(*read_candidates(buffer, count), geometry, settings)
+    found = view.read(head) if expressible else None
+    if found is not None:
+        return found, True
+    return head.select(*read_candidates(buffer, count), geometry, settings), False

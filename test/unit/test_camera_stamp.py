@@ -24,3 +24,9 @@ def test_the_stamp_of_a_serialized_message(kind: type, sec: int, nanosec: int) -
 
 def test_big_endian() -> None:
     assert stamp_of(bytes([0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 3, 9, 9])) == 2_000_000_003
+
+
+@pytest.mark.parametrize('length', [0, 1, 4, 11])
+def test_a_message_cut_off_before_its_stamp_has_none(length: int) -> None:
+    assert stamp_of(bytes(length)) is None
+    assert stamp_of(bytes([0, 1]) + bytes(10)) == 0

@@ -15,8 +15,10 @@ from hypothesis import strategies as st
 from random_frames import CONVERTED_FIRST, READ_BY_KERNELS, random_frame
 from test_preprocess import model
 
-from trt_perception.backends.tensorrt import candidates, sampling
-from trt_perception.backends.tensorrt.candidates import COPIED_CANDIDATES, candidate_layout
+from trt_perception.backends.tensorrt import candidates, sampling, selection
+from trt_perception.backends.tensorrt.candidates import candidate_layout
+from trt_perception.backends.tensorrt.frame_copy import copy_rows
+from trt_perception.backends.tensorrt.selection import MOST_SELECTED
 from trt_perception.errors import EngineError
 from trt_perception.geometry import letterbox, make_geometry
 from trt_perception.heads.yolo import DetectionSettings, YoloHead
@@ -39,6 +41,8 @@ def test_structures_are_laid_out_alike(library):
     assert library.size_of_candidate() == candidates.CANDIDATE.itemsize
     assert library.size_of_header() == candidates.HEADER_BYTES
     assert library.size_of_settings() == candidates.FRAME_SETTINGS.itemsize
+    assert library.size_of_selection() == ctypes.sizeof(selection.Selection)
+    assert library.size_of_selected() == selection.SELECTED.itemsize
 
 
 @pytest.mark.parametrize('encoding', READ_BY_KERNELS + CONVERTED_FIRST)
@@ -98,10 +102,10 @@ def test_taps_stay_inside_the_source(source, target, offset):
 
 
 def test_only_rows_that_are_sampled_are_uploaded():
-    def used(encoding, height, target, mode='letterbox', fraction=0.875):
+    def used(encoding, height, target, mode='letterbox', fraction=0.875, speedup=1):
         form, _ = sampling.device_frame(random_frame(encoding, 64, height))
         geometry = make_geometry(mode, 64, height, 64, target, fraction)
-        return sampling.used_rows(form, sampling.row_taps(geometry))
+        return sampling.used_rows(form, sampling.row_taps(geometry), speedup)
 
     assert used('bgr8', 200, 200) is None
     assert used('bgr8', 400, 200) is None  # Exactly half: each row counts.
@@ -109,8 +113,29 @@ def test_only_rows_that_are_sampled_are_uploaded():
     # Of three rows the one in the middle, with full weight, and its neighbour, with none.
     assert third.tolist() == sorted({*range(1, 600, 3), *range(2, 600, 3)})
     assert used('nv12', 600, 200) is None
+    # Two thirds of the rows, but all of them are copied with twice the speed.
+    assert used('bgr8', 600, 200, speedup=2) is None
+    assert len(used('bgr8', 6000, 200, speedup=8)) == 400
     cropped = used('bgr8', 400, 40, 'center_crop', 0.5)
     assert cropped.min() >= 170 and cropped.max() < 230
+
+
+def test_frames_that_are_made_smaller_are_read_in_place():
+    for width, height, once in ((1280, 720, True), (640, 640, True), (640, 480, True), (320, 240, False)):
+        assert sampling.reads_once(letterbox(width, height, 640, 640)) is once
+
+
+@pytest.mark.parametrize('shape', [(1, 1), (1, 5000), (720, 3840), (333, 1001), (3000, 7)])
+def test_rows_are_copied_whatever_their_values(shape):
+    """Also of memory that is read-only or of which rows are left out, into the very memory that is given."""
+    source = np.random.default_rng(0).integers(0, 256, (2 * shape[0], shape[1]), dtype=np.uint8)
+    source[0, :256] = np.arange(256)[:shape[1]]
+    memory = np.zeros(shape[0] * shape[1] + 1, np.uint8)
+    for part in (source[:shape[0]], source[::2], np.frombuffer(source.tobytes(), np.uint8).reshape(source.shape)[::2]):
+        memory[:] = 77
+        copy_rows(part, memory[:-1].reshape(shape))
+        np.testing.assert_array_equal(memory[:-1].reshape(shape), part)
+        assert memory[-1] == 77
 
 
 @settings(deadline=None, max_examples=100)
@@ -164,34 +189,92 @@ def assert_same(found, expected):
 @pytest.mark.parametrize('threshold', [0.0, 0.25, 0.3, 0.99])
 def test_detections_are_those_of_the_head(library, layout, dtype, threshold):
     head, chosen = HEADS[layout], DetectionSettings(score_threshold=threshold)
-    for rows in (1, 31, 500):
+    for rows in (1, 31, 500, MOST_SELECTED):
         output = random_output(layout, rows, dtype, seed=rows)
         expected = head.decode(output, GEOMETRY, chosen)
         assert len(expected) > 0 or threshold > 0.9 or rows == 1
-        assert_same(decode(library, head, output, GEOMETRY, chosen), expected)
+        found, selected = decode(library, head, output, GEOMETRY, chosen)
+        assert_same(found, expected)
+        assert selected
 
 
 @pytest.mark.parametrize('layout', HEADS)
-def test_settings_of_the_host_side_apply(library, layout):
-    chosen = DetectionSettings(
-        score_threshold=0.1, iou_threshold=0.2, class_agnostic_nms=True, max_detections=5,
-        keep_classes=frozenset({1, 2}))
+@pytest.mark.parametrize('chosen', [
+    {'iou_threshold': 0.0}, {'iou_threshold': 0.2, 'class_agnostic_nms': True}, {'iou_threshold': 1.0},
+    {'max_detections': 5}, {'max_detections': 5000}, {'keep_classes': frozenset({1, 2})},
+    {'keep_classes': frozenset()}, {'keep_classes': frozenset({0, 4095})},
+    {'iou_threshold': 0.2, 'class_agnostic_nms': True, 'max_detections': 5, 'keep_classes': frozenset({1, 2})}])
+def test_every_setting_applies(library, layout, chosen):
+    chosen = DetectionSettings(score_threshold=0.1, **chosen)
     output = random_output(layout, 800, np.float32)
     expected = HEADS[layout].decode(output, GEOMETRY, chosen)
-    # Not always five: a box that lies in the padding counts and is not shown.
-    assert 0 < len(expected) <= 5
-    assert set(expected.class_indices) <= {1, 2}
-    assert_same(decode(library, HEADS[layout], output, GEOMETRY, chosen), expected)
+    assert (len(expected) > 0) == (chosen.keep_classes != frozenset())
+    assert len(expected) <= chosen.max_detections
+    found, selected = decode(library, HEADS[layout], output, GEOMETRY, chosen)
+    assert_same(found, expected)
+    assert selected
 
 
-def test_more_candidates_than_one_copy_brings(library):
-    output = random_output('yolov8', 8400, np.float32)
-    chosen = DetectionSettings(score_threshold=0.0)
-    layout = candidate_layout(HEADS['yolov8'], output.shape, output.dtype)
-    assert layout.rows > COPIED_CANDIDATES
-    assert layout.copied_size < layout.size
-    assert_same(
-        decode(library, HEADS['yolov8'], output, GEOMETRY, chosen), HEADS['yolov8'].decode(output, GEOMETRY, chosen))
+@pytest.mark.parametrize('layout', HEADS)
+@pytest.mark.parametrize('geometry', [
+    letterbox(333, 217, 640, 640), make_geometry('center_crop', 1920, 1080, 640, 640), letterbox(97, 1001, 640, 640),
+    make_geometry('stretch', 1280, 720, 640, 640)])
+def test_boxes_are_mapped_to_the_image_and_clipped(library, layout, geometry):
+    output = random_output(layout, 300, np.float32)
+    chosen = DetectionSettings(score_threshold=0.0, iou_threshold=1.0)
+    expected = HEADS[layout].decode(output, geometry, chosen)
+    assert len(expected) > 0
+    limits = (geometry.image_width, geometry.image_height) * 2
+    assert ((expected.boxes == 0) | (expected.boxes == limits)).any()
+    assert_same(decode(library, HEADS[layout], output, geometry, chosen)[0], expected)
+
+
+coordinate = st.one_of(
+    st.floats(-50, 700, width=32), st.integers(0, 8).map(lambda value: 10.0 * value), st.sampled_from([0.0, 1e-7, 1e9]))
+side = st.one_of(
+    st.floats(0, 200, width=32), st.integers(0, 5).map(lambda value: 10.0 * value), st.sampled_from([0.0, 1e-9, 1e-5]))
+score = st.one_of(st.sampled_from([0.0, 0.25, 0.5]), st.floats(0, 1, width=32))
+
+
+@settings(deadline=None, max_examples=400)
+@given(
+    rows=st.lists(st.tuples(coordinate, coordinate, side, side, score, st.integers(0, 2)), min_size=1, max_size=30),
+    threshold=st.one_of(st.sampled_from([0.0, 0.25, 1 / 3, 0.5, 1.0]), st.floats(0, 1)), agnostic=st.booleans(),
+    most=st.integers(1, 30))
+def test_suppression_is_that_of_the_host(library, rows, threshold, agnostic, most):
+    """Equal scores, equal and touching boxes, boxes without area, thresholds that an overlap meets exactly."""
+    table = np.zeros((1, len(rows), 7), np.float32)
+    for row, (x, y, width, height, value, index) in zip(table[0], rows):
+        row[:4] = x, y, width, height
+        row[4 + index] = value
+    head = YoloHead('yolov8', 'output0', 3, transposed=True)
+    chosen = DetectionSettings(0.0, threshold, agnostic, most)
+    geometry = make_geometry('stretch', 640, 640, 640, 640)
+    found, selected = decode(library, head, table, geometry, chosen)
+    assert selected
+    assert_same(found, head.decode(table, geometry, chosen))
+
+
+def test_more_candidates_than_the_kernel_selects(library):
+    for rows in (MOST_SELECTED + 1, 8400):
+        # No score of zero, so that each row is a candidate.
+        output = np.maximum(random_output('yolov8', rows, np.float32), np.float32(1 / 128))
+        chosen = DetectionSettings(score_threshold=0.0)
+        found, selected = decode(library, HEADS['yolov8'], output, GEOMETRY, chosen)
+        assert_same(found, HEADS['yolov8'].decode(output, GEOMETRY, chosen))
+        assert not selected
+
+
+def test_a_class_without_a_bit_is_kept_by_the_host(library):
+    output = random_output('end_to_end', 100, np.float32)
+    output[0, :50, 5] = 4096
+    for wanted, count in ((frozenset({4096}), 50), (frozenset({1, 4096}), None), (frozenset({4095}), 0)):
+        chosen = DetectionSettings(score_threshold=0.001, keep_classes=wanted)
+        found, selected = decode(library, HEADS['end_to_end'], output, GEOMETRY, chosen)
+        assert_same(found, HEADS['end_to_end'].decode(output, GEOMETRY, chosen))
+        assert selected == (wanted == frozenset({4095}))
+        if count is not None:
+            assert set(found.class_indices) <= wanted and (len(found) > 0) == (count > 0)
 
 
 @pytest.mark.parametrize('layout', HEADS)
@@ -224,5 +307,5 @@ def test_kernels_compile_for_the_gpu(tmp_path, architecture):
          str(HEADERS / 'kernels.cu')], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     cubin = (tmp_path / 'kernels.cubin').read_bytes()
-    for name in ('preprocess_packed3', 'preprocess_nv12', 'decode_float32', 'decode_float16'):
+    for name in ('preprocess_packed3', 'preprocess_nv12', 'decode_float32', 'decode_float16', 'select_detections'):
         assert name.encode() in cubin

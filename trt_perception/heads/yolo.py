@@ -78,7 +78,7 @@ class YoloHead:
         """
         # A box of NaN compares as not greater than anything: NMS would let it suppress all others, in silence.
         if not (np.isfinite(boxes).all() and np.isfinite(scores).all()):
-            raise self._not_finite()
+            raise self.not_finite()
         if settings.keep_classes is not None:
             wanted = np.isin(classes, list(settings.keep_classes))
             boxes, scores, classes = boxes[wanted], scores[wanted], classes[wanted]
@@ -98,6 +98,12 @@ class YoloHead:
         return Detections(
             in_image[visible][first].astype(np.float32), scores[kept].astype(np.float32),
             classes[kept].astype(np.int64))
+
+    def not_finite(self) -> EngineError:
+        """Return the error for an output that holds NaN or infinity."""
+        return EngineError(
+            f"output '{self.output_name}' holds values that are not finite: the network overflows in this precision, "
+            'or its weights are damaged')
 
     def _yolov5(
         self, rows: np.ndarray, settings: DetectionSettings,
@@ -125,15 +131,10 @@ class YoloHead:
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         rows = rows[~(rows[:, 4] < settings.score_threshold)].astype(np.float32)
         if not np.isfinite(rows).all():
-            raise self._not_finite()
+            raise self.not_finite()
         # Some exporters fill unused rows with zeros or with class -1.
         rows = rows[(rows[:, 4] > 0) & (rows[:, 5] >= 0)]
         return rows[:, :4], rows[:, 4], np.rint(rows[:, 5]).astype(np.int64)
-
-    def _not_finite(self) -> EngineError:
-        return EngineError(
-            f"output '{self.output_name}' holds values that are not finite: the network overflows in this precision, "
-            'or its weights are damaged')
 
 
 def _corners(boxes: np.ndarray) -> np.ndarray:

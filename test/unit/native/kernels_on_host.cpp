@@ -5,6 +5,7 @@
 
 #include "candidates.h"
 #include "sampling.h"
+#include "selection.h"
 
 using namespace trt_perception;
 
@@ -52,6 +53,48 @@ void decode_all(const Decoding& decoding) {
   }
 }
 
+Box box_of(const Candidate& candidate) {
+  const Box box = {candidate.x_min, candidate.y_min, candidate.x_max, candidate.y_max};
+  return box;
+}
+
+void select_all(const Selection& selection) {
+  static Candidate sorted[MOST_SELECTED];
+  static u64 keys[MOST_SELECTED];
+  static bool gone[MOST_SELECTED];
+  const FrameSettings& settings = *selection.settings;
+  Selected& selected = *selection.selected;
+  selected.candidates = selection.header->count;
+  selected.count = selected.not_finite = 0;
+  if (selected.candidates > MOST_SELECTED) {
+    return;
+  }
+  int total = 0;
+  for (int i = 0; i < selected.candidates; ++i) {
+    const Candidate& candidate = selection.candidates[i];
+    selected.not_finite |= !all_finite(candidate);
+    const bool wanted = is_wanted(settings, candidate);
+    keys[i] = wanted ? sort_key(candidate) : LAST_KEY;
+    total += wanted;
+  }
+  for (int i = 0; i < selected.candidates; ++i) {
+    if (keys[i] != LAST_KEY) {
+      sorted[rank_of(keys, selected.candidates, keys[i])] = selection.candidates[i];
+    }
+    gone[i] = false;
+  }
+  for (int i = 0; i < total; ++i) {
+    for (int j = i + 1; selection.suppress && !gone[i] && j < total; ++j) {
+      const bool comparable = settings.class_agnostic || sorted[i].class_index == sorted[j].class_index;
+      gone[j] = gone[j] || suppresses(box_of(sorted[i]), box_of(sorted[j]), comparable, settings.iou_threshold);
+    }
+    Box box;
+    if (!gone[i] && box_in_image(selection, box_of(sorted[i]), &box) && selected.count < settings.max_detections) {
+      write_detection(&selected, selected.count++, box, sorted[i].score, sorted[i].class_index);
+    }
+  }
+}
+
 }  // namespace
 
 extern "C" int size_of_sampling() { return sizeof(Sampling); }
@@ -59,6 +102,8 @@ extern "C" int size_of_decoding() { return sizeof(Decoding); }
 extern "C" int size_of_candidate() { return sizeof(Candidate); }
 extern "C" int size_of_header() { return sizeof(CandidateHeader); }
 extern "C" int size_of_settings() { return sizeof(FrameSettings); }
+extern "C" int size_of_selection() { return sizeof(Selection); }
+extern "C" int size_of_selected() { return sizeof(Selected); }
 
 extern "C" void preprocess_packed1(const Sampling* sampling) { preprocess_all<PACKED1>(*sampling); }
 extern "C" void preprocess_packed3(const Sampling* sampling) { preprocess_all<PACKED3>(*sampling); }
@@ -70,6 +115,7 @@ extern "C" void preprocess_nv21(const Sampling* sampling) { preprocess_all<NV21>
 
 extern "C" void decode_float32(const Decoding* decoding) { decode_all<float>(*decoding); }
 extern "C" void decode_float16(const Decoding* decoding) { decode_all<Half>(*decoding); }
+extern "C" void select_detections(const Selection* selection) { select_all(*selection); }
 
 extern "C" unsigned short half_from_float(float value) { return to_half(value).bits; }
 extern "C" float float_from_half(unsigned short bits) {

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The list of candidates that the decoding kernels fill and the host reads. Mirrors kernels/candidates.h."""
+"""The list of candidates that the decoding kernels fill, and the settings they read. Mirrors kernels/candidates.h."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...errors import EngineError
-from ...heads.yolo import YoloHead
+from ...heads.yolo import DetectionSettings, YoloHead
 from .sampling import ELEMENT_TYPES
 
 CANDIDATE = np.dtype([
@@ -18,10 +18,12 @@ CANDIDATE = np.dtype([
     ('reserved', np.int32)])
 # count, then reserved
 HEADER_BYTES = 32
-# output_threshold, score_threshold
-FRAME_SETTINGS = np.dtype([('output_threshold', np.float32), ('score_threshold', np.float32)])
-# So many candidates come back with every frame; what is beyond takes a second copy.
-COPIED_CANDIDATES = 1024
+# Classes that a filter can name on the GPU, one bit each.
+_MOST_CLASSES = 4096
+FRAME_SETTINGS = np.dtype([
+    ('output_threshold', np.float32), ('score_threshold', np.float32), ('iou_threshold', np.float32),
+    ('class_agnostic', np.int32), ('max_detections', np.int32), ('filters_classes', np.int32),
+    ('reserved', np.int32, 2), ('classes', np.uint32, _MOST_CLASSES // 32)])
 
 _YOLOV5, _YOLOV8, _YOLOV8_TRANSPOSED, _END_TO_END = range(4)
 
@@ -54,11 +56,6 @@ class CandidateLayout:
         """Bytes of the header and the full list."""
         return HEADER_BYTES + self.rows * CANDIDATE.itemsize
 
-    @property
-    def copied_size(self) -> int:
-        """Bytes that come back with every frame."""
-        return HEADER_BYTES + min(self.rows, COPIED_CANDIDATES) * CANDIDATE.itemsize
-
     def decoding(self, output: int, candidates: int, settings: int) -> Decoding:
         """Return the kernel's argument; all three are device addresses."""
         return Decoding(
@@ -86,13 +83,23 @@ def candidate_layout(head: YoloHead, shape: tuple[int, ...], dtype: np.dtype) ->
     return CandidateLayout(f'decode_{dtype.name}', kind, rows, classes, dtype)
 
 
-def write_settings(target: np.ndarray, score_threshold: float, dtype: np.dtype) -> None:
+def write_settings(target: np.ndarray, settings: DetectionSettings, dtype: np.dtype) -> bool:
     """Fill `target` (FRAME_SETTINGS, scalar array) for an output of `dtype`.
 
-    NumPy compares a tensor with a threshold in the tensor's type, so the kernel's first test does as well.
+    Returns False where a class to keep has no bit: the host must select then.
     """
-    target['output_threshold'] = np.dtype(dtype).type(score_threshold)
-    target['score_threshold'] = score_threshold
+    # NumPy compares a tensor with a threshold in the tensor's type, so the kernel's first test does as well.
+    target['output_threshold'] = np.dtype(dtype).type(settings.score_threshold)
+    target['score_threshold'] = settings.score_threshold
+    target['iou_threshold'] = settings.iou_threshold
+    target['class_agnostic'] = settings.class_agnostic_nms
+    target['max_detections'] = min(max(settings.max_detections, 0), np.iinfo(np.int32).max)
+    target['filters_classes'] = settings.keep_classes is not None
+    kept = np.array(sorted(settings.keep_classes or ()), np.int64)
+    bits = np.zeros(_MOST_CLASSES, np.uint8)
+    bits[kept[(kept >= 0) & (kept < _MOST_CLASSES)]] = 1
+    target['classes'] = np.packbits(bits, bitorder='little').view('<u4')
+    return bool((kept < _MOST_CLASSES).all())
 
 
 def read_candidates(

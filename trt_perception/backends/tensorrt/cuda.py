@@ -7,7 +7,6 @@ from __future__ import annotations
 import atexit
 import contextlib
 import threading
-from collections.abc import Iterator
 from types import TracebackType
 from typing import Any, Protocol, TypeVar
 
@@ -73,6 +72,24 @@ class HostBuffer:
             allocation.free()
 
 
+class _Active:
+    """The context manager of CudaSession.active; entered for every frame, so it is no generator."""
+
+    __slots__ = ('_doing', '_session')
+
+    def __init__(self, session: CudaSession, doing: str) -> None:
+        self._session = session
+        self._doing = doing
+
+    def __enter__(self) -> None:
+        self._session._enter()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None,
+    ) -> None:
+        self._session._leave(error, self._doing)
+
+
 class CudaSession:
     """What one pipeline holds of a GPU. One thread at a time: a second one gets an EngineError.
 
@@ -115,26 +132,9 @@ class CudaSession:
             self.close()
             raise
 
-    @contextlib.contextmanager
-    def active(self, doing: str) -> Iterator[None]:
+    def active(self, doing: str) -> _Active:
         """Make the context current; what CUDA raises inside becomes an EngineError that says what was being done."""
-        if not self._lock.acquire(blocking=False):
-            raise EngineError('the GPU session is in use by another thread: one thread owns a pipeline')
-        try:
-            if self._context is None:
-                raise EngineError('the GPU session is closed')
-            self._context.push()
-            try:
-                yield
-            except self.errors as error:
-                explained = self._explained(error, doing)
-                if explained is error:
-                    raise
-                raise explained from error
-            finally:
-                self._pop()
-        finally:
-            self._lock.release()
+        return _Active(self, doing)
 
     def allocate(self, size: int) -> DeviceBuffer:
         """Return GPU memory of `size` bytes, 256-byte aligned."""
@@ -211,6 +211,29 @@ class CudaSession:
     ) -> None:
         """Close."""
         self.close()
+
+    def _enter(self) -> None:
+        if not self._lock.acquire(blocking=False):
+            raise EngineError('the GPU session is in use by another thread: one thread owns a pipeline')
+        try:
+            if self._context is None:
+                raise EngineError('the GPU session is closed')
+            self._context.push()
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def _leave(self, error: BaseException | None, doing: str) -> None:
+        try:
+            if isinstance(error, self.errors):
+                explained = self._explained(error, doing)
+                if explained is not error:
+                    raise explained from error
+        finally:
+            try:
+                self._pop()
+            finally:
+                self._lock.release()
 
     def _detach(self) -> None:
         # pycuda forgets the context in detach, but leaves it current in the driver.

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The pipeline that stays on the GPU from the frame's upload to the candidates' copy back."""
+"""The pipeline that stays on the GPU from the frame's pixels to the detections."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ from ...model import ModelSpec
 from ...pipeline import PipelineOutput, PostprocessSettings
 from ...preprocess import PADDING
 from ...results import Result
-from .candidates import CANDIDATE, HEADER_BYTES, CandidateLayout, candidate_layout, read_candidates, write_settings
 from .compat import TensorRt
-from .cuda import CudaSession, DeviceBuffer, HostBuffer
+from .cuda import CudaSession
 from .cuda_graph import CudaGraph
+from .detection_work import DetectionWork
 from .engine_log import WARNING, LogSink
+from .frame_copy import copying_speedup
 from .frame_upload import FrameUpload
 from .kernel_cache import kernel_cubin
 from .kernel_module import KernelModule
@@ -34,6 +35,7 @@ from .sampling import (
     Sampling,
     column_taps,
     device_frame,
+    reads_once,
     renumbered,
     row_taps,
     sampling_of,
@@ -41,14 +43,14 @@ from .sampling import (
 )
 
 _PREPROCESS_BLOCK = (32, 8)
-_DECODE_BLOCK = (128, 1)
 
 
 class DevicePipeline(Closing):
-    """Preprocessing, network and decoding as one CUDA graph; NMS of the few candidates on the host.
+    """Preprocessing, network, decoding and NMS as one CUDA graph.
 
-    Gives what HostPipeline gives over the same engine. `settings` may be replaced at any time, from any thread.
-    One thread owns it.
+    Where there are more than 1024 candidates, with thresholds near zero, NMS is done on the host. Gives what
+    HostPipeline gives over the same engine. `settings` may be replaced at any time, from any thread. One thread owns
+    the pipeline.
 
     load_plan: returns the plan's bytes; called by each `open`
     precision_effective: what the engine really computes in, for diagnostics; '' for the model file's own
@@ -91,8 +93,8 @@ class DevicePipeline(Closing):
     def run(self, frame: Frame) -> PipelineOutput:
         """Process one frame; FrameError for a bad frame, EngineError if the GPU fails.
 
-        Of the times, preprocess is the copy of the frame into page-locked memory; infer is all that the GPU does, from
-        upload to copy back; postprocess is NMS.
+        Of the times, preprocess is the copy of the frame into page-locked memory; infer is all that the GPU does;
+        postprocess is reading its result.
         """
         session, work = self._session, self._frame_work
         if session is None or work is None:
@@ -153,25 +155,26 @@ class _FrameWork:
         self._engine = engine
         self._module = module
         self._log = log
-        self.zero_copy = options.zero_copy == 'on' or (options.zero_copy == 'auto' and session.integrated)
+        self._options = options
         self.graph_state = 'off: not captured yet' if options.cuda_graph else 'off: cuda_graph is off'
         self._wants_graph = options.cuda_graph
-        self._upload = FrameUpload(session, self.zero_copy)
+        self._upload = FrameUpload(session)
         self._taps = session.allocate((spec.width + spec.height) * TAPS.itemsize)
         self._output = next(tensor for tensor in engine.outputs if tensor.name == spec.head.output_name)
-        self._layout: CandidateLayout | None = None
-        self._candidates: DeviceBuffer | None = None
+        self._detection: DetectionWork | None = None
         if isinstance(spec.head, ClassificationHead):
-            self._result: HostBuffer = session.allocate_host(self._output.size)
+            self._scores = session.allocate_host(self._output.size)
         else:
-            self._layout = candidate_layout(spec.head, self._output.shape, self._output.dtype)
-            self._candidates = session.allocate(self._layout.size)
-            self._result = session.allocate_host(self._layout.size)
+            self._detection = DetectionWork(spec.head, self._output, session, module)
         self._form: FrameFormat | None = None
-        self._geometry: Geometry | None = None
         self._sampling = Sampling()
         self._has_run = False
         self._graph: CudaGraph | None = None
+
+    @property
+    def zero_copy(self) -> bool:
+        """Whether the GPU reads the frames of the present format from the host's memory."""
+        return self._upload.in_place
 
     def prepare(self, form: FrameFormat) -> None:
         """Make everything fit frames of this format; does nothing if it does."""
@@ -187,8 +190,8 @@ class _FrameWork:
         geometry = make_geometry(
             options.resize_mode, form.width, form.height, self._spec.width, self._spec.height, options.crop_fraction)
         columns, rows = column_taps(geometry), row_taps(geometry)
-        used = used_rows(form, rows)
-        self._upload.reserve(form.size, form.step, used)
+        used = used_rows(form, rows, copying_speedup())
+        self._upload.reserve(form.size, form.step, used, self._in_place(geometry))
         if used is not None:
             rows = renumbered(rows, used)
         self._session.upload(self._taps.address, np.concatenate([columns, rows]))
@@ -197,17 +200,18 @@ class _FrameWork:
         sampling.columns = self._taps.address
         sampling.rows = self._taps.address + columns.nbytes
         sampling.tensor = self._engine.input.address
-        sampling.counter = self._candidates.address if self._candidates is not None else 0
+        if self._detection is not None:
+            self._detection.prepare(geometry)
+            sampling.counter = self._detection.counter_address
         self._sampling = sampling
-        self._geometry = geometry
         self._session.synchronize()
         self._has_run = False
         self._form = form
 
     def stage(self, pixels: np.ndarray, settings: PostprocessSettings) -> None:
         """Copy the frame to where the GPU gets it from."""
-        if self._layout is not None:
-            write_settings(self._upload.settings, settings.detection.score_threshold, self._layout.dtype)
+        if self._detection is not None:
+            self._detection.update(settings.detection)
         self._upload.stage(pixels)
 
     def launch(self) -> None:
@@ -226,19 +230,18 @@ class _FrameWork:
 
     def result(self, settings: PostprocessSettings) -> Result:
         """Return the result of the frame that was launched; EngineError for values that are not finite."""
+        if self._detection is not None:
+            return self._detection.result(settings.detection)
         head = self._spec.head
-        if isinstance(head, ClassificationHead):
-            values = self._result.array.view(self._output.dtype).reshape(self._output.shape)
-            return head.decode(values, settings.classification)
-        assert self._layout is not None and self._candidates is not None and self._geometry is not None
-        buffer = self._result.array
-        count = int(buffer[:4].view(np.int32)[0])
-        end, copied = HEADER_BYTES + count * CANDIDATE.itemsize, self._layout.copied_size
-        if end > copied:
-            # Rare, with thresholds near zero: the rest is fetched, since any of it may be the best.
-            self._session.download(buffer[copied:end], self._candidates.address + copied)
-            self._session.synchronize()
-        return head.select(*read_candidates(buffer, count), self._geometry, settings.detection)
+        assert isinstance(head, ClassificationHead)
+        values = self._scores.array.view(self._output.dtype).reshape(self._output.shape)
+        return head.decode(values, settings.classification)
+
+    def _in_place(self, geometry: Geometry) -> bool:
+        wanted = self._options.zero_copy
+        # Over the bus a kernel reads as fast as the copy engine, and the copy's own time is saved, unless it reads
+        # the same bytes again and again.
+        return wanted == 'on' or (wanted == 'auto' and (self._session.integrated or reads_once(geometry)))
 
     def _capture(self) -> None:
         try:
@@ -253,14 +256,11 @@ class _FrameWork:
     def _enqueue(self) -> None:
         assert self._form is not None
         stream = self._session.stream_handle
-        self._upload.enqueue_rest()
+        self._upload.enqueue()
         self._module.launch(
             self._form.kernel, (self._spec.width, self._spec.height), _PREPROCESS_BLOCK, self._sampling, stream)
         self._engine.enqueue(stream)
-        if self._layout is None or self._candidates is None:
-            self._session.download(self._result.array, self._output.address)
-            return
-        decoding = self._layout.decoding(
-            self._output.address, self._candidates.address, self._upload.settings_address)
-        self._module.launch(self._layout.kernel, (self._layout.rows, 1), _DECODE_BLOCK, decoding, stream)
-        self._session.download(self._result.array[:self._layout.copied_size], self._candidates.address)
+        if self._detection is not None:
+            self._detection.enqueue(stream)
+        else:
+            self._session.download(self._scores.array, self._output.address)

@@ -40,7 +40,8 @@ class RunOptions:
 
     device_index: which GPU
     cuda_graph: capture the whole frame as one CUDA graph where that works
-    zero_copy: map the frame's pinned buffer into the GPU instead of copying it; auto: on integrated GPUs
+    zero_copy: the GPU reads the frame from page-locked host memory instead of a copy of its own; auto: on integrated
+        GPUs, and for frames that are not made larger
     """
 
     device_index: int = 0

@@ -8,7 +8,7 @@ Mirrors kernels/sampling.h and kernels/source.h.
 from __future__ import annotations
 
 import ctypes
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -30,7 +30,7 @@ _YUV_KERNELS = {
     'COLOR_YUV2BGR_NV12': 'preprocess_nv12', 'COLOR_YUV2BGR_NV21': 'preprocess_nv21'}
 # Their chroma lies in rows of its own.
 _PLANAR_KERNELS = ('preprocess_nv12', 'preprocess_nv21')
-# Copying single rows costs a little more for each byte than copying the whole frame.
+# Copying single rows costs a little more for each byte than copying the whole frame with one thread.
 _WORTHWHILE = 0.9
 _ENCODING_OF_ORDER = {'mono': 'mono8', 'bgr': 'bgr8', 'rgb': 'rgb8', 'bgra': 'bgra8', 'rgba': 'rgba8'}
 
@@ -50,8 +50,7 @@ class Sampling(ctypes.Structure):
         ('padding', ctypes.c_int), ('gain', ctypes.c_float * 3), ('bias', ctypes.c_float * 3)]
 
 
-@dataclass(frozen=True)
-class FrameFormat:
+class FrameFormat(NamedTuple):
     """All of a frame but its pixels: what one captured graph is made for.
 
     kernel: name of the kernel that reads this encoding
@@ -129,15 +128,16 @@ def row_taps(geometry: Geometry) -> np.ndarray:
     return taps(geometry.crop_height, geometry.target_height, geometry.crop_y)
 
 
-def used_rows(form: FrameFormat, rows: np.ndarray) -> np.ndarray | None:
-    """Return the indices of the frame's rows that are sampled, or None where it is best to upload all.
+def used_rows(form: FrameFormat, rows: np.ndarray, copying_speedup: int = 1) -> np.ndarray | None:
+    """Return the indices of the frame's rows that are sampled, or None where it is best to copy all.
 
     rows: taps of the target's rows. Shrinking a frame to less than half leaves rows out, and so does cropping it.
+    copying_speedup: how much faster the whole frame is copied than single rows
     """
     if form.kernel in _PLANAR_KERNELS:
         return None
     used = np.unique(np.concatenate([rows['first'], rows['second']])).astype(np.intp)
-    return used if len(used) <= _WORTHWHILE * form.height else None
+    return used if len(used) <= _WORTHWHILE * form.height / copying_speedup else None
 
 
 def renumbered(rows: np.ndarray, used: np.ndarray) -> np.ndarray:
@@ -146,6 +146,11 @@ def renumbered(rows: np.ndarray, used: np.ndarray) -> np.ndarray:
     for name in ('first', 'second'):
         result[name] = np.searchsorted(used, rows[name])
     return result
+
+
+def reads_once(geometry: Geometry) -> bool:
+    """Whether the kernel reads each byte of a frame about once, since it makes the frame smaller or keeps its size."""
+    return geometry.target_width <= geometry.crop_width and geometry.target_height <= geometry.crop_height
 
 
 def sampling_of(spec: ModelSpec, form: FrameFormat, geometry: Geometry) -> Sampling:

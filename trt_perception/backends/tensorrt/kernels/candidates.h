@@ -19,7 +19,7 @@ struct Candidate {
   float y_max;
   float score;
   int class_index;
-  int row;  // of the output tensor: threads append in any order, the host sorts by this
+  int row;  // of the output tensor: threads append in any order, and of equal scores the first row comes first
   int reserved;
 };
 
@@ -29,10 +29,19 @@ struct CandidateHeader {
   int reserved[7];
 };
 
-// What may change from frame to frame without a new capture; uploaded with the frame.
+// Classes that a filter can name: one bit each.
+const int CLASS_WORDS = 128;
+
+// What may change from frame to frame without a new capture; uploaded when it changes. Mirrored by candidates.py.
 struct FrameSettings {
   float output_threshold;  // the score threshold rounded to the output's own type: NumPy compares in that
   float score_threshold;
+  float iou_threshold;
+  int class_agnostic;
+  int max_detections;
+  int filters_classes;  // whether only the classes whose bit is set are kept
+  int reserved[2];
+  u32 classes[CLASS_WORDS];
 };
 
 // What does not change; mirrored by candidates.py, field by field.
@@ -105,7 +114,7 @@ TRT_PERCEPTION_HD Candidate centred(const T* box, long long stride, float score,
 }
 
 // YOLOv5's first test: score = objectness * class <= objectness, so most rows go by one comparison. Here and below
-// NaN passes, so that the host sees it and reports a network that overflows.
+// NaN passes, so that it is seen later and a network that overflows is reported.
 template <typename T>
 TRT_PERCEPTION_HD bool yolov5_passes(const Decoding& decoding, int row) {
   const T* values = static_cast<const T*>(decoding.output) + static_cast<long long>(row) * (5 + decoding.classes);

@@ -6,6 +6,7 @@
 
 #include "candidates.h"
 #include "sampling.h"
+#include "selection.h"
 
 using namespace trt_perception;
 
@@ -78,6 +79,63 @@ __device__ void decode(const Decoding& decoding) {
   }
 }
 
+// The candidates that are kept, sorted by score.
+struct Sorted {
+  Box boxes[MOST_SELECTED];
+  float scores[MOST_SELECTED];
+  int class_indices[MOST_SELECTED];
+};
+
+// For each row of `sorted` a mask of the later ones that it would suppress. Each warp takes a row at a time, each of
+// its lanes one of 32 pairs.
+__device__ void fill_masks(const Selection& selection, const Sorted& sorted, int total) {
+  const int lane = threadIdx.x % LANES, words = (total + MASK_BITS - 1) / MASK_BITS;
+  const bool agnostic = selection.settings->class_agnostic != 0;
+  const float threshold = selection.settings->iou_threshold;
+  for (int row = threadIdx.x / LANES; row < total; row += MOST_SELECTED / LANES) {
+    const Box box = sorted.boxes[row];
+    const int class_index = sorted.class_indices[row];
+    for (int word = row / MASK_BITS; word < words; ++word) {
+      const int column = word * MASK_BITS + lane;
+      const bool gone = column > row && column < total &&
+                        suppresses(box, sorted.boxes[column],
+                                   agnostic || class_index == sorted.class_indices[column], threshold);
+      const u32 mask = __ballot_sync(ALL_LANES, gone);
+      if (lane == 0) {
+        selection.masks[row * MASK_WORDS + word] = mask;
+      }
+    }
+  }
+}
+
+// Greedy suppression by one warp, 32 rows at a time: lane w holds which rows of word w are gone. Fills `kept`.
+__device__ void resolve_masks(const Selection& selection, int total, u32* kept) {
+  const int lane = threadIdx.x, words = (total + MASK_BITS - 1) / MASK_BITS;
+  u32 gone = 0;
+  for (int word = 0; word < words; ++word) {
+    const int first = word * MASK_BITS;
+    const u32 present = total - first >= MASK_BITS ? ALL_LANES : (1u << (total - first)) - 1u;
+    const u32 diagonal = first + lane < total ? selection.masks[(first + lane) * MASK_WORDS + word] : 0u;
+    u32 left = present & ~__shfl_sync(ALL_LANES, gone, word);
+    u32 stays = 0;
+    while (left) {
+      const int next = __ffs(left) - 1;
+      stays |= 1u << next;
+      left &= ~(__shfl_sync(ALL_LANES, diagonal, next) | 1u << next);
+    }
+    if (lane == 0) {
+      kept[word] = stays;
+    }
+    if (lane > word && lane < words) {
+#pragma unroll 8
+      for (int row = 0; row < MASK_BITS; ++row) {
+        gone |= stays >> row & 1u ? selection.masks[(first + row) * MASK_WORDS + lane] : 0u;
+      }
+    }
+    __syncwarp();
+  }
+}
+
 }  // namespace
 
 #define PREPROCESS(NAME, LAYOUT)                                              \
@@ -96,3 +154,69 @@ PREPROCESS(nv21, NV21)
 // Blocks of whole warps.
 extern "C" __global__ void decode_float32(const Decoding decoding) { decode<float>(decoding); }
 extern "C" __global__ void decode_float16(const Decoding decoding) { decode<Half>(decoding); }
+
+// One block of MOST_SELECTED threads.
+extern "C" __global__ void __launch_bounds__(1024, 1) select_detections(const Selection selection) {
+  __shared__ u64 keys[MOST_SELECTED];
+  __shared__ Sorted sorted;
+  __shared__ u32 kept[MASK_WORDS];
+  __shared__ int shown_of_warp[MASK_WORDS];
+  const int me = threadIdx.x, lane = me % LANES, warp = me / LANES;
+  const int count = selection.header->count;
+  if (count > MOST_SELECTED) {
+    if (me == 0) {
+      selection.selected->count = 0;
+      selection.selected->candidates = count;
+      selection.selected->not_finite = 0;
+    }
+    return;
+  }
+  Candidate candidate;
+  bool wanted = false, finite = true;
+  if (me < count) {
+    candidate = selection.candidates[me];
+    finite = all_finite(candidate);
+    wanted = is_wanted(*selection.settings, candidate);
+    keys[me] = wanted ? sort_key(candidate) : LAST_KEY;
+  }
+  const int not_finite = __syncthreads_or(!finite);
+  const int total = __syncthreads_count(wanted);
+  if (wanted) {
+    const int rank = rank_of(keys, count, keys[me]);
+    const Box box = {candidate.x_min, candidate.y_min, candidate.x_max, candidate.y_max};
+    sorted.boxes[rank] = box;
+    sorted.scores[rank] = candidate.score;
+    sorted.class_indices[rank] = candidate.class_index;
+  }
+  __syncthreads();
+  if (selection.suppress) {
+    fill_masks(selection, sorted, total);
+    __syncthreads();
+    if (warp == 0) {
+      resolve_masks(selection, total, kept);
+    }
+    __syncthreads();
+  }
+  Box box;
+  const bool shown = me < total && (!selection.suppress || (kept[warp] >> lane & 1u)) &&
+                     box_in_image(selection, sorted.boxes[me], &box);
+  const u32 shown_lanes = __ballot_sync(ALL_LANES, shown);
+  if (lane == 0) {
+    shown_of_warp[warp] = __popc(shown_lanes);
+  }
+  __syncthreads();
+  int index = __popc(shown_lanes & ((1u << lane) - 1u)), all = 0;
+  for (int other = 0; other < MASK_WORDS; ++other) {
+    index += other < warp ? shown_of_warp[other] : 0;
+    all += shown_of_warp[other];
+  }
+  const int most = selection.settings->max_detections;
+  if (shown && index < most) {
+    write_detection(selection.selected, index, box, sorted.scores[me], sorted.class_indices[me]);
+  }
+  if (me == 0) {
+    selection.selected->count = all < most ? all : most;
+    selection.selected->candidates = count;
+    selection.selected->not_finite = not_finite;
+  }
+}

@@ -15,6 +15,7 @@ namespace trt_perception {
 typedef unsigned char u8;
 typedef unsigned short u16;
 typedef unsigned int u32;
+typedef unsigned long long u64;
 
 // The element types of tensors, as Python passes them.
 enum ElementType { FLOAT32 = 0, FLOAT16 = 1, UINT8 = 2 };
@@ -115,6 +116,22 @@ TRT_PERCEPTION_HD float multiply(float a, float b) {
 TRT_PERCEPTION_HD float add(float a, float b) {
 #ifdef __CUDA_ARCH__
   return __fadd_rn(a, b);
+#else
+  return a + b;
+#endif
+}
+
+TRT_PERCEPTION_HD double multiply(double a, double b) {
+#ifdef __CUDA_ARCH__
+  return __dmul_rn(a, b);
+#else
+  return a * b;
+#endif
+}
+
+TRT_PERCEPTION_HD double add(double a, double b) {
+#ifdef __CUDA_ARCH__
+  return __dadd_rn(a, b);
 #else
   return a + b;
 #endif

@@ -1,0 +1,175 @@
+// Copyright 2026 trt_perception contributors
+// SPDX-License-Identifier: Apache-2.0
+//
+// From candidates to detections: their order, non-maximum suppression, image pixels. What YoloHead.select
+// (heads/yolo.py) does on the host, with the same arithmetic.
+#pragma once
+
+#include "candidates.h"
+
+namespace trt_perception {
+
+// With more candidates than this the host selects.
+const int MOST_SELECTED = 1024;
+const int MASK_BITS = 32;
+const int MASK_WORDS = MOST_SELECTED / MASK_BITS;
+const u64 LAST_KEY = ~0ull;
+
+// What the host reads; in page-locked memory that the kernel writes to. Mirrored by selection.py.
+struct Selected {
+  int count;       // of the detections that follow, the highest score first
+  int candidates;  // how many there were; more than MOST_SELECTED: nothing was selected
+  int not_finite;  // whether one of them was not finite
+  int reserved[5];
+  float boxes[MOST_SELECTED][4];  // x_min, y_min, x_max, y_max in image pixels
+  float scores[MOST_SELECTED];
+  long long class_indices[MOST_SELECTED];
+};
+
+// What does not change; mirrored by selection.py, field by field. For x and y: image = (network - target) / scale + crop.
+struct Selection {
+  const CandidateHeader* header;
+  const Candidate* candidates;
+  const FrameSettings* settings;
+  u32* masks;  // scratch, MOST_SELECTED rows of MASK_WORDS
+  Selected* selected;
+  double target[2];
+  double scale[2];
+  double crop[2];
+  double limit[2];  // width and height of the image
+  int suppress;     // 0 for heads whose network has done it
+  int reserved;
+};
+
+struct Box {
+  float x_min;
+  float y_min;
+  float x_max;
+  float y_max;
+};
+
+TRT_PERCEPTION_HD bool all_finite(const Candidate& candidate) {
+  return is_finite(candidate.x_min) && is_finite(candidate.y_min) && is_finite(candidate.x_max) &&
+         is_finite(candidate.y_max) && is_finite(candidate.score);
+}
+
+// Scores of 0 are left out, as cv::dnn::NMSBoxes does.
+TRT_PERCEPTION_HD bool is_wanted(const FrameSettings& settings, const Candidate& candidate) {
+  if (!(candidate.score > 0.0f)) {
+    return false;
+  }
+  if (!settings.filters_classes) {
+    return true;
+  }
+  const int word = candidate.class_index / MASK_BITS;
+  return candidate.class_index >= 0 && word < CLASS_WORDS &&
+         (settings.classes[word] >> (candidate.class_index % MASK_BITS) & 1u);
+}
+
+// Ascending keys are descending scores, and of equal scores ascending rows: no two keys are equal.
+TRT_PERCEPTION_HD u64 sort_key(const Candidate& candidate) {
+  return static_cast<u64>(~bits_of(candidate.score)) << 32 | static_cast<u32>(candidate.row);
+}
+
+// The place of a key among `count`.
+TRT_PERCEPTION_HD int rank_of(const u64* keys, int count, u64 key) {
+  int rank = 0;
+  for (int i = 0; i < count; ++i) {
+    rank += keys[i] < key;
+  }
+  return rank;
+}
+
+TRT_PERCEPTION_HD float smaller(float a, float b) { return a < b ? a : b; }
+
+TRT_PERCEPTION_HD float larger(float a, float b) { return a < b ? b : a; }
+
+TRT_PERCEPTION_HD double side(float low, float high) {
+  return high > low ? add(static_cast<double>(high), -static_cast<double>(low)) : 0.0;
+}
+
+TRT_PERCEPTION_HD double area(const Box& box) {
+  return multiply(side(box.x_min, box.x_max), side(box.y_min, box.y_max));
+}
+
+TRT_PERCEPTION_HD bool is_tiny(const Box& box) {
+  return !(box.x_max - box.x_min > 1e-6f && box.y_max - box.y_min > 1e-6f);
+}
+
+// The common part of two intervals that overlap, computed as cv::Rect_ does.
+TRT_PERCEPTION_HD double common_side(float a_low, float a_high, float b_low, float b_high) {
+  const double a_side = side(a_low, a_high), b_side = side(b_low, b_high);
+  const double shift = a_low < b_low ? side(a_low, b_low) : side(b_low, a_low);
+  const double rest = add(a_low < b_low ? a_side : b_side, -shift);
+  const double other = a_low < b_low ? b_side : a_side;
+  return rest < other ? rest : other;
+}
+
+// Whether `a` suppresses `b`, as cv::dnn::NMSBoxes has it: cv::jaccardDistance in double, the comparison in float.
+TRT_PERCEPTION_HD bool suppresses_exactly(const Box& a, const Box& b, bool overlap, float threshold) {
+  const double SMALLEST_AREA = 2.220446049250313e-16;  // of both together; below it OpenCV has them overlap fully
+  const double both = add(area(a), area(b));
+  if (both <= SMALLEST_AREA) {
+    return threshold < 1.0f;
+  }
+  if (!overlap) {
+    return false;
+  }
+  const double common = multiply(
+      common_side(a.x_min, a.x_max, b.x_min, b.x_max), common_side(a.y_min, a.y_max, b.y_min, b.y_max));
+  const double distance = add(1.0, -(common / add(both, -common)));
+  return !(add(1.0f, -static_cast<float>(distance)) <= threshold);
+}
+
+// The same, with double only where float does not tell: a GPU has few units for it.
+TRT_PERCEPTION_HD bool suppresses(const Box& a, const Box& b, bool same_class, float threshold) {
+  // Many times what float's rounding makes of the terms below; sizes that leave its range are not told apart.
+  const float MARGIN = 1e-5f, SMALLEST = 1e-20f, LARGEST = 1e30f;
+  const float a_width = a.x_max - a.x_min, a_height = a.y_max - a.y_min;
+  const float b_width = b.x_max - b.x_min, b_height = b.y_max - b.y_min;
+  const bool overlap = same_class && a_width > 0.0f && a_height > 0.0f && b_width > 0.0f && b_height > 0.0f &&
+                       a.x_min < b.x_max && b.x_min < a.x_max && a.y_min < b.y_max && b.y_min < a.y_max;
+  if (!overlap) {
+    const bool may_be_nothing = is_tiny(a) && is_tiny(b);
+    return may_be_nothing && suppresses_exactly(a, b, false, threshold);
+  }
+  const float width = smaller(a.x_max, b.x_max) - larger(a.x_min, b.x_min);
+  const float height = smaller(a.y_max, b.y_max) - larger(a.y_min, b.y_min);
+  const float common = width * height;
+  const float all = a_width * a_height + b_width * b_height - common;
+  const float excess = common - threshold * all;
+  if (all > SMALLEST && all < LARGEST && (excess > MARGIN * all || excess < -MARGIN * all)) {
+    return excess > 0.0f;
+  }
+  return suppresses_exactly(a, b, true, threshold);
+}
+
+TRT_PERCEPTION_HD double to_image(const Selection& selection, int axis, float value) {
+  const double position =
+      add(add(static_cast<double>(value), -selection.target[axis]) / selection.scale[axis], selection.crop[axis]);
+  const double low = position > 0.0 ? position : 0.0;
+  return low < selection.limit[axis] ? low : selection.limit[axis];
+}
+
+// The box in image pixels, clipped to the image; false where nothing of it is in the image.
+TRT_PERCEPTION_HD bool box_in_image(const Selection& selection, const Box& box, Box* result) {
+  const double x_min = to_image(selection, 0, box.x_min), y_min = to_image(selection, 1, box.y_min);
+  const double x_max = to_image(selection, 0, box.x_max), y_max = to_image(selection, 1, box.y_max);
+  result->x_min = static_cast<float>(x_min);
+  result->y_min = static_cast<float>(y_min);
+  result->x_max = static_cast<float>(x_max);
+  result->y_max = static_cast<float>(y_max);
+  return x_max > x_min && y_max > y_min;
+}
+
+TRT_PERCEPTION_HD void write_detection(Selected* selected, int index, const Box& box, float score, int class_index) {
+  float* target = selected->boxes[index];
+  target[0] = box.x_min;
+  target[1] = box.y_min;
+  target[2] = box.x_max;
+  target[3] = box.y_max;
+  selected->scores[index] = score;
+  selected->class_indices[index] = class_index;
+}
+
+}  // namespace trt_perception
