@@ -187,8 +187,8 @@ class PerceptionNode(LifecycleNodeMixin, Node):
     def destroy_node(self) -> None:
         """Destroy the node and all that it holds of ROS."""
         super().destroy_node()
-        # It holds the node too, and rclpy leaves it to the garbage collector, for which a process that ends does not wait:
-        # the DDS participant would go on, and its shared memory stay behind for ever.
+        # It holds the node too, and rclpy leaves it to the garbage collector, for which a process that ends does not
+        # wait: the DDS participant would not be destroyed, and its shared memory stay behind for ever.
         self._state_machine.destroy_when_not_in_use()
 
     # One frame

@@ -1,12 +1,12 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Physical cores by sysfs."""
+"""Physical cores by sysfs, and the share of a container."""
 
 import os
 
 import pytest
 
-from trt_perception.cpu import usable_cores
+from trt_perception.cpu import cores_of, quota, usable_cores
 
 
 @pytest.fixture
@@ -32,7 +32,20 @@ def topology(tmp_path):
     (set(), 1),
 ])
 def test_cores_are_counted_by_package_and_core(topology, cpus, cores):
-    assert usable_cores(cpus, topology) == cores
+    assert cores_of(cpus, topology) == cores
+
+
+@pytest.mark.parametrize('text, cpus', [
+    ('max 100000\n', None), ('200000 100000\n', 2), ('150000 100000\n', 2), ('5000 100000\n', 1), ('', None),
+    ('0 0\n', None),
+])
+def test_a_containers_share_is_rounded_up(tmp_path, text, cpus):
+    (tmp_path / 'cpu.max').write_text(text)
+    assert quota(tmp_path / 'cpu.max') == cpus
+
+
+def test_without_control_groups_there_is_no_limit(tmp_path):
+    assert quota(tmp_path / 'cpu.max') is None
 
 
 def test_this_process_has_at_least_one_and_not_more_than_it_may_use():
