@@ -1,11 +1,14 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Hypothesis without deadlines, and pytest's own way of collecting modules, except in test/launch.
+"""Skips where a package is missing, Hypothesis without deadlines, and pytest's own way of collecting modules.
 
-For the latter: launch_testing's pytest plugin imports every test module itself. There, a module that skips itself
-(importorskip) ends the collection: the whole run then counts as one skipped test.
+A test, or a module of tests, that runs into the lack of a package of _OPTIONAL is skipped with that reason.
+
+pytest's own way, except in test/launch: launch_testing's pytest plugin imports every test module itself. There, a
+module that skips itself (importorskip) ends the collection: the whole run then counts as one skipped test.
 """
 
+import importlib.util
 from pathlib import Path
 
 import pytest
@@ -19,6 +22,8 @@ else:
     settings.register_profile('untimed', deadline=None)
     settings.load_profile('untimed')
 
+# What a machine with NumPy and pytest may lack.
+_OPTIONAL = ('cv2', 'hypothesis', 'onnx', 'onnxruntime', 'psutil', 'rosbags', 'yaml')
 _LAUNCH_TESTS = Path(__file__).parent / 'launch'
 
 if hasattr(pytest, 'version_tuple') and pytest.version_tuple >= (7,):
@@ -33,3 +38,34 @@ else:  # Ubuntu 22.04, of ROS 2 Humble
         if _LAUNCH_TESTS in Path(path).parents:
             return None
         return pytest.Module.from_parent(parent, fspath=path)
+
+
+def _missing_package(error):
+    """The package of _OPTIONAL whose absence this error, or what caused it, is about; '' for other errors."""
+    while error is not None:
+        package = (getattr(error, 'name', None) or '').split('.')[0] if isinstance(error, ModuleNotFoundError) else ''
+        if package in _OPTIONAL and importlib.util.find_spec(package) is None:
+            return package
+        error = error.__cause__
+    return ''
+
+
+def _skip_where_missing(report, excinfo, path, line):
+    package = _missing_package(excinfo.value) if report.failed and excinfo is not None else ''
+    if package:
+        report.outcome = 'skipped'
+        report.longrepr = (str(path), line, f'Skipped: needs {package}: make setup')
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_make_collect_report(collector):
+    outcome = yield
+    report = outcome.get_result()
+    call = getattr(report, 'call', None)
+    _skip_where_missing(report, call and call.excinfo, collector.fspath, 0)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    outcome = yield
+    _skip_where_missing(outcome.get_result(), call.excinfo, *item.location[:2])

@@ -145,8 +145,8 @@ def resolve_video(
 ) -> Path:
     """Return the path of a catalogue video, fetched if it is missing; any other text as a path, unchecked."""
     path = Path(name_or_path).expanduser()
-    entry = find_entry(name_or_path)
-    if entry is None or entry.kind != 'video' or path.exists():
+    entry = None if path.exists() else find_entry(name_or_path)
+    if entry is None or entry.kind != 'video':
         return path
     from .fetch import fetch_entry
     return fetch_entry(entry, offline=not fetch, progress=progress)

@@ -26,6 +26,10 @@ class EngineError(PerceptionError):
         self.fatal = fatal
 
 
+class PlanError(EngineError):
+    """A TensorRT plan that is none, or that this TensorRT or this GPU cannot load: it has to be built anew."""
+
+
 class CalibrationError(PerceptionError):
     """Calibration data for int8 is missing or unusable."""
 

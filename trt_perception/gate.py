@@ -1,10 +1,14 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The accuracy gate: a model in another precision or on another backend must find what ONNX Runtime finds in fp32."""
+"""The accuracy gate: a model in another precision or on another backend must find what ONNX Runtime finds in fp32.
+
+Of a file that is stored in fp16 or int8 there is no fp32 to compare with: there the gate is off unless it is asked for,
+and compares with what ONNX Runtime makes of the file.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from .backends.onnxruntime import OnnxRuntimeBackend
@@ -19,32 +23,47 @@ from .precision.samples import read_samples
 _FRAMES = 24
 
 
+def needed_agreement(spec: ModelSpec, options: PipelineOptions) -> float:
+    """Return the agreement to reach with this model, as the user gave it, 0 where there is no gate."""
+    if options.min_agreement is None and spec.stored_precision != 'fp32':
+        return 0.0
+    return options.needed_agreement
+
+
 def measure_agreement(
     spec: ModelSpec, candidate: Pipeline, options: PipelineOptions, frames: Sequence[Frame], monitor: Monitor,
 ) -> dict[str, Any]:
-    """Compare an open pipeline with ONNX Runtime fp32; returns Agreement's values, `value` and `summary` among them.
+    """Compare an open pipeline with ONNX Runtime; returns Agreement's values, `value` and `summary` among them.
 
-    spec: of the fp32 model; frames: to compare on, where empty they are read from the calibration source.
-    Raises CalibrationError where there is none, EngineError if a pipeline fails.
+    spec: of the model as it was given, fp32 as a rule
+    frames: to compare on, where empty they are read from the calibration source
+    Raises CalibrationError where there is none, EngineError if a pipeline fails or once `monitor.cancel` is set.
     """
+    def until_cancelled() -> Iterator[Frame]:
+        for frame in frames:
+            if monitor.cancel.is_set():
+                raise EngineError(f'comparing {spec.path.name} with ONNX Runtime was cancelled')
+            yield frame
+
     if not frames:
         if not options.calibration_source:
             raise CalibrationError(
-                f'min_agreement is {options.needed_agreement}, but there are no frames to compare on: set '
+                f'min_agreement is {needed_agreement(spec, options)}, but there are no frames to compare on: set '
                 'calibration_source to a folder of images, a video or a rosbag2, or min_agreement to 0.0')
-        frames = read_samples(options.calibration_source, 1, _FRAMES).checking
-    monitor.on_progress(None, f'comparing with ONNX Runtime fp32 on {len(frames)} frames')
+        frames = read_samples(options.calibration_source, _FRAMES, 0).calibration
+    monitor.on_progress(None, f'comparing with ONNX Runtime {spec.stored_precision} on {len(frames)} frames')
     with HostPipeline(spec, OnnxRuntimeBackend(spec.path, options.num_threads), candidate.settings) as reference:
-        agreement = compare(reference, candidate, frames)
+        agreement = compare(reference, candidate, until_cancelled())
     if agreement.says_nothing:
         monitor.on_log('warning', 'the accuracy gate says nothing: neither run found anything on the frames')
     return {**agreement.as_dict(), 'value': agreement.value, 'summary': agreement.summary()}
 
 
-def require_agreement(report: Mapping[str, Any], options: PipelineOptions) -> None:
+def require_agreement(spec: ModelSpec, report: Mapping[str, Any], options: PipelineOptions) -> None:
     """Raise EngineError with the numbers where the agreement is below the one needed."""
-    if report['value'] < options.needed_agreement:
+    needed = needed_agreement(spec, options)
+    if report['value'] < needed:
         raise EngineError(
-            f'{options.precision} loses too much: agreement {report["value"]:.3f} with ONNX Runtime fp32, needed is '
-            f'{options.needed_agreement:.3f} ({report["summary"]}); take fp16, or calibrate with frames more like the '
-            "camera's, or lower min_agreement")
+            f'{options.precision} loses too much: agreement {report["value"]:.3f} with ONNX Runtime '
+            f'{spec.stored_precision}, needed is {needed:.3f} ({report["summary"]}); take fp16, or calibrate with '
+            "frames more like the camera's, or lower min_agreement")

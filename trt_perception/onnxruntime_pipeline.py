@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from .backends.onnxruntime import OnnxRuntimeBackend
 from .errors import EngineError
-from .gate import measure_agreement, require_agreement
+from .gate import measure_agreement, needed_agreement, require_agreement
 from .model import ModelSpec
 from .onnx_file import sha256_of
 from .pipeline import HostPipeline, PostprocessSettings
@@ -50,11 +50,11 @@ class OnnxRuntimePipeline(HostPipeline):
                 self._original, path=prepared.path, sha256=sha256_of(prepared.path), stored_precision='int8')
             self._backend = OnnxRuntimeBackend(prepared.path, options.num_threads)
         super().open()
-        if not (convert or options.min_agreement):
+        if not needed_agreement(self._original, options):
             return
         try:
             report = measure_agreement(self._original, self, options, frames, self._monitor)
-            require_agreement(report, options)
+            require_agreement(self._original, report, options)
         except BaseException:
             self.close()
             raise

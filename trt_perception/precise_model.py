@@ -4,14 +4,25 @@
 
 from __future__ import annotations
 
+from .errors import EngineError, ModelError
 from .model import ModelSpec
 from .pipeline_options import Monitor, PipelineOptions
-from .precision.prepare import CalibrationOptions, PreparedModel, prepare_model
+from .precision.prepare import CalibrationOptions, PreparedModel, prepare_model, with_half_rest
 
 
-def precise_model(spec: ModelSpec, options: PipelineOptions, monitor: Monitor) -> PreparedModel:
-    """Return the model in `options.precision`; made once, then cached. Raises what prepare_model raises."""
+def precise_model(
+    spec: ModelSpec, options: PipelineOptions, monitor: Monitor, strongly_typed: bool = False,
+) -> PreparedModel:
+    """Return the model in `options.precision`; made once, then cached.
+
+    Raises what prepare_model raises, and EngineError once `monitor.cancel` is set.
+
+    strongly_typed: what runs the file takes its types literally, so that the float layers of an int8 model have to be
+        float16 in the file to run so
+    """
     def progress(text: str, done: int, total: int | None) -> None:
+        if monitor.cancel.is_set():
+            raise EngineError(f'{options.precision} of {spec.path.name} was cancelled while {text}')
         monitor.on_progress(done / total if total else None, text)
 
     prepared = prepare_model(
@@ -22,4 +33,16 @@ def precise_model(spec: ModelSpec, options: PipelineOptions, monitor: Monitor) -
         progress=progress)
     for warning in prepared.warnings:
         monitor.on_log('warning', warning)
-    return prepared
+    if not (strongly_typed and prepared.rest_is_float32):
+        return prepared
+    if prepared.path == spec.path:
+        # Somebody chose to store it so.
+        monitor.on_log('info', (
+            f'{spec.path.name} has its float layers in float32, in which they run here: '
+            'trt_perception quantize --half-rest stores them in float16, which is faster'))
+        return prepared
+    try:
+        return with_half_rest(spec, prepared, progress=progress)
+    except ModelError as error:
+        monitor.on_log('warning', f"the int8 model's float layers run in float32, which is slower: {error}")
+        return prepared

@@ -18,10 +18,19 @@ COLUMNS = (
     ('plain / device', lambda name, r: r['faster_than_plain']),
     ('GPU, MiB', lambda name, r: r['gpu_memory_mib']),
     ('open, s', lambda name, r: r['start']['open_s']),
-    ('agreement', lambda name, r: r['agreement'] and r['agreement']['value']),
-    ('largest score difference', lambda name, r: r['agreement'] and r['agreement']['max_score_difference']),
-    ('least IoU', lambda name, r: r['agreement'] and r['agreement'].get('min_iou')),
+    ('boxes compared', lambda name, r: _compared(r)),
+    ('agreement', lambda name, r: r['agreement']['value'] if _compared(r) else None),
+    ('largest score difference', lambda name, r: r['agreement']['max_score_difference'] if _compared(r) else None),
+    ('least IoU', lambda name, r: r['agreement'].get('min_iou') if _compared(r) else None),
 )
+
+
+def _compared(result):
+    """Boxes (images, of a classifier) that the agreement is about; where nothing was found it says nothing."""
+    agreement = result['agreement'] or {}
+    if 'matched' not in agreement:
+        return agreement.get('frames', 0)
+    return agreement['matched'] + agreement['missing'] + agreement['extra']
 
 
 def markdown(report):

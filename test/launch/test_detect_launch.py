@@ -3,6 +3,7 @@
 """detect.launch.py, included in another launch file: names, parameters, autostart, real detections."""
 
 import json
+import os
 import unittest
 
 import pytest
@@ -18,6 +19,8 @@ from launch.actions import GroupAction, IncludeLaunchDescription
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch_harness import Consumer, corners, launch_file, prepare, wait_for
 from launch_ros.actions import PushRosNamespace
+
+from trt_perception.launching.large_images import profile_variables
 
 NODE = '/robot/front/eyes'
 BOXES = {'red': (40, 30, 90, 80), 'blue': (200, 100, 300, 220)}
@@ -104,7 +107,7 @@ class TestDetectLaunch(unittest.TestCase):
         pid = next(info.pid for info in proc_info if 'perception_node' in info.process_name)
         with open(f'/proc/{pid}/environ') as file:
             environment = dict(entry.split('=', 1) for entry in file.read().split('\0') if '=' in entry)
-        for name in ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE'):
+        for name in profile_variables(os.environ):
             self.assertTrue(environment[name].endswith('/config/fastdds_large_images.xml'), environment[name])
 
 

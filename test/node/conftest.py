@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from trt_perception.launching.large_images import PROFILE_VARIABLES, profile_variables
+
 ROOT = Path(__file__).resolve().parents[2]
 _NAMESPACES = itertools.count(1)
 
@@ -46,13 +48,15 @@ def ros_environment() -> Iterator[int]:
     profile = str(ROOT / 'config' / 'fastdds_large_images.xml')
     changes = {
         'ROS_DOMAIN_ID': str(domain), 'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
-        'FASTRTPS_DEFAULT_PROFILES_FILE': profile, 'FASTDDS_DEFAULT_PROFILES_FILE': profile}
-    before = {name: os.environ.get(name) for name in changes}
+        **dict.fromkeys(profile_variables(os.environ), profile)}
+    before = {name: os.environ.get(name) for name in (*changes, *PROFILE_VARIABLES)}
+    for name in PROFILE_VARIABLES:
+        os.environ.pop(name, None)
     os.environ.update(changes)
     yield domain
     for name, value in before.items():
         if value is None:
-            del os.environ[name]
+            os.environ.pop(name, None)
         else:
             os.environ[name] = value
 

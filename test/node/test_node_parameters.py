@@ -205,8 +205,7 @@ def test_wrong_parameters_at_the_start_end_the_node_with_one_line(start_node, pa
     node = start_node(wait=False, **parameters)
     assert node.process.process.wait(30) == 1
     node.process.wait_for_line(said)
-    # Kilted's middleware says that it does not like a variable which Jazzy's needs.
-    lines = [line for line in node.process.output.splitlines() if 'FASTRTPS_DEFAULT_PROFILES_FILE' not in line]
+    lines = node.process.output.splitlines()
     assert len(lines) == 1 and lines[0].startswith('perception_node: '), node.process.tail()
 
 

@@ -75,3 +75,12 @@ def color_frames(count, size=64, seed=0):
             color[rng.integers(3)] = rng.integers(150, 256)
             picture[y:y + CELL, x:x + CELL] = color
         yield picture
+
+
+def color_folder(path, count, seed=0):
+    """A folder of such pictures as PNG files; needs OpenCV."""
+    import cv2
+    path.mkdir()
+    for index, picture in enumerate(color_frames(count, seed=seed)):
+        cv2.imwrite(str(path / f'{index:03}.png'), picture)
+    return path

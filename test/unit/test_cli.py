@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import cv2
@@ -16,6 +17,8 @@ from tiny_models import COLORS, color_classifier, color_detector, dynamic_detect
 
 import trt_perception
 from trt_perception.cli.main import main
+
+runs_a_model = pytest.mark.skipif(find_spec('onnxruntime') is None, reason='needs onnxruntime: make setup')
 
 PACKAGE_ROOT = Path(trt_perception.__file__).resolve().parents[1]
 
@@ -58,6 +61,7 @@ def photo(tmp_path):
 # The process: exit codes, one line on stderr, nothing else
 
 
+@runs_a_model
 def test_predict_as_a_process(tmp_path, detector, photo):
     lines = tmp_path / 'out.jsonl'
     done = command('predict', detector, photo, '--score', '0.6', '--json', lines, '--draw', tmp_path / 'drawn')
@@ -222,6 +226,7 @@ def test_inspect_says_what_is_not_supported(capsys, tmp_path):
     assert err.count('\n') == 1
 
 
+@pytest.mark.skipif(find_spec('yaml') is None, reason='needs yaml: make setup')
 @pytest.mark.parametrize('subcommand', [('inspect',), ('predict', 'a.png')])
 def test_a_model_that_is_not_there_names_the_catalogue(capsys, tmp_path, subcommand):
     name, *rest = subcommand
@@ -239,12 +244,14 @@ def records(text):
     return [json.loads(line) for line in text.splitlines()]
 
 
+@runs_a_model
 def test_json_on_standard_output_is_nothing_but_json(capsys, detector, photo):
     code, out, err = run(capsys, 'predict', detector, photo, photo, '--json', '-', '--score', '0.6')
     assert (code, err) == (0, '')
     assert [(r['source'], r['frame'], len(r['detections'])) for r in records(out)] == [(str(photo), 0, 2)] * 2
 
 
+@runs_a_model
 def test_the_frames_of_a_folder_are_numbered_from_0(capsys, tmp_path, detector, photo):
     folder = tmp_path / 'folder'
     folder.mkdir()
@@ -256,6 +263,7 @@ def test_the_frames_of_a_folder_are_numbered_from_0(capsys, tmp_path, detector, 
     assert [(Path(r['source']).name, r['frame']) for r in records(out)] == [('a.png', 0), ('b.png', 1), ('c.png', 2)]
 
 
+@runs_a_model
 def test_a_classifier_with_labels_and_top_k(capsys, tmp_path, photo):
     labels = tmp_path / 'names.txt'
     labels.write_text('rot\ngrün\nblau\n', encoding='utf-8')
@@ -272,6 +280,7 @@ def test_a_classifier_with_labels_and_top_k(capsys, tmp_path, photo):
     assert len(list((tmp_path / 'd').iterdir())) == 1
 
 
+@runs_a_model
 def test_nothing_found_is_said(capsys, detector, tmp_path):
     path = tmp_path / 'black.png'
     cv2.imwrite(str(path), np.zeros((64, 64, 3), np.uint8))
@@ -280,6 +289,7 @@ def test_nothing_found_is_said(capsys, detector, tmp_path):
     assert out.startswith(f'{path} 0: nothing (')
 
 
+@runs_a_model
 def test_a_missing_source_is_reported_and_the_others_are_done(capsys, tmp_path, detector, photo):
     code, out, err = run(
         capsys, 'predict', detector, tmp_path / 'none.png', photo, '--json', '-', '--score', '0.6')
@@ -288,6 +298,7 @@ def test_a_missing_source_is_reported_and_the_others_are_done(capsys, tmp_path, 
     assert len(records(out)) == 1
 
 
+@runs_a_model
 def test_a_broken_image_in_a_folder_is_reported_and_the_others_keep_their_numbers(
         capsys, tmp_path, detector, photo):
     folder = tmp_path / 'folder'
@@ -301,6 +312,7 @@ def test_a_broken_image_in_a_folder_is_reported_and_the_others_keep_their_number
     assert [r['frame'] for r in records(out)] == [1]
 
 
+@runs_a_model
 def test_pictures_of_the_same_name_are_all_kept(capsys, tmp_path, detector, photo):
     for name in ('one', 'two'):
         (tmp_path / name).mkdir()

@@ -15,9 +15,12 @@ from pathlib import Path
 
 import pytest
 
+from trt_perception.backends.tensorrt import cache as cache_module
 from trt_perception.backends.tensorrt.cache import BuiltEngine, EngineCache
 from trt_perception.backends.tensorrt.engine_key import EngineKey, differences
 from trt_perception.backends.tensorrt.options import BuildOptions
+from trt_perception.backends.tensorrt.timings import prune_timings, timing_cache_path, timing_caches
+from trt_perception.cli.main import main
 from trt_perception.errors import EngineError
 
 KEY = EngineKey(
@@ -285,6 +288,84 @@ def test_list_and_prune(cache: EngineCache) -> None:
     assert cache.get_or_build(KEY, 'm.onnx', unexpected).hit
 
 
+def test_prune_leaves_an_engine_that_is_being_built(cache: EngineCache) -> None:
+    building, release = threading.Event(), threading.Event()
+    kept = cache.get_or_build(KEY, 'm.onnx', Builds())
+    kept.plan_path.write_bytes(b'broken')
+
+    def slow() -> BuiltEngine:
+        building.set()
+        release.wait(30)
+        return BuiltEngine(PLAN, {})
+    thread = threading.Thread(target=cache.get_or_build, args=(KEY, 'm.onnx', slow))
+    thread.start()
+    assert building.wait(10)
+    # It is broken for as long as its build lasts, and somebody holds its lock.
+    assert cache.prune(lambda entry: False) == []
+    release.set()
+    thread.join(30)
+    assert cache.get_or_build(KEY, 'm.onnx', unexpected).hit
+    assert [entry.digest for entry in cache.prune(lambda entry: False)] == [kept.digest]
+    assert list(cache.root.iterdir()) == []
+
+
+def test_a_lock_that_prune_removes_in_the_same_moment_is_taken_anew(cache: EngineCache, monkeypatch) -> None:
+    """Else two processes would build the same engine at once: one with the removed file, one with a new one."""
+    lock = cache.root / f'{KEY.digest()}.lock'
+    real, removed = cache_module.fcntl.flock, []
+
+    def flock(descriptor: int, operation: int) -> None:
+        if not removed:
+            lock.unlink()
+            removed.append(lock)
+        real(descriptor, operation)
+
+    def build() -> BuiltEngine:
+        with lock.open() as file, pytest.raises(BlockingIOError):
+            real(file, cache_module.fcntl.LOCK_EX | cache_module.fcntl.LOCK_NB)
+        return BuiltEngine(PLAN, {})
+
+    monkeypatch.setattr(cache_module.fcntl, 'flock', flock)
+    assert not cache.get_or_build(KEY, 'm.onnx', build).hit
+    assert removed == [lock]
+
+
+def timings_of(cache: EngineCache, key: EngineKey) -> Path:
+    """The timing cache that a build for this key leaves."""
+    path = timing_cache_path(cache.root, key.tensorrt, key.gpu, key.compute_capability)
+    path.write_bytes(bytes(1000))
+    return path
+
+
+def test_timings_go_with_the_last_engine_of_their_tensorrt_and_gpu(cache: EngineCache) -> None:
+    updated = replace(KEY, tensorrt='tensorrt 10.3.0')
+    old = [cache.get_or_build(replace(KEY, model_sha256=c * 64), 'm.onnx', Builds()) for c in 'bc']
+    new = cache.get_or_build(updated, 'm.onnx', Builds())
+    kept = {key.tensorrt: timings_of(cache, key) for key in (KEY, updated)}
+    assert len(set(kept.values())) == 2
+
+    def prune() -> list[Path]:
+        keys = [entry.sidecar['key'] for entry in cache.entries()]
+        return [timing.path for timing in prune_timings(cache.root, keys)]
+    assert prune() == []
+    cache.discard(old[0].digest)
+    assert prune() == []
+    cache.discard(old[1].digest)
+    assert prune() == [kept['tensorrt 8.6.0']]
+    assert [timing.path for timing in timing_caches(cache.root)] == [kept['tensorrt 10.3.0']]
+    cache.discard(new.digest)
+    assert prune() == [kept['tensorrt 10.3.0']]
+
+
+def test_names_of_timings_tell_tensorrts_and_gpus_apart(tmp_path: Path) -> None:
+    names = {
+        timing_cache_path(tmp_path, *words).name for words in (
+            ('tensorrt 8.6.0', 'Orin', '8.7'), ('tensorrt 8.6.1', 'Orin', '8.7'), ('tensorrt 8.6.0', 'Orin NX', '8.7'),
+            ('tensorrt_rtx 1.7.1', 'NVIDIA RTX / 4090', '8.9'))}
+    assert len(names) == 4
+    assert 'tensorrt_rtx_1.7.1_NVIDIA_RTX___4090_8.9.timings' in names
+
+
 def test_what_is_learnt_later_is_kept(cache: EngineCache) -> None:
     entry = cache.get_or_build(KEY, 'm.onnx', Builds())
     cache.annotate(entry.digest, {'agreement': 0.98})
@@ -302,8 +383,37 @@ def test_the_command_line(cache: EngineCache, tmp_path: Path) -> None:
         return subprocess.run(
             [sys.executable, '-m', 'trt_perception.cli.main', 'cache', *words], env=environment, check=True,
             capture_output=True, text=True).stdout
+    timings_of(cache, KEY)
+    timings_of(cache, replace(KEY, tensorrt='tensorrt 8.5.3'))
     listed = run('list')
     assert entry.digest in listed and 'm.onnx fp16 (runs in fp16), Orin' in listed and '1 engines' in listed
-    assert '0 engines removed' in run('prune')
-    assert '1 engines removed' in run('prune', '--all')
-    assert '0 engines' in run('list')
+    assert 'tensorrt_8.5.3_Orin_8.7' in listed and 'and 2 timing caches, 0.0 MB' in listed
+    pruned = run('prune')
+    assert '0 engines removed, 1 timing caches removed, 0.0 MB freed' in pruned
+    assert 'removed timing cache' in pruned and 'tensorrt_8.5.3_Orin_8.7' in pruned
+    assert '0 engines removed, 0 timing caches removed' in run('prune')
+    # The lock that the build left belongs to the engine.
+    assert {path.suffix for path in cache.root.iterdir()} == {'.plan', '.json', '.lock', '.timings'}
+    assert '1 engines removed, 1 timing caches removed, 0.1 MB freed' in run('prune', '--all')
+    assert list(cache.root.iterdir()) == []
+    assert '0 engines, 0.0 MB, and 0 timing caches' in run('list')
+
+
+def test_timings_go_with_engines_that_were_not_used(cache: EngineCache, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'home'))
+    cache = EngineCache(tmp_path / 'home' / 'trt_perception' / 'engines')
+    engine = cache.get_or_build(KEY, 'm.onnx', Builds())
+    timings = timings_of(cache, KEY)
+    assert main(['cache', 'prune', '--unused-for', '1']) == 0
+    assert timings.exists()
+    os.utime(engine.plan_path.with_suffix('.json'), (1, 1))
+    assert main(['cache', 'prune', '--unused-for', '1']) == 0
+    assert not timings.exists()
+
+
+def test_help_says_what_is_removed(capsys) -> None:
+    with pytest.raises(SystemExit):
+        main(['cache', 'prune', '--help'])
+    text = ' '.join(capsys.readouterr().out.split())
+    assert 'goes with the last engine of that TensorRT and GPU' in text
+    assert 'remove all engines and timing caches' in text

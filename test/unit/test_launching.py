@@ -2,12 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The parts of the launch files that need no launch package."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from trt_perception.launching.image_topics import BagTopic, bag_image_topic, image_remappings, played_as
-from trt_perception.launching.large_images import PROFILE_VARIABLES, profile_environment
+from trt_perception.launching.large_images import PROFILE_VARIABLES, profile_environment, profile_variables
 from trt_perception.launching.values import (
     LaunchArgumentError,
     parse_bool,
@@ -21,8 +24,19 @@ IMAGE = 'sensor_msgs/msg/Image'
 COMPRESSED = 'sensor_msgs/msg/CompressedImage'
 
 
+@pytest.fixture
+def prefixes(tmp_path, monkeypatch):
+    """Prefixes as ROS installs them, by Fast DDS's version; this environment's own has none."""
+    monkeypatch.setattr('sys.prefix', str(tmp_path / 'none'))
+    for name, folder in (('two', 'fastrtps'), ('three', 'fastdds')):
+        (tmp_path / name / 'share' / folder).mkdir(parents=True)
+    (tmp_path / 'overlay' / 'share' / 'trt_perception').mkdir(parents=True)
+    return tmp_path
+
+
 @pytest.mark.parametrize('environment', [{}, {'RMW_IMPLEMENTATION': ''}, {'RMW_IMPLEMENTATION': 'rmw_fastrtps_cpp'}])
-def test_profile_is_set_for_fast_dds_of_every_distribution(environment):
+def test_profile_is_set_for_fast_dds_of_every_distribution(environment, prefixes):
+    """Where nothing tells which it is, in both ways."""
     added, note = profile_environment('/share/profile.xml', environment)
     assert added == {
         'FASTRTPS_DEFAULT_PROFILES_FILE': '/share/profile.xml', 'FASTDDS_DEFAULT_PROFILES_FILE': '/share/profile.xml'}
@@ -31,10 +45,49 @@ def test_profile_is_set_for_fast_dds_of_every_distribution(environment):
 
 
 @pytest.mark.parametrize(('distro', 'variable'), [
-    ('humble', PROFILE_VARIABLES[0]), ('jazzy', PROFILE_VARIABLES[0]), ('kilted', PROFILE_VARIABLES[1])])
-def test_note_names_the_variable_that_the_distribution_reads(distro, variable):
-    _, note = profile_environment('/p.xml', {'ROS_DISTRO': distro})
+    ('humble', 'FASTRTPS_DEFAULT_PROFILES_FILE'), ('jazzy', 'FASTRTPS_DEFAULT_PROFILES_FILE'),
+    ('kilted', 'FASTDDS_DEFAULT_PROFILES_FILE'), ('rolling', 'FASTDDS_DEFAULT_PROFILES_FILE')])
+def test_the_variable_is_the_one_that_the_distribution_reads(distro, variable, prefixes):
+    added, note = profile_environment('/p.xml', {'ROS_DISTRO': distro})
+    assert added == {variable: '/p.xml'}
     assert note.endswith(f'export {variable}=/p.xml')
+
+
+@pytest.mark.parametrize(('installed', 'variable'), [
+    (['two'], 'FASTRTPS_DEFAULT_PROFILES_FILE'), (['three'], 'FASTDDS_DEFAULT_PROFILES_FILE'),
+    (['overlay', 'three'], 'FASTDDS_DEFAULT_PROFILES_FILE'), (['two', 'three'], 'FASTRTPS_DEFAULT_PROFILES_FILE')])
+def test_what_is_installed_tells_more_than_the_distribution(installed, variable, prefixes):
+    path = ':'.join(str(prefixes / name) for name in installed)
+    for distro in ('', 'jazzy', 'kilted'):
+        assert profile_variables({'AMENT_PREFIX_PATH': path, 'ROS_DISTRO': distro}) == (variable,)
+
+
+_SEGMENTS = """
+import os, rclpy
+rclpy.init()
+node = rclpy.create_node('probe')
+with open('/proc/self/maps') as file:
+    files = {line.split()[-1] for line in file if '/dev/shm/fast' in line}
+print('largest', max(os.stat(name).st_size for name in files))
+node.destroy_node()
+rclpy.shutdown()
+"""
+
+
+@pytest.mark.parametrize('with_profile', [True, False])
+def test_fast_dds_here_takes_the_profile_and_warns_of_nothing(with_profile):
+    pytest.importorskip('rclpy', reason='needs ROS 2')
+    if 'fastrtps' not in os.environ.get('RMW_IMPLEMENTATION', 'rmw_fastrtps_cpp'):
+        pytest.skip('another middleware is chosen')
+    plain = {name: value for name, value in os.environ.items() if not name.startswith(('FASTDDS_', 'FASTRTPS_'))}
+    profile = Path(__file__).parents[2] / 'config' / 'fastdds_large_images.xml'
+    added = profile_environment(str(profile), plain)[0] if with_profile else {}
+    done = subprocess.run(
+        [sys.executable, '-c', _SEGMENTS], env={**plain, 'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST', **added},
+        capture_output=True, text=True, check=True, timeout=60)
+    assert done.stderr == ''
+    name, size = done.stdout.split()
+    assert (name, int(size) > 2**26) == ('largest', with_profile)
 
 
 @pytest.mark.parametrize('name', [*PROFILE_VARIABLES, 'FASTDDS_BUILTIN_TRANSPORTS'])
@@ -44,7 +97,7 @@ def test_own_choice_of_transports_stays(name):
     assert f'{name} is set to mine' in note
 
 
-def test_empty_variable_is_no_choice():
+def test_empty_variable_is_no_choice(prefixes):
     added, _ = profile_environment('/p.xml', {PROFILE_VARIABLES[0]: ''})
     assert added[PROFILE_VARIABLES[0]] == '/p.xml'
 

@@ -44,6 +44,7 @@ def test_build_writes_the_engine_and_its_description(rtx, model, tmp_path, capsy
 
 
 def test_a_detector_of_yolov8n_s_size_is_smaller_in_fp16(rtx, tmp_path, capsys, monkeypatch):
+    pytest.importorskip('onnxruntime', reason='needs onnxruntime: make setup')
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
     model = tmp_path / 'sized.onnx'
     script = Path(__file__).parents[1] / 'benchmarks' / 'yolov8n_sized.py'
@@ -60,7 +61,7 @@ def test_a_detector_of_yolov8n_s_size_is_smaller_in_fp16(rtx, tmp_path, capsys, 
     (['--compute-capability', '8.6'], 'needs --output'),
     (['--compute-capability', '8.6', '--output', '/no/such/folder/x.plan'], 'no folder /no/such/folder'),
     (['--precision', 'int8', '--output', 'x.plan'], 'calibration')])
-def test_what_cannot_be_is_told_before_anything_is_built(model, arguments, message, capsys, monkeypatch, tmp_path):
+def test_what_cannot_be_is_told_before_anything_is_built(rtx, model, arguments, message, capsys, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     assert main(['build', str(model), *arguments]) == 1
     error = capsys.readouterr().err

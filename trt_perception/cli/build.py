@@ -22,15 +22,15 @@ from typing import Any
 from ..backends.tensorrt.build_process import build_in_process
 from ..backends.tensorrt.build_request import build_request
 from ..backends.tensorrt.builder import plan_sha256
-from ..backends.tensorrt.compat import PREFERENCES, load
+from ..backends.tensorrt.compat import PREFERENCES, load_for
+from ..backends.tensorrt.engine_pipeline import prepared_spec
 from ..backends.tensorrt.engine_store import cached_engine
 from ..backends.tensorrt.inspector import layers_from_records, precision_shortfall, summarize
 from ..backends.tensorrt.options import HARDWARE_COMPATIBILITIES, BuildOptions
 from ..backends.tensorrt.private_files import replace_private
 from ..errors import EngineError
-from ..model import ModelOptions, ModelSpec, load_model
-from ..precision.prepare import PRECISIONS, CalibrationOptions, PreparedModel, prepare_model
-from ..progress import ConsoleProgress
+from ..pipeline_options import PRECISIONS, PipelineOptions
+from ..precise_model import precise_model
 from .model_arguments import add_model_arguments, console_monitor
 from .model_arguments import load as load_spec
 from .numbers import not_negative
@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--precision', choices=PRECISIONS, help='what the engine computes in (default: as the file is stored)')
     parser.add_argument(
-        '--calibration', metavar='SOURCE', help='images, video or bag that int8 is calibrated with')
+        '--calibration', default='', metavar='SOURCE', help='images, video or bag that int8 is calibrated with')
     parser.add_argument(
         '--strict-precision', action='store_true', help='fail if the engine does not run in the precision asked for')
     parser.add_argument(
@@ -81,19 +81,22 @@ def run(options: argparse.Namespace) -> int:
     if options.output is not None and not options.output.absolute().parent.is_dir():
         raise EngineError(f'there is no folder {options.output.absolute().parent} for --output: make it first')
     source = load_spec(options)
-    prepared = _prepare(source, options)
-    spec = source if prepared.path == source.path else load_model(prepared.path, ModelOptions(
-        task=options.task, head=options.head, labels=options.labels, input_size=tuple(options.input_size)))
     build_options = BuildOptions(
-        precision=prepared.precision, input_size=tuple(options.input_size), batch=tuple(options.batch),
+        precision=options.precision or source.stored_precision, input_size=tuple(options.input_size),
+        batch=tuple(options.batch),
         workspace_mib=options.workspace_mib, optimization_level=options.optimization_level,
         dla_core=options.dla_core, hardware_compatibility=options.hardware_compatibility,
         compute_capabilities=capabilities)
+    tensorrt = load_for(build_options, options.tensorrt)
     with console_monitor(options.verbose) as monitor:
+        prepared = precise_model(
+            source, PipelineOptions(precision=build_options.precision, calibration_source=options.calibration),
+            monitor, tensorrt.is_strongly_typed(build_options))
+        spec = prepared_spec(source, prepared)
         if options.output is None:
             engine = cached_engine(
                 spec, build_options, device_index=options.device_index,
-                calibration_sha256=prepared.calibration_sha256, tensorrt=load(options.tensorrt),
+                calibration_sha256=prepared.calibration_sha256, tensorrt=tensorrt,
                 timing_cache=not options.no_timing_cache, on_progress=monitor.on_progress, on_log=monitor.on_log)
             path, sidecar = engine.plan_path, engine.sidecar
         else:
@@ -109,15 +112,6 @@ def run(options: argparse.Namespace) -> int:
             replace_private(path, built.plan)
             replace_private(path.with_name(f'{path.name}.json'), (json.dumps(sidecar, indent=1) + '\n').encode())
     return _report(path, sidecar, build_options, options.strict_precision)
-
-
-def _prepare(spec: ModelSpec, options: argparse.Namespace) -> PreparedModel:
-    calibration = CalibrationOptions(source=options.calibration)
-    with ConsoleProgress(unit='') as progress:
-        prepared = prepare_model(spec, options.precision or spec.stored_precision, calibration, progress=progress)
-    for warning in prepared.warnings:
-        print(f'warning: {warning}', file=sys.stderr)
-    return prepared
 
 
 def _report(path: Path, sidecar: dict[str, Any], options: BuildOptions, strict: bool) -> int:

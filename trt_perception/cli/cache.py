@@ -1,8 +1,10 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""List or prune the cached TensorRT engines.
+"""List or prune the cached TensorRT engines and timing caches.
 
-prune removes broken entries always, and of the sound ones those that the options name.
+prune always removes broken engines and what killed builds left, and of the sound engines those that the options name.
+A timing cache, with which the next build of a TensorRT on a GPU takes less time, goes with the last engine of that
+TensorRT and GPU. Engines that are being built stay. Models, also those made fp16 or int8, are kept elsewhere.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import argparse
 import time
 
 from ..backends.tensorrt.cache import CacheEntry, EngineCache
+from ..backends.tensorrt.timings import TimingCache, prune_timings, timing_caches
 from .numbers import duration
 
 _DAY_S = 86400.0
@@ -20,27 +23,42 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add this subcommand's arguments."""
     commands = parser.add_subparsers(dest='action', metavar='ACTION', required=True)
     commands.add_parser('list', help='show what is in the cache')
-    prune = commands.add_parser('prune', help='remove engines')
+    prune = commands.add_parser(
+        'prune', help='remove engines, and the timing caches that are left without one',
+        description=(__doc__ or '').partition('\n\n')[2])
     prune.add_argument(
         '--unused-for', type=duration, metavar='DAYS', help='remove engines not used for so many days')
-    prune.add_argument('--all', action='store_true', help='remove all engines')
+    prune.add_argument('--all', action='store_true', help='remove all engines and timing caches')
 
 
 def run(options: argparse.Namespace) -> int:
     """List or prune."""
     cache = EngineCache()
     if options.action == 'list':
-        entries = cache.entries()
+        entries, timings = cache.entries(), timing_caches(cache.root)
         for entry in entries:
             print(_line(entry))
-        print(f'{len(entries)} engines, {sum(e.plan_bytes for e in entries) / 1e6:.1f} MB in {cache.root}')
+        for timing in timings:
+            print(_timing_line(timing))
+        print(
+            f'{len(entries)} engines, {sum(e.plan_bytes for e in entries) / 1e6:.1f} MB, and {len(timings)} timing '
+            f'caches, {sum(t.size for t in timings) / 1e6:.1f} MB, in {cache.root}')
         return 0
     oldest = time.time() - options.unused_for * _DAY_S if options.unused_for is not None else 0.0
     removed = cache.prune(lambda entry: not options.all and entry.last_used >= oldest)
+    keys = [entry.sidecar['key'] for entry in cache.entries() if not entry.problem]
+    timings = prune_timings(cache.root, () if options.all else keys)
     for entry in removed:
         print(f'removed {_line(entry)}')
-    print(f'{len(removed)} engines removed, {sum(e.plan_bytes for e in removed) / 1e6:.1f} MB freed')
+    for timing in timings:
+        print(f'removed {_timing_line(timing)}')
+    freed = sum(e.plan_bytes for e in removed) + sum(t.size for t in timings)
+    print(f'{len(removed)} engines removed, {len(timings)} timing caches removed, {freed / 1e6:.1f} MB freed')
     return 0
+
+
+def _timing_line(timing: TimingCache) -> str:
+    return f'{"timing cache":<32} {timing.size / 1e6:8.1f} MB  {timing.path.stem}'
 
 
 def _line(entry: CacheEntry) -> str:

@@ -6,7 +6,7 @@ Publishes one image topic of the bag (sensor_msgs/Image or CompressedImage) at t
 leave as they were recorded; --restamp gives each header the time of sending instead, as if a camera took the picture at
 that moment: only so can latencies be measured from the stamp.
 
-Images need the Fast DDS profile in this process (README, Large images):
+Images need the Fast DDS profile in this process (README, Large images; FASTDDS_DEFAULT_PROFILES_FILE from Kilted on):
 
   FASTRTPS_DEFAULT_PROFILES_FILE=config/fastdds_large_images.xml trt_perception play BAG --restamp
 """

@@ -66,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='mean score difference that it must not exceed (default: %(default)s)')
     parser.add_argument(
         '--half-rest', action='store_true',
-        help="float16 for an int8 file's float layers: for TensorRT 11 and for RTX, which take types literally")
+        help="float16 for an int8 file's float layers: for TensorRT 10 and newer and for RTX")
     parser.add_argument(
         '--output', metavar='FILE', help='the file to write (default: MODEL-PRECISION.onnx in this folder)')
     parser.add_argument('--json', metavar='FILE', help='write the figures as one JSON object')

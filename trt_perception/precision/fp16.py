@@ -89,9 +89,9 @@ def to_fp16(
 def halve_rest(int8_path: str | Path, out_path: str | Path) -> None:
     """Write an int8 file of `int8.quantize` with its float layers in float16, but for the decoding of a detection head.
 
-    For TensorRT that is strongly typed (11, TensorRT for RTX, 10 if asked to be): there the float layers of an int8
-    file run in float32 otherwise. Earlier ones take the file as it is and the builder's FP16 flag. The result has opset
-    19, the first in which QuantizeLinear takes halves. Raises ModelError where the file cannot be brought to it.
+    For TensorRT that is strongly typed (10 and newer, TensorRT for RTX): there the float layers of an int8 file run in
+    float32 otherwise. The result has opset 19, the first in which QuantizeLinear takes halves. Raises ModelError where
+    the file cannot be brought to it.
     """
     source = load_model(Path(int8_path))
     record = read_record(Path(int8_path))

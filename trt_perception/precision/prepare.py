@@ -16,6 +16,7 @@ from ..download.cache import cache_root, is_intact, locked, store
 from ..errors import CalibrationError, FetchError, ModelError
 from ..frame import Frame
 from ..model import ModelSpec
+from ..onnx_file import sha256_of
 from ..progress import ProgressCallback
 from .calibration import calibration_of
 from .fp16 import halve_rest, to_fp16
@@ -72,6 +73,11 @@ class PreparedModel:
         """Identity of the calibration data and method, '' where there is none."""
         return str(self.record.get('calibration_sha256', ''))
 
+    @property
+    def rest_is_float32(self) -> bool:
+        """Whether this is an int8 file of this package whose other layers are stored in float32."""
+        return self.record.get('precision') == 'int8' and self.record.get('rest') != 'fp16'
+
 
 def prepare_model(
     spec: ModelSpec, precision: str, calibration: CalibrationOptions | None = None,
@@ -102,22 +108,33 @@ def prepare_model(
             lambda path: to_fp16(spec.path, path, calibration=seen))
     samples = read_samples(options.source, options.samples, options.checking, options.topic, progress)
 
-    def quantised(path: Path) -> None:
-        quantize(spec.path, path, data, samples.checking, options.keep_float, options.target, progress)
-        if options.half_rest:
-            halve_rest(path, path)
-
     try:
         data = calibration_of(spec, samples.calibration, options.method)
         checks = calibration_of(spec, samples.checking or samples.calibration, options.method).sha256
-        return _made(
+        quantised = _made(
             spec, 'int8', {
                 'calibration': data.sha256, 'checking': checks if samples.checking else '',
                 'keep_float': options.keep_float, 'target': asdict(options.target),
-                'half_rest': options.half_rest, 'onnxruntime': require('onnxruntime').__version__},
-            output, progress, samples, quantised)
+                'onnxruntime': require('onnxruntime').__version__},
+            output, progress, samples,
+            lambda path: quantize(
+                spec.path, path, data, samples.checking, options.keep_float, options.target, progress))
     except CalibrationError as error:
         raise CalibrationError(f'{options.source}: {error}') from error
+    return with_half_rest(spec, quantised, output, progress) if options.half_rest else quantised
+
+
+def with_half_rest(
+    spec: ModelSpec, quantised: PreparedModel, output: Path | None = None, progress: ProgressCallback | None = None,
+) -> PreparedModel:
+    """Return an int8 file of `prepare_model` with its float layers in float16, in `output` or the cache.
+
+    Raises ModelError where the file cannot be brought to that form; it stays as it is.
+    """
+    samples = Samples((), tuple(quantised.checking), False, quantised.warnings)
+    return _made(
+        spec, 'int8', {'half_rest_of': sha256_of(quantised.path)}, output, progress, samples,
+        lambda path: halve_rest(quantised.path, path))
 
 
 def _made(

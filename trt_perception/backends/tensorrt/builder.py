@@ -15,7 +15,7 @@ from ...onnx_file import load_proto
 from ...operations import node_multiply_accumulates
 from .build_request import BuildRequest
 from .cache import BuiltEngine
-from .compat import ParserProblem, TensorRt, load
+from .compat import ParserProblem, TensorRt, load_for
 from .engine_log import WARNING, LogSink
 from .gpu_info import gpu_info, has_gpu, use_gpu
 from .graph_types import graph_types
@@ -42,9 +42,7 @@ def build_plan(
     """
     started = time.monotonic()
     options = request.options
-    # For TensorRT for RTX alone targets can be named.
-    module = 'tensorrt_rtx' if options.compute_capabilities and request.tensorrt == 'auto' else request.tensorrt
-    tensorrt = load(module)
+    tensorrt = load_for(options, request.tensorrt)
     tensorrt.logger(log)
     workspace_mib = _workspace(request, tensorrt)
     types = graph_types(request.onnx_path)

@@ -126,36 +126,54 @@ class EngineCache:
         if not self.root.is_dir():
             return []
         digests = {path.stem for path in self.root.iterdir() if path.suffix in ('.plan', '.json')}
-        entries = []
-        for digest in digests:
-            problem, sidecar, size, used = '', {}, 0, 0.0
-            with contextlib.suppress(OSError):
-                size = self._plan(digest).lstat().st_size
-                used = self._plan(digest).lstat().st_mtime
-            with contextlib.suppress(OSError):
-                used = self._sidecar(digest).lstat().st_mtime
-            found = self._load(digest)
-            if isinstance(found, str):
-                problem = found
-            else:
-                sidecar = found[1]
-            entries.append(CacheEntry(digest, sidecar, size, used, problem))
-        return sorted(entries, key=lambda entry: -entry.last_used)
+        return sorted(map(self._entry, digests), key=lambda entry: -entry.last_used)
 
     def prune(self, keep: Callable[[CacheEntry], bool]) -> list[CacheEntry]:
-        """Remove broken entries, those that `keep` does not want, and what killed builds left; returns the removed."""
+        """Remove broken entries, those that `keep` does not want, and what killed builds left; returns the removed.
+
+        An engine that is being built stays.
+        """
         removed = []
         for entry in self.entries():
-            if entry.problem or not keep(entry):
-                with self._locked(entry.digest, lambda _: None, None):
+            if not entry.problem and keep(entry):
+                continue
+            with self._taken(self._lock(entry.digest)) as taken:
+                # It may have been built since it was looked at.
+                now = self._entry(entry.digest) if taken else entry
+                if taken and (now.problem or not keep(now)):
                     self.discard(entry.digest)
-                removed.append(entry)
+                    removed.append(entry)
         if self.root.is_dir():
-            for part in self.root.glob('.*.part'):
-                with contextlib.suppress(OSError):
-                    if time.time() - part.lstat().st_mtime > _STALE_PART_S:
-                        part.unlink()
+            self._remove_leftovers()
         return removed
+
+    def _remove_leftovers(self) -> None:
+        """Remove what killed builds left, and the locks of engines that are gone."""
+        for part in self.root.glob('.*.part'):
+            with contextlib.suppress(OSError):
+                if time.time() - part.lstat().st_mtime > _STALE_PART_S:
+                    part.unlink()
+        for lock in self.root.glob('*.lock'):
+            with contextlib.suppress(OSError, EngineError), self._taken(lock) as taken:
+                if taken and not (self._plan(lock.stem).exists() or self._sidecar(lock.stem).exists()):
+                    lock.unlink()
+
+    def _entry(self, digest: str) -> CacheEntry:
+        problem, sidecar, size, used = '', {}, 0, 0.0
+        with contextlib.suppress(OSError):
+            size = self._plan(digest).lstat().st_size
+            used = self._plan(digest).lstat().st_mtime
+        with contextlib.suppress(OSError):
+            used = self._sidecar(digest).lstat().st_mtime
+        found = self._load(digest)
+        if isinstance(found, str):
+            problem = found or 'it is gone'
+        else:
+            sidecar = found[1]
+        return CacheEntry(digest, sidecar, size, used, problem)
+
+    def _lock(self, digest: str) -> Path:
+        return self.root / f'{digest}.lock'
 
     def _plan(self, digest: str) -> Path:
         return self.root / f'{digest}.plan'
@@ -212,28 +230,44 @@ class EngineCache:
         self, digest: str, log: Callable[[str], None], cancel: threading.Event | None,
     ) -> Iterator[None]:
         """Hold the lock of one engine; it goes with its process, so a killed one leaves nothing to clean up."""
-        path = self.root / f'{digest}.lock'
+        told = False
+        while True:
+            with self._taken(self._lock(digest)) as taken:
+                if taken:
+                    yield
+                    return
+            if not told:
+                log('waiting for another process that builds the same engine')
+                told = True
+            if cancel is not None and cancel.wait(_POLL_S):
+                raise EngineError('cancelled while waiting for another process that builds the same engine')
+            if cancel is None:
+                time.sleep(_POLL_S)
+
+    @contextlib.contextmanager
+    def _taken(self, path: Path) -> Iterator[bool]:
+        """Try to take a lock; gives whether it is held until the end of the block."""
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise EngineError(f'{path} cannot be opened: {error.strerror}') from error
         with os.fdopen(descriptor, 'r+b'):
-            told = False
-            while True:
-                try:
-                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except OSError as error:
-                    if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
-                        raise EngineError(f'{path} cannot be locked: {error.strerror}') from error
-                if not told:
-                    log('waiting for another process that builds the same engine')
-                    told = True
-                if cancel is not None and cancel.wait(_POLL_S):
-                    raise EngineError('cancelled while waiting for another process that builds the same engine')
-                if cancel is None:
-                    time.sleep(_POLL_S)
-            yield
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
+                    raise EngineError(f'{path} cannot be locked: {error.strerror}') from error
+                yield False
+            else:
+                # Whoever prunes may have removed the file in between: then the next one locks another.
+                yield _is_still(descriptor, path)
+
+
+def _is_still(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.lstat())
+    except FileNotFoundError:
+        return False
 
 
 def _json(value: dict[str, Any]) -> bytes:

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import EngineError, MissingDependencyError
+from ...errors import EngineError, MissingDependencyError, PlanError
 from .build_progress import BuildPhases
 from .engine_log import LogSink, process_logger
 from .gpu_info import gpu_info
@@ -27,6 +27,8 @@ MODULES = ('tensorrt', 'tensorrt_rtx')
 PREFERENCES = ('auto', *MODULES)
 _OLDEST = (8, 6)
 _MIB = 1 << 20
+# "Cuda Runtime (out of memory)", "OutOfMemory (Requested size was ...)", "Cuda error: 2 (cudaErrorMemoryAllocation)"
+_OUT_OF_MEMORY = re.compile(r'out ?of ?memory|memory ?allocation', re.IGNORECASE)
 
 _NUMPY_TYPES: dict[str, Any] = {
     'FLOAT': np.float32, 'HALF': np.float16, 'INT8': np.int8, 'INT32': np.int32, 'BOOL': np.bool_, 'UINT8': np.uint8,
@@ -255,8 +257,9 @@ class TensorRt:
     # -- running -----------------------------------------------------------------------------------------------------
 
     def deserialize(self, plan: bytes, logger: Any = None) -> Any:
-        """Return the ICudaEngine of a plan; EngineError where this TensorRT and GPU cannot load it.
+        """Return the ICudaEngine of a plan; PlanError where this TensorRT and GPU cannot load it.
 
+        Plain EngineError where there is too little memory to load it.
         logger: as of logger(), for which None stands too
         """
         self.take_errors()
@@ -264,8 +267,13 @@ class TensorRt:
         self._init_plugins()
         runtime = self._made(
             lambda: self.module.Runtime(logger or self.logger()), 'TensorRT could not make a runtime')
-        return self._made(
-            lambda: runtime.deserialize_cuda_engine(plan), 'the engine cannot be loaded by this TensorRT and GPU')
+        try:
+            return self._made(
+                lambda: runtime.deserialize_cuda_engine(plan), 'the engine cannot be loaded by this TensorRT and GPU')
+        except EngineError as error:
+            if _OUT_OF_MEMORY.search(str(error)):
+                raise EngineError(f'{error}. The GPU has too little free memory: close what else uses it') from error
+            raise PlanError(str(error)) from error
 
     def create_context(self, engine: Any) -> Any:
         """Return an IExecutionContext; EngineError where there is none, for want of GPU memory as a rule."""
@@ -414,6 +422,12 @@ def load(prefer: str = 'auto') -> TensorRt:
     raise MissingDependencyError(
         f'{detail}; on a Jetson: sudo apt install python3-libnvinfer; on a PC: pip install tensorrt, or pip install '
         'tensorrt-rtx-cu13 for TensorRT for RTX; or set backend to onnxruntime')
+
+
+def load_for(options: BuildOptions, prefer: str = 'auto') -> TensorRt:
+    """Import the TensorRT that builds what the options ask for; as load."""
+    # For TensorRT for RTX alone targets can be named.
+    return load('tensorrt_rtx' if options.compute_capabilities and prefer == 'auto' else prefer)
 
 
 def adopt(module: Any, name: str) -> TensorRt:

@@ -8,9 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from ...closing import Closing
-from ...errors import EngineError
+from ...errors import EngineError, PlanError
 from ...frame import Frame
-from ...gate import measure_agreement, require_agreement
+from ...gate import measure_agreement, needed_agreement, require_agreement
 from ...model import ModelSpec
 from ...pipeline import Pipeline, PipelineOutput, PostprocessSettings
 from ...pipeline_options import Monitor, PipelineOptions
@@ -57,15 +57,17 @@ class EnginePipeline(Closing):
         """Prepare the model, find or build the engine, load it, run it once, compare it with fp32."""
         self.close()
         tensorrt = load()
-        prepared = precise_model(self.spec, self._options, self._monitor)
+        prepared = precise_model(
+            self.spec, self._options, self._monitor, tensorrt.is_strongly_typed(self._options.build))
         spec = prepared_spec(self.spec, prepared)
         engine = self._engine(spec, prepared, tensorrt)
         try:
             self._open(spec, engine, tensorrt)
-        except EngineError as error:
-            if not engine.hit or error.fatal:
+        except PlanError as error:
+            if not engine.hit:
                 raise
-            # A sound file that TensorRT does not load, after an update of the driver say: once more from the model.
+            # A sound file that TensorRT does not load, after an update of the driver say: once more from the model. Not
+            # after other errors: for want of GPU memory, say, no engine is thrown away.
             self._monitor.on_log('warning', f'the cached engine does not load ({error}); building it again')
             self._cache.discard(engine.digest)
             engine = self._engine(spec, prepared, tensorrt)
@@ -95,6 +97,7 @@ class EnginePipeline(Closing):
     def close(self) -> None:
         """Free everything; safe in any state."""
         inner, self._inner = self._inner, None
+        self._provenance = {}
         if inner is not None:
             inner.close()
 
@@ -122,16 +125,19 @@ class EnginePipeline(Closing):
             raise EngineError(f'{shortfall}; strict_precision is set')
 
     def _check_agreement(self, engine: CachedEngine, prepared: PreparedModel) -> None:
-        if not self._options.needed_agreement:
+        if not needed_agreement(self.spec, self._options):
             return
         assert self._inner is not None
+        source = self._options.calibration_source
         report = engine.sidecar.get('agreement')
-        if report is None:
-            report = measure_agreement(self.spec, self._inner, self._options, prepared.checking, self._monitor)
+        if report is None or report.get('source') != source:
+            report = {
+                **measure_agreement(self.spec, self._inner, self._options, prepared.checking, self._monitor),
+                'source': source}
             # Kept also where it is too low: the next attempt need not measure it again.
             self._cache.annotate(engine.digest, {'agreement': report})
             engine.sidecar['agreement'] = report
-        require_agreement(report, self._options)
+        require_agreement(self.spec, report, self._options)
 
 
 def prepared_spec(spec: ModelSpec, prepared: PreparedModel) -> ModelSpec:

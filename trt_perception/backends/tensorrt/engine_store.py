@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from pathlib import Path
 
 from ...model import ModelSpec
 from .build_process import build_in_process
@@ -16,6 +15,7 @@ from .compat import TensorRt, load
 from .engine_key import EngineKey
 from .gpu_info import GpuInfo, gpu_info
 from .options import BuildOptions
+from .timings import timing_cache_path
 
 
 def cached_engine(
@@ -33,7 +33,8 @@ def cached_engine(
     gpu = gpu_info(device_index)
     cache = cache or EngineCache()
     key = engine_key(spec, options, tensorrt, gpu, calibration_sha256)
-    timings = timing_cache_path(cache.root, tensorrt, gpu) if timing_cache else None
+    timings = timing_cache_path(
+        cache.root, tensorrt.identity, gpu.name, gpu.compute_capability) if timing_cache else None
     request = build_request(
         spec, options, device_index=device_index, tensorrt=tensorrt.name, timing_cache=timings)
     return cache.get_or_build(
@@ -48,9 +49,3 @@ def engine_key(
     return EngineKey(
         spec.sha256, tensorrt.identity, gpu.name, gpu.compute_capability, gpu.multiprocessors, gpu.memory_mib, options,
         calibration_sha256)
-
-
-def timing_cache_path(folder: Path, tensorrt: TensorRt, gpu: GpuInfo) -> Path:
-    """Return where the builder's timings for this TensorRT and GPU are kept."""
-    words = f'{tensorrt.identity} {gpu.name} {gpu.compute_capability}'
-    return folder / f'{"".join(c if c.isalnum() or c in ".-" else "_" for c in words)}.timings'

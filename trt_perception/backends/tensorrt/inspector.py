@@ -165,7 +165,9 @@ def _layer(entry: Any, node_work: Mapping[str, int]) -> Layer:
     inputs = _tensors(entry.get('Inputs'))
     outputs = _tensors(entry.get('Outputs'))
     tactic = str(entry.get('TacticName', '') or '')
-    nodes = tuple(dict.fromkeys(_NODE.findall(str(entry.get('Metadata', ''))))) or _nodes_of_name(name)
+    nodes = tuple(dict.fromkeys(_NODE.findall(str(entry.get('Metadata', '')))))
+    if not nodes and kind != 'Constant':  # which has the name of an initializer
+        nodes = _nodes_of_name(name)
     work = _work(entry, inputs, outputs) or sum(node_work.get(node, 0) for node in nodes)
     return Layer(
         name, kind, nodes, inputs, outputs, _compute_type(kind, name, inputs, outputs, tactic), tactic,

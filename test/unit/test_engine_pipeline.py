@@ -1,0 +1,293 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What EnginePipeline decides around an engine: refusals before one is built, the gate's report, its states.
+
+Whole nodes on a GPU are in test/gpu. Here engines are built by TensorRT for RTX, which needs no GPU but cannot run them
+without one: where a running engine is needed, ONNX Runtime runs its file.
+"""
+
+import json
+import re
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip('onnx')
+pytest.importorskip('onnxruntime')
+pytest.importorskip('cv2')
+import cv2
+import onnx
+from precision_models import color_folder, color_frames, conv_detector
+from recording_monitor import Told
+
+from trt_perception.backends.onnxruntime import OnnxRuntimeBackend
+from trt_perception.backends.tensorrt.build_process import build_in_process
+from trt_perception.backends.tensorrt.build_request import build_request
+from trt_perception.backends.tensorrt.cache import BuiltEngine, EngineCache
+from trt_perception.backends.tensorrt.compat import load
+from trt_perception.backends.tensorrt.engine_key import EngineKey
+from trt_perception.backends.tensorrt.engine_pipeline import EnginePipeline, prepared_spec
+from trt_perception.backends.tensorrt.gpu_info import has_gpu
+from trt_perception.backends.tensorrt.inspector import parse_layers
+from trt_perception.backends.tensorrt.options import BuildOptions
+from trt_perception.errors import CalibrationError, EngineError, MissingDependencyError, ModelError
+from trt_perception.frame import Frame
+from trt_perception.heads.yolo import DetectionSettings
+from trt_perception.model import load_model
+from trt_perception.onnxruntime_pipeline import OnnxRuntimePipeline
+from trt_perception.pipeline import HostPipeline, PostprocessSettings, create_pipeline
+from trt_perception.pipeline_options import PipelineOptions
+from trt_perception.precision.prepare import PreparedModel, prepare_model
+
+RECORDINGS = Path(__file__).parents[1] / 'data' / 'tensorrt_inspector'
+TARGET = BuildOptions(compute_capabilities=('8.6',), optimization_level=0)
+FRAME = Frame.from_bgr(next(color_frames(1, seed=5)))
+without_gpu = pytest.mark.skipif(has_gpu(), reason='there is a GPU')
+
+
+@pytest.fixture(autouse=True)
+def cache_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
+    return tmp_path / 'cache' / 'trt_perception'
+
+
+@pytest.fixture
+def spec(tmp_path):
+    return load_model(conv_detector(tmp_path / 'model.onnx'))
+
+
+@pytest.fixture
+def images(tmp_path):
+    return str(color_folder(tmp_path / 'images', 48))
+
+
+@pytest.fixture
+def rtx():
+    return pytest.importorskip(
+        'tensorrt_rtx', reason='TensorRT for RTX is not installed (pip install tensorrt-rtx-cu13)')
+
+
+def options(precision='fp32', **changes):
+    return PipelineOptions('tensorrt', precision, calibration_method='mse', calibration_samples=32, **changes)
+
+
+# -- which pipeline
+
+@without_gpu
+def test_the_backend_decides_the_pipeline(spec):
+    assert isinstance(create_pipeline(spec, options()), EnginePipeline)
+    assert isinstance(create_pipeline(spec, PipelineOptions('auto')), OnnxRuntimePipeline)
+    with pytest.raises(ModelError, match="backend is 'openvino': expected one of auto, onnxruntime, tensorrt"):
+        create_pipeline(spec, PipelineOptions('openvino'))
+
+
+def test_the_spec_of_a_prepared_model_is_that_of_its_file(spec):
+    assert prepared_spec(spec, PreparedModel(spec.path, 'fp32', {})) is spec
+    prepared = prepare_model(spec, 'fp16')
+    found, read = prepared_spec(spec, prepared), load_model(prepared.path)
+    assert (found.path, found.sha256, found.stored_precision) == (prepared.path, read.sha256, 'fp16')
+    assert (found.head, found.names, found.preprocessing) == (spec.head, spec.names, spec.preprocessing)
+
+
+# -- open, without a GPU
+
+@without_gpu
+@pytest.mark.parametrize('precision', ['fp32', 'fp16'])
+def test_without_a_gpu_opening_is_one_error_that_says_what_to_do(rtx, spec, precision, cache_folder):
+    pipeline = create_pipeline(spec, options(precision))
+    with pytest.raises((MissingDependencyError, EngineError), match='set backend to onnxruntime'):
+        pipeline.open()
+    assert not (cache_folder / 'engines').exists()
+    # The model is prepared before, and kept: that took its time.
+    assert len(list((cache_folder / 'quantized').glob('model-fp16-*.onnx'))) == (precision == 'fp16')
+
+
+@without_gpu
+def test_every_state_without_an_engine(rtx, spec):
+    pipeline = create_pipeline(spec, options())
+    for _ in range(2):
+        pipeline.close()
+        assert pipeline.describe() == {}
+        with pytest.raises(EngineError, match='the pipeline is not open'):
+            pipeline.run(FRAME)
+        with pytest.raises((MissingDependencyError, EngineError)):
+            pipeline.open()
+    with pytest.raises((MissingDependencyError, EngineError)), pipeline:
+        pytest.fail('opened')
+
+
+def test_int8_without_calibration_is_refused_before_anything_is_asked_of_the_gpu(rtx, spec):
+    with pytest.raises(CalibrationError, match='int8 needs calibration data, found none'):
+        create_pipeline(spec, options('int8')).open()
+
+
+def test_a_file_of_another_precision_is_refused(rtx, spec):
+    half = load_model(prepare_model(spec, 'fp16').path)
+    with pytest.raises(ModelError, match='is stored in fp16: expected the fp32 file to make fp32 of'):
+        create_pipeline(half, options('fp32')).open()
+
+
+def test_opening_can_be_cancelled_while_the_model_is_prepared(rtx, spec, images, cache_folder):
+    told = Told(lambda text: told.cancel.set())
+    pipeline = create_pipeline(spec, options('int8', calibration_source=images), monitor=told.monitor)
+    with pytest.raises(EngineError, match=r'int8 of model\.onnx was cancelled while reading'):
+        pipeline.open()
+    assert not list(cache_folder.rglob('*.onnx'))
+
+
+@without_gpu
+def test_an_int8_model_is_made_as_a_strongly_typed_tensorrt_needs_it(rtx, spec, images, cache_folder):
+    if not load().is_strongly_typed(BuildOptions()):
+        pytest.skip('TensorRT below 10 is installed')
+    with pytest.raises((MissingDependencyError, EngineError)):
+        create_pipeline(spec, options('int8', calibration_source=images)).open()
+    records = [prepare_model(load_model(path), 'int8').record for path in cache_folder.rglob('*.onnx')]
+    assert sorted(record.get('rest', 'fp32') for record in records) == ['fp16', 'fp32']
+
+
+# -- around an engine that is there
+
+def engine_of(spec, cache, report=None):
+    """An engine for the file of `spec` in the cache, built by TensorRT for RTX; `report` is added to its sidecar."""
+    key = EngineKey(spec.sha256, 'tensorrt_rtx 1', 'none', '8.6', 0, 0, TARGET)
+
+    def build():
+        built = build_in_process(build_request(spec, TARGET))
+        return BuiltEngine(built.plan, {**built.report, **(report or {})})
+
+    return cache.get_or_build(key, spec.path.name, build)
+
+
+def layers_of(name):
+    """What a sidecar has of the recorded engine: its layers."""
+    recorded = parse_layers((RECORDINGS / f'8.6.0-{name}.json').read_text())
+    return {'layers': json.loads(json.dumps([asdict(layer) for layer in recorded]))}
+
+
+@pytest.fixture
+def opened(spec, images):
+    """An EnginePipeline whose engine is another file on ONNX Runtime; call with options and that file's spec."""
+    pipelines = []
+
+    def make(given, other=None, monitor=None):
+        pipeline = EnginePipeline(spec, given, monitor=monitor)
+        pipeline._inner = HostPipeline(other or spec, OnnxRuntimeBackend((other or spec).path, 1))
+        pipeline._inner.open()
+        pipelines.append(pipeline)
+        return pipeline
+
+    yield make
+    for pipeline in pipelines:
+        pipeline.close()
+
+
+@pytest.fixture
+def swapped(tmp_path):
+    """The detector with green and red exchanged: about a third of the boxes are right."""
+    weights = np.eye(3, dtype=np.float32)
+    path = conv_detector(tmp_path / 'swapped.onnx', weights_of_first=weights[:, :, None, None])
+    proto = onnx.load(str(path))
+    mix, = [tensor for tensor in proto.graph.initializer if tensor.name == 'mix.weight']
+    mix.CopyFrom(onnx.numpy_helper.from_array(weights[[0, 2, 1]][:, :, None, None], 'mix.weight'))
+    onnx.save(proto, str(path))
+    return load_model(path)
+
+
+def test_the_gates_report_is_kept_with_the_engine(rtx, spec, images, opened):
+    given, told = options('fp16', min_agreement=0.9, calibration_source=images), Told()
+    pipeline = opened(given, monitor=told.monitor)
+    engine = engine_of(spec, pipeline._cache)
+    prepared = PreparedModel(spec.path, 'fp16', {})
+    pipeline._check_agreement(engine, prepared)
+    measured = [text for _, text in told.progress if 'comparing' in text]
+    assert measured == ['comparing with ONNX Runtime fp32 on 24 frames']
+    kept = json.loads(engine.plan_path.with_suffix('.json').read_text())['agreement']
+    assert (kept['value'], kept['frames'], kept['source']) == (1.0, 24, images)
+    assert kept['matched'] > 24
+    # From the cache: not measured again, also by another process.
+    again = engine_of(spec, EngineCache())
+    assert again.hit
+    pipeline._check_agreement(again, prepared)
+    assert [text for _, text in told.progress if 'comparing' in text] == measured
+
+
+def test_a_gate_that_is_not_reached_names_the_numbers_each_time(rtx, spec, images, opened, swapped):
+    given, told = options('fp16', min_agreement=0.9, calibration_source=images), Told()
+    pipeline = opened(given, swapped, told.monitor)
+    engine = engine_of(spec, pipeline._cache)
+    texts = []
+    for _ in range(2):
+        with pytest.raises(EngineError) as found:
+            pipeline._check_agreement(engine_of(spec, pipeline._cache), PreparedModel(spec.path, 'fp16', {}))
+        texts.append(str(found.value))
+    numbers = re.match(
+        r'fp16 loses too much: agreement (\S+) with ONNX Runtime fp32, needed is 0\.900 '
+        r'\(agreement \1: (\d+) boxes matched, (\d+) missing, (\d+) extra in 24 frames', texts[0])
+    value, (matched, missing, extra) = float(numbers[1]), map(int, numbers.groups()[1:])
+    assert 0.1 < value < 0.6
+    assert value == pytest.approx(2 * matched / (2 * matched + missing + extra), abs=5e-4)
+    assert texts[0] == texts[1]
+    assert [text for _, text in told.progress].count('comparing with ONNX Runtime fp32 on 24 frames') == 1
+    # Who asks for less gets the engine that is there.
+    lenient = opened(replace(given, min_agreement=0.1), swapped)
+    lenient._check_agreement(engine_of(spec, lenient._cache), PreparedModel(spec.path, 'fp16', {}))
+    assert engine.plan_path.exists()
+
+
+def test_other_frames_are_another_measurement(rtx, spec, images, opened, swapped, tmp_path):
+    prepared = PreparedModel(spec.path, 'fp16', {})
+    given = options('fp16', min_agreement=0.9, calibration_source=images)
+    with pytest.raises(EngineError, match='loses too much'):
+        pipeline = opened(given, swapped)
+        pipeline._check_agreement(engine_of(spec, pipeline._cache), prepared)
+    # In pictures of blue squares alone nothing can be exchanged.
+    blue = tmp_path / 'blue'
+    blue.mkdir()
+    for index in range(6):
+        pixels = np.zeros((64, 64, 3), np.uint8)
+        pixels[8 * index:8 * index + 8, 16:24] = (255, 0, 0)
+        cv2.imwrite(str(blue / f'{index}.png'), pixels)
+    pipeline = opened(replace(given, calibration_source=str(blue)), swapped)
+    pipeline._check_agreement(engine_of(spec, pipeline._cache), prepared)
+
+
+def test_without_a_gate_nothing_is_measured(rtx, spec, opened):
+    pipeline = opened(options('fp16'))
+    engine = engine_of(spec, pipeline._cache)
+    pipeline._check_agreement(engine, PreparedModel(spec.path, 'fp16', {}))
+    assert 'agreement' not in engine.sidecar
+
+
+@pytest.mark.parametrize('recorded, asked, message', [
+    ('fp32', 'fp32', ''), ('fp16', 'fp16', ''), ('all_fp16', 'fp16', ''), ('int8', 'int8', ''),
+    ('fp32', 'fp16', 'fp16 was requested, but the engine runs mostly in fp32: fp32 (100 %, 6 layers)'),
+    ('all_fp16', 'int8', 'int8 was requested, but the engine runs mostly in fp16: fp16 (100 %, 5 layers)'),
+    ('fp16', 'fp32', 'fp32 was requested, but the engine runs in fp16 (100 %, 3 layers), fp32 (0 %, 3 layers)')])
+def test_strict_precision_is_about_what_the_engine_runs_in(rtx, spec, recorded, asked, message):
+    """Engines that TensorRT 8.6.0 built, as its inspector described them."""
+    strict = EnginePipeline(spec, options(asked, strict_precision=True))
+    engine = engine_of(spec, strict._cache, layers_of(recorded))
+    if message:
+        with pytest.raises(EngineError) as found:
+            strict._check_precision(engine)
+        assert str(found.value) == f'{message}; strict_precision is set'
+    else:
+        strict._check_precision(engine)
+    # Otherwise the node warns, by precision_effective.
+    EnginePipeline(spec, options(asked))._check_precision(engine)
+
+
+def test_settings_reach_the_running_engine(spec, opened):
+    pipeline = opened(options())
+    found = len(pipeline.run(FRAME).result.scores)
+    assert found > 0
+    nothing = PostprocessSettings(DetectionSettings(score_threshold=1.0))
+    pipeline.settings = nothing
+    assert pipeline.settings is nothing
+    assert len(pipeline.run(FRAME).result.scores) < found
+    pipeline.close()
+    pipeline.settings = PostprocessSettings()
+    with pytest.raises(EngineError, match='the pipeline is not open'):
+        pipeline.run(FRAME)

@@ -1,0 +1,158 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The accuracy gate on real networks whose agreement is known beforehand."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+pytest.importorskip('onnx')
+pytest.importorskip('onnxruntime')
+pytest.importorskip('cv2')
+import onnx
+from precision_models import color_folder, color_frames, conv_classifier, conv_detector
+from recording_monitor import Told
+
+from trt_perception.backends.onnxruntime import OnnxRuntimeBackend
+from trt_perception.errors import CalibrationError, EngineError
+from trt_perception.frame import Frame
+from trt_perception.gate import measure_agreement, needed_agreement, require_agreement
+from trt_perception.heads.yolo import DetectionSettings
+from trt_perception.model import load_model
+from trt_perception.pipeline import HostPipeline, PostprocessSettings
+from trt_perception.pipeline_options import PipelineOptions
+
+FRAMES = [Frame.from_bgr(pixels) for pixels in color_frames(8)]
+BGR = {'red': 2, 'green': 1, 'blue': 0}
+
+
+def one_square(color):
+    """A picture with one cell in full colour: one box of score 1."""
+    pixels = np.zeros((64, 64, 3), np.uint8)
+    pixels[16:24, 32:40, BGR[color]] = 255
+    return Frame.from_bgr(pixels)
+
+
+def detector(path, swapped=False):
+    """The colour detector, which has blue as class 0, green as 1 and red as 2; swapped, it takes green for red."""
+    conv_detector(path)
+    if swapped:
+        proto = onnx.load(str(path))
+        mix, = [tensor for tensor in proto.graph.initializer if tensor.name == 'mix.weight']
+        weights = np.eye(3, dtype=np.float32)[[0, 2, 1]]
+        mix.CopyFrom(onnx.numpy_helper.from_array(weights[:, :, None, None], 'mix.weight'))
+        onnx.save(proto, str(path))
+    return load_model(path)
+
+
+def agreement(reference, candidate, frames, options=None, told=None, settings=None):
+    with HostPipeline(candidate, OnnxRuntimeBackend(candidate.path, 1), settings) as pipeline:
+        before = pipeline.settings
+        report = measure_agreement(
+            reference, pipeline, options or PipelineOptions(), frames, (told or Told()).monitor)
+        assert pipeline.settings is before
+    return report
+
+
+def test_the_same_network_agrees_with_itself(tmp_path):
+    spec, told = detector(tmp_path / 'm.onnx'), Told()
+    report = agreement(spec, spec, FRAMES, told=told)
+    assert (report['value'], report['missing'], report['extra'], report['frames']) == (1.0, 0, 0, 8)
+    assert report['matched'] > 8
+    assert (report['max_score_difference'], report['min_iou']) == (0.0, 1.0)
+    assert report['summary'].startswith(f'agreement 1.000: {report["matched"]} boxes matched, 0 missing, 0 extra in 8 ')
+    assert told.progress == [(None, 'comparing with ONNX Runtime fp32 on 8 frames')]
+    assert told.log == []
+
+
+def test_the_value_is_what_the_boxes_say(tmp_path):
+    """Blue is found as blue, red as green and green as red: 2 of 4 boxes match, 2 are missing, 2 are too many."""
+    spec, other = detector(tmp_path / 'm.onnx'), detector(tmp_path / 'swapped.onnx', swapped=True)
+    frames = [one_square(color) for color in ('red', 'blue', 'green', 'blue')]
+    report = agreement(spec, other, frames)
+    assert (report['matched'], report['missing'], report['extra']) == (2, 2, 2)
+    assert report['value'] == 0.5
+
+
+def test_the_candidates_settings_count(tmp_path):
+    spec, other = detector(tmp_path / 'm.onnx'), detector(tmp_path / 'swapped.onnx', swapped=True)
+    only_blue = PostprocessSettings(DetectionSettings(keep_classes=frozenset({0})))
+    frames = [one_square(color) for color in ('red', 'blue', 'green')]
+    assert agreement(spec, other, frames)['value'] == pytest.approx(1 / 3)
+    report = agreement(spec, other, frames, settings=only_blue)
+    assert (report['matched'], report['missing'], report['extra']) == (1, 0, 0)
+
+
+def test_a_classifier_is_compared_by_its_first_class(tmp_path):
+    spec, other = load_model(conv_classifier(tmp_path / 'a.onnx')), load_model(conv_classifier(tmp_path / 'b.onnx', 1))
+    frames = [Frame.from_bgr(pixels) for pixels in color_frames(6, size=32)]
+    same = agreement(spec, spec, frames)
+    assert (same['value'], same['same_first_class'], same['max_score_difference']) == (1.0, 6, 0.0)
+    different = agreement(spec, other, frames)
+    assert different['max_score_difference'] > 0.05
+    assert different['value'] == different['good_first_class'] / 6
+
+
+def test_frames_come_from_the_calibration_source_where_there_are_none(tmp_path):
+    spec, told = detector(tmp_path / 'm.onnx'), Told()
+    options = PipelineOptions(min_agreement=0.5, calibration_source=str(color_folder(tmp_path / 'images', 30)))
+    report = agreement(spec, spec, [], options, told)
+    assert report['frames'] == 24
+    assert told.progress[-1] == (None, 'comparing with ONNX Runtime fp32 on 24 frames')
+
+
+def test_without_frames_it_is_told_what_to_set(tmp_path):
+    spec = detector(tmp_path / 'm.onnx')
+    with pytest.raises(CalibrationError, match=(
+            'min_agreement is 0.7, but there are no frames to compare on: set calibration_source to a folder of '
+            'images, a video or a rosbag2, or min_agreement to 0.0')):
+        agreement(spec, spec, [], PipelineOptions(min_agreement=0.7))
+
+
+def test_frames_without_objects_say_nothing(tmp_path):
+    spec, told = detector(tmp_path / 'm.onnx'), Told()
+    dark = Frame.from_bgr(np.zeros((64, 64, 3), np.uint8))
+    report = agreement(spec, spec, [dark, dark], told=told)
+    assert report['summary'] == 'agreement not measured: nothing was detected in 2 frames'
+    assert told.log == [(
+        'warning', 'the accuracy gate says nothing: neither run found anything on the frames')]
+
+
+def test_it_can_be_cancelled(tmp_path):
+    spec = detector(tmp_path / 'm.onnx')
+    told = Told(lambda text: told.cancel.set())
+    with pytest.raises(EngineError, match=r'comparing m\.onnx with ONNX Runtime was cancelled'):
+        agreement(spec, spec, FRAMES, told=told)
+
+
+@pytest.mark.parametrize('precision, given, needed', [
+    ('fp32', None, 0.0), ('fp16', None, 0.0), ('int8', None, 0.9), ('fp16', 0.8, 0.8), ('int8', 0.5, 0.5),
+    ('int8', 0.0, 0.0)])
+def test_the_agreement_that_is_needed(tmp_path, precision, given, needed):
+    spec = detector(tmp_path / 'm.onnx')
+    assert needed_agreement(spec, PipelineOptions(precision=precision, min_agreement=given)) == needed
+
+
+def test_a_file_that_is_stored_in_int8_has_no_fp32_to_be_compared_with(tmp_path):
+    spec = replace(detector(tmp_path / 'm.onnx'), stored_precision='int8')
+    assert needed_agreement(spec, PipelineOptions(precision='int8')) == 0.0
+    # Asked for, it is compared with what ONNX Runtime makes of the same file.
+    options, told = PipelineOptions(precision='int8', min_agreement=0.9), Told()
+    assert needed_agreement(spec, options) == 0.9
+    agreement(spec, spec, FRAMES, options, told)
+    assert told.progress == [(None, 'comparing with ONNX Runtime int8 on 8 frames')]
+
+
+def test_too_little_is_an_error_with_the_numbers(tmp_path):
+    spec, other = detector(tmp_path / 'm.onnx'), detector(tmp_path / 'swapped.onnx', swapped=True)
+    report = agreement(spec, other, [one_square(color) for color in ('red', 'blue', 'green', 'blue')])
+    require_agreement(spec, report, PipelineOptions(precision='fp16', min_agreement=0.5))
+    require_agreement(spec, report, PipelineOptions(precision='fp16'))
+    with pytest.raises(EngineError) as found:
+        require_agreement(spec, report, PipelineOptions(precision='int8'))
+    text = str(found.value)
+    assert text.startswith(
+        'int8 loses too much: agreement 0.500 with ONNX Runtime fp32, needed is 0.900 (agreement 0.500: 2 boxes '
+        'matched, 2 missing, 2 extra in 4 frames;')
+    assert text.endswith("take fp16, or calibrate with frames more like the camera's, or lower min_agreement")

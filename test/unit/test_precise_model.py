@@ -1,0 +1,267 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Which file is run for which precision, where it is kept, and which types TensorRT then sees."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip('onnx')
+pytest.importorskip('onnxruntime')
+pytest.importorskip('cv2')
+import onnx
+from precision_models import METADATA, color_folder, conv_detector
+from recording_monitor import Told
+from tiny_models import FLOAT, save
+
+from trt_perception.backends.tensorrt.build_process import build_in_process
+from trt_perception.backends.tensorrt.build_request import build_request
+from trt_perception.backends.tensorrt.compat import load_for
+from trt_perception.backends.tensorrt.options import BuildOptions
+from trt_perception.cli.main import main
+from trt_perception.errors import CalibrationError, EngineError, ModelError, SourceError
+from trt_perception.model import load_model
+from trt_perception.pipeline_options import PipelineOptions
+from trt_perception.precise_model import precise_model
+from trt_perception.precision.graph import read_record
+
+TARGET = BuildOptions('int8', compute_capabilities=('8.6',), optimization_level=0)
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """The folder of the converted models."""
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
+    return tmp_path / 'cache' / 'trt_perception' / 'quantized'
+
+
+@pytest.fixture
+def spec(tmp_path):
+    return load_model(conv_detector(tmp_path / 'model.onnx'))
+
+
+@pytest.fixture
+def options(tmp_path):
+    return PipelineOptions(
+        precision='int8', calibration_source=str(color_folder(tmp_path / 'images', 48)), calibration_samples=32,
+        calibration_method='mse')
+
+
+def kinds_of_weights(path):
+    """name -> type of the constants of a file that has them in float."""
+    names = {1: 'fp32', 10: 'fp16'}
+    return {
+        tensor.name: names[tensor.data_type] for tensor in onnx.load(str(path)).graph.initializer
+        if tensor.data_type in names}
+
+
+def test_fp32_is_the_file_itself(cache, spec):
+    prepared = precise_model(spec, PipelineOptions(precision='fp32'), Told().monitor, strongly_typed=True)
+    assert (prepared.path, prepared.precision, prepared.record) == (spec.path, 'fp32', {})
+    assert not cache.exists()
+
+
+def test_fp16_is_made_once_and_kept(cache, spec):
+    first = precise_model(spec, PipelineOptions(precision='fp16'), Told().monitor)
+    assert (first.path.parent, first.precision, first.cached) == (cache, 'fp16', False)
+    assert first.path.name.startswith('model-fp16-')
+    again = precise_model(spec, PipelineOptions(precision='fp16'), Told().monitor, strongly_typed=True)
+    assert (again.path, again.cached) == (first.path, True)
+    kinds = kinds_of_weights(first.path)
+    assert (kinds['mix.weight'], kinds['boxes']) == ('fp16', 'fp32')
+    # A file in the precision asked for is run as it is.
+    half = load_model(first.path)
+    assert precise_model(half, PipelineOptions(precision='fp16'), Told().monitor).path == first.path
+
+
+def test_another_model_of_the_same_name_is_another_file(cache, spec, tmp_path):
+    (tmp_path / 'other').mkdir()
+    other = load_model(conv_detector(tmp_path / 'other' / 'model.onnx', size=32))
+    paths = {precise_model(each, PipelineOptions(precision='fp16'), Told().monitor).path for each in (spec, other)}
+    assert len(paths) == 2
+    assert {path.name[:11] for path in paths} == {'model-fp16-'}
+
+
+def test_what_cannot_be_made_is_told(cache, spec, options):
+    with pytest.raises(CalibrationError, match='int8 needs calibration data, found none: give a folder of images'):
+        precise_model(spec, PipelineOptions(precision='int8'), Told().monitor)
+    half = load_model(precise_model(spec, PipelineOptions(precision='fp16'), Told().monitor).path)
+    with pytest.raises(ModelError, match='is stored in fp16: expected the fp32 file to make int8 of, or prec'):
+        precise_model(half, options, Told().monitor)
+    with pytest.raises(SourceError, match='/no-such-folder: no such file or folder'):
+        precise_model(spec, replace(options, calibration_source='/no-such-folder'), Told().monitor)
+
+
+def test_calibration_is_followed_and_its_warnings_are_passed_on(cache, spec, options, tmp_path):
+    told = Told()
+    few = color_folder(tmp_path / 'few', 30)
+    prepared = precise_model(spec, replace(options, calibration_source=str(few)), told.monitor)
+    assert (prepared.precision, prepared.path.parent) == ('int8', cache)
+    # Of 30 frames a third is held out.
+    assert (len(prepared.checking), prepared.record['samples']) == (10, 20)
+    assert told.log == [(
+        'warning', 'only 20 calibration samples (32 asked for): expected 32 or more, of all scenes and lights that the '
+        'camera will see')]
+    assert (1.0, f'reading {few}') in told.progress
+    assert any(text == 'measuring what int8 costs in each layer' for _, text in told.progress)
+
+
+def test_int8_s_other_layers_are_float32_unless_types_are_taken_literally(cache, spec, options):
+    plain = precise_model(spec, options, Told().monitor)
+    assert kinds_of_weights(plain.path)['shrink.weight'] == 'fp32'
+    told = Told()
+    literal = precise_model(spec, options, told.monitor, strongly_typed=True)
+    assert (literal.path.parent, literal.precision) == (cache, 'int8')
+    assert literal.path != plain.path
+    kinds = kinds_of_weights(literal.path)
+    # The decoding of boxes stays in float32.
+    assert (kinds['shrink.weight'], kinds['boxes']) == ('fp16', 'fp32')
+    assert read_record(literal.path) == {**read_record(plain.path), 'rest': 'fp16'}
+    assert literal.calibration_sha256 == plain.calibration_sha256
+    # The same frames for the gate, and no layer was measured again.
+    assert [frame.data.tobytes() for frame in literal.checking] == [frame.data.tobytes() for frame in plain.checking]
+    assert not any('measuring' in text for _, text in told.progress)
+    again = precise_model(spec, options, Told().monitor, strongly_typed=True)
+    assert (again.path, again.cached) == (literal.path, True)
+
+
+def test_an_int8_file_that_somebody_made_is_run_as_it_is(cache, spec, options):
+    stored = load_model(precise_model(spec, options, Told().monitor).path)
+    told = Told()
+    prepared = precise_model(stored, PipelineOptions(precision='int8'), told.monitor, strongly_typed=True)
+    assert prepared.path == stored.path
+    (severity, text), = told.log
+    assert severity == 'info'
+    assert '--half-rest' in text
+    half = load_model(precise_model(spec, options, Told().monitor, strongly_typed=True).path)
+    told = Told()
+    assert precise_model(half, PipelineOptions(precision='int8'), told.monitor, strongly_typed=True).path == half.path
+    assert told.log == []
+
+
+def test_where_the_rest_cannot_be_halved_it_runs_in_float32_with_a_warning(cache, spec, options):
+    plain = precise_model(spec, options, Told().monitor)
+    halved = precise_model(spec, options, Told().monitor, strongly_typed=True)
+    halved.path.unlink()
+    lock = cache / f'.{halved.path.stem}.lock'
+    lock.unlink()
+    lock.mkdir()  # Now the file can be neither found nor made.
+    told = Told()
+    prepared = precise_model(spec, options, told.monitor, strongly_typed=True)
+    assert prepared.path == plain.path
+    (severity, text), = told.log
+    assert severity == 'warning'
+    assert text.startswith("the int8 model's float layers run in float32, which is slower: ")
+
+
+def test_cancelling_ends_it_and_leaves_nothing(cache, spec, options):
+    told = Told(lambda text: told.cancel.set() if 'measuring' in text else None)
+    with pytest.raises(EngineError, match=r'int8 of model\.onnx was cancelled while measuring what int8 costs'):
+        precise_model(sensitive(spec), options, told.monitor)
+    assert [path for path in cache.iterdir() if path.suffix != '.lock'] == []
+    assert precise_model(sensitive(spec), options, Told().monitor).path.exists()
+
+
+def sensitive(spec):
+    """The detector with a layer that int8 does not do well, so that the search takes several steps."""
+    weights = np.diag([1000.0, 1.0, 1.0]).astype(np.float32)[:, :, None, None]
+    return load_model(conv_detector(spec.path, weights_of_first=weights))
+
+
+def test_a_killed_conversion_leaves_no_file_that_counts(cache, spec, options, tmp_path):
+    """Killed while it measures; the next one takes its place."""
+    script = tmp_path / 'convert.py'
+    script.write_text(
+        'import sys, os, signal\n'
+        'from trt_perception.model import load_model\n'
+        'from trt_perception.pipeline_options import Monitor, PipelineOptions\n'
+        'from trt_perception.precise_model import precise_model\n'
+        'def on_progress(fraction, text):\n'
+        "    if 'measuring' in text:\n"
+        '        os.kill(os.getpid(), signal.SIGKILL)\n'
+        'precise_model(load_model(sys.argv[1]), PipelineOptions(precision="int8", calibration_source=sys.argv[2],\n'
+        '    calibration_samples=32, calibration_method="mse"), Monitor(on_progress))\n')
+    done = subprocess.run(
+        [sys.executable, str(script), str(spec.path), options.calibration_source], check=False, capture_output=True,
+        env={**os.environ, 'PYTHONPATH': str(Path(__file__).parents[2])})
+    assert done.returncode == -9, done.stderr.decode()
+    assert list(cache.glob('*.onnx')) == []
+    prepared = precise_model(spec, options, Told().monitor)
+    assert not prepared.cached
+    assert load_model(prepared.path).stored_precision == 'int8'
+
+
+# -- what TensorRT makes of it, by TensorRT for RTX: strongly typed, and it builds without a GPU
+
+@pytest.fixture
+def rtx():
+    pytest.importorskip('tensorrt_rtx', reason='TensorRT for RTX is not installed (pip install tensorrt-rtx-cu13)')
+    return load_for(TARGET)
+
+
+def parsed_types(rtx, path):
+    """layer -> (type, types of what it reads, types of what it gives) of the network TensorRT reads from a file.
+
+    Strongly typed, these are the types that the engine computes in.
+    """
+    builder = rtx.create_builder()
+    network = rtx.create_network(builder, TARGET)
+    parser = rtx.create_parser(network)
+    assert parser.parse_from_file(str(path)), rtx.parser_problems(parser)
+    layers = [network.get_layer(index) for index in range(network.num_layers)]
+    return {
+        layer.name: (
+            layer.type.name, [layer.get_input(i).dtype.name for i in range(layer.num_inputs) if layer.get_input(i)],
+            [layer.get_output(i).dtype.name for i in range(layer.num_outputs)])
+        for layer in layers}
+
+
+def test_strongly_typed_int8_engines_have_their_float_layers_in_half(cache, spec, options, rtx):
+    assert rtx.is_strongly_typed(TARGET)
+    plain = precise_model(spec, options, Told().monitor)
+    literal = precise_model(spec, options, Told().monitor, rtx.is_strongly_typed(TARGET))
+    before, after = parsed_types(rtx, plain.path), parsed_types(rtx, literal.path)
+    # Without the step: float32 around the int8 layers, and in the one that stays in float.
+    assert before['shrink'] == ('CONVOLUTION', ['FLOAT'], ['FLOAT'])
+    assert before['relu'] == ('ACTIVATION', ['FLOAT'], ['FLOAT'])
+    assert after['shrink'] == ('CONVOLUTION', ['HALF'], ['HALF'])
+    assert after['relu'] == ('ACTIVATION', ['HALF'], ['HALF'])
+    assert after['columns'] == ('CONCATENATION', ['FLOAT', 'FLOAT'], ['FLOAT'])
+    # The int8 layers: pairs of Q and DQ on what they multiply, from and to half.
+    for layers, kind in ((before, 'FLOAT'), (after, 'HALF')):
+        quantising = [layer for layer in layers.values() if layer[0] == 'QUANTIZE']
+        assert len(quantising) == 4
+        assert {(layer[1][0], layer[2][0]) for layer in quantising} == {(kind, 'INT8')}
+    for prepared in (plain, literal):
+        built = build_in_process(build_request(load_model(prepared.path), TARGET))
+        assert built.report['strongly_typed']
+        assert len(built.plan) > 10_000
+
+
+def test_the_command_line_builds_the_same_file(cache, spec, options, rtx, tmp_path, capsys):
+    """`trt_perception build` ahead of deployment makes the engine that the node would."""
+    plan = tmp_path / 'm.plan'
+    assert main([
+        'build', str(spec.path), '--precision', 'int8', '--calibration', options.calibration_source,
+        '--compute-capability', '8.6', '--optimization-level', '0', '--output', str(plan)]) == 0, capsys.readouterr()
+    expected = precise_model(
+        spec, replace(options, calibration_samples=64, calibration_method='auto'), Told().monitor, strongly_typed=True)
+    assert expected.cached
+    assert json.loads(plan.with_name('m.plan.json').read_text())['key']['model_sha256'] == (
+        load_model(expected.path).sha256)
+
+
+def test_a_model_without_layers_to_quantise_is_refused(cache, tmp_path, options):
+    helper = onnx.helper
+    path = save(
+        tmp_path / 'none.onnx',
+        [helper.make_node('GlobalAveragePool', ['images'], ['means']), helper.make_node('Flatten', ['means'], ['out'])],
+        {'images': (FLOAT, [1, 3, 16, 16])}, {'out': (FLOAT, [1, 3])}, {}, {**METADATA, 'task': 'classify'})
+    with pytest.raises(ModelError, match='no convolution or matrix multiplication'):
+        precise_model(load_model(path), options, Told().monitor)

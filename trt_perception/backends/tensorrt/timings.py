@@ -1,0 +1,60 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Timing caches: what the builder measured of kernels, kept between builds.
+
+One file for each TensorRT and GPU, beside the engines. Without it the next build measures anew, which takes longer.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ...errors import EngineError
+
+_SUFFIX = '.timings'
+
+
+@dataclass(frozen=True)
+class TimingCache:
+    """One file with the timings of a TensorRT on a GPU."""
+
+    path: Path
+    size: int
+
+
+def timing_cache_path(folder: Path, tensorrt: str, gpu: str, compute_capability: str) -> Path:
+    """Return where the timings of this TensorRT (its identity) and GPU are kept."""
+    words = f'{tensorrt} {gpu} {compute_capability}'
+    return folder / f'{"".join(c if c.isalnum() or c in ".-" else "_" for c in words)}{_SUFFIX}'
+
+
+def timing_caches(folder: Path) -> list[TimingCache]:
+    """Return those in the folder of the engines, by name."""
+    found = []
+    for path in sorted(folder.glob(f'*{_SUFFIX}')):
+        with contextlib.suppress(OSError):
+            found.append(TimingCache(path, path.lstat().st_size))
+    return found
+
+
+def prune_timings(folder: Path, engines: Iterable[Mapping[str, Any]]) -> list[TimingCache]:
+    """Remove the timings of each TensorRT and GPU for which there is no engine; returns the removed.
+
+    engines: the keys of the engines that are there, as their sidecars have them
+    """
+    used = {
+        timing_cache_path(folder, str(key.get('tensorrt')), str(key.get('gpu')), str(key.get('compute_capability')))
+        for key in engines}
+    removed = []
+    for cache in timing_caches(folder):
+        if cache.path not in used:
+            try:
+                cache.path.unlink(missing_ok=True)
+            except OSError as error:
+                raise EngineError(f'{cache.path} cannot be removed: {error.strerror}') from error
+            removed.append(cache)
+    return removed
