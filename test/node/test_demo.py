@@ -86,6 +86,12 @@ def left_over(session):
     return found
 
 
+def wait_for(condition):
+    deadline = time.monotonic() + 30
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+
 def number(text, report):
     """Return the number of a row of the table; it stands before or behind the text."""
     match = re.search(rf'^{text} +(\d+)$|^ +(\d+)  {text}$', report, re.MULTILINE)
@@ -157,7 +163,7 @@ def test_nothing_is_left_running_and_the_node_ended_well(detected, folder):
     assert left_over(detected[3]) == []
     log = (folder / 'output' / 'node.log').read_text()
     assert 'configured in' in log and 'active: waiting for images on /image' in log
-    assert 'Traceback' not in log and 'ERROR' not in log
+    assert 'Traceback' not in log and 'ERROR' not in log and 'deprecated' not in log
 
 
 def test_a_classifier_reuses_the_bag(command, detected, folder):
@@ -178,9 +184,7 @@ def test_ctrl_c_while_playing_ends_everything(command, detected, folder):
     sent = folder / 'output' / 'frames_sent.jsonl'
     sent.unlink()
     process = start(command, folder, '--video', 'clip.avi', '--model', 'detector.onnx', '--rate', '0.05')
-    deadline = time.monotonic() + 30
-    while not (sent.exists() and sent.stat().st_size) and time.monotonic() < deadline:
-        time.sleep(0.05)
+    wait_for(lambda: sent.exists() and sent.stat().st_size)
     running = left_over(process.pid)
     os.killpg(process.pid, signal.SIGINT)
     code, _, errors = end(process)
@@ -188,6 +192,28 @@ def test_ctrl_c_while_playing_ends_everything(command, detected, folder):
     assert code == 130 and errors.splitlines()[-1] == 'trt_perception: interrupted'
     assert left_over(process.pid) == []
     assert not (folder / 'output' / 'detections.jsonl').exists()
+
+
+def test_a_second_demo_in_the_same_folder_is_one_line_and_disturbs_nothing(command, detected, folder):
+    sent = folder / 'output' / 'frames_sent.jsonl'
+    sent.unlink(missing_ok=True)
+    first = start(command, folder, '--video', 'clip.avi', '--model', 'detector.onnx', '--rate', '0.05')
+    try:
+        wait_for(lambda: sent.exists() and sent.stat().st_size)
+        before = {path.name: path.stat().st_ino for path in (folder / 'output').iterdir()}
+        code, _, errors = end(start(command, folder, '--video', 'clip.avi', '--model', 'detector.onnx'))
+        assert {path.name: path.stat().st_ino for path in (folder / 'output').iterdir()} == before
+        assert len(left_over(first.pid)) == 3
+    finally:
+        os.killpg(first.pid, signal.SIGINT)
+        end(first)
+    assert code == 1
+    assert errors == (
+        f'trt_perception: --output {folder / "output"}: another demo writes there, process {first.pid}: wait for its '
+        'end, or give another folder\n')
+    # The folder is free again.
+    code, _, errors = end(start(command, folder, '--video', 'clip.avi', '--model', 'detector.onnx', '--rate', '2'))
+    assert code == 0, errors
 
 
 def test_a_model_that_cannot_be_read_is_one_line_with_the_nodes_reason(command, folder):

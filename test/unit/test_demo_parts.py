@@ -2,7 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The demo's parts that need no ROS; the whole of it is in test/node/test_demo.py."""
 
+import os
 import socket
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace as Namespace
 
@@ -12,6 +15,7 @@ import pytest
 from trt_perception.demo.child import Child, last_error
 from trt_perception.demo.environment import demo_environment, free_domain_id
 from trt_perception.demo.errors import DemoError
+from trt_perception.demo.folder_lock import locked_folder
 from trt_perception.demo.pictures import write_pictures
 from trt_perception.demo.recording import record
 from trt_perception.demo.report import Figures, table
@@ -20,6 +24,7 @@ from trt_perception.demo.sent_log import SentLog
 from trt_perception.demo.waiting import wait_until
 from trt_perception.errors import SourceError
 from trt_perception.frame import Frame
+from trt_perception.launching.large_images import PROFILE_VARIABLES, profile_variables
 from trt_perception.results import Classifications, Detections
 from trt_perception.sources import SourceFrame
 
@@ -47,12 +52,56 @@ def test_no_free_domain_is_an_error_that_says_what_to_do(monkeypatch):
 def test_nothing_leads_the_processes_to_a_running_graph(monkeypatch):
     monkeypatch.setenv('ROS_DISCOVERY_SERVER', '192.168.0.1:11811')
     monkeypatch.setenv('ROS_DOMAIN_ID', '7')
-    monkeypatch.setenv('FASTRTPS_DEFAULT_PROFILES_FILE', '/robot.xml')
+    for name in PROFILE_VARIABLES:
+        monkeypatch.setenv(name, '/robot.xml')
     environment = demo_environment(42, Path('/large.xml'))
     assert 'ROS_DISCOVERY_SERVER' not in environment
     assert environment['ROS_DOMAIN_ID'] == '42'
     assert environment['ROS_AUTOMATIC_DISCOVERY_RANGE'] == 'LOCALHOST'
-    assert environment['FASTRTPS_DEFAULT_PROFILES_FILE'] == environment['FASTDDS_DEFAULT_PROFILES_FILE'] == '/large.xml'
+    read = profile_variables(environment)
+    assert {name: environment.get(name) for name in PROFILE_VARIABLES} == {
+        name: '/large.xml' if name in read else None for name in PROFILE_VARIABLES}
+
+
+_HOLDING = (
+    'import sys, time\n'
+    'from pathlib import Path\n'
+    'from trt_perception.demo.folder_lock import locked_folder\n'
+    'with locked_folder(Path(sys.argv[1])):\n'
+    '    print("locked", flush=True)\n'
+    '    time.sleep(60)\n')
+
+
+def test_a_folder_is_one_demos_until_its_process_ends(tmp_path):
+    root = str(Path(__file__).parents[2])
+    for end in (subprocess.Popen.kill, subprocess.Popen.terminate):
+        with subprocess.Popen(
+                [sys.executable, '-c', _HOLDING, str(tmp_path)], stdout=subprocess.PIPE, text=True,
+                env={**os.environ, 'PYTHONPATH': root}) as holder:
+            assert holder.stdout.readline() == 'locked\n'
+            with pytest.raises(DemoError) as found, locked_folder(tmp_path):
+                pytest.fail('locked twice')
+            assert str(found.value) == (
+                f'--output {tmp_path}: another demo writes there, process {holder.pid}: wait for its end, or give '
+                'another folder')
+            (tmp_path / 'other').mkdir(exist_ok=True)
+            with locked_folder(tmp_path / 'other'):
+                pass
+            end(holder)
+        # What it leaves is a file that nobody holds.
+        with locked_folder(tmp_path):
+            assert (tmp_path / '.lock').read_text() == f'{os.getpid()}\n'
+
+
+def test_a_child_does_not_keep_the_folder(tmp_path):
+    """The node and the player are started while the folder is locked, and may outlive a demo that is killed."""
+    with locked_folder(tmp_path):
+        child = Child('the child', ['sleep', '60'], tmp_path / 'log', os.environ)
+    try:
+        with locked_folder(tmp_path):
+            assert child.ended() is None
+    finally:
+        child.stop()
 
 
 @pytest.mark.parametrize(('log', 'expected'), [

@@ -165,6 +165,14 @@ def test_a_missing_tensorrt_is_told_as_such(tmp_path):
         build_in_process(replace(request, tensorrt='tensorrt'))
 
 
+def test_an_error_that_nobody_foresaw_is_one_line_with_its_place(tmp_path):
+    request = request_for(color_detector(tmp_path / 'm.onnx'), replace(TARGET, workspace_mib=10**20))
+    with pytest.raises(EngineError, match=(
+            r'^the engine build failed unexpectedly: \w+Error: .* \(compat\.py, line \d+\)$')):
+        build_in_process(request)
+    assert workers() == []
+
+
 def test_cancelling_ends_the_build_and_its_process(endless):
     cancel = threading.Event()
     seen, cancelled_at = [], []

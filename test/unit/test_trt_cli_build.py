@@ -59,7 +59,7 @@ def test_a_detector_of_yolov8n_s_size_is_smaller_in_fp16(rtx, tmp_path, capsys, 
 
 @pytest.mark.parametrize('arguments, message', [
     (['--compute-capability', '8.6'], 'needs --output'),
-    (['--compute-capability', '8.6', '--output', '/no/such/folder/x.plan'], 'no folder /no/such/folder'),
+    (['--compute-capability', '8.6', '--output', '/no/such/folder/x.plan'], 'no folder /no/such/folder: make it'),
     (['--precision', 'int8', '--output', 'x.plan'], 'calibration')])
 def test_what_cannot_be_is_told_before_anything_is_built(rtx, model, arguments, message, capsys, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)

@@ -23,6 +23,7 @@ from ..image_size import check_size
 from ..progress import Progress
 from ..sources import open_source
 from ..statistics import PERCENTILES
+from .files import check_report, write_report
 from .model_arguments import add_model_arguments, add_run_arguments, load, open_pipeline
 from .numbers import positive
 
@@ -38,13 +39,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--size', type=_size, metavar='WIDTHxHEIGHT', help='resize the frame (default: 1280x720)')
     parser.add_argument(
         '--frames', type=positive, default=200, metavar='N', help='frames to measure (default: %(default)s)')
-    parser.add_argument('--json', metavar='FILE', help='write the figures as one JSON object')
+    parser.add_argument('--json', type=Path, metavar='FILE', help='write the figures as one JSON object')
 
 
 def run(options: argparse.Namespace) -> int:
     """Measure and print a table."""
     spec = load(options)
     frame = _frame(options)
+    check_report('--json', options.json)
     samples: dict[str, list[float]] = {}
     with open_pipeline(spec, options) as pipeline:
         for _ in range(_WARM_UP):
@@ -66,10 +68,7 @@ def run(options: argparse.Namespace) -> int:
         **description, 'stages_ms': stages}
     _print(report)
     if options.json:
-        try:
-            Path(options.json).write_text(json.dumps(report, indent=2) + '\n', encoding='utf-8')
-        except OSError as error:
-            raise SourceError(f'--json {options.json}: {error.strerror}') from error
+        write_report('--json', options.json, json.dumps(report, indent=2) + '\n')
     return 0
 
 

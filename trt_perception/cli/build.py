@@ -31,9 +31,10 @@ from ..backends.tensorrt.private_files import replace_private
 from ..errors import EngineError
 from ..pipeline_options import PRECISIONS, PipelineOptions
 from ..precise_model import precise_model
+from .files import check_new_file
 from .model_arguments import add_model_arguments, console_monitor
 from .model_arguments import load as load_spec
-from .numbers import not_negative
+from .numbers import not_negative, positive, whole
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -52,16 +53,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--compute-capability', action='append', type=_capabilities, default=[], metavar='X.Y[,X.Y...]',
         help='build for these GPUs instead of the one here (TensorRT for RTX; with --output)')
     parser.add_argument(
-        '--workspace-mib', type=not_negative, default=defaults.workspace_mib, metavar='MIB',
+        '--workspace-mib', type=whole(0, 1 << 20), default=defaults.workspace_mib, metavar='MIB',
         help='GPU memory that kernels may use while they work (default: a part of what is free)')
     parser.add_argument(
         '--optimization-level', type=int, choices=range(6), default=defaults.optimization_level,
         help='0 builds fastest, 5 runs fastest (default: %(default)s)')
     parser.add_argument(
-        '--batch', nargs=3, type=int, default=defaults.batch, metavar=('MIN', 'OPT', 'MAX'),
+        '--batch', nargs=3, type=positive, default=defaults.batch, metavar=('MIN', 'OPT', 'MAX'),
         help='batch sizes of a model with a dynamic batch (default: 1 1 1)')
     parser.add_argument(
-        '--dla-core', type=int, default=defaults.dla_core, metavar='N', help='run on this DLA core of a Jetson')
+        '--dla-core', type=whole(-1, 7), default=defaults.dla_core, metavar='N',
+        help='run on this DLA core of a Jetson (default: -1, the GPU)')
     parser.add_argument(
         '--hardware-compatibility', choices=HARDWARE_COMPATIBILITIES, default=defaults.hardware_compatibility,
         help='let the engine run on other GPUs too, slower (default: %(default)s)')
@@ -78,9 +80,9 @@ def run(options: argparse.Namespace) -> int:
     capabilities = tuple(dict.fromkeys(text for texts in options.compute_capability for text in texts))
     if capabilities and options.output is None:
         raise EngineError('--compute-capability needs --output: the cache is for the GPU of this machine')
-    if options.output is not None and not options.output.absolute().parent.is_dir():
-        raise EngineError(f'there is no folder {options.output.absolute().parent} for --output: make it first')
     source = load_spec(options)
+    if options.output is not None:
+        check_new_file('--output', options.output, source.path)
     build_options = BuildOptions(
         precision=options.precision or source.stored_precision, input_size=tuple(options.input_size),
         batch=tuple(options.batch),

@@ -26,16 +26,14 @@ from pathlib import Path
 from typing import Any
 
 from ..dependencies import require
-from .numbers import fraction
-from .play import positive
-
-_HIGHEST_DOMAIN = 232
+from .numbers import duration, fraction, speed, whole
+from .play import HIGHEST_DOMAIN
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add this subcommand's arguments."""
     parser.add_argument(
-        '--output', type=Path, default=Path('demo_output'), metavar='DIR', help='(default: %(default)s)')
+        '--output', type=_folder, default=Path('demo_output'), metavar='DIR', help='(default: %(default)s)')
     parser.add_argument('--video', default='bikes', help='a video file or a catalogue name (default: %(default)s)')
     parser.add_argument(
         '--model', default='yolov3-tiny', help='an ONNX file or a catalogue name (default: %(default)s)')
@@ -45,12 +43,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--score', type=fraction, default=0.25, metavar='S', help='least score of a detection (default: %(default)s)')
     parser.add_argument(
-        '--rate', type=positive, default=1.0, metavar='R', help='speed of playing (default: %(default)s, real time)')
+        '--rate', type=speed, default=1.0, metavar='R', help='speed of playing (default: %(default)s, real time)')
     parser.add_argument(
-        '--seconds', type=_seconds, default=20.0, metavar='S',
+        '--seconds', type=duration, default=20.0, metavar='S',
         help='take so much of the video, images in the bag are not compressed; 0 takes all (default: %(default)g)')
     parser.add_argument(
-        '--domain-id', type=_domain, metavar='ID', help='ROS_DOMAIN_ID of the demo (default: a free one)')
+        '--domain-id', type=whole(0, HIGHEST_DOMAIN), metavar='ID',
+        help='ROS_DOMAIN_ID of the demo (default: a free one)')
 
 
 def run(options: argparse.Namespace) -> int:
@@ -79,15 +78,8 @@ def _terminated(number: int, _: Any) -> None:
     raise SystemExit(128 + number)
 
 
-def _seconds(text: str) -> float:
-    value = float(text)
-    if not 0 <= value < float('inf'):
-        raise argparse.ArgumentTypeError(f'{text}: expected seconds, or 0 for all')
-    return value
-
-
-def _domain(text: str) -> int:
-    value = int(text)
-    if not 0 <= value <= _HIGHEST_DOMAIN:
-        raise argparse.ArgumentTypeError(f'{text}: expected a number from 0 to {_HIGHEST_DOMAIN}')
-    return value
+def _folder(text: str) -> Path:
+    # Path('') is the working folder, of which the demo would remove files.
+    if not text:
+        raise argparse.ArgumentTypeError('expected the name of a folder')
+    return Path(text)

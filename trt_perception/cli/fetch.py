@@ -20,6 +20,7 @@ from ..catalog import CatalogEntry, load_catalog
 from ..errors import FetchError
 from ..fetch import fetch_entry, is_fetched
 from ..progress import ConsoleProgress
+from .numbers import positive
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('names', nargs='*', metavar='NAME', help='what to fetch; --list shows all')
     parser.add_argument('--list', action='store_true', help='list the catalogue and stop')
     parser.add_argument(
-        '--size', type=int, metavar='PIXELS',
+        '--size', type=positive, metavar='PIXELS',
         help='side of the square input of a detector, a multiple of 32, if not the usual one')
     parser.add_argument(
         '--from', dest='package_file', type=Path, metavar='FILE',
@@ -39,6 +40,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Fetch each name and print its path, or list the catalogue."""
     catalog = load_catalog()
+    if options.list and options.names:
+        options.parser.error('--list shows the whole catalogue: expected no NAME with it')
     if options.list:
         for entry in catalog.values():
             print(_summary(entry))
@@ -47,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
         options.parser.error(f'expected a NAME, one of {", ".join(catalog)}')
     if options.package_file and len(options.names) != 1:
         options.parser.error('--from goes with one NAME')
-    if options.size is not None and (options.size < 32 or options.size % 32):
+    if options.size is not None and options.size % 32:
         options.parser.error(f'--size is {options.size}, expected a multiple of 32')
     for name in options.names:
         if name not in catalog:

@@ -35,6 +35,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # `| head` closed the pipe: nothing more can be told, also not by the flush at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as error:
+        # A full disk, a file that vanished while it was read: nothing that a trace would explain.
+        where = f'{error.filename}: ' if error.filename else ''
+        print(f'trt_perception: {where}{error.strerror or error}', file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print('trt_perception: interrupted', file=sys.stderr)
         return 130

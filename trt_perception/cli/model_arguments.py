@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +20,10 @@ from ..model import TASKS, ModelOptions, ModelSpec, load_model
 from ..pipeline import Pipeline, PostprocessSettings, create_pipeline
 from ..pipeline_options import BACKENDS, PRECISIONS, Monitor, PipelineOptions
 from ..progress import ConsoleProgress
-from .numbers import fraction, positive
+from .numbers import fraction, positive, whole
+
+# Threads spin while they wait for each other: with many more than processors an inference takes minutes.
+_MOST_THREADS = max(16, os.cpu_count() or 1)
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,7 +45,7 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     """Add backend and thresholds."""
     parser.add_argument('--backend', choices=BACKENDS, default='auto', help='what runs the network')
     parser.add_argument(
-        '--threads', type=positive, default=0, metavar='N', help='CPU threads of one inference')
+        '--threads', type=whole(1, _MOST_THREADS), default=0, metavar='N', help='CPU threads of one inference')
     parser.add_argument(
         '--precision', choices=PRECISIONS, default='fp32', help='arithmetic of the network (default: %(default)s)')
     parser.add_argument(

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 
 
 def fraction(text: str) -> float:
@@ -23,12 +24,33 @@ def positive(text: str) -> int:
     return int(value)
 
 
+def whole(low: int, high: int) -> Callable[[str], int]:
+    """Return a parser of a whole number from `low` to `high`."""
+    what = f'a whole number from {low} to {high}'
+
+    def parse(text: str) -> int:
+        value = _number(text, int, what)
+        if not low <= value <= high:
+            raise _expected(text, what)
+        return int(value)
+
+    return parse
+
+
 def not_negative(text: str) -> int:
     """Parse a whole number from 0 on."""
     value = _number(text, int, 'a whole number from 0 on')
     if value < 0:
         raise _expected(text, 'a whole number from 0 on')
     return int(value)
+
+
+def speed(text: str) -> float:
+    """Parse a number above 0."""
+    value = _number(text, float, 'a number above 0')
+    if not 0.0 < value < float('inf'):
+        raise _expected(text, 'a number above 0')
+    return value
 
 
 def duration(text: str) -> float:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import os
 import struct
 import sys
 import time
@@ -25,8 +26,12 @@ from typing import Any, TextIO
 
 from ..bag import IMAGE, ImageMessage, choose_image_topic, is_bag, read_image_messages, with_stamp
 from ..dependencies import require
-from ..errors import SourceError
+from ..errors import ParameterError, SourceError
+from .files import check_report
+from .numbers import duration, speed
 
+# Above it the ports that the RTPS standard computes do not exist.
+HIGHEST_DOMAIN = 232
 _POLL_S = 0.02
 # Both sides must know of each other; the publisher may know first, and what it then sends goes nowhere.
 _SETTLE_S = 0.5
@@ -42,13 +47,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--topic', help='image topic of a bag that has several')
     parser.add_argument('--to', metavar='TOPIC', help='publish as this topic instead of the recorded one')
     parser.add_argument(
-        '--rate', type=positive, default=1.0, metavar='R', help='speed, 2 is twice as fast (default: %(default)s)')
+        '--rate', type=speed, default=1.0, metavar='R', help='speed, 2 is twice as fast (default: %(default)s)')
     parser.add_argument('--restamp', action='store_true', help="set each header's stamp to the time of sending")
     parser.add_argument(
         '--clock', action='store_true', help='publish /clock, the time of the recording, for nodes with use_sim_time')
     parser.add_argument('--loop', action='store_true', help='begin again at the end, until Ctrl-C')
     parser.add_argument(
-        '--wait', type=float, default=5.0, metavar='SECONDS',
+        '--wait', type=duration, default=5.0, metavar='SECONDS',
         help='wait so long for a subscriber before the first image (default: %(default)s)')
     parser.add_argument(
         '--sent', type=Path, metavar='FILE',
@@ -61,17 +66,18 @@ def run(options: argparse.Namespace) -> int:
         raise SourceError(f'{options.bag}: no such file or folder')
     if not is_bag(options.bag):
         raise SourceError(f'{options.bag}: not a rosbag2')
+    check_report('--sent', options.sent)
     chosen = choose_image_topic(options.bag, options.topic)
     rclpy: Any = require('rclpy')
     messages: Any = require('sensor_msgs.msg')
     from rclpy.signals import SignalHandlerOptions
 
+    _check_domain()
     rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
     node = rclpy.create_node('bag_player')
     try:
-        # Reliable, which serves subscribers of both kinds.
-        publisher = node.create_publisher(
-            messages.Image if chosen.type == IMAGE else messages.CompressedImage, options.to or chosen.name, 5)
+        topic = chosen.name if options.to is None else options.to
+        publisher = _publisher(node, messages.Image if chosen.type == IMAGE else messages.CompressedImage, topic)
         tell_time = _clock(node) if options.clock else None
         _wait_for_subscriber(publisher, options.wait)
         with _log(options.sent) as log:
@@ -91,6 +97,25 @@ def run(options: argparse.Namespace) -> int:
         node.destroy_node()
         rclpy.try_shutdown()
     return 0
+
+
+def _check_domain() -> None:
+    """Raise ParameterError for a ROS_DOMAIN_ID with which Fast DDS or rcl ends the process."""
+    text = os.environ.get('ROS_DOMAIN_ID', '')
+    if text and not (text.strip().isdecimal() and int(text) <= HIGHEST_DOMAIN):
+        raise ParameterError(f"ROS_DOMAIN_ID is '{text}': expected a number from 0 to {HIGHEST_DOMAIN}")
+
+
+def _publisher(node: Any, kind: Any, topic: str) -> Any:
+    from rclpy.exceptions import InvalidTopicNameException
+
+    try:
+        # Reliable, which serves subscribers of both kinds.
+        return node.create_publisher(kind, topic, 5)
+    except InvalidTopicNameException as error:
+        # Its lines point at the character with an arrow.
+        reason = str(error).splitlines()[0].rstrip(': ')
+        raise ParameterError(f"--to '{topic}': {reason}; expected a name such as /camera/image_raw") from error
 
 
 def _wait_for_subscriber(publisher: Any, seconds: float) -> None:
@@ -161,9 +186,3 @@ def _header_stamp(cdr: bytes) -> int:
     return int(seconds) * 1_000_000_000 + int(nanoseconds)
 
 
-def positive(text: str) -> float:
-    """Parse a number above 0."""
-    value = float(text)
-    if not 0 < value < float('inf'):
-        raise argparse.ArgumentTypeError(f'{text}: expected a number above 0')
-    return value

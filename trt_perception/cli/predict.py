@@ -103,8 +103,14 @@ def _output(name: str | None) -> Iterator[TextIO | None]:
             file = open(name, 'w', encoding='utf-8')  # noqa: SIM115 - closed below
         except OSError as error:
             raise SourceError(f'--json {name}: {error.strerror}') from error
-        with file:
-            yield file
+        try:
+            with file:
+                yield file
+        except OSError as error:
+            if error.filename is not None:
+                raise
+            # A full disk, which shows when the file is written to or closed.
+            raise SourceError(f'--json {name}: {error.strerror}') from error
 
 
 def _summary(record: dict[str, Any]) -> str:

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from ..catalog import resolve_video
-from ..errors import CalibrationError, ModelError
+from ..errors import ModelError
 from ..frame import Frame
 from ..model import ModelOptions, ModelSpec, load_model
 from ..pipeline import HostPipeline
@@ -30,6 +30,7 @@ from ..precision.prepare import CalibrationOptions, PreparedModel, prepare_model
 from ..precision.ranges import AUTO, METHODS
 from ..precision.search import Target
 from ..progress import ConsoleProgress
+from .files import check_new_file, check_report, write_report
 from .model_arguments import add_model_arguments, load
 from .numbers import fraction, not_negative, positive
 
@@ -68,8 +69,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--half-rest', action='store_true',
         help="float16 for an int8 file's float layers: for TensorRT 10 and newer and for RTX")
     parser.add_argument(
-        '--output', metavar='FILE', help='the file to write (default: MODEL-PRECISION.onnx in this folder)')
-    parser.add_argument('--json', metavar='FILE', help='write the figures as one JSON object')
+        '--output', type=Path, metavar='FILE', help='the file to write (default: MODEL-PRECISION.onnx in this folder)')
+    parser.add_argument('--json', type=Path, metavar='FILE', help='write the figures as one JSON object')
 
 
 def run(options: argparse.Namespace) -> int:
@@ -82,9 +83,9 @@ def run(options: argparse.Namespace) -> int:
         source, options.topic, options.samples, options.checking, options.method,
         None if options.keep_float is None else tuple(options.keep_float),
         Target(options.min_agreement, options.max_score_difference), options.half_rest)
-    output = Path(options.output or f'{spec.path.stem}-{options.precision}.onnx')
-    if output.exists() and output.samefile(spec.path):
-        raise ModelError(f'--output {output} is the model itself: expected another file')
+    output = options.output if options.output is not None else Path(f'{spec.path.stem}-{options.precision}.onnx')
+    check_new_file('--output', output, spec.path)
+    check_report('--json', options.json)
     with ConsoleProgress(unit='') as progress:
         prepared = prepare_model(spec, options.precision, calibration, output, progress)
         warnings, frames = list(prepared.warnings), prepared.checking
@@ -97,10 +98,7 @@ def run(options: argparse.Namespace) -> int:
     report = _report(spec, prepared, agreement, times, warnings)
     _print(report, prepared.record, agreement)
     if options.json:
-        try:
-            Path(options.json).write_text(json.dumps(report, indent=2) + '\n', encoding='utf-8')
-        except OSError as error:
-            raise CalibrationError(f'--json {options.json}: {error.strerror}') from error
+        write_report('--json', options.json, json.dumps(report, indent=2) + '\n')
     return 0
 
 

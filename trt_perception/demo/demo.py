@@ -4,8 +4,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from ..results import Classifications, Result
 from ..statistics import WINDOW_S
 from .environment import demo_environment, free_domain_id
 from .errors import DemoError
+from .folder_lock import locked_folder
 from .installation import large_images_profile
 from .pictures import write_pictures
 from .recording import Recording, check_video, record
@@ -60,7 +62,11 @@ def run_demo(options: DemoOptions, say: Callable[[str], None] = print) -> None:
         video = resolve_video(options.video, progress=progress)
     check_video(video)
     say(f'video        {options.video}{was_there}: {video}')
-    folder = _prepared(options.output)
+    with _prepared(options.output) as folder:
+        _run_in(folder, model, video, options, say)
+
+
+def _run_in(folder: Path, model: Path, video: Path, options: DemoOptions, say: Callable[[str], None]) -> None:
     domain = free_domain_id() if options.domain_id is None else options.domain_id
     environment = demo_environment(domain, large_images_profile())
     recordings: list[Recording] = []
@@ -99,15 +105,18 @@ def _is_cached(name: str) -> str:
     return '' if entry is None else ' (from the cache)' if is_fetched(entry) else ' (fetched now)'
 
 
-def _prepared(folder: Path) -> Path:
-    """Make the folder and remove what an earlier run left, so that nothing old can be taken for this run's."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name in _STALE:
-            (folder / name).unlink(missing_ok=True)
-    except OSError as error:
-        raise DemoError(f'--output {folder}: {error.strerror or error}') from error
-    return folder
+@contextlib.contextmanager
+def _prepared(folder: Path) -> Iterator[Path]:
+    """Make the folder, lock it, and remove what an earlier run left: nothing old can be taken for this run's."""
+    with contextlib.ExitStack() as stack:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(locked_folder(folder))
+            for name in _STALE:
+                (folder / name).unlink(missing_ok=True)
+        except OSError as error:
+            raise DemoError(f'--output {folder}: {error.strerror or error}') from error
+        yield folder
 
 
 def _parameters(options: DemoOptions, model: Path) -> dict[str, object]:

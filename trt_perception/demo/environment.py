@@ -10,6 +10,7 @@ import socket
 from collections.abc import Mapping
 from pathlib import Path
 
+from ..launching.large_images import PROFILE_VARIABLES, profile_variables
 from .errors import DemoError
 
 # Highest domain whose ports lie below those that Linux hands out by itself (7400 + 250 * 101 = 32650).
@@ -17,7 +18,7 @@ HIGHEST_DOMAIN = 101
 # These would lead the processes into a graph that is already running.
 _FOREIGN = (
     'ROS_DISCOVERY_SERVER', 'ROS_SUPER_CLIENT', 'ROS_STATIC_PEERS', 'ROS_NAMESPACE', 'FASTDDS_BUILTIN_TRANSPORTS',
-    'FASTDDS_ENVIRONMENT_FILE')
+    'FASTDDS_ENVIRONMENT_FILE', *PROFILE_VARIABLES)
 
 
 def demo_environment(domain_id: int, profile: Path) -> dict[str, str]:
@@ -29,9 +30,7 @@ def demo_environment(domain_id: int, profile: Path) -> dict[str, str]:
     environment.update({
         'ROS_DOMAIN_ID': str(domain_id),
         'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
-        # The first is read by Humble and Jazzy, the second by Kilted and later.
-        'FASTRTPS_DEFAULT_PROFILES_FILE': str(profile),
-        'FASTDDS_DEFAULT_PROFILES_FILE': str(profile),
+        **dict.fromkeys(profile_variables(environment), str(profile)),
         'RCUTILS_COLORIZED_OUTPUT': '0',
         'PYTHONUNBUFFERED': '1'})
     return environment

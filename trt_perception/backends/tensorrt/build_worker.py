@@ -17,6 +17,8 @@ import signal
 import sys
 import threading
 import time
+import traceback
+from pathlib import Path
 from typing import Any, TextIO
 
 from ...errors import PerceptionError
@@ -76,6 +78,12 @@ def main(plan_fd: int, parent_pid: int) -> int:
     except OSError as error:
         parent.tell('error', ['EngineError', f'the engine cannot be written: {error}; free space in the temporary '
                               'folder (TMPDIR)'])
+        return 1
+    except Exception as error:  # a mistake of this package or of TensorRT's bindings: told as one line, with its place
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        parent.tell('error', ['EngineError', (
+            f'the engine build failed unexpectedly: {type(error).__name__}: {" ".join(str(error).split())[:300]} '
+            f'({Path(place.filename).name}, line {place.lineno})')])
         return 1
     parent.tell('built', {'sha256': plan_sha256(built.plan), 'report': built.report})
     return 0

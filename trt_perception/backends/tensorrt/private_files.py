@@ -46,15 +46,17 @@ def read_private(path: Path) -> bytes:
     FileNotFoundError, or UntrustedFileError saying what is wrong.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        # O_NONBLOCK: a pipe in its place would have the opening wait for a writer.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError:
         raise
     except OSError as error:
         raise UntrustedFileError(f'{path.name} cannot be opened: {error.strerror}') from error
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(descriptor)
+        raise UntrustedFileError(f'{path.name} is not a regular file')
     with os.fdopen(descriptor, 'rb') as file:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise UntrustedFileError(f'{path.name} is not a regular file')
         if status.st_uid != os.geteuid():
             raise UntrustedFileError(f'{path.name} belongs to user {status.st_uid}, not to {os.geteuid()}')
         if status.st_mode & _WRITABLE_BY_OTHERS:

@@ -8,6 +8,7 @@ One file for each TensorRT and GPU, beside the engines. Without it the next buil
 from __future__ import annotations
 
 import contextlib
+import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,7 +38,9 @@ def timing_caches(folder: Path) -> list[TimingCache]:
     found = []
     for path in sorted(folder.glob(f'*{_SUFFIX}')):
         with contextlib.suppress(OSError):
-            found.append(TimingCache(path, path.lstat().st_size))
+            status = path.lstat()
+            if stat.S_ISREG(status.st_mode):
+                found.append(TimingCache(path, status.st_size))
     return found
 
 

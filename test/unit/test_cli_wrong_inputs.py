@@ -1,0 +1,183 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What users get wrong, for each subcommand: one clear line, exit code 1 or 2, and nothing is damaged."""
+
+import os
+import stat
+
+import pytest
+
+pytest.importorskip('onnx')
+pytest.importorskip('cv2')
+pytest.importorskip('onnxruntime')
+pytest.importorskip('yaml')
+import cv2
+import numpy as np
+from tiny_models import color_detector
+
+from trt_perception.backends.tensorrt.cache import EngineCache
+from trt_perception.bag_writer import write_video_bag
+from trt_perception.cli.main import main
+from trt_perception.demo.environment import free_domain_id
+from trt_perception.frame import Frame
+from trt_perception.sources import SourceFrame
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    """A working folder with a model, a picture, a folder, an empty file, a text and an own cache."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
+    color_detector(tmp_path / 'm.onnx')
+    cv2.imwrite('p.png', np.zeros((64, 64, 3), np.uint8))
+    (tmp_path / 'd').mkdir()
+    (tmp_path / 'empty.png').touch()
+    (tmp_path / 'text.txt').write_text('hi\n')
+    return tmp_path
+
+
+def run(capfd, *arguments):
+    """(exit code, the line that says why). A usage error has the usage before it."""
+    try:
+        code = main([str(argument) for argument in arguments])
+    except SystemExit as exit_:
+        code = exit_.code
+    lines = capfd.readouterr().err.splitlines()
+    if code == 2:
+        assert lines[0].startswith('usage: ')
+        return code, lines[-1]
+    assert code == 1 and len(lines) == 1, lines
+    return code, lines[0]
+
+
+@pytest.mark.parametrize('arguments, code, message', [
+    (('fetch', ''), 1, "there is no '' in the catalogue: expected one of yolov3-tiny"),
+    (('fetch', '../../etc/passwd'), 1, "there is no '../../etc/passwd' in the catalogue"),
+    (('fetch', 'yolov3-tiny', '--list'), 2, '--list shows the whole catalogue: expected no NAME with it'),
+    (('fetch', 'yolov3-tiny', '--size', '33'), 2, '--size is 33, expected a multiple of 32'),
+    (('fetch', 'yolov3-tiny', '--size', 'big'), 2, 'argument --size: big: expected a whole number above 0'),
+    (('fetch', 'yolov3-tiny', '--from', 'text.txt'), 1, 'text.txt'),
+
+    (('inspect', 'd'), 1, "model 'd': it is a folder; expected an ONNX file"),
+    (('inspect', 'p.png'), 1, 'p.png cannot be read as ONNX'),
+    (('inspect', 'm.onnx', '--labels', 'p.png'), 1, 'labels file p.png: expected .txt (one name a line), .json'),
+    (('inspect', 'm.onnx', '--labels', 'd'), 1, 'labels file d'),
+    (('inspect', 'm.onnx', '--input-size', '32', '32'), 1, 'has the fixed input size [64, 64]'),
+    (('inspect', 'm.onnx', '--head', 'end_to_end'), 1, "head is set to 'end_to_end'"),
+
+    (('predict', 'm.onnx', 'd'), 1, 'd: no images in this folder (0 entries; looked for .bmp'),
+    (('predict', 'm.onnx', 'empty.png'), 1, 'empty.png: not an image that OpenCV reads, or damaged (0 bytes)'),
+    (('predict', 'm.onnx', 'p.png', '--threads', '100000'), 2, 'argument --threads: 100000: expected a whole number'),
+    (('predict', 'm.onnx', 'p.png', '--topic', '/x'), 1, "p.png: not a rosbag2, so there is no topic '/x' in it"),
+    (('predict', 'm.onnx', 'p.png', '--precision', 'int8', '--calibration', 'none'), 1, 'none: no such file or folder'),
+    (('predict', 'm.onnx', 'p.png', '--draw', 'text.txt'), 1, '--draw text.txt: it is a file; expected a folder'),
+
+    (('quantize', 'm.onnx', '--precision', 'fp16', '--output', 'd'), 1, '--output d: it is a folder; expected'),
+    (('quantize', 'm.onnx', '--precision', 'fp16', '--output', 'none/x.onnx'), 1, 'none: make it first'),
+    (('quantize', 'm.onnx', '--precision', 'fp16', '--output', 'pipe'), 1, '--output pipe: it is no regular file'),
+    (('quantize', 'm.onnx', '--precision', 'fp16', '--output', ''), 1, 'it is a folder; expected the name of a file'),
+    (('quantize', 'm.onnx', '--calibration', 'd'), 1, 'd: no images in this folder'),
+    (('quantize', 'm.onnx', '--calibration', 'empty.png'), 1, 'found none that can be read: empty.png: not an image'),
+    (('quantize', 'm.onnx', '--precision', 'fp16', '--json', 'd'), 1, '--json d: it is a folder'),
+
+    (('build', 'm.onnx', '--output', ''), 1, 'it is a folder; expected the name of a file to write'),
+    (('build', 'm.onnx', '--output', 'm.onnx'), 1, '--output m.onnx is the model itself: expected another file'),
+    (('build', 'm.onnx', '--output', 'pipe'), 1, '--output pipe: it is no regular file'),
+    (('build', 'm.onnx', '--output', 'x', '--dla-core', '-5'), 2, 'argument --dla-core: -5: expected a whole number'),
+    (('build', 'm.onnx', '--output', 'x', '--batch', '1', 'two', '3'), 2, 'argument --batch: two: expected a whole'),
+    (('build', 'm.onnx', '--workspace-mib', '9' * 20), 2, 'expected a whole number from 0 to 1048576'),
+    (('build', 'x.plan', '--output', 'y.plan'), 1, 'x.plan'),
+
+    (('cache',), 2, 'the following arguments are required: ACTION'),
+    (('cache', 'clear'), 2, "argument ACTION: invalid choice: 'clear'"),
+    (('cache', 'prune', '--unused-for', '1e400'), 2, 'argument --unused-for: 1e400: expected a number from 0 on'),
+    (('cache', 'list', 'all'), 2, 'unrecognized arguments: all'),
+
+    (('benchmark', 'm.onnx', '--image', 'd'), 1, 'd: no images in this folder'),
+    (('benchmark', 'm.onnx', '--image', 'text.txt'), 1, 'text.txt: not an image, video or bag that can be read'),
+    (('benchmark', 'm.onnx', '--size', '100'), 2, 'argument --size: 100: expected WIDTHxHEIGHT'),
+    (('benchmark', 'm.onnx', '--json', 'd'), 1, '--json d: it is a folder'),
+    (('benchmark', 'm.onnx', '--json', 'none/x.json'), 1, 'none: make it first'),
+
+    (('play', 'none'), 1, 'none: no such file or folder'),
+    (('play', 'd'), 1, 'd: not a rosbag2'),
+    (('play', 'p.png'), 1, 'p.png: not a rosbag2'),
+    (('play', 'd', '--wait', 'nan'), 2, 'argument --wait: nan: expected a number from 0 on'),
+    (('play', 'd', '--rate', 'fast'), 2, 'argument --rate: fast: expected a number above 0'),
+
+    (('demo', '--output', ''), 2, 'argument --output: expected the name of a folder'),
+    (('demo', '--domain-id', 'x'), 2, 'argument --domain-id: x: expected a whole number from 0 to 232'),
+    (('demo', '--seconds', 'nan'), 2, 'argument --seconds: nan: expected a number from 0 on'),
+    (('demo', '--rate', '0'), 2, 'argument --rate: 0: expected a number above 0'),
+])
+def test_one_line_says_what_is_wrong(capfd, folder, arguments, code, message):
+    os.mkfifo('pipe')
+    before = {path.name: path.lstat().st_mode for path in folder.iterdir()}
+    content = (folder / 'm.onnx').read_bytes()
+    found, line = run(capfd, *arguments)
+    assert found == code
+    assert message in line
+    assert (folder / 'm.onnx').read_bytes() == content
+    after = {path.name: path.lstat().st_mode for path in folder.iterdir() if path.name != 'cache'}
+    assert after == before
+
+
+def test_a_full_disk_is_one_line_that_names_the_file(capfd):
+    if not (os.path.exists('/dev/full') and stat.S_ISCHR(os.stat('/dev/full').st_mode)):
+        pytest.skip('there is no /dev/full')
+    for arguments in (('predict', 'm.onnx', 'p.png', '--json', '/dev/full'),
+                      ('benchmark', 'm.onnx', '--frames', '1', '--size', '8x8', '--json', '/dev/full')):
+        try:
+            code = main(list(arguments))
+        finally:
+            errors = capfd.readouterr().err.splitlines()
+        assert code == 1
+        assert errors[-1] == 'trt_perception: --json /dev/full: No space left on device'
+
+
+def test_what_is_not_a_file_in_the_cache_is_told_and_not_opened(capfd):
+    root = EngineCache().root
+    for name in ('a.plan', 'b.json', 'c.timings'):
+        (root / name).mkdir(parents=True)
+    os.mkfifo(root / 'd.json')
+    assert main(['cache', 'list']) == 0
+    out = capfd.readouterr().out
+    assert 'b.json is not a regular file' in out
+    assert 'd.json is not a regular file' in out
+    assert 'and 0 timing caches' in out
+    code, line = run(capfd, 'cache', 'prune')
+    assert code == 1
+    assert 'cannot be removed: Is a directory' in line
+
+
+# -- with ROS
+
+@pytest.fixture
+def bag(folder):
+    pytest.importorskip('rclpy', reason='needs ROS 2: make setup')
+    pytest.importorskip('rosbags', reason='needs rosbags: make setup')
+    frames = (
+        SourceFrame('made', index, Frame.from_bgr(np.zeros((8, 8, 3), np.uint8)), None) for index in range(2))
+    write_video_bag(frames, folder / 'bag', fps=10)
+    return folder / 'bag'
+
+
+@pytest.mark.parametrize('arguments, message', [
+    (('--to', 'a b'), "--to 'a b': Invalid topic name: topic name must not contain characters other than"),
+    (('--to', ''), "--to '': Invalid topic name: topic name must not be empty string; expected a name such as"),
+    (('--to', '/a//b'), "--to '/a//b': Invalid topic name"),
+    (('--sent', 'd'), '--sent d: it is a folder; expected the name of a file to write'),
+    (('--topic', '/none'), "no image topic '/none' in this bag; it has /image")])
+def test_play(capfd, bag, monkeypatch, arguments, message):
+    monkeypatch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+    monkeypatch.setenv('ROS_DOMAIN_ID', str(free_domain_id()))
+    code, line = run(capfd, 'play', bag, '--wait', '0', *arguments)
+    assert code == 1
+    assert message in line
+
+
+@pytest.mark.parametrize('domain', ['999', 'abc', '-1', '1.5'])
+def test_a_domain_that_is_none(capfd, bag, monkeypatch, domain):
+    monkeypatch.setenv('ROS_DOMAIN_ID', domain)
+    code, line = run(capfd, 'play', bag, '--wait', '0')
+    assert (code, line) == (1, f"trt_perception: ROS_DOMAIN_ID is '{domain}': expected a number from 0 to 232")
