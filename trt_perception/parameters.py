@@ -116,7 +116,8 @@ PARAMETERS: Mapping[str, ParameterSpec] = {
     'class_id_format': ParameterSpec(
         'name', 'What class_id holds: the class name or its index.', choices=('name', 'index')),
     'num_threads': ParameterSpec(
-        0, 'CPU threads of one inference; 0: one on each physical core that the node may use.', False, (), 0, 1024),
+        0, 'CPU threads of one inference, at most one a processor; 0: one on each physical core that the node '
+        'may use.', False, (), 0, 1024),
     'calibration_source': ParameterSpec(
         '', 'Folder of images, video or rosbag2 of what the camera sees: int8 is calibrated with it, and the '
         'accuracy gate compares on it.'),

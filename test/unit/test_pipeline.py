@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """HostPipeline with ONNX Runtime on the colour detector: real pixels in, boxes of the image out."""
 
+import os
 import threading
 
 import numpy as np
@@ -218,3 +219,13 @@ def test_onnxruntime_failing_is_an_engine_error(tmp_path):
     with OnnxRuntimeBackend(color_detector(tmp_path / 'm.onnx')) as backend, \
             pytest.raises(EngineError, match='ONNX Runtime failed on m.onnx: '):
         backend.infer('images', np.zeros((1, 3, 32, 64), np.float32))
+
+
+@pytest.mark.parametrize('wanted', [1, 1024])
+def test_inference_has_at_most_one_thread_a_processor(tmp_path, wanted):
+    """With 1024 threads that spin for each other on two processors an inference took more than a minute."""
+    path = color_detector(tmp_path / 'm.onnx', 64, 64)
+    before = len(os.listdir('/proc/self/task'))
+    with OnnxRuntimeBackend(path, wanted):
+        # The caller is one of them.
+        assert len(os.listdir('/proc/self/task')) - before == min(wanted, os.cpu_count()) - 1

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,8 @@ _SEVERITY_ERROR = 3
 class OnnxRuntimeBackend(Closing):
     """Runs an ONNX file on the CPU.
 
-    num_threads: threads one inference uses, 0 for one on each physical core that the process may use
+    num_threads: threads one inference uses, 0 for one on each physical core that the process may use;
+        at most one on each processor
     """
 
     name = 'onnxruntime'
@@ -38,7 +40,9 @@ class OnnxRuntimeBackend(Closing):
         options = ort.SessionOptions()
         # Left to itself, ONNX Runtime pins each thread to a processor: it then waits for whatever else runs there, and
         # a process that may not use all processors cannot do it at all.
-        options.intra_op_num_threads = self._num_threads or usable_cores()
+        wanted = self._num_threads or usable_cores()
+        # More than there are processors would spin in each other's way: an inference would take minutes.
+        options.intra_op_num_threads = min(wanted, os.cpu_count() or wanted)
         options.inter_op_num_threads = 1
         options.log_severity_level = _SEVERITY_ERROR
         # Within a frame threads spin, since to wake one for each of a network's layers takes long; between frames they
