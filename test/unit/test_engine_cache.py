@@ -332,14 +332,18 @@ def test_a_lock_that_prune_removes_in_the_same_moment_is_taken_anew(cache: Engin
 
 def timings_of(cache: EngineCache, key: EngineKey) -> Path:
     """The timing cache that a build for this key leaves."""
-    path = timing_cache_path(cache.root, key.tensorrt, key.gpu, key.compute_capability)
+    path = timing_cache_path(cache.root, key.tensorrt, key.gpu, key.compute_capability, key.model_sha256)
     path.write_bytes(bytes(1000))
     return path
 
 
-def test_timings_go_with_the_last_engine_of_their_tensorrt_and_gpu(cache: EngineCache) -> None:
+def test_timings_go_with_the_last_engine_of_their_model_tensorrt_and_gpu(cache: EngineCache) -> None:
     updated = replace(KEY, tensorrt='tensorrt 10.3.0')
-    old = [cache.get_or_build(replace(KEY, model_sha256=c * 64), 'm.onnx', Builds()) for c in 'bc']
+    other = replace(KEY, model_sha256='b' * 64)
+    old = [
+        cache.get_or_build(replace(KEY, multiprocessors=number), 'm.onnx', Builds()) for number in (8, 9)]
+    cache.discard(cache.get_or_build(other, 'n.onnx', Builds()).digest)
+    of_other = timings_of(cache, other)
     new = cache.get_or_build(updated, 'm.onnx', Builds())
     kept = {key.tensorrt: timings_of(cache, key) for key in (KEY, updated)}
     assert len(set(kept.values())) == 2
@@ -347,6 +351,7 @@ def test_timings_go_with_the_last_engine_of_their_tensorrt_and_gpu(cache: Engine
     def prune() -> list[Path]:
         keys = [entry.sidecar['key'] for entry in cache.entries()]
         return [timing.path for timing in prune_timings(cache.root, keys)]
+    assert prune() == [of_other]
     assert prune() == []
     cache.discard(old[0].digest)
     assert prune() == []
@@ -360,10 +365,11 @@ def test_timings_go_with_the_last_engine_of_their_tensorrt_and_gpu(cache: Engine
 def test_names_of_timings_tell_tensorrts_and_gpus_apart(tmp_path: Path) -> None:
     names = {
         timing_cache_path(tmp_path, *words).name for words in (
-            ('tensorrt 8.6.0', 'Orin', '8.7'), ('tensorrt 8.6.1', 'Orin', '8.7'), ('tensorrt 8.6.0', 'Orin NX', '8.7'),
-            ('tensorrt_rtx 1.7.1', 'NVIDIA RTX / 4090', '8.9'))}
-    assert len(names) == 4
-    assert 'tensorrt_rtx_1.7.1_NVIDIA_RTX___4090_8.9.timings' in names
+            ('tensorrt 8.6.0', 'Orin', '8.7', 'a' * 64), ('tensorrt 8.6.1', 'Orin', '8.7', 'a' * 64),
+            ('tensorrt 8.6.0', 'Orin NX', '8.7', 'a' * 64), ('tensorrt 8.6.0', 'Orin', '8.7', 'b' * 64),
+            ('tensorrt_rtx 1.7.1', 'NVIDIA RTX / 4090', '8.9', 'a' * 64))}
+    assert len(names) == 5
+    assert f'tensorrt_rtx_1.7.1_NVIDIA_RTX___4090_8.9_{"a" * 16}.timings' in names
 
 
 def test_what_is_learnt_later_is_kept(cache: EngineCache) -> None:
@@ -415,5 +421,5 @@ def test_help_says_what_is_removed(capsys) -> None:
     with pytest.raises(SystemExit):
         main(['cache', 'prune', '--help'])
     text = ' '.join(capsys.readouterr().out.split())
-    assert 'goes with the last engine of that TensorRT and GPU' in text
+    assert 'goes with the last engine of that model, TensorRT and GPU' in text
     assert 'remove all engines and timing caches' in text

@@ -212,6 +212,31 @@ def test_a_build_without_result_is_an_engine_error_with_what_was_logged(recorded
     assert tensorrt.take_errors() == []
 
 
+def test_timings_that_do_not_fit_are_no_error():
+    """As 8.6.0 answers to the timings of another model's build; an empty timing cache takes their place."""
+    tensorrt = adopt(Recorded('8.6.0').module, 'tensorrt')
+    seen, given = [], []
+    tensorrt.logger(lambda severity, text: seen.append((severity, text)))
+    tensorrt.take_errors()
+
+    class Config:
+        def create_timing_cache(self, content):
+            return content
+
+        def set_timing_cache(self, cache, ignore_mismatch):
+            given.append((cache, ignore_mismatch))
+            if cache:
+                tensorrt.logger().log(types.SimpleNamespace(name='ERROR'), 'The timing cache will not be used!')
+            return not cache
+
+    assert not tensorrt.load_timing_cache(Config(), b'of another model')
+    assert given == [(b'of another model', False), (b'', False)]
+    assert seen == [('debug', 'The timing cache will not be used!')]
+    assert tensorrt.take_errors() == []
+    tensorrt.logger().log(types.SimpleNamespace(name='ERROR'), 'later')
+    assert seen[-1] == ('error', 'later')
+
+
 def test_log_messages_reach_the_last_sink_with_their_severities():
     tensorrt = adopt(Recorded('10.3.0').module, 'tensorrt')
     seen, first = [], []

@@ -21,17 +21,27 @@ def non_maximum_suppression(
     """
     if len(boxes) == 0:
         return np.zeros(0, np.int64)
-    cv2 = require('cv2')
-    # cv2.dnn.NMSBoxes knows no classes, and NMSBoxesBatched is missing before OpenCV 4.7 (Humble and Jazzy's apt):
-    # moving each class to a place of its own makes boxes of different classes never overlap. Doubles keep the
-    # coordinates exact after the shift.
     rectangles = np.array(boxes, np.float64)
-    extent = float(np.abs(rectangles).max()) + 1.0
     rectangles[:, 2:] = np.maximum(rectangles[:, 2:] - rectangles[:, :2], 0.0)
-    if not class_agnostic:
-        rectangles[:, :2] += np.asarray(class_indices, np.float64)[:, np.newaxis] * (2.0 * extent)
-    kept = cv2.dnn.NMSBoxes(
-        rectangles.tolist(), np.asarray(scores, np.float32).tolist(), 0.0, float(iou_threshold))
+    scores = np.asarray(scores, np.float32)
+    # cv2.dnn.NMSBoxes knows no classes, and NMSBoxesBatched is missing before OpenCV 4.7 (Humble and Jazzy's apt).
+    # It also moves each class to a place of its own, where doubles are no more exact if a coordinate is very large.
+    classes = np.zeros(len(boxes), np.int64) if class_agnostic else np.asarray(class_indices)
+    by_class = np.argsort(classes, kind='stable')
+    edges = np.flatnonzero(np.diff(classes[by_class])) + 1
+    kept = np.concatenate([
+        _of_one_class(rectangles, scores, members, iou_threshold) for members in np.split(by_class, edges)])
+    kept.sort()
+    return kept[np.argsort(-scores[kept], kind='stable')][:max_detections]
+
+
+def _of_one_class(
+    rectangles: np.ndarray, scores: np.ndarray, members: np.ndarray, iou_threshold: float,
+) -> np.ndarray:
+    """Return those of `members` that are kept. rectangles: (N, 4) x, y, width, height."""
+    if len(members) == 1:
+        return members[scores[members] > 0]
+    kept = require('cv2').dnn.NMSBoxes(
+        rectangles[members].tolist(), scores[members].tolist(), 0.0, float(iou_threshold))
     # OpenCV 4.5.4 returns (N, 1) and an empty tuple; later versions (N,).
-    indices = np.asarray(kept, np.int64).reshape(-1)
-    return indices[:max_detections]
+    return members[np.asarray(kept, np.int64).reshape(-1)]

@@ -148,7 +148,10 @@ def _load_timings(tensorrt: TensorRt, config: Any, request: BuildRequest, log: L
         pass
     except EngineError as error:
         log(WARNING, f'the timing cache is not used: {error}')
-    return tensorrt.load_timing_cache(config, content) and bool(content)
+    known = tensorrt.load_timing_cache(config, content) and bool(content)
+    if content and not known:
+        log('info', 'the timings of the last build do not fit: TensorRT measures anew')
+    return known
 
 
 def _save_timings(tensorrt: TensorRt, config: Any, request: BuildRequest, log: LogSink) -> None:

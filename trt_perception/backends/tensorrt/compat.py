@@ -216,16 +216,19 @@ class TensorRt:
             raise EngineError(f'TensorRT does not take the {wanted}: {error}') from error
 
     def load_timing_cache(self, config: Any, content: bytes) -> bool:
-        """Give the builder the timings of earlier builds, b'' for none; False if they are of another GPU or version."""
+        """Give the builder the timings of earlier builds, b'' for none; False if it cannot use them.
+
+        It cannot use those of another GPU or version, which is no error: it measures anew.
+        """
         if self.name == 'tensorrt_rtx':
             return False  # It times nothing while building.
-        cache = config.create_timing_cache(content)
-        if cache is None or not config.set_timing_cache(cache, False):
-            self.take_errors()
-            if content:
-                self.load_timing_cache(config, b'')
-            return False
-        return True
+        with self.logger().record.expecting_errors():
+            cache = config.create_timing_cache(content)
+            if cache is not None and config.set_timing_cache(cache, False):
+                return True
+        if content:
+            self.load_timing_cache(config, b'')
+        return False
 
     def timing_cache(self, config: Any) -> bytes:
         """Return the timings after a build, b'' for none."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 # The severities here. TensorRT's internal errors are errors for us: the node goes on.
@@ -24,10 +24,13 @@ class LogRecord:
     def __init__(self) -> None:
         self.sink: LogSink | None = None
         self._errors: deque[str] = deque(maxlen=_KEPT_ERRORS)
+        self._expecting = False
 
     def write(self, severity_name: str, text: str) -> None:
         """Pass one message on; `severity_name` as TensorRT spells it."""
         severity = _SEVERITIES.get(severity_name, INFO)
+        if self._expecting:
+            severity = DEBUG
         text = ' '.join(text.split())
         if severity == ERROR:
             self._errors.append(text)
@@ -35,6 +38,15 @@ class LogRecord:
             # An exception that reached TensorRT's C++ would end the process.
             with contextlib.suppress(Exception):
                 self.sink(severity, text)
+
+    @contextlib.contextmanager
+    def expecting_errors(self) -> Iterator[None]:
+        """What is logged inside is for debugging only: the caller handles the failure."""
+        self._expecting = True
+        try:
+            yield
+        finally:
+            self._expecting = False
 
     def take_errors(self) -> list[str]:
         """Return the errors since the last call, each once, in their order."""

@@ -34,7 +34,7 @@ def cached_engine(
     cache = cache or EngineCache()
     key = engine_key(spec, options, tensorrt, gpu, calibration_sha256)
     timings = timing_cache_path(
-        cache.root, tensorrt.identity, gpu.name, gpu.compute_capability) if timing_cache else None
+        cache.root, tensorrt.identity, gpu.name, gpu.compute_capability, spec.sha256) if timing_cache else None
     request = build_request(
         spec, options, device_index=device_index, tensorrt=tensorrt.name, timing_cache=timings)
     return cache.get_or_build(

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Timing caches: what the builder measured of kernels, kept between builds.
 
-One file for each TensorRT and GPU, beside the engines. Without it the next build measures anew, which takes longer.
+One file for each model, TensorRT and GPU, beside the engines. Without it the next build measures anew, which takes
+longer. Not one for all models: TensorRT 8.6.0 refuses the timings of another model's build.
 """
 
 from __future__ import annotations
@@ -21,15 +22,15 @@ _SUFFIX = '.timings'
 
 @dataclass(frozen=True)
 class TimingCache:
-    """One file with the timings of a TensorRT on a GPU."""
+    """One file with the timings of a model's builds by a TensorRT on a GPU."""
 
     path: Path
     size: int
 
 
-def timing_cache_path(folder: Path, tensorrt: str, gpu: str, compute_capability: str) -> Path:
-    """Return where the timings of this TensorRT (its identity) and GPU are kept."""
-    words = f'{tensorrt} {gpu} {compute_capability}'
+def timing_cache_path(folder: Path, tensorrt: str, gpu: str, compute_capability: str, model_sha256: str) -> Path:
+    """Return where the timings of this TensorRT (its identity), GPU and ONNX file are kept."""
+    words = f'{tensorrt} {gpu} {compute_capability} {model_sha256[:16]}'
     return folder / f'{"".join(c if c.isalnum() or c in ".-" else "_" for c in words)}{_SUFFIX}'
 
 
@@ -45,12 +46,13 @@ def timing_caches(folder: Path) -> list[TimingCache]:
 
 
 def prune_timings(folder: Path, engines: Iterable[Mapping[str, Any]]) -> list[TimingCache]:
-    """Remove the timings of each TensorRT and GPU for which there is no engine; returns the removed.
+    """Remove the timings of each model, TensorRT and GPU for which there is no engine; returns the removed.
 
     engines: the keys of the engines that are there, as their sidecars have them
     """
     used = {
-        timing_cache_path(folder, str(key.get('tensorrt')), str(key.get('gpu')), str(key.get('compute_capability')))
+        timing_cache_path(folder, *(
+            str(key.get(name)) for name in ('tensorrt', 'gpu', 'compute_capability', 'model_sha256')))
         for key in engines}
     removed = []
     for cache in timing_caches(folder):

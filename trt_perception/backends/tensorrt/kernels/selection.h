@@ -130,7 +130,7 @@ TRT_PERCEPTION_HD bool suppresses(const Box& a, const Box& b, bool same_class, f
   const bool overlap = same_class && a_width > 0.0f && a_height > 0.0f && b_width > 0.0f && b_height > 0.0f &&
                        a.x_min < b.x_max && b.x_min < a.x_max && a.y_min < b.y_max && b.y_min < a.y_max;
   if (!overlap) {
-    const bool may_be_nothing = is_tiny(a) && is_tiny(b);
+    const bool may_be_nothing = same_class && is_tiny(a) && is_tiny(b);
     return may_be_nothing && suppresses_exactly(a, b, false, threshold);
   }
   const float width = smaller(a.x_max, b.x_max) - larger(a.x_min, b.x_min);
