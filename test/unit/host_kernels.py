@@ -20,7 +20,6 @@ from trt_perception.backends.tensorrt.candidates import (
     write_settings,
 )
 from trt_perception.backends.tensorrt.sampling import (
-    bands_of,
     column_taps,
     device_frame,
     renumbered,
@@ -55,11 +54,8 @@ def compile_kernels(folder):
     return loaded
 
 
-def preprocess(library, spec, frame, halved=False):
-    """What the preprocessing kernel writes: the input tensor.
-
-    halved: in two parts, the second of which comes when the first is done
-    """
+def preprocess(library, spec, frame):
+    """What the preprocessing kernel writes: the input tensor."""
     options = spec.preprocessing
     geometry = make_geometry(
         options.resize_mode, frame.width, frame.height, spec.width, spec.height, options.crop_fraction)
@@ -74,17 +70,9 @@ def preprocess(library, spec, frame, halved=False):
     tensor = np.full(spec.input_shape, 99, spec.input_dtype)
     counter = np.array([7], np.int32)
     sampling = sampling_of(spec, form, geometry)
-    source = np.full_like(pixels, 99)
     sampling.source, sampling.columns, sampling.rows, sampling.tensor, sampling.counter = (
-        array.ctypes.data for array in (source, columns, rows, tensor, counter))
-    copied = pixels.size // form.step
-    bands = bands_of(form, rows, copied, geometry.target_y, spec.height, 0 if halved else 1 << 40)
-    assert (bands[0].first_source, bands[-1].end_source) == (0, copied)
-    for band in bands:
-        part = slice(band.first_source * form.step, band.end_source * form.step)
-        source.reshape(-1)[part] = pixels.reshape(-1)[part]
-        sampling.first_row, sampling.end_row = band.first_row, band.end_row
-        getattr(library, form.kernel)(ctypes.byref(sampling))
+        array.ctypes.data for array in (pixels, columns, rows, tensor, counter))
+    getattr(library, form.kernel)(ctypes.byref(sampling))
     assert counter[0] == 0
     return tensor, geometry
 

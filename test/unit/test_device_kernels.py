@@ -60,8 +60,6 @@ def test_pixels_are_those_of_opencv(library, encoding, mode):
                 difference = np.abs(found - expected)
                 assert difference.max() <= 1, (width, height)
                 assert (difference > 0).mean() < 0.01, (width, height)
-                halved = preprocess(library, spec, frame, halved=True)[0].astype(int)
-                np.testing.assert_array_equal(halved, found)
 
 
 @pytest.mark.parametrize('encoding', READ_BY_KERNELS)
@@ -120,22 +118,6 @@ def test_only_rows_that_are_sampled_are_uploaded():
     assert len(used('bgr8', 6000, 200, speedup=8)) == 400
     cropped = used('bgr8', 400, 40, 'center_crop', 0.5)
     assert cropped.min() >= 170 and cropped.max() < 230
-
-
-def test_large_frames_come_in_halves():
-    def bands(encoding, width, height, target=(640, 640), mode='letterbox', copied=None):
-        form, _ = sampling.device_frame(random_frame(encoding, width, height))
-        geometry = make_geometry(mode, width, height, *target, 0.875)
-        return sampling.bands_of(
-            form, sampling.row_taps(geometry), copied or height, geometry.target_y, target[1])
-
-    # 360 rows of the network from its row 140 on: the first 180 of them sample the frame's first 360 rows.
-    assert bands('bgr8', 1280, 720) == [(0, 360, 0, 320), (360, 720, 320, 640)]
-    assert bands('mono8', 1280, 720) == [(0, 720, 0, 640)]
-    # Chroma in rows of its own.
-    assert bands('nv12', 1920, 1080) == [(0, 1080, 0, 640)]
-    # Enlarged, a row is also sampled for the row above it.
-    assert bands('bgr8', 1280, 400, (1280, 800), 'stretch') == [(0, 201, 0, 400), (201, 400, 400, 800)]
 
 
 def test_frames_that_are_made_smaller_are_read_in_place():

@@ -13,7 +13,7 @@ namespace {
 
 template <int LAYOUT>
 void preprocess_all(const Sampling& sampling) {
-  for (int y = sampling.first_row; y < sampling.end_row; ++y) {
+  for (int y = 0; y < sampling.network_height; ++y) {
     for (int x = 0; x < sampling.network_width; ++x) {
       preprocess_pixel<LAYOUT>(sampling, x, y);
     }

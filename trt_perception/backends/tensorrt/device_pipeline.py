@@ -31,10 +31,8 @@ from .options import RunOptions
 from .runtime import Engine
 from .sampling import (
     TAPS,
-    Band,
     FrameFormat,
     Sampling,
-    bands_of,
     column_taps,
     device_frame,
     reads_once,
@@ -169,7 +167,7 @@ class _FrameWork:
         else:
             self._detection = DetectionWork(spec.head, self._output, session, module)
         self._form: FrameFormat | None = None
-        self._parts: list[tuple[Band, Sampling]] = []
+        self._sampling = Sampling()
         self._has_run = False
         self._graph: CudaGraph | None = None
 
@@ -205,28 +203,16 @@ class _FrameWork:
         if self._detection is not None:
             self._detection.prepare(geometry)
             sampling.counter = self._detection.counter_address
-        copied = self._upload.copied_rows
-        # What is uploaded is uploaded at once.
-        bands = bands_of(form, rows, copied, geometry.target_y, self._spec.height) if self._upload.in_place else [
-            Band(0, copied, 0, self._spec.height)]
-        self._parts = []
-        for band in bands:
-            part = Sampling.from_buffer_copy(sampling)
-            part.first_row, part.end_row = band.first_row, band.end_row
-            self._parts.append((band, part))
+        self._sampling = sampling
         self._session.synchronize()
         self._has_run = False
         self._form = form
 
     def stage(self, pixels: np.ndarray, settings: PostprocessSettings) -> None:
-        """Copy the frame to where the GPU gets it from; it starts on the first part while the next is copied."""
+        """Copy the frame to where the GPU gets it from."""
         if self._detection is not None:
             self._detection.update(settings.detection)
-        *earlier, (last, _) = self._parts
-        for band, sampling in earlier:
-            self._upload.stage(pixels, band.first_source, band.end_source)
-            self._preprocess(band, sampling)
-        self._upload.stage(pixels, last.first_source, last.end_source)
+        self._upload.stage(pixels)
 
     def launch(self) -> None:
         """Queue all that follows, as a graph from the second frame of a format on.
@@ -268,17 +254,13 @@ class _FrameWork:
             self._log(WARNING, f'the frame is not run as one CUDA graph but call by call, which is slower: {error}')
 
     def _enqueue(self) -> None:
+        assert self._form is not None
         stream = self._session.stream_handle
         self._upload.enqueue()
-        self._preprocess(*self._parts[-1])
+        self._module.launch(
+            self._form.kernel, (self._spec.width, self._spec.height), _PREPROCESS_BLOCK, self._sampling, stream)
         self._engine.enqueue(stream)
         if self._detection is not None:
             self._detection.enqueue(stream)
         else:
             self._session.download(self._scores.array, self._output.address)
-
-    def _preprocess(self, band: Band, sampling: Sampling) -> None:
-        assert self._form is not None
-        self._module.launch(
-            self._form.kernel, (self._spec.width, band.end_row - band.first_row), _PREPROCESS_BLOCK, sampling,
-            self._session.stream_handle)

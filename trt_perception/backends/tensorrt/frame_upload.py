@@ -56,19 +56,14 @@ class FrameUpload:
         self._step, self._rows, self.in_place = step, rows, in_place
         self._target = self._staging.array[:staged].reshape(-1, step)
 
-    @property
-    def copied_rows(self) -> int:
-        """How many rows of a frame `stage` copies."""
-        return len(self._target)
-
-    def stage(self, pixels: np.ndarray, first: int, end: int) -> None:
-        """Copy of a frame of the reserved size, uint8, those of the rows that are copied from `first` up to `end`."""
+    def stage(self, pixels: np.ndarray) -> None:
+        """Copy a frame of the reserved size, uint8, to the page-locked memory."""
         source = pixels.reshape(-1, self._step)
         if self._rows is None:
-            copy_rows(source[first:end], self._target[first:end])
+            copy_rows(source, self._target)
         else:
             # 'clip' never clips here: without it NumPy goes through a buffer of its own.
-            np.take(source, self._rows[first:end], axis=0, out=self._target[first:end], mode='clip')
+            np.take(source, self._rows, axis=0, out=self._target, mode='clip')
 
     def enqueue(self) -> None:
         """Queue the upload of what was staged, if there is one."""

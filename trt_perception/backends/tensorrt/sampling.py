@@ -32,8 +32,6 @@ _YUV_KERNELS = {
 _PLANAR_KERNELS = ('preprocess_nv12', 'preprocess_nv21')
 # Copying single rows costs a little more for each byte than copying the whole frame with one thread.
 _WORTHWHILE = 0.9
-# What one more copy and kernel cost is less than what they save from about this many bytes on (H100, PCIe 5).
-_WORTH_HALVING = 1 << 20
 _ENCODING_OF_ORDER = {'mono': 'mono8', 'bgr': 'bgr8', 'rgb': 'rgb8', 'bgra': 'bgra8', 'rgba': 'rgba8'}
 
 
@@ -49,8 +47,7 @@ class Sampling(ctypes.Structure):
         ('target_width', ctypes.c_int), ('target_height', ctypes.c_int),
         ('channels', ctypes.c_int), ('element_type', ctypes.c_int), ('nhwc', ctypes.c_int),
         ('reversed', ctypes.c_int), ('red', ctypes.c_int), ('source_is_grey', ctypes.c_int),
-        ('padding', ctypes.c_int), ('first_row', ctypes.c_int), ('end_row', ctypes.c_int),
-        ('gain', ctypes.c_float * 3), ('bias', ctypes.c_float * 3)]
+        ('padding', ctypes.c_int), ('gain', ctypes.c_float * 3), ('bias', ctypes.c_float * 3)]
 
 
 class FrameFormat(NamedTuple):
@@ -67,19 +64,6 @@ class FrameFormat(NamedTuple):
     height: int
     step: int
     size: int
-
-
-class Band(NamedTuple):
-    """Rows of a frame, and those of the network's rows that sample these and none below them.
-
-    first_source, end_source: of the rows that are copied, from the first one up to the end
-    first_row, end_row: of the network's rows
-    """
-
-    first_source: int
-    end_source: int
-    first_row: int
-    end_row: int
 
 
 def device_frame(frame: Frame) -> tuple[FrameFormat, Frame]:
@@ -164,27 +148,6 @@ def renumbered(rows: np.ndarray, used: np.ndarray) -> np.ndarray:
     return result
 
 
-def bands_of(
-    form: FrameFormat, rows: np.ndarray, copied: int, target_y: int, network_height: int,
-    worth_halving: int = _WORTH_HALVING,
-) -> list[Band]:
-    """Return the parts in which a frame is copied, so that the GPU samples one while the next is copied.
-
-    rows: taps of the target's rows, for the rows that are copied
-    copied: how many of the frame's rows are copied
-    target_y: the target's first row in the network's
-    worth_halving: bytes from which on there are two parts
-    """
-    middle = len(rows) // 2
-    if form.kernel not in _PLANAR_KERNELS and middle and copied * form.step >= worth_halving:
-        # The lower row of two neighbours: none of the rows above `middle` samples one further down.
-        end = int(rows['second'][middle - 1]) + 1
-        if end < copied:
-            first_row = target_y + middle
-            return [Band(0, end, 0, first_row), Band(end, copied, first_row, network_height)]
-    return [Band(0, copied, 0, network_height)]
-
-
 def reads_once(geometry: Geometry) -> bool:
     """Whether the kernel reads each byte of a frame about once, since it makes the frame smaller or keeps its size."""
     return geometry.target_width <= geometry.crop_width and geometry.target_height <= geometry.crop_height
@@ -204,5 +167,4 @@ def sampling_of(spec: ModelSpec, form: FrameFormat, geometry: Geometry) -> Sampl
         nhwc=spec.layout == 'nhwc',
         reversed=not source_is_grey and form.order[:3] != wanted,
         red=0 if form.order[:3] == 'rgb' else 2, source_is_grey=source_is_grey, padding=PADDING,
-        first_row=0, end_row=spec.height,
         gain=tuple(gain) + (0.0,) * (3 - len(gain)), bias=tuple(bias) + (0.0,) * (3 - len(bias)))

@@ -18,11 +18,11 @@ const int LANES = 32;
 template <int LAYOUT>
 __device__ void preprocess(const Sampling& sampling) {
   const int x = blockIdx.x * blockDim.x + threadIdx.x;
-  const int y = sampling.first_row + blockIdx.y * blockDim.y + threadIdx.y;
-  if (x == 0 && y == sampling.first_row && sampling.counter) {
+  const int y = blockIdx.y * blockDim.y + threadIdx.y;
+  if (x == 0 && y == 0 && sampling.counter) {
     *sampling.counter = 0;
   }
-  if (x < sampling.network_width && y < sampling.end_row) {
+  if (x < sampling.network_width && y < sampling.network_height) {
     preprocess_pixel<LAYOUT>(sampling, x, y);
   }
 }

@@ -40,8 +40,6 @@ struct Sampling {
   int red;            // index of red in the source's pixel, 0 or 2; blue is at 2 - red
   int source_is_grey;
   int padding;        // value of the pixels outside of the target
-  int first_row;      // of the network's rows, those from first_row on, up to end_row, are written
-  int end_row;
   float gain[3];      // x = pixel * gain + bias, in the network's colour order
   float bias[3];
 };
