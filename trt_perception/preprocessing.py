@@ -77,7 +77,7 @@ def preprocessing_of(
     for name in ('mean', 'std'):
         if name in chosen:
             chosen[name] = _three(chosen[name], name)
-    result = _checked(replace(result, **chosen), 'the parameters')
+    result = _checked(replace(result, **chosen), 'the settings')
     if is_uint8 and any(getattr(result, name) != value for name, value in _RAW_PIXELS.items()):
         raise ModelError(
             'the model takes uint8 pixels and normalises them itself: leave scale, mean and std unset')

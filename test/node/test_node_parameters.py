@@ -217,7 +217,7 @@ def test_bad_choice_at_the_start_fails_configure(start_node, models):
     node.process.wait_for_line(r"\[ERROR\].*configure failed: backend is 'tensorflow': expected one of auto")
     assert node.set_parameters(backend='auto', std=[0.0])[0]
     assert not node.change_state('configure')
-    node.process.wait_for_line(r'\[ERROR\].*configure failed: std in the parameters is .*above 0')
+    node.process.wait_for_line(r'\[ERROR\].*configure failed: std in the settings is .*above 0')
     assert node.set_parameters(std=[1.0], mean=[0.0, 0.0, 0.0])[0]
     assert node.change_state('configure')
 

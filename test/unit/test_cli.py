@@ -58,6 +58,38 @@ def photo(tmp_path):
     return path
 
 
+# How the model wants its pixels
+
+
+@runs_a_model
+def test_preprocessing_is_given_as_in_the_node(capsys, tmp_path, detector, photo):
+    def found(*arguments):
+        lines = tmp_path / 'out.jsonl'
+        assert run(capsys, 'predict', detector, photo, '--score', '0.4', '--json', lines, *arguments)[0] == 0
+        return {d['class_id']: (round(d['score'], 2), d['bbox'])
+                for d in json.loads(lines.read_text())['detections']}
+
+    as_it_says = found()
+    assert as_it_says == {'red': (1.0, [32, 16, 48, 32]), 'blue': (1.0, [96, 32, 112, 48])}
+    assert found('--color-order', 'bgr') == {'red': as_it_says['blue'], 'blue': as_it_says['red']}
+    assert {score for score, _ in found('--scale', '0.002').values()} == {0.51}
+    # (1.0 - mean) / std, in the model's order: red, green, blue
+    scores = {name: score for name, (score, _) in found('--mean', '0.25,0,0.375', '--std', '1.25').items()}
+    assert scores == {'red': 0.6, 'blue': 0.5}
+
+
+@pytest.mark.parametrize('arguments, code, says', [
+    (('--mean', '1,2'), 2, '1,2: expected one number, or three with commas between them'),
+    (('--std', 'x'), 2, 'x: expected one number, or three with commas between them'),
+    (('--std', '0'), 1, 'std in the settings is [0.0, 0.0, 0.0]: expected numbers above 0'),
+    (('--scale', '0'), 2, '0: expected a number above 0'),
+    (('--color-order', 'gbr'), 2, "'gbr'"),
+    (('--crop-fraction', '0'), 1, 'crop_fraction in the settings is 0.0')])
+def test_preprocessing_that_cannot_be(capsys, detector, photo, arguments, code, says):
+    found, _, err = run(capsys, 'predict', detector, photo, *arguments)
+    assert (found, says in err.splitlines()[-1]) == (code, True), err
+
+
 # The process: exit codes, one line on stderr, nothing else
 
 

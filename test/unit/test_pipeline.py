@@ -6,6 +6,7 @@ import os
 import threading
 
 import numpy as np
+import onnx
 import pytest
 from onnx import helper
 from tiny_models import FLOAT, FLOAT16, UINT8, color_classifier, color_detector, fixed_outputs, save
@@ -213,6 +214,17 @@ def test_onnxruntime_refuses_a_model_in_one_line(tmp_path):
     assert '[ONNXRuntimeError]' not in str(error.value)
     assert f'cannot load {path}: ' in str(error.value)
     assert '\n' not in str(error.value)
+
+
+def test_an_operator_of_tensorrt_alone_is_said_to_be_one(tmp_path):
+    """As --end2end of YOLOv7's export writes it; onnx.checker takes it for one of a domain that it does not know."""
+    path = tmp_path / 'm.onnx'
+    model = onnx.load(color_detector(tmp_path / 'plain.onnx'))
+    model.opset_import.append(onnx.helper.make_opsetid('TRT', 1))
+    model.graph.node[-1].op_type, model.graph.node[-1].domain = 'EfficientNMS_TRT', 'TRT'
+    onnx.save(model, path)
+    with pytest.raises(ModelError, match=r'EfficientNMS_TRT.*no part of ONNX: export without it .*no --end2end'):
+        OnnxRuntimeBackend(path).open()
 
 
 def test_onnxruntime_failing_is_an_engine_error(tmp_path):

@@ -73,19 +73,19 @@ def test_uint8_models_normalise_themselves():
 
 
 @pytest.mark.parametrize('overrides, message', [
-    ({'color_order': 'gbr'}, "color_order in the parameters is 'gbr': expected rgb or bgr"),
-    ({'resize_mode': 'crop'}, "resize_mode in the parameters is 'crop': expected one of letterbox, center_crop, stret"),
-    ({'scale': -1.0}, 'scale in the parameters is -1.0: expected a number above 0'),
-    ({'scale': 0.0}, 'scale in the parameters is 0.0: expected a number above 0'),
-    ({'scale': float('nan')}, 'scale in the parameters is nan'),
-    ({'scale': float('inf')}, 'scale in the parameters is inf'),
-    ({'std': (1.0, 0.0, 1.0)}, r'std in the parameters is \[1.0, 0.0, 1.0\]: expected numbers above 0'),
-    ({'std': (-1.0,)}, 'std in the parameters is .*: expected numbers above 0'),
+    ({'color_order': 'gbr'}, "color_order in the settings is 'gbr': expected rgb or bgr"),
+    ({'resize_mode': 'crop'}, "resize_mode in the settings is 'crop': expected one of letterbox, center_crop, stret"),
+    ({'scale': -1.0}, 'scale in the settings is -1.0: expected a number above 0'),
+    ({'scale': 0.0}, 'scale in the settings is 0.0: expected a number above 0'),
+    ({'scale': float('nan')}, 'scale in the settings is nan'),
+    ({'scale': float('inf')}, 'scale in the settings is inf'),
+    ({'std': (1.0, 0.0, 1.0)}, r'std in the settings is \[1.0, 0.0, 1.0\]: expected numbers above 0'),
+    ({'std': (-1.0,)}, 'std in the settings is .*: expected numbers above 0'),
     ({'mean': (1.0, 2.0)}, r'mean is \(1.0, 2.0\): expected one or three finite numbers'),
     ({'mean': ()}, r'mean is \(\): expected one or three finite numbers'),
     ({'std': (1.0, float('nan'), 1.0)}, 'std is .*: expected one or three finite numbers'),
-    ({'crop_fraction': 1.5}, 'crop_fraction in the parameters is 1.5: expected more than 0 and at most 1'),
-    ({'crop_fraction': 0.0}, 'crop_fraction in the parameters is 0.0'),
+    ({'crop_fraction': 1.5}, 'crop_fraction in the settings is 1.5: expected more than 0 and at most 1'),
+    ({'crop_fraction': 0.0}, 'crop_fraction in the settings is 0.0'),
 ])
 def test_wishes_that_cannot_be(overrides, message):
     with pytest.raises(ModelError, match=message):

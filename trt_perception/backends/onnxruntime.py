@@ -54,7 +54,7 @@ class OnnxRuntimeBackend(Closing):
                 str(self._path), options, providers=['CPUExecutionProvider'])
         except Exception as error:  # ONNX Runtime's exceptions share no public base
             raise ModelError(
-                f'ONNX Runtime {ort.__version__} cannot load {self._path}: {_reason(error)}') from error
+                f'ONNX Runtime {ort.__version__} cannot load {self._path}: {_reason(error)}{_hint(error)}') from error
         self._output_names = [output.name for output in self._session.get_outputs()]
 
     def infer(self, input_name: str, tensor: np.ndarray) -> dict[str, np.ndarray]:
@@ -81,3 +81,11 @@ def _reason(error: Exception) -> str:
     """The first line of ONNX Runtime's message, without its status prefix."""
     text = str(error).strip() or type(error).__name__
     return text.splitlines()[0].split(' : ', 2)[-1][:300]
+
+
+def _hint(error: Exception) -> str:
+    """What to do about it, where that is known."""
+    if 'is not a registered function/op' in str(error):
+        # EfficientNMS_TRT, as --end2end of YOLOv6 and YOLOv7 writes it, is the usual one.
+        return '. That operator is no part of ONNX: export without it (for NMS in the network: no --end2end)'
+    return ''

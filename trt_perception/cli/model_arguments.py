@@ -19,8 +19,9 @@ from ..heads.yolo import DetectionSettings
 from ..model import TASKS, ModelOptions, ModelSpec, load_model
 from ..pipeline import Pipeline, PostprocessSettings, create_pipeline
 from ..pipeline_options import BACKENDS, PRECISIONS, Monitor, PipelineOptions
+from ..preprocessing import COLOR_ORDERS, RESIZE_MODES, Overrides
 from ..progress import ConsoleProgress
-from .numbers import fraction, positive, whole
+from .numbers import fraction, numbers, positive, speed, whole
 
 # Threads spin while they wait for each other: with many more than processors an inference takes minutes.
 _MOST_THREADS = max(16, os.cpu_count() or 1)
@@ -39,6 +40,19 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--input-size', nargs=2, type=positive, default=(0, 0), metavar=('WIDTH', 'HEIGHT'),
         help='input size of a model that leaves it open')
+    group = parser.add_argument_group(
+        'preprocessing', 'x = (pixel * scale - mean) / std; what is not given is as the model says')
+    group.add_argument('--color-order', choices=('auto', *COLOR_ORDERS), default='auto', help="of the model's input")
+    group.add_argument('--scale', type=speed, metavar='S', help='multiplies the pixels (0..255)')
+    for name, what in (('mean', 'subtracted'), ('std', 'divides')):
+        group.add_argument(
+            f'--{name}', type=numbers, metavar='A[,B,C]',
+            help=f"{what}: one number, or three with commas in the order of the model's colours")
+    group.add_argument(
+        '--resize-mode', choices=('auto', *RESIZE_MODES), default='auto',
+        help='how an image is brought to the input size')
+    group.add_argument(
+        '--crop-fraction', type=fraction, metavar='F', help='part of the shorter side that center_crop keeps')
 
 
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
@@ -66,7 +80,10 @@ def load(options: argparse.Namespace) -> ModelSpec:
     """Return the model of MODEL; fetches a catalogue model that is missing."""
     return load_model(model_path(options), ModelOptions(
         task=options.task, head=options.head, labels=options.labels,
-        input_size=tuple(options.input_size)))
+        input_size=tuple(options.input_size),
+        preprocessing=Overrides(
+            options.color_order, options.scale, options.mean, options.std, options.resize_mode,
+            options.crop_fraction)))
 
 
 def model_path(options: argparse.Namespace) -> Path:

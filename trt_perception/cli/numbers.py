@@ -6,67 +6,47 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from typing import TypeVar
+
+N = TypeVar('N', int, float)
 
 
-def fraction(text: str) -> float:
-    """Parse a number of 0..1."""
-    value = _number(text, float, 'a number from 0 to 1')
-    if not 0.0 <= value <= 1.0:
-        raise _expected(text, 'a number from 0 to 1')
-    return value
-
-
-def positive(text: str) -> int:
-    """Parse a whole number above 0."""
-    value = _number(text, int, 'a whole number above 0')
-    if value < 1:
-        raise _expected(text, 'a whole number above 0')
-    return int(value)
-
-
-def whole(low: int, high: int) -> Callable[[str], int]:
-    """Return a parser of a whole number from `low` to `high`."""
-    what = f'a whole number from {low} to {high}'
-
-    def parse(text: str) -> int:
-        value = _number(text, int, what)
-        if not low <= value <= high:
-            raise _expected(text, what)
-        return int(value)
+def _parser(kind: type[N], accepts: Callable[[N], bool], what: str) -> Callable[[str], N]:
+    """Return what argparse calls with the text of an argument."""
+    def parse(text: str) -> N:
+        try:
+            value = kind(text)
+        except ValueError:
+            accepted = False
+        else:
+            # Nothing compares with NaN.
+            accepted = accepts(value)
+        if not accepted:
+            raise argparse.ArgumentTypeError(f'{text}: expected {what}')
+        return value
 
     return parse
 
 
-def not_negative(text: str) -> int:
-    """Parse a whole number from 0 on."""
-    value = _number(text, int, 'a whole number from 0 on')
-    if value < 0:
-        raise _expected(text, 'a whole number from 0 on')
-    return int(value)
+def whole(low: int, high: int) -> Callable[[str], int]:
+    """Return a parser of a whole number from `low` to `high`."""
+    return _parser(int, lambda value: low <= value <= high, f'a whole number from {low} to {high}')
 
 
-def speed(text: str) -> float:
-    """Parse a number above 0."""
-    value = _number(text, float, 'a number above 0')
-    if not 0.0 < value < float('inf'):
-        raise _expected(text, 'a number above 0')
-    return value
+_INFINITE = float('inf')
+fraction = _parser(float, lambda value: 0.0 <= value <= 1.0, 'a number from 0 to 1')
+positive = _parser(int, lambda value: value >= 1, 'a whole number above 0')
+not_negative = _parser(int, lambda value: value >= 0, 'a whole number from 0 on')
+speed = _parser(float, lambda value: 0.0 < value < _INFINITE, 'a number above 0')
+duration = _parser(float, lambda value: 0.0 <= value < _INFINITE, 'a number from 0 on')
 
 
-def duration(text: str) -> float:
-    """Parse a number from 0 on."""
-    value = _number(text, float, 'a number from 0 on')
-    if not 0.0 <= value < float('inf'):
-        raise _expected(text, 'a number from 0 on')
-    return value
-
-
-def _number(text: str, kind: type, what: str) -> float:
+def numbers(text: str) -> tuple[float, ...]:
+    """Parse one number, or three with commas between them."""
     try:
-        return kind(text)
+        values = tuple(float(part) for part in text.split(','))
     except ValueError:
-        raise _expected(text, what) from None
-
-
-def _expected(text: str, what: str) -> argparse.ArgumentTypeError:
-    return argparse.ArgumentTypeError(f'{text}: expected {what}')
+        values = ()
+    if len(values) not in (1, 3) or not all(abs(value) < _INFINITE for value in values):
+        raise argparse.ArgumentTypeError(f'{text}: expected one number, or three with commas between them')
+    return values
