@@ -130,8 +130,13 @@ def pictures():
 
 
 def photos():
-    """The same photos as they are."""
-    return [Frame.from_bgr(cv2.imread(str(path))) for path in sorted(PHOTOS.glob('*.jpg'))]
+    """The same photos as they are, smaller, and mirrored: what one size does not show another does."""
+    frames = []
+    for path in sorted(PHOTOS.glob('*.jpg')):
+        for part in (1.0, 0.75, 0.5):
+            image = cv2.resize(cv2.imread(str(path)), None, fx=part, fy=part, interpolation=cv2.INTER_AREA)
+            frames += [Frame.from_bgr(image), Frame.from_bgr(np.ascontiguousarray(image[:, ::-1]))]
+    return frames
 
 
 def agreement(reference, device):
