@@ -51,13 +51,16 @@ from trt_perception.heads.classification import ClassificationHead  # noqa: E402
 from trt_perception.model import load_model  # noqa: E402
 from trt_perception.pipeline import HostPipeline, PostprocessSettings  # noqa: E402
 from trt_perception.precision.parity import compare  # noqa: E402
+from trt_perception.precision.samples import thin  # noqa: E402
 from trt_perception.preprocess import normalisation  # noqa: E402
+from trt_perception.sources import open_source  # noqa: E402
 
 SIZE = (1280, 720)
 MIB = 1 << 20
 # The targets, on one and the same machine in one run.
 LARGEST_RATIO, LARGEST_SPREAD, LEAST_SPEEDUP = 1.35, 1.5, 5.0
 PHOTOS = HERE.parent / 'data' / 'photos'
+MOST_SAMPLES = 32
 
 
 class EngineAlone:
@@ -129,21 +132,17 @@ def pictures():
         np.ascontiguousarray(cv2.resize(cv2.imread(str(path)), SIZE)) for path in sorted(PHOTOS.glob('*.jpg'))]
 
 
-def photos():
-    """The same photos as they are, smaller, and mirrored: what one size does not show another does."""
-    frames = []
-    for path in sorted(PHOTOS.glob('*.jpg')):
-        for part in (1.0, 0.75, 0.5):
-            image = cv2.resize(cv2.imread(str(path)), None, fx=part, fy=part, interpolation=cv2.INTER_AREA)
-            frames += [Frame.from_bgr(image), Frame.from_bgr(np.ascontiguousarray(image[:, ::-1]))]
-    return frames
+def sample_frames(source):
+    """The photos shipped, or frames spread over a folder, video or bag."""
+    frames = [item.frame for item in open_source(source or PHOTOS)]
+    return thin(frames, MOST_SAMPLES)
 
 
-def agreement(reference, device):
+def agreement(reference, device, frames):
     """Of the detections with those of ONNX Runtime on the reference model; None without ONNX Runtime."""
     try:
         with HostPipeline(reference, OnnxRuntimeBackend(reference.path)) as host:
-            return compare(host, device, photos()).as_dict()
+            return compare(host, device, frames).as_dict()
     except MissingDependencyError as error:
         print(f'agreement is not measured: {error}')
         return None
@@ -165,7 +164,7 @@ def percentiles(samples):
     return {f'p{p}': round(float(np.percentile(samples, p)) * 1e3, 4) for p in (50, 95, 99)}
 
 
-def measure(spec, reference, plan, tensorrt, frames):
+def measure(spec, reference, plan, tensorrt, frames, sample):
     images = pictures()
     inputs = [Frame.from_bgr(image) for image in images]
     samples = {'engine': [], 'device': [], 'host': [], 'plain': []}
@@ -225,7 +224,7 @@ def measure(spec, reference, plan, tensorrt, frames):
                         launches.append(time.perf_counter() - start)
             described = device.describe()
             found = [len(device.run(frame).result) for frame in inputs]
-            agrees = agreement(reference, device)
+            agrees = agreement(reference, device, sample)
         finally:
             for thing in (device, host, alone.session, plain.session):
                 thing.close()
@@ -286,6 +285,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('models', nargs='+', type=Path, metavar='MODEL')
     parser.add_argument('--reference', type=Path, help='ONNX file that results must agree with (default: the first)')
+    parser.add_argument(
+        '--sample', help='images, video or bag to measure the agreement on (default: the photos shipped)')
     parser.add_argument('--frames', type=int, default=500, help='frames to measure (default: %(default)s)')
     parser.add_argument('--level', type=int, default=3, help="TensorRT's optimisation level (default: %(default)s)")
     parser.add_argument('--plans', type=Path, default=Path('gpu_plans'), help='folder of plans (default: %(default)s)')
@@ -300,6 +301,7 @@ def main():
     print(json.dumps(machine))
     report = {'machine': machine, 'frame': list(SIZE), 'frames': options.frames, 'models': {}}
     reference = load_model(options.reference or options.models[0])
+    sample = sample_frames(options.sample)
     for onnx in options.models:
         spec = load_model(onnx)
         path = plan_path(options.plans, tensorrt, onnx, options.level)
@@ -312,7 +314,7 @@ def main():
         start_time(onnx, path)
         result = {
             'plan_mib': round(len(plan) / MIB, 2), 'build_s': build_s, 'start': start_time(onnx, path),
-            **measure(spec, reference, plan, tensorrt, options.frames)}
+            **measure(spec, reference, plan, tensorrt, options.frames, sample)}
         report['models'][onnx.name] = result
         print(f'\n{onnx.name}: {json.dumps(result, indent=1)}')
         print('\n'.join(verdict(result)), flush=True)
