@@ -15,11 +15,12 @@ from .closing import Closing
 from .dependencies import require
 from .errors import EngineError, MissingDependencyError, ModelError
 from .frame import Frame
+from .geometry import Geometry
 from .heads.classification import ClassificationHead, ClassificationSettings
-from .heads.yolo import DetectionSettings
+from .heads.yolo import DetectionSettings, YoloHead
 from .model import ModelSpec
 from .pipeline_options import BACKENDS, Monitor, PipelineOptions
-from .preprocess import Preprocessor
+from .preprocess import Preprocessor, grey_frame
 from .results import Result
 
 
@@ -106,8 +107,11 @@ class HostPipeline(Closing):
         self._backend.open()
         try:
             self._preprocessor = Preprocessor(self.spec)
-            grey = np.full((self.spec.height, self.spec.width, 3), 114, np.uint8)
-            self.run(Frame.from_bgr(grey))
+            tensor, geometry = self._preprocessor(grey_frame(self.spec))
+            output = self._infer(tensor)
+            if isinstance(self.spec.head, YoloHead):
+                self.spec.head.require_decoded(output, self.spec.width, self.spec.height)
+            self._decode(output, geometry, self.settings)
         except BaseException:
             self.close()
             raise
@@ -120,24 +124,28 @@ class HostPipeline(Closing):
         started = time.perf_counter()
         tensor, geometry = self._preprocessor(frame)
         preprocessed = time.perf_counter()
-        outputs = self._backend.infer(self.spec.input_name, tensor)
+        output = self._infer(tensor)
         inferred = time.perf_counter()
-        head = self.spec.head
-        try:
-            output = outputs[head.output_name]
-        except KeyError:
-            raise EngineError(
-                f"the backend gave no output '{head.output_name}', only {sorted(outputs)}") from None
-        result: Result
-        if isinstance(head, ClassificationHead):
-            result = head.decode(output, settings.classification)
-        else:
-            result = head.decode(output, geometry, settings.detection)
+        result = self._decode(output, geometry, settings)
         finished = time.perf_counter()
         return PipelineOutput(result, {
             'preprocess': (preprocessed - started) * 1e3,
             'infer': (inferred - preprocessed) * 1e3,
             'postprocess': (finished - inferred) * 1e3})
+
+    def _infer(self, tensor: np.ndarray) -> np.ndarray:
+        outputs = self._backend.infer(self.spec.input_name, tensor)
+        try:
+            return outputs[self.spec.head.output_name]
+        except KeyError:
+            raise EngineError(
+                f"the backend gave no output '{self.spec.head.output_name}', only {sorted(outputs)}") from None
+
+    def _decode(self, output: np.ndarray, geometry: Geometry, settings: PostprocessSettings) -> Result:
+        head = self.spec.head
+        if isinstance(head, ClassificationHead):
+            return head.decode(output, settings.classification)
+        return head.decode(output, geometry, settings.detection)
 
     def describe(self) -> dict[str, str]:
         """Return the backend's description, the pipeline's kind and the precision it really runs in."""

@@ -38,7 +38,7 @@ from trt_perception.progress import ConsoleProgress
 HERE = Path(__file__).parent
 PHOTO = HERE.parent / 'data' / 'photos' / 'coffee.jpg'
 NODE = '/perception_node'
-LATENCY_RATE, LATENCY_FRAMES, LATENCY_TURNS = 10.0, 40, 2
+LATENCY_RATE, LATENCY_FRAMES, LATENCY_TURNS = 10.0, 40, 5
 
 
 class Node:

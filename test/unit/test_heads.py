@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trt_perception.errors import EngineError
+from trt_perception.errors import EngineError, ModelError
 from trt_perception.geometry import letterbox
 from trt_perception.heads.classification import ClassificationHead, ClassificationSettings, is_distribution, softmax
 from trt_perception.heads.yolo import MAX_CANDIDATES, DetectionSettings, YoloHead
@@ -224,6 +224,26 @@ def test_boxes_below_the_threshold_may_be_anything():
         view = output[0].T if layout != 'yolov8' else output[0]
         view[2, 3] = np.inf
         assert len(head_of(layout).decode(output, GEOMETRY, DetectionSettings())) == 3
+
+
+@pytest.mark.parametrize('layout', ['yolov5', 'yolov8', 'transposed'])
+def test_boxes_that_are_no_pixels_are_an_error(layout):
+    """YOLOX without decode_in_inference: offsets within a cell; others give parts of the image."""
+    head = YoloHead('yolov5' if layout == 'yolov5' else 'yolov8', 'out', 2, transposed=layout == 'transposed')
+    rows = np.zeros((100, 7 if layout == 'yolov5' else 6), np.float32)
+    rows[:, :2] = np.random.default_rng(0).uniform(-1, 2, (100, 2))
+
+    def output(rows):
+        return (rows.T if layout == 'yolov8' else rows)[np.newaxis]
+
+    rows[7, :2] = 600.0
+    with pytest.raises(ModelError, match=r"output 'out' has 100 boxes, half of them within 0\.\d\d of .*640x480 input"):
+        head.require_decoded(output(rows), 640, 480)
+    # Few boxes are no grid.
+    head.require_decoded(output(rows[:7]), 640, 480)
+    rows[:, :2] = np.stack([np.arange(100) % 10 * 64, np.arange(100) // 10 * 48], axis=1)
+    head.require_decoded(output(rows), 640, 480)
+    YoloHead('end_to_end', 'out', 2).require_decoded(np.zeros((1, 300, 6), np.float32), 640, 480)
 
 
 def test_decoding_leaves_the_output_alone():

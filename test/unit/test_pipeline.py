@@ -4,6 +4,7 @@
 
 import os
 import threading
+from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -12,6 +13,7 @@ from onnx import helper
 from tiny_models import FLOAT, FLOAT16, UINT8, color_classifier, color_detector, fixed_outputs, save
 
 from trt_perception.backends.onnxruntime import OnnxRuntimeBackend
+from trt_perception.decoded_boxes import require_decoded_boxes
 from trt_perception.errors import EngineError, FrameError, ModelError
 from trt_perception.frame import Frame
 from trt_perception.heads.classification import ClassificationSettings
@@ -216,6 +218,24 @@ def test_onnxruntime_refuses_a_model_in_one_line(tmp_path):
     assert '\n' not in str(error.value)
 
 
+def test_a_file_that_does_not_decode_its_boxes_does_not_open(tmp_path):
+    rows = np.random.default_rng(0).uniform(0, 1, (1, 84, 8)).astype(np.float32)
+    undecoded = load_model(
+        fixed_outputs(tmp_path / 'm.onnx', rows), ModelOptions(head='yolov5', labels=_three_names(tmp_path)))
+    with pytest.raises(ModelError, match=r'84 boxes, half of them within 0\.\d\d of the corner: .*64x64'):
+        HostPipeline(undecoded, OnnxRuntimeBackend(undecoded.path)).open()
+    with pytest.raises(ModelError, match='export the model with its decoding'):
+        require_decoded_boxes(undecoded)
+    require_decoded_boxes(load_model(color_detector(tmp_path / 'decoded.onnx')))
+    require_decoded_boxes(load_model(color_classifier(tmp_path / 'classifier.onnx')))
+
+
+def _three_names(folder):
+    path = folder / 'names.txt'
+    path.write_text('a\nb\nc\n')
+    return str(path)
+
+
 def test_an_operator_of_tensorrt_alone_is_said_to_be_one(tmp_path):
     """As --end2end of YOLOv7's export writes it; onnx.checker takes it for one of a domain that it does not know."""
     path = tmp_path / 'm.onnx'
@@ -225,6 +245,9 @@ def test_an_operator_of_tensorrt_alone_is_said_to_be_one(tmp_path):
     onnx.save(model, path)
     with pytest.raises(ModelError, match=r'EfficientNMS_TRT.*no part of ONNX: export without it .*no --end2end'):
         OnnxRuntimeBackend(path).open()
+    # TensorRT may run it: then this has nothing to say.
+    spec = replace(load_model(tmp_path / 'plain.onnx'), path=path)
+    require_decoded_boxes(spec)
 
 
 def test_onnxruntime_failing_is_an_engine_error(tmp_path):

@@ -15,13 +15,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..errors import EngineError
+from ..errors import EngineError, ModelError
 from ..geometry import Geometry
 from ..results import Detections
 from .nms import non_maximum_suppression
 
 # NMS looks at no more candidates than this, the best ones: a threshold near zero must not stop a robot.
 MAX_CANDIDATES = 5000
+# A decoder for an input of 32x32 gives 21 boxes or more, spread over all of it.
+_FEWEST_OF_A_GRID = 20
+_FIRST_PART = 0.1
 
 
 @dataclass(frozen=True)
@@ -98,6 +101,26 @@ class YoloHead:
         return Detections(
             in_image[visible][first].astype(np.float32), scores[kept].astype(np.float32),
             classes[kept].astype(np.int64))
+
+    def require_decoded(self, output: np.ndarray, width: int, height: int) -> None:
+        """Raise ModelError where the boxes of a raw output cannot be pixels of the network's input, `width` x `height`.
+
+        A decoder puts boxes all over the image, whatever is in it. Without one (YOLOX without decode_in_inference, an
+        output in parts of the image) nearly all of them lie in its first pixels, with the same shape of the output.
+        """
+        if self.kind == 'end_to_end':
+            return
+        rows = output[0]
+        centres = rows[:, :2].T if self.kind == 'yolov5' or self.transposed else rows[:2]
+        count = centres.shape[1]
+        if count < _FEWEST_OF_A_GRID:
+            return
+        usual = float(np.median(np.abs(centres)))
+        if usual < _FIRST_PART * min(width, height):
+            raise ModelError(
+                f"output '{self.output_name}' has {count} boxes, half of them within {usual:.2f} of the corner: "
+                f'expected pixels of the {width}x{height} input; export the model with its decoding (YOLOX: '
+                '--decode_in_inference)')
 
     def not_finite(self) -> EngineError:
         """Return the error for an output that holds NaN or infinity."""

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ...closing import Closing
+from ...decoded_boxes import require_decoded_boxes
 from ...errors import EngineError, PlanError
 from ...frame import Frame
 from ...gate import measure_agreement, needed_agreement, require_agreement
@@ -106,7 +107,8 @@ class EnginePipeline(Closing):
             spec, replace(self._options.build, precision=prepared.precision),
             device_index=self._options.run.device_index, calibration_sha256=prepared.calibration_sha256,
             tensorrt=tensorrt, cache=self._cache, timing_cache=self._options.timing_cache,
-            on_progress=self._monitor.on_progress, on_log=self._monitor.on_log, cancel=self._monitor.cancel)
+            on_progress=self._monitor.on_progress, on_log=self._monitor.on_log, cancel=self._monitor.cancel,
+            before_build=lambda: require_decoded_boxes(self.spec, self._options.num_threads))
 
     def _open(self, spec: ModelSpec, engine: CachedEngine, tensorrt: TensorRt) -> None:
         self._inner = choose_pipeline(

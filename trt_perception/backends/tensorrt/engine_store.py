@@ -10,7 +10,7 @@ from collections.abc import Callable
 from ...model import ModelSpec
 from .build_process import build_in_process
 from .build_request import build_request
-from .cache import CachedEngine, EngineCache
+from .cache import BuiltEngine, CachedEngine, EngineCache
 from .compat import TensorRt, load
 from .engine_key import EngineKey
 from .gpu_info import GpuInfo, gpu_info
@@ -23,11 +23,13 @@ def cached_engine(
     tensorrt: TensorRt | None = None, cache: EngineCache | None = None, timing_cache: bool = True,
     on_progress: Callable[[float | None, str], None] = lambda fraction, text: None,
     on_log: Callable[[str, str], None] = lambda severity, text: None, cancel: threading.Event | None = None,
+    before_build: Callable[[], None] = lambda: None,
 ) -> CachedEngine:
     """Return the engine for `spec`, whose file is already in the precision of `options`.
 
-    Arguments as for build_process.build_in_process; the sidecar holds the report of builder.build_plan. Raises what the
-    build raises, EngineError without a GPU, MissingDependencyError without TensorRT.
+    Arguments as for build_process.build_in_process; before_build is called where the cache has none, and what it raises
+    is raised. The sidecar holds the report of builder.build_plan. Raises what the build raises, EngineError without a
+    GPU, MissingDependencyError without TensorRT.
     """
     tensorrt = tensorrt or load()
     gpu = gpu_info(device_index)
@@ -37,9 +39,13 @@ def cached_engine(
         cache.root, tensorrt.identity, gpu.name, gpu.compute_capability, spec.sha256) if timing_cache else None
     request = build_request(
         spec, options, device_index=device_index, tensorrt=tensorrt.name, timing_cache=timings)
+
+    def build() -> BuiltEngine:
+        before_build()
+        return build_in_process(request, on_progress, on_log, cancel)
+
     return cache.get_or_build(
-        key, spec.path.name, lambda: build_in_process(request, on_progress, on_log, cancel),
-        lambda text: on_log('info', text), cancel)
+        key, spec.path.name, build, lambda text: on_log('info', text), cancel)
 
 
 def engine_key(

@@ -1,0 +1,32 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Whether a detector's file decodes its boxes: its shapes do not tell."""
+
+from __future__ import annotations
+
+from .backends.onnxruntime import OnnxRuntimeBackend
+from .errors import MissingDependencyError, ModelError
+from .heads.yolo import YoloHead
+from .model import ModelSpec
+from .preprocess import Preprocessor, grey_frame
+
+
+def require_decoded_boxes(spec: ModelSpec, num_threads: int = 0) -> None:
+    """Run a detector once on ONNX Runtime; ModelError where its boxes cannot be pixels of its input.
+
+    For what is about to take minutes with the file. Says nothing where ONNX Runtime is missing or cannot run the file.
+    """
+    if not isinstance(spec.head, YoloHead):
+        return
+    backend = OnnxRuntimeBackend(spec.path, num_threads)
+    try:
+        backend.open()
+    except (MissingDependencyError, ModelError):
+        # TensorRT may know operators that ONNX Runtime does not.
+        return
+    try:
+        tensor, _ = Preprocessor(spec)(grey_frame(spec))
+        outputs = backend.infer(spec.input_name, tensor)
+    finally:
+        backend.close()
+    spec.head.require_decoded(outputs[spec.head.output_name], spec.width, spec.height)
