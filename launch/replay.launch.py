@@ -23,8 +23,9 @@ def generate_launch_description():
             description='Image topic in the bag, raw or compressed. Empty: the only one. Its name stays the same.'),
         DeclareLaunchArgument('rate', default_value='1.0', description='Speed, 2.0 is twice as fast as recorded.'),
         DeclareLaunchArgument(
-            'delay', default_value='3.0',
-            description='Seconds from the active node to the first image: other nodes need them to find the results.'),
+            'delay', default_value='5.0',
+            description='Seconds from the active node to the first image: other nodes need them to find the results. '
+                        'At least 5 with ros2 bag play.'),
         *declare_parameters(DETECTION, CLASSIFICATION, use_sim_time='true'),
         *declare_process(DETECTION, CLASSIFICATION),
         OpaqueFunction(function=_launch),

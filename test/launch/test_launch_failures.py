@@ -44,6 +44,13 @@ CASES = {
     'replay_wrong_topic': (
         'replay.launch.py model:={detector} bag:={bag} image_topic:=/other',
         ['image_topic:=/other: not in', 'which has /camera/image_raw (raw, 1)'], 1),
+    'replay_rate_of_nothing': (
+        'replay.launch.py model:={detector} bag:={bag} rate:=0', ['rate:=0: expected a number above 0'], 1),
+    'replay_negative_delay': (
+        'replay.launch.py model:={detector} bag:={bag} delay:=-1', ['delay:=-1: expected 0 or more seconds'], 1),
+    # Found by the player, whichever it is.
+    'replay_bag_without_its_file': (
+        'replay.launch.py model:={detector} bag:={hollow} delay:=0', ['the player failed (exit code 1)'], 1),
     'replay_missing_model': (
         'replay.launch.py model:=/no/such/model.onnx bag:={bag}',
         ['/detector could not configure', 'the node did not become active: nothing was played'], 1),
@@ -60,6 +67,9 @@ def generate_test_description(case):
 
     values = {'detector': harness_models.color_detector(folder / 'detector.onnx'), 'bag': folder / 'bag'}
     write_bag(values['bag'], [harness_images.picture(64, 48, {})], '/camera/image_raw')
+    values['hollow'] = folder / 'hollow'
+    write_bag(values['hollow'], [harness_images.picture(64, 48, {})], '/camera/image_raw')
+    next(values['hollow'].glob('*.db3')).unlink()
     values['wrong'] = folder / 'wrong.yaml'
     values['wrong'].write_text('/**: {ros__parameters: {score_threshold: high}}')
     words = CASES[case][0].format(**values).split()

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,13 +20,15 @@ from launch_ros.substitutions import ExecutableInPackage
 from .arguments import CLASSIFICATION, DETECTION
 from .image_topics import BagTopic, bag_image_topic, played_as
 from .perception import PACKAGE, Hooks, perception_actions, process_environment
-from .values import parse_bool, parse_number, parse_path
+from .values import LaunchArgumentError, parse_bool, parse_number, parse_path
 
 TASKS = {'detect': DETECTION, 'classify': CLASSIFICATION}
 # The last image is on its way, and may be in work, when the player ends.
 _LAST_FRAME_S = 2.0
-# ros2 bag play does not wait until the node has found its topic, as our own player does.
-_BAG_PLAY_DELAY_S = 3.0
+# ros2 bag play does not wait until the node has found its topic, as our own player does. Fast DDS repeats an
+# announcement that was missed after 3 s: up to 3.6 s after the player's start were seen. Ctrl-C does not end this
+# pause, so it is no longer than needed.
+_BAG_PLAY_PAUSE_S = 5.0
 
 
 class ReplayError(Exception):
@@ -41,36 +44,39 @@ def replay_actions(values: Mapping[str, str]) -> list[Any]:
     """
     bag = Path(parse_path('bag', values['bag']))
     topic = bag_image_topic(bag, values['image_topic'])
+    rate, delay = (parse_number(name, values[name]) for name in ('rate', 'delay'))
+    if not 0 < rate < math.inf:
+        raise LaunchArgumentError(f'rate:={values["rate"]}: expected a number above 0')
+    if not 0 <= delay < math.inf:
+        raise LaunchArgumentError(f'delay:={values["delay"]}: expected 0 or more seconds')
+    clock = bool(values['use_sim_time']) and parse_bool('use_sim_time', values['use_sim_time'])
     environment, _ = process_environment(values)
-    player = ExecuteProcess(
-        cmd=player_command(
-            bag, topic, parse_number('rate', values['rate']),
-            bool(values['use_sim_time']) and parse_bool('use_sim_time', values['use_sim_time'])),
-        name='player', output='screen', additional_env=environment)
+    command, pause = player_command(bag, topic, rate, clock)
+    player = ExecuteProcess(cmd=command, name='player', output='screen', additional_env=environment)
     return [
         RegisterEventHandler(OnProcessExit(target_action=player, on_exit=_player_ended)),
         *perception_actions(
             {**values, 'image_transport': topic.transport, 'image_topic': played_as(topic)}, TASKS[values['task']],
-            Hooks(active=[TimerAction(period=parse_number('delay', values['delay']), actions=[player])],
+            Hooks(active=[TimerAction(period=max(delay - pause, 0.0), actions=[player])],
                   start_failed=[_fail('the node did not become active: nothing was played')],
                   died=[_fail('the node died during the replay')])),
     ]
 
 
-def player_command(bag: Path, topic: BagTopic, rate: float, clock: bool) -> list[Any]:
-    """Return the command that plays the bag's image topic.
+def player_command(bag: Path, topic: BagTopic, rate: float, clock: bool) -> tuple[list[Any], float]:
+    """Return the command that plays the bag's image topic, and the seconds that it pauses before the first image.
 
     rate: speed, 1.0 as recorded; clock: publish /clock too
     """
     name = played_as(topic)
     if rosbag2_installed():
         return [
-            'ros2', 'bag', 'play', str(bag), '--rate', str(rate), '--delay', str(_BAG_PLAY_DELAY_S),
+            'ros2', 'bag', 'play', str(bag), '--rate', str(rate), '--delay', str(_BAG_PLAY_PAUSE_S),
             *(['--clock'] if clock else []), *(['--remap', f'{topic.name}:={name}'] if name != topic.name else []),
-            '--topics', topic.name]
+            '--topics', topic.name], _BAG_PLAY_PAUSE_S
     return [
         ExecutableInPackage(executable='trt_perception', package=PACKAGE), 'play', str(bag), '--topic', topic.name,
-        '--to', name, '--rate', str(rate), *(['--clock'] if clock else [])]
+        '--to', name, '--rate', str(rate), *(['--clock'] if clock else [])], 0.0
 
 
 def rosbag2_installed() -> bool:
