@@ -18,9 +18,9 @@ from launch import LaunchDescription
 from launch.actions import ExecuteProcess
 from launch_harness import Consumer, corners, prepare, stamp_of, write_bag
 
-FRAMES = 8
+FRAMES = 5
 # Slow, so that no frame is replaced by the next one on a machine that has other things to do.
-RATE_HZ = 2.0
+RATE_HZ = 1.0
 CASES = {
     'raw': ('/camera/image_raw', 'detect'),
     'compressed': ('/camera/image_raw/compressed', 'detect'),
