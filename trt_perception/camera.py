@@ -11,7 +11,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message
@@ -20,6 +19,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from .errors import FrameError
 from .gaps import GapEstimator
 from .health import CameraReport
+from .taking_thread import NotOfTheExecutor, TakingThread
 
 try:
     from rclpy.event_handler import SubscriptionEventCallbacks
@@ -29,6 +29,7 @@ except ImportError:  # Humble
 _TYPES = {'raw': Image, 'compressed': CompressedImage}
 _TYPE_NAMES = {'raw': 'sensor_msgs/msg/Image', 'compressed': 'sensor_msgs/msg/CompressedImage'}
 _STAMP_END = 12
+_THROTTLE_S = 5.0
 _TOPICS = {'raw': 'image', 'compressed': 'image/compressed'}
 
 
@@ -58,7 +59,7 @@ class Arrival:
 
 
 class Camera:
-    """Subscribes an image topic and calls `on_image` in the executor for each message."""
+    """Subscribes an image topic and calls `on_image` in a thread of its own for each message."""
 
     def __init__(
         self, node: Node, transport: str, reliability: str, depth: int,
@@ -71,24 +72,21 @@ class Camera:
             else ReliabilityPolicy.BEST_EFFORT)
         self._on_image = on_image
         self._lock = threading.Lock()
-        self._open = True
         self._gaps = GapEstimator()
         self._last = time.monotonic()
         self._logged: set[str] = set()
         self._subscription: Any | None = node.create_subscription(
-            _TYPES[transport], _TOPICS[transport], self._received,
+            _TYPES[transport], _TOPICS[transport], _never_called,
             QoSProfile(
                 history=HistoryPolicy.KEEP_LAST, depth=depth, reliability=self._reliability),
-            # A group of its own: images must not wait for parameter or lifecycle calls.
-            callback_group=MutuallyExclusiveCallbackGroup(),
-            # No QoS events. They share the condition that rmw_fastrtps sets when data arrives: until the message is
-            # taken, a wait for events returns at once, and the executor's spinning keeps the thread that shall take it
-            # from Python's lock, for seconds at times. What they tell is found out by `report`.
+            callback_group=NotOfTheExecutor(),
+            # No QoS events: nobody waits for them. What they tell is found out by `report`.
             event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False),
-            # Serialized: making Python objects of a large image would hold up the executor, and be in vain for a
+            # Serialized: making Python objects of a large image would hold up the next one, and be in vain for a
             # frame that a newer one replaces.
             raw=True)
         self.topic: str = self._subscription.topic_name
+        self._taking = TakingThread(node, self._subscription, self._received, self._not_taken)
 
     def message_of(self, arrival: Arrival) -> Any:
         """Return the sensor_msgs/Image or CompressedImage; FrameError if the bytes are none."""
@@ -99,10 +97,8 @@ class Camera:
 
     def close(self) -> None:
         """End the subscription; when this returns, `on_image` is not running and is not called any more."""
-        with self._lock:
-            # The executor may hold a message that it took before: destroying alone does not call it back.
-            self._open = False
         if self._subscription is not None:
+            self._taking.close()
             self._node.destroy_subscription(self._subscription)
             self._subscription = None
 
@@ -123,15 +119,18 @@ class Camera:
         now = time.monotonic()
         stamp_ns = stamp_of(data)
         with self._lock:
-            if not self._open:
-                return
             self._last = now
             if stamp_ns is None:
                 # Deserializing it will fail, in the worker, where bad frames are counted.
                 stamp_ns = self._node.get_clock().now().nanoseconds
             else:
                 self._gaps.add(stamp_ns)
-            self._on_image(Arrival(data, stamp_ns, now))
+        self._on_image(Arrival(data, stamp_ns, now))
+
+    def _not_taken(self, error: Exception) -> None:
+        self._node.get_logger().error(
+            f'an image on {self.topic} could not be taken: {type(error).__name__}: {error}',
+            throttle_duration_sec=_THROTTLE_S)
 
     def _publishers(self) -> tuple[list[str], list[str]]:
         """Return names of all publishers, and why those that cannot match do not."""
@@ -151,3 +150,7 @@ class Camera:
                     f'{name} offers reliability best_effort on {self.topic}, this node asks for '
                     'reliable: set image_reliability to best_effort')
         return names, incompatible
+
+
+def _never_called(_: Any) -> None:
+    """What rclpy wants to have for a subscription; the messages are taken by a TakingThread."""

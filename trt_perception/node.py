@@ -186,6 +186,10 @@ class PerceptionNode(LifecycleNodeMixin, Node):
 
     def destroy_node(self) -> None:
         """Destroy the node and all that it holds of ROS."""
+        camera, self._camera = self._camera, None
+        if camera is not None:
+            # Its thread holds the subscription; whoever destroys an active node has not gone through shutdown.
+            camera.close()
         super().destroy_node()
         # It holds the node too, and rclpy leaves it to the garbage collector, for which a process that ends does not
         # wait: the DDS participant would not be destroyed, and its shared memory stay behind for ever.

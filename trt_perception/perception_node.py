@@ -52,7 +52,7 @@ def main(args: list[str] | None = None) -> int:
     except PerceptionError as error:
         print(f'perception_node: {error}', file=sys.stderr)
         return 1
-    # One thread for transitions, one for images, one for parameters, diagnostics and the rest.
+    # One thread for transitions, one for diagnostics, one for parameters and the rest; images have their own.
     executor = MultiThreadedExecutor(num_threads=3)
     executor.add_node(node)
     spinner = threading.Thread(

@@ -9,9 +9,10 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import pytest
 from test_trt_inspector import convolution, parsed
-from tiny_models import color_detector
+from tiny_models import color_detector, fixed_outputs
 
 from trt_perception.backends.tensorrt.gpu_info import has_gpu
 from trt_perception.cli.main import main
@@ -67,6 +68,20 @@ def test_what_cannot_be_is_told_before_anything_is_built(rtx, model, arguments, 
     error = capsys.readouterr().err
     assert message in error
     assert error.count('\n') == 1
+
+
+def test_no_engine_for_a_file_that_does_not_decode_its_boxes(rtx, tmp_path, capsys):
+    pytest.importorskip('onnxruntime', reason='needs onnxruntime: make setup')
+    labels = tmp_path / 'names.txt'
+    labels.write_text('a\nb\nc\n')
+    rows = np.random.default_rng(0).uniform(0, 1, (1, 84, 8)).astype(np.float32)
+    model = fixed_outputs(tmp_path / 'm.onnx', rows)
+    code = main(['build', str(model), '--head', 'yolov5', '--labels', str(labels), '--output', str(tmp_path / 'm.plan'),
+                 '--compute-capability', '8.6'])
+    error = capsys.readouterr().err
+    assert (code, error.count('\n')) == (1, 1)
+    assert 'export the model with its decoding' in error
+    assert not (tmp_path / 'm.plan').exists()
 
 
 @pytest.mark.parametrize('arguments', [

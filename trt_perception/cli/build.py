@@ -28,6 +28,7 @@ from ..backends.tensorrt.engine_store import cached_engine
 from ..backends.tensorrt.inspector import layers_from_records, precision_shortfall, summarize
 from ..backends.tensorrt.options import HARDWARE_COMPATIBILITIES, BuildOptions
 from ..backends.tensorrt.private_files import replace_private
+from ..decoded_boxes import require_decoded_boxes
 from ..errors import EngineError
 from ..pipeline_options import PRECISIONS, PipelineOptions
 from ..precise_model import precise_model
@@ -90,6 +91,7 @@ def run(options: argparse.Namespace) -> int:
         dla_core=options.dla_core, hardware_compatibility=options.hardware_compatibility,
         compute_capabilities=capabilities)
     tensorrt = load_for(build_options, options.tensorrt)
+    require_decoded_boxes(source)
     with console_monitor(options.verbose) as monitor:
         prepared = precise_model(
             source, PipelineOptions(precision=build_options.precision, calibration_source=options.calibration),

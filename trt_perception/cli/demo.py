@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from ..dependencies import require
-from .numbers import duration, fraction, speed, whole
+from .numbers import above_zero, duration, fraction, whole
 from .play import HIGHEST_DOMAIN
 
 
@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--score', type=fraction, default=0.25, metavar='S', help='least score of a detection (default: %(default)s)')
     parser.add_argument(
-        '--rate', type=speed, default=1.0, metavar='R', help='speed of playing (default: %(default)s, real time)')
+        '--rate', type=above_zero, default=1.0, metavar='R', help='speed of playing (default: %(default)s, real time)')
     parser.add_argument(
         '--seconds', type=duration, default=20.0, metavar='S',
         help='take so much of the video, images in the bag are not compressed; 0 takes all (default: %(default)g)')

@@ -21,7 +21,7 @@ from ..pipeline import Pipeline, PostprocessSettings, create_pipeline
 from ..pipeline_options import BACKENDS, PRECISIONS, Monitor, PipelineOptions
 from ..preprocessing import COLOR_ORDERS, RESIZE_MODES, Overrides
 from ..progress import ConsoleProgress
-from .numbers import fraction, numbers, positive, speed, whole
+from .numbers import above_zero, fraction, numbers, positive, whole
 
 # Threads spin while they wait for each other: with many more than processors an inference takes minutes.
 _MOST_THREADS = max(16, os.cpu_count() or 1)
@@ -43,7 +43,7 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group(
         'preprocessing', 'x = (pixel * scale - mean) / std; what is not given is as the model says')
     group.add_argument('--color-order', choices=('auto', *COLOR_ORDERS), default='auto', help="of the model's input")
-    group.add_argument('--scale', type=speed, metavar='S', help='multiplies the pixels (0..255)')
+    group.add_argument('--scale', type=above_zero, metavar='S', help='multiplies the pixels (0..255)')
     for name, what in (('mean', 'subtracted'), ('std', 'divides')):
         group.add_argument(
             f'--{name}', type=numbers, metavar='A[,B,C]',

@@ -37,7 +37,7 @@ _INFINITE = float('inf')
 fraction = _parser(float, lambda value: 0.0 <= value <= 1.0, 'a number from 0 to 1')
 positive = _parser(int, lambda value: value >= 1, 'a whole number above 0')
 not_negative = _parser(int, lambda value: value >= 0, 'a whole number from 0 on')
-speed = _parser(float, lambda value: 0.0 < value < _INFINITE, 'a number above 0')
+above_zero = _parser(float, lambda value: 0.0 < value < _INFINITE, 'a number above 0')
 duration = _parser(float, lambda value: 0.0 <= value < _INFINITE, 'a number from 0 on')
 
 

@@ -28,7 +28,7 @@ from ..bag import IMAGE, ImageMessage, choose_image_topic, is_bag, read_image_me
 from ..dependencies import require
 from ..errors import ParameterError, SourceError
 from .files import check_report
-from .numbers import duration, speed
+from .numbers import above_zero, duration
 
 # Above it the ports that the RTPS standard computes do not exist.
 HIGHEST_DOMAIN = 232
@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--topic', help='image topic of a bag that has several')
     parser.add_argument('--to', metavar='TOPIC', help='publish as this topic instead of the recorded one')
     parser.add_argument(
-        '--rate', type=speed, default=1.0, metavar='R', help='speed, 2 is twice as fast (default: %(default)s)')
+        '--rate', type=above_zero, default=1.0, metavar='R', help='speed, 2 is twice as fast (default: %(default)s)')
     parser.add_argument('--restamp', action='store_true', help="set each header's stamp to the time of sending")
     parser.add_argument(
         '--clock', action='store_true', help='publish /clock, the time of the recording, for nodes with use_sim_time')

@@ -16,7 +16,7 @@ from ...geometry import Geometry, make_geometry
 from ...heads.classification import ClassificationHead
 from ...model import ModelSpec
 from ...pipeline import PipelineOutput, PostprocessSettings
-from ...preprocess import PADDING
+from ...preprocess import grey_frame
 from ...results import Result
 from .compat import TensorRt
 from .cuda import CudaSession
@@ -83,9 +83,8 @@ class DevicePipeline(Closing):
                 engine = session.adopt(Engine(session, self._tensorrt, self._load_plan(), self.spec))
                 module = session.adopt(KernelModule(session.driver, cubin))
                 self._frame_work = _FrameWork(self.spec, self._options, session, engine, module, self._log)
-            grey = Frame.from_bgr(np.full((self.spec.height, self.spec.width, 3), PADDING, np.uint8))
             for _ in range(2):
-                self.run(grey)
+                self.run(grey_frame(self.spec))
         except BaseException:
             self.close()
             raise

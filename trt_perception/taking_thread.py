@@ -1,0 +1,89 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""A thread that waits for one subscription and takes its messages, apart from the executor."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from rclpy.callback_groups import CallbackGroup
+from rclpy.guard_condition import GuardCondition
+
+# As rclpy.wait_for_message does it, alike from Humble to Kilted; there is no public name.
+from rclpy.impl.implementation_singleton import rclpy_implementation
+from rclpy.node import Node
+from rclpy.subscription import Subscription
+
+_FOR_EVER = -1
+
+
+class NotOfTheExecutor(CallbackGroup):
+    """The callback group of entities that the node's executor shall leave alone."""
+
+    def can_execute(self, entity: Any) -> bool:
+        """Return False: the executor does not even wait for it."""
+        return False
+
+    def beginning_execution(self, entity: Any) -> bool:
+        """Return False: permission for a callback is never given."""
+        return False
+
+    def ending_execution(self, entity: Any) -> None:
+        """Do nothing."""
+
+
+class TakingThread:
+    """Calls `on_message` with each message of `subscription`, in a thread of its own; close() ends it.
+
+    rclpy's MultiThreadedExecutor builds its wait set of all entities in Python for each message, and hands the message
+    from its own thread to one of a pool, while both contend for Python's lock with whoever works on the message: that
+    takes a millisecond or two, and with a queue of one the next image may replace the one that waits. Here is a wait
+    set of one subscription.
+
+    subscription: of the callback group NotOfTheExecutor
+    on_error: called with what taking or `on_message` raised; the thread goes on
+    """
+
+    def __init__(
+        self, node: Node, subscription: Subscription, on_message: Callable[[Any], None],
+        on_error: Callable[[Exception], None],
+    ) -> None:
+        self._context = node.context.handle
+        self._subscription = subscription
+        self._on_message = on_message
+        self._on_error = on_error
+        self._ending = threading.Event()
+        self._end = GuardCondition(None, None, context=node.context)
+        self._thread = threading.Thread(target=self._run, name='images', daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """End the thread: when this returns, `on_message` is not running and is not called any more."""
+        self._ending.set()
+        self._end.trigger()
+        self._thread.join()
+        self._end.destroy()
+
+    def _run(self) -> None:
+        handle, end = self._subscription.handle, self._end.handle
+        with handle, end:
+            waiting = rclpy_implementation.WaitSet(1, 1, 0, 0, 0, 0, self._context)
+            with waiting:
+                while not self._ending.is_set():
+                    try:
+                        waiting.clear_entities()
+                        waiting.add_subscription(handle)
+                        waiting.add_guard_condition(end)
+                        waiting.wait(_FOR_EVER)
+                        if self._ending.is_set() or not waiting.get_ready_entities('subscription'):
+                            continue
+                        taken = handle.take_message(self._subscription.msg_type, self._subscription.raw)
+                        # None: it is gone again, replaced by one that has not come whole.
+                        if taken is not None:
+                            self._on_message(taken[0])
+                    except Exception as error:
+                        self._on_error(error)
+                        # Whatever is wrong must not keep a core busy.
+                        self._ending.wait(0.1)
