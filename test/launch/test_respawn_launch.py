@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A node that is killed while it works: respawn starts it again, and it is configured and activated again."""
+"""A node that is killed while it works, or never answers: respawn starts it again, and it becomes active again."""
 
 import os
 import signal
@@ -18,6 +18,8 @@ from launch.actions import IncludeLaunchDescription
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch_harness import Consumer, launch_file, prepare, wait_for
 
+from trt_perception.launching import autostart
+
 
 @pytest.mark.launch_test
 @launch_testing.markers.keep_alive
@@ -28,6 +30,8 @@ def generate_test_description():
     os.environ['FASTDDS_BUILTIN_TRANSPORTS'] = 'UDPv4'
     import harness_models
 
+    # So that the test does not take minutes.
+    autostart.SILENT_S, autostart.GIVE_UP_S, autostart.KILL_S = 3.0, 7.0, 9.0
     model = harness_models.color_detector(folder / 'colors.onnx')
     return LaunchDescription([
         IncludeLaunchDescription(
@@ -38,7 +42,7 @@ def generate_test_description():
 
 class TestRespawn(unittest.TestCase):
 
-    def test_killed_node_comes_back_active(self, proc_info, proc_output):
+    def test_killed_node_comes_back_active(self, proc_info):
         import harness_images
         from sensor_msgs.msg import Image
         from vision_msgs.msg import Detection2DArray
@@ -60,6 +64,18 @@ class TestRespawn(unittest.TestCase):
         wait_for(lambda: self._node(proc_info).pid != first.pid, 'a new process')
         wait_for(lambda: answer_to('after'), 'detections after')
         self.assertEqual(len(answer_to('after')[0].detections), 1)
+
+        # What does not answer, as one that DDS does not reach, is ended and started again.
+        second = self._node(proc_info)
+        os.kill(second.pid, signal.SIGKILL)
+        wait_for(lambda: self._node(proc_info).pid != second.pid, 'a third process')
+        third = self._node(proc_info)
+        with self.assertLogs('launch.user', 'WARNING') as log:
+            os.kill(third.pid, signal.SIGSTOP)
+            wait_for(lambda: self._node(proc_info).pid != third.pid, 'a fourth process')
+        self.assertIn('has not answered since its process started 3 s ago', log.output[0])
+        self.assertIn('after 7 s it is ended and started again', log.output[0])
+        wait_for(lambda: answer_to('once more'), 'detections from the fourth')
 
     @staticmethod
     def _node(proc_info):

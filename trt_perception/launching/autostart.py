@@ -10,13 +10,16 @@ launch if the process dies in between. launch_ros's own autostart is newer than 
 from __future__ import annotations
 
 import asyncio
+import signal
+import time
 from typing import Any
 
 import launch.logging
 from launch import LaunchDescription
 from launch.actions import OpaqueCoroutine, RegisterEventHandler
 from launch.event_handlers import OnProcessExit, OnProcessStart
-from launch.events import IncludeLaunchDescription
+from launch.events import IncludeLaunchDescription, matches_action
+from launch.events.process import SignalProcess
 from launch_ros.ros_adapters import get_ros_node
 from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState, GetState
@@ -27,14 +30,24 @@ _STEPS = (
 )
 _POLL_S = 0.05
 _ANSWER_S = 1.0
+# A process that does not answer is said to be silent again and again; one that is respawned is ended after a while,
+# first as one asks for it, then for sure.
+SILENT_S = 15.0
+GIVE_UP_S = 60.0
+KILL_S = 70.0
 
 
 class Autostart:
     """Brings a launch_ros LifecycleNode to active whenever its process starts."""
 
-    def __init__(self, node: Any, on_active: list[Any], on_failure: list[Any]) -> None:
-        """Prepare; on_active and on_failure are actions for when it is active and when it cannot become so."""
+    def __init__(self, node: Any, respawn: bool, on_active: list[Any], on_failure: list[Any]) -> None:
+        """Prepare; on_active and on_failure are actions for when it is active and when it cannot become so.
+
+        respawn: the process is started again when it ends; so one that DDS does not reach is ended. Of 65 nodes that
+        were killed and started again Fast DDS 2.14 left one listening in shared memory that nobody else wrote to.
+        """
         self._node = node
+        self._respawn = respawn
         self._on_active = on_active
         self._on_failure = on_failure
         self._logger = launch.logging.get_logger('launch.user')
@@ -60,7 +73,7 @@ class Autostart:
         get_state = ros_node.create_client(GetState, f'{name}/get_state')
         try:
             # Only a process that lives answers this; the other service exists then, having been announced before.
-            if await self._state(get_state) != State.PRIMARY_STATE_UNCONFIGURED:
+            if await self._state(get_state, context) != State.PRIMARY_STATE_UNCONFIGURED:
                 self._logger.info(f'{name} is no longer unconfigured: autostart leaves it alone')
                 return
             for verb, transition in _STEPS:
@@ -86,9 +99,19 @@ class Autostart:
     async def _launch(context: Any, actions: list[Any]) -> None:
         await context.emit_event(IncludeLaunchDescription(LaunchDescription(actions)))
 
-    async def _state(self, client: Any) -> int:
+    async def _state(self, client: Any, context: Any) -> int:
         """Return the node's state; asks again until there is an answer, as requests to a dead process get none."""
+        started = time.monotonic()
+        next_word = SILENT_S
+        signals = [(GIVE_UP_S, signal.SIGTERM), (KILL_S, signal.SIGKILL)] if self._respawn else []
         while True:
+            silent = time.monotonic() - started
+            if silent > next_word:
+                next_word += SILENT_S
+                self._logger.warning(self._silence(silent))
+            if signals and silent > signals[0][0]:
+                await context.emit_event(SignalProcess(
+                    signal_number=signals.pop(0)[1], process_matcher=matches_action(self._node)))
             if client.service_is_ready():
                 future = client.call_async(GetState.Request())
                 try:
@@ -96,6 +119,14 @@ class Autostart:
                 except asyncio.TimeoutError:
                     client.remove_pending_request(future)
             await asyncio.sleep(_POLL_S)
+
+    def _silence(self, seconds: float) -> str:
+        remedy = (
+            f'after {GIVE_UP_S:.0f} s it is ended and started again' if self._respawn
+            else 'if it goes on, end the launch and start it again (respawn:=true does so by itself)')
+        return (
+            f'{self._node.node_name} has not answered since its process started {seconds:.0f} s ago: '
+            f'it is still starting, or DDS does not reach it; {remedy}')
 
 
 async def _answer(future: Any) -> Any:

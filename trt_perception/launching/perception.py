@@ -59,7 +59,7 @@ def perception_actions(
     handlers = [RegisterEventHandler(OnProcessExit(
         target_action=node, on_exit=lambda event, context: _on_exit(event, context, node, respawn, hooks.died)))]
     if parse_bool('autostart', values.get('autostart', 'true')):
-        handlers += Autostart(node, hooks.active, hooks.start_failed).handlers()
+        handlers += Autostart(node, respawn, hooks.active, hooks.start_failed).handlers()
     return [*([LogInfo(msg=note)] if note else []), *handlers, node]
 
 
