@@ -14,38 +14,12 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper
+from network_graph import Graph
+from onnx import TensorProto, helper
 
 
-class Graph:
-    """Builds an ONNX graph layer by layer."""
-
-    def __init__(self) -> None:
-        self.nodes: list[onnx.NodeProto] = []
-        self.weights: list[onnx.TensorProto] = []
-        self._random = np.random.default_rng(0)
-
-    def op(self, kind: str, inputs: list[str], outputs: int = 1, **attributes: object) -> list[str]:
-        names = [f'{kind.lower()}_{len(self.nodes)}_{i}' for i in range(outputs)]
-        self.nodes.append(helper.make_node(kind, inputs, names, **attributes))
-        return names
-
-    def constant(self, value: np.ndarray) -> str:
-        name = f'weight_{len(self.weights)}'
-        self.weights.append(numpy_helper.from_array(value, name))
-        return name
-
-    def conv(
-        self, x: str, cin: int, cout: int, kernel: int = 1, stride: int = 1, act: bool = True, offset: float = 0.0,
-    ) -> str:
-        spread = (2.0 / (cin * kernel * kernel)) ** 0.5
-        weight = self._random.normal(0, spread, (cout, cin, kernel, kernel)).astype(np.float32)
-        bias = np.full(cout, offset, np.float32)
-        pad = kernel // 2
-        y = self.op(
-            'Conv', [x, self.constant(weight), self.constant(bias)], kernel_shape=[kernel, kernel],
-            strides=[stride, stride], pads=[pad] * 4)[0]
-        return self.op('Mul', [y, self.op('Sigmoid', [y])[0]])[0] if act else y
+class Yolov8Graph(Graph):
+    """With the blocks of YOLOv8."""
 
     def c2f(self, x: str, cin: int, cout: int, depth: int, shortcut: bool) -> str:
         half = cout // 2
@@ -56,20 +30,10 @@ class Graph:
             parts.append(self.op('Add', [parts[-1], z])[0] if shortcut else z)
         return self.conv(self.op('Concat', parts, axis=1)[0], half * (2 + depth), cout)
 
-    def sppf(self, x: str, channels: int) -> str:
-        y = [self.conv(x, channels, channels // 2)]
-        for _ in range(3):
-            y.append(self.op('MaxPool', [y[-1]], kernel_shape=[5, 5], strides=[1, 1], pads=[2] * 4)[0])
-        return self.conv(self.op('Concat', y, axis=1)[0], 2 * channels, channels)
-
-    def upsample(self, x: str) -> str:
-        scales = self.constant(np.array([1, 1, 2, 2], np.float32))
-        return self.op('Resize', [x, '', scales], mode='nearest')[0]
-
 
 def build(size: int = 640, classes: int = 80) -> onnx.ModelProto:
     """Return the model for a size x size input."""
-    g = Graph()
+    g = Yolov8Graph()
     x = g.conv('images', 3, 16, 3, 2)
     x = g.c2f(g.conv(x, 16, 32, 3, 2), 32, 32, 1, True)
     p3 = g.c2f(g.conv(x, 32, 64, 3, 2), 64, 64, 2, True)

@@ -1,0 +1,159 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Writes an ONNX file of YOLOv5n's size: its layers as its export has them, with random weights.
+
+    .venv/bin/python test/benchmarks/yolov5n_sized.py FILE [SIZE]
+
+Structure after the published YOLOv5 6.x architecture (depth 0.33, width 0.25, COCO anchors): 1.87 M parameters and 4.5
+GFLOPs at 640x640, output [1, 25200, 5 + 80]. For measuring time, memory and the agreement of two runs of the same file;
+what it detects means nothing. The weights are normalised on the shipped photos, as batch normalisation would, so that
+the activations have a trained network's size and some boxes of a photo pass the threshold.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import onnx
+import onnxruntime
+from network_graph import Graph
+from onnx import TensorProto, helper, numpy_helper
+
+PHOTOS = Path(__file__).parents[1] / 'data' / 'photos'
+# Width and height in pixels, by stride; the published anchors for COCO.
+ANCHORS = {
+    8: ((10, 13), (16, 30), (33, 23)), 16: ((30, 61), (62, 45), (59, 119)), 32: ((116, 90), (156, 198), (373, 326))}
+# Mean and spread of the last layers' outputs before the sigmoid: box, objectness, class.
+BOX, OBJECTNESS, CLASS = (0.0, 0.7), (-3.8, 0.9), (-2.5, 0.7)
+_SIZE_OF_STATISTICS = 320
+
+
+class Yolov5Graph(Graph):
+    """With the blocks of YOLOv5."""
+
+    def c3(self, x: str, cin: int, cout: int, depth: int, shortcut: bool) -> str:
+        half = cout // 2
+        y = self.conv(x, cin, half)
+        for _ in range(depth):
+            z = self.conv(self.conv(y, half, half), half, half, 3)
+            y = self.op('Add', [y, z])[0] if shortcut else z
+        return self.conv(self.op('Concat', [y, self.conv(x, cin, half)], axis=1)[0], cout, cout)
+
+    def head(self, x: str, channels: int, stride: int, size: int, classes: int) -> str:
+        """Boxes of one stride in pixels of the input: 2s - 0.5 + cell, (2s)^2 anchor, as the export decodes them."""
+        cells, columns = size // stride, 5 + classes
+        y = self.conv(x, channels, 3 * columns, act=False)
+        y = self.op('Reshape', [y, self.constant(np.array([1, 3, columns, cells, cells], np.int64))])[0]
+        y = self.op('Sigmoid', [self.op('Transpose', [y], perm=[0, 1, 3, 4, 2])[0]])[0]
+        parts = self.constant(np.array([2, 2, 1 + classes], np.int64))
+        centre, extent, scores = self.op('Split', [y, parts], 3, axis=4)
+        two = self.constant(np.array(2, np.float32))
+        grid = np.stack(np.meshgrid(np.arange(cells), np.arange(cells)), -1).astype(np.float32) - 0.5
+        grid = np.broadcast_to(grid, (1, 3, cells, cells, 2)).copy()
+        centre = self.op('Add', [self.op('Mul', [centre, two])[0], self.constant(grid)])[0]
+        centre = self.op('Mul', [centre, self.constant(np.array(stride, np.float32))])[0]
+        anchors = np.array(ANCHORS[stride], np.float32)[None, :, None, None]
+        anchors = np.broadcast_to(anchors, (1, 3, cells, cells, 2)).copy()
+        extent = self.op('Pow', [self.op('Mul', [extent, two])[0], two])[0]
+        extent = self.op('Mul', [extent, self.constant(anchors)])[0]
+        y = self.op('Concat', [centre, extent, scores], axis=4)[0]
+        return self.op('Reshape', [y, self.constant(np.array([1, 3 * cells * cells, columns], np.int64))])[0]
+
+
+def build(size: int = 640, classes: int = 80) -> onnx.ModelProto:
+    """Return the model for a size x size input."""
+    model = _graph(size, classes)
+    # Statistics of a smaller input: the same weights in a tenth of the time.
+    weights = _normalised(_graph(_SIZE_OF_STATISTICS, classes), 5 + classes)
+    for tensor in model.graph.initializer:
+        if tensor.name in weights:
+            tensor.CopyFrom(numpy_helper.from_array(weights[tensor.name], tensor.name))
+    onnx.checker.check_model(model)
+    return model
+
+
+def _graph(size: int, classes: int) -> onnx.ModelProto:
+    g = Yolov5Graph()
+    x = g.conv('images', 3, 16, 6, 2, pad=2)
+    x = g.c3(g.conv(x, 16, 32, 3, 2), 32, 32, 1, True)
+    p3 = g.c3(g.conv(x, 32, 64, 3, 2), 64, 64, 2, True)
+    p4 = g.c3(g.conv(p3, 64, 128, 3, 2), 128, 128, 3, True)
+    p5 = g.sppf(g.c3(g.conv(p4, 128, 256, 3, 2), 256, 256, 1, True), 256)
+    t5 = g.conv(p5, 256, 128)
+    n4 = g.c3(g.op('Concat', [g.upsample(t5), p4], axis=1)[0], 256, 128, 1, False)
+    t4 = g.conv(n4, 128, 64)
+    n3 = g.c3(g.op('Concat', [g.upsample(t4), p3], axis=1)[0], 128, 64, 1, False)
+    m4 = g.c3(g.op('Concat', [g.conv(n3, 64, 64, 3, 2), t4], axis=1)[0], 128, 128, 1, False)
+    m5 = g.c3(g.op('Concat', [g.conv(m4, 128, 128, 3, 2), t5], axis=1)[0], 256, 256, 1, False)
+    maps = [g.head(n3, 64, 8, size, classes), g.head(m4, 128, 16, size, classes), g.head(m5, 256, 32, size, classes)]
+    g.nodes.append(helper.make_node('Concat', maps, ['output0'], axis=1))
+    boxes = sum(3 * (size // stride) ** 2 for stride in ANCHORS)
+    graph = helper.make_graph(
+        g.nodes, 'yolov5n_sized',
+        [helper.make_tensor_value_info('images', TensorProto.FLOAT, [1, 3, size, size])],
+        [helper.make_tensor_value_info('output0', TensorProto.FLOAT, [1, boxes, 5 + classes])],
+        g.weights)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid('', 13)])
+    model.ir_version = 8
+    helper.set_model_props(model, {'names': str({i: f'class{i}' for i in range(classes)}), 'task': 'detect'})
+    return model
+
+
+def _normalised(model: onnx.ModelProto, columns: int) -> dict[str, np.ndarray]:
+    """Return the convolutions' weights by name, each output channel scaled and shifted to the wanted mean and spread.
+
+    One convolution after the other, as each one's input depends on those before.
+    """
+    images = _images()
+    weights = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    done: dict[str, np.ndarray] = {}
+    for node in [node for node in model.graph.node if node.op_type == 'Conv']:
+        values = _values(model, node.output[0], images)
+        mean, spread = values.mean((0, 2, 3)), values.std((0, 2, 3))
+        channels = len(mean)
+        wanted_mean, wanted_spread = np.zeros(channels), np.ones(channels)
+        if channels == 3 * columns:
+            kinds = [BOX] * 4 + [OBJECTNESS] + [CLASS] * (columns - 5)
+            wanted_mean, wanted_spread = np.array(kinds * 3).T
+        gain = wanted_spread / np.maximum(spread, 1e-6)
+        weight, bias = node.input[1], node.input[2]
+        done[weight] = (weights[weight] * gain[:, None, None, None]).astype(np.float32)
+        done[bias] = ((weights[bias] - mean) * gain + wanted_mean).astype(np.float32)
+        for tensor in model.graph.initializer:
+            if tensor.name in (weight, bias):
+                tensor.CopyFrom(numpy_helper.from_array(done[tensor.name], tensor.name))
+    return done
+
+
+def _images() -> list[np.ndarray]:
+    images = []
+    for path in sorted(PHOTOS.glob('*.jpg')):
+        # The middle of the photo at the network's usual size: textures have a scale.
+        pixels = cv2.resize(cv2.imread(str(path)), (2 * _SIZE_OF_STATISTICS,) * 2)
+        first = _SIZE_OF_STATISTICS // 2
+        pixels = pixels[first:-first, first:-first]
+        images.append(pixels[np.newaxis, :, :, ::-1].transpose(0, 3, 1, 2).astype(np.float32) / 255)
+    return images
+
+
+def _values(model: onnx.ModelProto, name: str, images: list[np.ndarray]) -> np.ndarray:
+    """Return one tensor inside the network, the images' one after the other."""
+    needed, nodes = {name}, []
+    for node in reversed(model.graph.node):
+        if needed & set(node.output):
+            needed |= set(node.input)
+            nodes.append(node)
+    graph = helper.make_graph(
+        nodes[::-1], 'part', model.graph.input, [helper.make_tensor_value_info(name, TensorProto.FLOAT, None)],
+        [tensor for tensor in model.graph.initializer if tensor.name in needed])
+    part = helper.make_model(graph, opset_imports=model.opset_import)
+    part.ir_version = model.ir_version
+    session = onnxruntime.InferenceSession(part.SerializeToString(), providers=['CPUExecutionProvider'])
+    return np.concatenate([session.run(None, {'images': image})[0] for image in images])
+
+
+if __name__ == '__main__':
+    onnx.save(build(*map(int, sys.argv[2:3])), str(Path(sys.argv[1])))
