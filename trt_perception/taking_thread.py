@@ -43,14 +43,14 @@ class TakingThread:
     set of one subscription.
 
     subscription: of the callback group NotOfTheExecutor
-    on_error: called with what taking or `on_message` raised; the thread goes on
+    on_error: called with what taking or `on_message` raised; the thread goes on, unless ROS was shut down
     """
 
     def __init__(
         self, node: Node, subscription: Subscription, on_message: Callable[[Any], None],
         on_error: Callable[[Exception], None],
     ) -> None:
-        self._context = node.context.handle
+        self._context = node.context
         self._subscription = subscription
         self._on_message = on_message
         self._on_error = on_error
@@ -69,7 +69,7 @@ class TakingThread:
     def _run(self) -> None:
         handle, end = self._subscription.handle, self._end.handle
         with handle, end:
-            waiting = rclpy_implementation.WaitSet(1, 1, 0, 0, 0, 0, self._context)
+            waiting = rclpy_implementation.WaitSet(1, 1, 0, 0, 0, 0, self._context.handle)
             with waiting:
                 while not self._ending.is_set():
                     try:
@@ -84,6 +84,8 @@ class TakingThread:
                         if taken is not None:
                             self._on_message(taken[0])
                     except Exception as error:
+                        if not self._context.ok():
+                            return
                         self._on_error(error)
                         # Whatever is wrong must not keep a core busy.
                         self._ending.wait(0.1)

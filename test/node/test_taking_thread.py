@@ -46,7 +46,7 @@ def node(ros_environment: int) -> Iterator[Any]:
     node = rclpy.create_node('taking', context=context, use_global_arguments=False)
     yield node
     node.destroy_node()
-    rclpy.shutdown(context=context)
+    rclpy.try_shutdown(context=context)
 
 
 class Heard:
@@ -125,3 +125,20 @@ def test_close_without_a_message_is_immediate(node):
     assert time.monotonic() - started < 5.0
     node.destroy_subscription(topic.subscription)
     assert list(node.subscriptions) == []
+
+
+def test_it_ends_by_itself_when_ros_is_shut_down(node):
+    import rclpy
+
+    shut_down = threading.Event()
+
+    def ending(message: Any) -> None:
+        rclpy.shutdown(context=node.context)
+        shut_down.set()
+        raise RuntimeError('nothing works any more')
+
+    topic = Topic(node, ending)
+    topic.say('one')
+    assert shut_down.wait(10)
+    topic.taking.close()
+    assert topic.errors == []
