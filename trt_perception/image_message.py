@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from .dependencies import built_for_numpy_1
 from .encodings import ENCODINGS, supported
 from .errors import FrameError
 from .frame import Frame
@@ -47,11 +48,13 @@ def _cv_bridge() -> tuple[Any, str]:
         from cv_bridge import CvBridge
 
         return CvBridge(), ''
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         if error.name == 'cv_bridge':
             return None, 'is not installed (sudo apt install ros-<distro>-cv-bridge)'
         return None, f'does not import: {error}'
     except Exception as error:  # Built for another NumPy, it fails with whatever NumPy raises.
+        if built_for_numpy_1(error):
+            return None, "was built for NumPy 1 and does not import with a newer one (pip install 'numpy<2')"
         return None, f'does not import: {error}'
 
 

@@ -117,7 +117,9 @@ except PerceptionError as error:
 sys.exit(code)
 """)
     assert done.returncode == 1
-    message = f"'{package}' is not installed; with ROS 2: pip install {package}; with pip: pip install {package}"
+    message = (
+        f"'{package}' is not installed; with ROS 2: PIP_BREAK_SYSTEM_PACKAGES=1 pip install {package} 'numpy<2'; "
+        f'with pip: pip install {package}')
     assert message in done.stderr
     assert done.stderr.count('\n') == 1
 
@@ -147,3 +149,21 @@ def test_a_module_that_lacks_something_itself(monkeypatch, tmp_path):
     with pytest.raises(MissingDependencyError) as error:
         require('half_installed')
     assert "half_installed is installed but does not import: No module named 'no_such_module'" in str(error.value)
+
+
+@pytest.mark.parametrize('raised', [
+    # What NumPy 2.2 and OpenCV 4.5.4 raise, and what cv_bridge's library does.
+    "ImportError('numpy.core.multiarray failed to import')", "ImportError('_ARRAY_API not found')"])
+def test_a_module_that_was_built_for_numpy_1(monkeypatch, tmp_path, raised):
+    (tmp_path / 'of_old.py').write_text(f'raise {raised}\n')
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(MissingDependencyError, match='of_old.* was built for NumPy 1 .*pip install .numpy<2'):
+        require('of_old')
+
+
+def test_a_library_of_the_module_that_does_not_load(monkeypatch, tmp_path):
+    (tmp_path / 'of_half.py').write_text("raise ImportError('libGL.so.1: cannot open shared object file')\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(MissingDependencyError) as error:
+        require('of_half')
+    assert 'of_half is installed but does not import: libGL.so.1: cannot open shared object file' in str(error.value)
