@@ -67,6 +67,9 @@ class Preprocessor:
         crop = pixels[
             geometry.crop_y:geometry.crop_y + geometry.crop_height,
             geometry.crop_x:geometry.crop_x + geometry.crop_width]
+        if crop.shape[:2] == (1, 1):
+            # cv2 4.5.4 (Ubuntu 22.04) takes no array of a single pixel in colour.
+            crop = np.repeat(crop, 2, axis=1)
         # Resizing first and converting after touches fewer pixels when the image is larger than the input.
         small = cv2.resize(
             crop, (geometry.target_width, geometry.target_height), interpolation=cv2.INTER_LINEAR)
