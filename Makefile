@@ -12,7 +12,7 @@ MODEL ?=
 PYTEST ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint node-test benchmark clean
+.PHONY: help setup demo test lint node-test ubuntu-test benchmark clean
 
 ifdef ROS_DISTRO
 $(info Note: a ROS 2 install ($(ROS_DISTRO)) is sourced. With it, use rosdep and colcon: see README.md.)
@@ -49,11 +49,18 @@ test: setup  ## Check style and types, and run every test that this machine can 
 node-test: setup  ## Run the tests that talk over DDS, e.g. with DISTRO=kilted
 	'$(VENV)/bin/python' -m pytest -rs --timeout 300 $(PYTEST) test/node
 
+# Not ROS itself: what a robot has from apt is older than what pip takes.
+ubuntu-test:  ## Run the unit tests with the OpenCV and NumPy that Ubuntu brings beside ROS 2 (Python 3.10 to 3.12)
+	@python=$$(scripts/find_python.sh) && { test -x .venv-ubuntu/bin/pip || "$$python" -m venv .venv-ubuntu; }
+	.venv-ubuntu/bin/python -m pip install --quiet --disable-pip-version-check --constraint requirements/ubuntu.txt \
+	    --requirement requirements/runtime.txt --requirement requirements/test.txt 'setuptools<80'
+	.venv-ubuntu/bin/python -m pytest -rs --timeout 300 $(PYTEST) test/unit
+
 benchmark: setup  ## Measure the pipeline and the node on this machine [MODEL=my.onnx]
 	'$(VENV)/bin/trt_perception' benchmark '$(or $(MODEL),yolov3-tiny)'
 	'$(VENV)/bin/python' test/benchmarks/node_benchmark.py
 
 clean:  ## Remove environments, builds and outputs; downloaded models stay in the cache
-	rm -rf .venv .venv-kilted demo_output build install log .mypy_cache .ruff_cache \
+	rm -rf .venv .venv-kilted .venv-ubuntu demo_output build install log .mypy_cache .ruff_cache \
 	    .pytest_cache .hypothesis ./*.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
