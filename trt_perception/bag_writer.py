@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import glob
 import tempfile
 from collections.abc import Callable, Iterable
 from contextlib import closing, nullcontext
@@ -19,6 +20,7 @@ from .sources import Source, SourceFrame, open_source
 
 # ROS reads a stamp of 0 as "not set", so a bag of its own begins a second later.
 DEFAULT_START_NS = 1_000_000_000
+_PARTIAL = '.partial'
 
 
 def write_video_bag(
@@ -57,7 +59,7 @@ def write_video_bag(
         target.parent.mkdir(parents=True, exist_ok=True)
         # In the same folder, so that the last step is a rename within one file system.
         with source as opened, tempfile.TemporaryDirectory(
-                prefix=f'.{target.name}.', suffix='.partial', dir=target.parent) as partial:
+                prefix=f'.{target.name}.', suffix=_PARTIAL, dir=target.parent) as partial:
             # rosbags names the storage file after the folder: the inner one has the final name.
             bag = Path(partial) / target.name
             written = _write(opened, bag, '/' + topic.lstrip('/'), frame_id, fps, progress,
@@ -66,6 +68,11 @@ def write_video_bag(
             return written
     except OSError as error:
         raise SourceError(f'{target}: cannot be written: {error}') from error
+
+
+def partial_bags(bag_path: Path) -> list[Path]:
+    """Return what writes of this bag are under way in, or have left where their process was killed."""
+    return list(bag_path.parent.glob(f'.{glob.escape(bag_path.name)}.*{_PARTIAL}'))
 
 
 def _write(

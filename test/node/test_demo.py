@@ -63,6 +63,7 @@ def start(command, folder, *arguments):
     return subprocess.Popen(
         [command, 'demo', '--output', str(folder / 'output'), *arguments], stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True, cwd=folder,
+        env={name: value for name, value in os.environ.items() if name != 'PYTHONUNBUFFERED'},
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler))
 
 
@@ -232,3 +233,15 @@ def test_a_broken_video_is_one_line(command, folder):
     code, _, errors = end(start(command, folder, '--video', 'broken.mp4', '--model', 'detector.onnx'))
     assert code == 1
     assert len(errors.splitlines()) == 1 and 'trt_perception: broken.mp4: ' in errors
+
+
+def test_each_step_is_told_when_it_happens_also_into_a_pipe(command, detected, folder):
+    process = start(command, folder, '--video', 'clip.avi', '--model', 'detector.onnx')
+    # Fast DDS may have something to say in between.
+    line = next((line for line in process.stdout if line.startswith('node ')), '')
+    # The node has its process, and the end is far away.
+    assert line.startswith('node         process ')
+    assert not (folder / 'output' / 'report.txt').exists()
+    os.killpg(process.pid, signal.SIGINT)
+    assert end(process)[0] == 130
+    assert left_over(process.pid) == []

@@ -17,7 +17,7 @@ from trt_perception.demo.environment import demo_environment, free_domain_id
 from trt_perception.demo.errors import DemoError
 from trt_perception.demo.folder_lock import locked_folder
 from trt_perception.demo.pictures import write_pictures
-from trt_perception.demo.recording import record
+from trt_perception.demo.recording import check_video, record
 from trt_perception.demo.report import Figures, table
 from trt_perception.demo.results import class_counts, result_from_message
 from trt_perception.demo.sent_log import SentLog
@@ -231,3 +231,46 @@ def test_a_bag_that_is_not_the_demos_is_left_alone(tmp_path):
     with pytest.raises(SourceError, match='was not made by the demo'):
         record(tmp_path / 'clip', tmp_path / 'bag', 0)
     assert (tmp_path / 'bag' / 'metadata.yaml').read_text() == 'mine'
+
+
+def clip(folder):
+    """A video of five frames."""
+    cv2 = pytest.importorskip('cv2')
+    pytest.importorskip('rosbags')
+    path = folder / 'clip.avi'
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*'MJPG'), 10, (64, 48))
+    for value in range(0, 250, 50):
+        writer.write(np.full((48, 64, 3), value, np.uint8))
+    writer.release()
+    return path
+
+
+@pytest.mark.parametrize('damage', ['none', 'cut', 'gone', 'killed'])
+def test_a_bag_is_reused_only_while_it_is_whole(tmp_path, damage):
+    video, bag = clip(tmp_path), tmp_path / 'bag'
+    record(video, bag, 0)
+    (storage,) = bag.glob('*.mcap')
+    size = storage.stat().st_size
+    if damage == 'cut':
+        os.truncate(storage, size // 2)
+    if damage == 'gone':
+        storage.unlink()
+    if damage == 'killed':
+        # In the middle of another video's bag, which had removed this one.
+        bag.rename(tmp_path / '.bag.x1.partial')
+    told = []
+    recording = record(video, bag, 0, reading=lambda *progress: told.append(progress))
+    # A long video takes a while to read, also where its bag is there.
+    assert told[-1] == (video.stat().st_size, video.stat().st_size)
+    assert (recording.reused, recording.frames) == (damage == 'none', 5)
+    assert storage.stat().st_size == size
+    assert {path.name for path in tmp_path.iterdir()} == {'clip.avi', 'bag'}
+
+
+def test_what_is_no_video_is_said_as_it_is(tmp_path):
+    bag = tmp_path / 'bag'
+    record(clip(tmp_path), bag, 0)
+    (tmp_path / 'empty').mkdir()
+    for path, words in ((bag, 'is a rosbag2'), (tmp_path / 'empty', 'is a folder'), (tmp_path / 'no', 'no such file')):
+        with pytest.raises(SourceError, match=words):
+            check_video(path)

@@ -133,6 +133,9 @@ def test_a_module_that_is_there():
 
 @pytest.mark.parametrize('module, message', [
     ('tensorrt', 'with pip: pip install tensorrt'),
+    ('sensor_msgs.msg', 'sudo apt install ros-<distro>-sensor-msgs; with pip: pip install ros-jazzy-sensor-msgs'),
+    ('diagnostic_msgs.msg', 'with pip: pip install ros-jazzy-diagnostic-msgs'),
+    ('vision_msgs.msg', "ros-<distro>-vision-msgs; without ROS 2: not on PyPI, the checkout's `make setup` builds it"),
     ('no_such.part', "the Python package 'no_such' is not installed; with pip: pip install no_such"),
 ])
 def test_a_module_that_is_not(monkeypatch, module, message):
@@ -141,6 +144,20 @@ def test_a_module_that_is_not(monkeypatch, module, message):
         require(module)
     assert message in str(error.value)
     assert isinstance(error.value, PerceptionError)
+
+
+@pytest.mark.parametrize('package', ['sensor_msgs', 'diagnostic_msgs', 'vision_msgs'])
+def test_a_missing_ros_package_ends_the_demo_before_it_starts_anything(tmp_path, package):
+    pytest.importorskip('rclpy', reason='needs ROS 2')
+    code = (f'import sys; sys.modules[{package!r}] = None; from trt_perception.cli.main import main; '
+            "sys.exit(main(['demo', '--output', 'out']))")
+    done = subprocess.run(
+        [sys.executable, '-c', code], cwd=tmp_path, env={**os.environ, 'PYTHONPATH': str(PACKAGE_ROOT)},
+        capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (1, '')
+    assert done.stderr.startswith(f"trt_perception: the Python package '{package}' is not installed; with ROS 2: sudo ")
+    assert done.stderr.count('\n') == 1
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_module_that_lacks_something_itself(monkeypatch, tmp_path):

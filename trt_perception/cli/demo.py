@@ -54,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the demo; 0 when everything worked."""
-    for module in ('cv2', 'rosbags', 'rclpy', 'vision_msgs'):
+    for module in ('cv2', 'rosbags', 'rclpy', 'sensor_msgs', 'diagnostic_msgs', 'vision_msgs'):
         require(module)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _terminated)

@@ -51,7 +51,12 @@ class DemoOptions:
     domain_id: int | None
 
 
-def run_demo(options: DemoOptions, say: Callable[[str], None] = print) -> None:
+def _print_now(text: str) -> None:
+    # Into a pipe or a file Python prints when it ends: too late to watch, and behind the progress, which is on stderr.
+    print(text, flush=True)
+
+
+def run_demo(options: DemoOptions, say: Callable[[str], None] = _print_now) -> None:
     """Run everything and print the table. Raises PerceptionError; no process is left then either."""
     was_there = _is_cached(options.model)
     with ConsoleProgress() as progress:
@@ -72,9 +77,15 @@ def _run_in(folder: Path, model: Path, video: Path, options: DemoOptions, say: C
     recordings: list[Recording] = []
 
     def make_recording() -> Recording:
-        with ConsoleProgress(unit='frames') as progress:
+        with ConsoleProgress() as reading, ConsoleProgress(unit='frames') as progress:
+            def writing(done: int, total: int | None) -> None:
+                # Each bar has the line to itself.
+                reading.close()
+                progress('writing the bag', done, total)
+
             recording = record(
-                video, folder / BAG, options.seconds, lambda done, total: progress('writing the bag', done, total))
+                video, folder / BAG, options.seconds, writing,
+                lambda done, total: reading('reading the video', done, total))
         say(f'bag          {recording.bag}: {recording.frames} frames of {recording.width}x{recording.height} at '
             f'{recording.fps:.4g} Hz{" (reused)" if recording.reused else ""}')
         for note in recording.notes:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..bag import is_bag
-from ..bag_writer import write_video_bag
+from ..bag_writer import partial_bags, write_video_bag
 from ..download.cache import file_sha256
 from ..errors import SourceError
 from ..sources import Source, SourceFrame, open_source
@@ -42,19 +42,24 @@ class Recording:
 
 def record(
     video: Path, bag: Path, seconds: float, progress: Callable[[int, int | None], None] | None = None,
+    reading: Callable[[int, int | None], None] | None = None,
 ) -> Recording:
     """Write the video's frames as bgr8 images into the rosbag2 `bag`, unless it is there already.
 
     seconds: take only so much of the video; 0 for all
     progress: called with frames written and frames expected or None
+    reading: called before that, while the video is compared with the bag's, with its bytes read and its size
 
     Raises SourceError if the video cannot be read or the bag not be written.
     """
-    key = {'sha256': file_sha256(video), 'seconds': seconds, 'topic': TOPIC, 'layout': 1}
+    key = {'sha256': file_sha256(video, reading), 'seconds': seconds, 'topic': TOPIC, 'layout': 2}
     known = _known(bag, key)
     if known is not None:
         return Recording(bag, reused=True, **known)
     _remove(bag)
+    for partial in partial_bags(bag):
+        # Of a demo that was killed; this one holds the folder.
+        shutil.rmtree(partial, ignore_errors=True)
     faults: list[str] = []
     with open_source(video, on_error=lambda error: faults.append(str(error))) as source:
         cut = _Cut(source, seconds, bag, progress)
@@ -62,16 +67,19 @@ def record(
     found: dict[str, Any] = {
         'frames': frames, 'fps': cut.fps(frames), 'width': cut.width, 'height': cut.height,
         'notes': [*cut.notes(frames), *faults]}
-    (bag / _RECORD).write_text(json.dumps({'key': key, 'recording': found}, indent=1) + '\n')
+    (bag / _RECORD).write_text(
+        json.dumps({'key': key, 'recording': found, 'bytes': _storage_bytes(bag)}, indent=1) + '\n')
     return Recording(bag, reused=False, **found)
 
 
 def check_video(video: Path) -> None:
     """Raise SourceError for what is obviously no video, before anything is started for it."""
-    if not video.is_file():
+    if not video.exists():
         raise SourceError(f'video {video}: there is no such file')
     if is_bag(video):
         raise SourceError(f'video {video}: is a rosbag2; play it with replay.launch.py or trt_perception play')
+    if not video.is_file():
+        raise SourceError(f'video {video}: is a folder or a device; expected a video file')
     with open_source(video):
         pass
 
@@ -140,9 +148,15 @@ class _Cut:
 def _known(bag: Path, key: dict[str, Any]) -> dict[str, Any] | None:
     try:
         record = json.loads((bag / _RECORD).read_text())
-        return dict(record['recording']) if record['key'] == key else None
+        # A bag that was cut short or lost its storage file is written anew.
+        is_whole = record['bytes'] == _storage_bytes(bag)
+        return dict(record['recording']) if record['key'] == key and is_whole else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def _storage_bytes(bag: Path) -> int:
+    return sum(path.stat().st_size for path in bag.glob('*.mcap'))
 
 
 def _remove(bag: Path) -> None:

@@ -35,12 +35,20 @@ def cache_root() -> Path:
             'written') from error
 
 
-def file_sha256(path: Path) -> str:
-    """Return the sha256 of a file's content, in hexadecimal digits."""
+def file_sha256(path: Path, progress: Callable[[int, int | None], None] | None = None) -> str:
+    """Return the sha256 of a file's content, in hexadecimal digits.
+
+    progress: called with the bytes read and the bytes that there are
+    """
     digest = hashlib.sha256()
+    size = path.stat().st_size if progress is not None else 0
+    done = 0
     with path.open('rb') as file:
         while chunk := file.read(1 << 20):
             digest.update(chunk)
+            done += len(chunk)
+            if progress is not None:
+                progress(done, size)
     return digest.hexdigest()
 
 

@@ -1,0 +1,44 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""ONNX Runtime reports nothing to its makers: it is loaded with its telemetry off, unless the user wants it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import tiny_models
+
+pytest.importorskip('onnxruntime')
+
+ROOT = Path(__file__).parents[2]
+RUN = """
+import os, sys
+from trt_perception.backends.onnxruntime import OnnxRuntimeBackend
+OnnxRuntimeBackend(sys.argv[1]).open()
+print(os.environ['ORT_DISABLE_TELEMETRY'])
+"""
+
+
+def run(tmp_path, **variables):
+    """Open a model in a process of its own; return its value of the variable and the files left in its home folder."""
+    model = tmp_path / 'model.onnx'
+    tiny_models.color_classifier(model)
+    home = tmp_path / 'home'
+    home.mkdir()
+    # None of this process's variables: where CI is set, ONNX Runtime keeps quiet by itself.
+    environment = {
+        'PATH': os.defpath, 'PYTHONPATH': str(ROOT), 'HOME': str(home), 'XDG_CACHE_HOME': str(home), **variables}
+    done = subprocess.run(
+        [sys.executable, '-c', RUN, str(model)], env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip(), [path.name for path in home.rglob('*') if path.is_file()]
+
+
+def test_no_device_id_and_no_queue_of_events(tmp_path):
+    assert run(tmp_path) == ('1', [])
+
+
+def test_the_users_own_setting_stays(tmp_path):
+    assert run(tmp_path, ORT_DISABLE_TELEMETRY='0')[0] == '0'
