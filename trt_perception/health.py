@@ -100,7 +100,7 @@ def _camera_findings(
         findings.append((
             Level.WARN,
             f'about {camera.missing_fraction:.0%} of the frames of {camera.topic} do not arrive, by '
-            f'their stamps: {LARGE_IMAGES_HINT}'))
+            f'their stamps, or the camera leaves them out: {LARGE_IMAGES_HINT}'))
     return findings
 
 

@@ -163,8 +163,13 @@ def _names(summary: OnnxSummary, labels: str) -> tuple[tuple[str, ...], str]:
 def _match_names(
     head: Head, names: tuple[str, ...], source: str, summary: OnnxSummary,
 ) -> tuple[tuple[str, ...], str]:
-    # An end-to-end output does not say how many classes there are.
-    if head.kind != 'end_to_end':
+    if head.kind == 'end_to_end':
+        # The output does not say how many classes there are, but the file's own names do.
+        if names and summary.names and len(names) != len(summary.names):
+            raise LabelsError(
+                f'{source} names {len(names)} classes, but the metadata of {summary.path.name} names '
+                f'{len(summary.names)}: give the labels_file this model was trained with')
+    else:
         if names and len(names) != head.num_classes:
             raise LabelsError(
                 f'{source} names {len(names)} classes, but {summary.path.name} has {head.num_classes} '

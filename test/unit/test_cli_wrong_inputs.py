@@ -16,7 +16,7 @@ pytest.importorskip('onnxruntime')
 pytest.importorskip('yaml')
 import cv2
 import numpy as np
-from tiny_models import color_detector
+from tiny_models import color_detector, dynamic_detector
 
 from trt_perception.backends.tensorrt.cache import EngineCache
 from trt_perception.bag_writer import write_video_bag
@@ -138,6 +138,14 @@ def test_a_full_disk_is_one_line_that_names_the_file(capfd):
             errors = capfd.readouterr().err.splitlines()
         assert code == 1
         assert errors[-1] == 'trt_perception: --json /dev/full: No space left on device'
+
+
+def test_more_memory_than_there_is_is_one_line(capfd, tmp_path):
+    dynamic_detector(tmp_path / 'open.onnx')
+    # More bytes than an address has room for: refused at once, whatever the machine has.
+    code, line = run(capfd, 'predict', 'open.onnx', 'p.png', '--input-size', '100000000', '100000000')
+    assert code == 1
+    assert line.startswith('trt_perception: out of memory: ')
 
 
 def test_what_is_not_a_file_in_the_cache_is_told_and_not_opened(capfd):

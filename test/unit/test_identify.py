@@ -112,6 +112,7 @@ RAW = [[1, 3, 80, 80, 85], [1, 3, 40, 40, 85], [1, 3, 20, 20, 85]]
     [shape[:4] + [6] for shape in RAW],  # one class
     [[1, 255, 80, 80], [1, 255, 40, 40], [1, 255, 20, 20]],  # before the reshape
     [[1, 255, 13, 13], [1, 255, 26, 26]],  # darknet's yolov3-tiny
+    [[1, 144, 80, 80], [1, 144, 40, 40], [1, 144, 20, 20]],  # YOLOv8's: 64 for the box, 80 classes
 ])
 def test_raw_training_outputs_are_refused_with_the_command(shapes):
     with pytest.raises(ModelError) as error:
@@ -121,6 +122,8 @@ def test_raw_training_outputs_are_refused_with_the_command(shapes):
     assert f'output1 {shapes[1]}' in message
     assert 'expected one decoded output [1, N, 5+C]' in message
     assert 'python export.py --weights yolov5s.pt --include onnx' in message
+    # Maps of four dimensions may be of either.
+    assert ('yolo export model=yolov8n.pt format=onnx' in message) == (len(shapes[0]) == 4)
 
 
 @pytest.mark.parametrize('place', [0, 1, 3])

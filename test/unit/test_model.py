@@ -199,6 +199,15 @@ def test_end_to_end_takes_the_number_of_classes_from_the_names(tmp_path):
     assert (spec.head.num_classes, spec.names) == (2, ('a', 'b'))
 
 
+def test_end_to_end_refuses_names_that_are_fewer_than_its_own(tmp_path):
+    path = fixed_outputs(tmp_path / 'm.onnx', np.zeros((1, 300, 6)), metadata={'names': list('abcde')})
+    (tmp_path / 'three.txt').write_text('x\ny\nz\n')
+    with pytest.raises(LabelsError, match='three.txt names 3 classes, but the metadata of m.onnx names 5'):
+        load_model(path, ModelOptions(labels=str(tmp_path / 'three.txt')))
+    (tmp_path / 'five.txt').write_text('v\nw\nx\ny\nz\n')
+    assert load_model(path, ModelOptions(labels=str(tmp_path / 'five.txt'))).names == tuple('vwxyz')
+
+
 def test_yolo11_with_nms(tmp_path):
     # What Ultralytics writes into such a file: the network is not end-to-end, the export is.
     path = fixed_outputs(tmp_path / 'm.onnx', np.zeros((1, 300, 6)), metadata={

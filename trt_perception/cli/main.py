@@ -40,6 +40,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         where = f'{error.filename}: ' if error.filename else ''
         print(f'trt_perception: {where}{error.strerror or error}', file=sys.stderr)
         return 1
+    except MemoryError as error:
+        # NumPy's says how much and for what shape: an --input-size or --size with digits too many.
+        print(f'trt_perception: out of memory: {" ".join(str(error).split())}', file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print('trt_perception: interrupted', file=sys.stderr)
         return 130

@@ -142,10 +142,12 @@ def _refuse_raw_maps(evidence: HeadEvidence) -> None:
         and len({shape[2:] for shape in shapes}) == len(shapes)
         and len({shape[1] for shape in shapes}) == 1 and shapes[0][1] % 3 == 0 and shapes[0][1] > 15)
     if shapes and (is_flat or all(_is_raw_map(shape) for shape in shapes)):
+        # YOLOv8's have no anchors: 64 numbers for the box and one for each class.
+        others = '; YOLOv8 and later: yolo export model=yolov8n.pt format=onnx' if is_flat else ''
         raise ModelError(
-            f'this is a YOLOv5 export with its raw training-time outputs ({_describe(evidence)}): '
+            f'this is a YOLOv5 {"or later " if is_flat else ""}export with its raw training-time outputs ({_describe(evidence)}): '
             'expected one decoded output [1, N, 5+C]; export it again, without --train: '
-            'python export.py --weights yolov5s.pt --include onnx (YOLOv7: with --grid)')
+            f'python export.py --weights yolov5s.pt --include onnx (YOLOv7: with --grid){others}')
 
 
 def _refuse_segmentation(evidence: HeadEvidence, others: list[tuple[int, ...]]) -> None:
