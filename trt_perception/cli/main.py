@@ -9,7 +9,7 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
+from typing import NoReturn
 
 from .. import __version__
 from ..errors import PerceptionError
@@ -19,10 +19,18 @@ SUBCOMMANDS = (
     'fetch', 'inspect', 'predict', 'quantize', 'build', 'cache', 'benchmark', 'play', 'demo')
 
 
+class OneLineParser(argparse.ArgumentParser):
+    """Says what is wrong with the arguments in one line, without the usage before it."""
+
+    def error(self, message: str) -> NoReturn:
+        """End the process with code 2."""
+        self.exit(2, f'{self.prog}: {" ".join(message.split())} (see {self.prog} --help)\n')
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one subcommand.
 
-    Returns 0; 1 if it failed, with one line on stderr; argparse exits with 2 for wrong usage; 130 after Ctrl-C.
+    Returns 0; 1 if it failed; exits with 2 for wrong usage, both with one line on stderr; 130 after Ctrl-C.
     """
     parser = _parser()
     options = parser.parse_args(arguments)
@@ -50,14 +58,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = OneLineParser(
         prog='trt_perception',
         description='Object detection and image classification for ROS 2 with TensorRT or ONNX Runtime.')
     parser.add_argument('--version', action='version', version=f'trt_perception {__version__}')
     subparsers = parser.add_subparsers(metavar='COMMAND', required=True)
     for name in SUBCOMMANDS:
-        if not (Path(__file__).parent / f'{name}.py').exists():
-            continue
         module = importlib.import_module(f'.{name}', __package__)
         text = module.__doc__ or ''
         sub = subparsers.add_parser(

@@ -145,7 +145,8 @@ def _refuse_raw_maps(evidence: HeadEvidence) -> None:
         # YOLOv8's have no anchors: 64 numbers for the box and one for each class.
         others = '; YOLOv8 and later: yolo export model=yolov8n.pt format=onnx' if is_flat else ''
         raise ModelError(
-            f'this is a YOLOv5 {"or later " if is_flat else ""}export with its raw training-time outputs ({_describe(evidence)}): '
+            f'this is a YOLOv5 {"or later " if is_flat else ""}export with its raw training-time outputs '
+            f'({_describe(evidence)}): '
             'expected one decoded output [1, N, 5+C]; export it again, without --train: '
             f'python export.py --weights yolov5s.pt --include onnx (YOLOv7: with --grid){others}')
 
