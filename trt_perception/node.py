@@ -249,6 +249,9 @@ class PerceptionNode(LifecycleNodeMixin, Node):
             outputs.draw(frame, output.result, message.header)
 
     def _inference_failed(self, error: EngineError) -> None:
+        if self._cancel.is_set():
+            # The process ends; what the result was to be published with may be gone.
+            return
         self._statistics.count('failed')
         self._last_failure = str(error)
         self._failures_in_a_row += 1

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -62,13 +63,15 @@ def main(args: list[str] | None = None) -> int:
     spinner.start()
     stop.wait()
     node.cancel()
-    ender = threading.Thread(target=_end, args=(node, executor, spinner, rclpy), daemon=True)
+    impatient = threading.Event()
+    ender = threading.Thread(target=_end, args=(node, executor, spinner, rclpy, impatient), daemon=True)
     ender.start()
     ender.join(_GRACE_S)
     if ender.is_alive():
         # In the middle of a model load or an inference, which hold nothing of DDS. Its participant must go all the
         # same: the shared memory would stay behind, tens of MB a time with the profile for large images.
-        leaver = threading.Thread(target=node.destroy_node, daemon=True)
+        impatient.set()
+        leaver = threading.Thread(target=_leave, args=(node,), daemon=True)
         leaver.start()
         leaver.join(_LEAVE_S)
     # Straight out, also where all has ended well: what is left are destructors of libraries, which have been seen to
@@ -101,18 +104,29 @@ def _spin(executor: Any, node: Any, stop: StopRequest) -> None:
             node.get_logger().error(f'error in a callback: {type(error).__name__}: {error}')
 
 
-def _end(node: Any, executor: Any, spinner: threading.Thread, rclpy: Any) -> None:
-    executor.wake()
-    spinner.join()
-    # Callbacks that are under way must end before what they use is destroyed; rclpy has no public way to wait
-    # for them.
-    pool = getattr(executor, '_executor', None)
-    if pool is not None:
-        pool.shutdown(wait=True)
-    node.end()
-    executor.shutdown()
-    node.destroy_node()
-    rclpy.try_shutdown()
+def _end(node: Any, executor: Any, spinner: threading.Thread, rclpy: Any, impatient: threading.Event) -> None:
+    try:
+        executor.wake()
+        spinner.join()
+        # Callbacks that are under way must end before what they use is destroyed; rclpy has no public way to wait
+        # for them.
+        pool = getattr(executor, '_executor', None)
+        if pool is not None:
+            pool.shutdown(wait=True)
+        node.end()
+        executor.shutdown()
+        node.destroy_node()
+        rclpy.try_shutdown()
+    except Exception:
+        # It ended late, among things that had been destroyed meanwhile.
+        if not impatient.is_set():
+            raise
+
+
+def _leave(node: Any) -> None:
+    # The other thread may be about to do the same.
+    with contextlib.suppress(Exception):
+        node.destroy_node()
 
 
 if __name__ == '__main__':
