@@ -15,6 +15,7 @@ import numpy as np
 
 from .dependencies import require
 from .errors import EngineError, ModelError
+from .onnx_skeleton import read_skeleton
 
 _EXPORT_HINTS = {
     '.pt': 'python export.py --weights {name} --include onnx (YOLOv5), or yolo export model={name} format=onnx',
@@ -54,8 +55,11 @@ class OnnxSummary:
     proto: Any = field(repr=False, compare=False, default=None)
 
 
-def load_proto(path: Path) -> Any:
-    """Return the onnx.ModelProto without its external data; ModelError for a file that is none."""
+def load_proto(path: Path, weights: bool = True) -> Any:
+    """Return the onnx.ModelProto without its external data; ModelError for a file that is none.
+
+    weights: False leaves the values of large initializers out (onnx_skeleton.py)
+    """
     onnx = require('onnx')
     if not path.exists():
         raise ModelError(f'no model file at {path}: expected an ONNX file; check model_file')
@@ -74,6 +78,9 @@ def load_proto(path: Path) -> Any:
         raise ModelError(f'{path} is empty: expected an ONNX file; copy or export it again')
     if start.startswith(b'version https://git-lfs'):
         raise ModelError(f'{path} is a Git LFS pointer, not the model: run git lfs pull')
+    proto = None if weights else _skeleton(onnx, path)
+    if proto is not None:
+        return proto
     try:
         proto = onnx.load(str(path), load_external_data=False)
     except MemoryError:
@@ -87,9 +94,20 @@ def load_proto(path: Path) -> Any:
     return proto
 
 
+def _skeleton(onnx: Any, path: Path) -> Any | None:
+    """None for what is not to be read this way: another format of onnx.load, or damaged, which onnx.load tells best."""
+    try:
+        proto = onnx.ModelProto.FromString(read_skeleton(path))
+    except MemoryError:
+        raise
+    except Exception:
+        return None
+    return proto if proto.graph.node and proto.graph.output else None
+
+
 def read_onnx(path: Path) -> OnnxSummary:
     """Read the file; ModelError for what cannot be run on images."""
-    proto = load_proto(path)
+    proto = load_proto(path, weights=False)
     graph = proto.graph
     constants = {tensor.name for tensor in graph.initializer}
     inputs = [value for value in graph.input if value.name not in constants]
@@ -174,7 +192,7 @@ def sha256_of(path: Path, proto: Any = None) -> str:
     digest = hashlib.sha256()
     _digest_file(digest, path)
     if proto is None:
-        proto = load_proto(path)
+        proto = load_proto(path, weights=False)
     locations = sorted({
         entry.value for tensor in proto.graph.initializer for entry in tensor.external_data
         if entry.key == 'location'})

@@ -93,7 +93,7 @@ def add_metadata(proto: Any, source: Any, record: Mapping[str, Any]) -> None:
 
 def read_record(path: Path) -> dict[str, Any]:
     """Return what a conversion by this package wrote into the file, {} where none did."""
-    for entry in load_proto(path).metadata_props:
+    for entry in load_proto(path, weights=False).metadata_props:
         if entry.key == METADATA_KEY:
             try:
                 value = json.loads(entry.value)

@@ -100,7 +100,7 @@ def _workspace(request: BuildRequest, tensorrt: TensorRt) -> int:
 
 
 def _parser_error(tensorrt: TensorRt, parser: Any, request: BuildRequest) -> ModelError:
-    nodes = load_proto(request.onnx_path).graph.node
+    nodes = load_proto(request.onnx_path, weights=False).graph.node
     texts = []
     for problem in tensorrt.parser_problems(parser):
         text = _problem_text(problem, nodes)
@@ -174,7 +174,7 @@ def _inspection(tensorrt: TensorRt, plan: bytes, request: BuildRequest) -> dict[
         # Built for other GPUs: it does not load here.
         return {'io': [], 'layers': [], 'precision_effective': '', 'precision_shares': {}}
     engine = tensorrt.deserialize(plan)
-    proto = load_proto(request.onnx_path)
+    proto = load_proto(request.onnx_path, weights=False)
     layers = parse_layers(
         tensorrt.layer_information(engine),
         node_multiply_accumulates(proto, request.input_name, request.shapes[1]))

@@ -31,7 +31,7 @@ def graph_types(path: Path) -> GraphTypes:
     """Read the types of an ONNX file; ModelError if it is none."""
     onnx = require('onnx')
     float32, float16 = onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16
-    proto = load_proto(path)
+    proto = load_proto(path, weights=False)
     kinds: dict[str, int] = {tensor.name: tensor.data_type for tensor in proto.graph.initializer}
     quantized = any(node.op_type in _QUANTIZING for node in proto.graph.node)
     casts = any(
