@@ -17,6 +17,8 @@ _VARIABLES = {'onnxruntime': ('ORT_DISABLE_TELEMETRY', '1')}
 # Beside a ROS 2 from apt. Ubuntu 24.04's pip refuses without the variable, which rosdep's documentation recommends and
 # 22.04's ignores; NumPy 2 breaks apt's OpenCV and cv_bridge, which were built for NumPy 1 (vision_opencv#535).
 _PIP_ON_ROS = "PIP_BREAK_SYSTEM_PACKAGES=1 pip install {} 'numpy<2'"
+# With onnx named too, pip takes an older one of what onnx needs and came for NumPy 2 (ml_dtypes).
+BACK_TO_NUMPY_1 = _PIP_ON_ROS.format('onnx')
 # module -> (how a ROS 2 install brings it, pip requirement)
 _INSTALL = {
     'cv2': ('sudo apt install python3-opencv', 'opencv-python-headless'),
@@ -53,7 +55,7 @@ def require(module: str) -> ModuleType:
         if built_for_numpy_1(error):
             raise MissingDependencyError(
                 f"the Python package '{top}' was built for NumPy 1 and does not import with a newer one: "
-                "PIP_BREAK_SYSTEM_PACKAGES=1 pip install 'numpy<2'") from error
+                f'{BACK_TO_NUMPY_1}') from error
         if isinstance(error, ModuleNotFoundError) and error.name and error.name.split('.', maxsplit=1)[0] == top:
             detail = f"the Python package '{top}' is not installed"
         else:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from .dependencies import built_for_numpy_1
+from .dependencies import BACK_TO_NUMPY_1, built_for_numpy_1
 from .encodings import ENCODINGS, supported
 from .errors import FrameError
 from .frame import Frame
@@ -54,7 +54,7 @@ def _cv_bridge() -> tuple[Any, str]:
         return None, f'does not import: {error}'
     except Exception as error:  # Built for another NumPy, it fails with whatever NumPy raises.
         if built_for_numpy_1(error):
-            return None, "was built for NumPy 1 and does not import with a newer one (pip install 'numpy<2')"
+            return None, f'was built for NumPy 1 and does not import with a newer one ({BACK_TO_NUMPY_1})'
         return None, f'does not import: {error}'
 
 

@@ -3,6 +3,7 @@
 """ONNX Runtime reports nothing to its makers: it is loaded with its telemetry off, unless the user wants it."""
 
 import os
+import site
 import subprocess
 import sys
 from pathlib import Path
@@ -28,8 +29,10 @@ def run(tmp_path, **variables):
     home = tmp_path / 'home'
     home.mkdir()
     # None of this process's variables: where CI is set, ONNX Runtime keeps quiet by itself.
+    # Beside a ROS 2 from apt, ONNX Runtime lies below the user's real home folder: ~/.local.
     environment = {
-        'PATH': os.defpath, 'PYTHONPATH': str(ROOT), 'HOME': str(home), 'XDG_CACHE_HOME': str(home), **variables}
+        'PATH': os.defpath, 'PYTHONPATH': str(ROOT), 'PYTHONUSERBASE': site.getuserbase(),
+        'HOME': str(home), 'XDG_CACHE_HOME': str(home), **variables}
     done = subprocess.run(
         [sys.executable, '-c', RUN, str(model)], env=environment, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
