@@ -17,6 +17,8 @@ from typing import BinaryIO
 # Values of this many bytes stay: shape inference needs shapes, axes and scales.
 _SMALL = 4096
 _VARINT, _EIGHT_BYTES, _LENGTH, _FOUR_BYTES = 0, 1, 2, 5
+# More than in any network; a file of something else may look like millions.
+_MOST_FIELDS = 200_000
 # ModelProto.graph and GraphProto.initializer.
 _GRAPH, _INITIALIZER = 7, 5
 # TensorProto: float_data, int32_data, string_data, int64_data, raw_data, double_data, uint64_data.
@@ -62,14 +64,19 @@ def _graph(file: BinaryIO, graph: _Field) -> Iterator[bytes]:
 
 
 def _fields(file: BinaryIO, start: int, end: int) -> Iterator[_Field]:
-    at = start
+    at, count = start, 0
     while at < end:
+        count += 1
+        if count > _MOST_FIELDS:
+            raise ValueError(f'more than {_MOST_FIELDS} fields in one message')
         file.seek(at)
         # A tag and a length or a number: at most ten bytes each.
         head = file.read(20)
         tag, used = _varint(head, 0)
         number, kind = tag >> 3, tag & 7
         content = at + used
+        if number == 0:
+            raise ValueError(f'no field of a message begins at byte {at}')
         if kind == _VARINT:
             after = at + _varint(head, used)[1]
         elif kind == _LENGTH:

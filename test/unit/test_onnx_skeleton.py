@@ -97,6 +97,14 @@ def test_other_formats_of_onnx_are_read_whole(tmp_path):
     assert load_proto(tmp_path / 'm.textproto', weights=False) == load_proto(tmp_path / 'm.onnx')
 
 
+@pytest.mark.parametrize('unit', [b'\0', b'x', b'\x08\x01'])
+def test_a_long_file_of_something_else_is_given_up_soon(tmp_path, unit):
+    path = tmp_path / 'm.onnx'
+    path.write_bytes(unit * 2_000_000)
+    with pytest.raises(ValueError, match='fields in one message|begins at byte 0'):
+        read_skeleton(path)
+
+
 @settings(deadline=None)
 @given(data=st.binary(max_size=400))
 def test_any_bytes_are_a_skeleton_or_a_value_error(tmp_path_factory, data):
