@@ -9,6 +9,8 @@ encodings that Frame does not know, where it is installed.
 from __future__ import annotations
 
 import functools
+import importlib.util
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -44,6 +46,8 @@ def frame_from_compressed_image(message: Any) -> Frame:
 @functools.lru_cache(maxsize=1)
 def _cv_bridge() -> tuple[Any, str]:
     """Return (a CvBridge or None, why there is none); looked for once, not with every bad frame."""
+    if _would_crash():
+        return None, f'was built for NumPy 1 and crashes with a newer one ({BACK_TO_NUMPY_1})'
     try:
         from cv_bridge import CvBridge
 
@@ -58,13 +62,27 @@ def _cv_bridge() -> tuple[Any, str]:
         return None, f'does not import: {error}'
 
 
+def _would_crash() -> bool:
+    """Whether cv_bridge's library was built for NumPy 1 and a newer one is here.
+
+    It swallows the error of its import then, and its first conversion ends the process by SIGSEGV: it must not be
+    tried. A library that was built with NumPy 2, and works with 1 as well, names the module numpy._core.
+    """
+    if int(np.__version__.split('.', maxsplit=1)[0]) < 2:
+        return False
+    spec = importlib.util.find_spec('cv_bridge')
+    folders = (spec.submodule_search_locations if spec is not None else None) or ()
+    libraries = [path for folder in folders for path in Path(folder).glob('boost/cv_bridge_boost*.so')]
+    return any(b'numpy._core' not in path.read_bytes() for path in libraries)
+
+
 def _convert_with_cv_bridge(message: Any) -> np.ndarray:
     bridge, reason = _cv_bridge()
     if bridge is None:
         raise FrameError(
             f"encoding '{message.encoding}' is not supported; supported: {supported()}; "
             f'others need cv_bridge, which {reason}')
-    # cv_bridge trusts the sizes.
+    # cv_bridge trusts the sizes, and what is no multiple of a pixel in the step it rounds off.
     what = f'{message.width}x{message.height} {message.encoding} image'
     check_size(message.width, message.height, message.encoding)
     if len(message.data) < message.step * message.height:
@@ -72,9 +90,15 @@ def _convert_with_cv_bridge(message: Any) -> np.ndarray:
             f'{what}: data has {len(message.data)} bytes, but step {message.step} x '
             f'{message.height} rows = {message.step * message.height}')
     try:
-        pixels = bridge.imgmsg_to_cv2(message, desired_encoding='bgr8')
+        pixels = np.asarray(bridge.imgmsg_to_cv2(message, desired_encoding='bgr8'))
+        dtype, channels = bridge.encoding_to_dtype_with_channels(message.encoding)
     except Exception as error:  # CvBridgeError, and NumPy's errors for a step that does not fit.
         raise FrameError(
             f"encoding '{message.encoding}' is not supported; supported: {supported()}; "
             f'cv_bridge cannot convert it either: {error}') from error
-    return np.asarray(pixels)
+    pixel_bytes = np.dtype(dtype).itemsize * channels
+    if message.step < message.width * pixel_bytes or message.step % pixel_bytes:
+        raise FrameError(
+            f'{what}: step is {message.step} bytes, but a row of {message.width} pixels takes '
+            f'{message.width * pixel_bytes}, or more by a multiple of {pixel_bytes}')
+    return pixels

@@ -420,6 +420,49 @@ def test_messages_of_other_encodings_need_cv_bridge():
         frame_from_image(image)
 
 
+@pytest.mark.parametrize('numpy, built_with, crashes', [
+    ('2.2.6', 'numpy.core._multiarray_umath', True), ('2.2.6', 'numpy._core._multiarray_umath', False),
+    ('1.26.4', 'numpy.core._multiarray_umath', False), ('1.26.4', 'numpy._core._multiarray_umath', False)])
+def test_cv_bridge_is_not_touched_where_it_would_crash(monkeypatch, tmp_path, numpy, built_with, crashes):
+    boost = tmp_path / 'cv_bridge' / 'boost'
+    boost.mkdir(parents=True)
+    (boost / 'cv_bridge_boost.cpython-312-x86_64-linux-gnu.so').write_bytes(b'\0' + built_with.encode() + b'\0')
+    (tmp_path / 'cv_bridge' / '__init__.py').write_text("raise ImportError('it was imported')\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, 'cv_bridge', raising=False)
+    monkeypatch.setattr(np, '__version__', numpy)
+    bridge, reason = image_message._cv_bridge.__wrapped__()
+    assert bridge is None
+    assert reason.startswith('was built for NumPy 1 and crashes' if crashes else 'does not import: it was imported')
+
+
+class RoundingBridge:
+    """Reads rows as cv_bridge's core.py does: the step rounded off to whole pixels, nothing checked."""
+
+    def encoding_to_dtype_with_channels(self, encoding):
+        return 'uint8', 3
+
+    def imgmsg_to_cv2(self, message, desired_encoding):
+        pixels = np.ndarray((message.height, message.step // 3, 3), np.uint8, message.data)
+        return np.ascontiguousarray(pixels[:, :message.width])
+
+
+@pytest.mark.parametrize('step, said', [
+    (6, ''), (9, ''), (8, 'step is 8 bytes, but a row of 2 pixels takes 6'), (3, 'step is 3 bytes'), (0, 'step is 0')])
+def test_steps_that_cv_bridge_misreads_are_refused(monkeypatch, step, said):
+    monkeypatch.setattr(image_message, '_cv_bridge', lambda: (RoundingBridge(), ''))
+    rows = np.full((2, step), 99, np.uint8)
+    pixels = np.arange(12, dtype=np.uint8).reshape(2, 2, 3)
+    rows[:, :6] = pixels.reshape(2, 6)[:, :step]
+    image = SimpleNamespace(encoding='of_later', width=2, height=2, step=step, is_bigendian=0,
+                            data=array.array('B', rows.tobytes()))
+    if said:
+        with pytest.raises(FrameError, match=f'2x2 of_later image: {said}'):
+            frame_from_image(image)
+    else:
+        np.testing.assert_array_equal(frame_from_image(image).bgr(), pixels)
+
+
 @pytest.mark.parametrize('encoding', ['bgr8', 'rgba8', 'mono8', 'bayer_gbrg8'])
 def test_cv_bridge_gives_the_same_pixels(encoding):
     bridge, reason = image_message._cv_bridge()
