@@ -46,9 +46,9 @@ def frame_from_compressed_image(message: Any) -> Frame:
 @functools.lru_cache(maxsize=1)
 def _cv_bridge() -> tuple[Any, str]:
     """Return (a CvBridge or None, why there is none); looked for once, not with every bad frame."""
-    if _would_crash():
-        return None, f'was built for NumPy 1 and crashes with a newer one ({BACK_TO_NUMPY_1})'
     try:
+        if _would_crash():
+            return None, f'was built for NumPy 1 and crashes with a newer one ({BACK_TO_NUMPY_1})'
         from cv_bridge import CvBridge
 
         return CvBridge(), ''

@@ -436,6 +436,19 @@ def test_cv_bridge_is_not_touched_where_it_would_crash(monkeypatch, tmp_path, nu
     assert reason.startswith('was built for NumPy 1 and crashes' if crashes else 'does not import: it was imported')
 
 
+def test_a_library_of_cv_bridge_that_cannot_be_read(monkeypatch, tmp_path):
+    boost = tmp_path / 'cv_bridge' / 'boost'
+    boost.mkdir(parents=True)
+    (boost / 'cv_bridge_boost.so').symlink_to(tmp_path / 'gone.so')
+    (tmp_path / 'cv_bridge' / '__init__.py').touch()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, 'cv_bridge', raising=False)
+    monkeypatch.setattr(np, '__version__', '2.2.6')
+    bridge, reason = image_message._cv_bridge.__wrapped__()
+    assert bridge is None
+    assert reason.startswith('does not import: ') and 'cv_bridge_boost.so' in reason
+
+
 class RoundingBridge:
     """Reads rows as cv_bridge's core.py does: the step rounded off to whole pixels, nothing checked."""
 
