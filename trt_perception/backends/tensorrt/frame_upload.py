@@ -21,7 +21,8 @@ class FrameUpload:
 
     def __init__(self, session: CudaSession) -> None:
         self._session = session
-        self._staging: HostBuffer | None = session.allocate_host(_FIRST_CAPACITY, mapped=True)
+        self._staging: HostBuffer | None = session.allocate_host(
+            _FIRST_CAPACITY, mapped=True, write_only=True)
         self._device: DeviceBuffer | None = None
         self._step = 1
         self._rows: np.ndarray | None = None
@@ -47,7 +48,7 @@ class FrameUpload:
             staging, self._staging = self._staging, None
             if staging is not None:
                 self._session.release(staging)
-            self._staging = self._session.allocate_host(staged, mapped=True)
+            self._staging = self._session.allocate_host(staged, mapped=True, write_only=True)
         if not in_place and (self._device is None or self._device.size < staged):
             device, self._device = self._device, None
             if device is not None:
