@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import struct
 import threading
 import time
@@ -11,14 +12,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from builtin_interfaces.msg import Time
 from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import Header
 
 from .errors import FrameError
 from .gaps import GapEstimator
 from .health import CameraReport
+from .serialized_image import NotPlainCdr, read_compressed_image, read_image
 from .taking_thread import NotOfTheExecutor, TakingThread
 
 try:
@@ -27,6 +31,8 @@ except ImportError:  # Humble
     from rclpy.qos_event import SubscriptionEventCallbacks
 
 _TYPES = {'raw': Image, 'compressed': CompressedImage}
+_READERS: dict[str, Callable[[bytes, Callable[[int, int, str], Any]], Any]] = {
+    'raw': read_image, 'compressed': read_compressed_image}
 _TYPE_NAMES = {'raw': 'sensor_msgs/msg/Image', 'compressed': 'sensor_msgs/msg/CompressedImage'}
 _STAMP_END = 12
 _THROTTLE_S = 5.0
@@ -89,7 +95,10 @@ class Camera:
         self._taking = TakingThread(node, self._subscription, self._received, self._not_taken)
 
     def message_of(self, arrival: Arrival) -> Any:
-        """Return the sensor_msgs/Image or CompressedImage; FrameError if the bytes are none."""
+        """Return what has the fields of a sensor_msgs/Image or CompressedImage; FrameError if the bytes are none."""
+        # What is not read is left to rclpy, whose word counts on what is wrong with it.
+        with contextlib.suppress(NotPlainCdr):
+            return _READERS[self._transport](arrival.data, _header)
         try:
             return deserialize_message(arrival.data, _TYPES[self._transport])
         except Exception as error:  # RMWError and UnicodeDecodeError, by middleware
@@ -150,6 +159,10 @@ class Camera:
                     f'{name} offers reliability best_effort on {self.topic}, this node asks for '
                     'reliable: set image_reliability to best_effort')
         return names, incompatible
+
+
+def _header(sec: int, nanosec: int, frame_id: str) -> Header:
+    return Header(stamp=Time(sec=sec, nanosec=nanosec), frame_id=frame_id)
 
 
 def _never_called(_: Any) -> None:

@@ -1,0 +1,107 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Reads a serialized sensor_msgs/Image or CompressedImage without copying its data.
+
+rclpy's deserialization copies them more than once, into memory that the system has to bring up page by page: 10 ms for
+an image of 1920x1080 on a machine where this takes 0.1 ms.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+# DDS-XTypes 1.3, 7.6.3.1.2: encapsulation identifiers of plain CDR (XCDR version 1), big and little endian. All
+# middlewares of ROS 2 send messages so.
+_BYTE_ORDERS = {b'\x00\x00': '>', b'\x00\x01': '<'}
+_ENCAPSULATION = 4
+
+
+class NotPlainCdr(ValueError):
+    """The bytes are no such message in plain CDR."""
+
+
+@dataclass(frozen=True)
+class SerializedImage:
+    """The fields of a sensor_msgs/Image by their names.
+
+    header: what `make_header` of `read_image` returned
+    data: (N,) bytes, a read-only view into the serialized message
+    """
+
+    header: Any
+    height: int
+    width: int
+    encoding: str
+    is_bigendian: int
+    step: int
+    data: memoryview
+
+
+@dataclass(frozen=True)
+class SerializedCompressedImage:
+    """The fields of a sensor_msgs/CompressedImage by their names; as SerializedImage."""
+
+    header: Any
+    format: str
+    data: memoryview
+
+
+MakeHeader = Callable[[int, int, str], Any]
+
+
+def read_image(data: bytes, make_header: MakeHeader) -> SerializedImage:
+    """Return the fields of a serialized sensor_msgs/Image; NotPlainCdr where it is none, or in another format.
+
+    make_header: called with sec, nanosec and frame_id; returns a std_msgs/Header
+    """
+    reader = _Reader(data)
+    header = make_header(reader.number('i'), reader.number(), reader.text())
+    return SerializedImage(
+        header=header, height=reader.number(), width=reader.number(), encoding=reader.text(),
+        is_bigendian=reader.octets(1)[0], step=reader.number(), data=reader.octets(reader.number()))
+
+
+def read_compressed_image(data: bytes, make_header: MakeHeader) -> SerializedCompressedImage:
+    """Return the fields of a serialized sensor_msgs/CompressedImage; as read_image."""
+    reader = _Reader(data)
+    header = make_header(reader.number('i'), reader.number(), reader.text())
+    return SerializedCompressedImage(
+        header=header, format=reader.text(), data=reader.octets(reader.number()))
+
+
+class _Reader:
+    """Plain CDR: each number at a multiple of its size, counted from behind the encapsulation."""
+
+    def __init__(self, data: bytes) -> None:
+        order = _BYTE_ORDERS.get(data[:2])
+        if order is None:
+            raise NotPlainCdr(f'it begins with {data[:_ENCAPSULATION].hex() or "nothing"}')
+        self._order = order
+        self._data = memoryview(data).toreadonly()[_ENCAPSULATION:]
+        self._position = 0
+
+    def number(self, kind: str = 'I') -> int:
+        """Read a 32-bit number: 'i' with a sign, 'I' without."""
+        self._position = -(-self._position // 4) * 4
+        value: int = struct.unpack(self._order + kind, self.octets(4))[0]
+        return value
+
+    def octets(self, count: int) -> memoryview:
+        """Read so many bytes."""
+        start, self._position = self._position, self._position + count
+        if self._position > len(self._data):
+            raise NotPlainCdr(f'it is cut off: {self._position} bytes were expected, {len(self._data)} found')
+        return self._data[start:self._position]
+
+    def text(self) -> str:
+        """Read a string; its length counts the zero at its end."""
+        octets = bytes(self.octets(self.number()))
+        if octets and octets.find(0) != len(octets) - 1:
+            raise NotPlainCdr('a string does not end with its only zero')
+        try:
+            return octets[:-1].decode()
+        except UnicodeDecodeError as error:
+            raise NotPlainCdr(f'a string is not UTF-8: {error}') from error
