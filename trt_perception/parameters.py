@@ -32,7 +32,11 @@ _LIVE = 'May change while active.'
 
 @dataclass(frozen=True)
 class ParameterSpec:
-    """One parameter: `default` of Parameter.Type means typed but unset."""
+    """One parameter.
+
+    Each has a default: rclpy answers a question for many values with none at all if one of them is not set, which makes
+    `ros2 param dump` empty.
+    """
 
     default: Any
     description: str
@@ -95,10 +99,10 @@ PARAMETERS: Mapping[str, ParameterSpec] = {
         0, 'Frames whose stamp is older than this when their turn comes are dropped and counted; '
         '0 keeps all.', True, (), 0, 3600000),
     'mean': ParameterSpec(
-        Parameter.Type.DOUBLE_ARRAY, 'Subtracted from pixel * scale, one or three numbers in the '
-        "order of the model's colours; unset for the model's own."),
+        [math.nan], 'Subtracted from pixel * scale, one or three numbers in the '
+        "order of the model's colours; [.nan] for the model's own."),
     'std': ParameterSpec(
-        Parameter.Type.DOUBLE_ARRAY, 'Divides pixel * scale - mean, one or three numbers; unset for '
+        [math.nan], 'Divides pixel * scale - mean, one or three numbers; [.nan] for '
         "the model's own."),
     'scale': ParameterSpec(
         0.0, "Multiplies the pixels (0..255), 1/255 as a rule; 0.0 for the model's own.",
@@ -292,7 +296,7 @@ def _settings(values: dict[str, Any]) -> Settings:
     values['input_size'] = tuple(values['input_size'])
     values['batch_profile'] = tuple(values['batch_profile'])
     for name in ('mean', 'std'):
-        values[name] = None if values[name] is None else tuple(values[name])
+        values[name] = None if _is_unset(values[name]) else tuple(values[name])
     return Settings(**values)
 
 
@@ -313,12 +317,18 @@ def _check_value(name: str, value: Any) -> None:
     if name == 'batch_profile' and (len(value) != 3 or not 1 <= value[0] <= value[1] <= value[2]):
         raise ParameterError(
             f'batch_profile is {list(value)}: expected [smallest, usual, largest], each at least 1 and the one before')
-    if name in ('mean', 'std') and value is not None and len(value) not in (1, 3):
+    if name in ('mean', 'std') and not _is_unset(value) and (
+            len(value) not in (1, 3) or not all(map(math.isfinite, value))):
         raise ParameterError(f'{name} is {list(value)}: expected one or three numbers')
+
+
+def _is_unset(numbers: Sequence[float] | None) -> bool:
+    return numbers is None or (len(numbers) == 1 and math.isnan(numbers[0]))
 
 
 def _type_hint(spec: ParameterSpec, error: Exception) -> str:
     message = str(error)
-    if isinstance(spec.default, float) or spec.default is Parameter.Type.DOUBLE_ARRAY:
+    number = spec.default[0] if isinstance(spec.default, list) else spec.default
+    if isinstance(number, float):
         message += ' (write numbers with a decimal point, 1.0 instead of 1)'
     return message

@@ -80,6 +80,12 @@ def test_everything_is_described(node):
             assert CHOICES[name] <= set(listed), name
 
 
+def test_all_values_can_be_asked_for_at_once(node):
+    """As `ros2 param dump` does: rclpy answers nothing at all if one of them is not set."""
+    names = node.parameter_names()
+    assert len(node.parameters(names)) == len(names)
+
+
 @pytest.mark.parametrize(('name', 'value', 'reason'), [
     ('score_threshold', 'high', 'type'),
     ('score_threshold', 1, 'type'),
@@ -220,6 +226,14 @@ def test_bad_choice_at_the_start_fails_configure(start_node, models):
     node.process.wait_for_line(r'\[ERROR\].*configure failed: std in the settings is .*above 0')
     assert node.set_parameters(std=[1.0], mean=[0.0, 0.0, 0.0])[0]
     assert node.change_state('configure')
+
+
+def test_mean_and_std_can_go_back_to_the_models_own(node):
+    assert node.set_parameters(mean=[0.5], std=[0.25])[0]
+    assert node.set_parameters(mean=[float('nan')], std=[float('nan')])[0]
+    assert not node.set_parameters(mean=[0.1, float('nan'), 0.1])[0]
+    assert node.change_state('configure') and node.change_state('activate')
+    assert list(boxes_of(node.answer_to(node.camera(), three_colours(node)))) == ['red', 'green', 'blue']
 
 
 def test_unset_parameters_have_a_type(node):

@@ -155,8 +155,10 @@ def test_a_missing_ros_package_ends_the_demo_before_it_starts_anything(tmp_path,
     pytest.importorskip('rclpy', reason='needs ROS 2')
     code = (f'import sys; sys.modules[{package!r}] = None; from trt_perception.cli.main import main; '
             "sys.exit(main(['demo', '--output', 'out']))")
+    # A ROS 2 that was sourced is found by PYTHONPATH.
+    path = os.pathsep.join(filter(None, [str(PACKAGE_ROOT), os.environ.get('PYTHONPATH')]))
     done = subprocess.run(
-        [sys.executable, '-c', code], cwd=tmp_path, env={**os.environ, 'PYTHONPATH': str(PACKAGE_ROOT)},
+        [sys.executable, '-c', code], cwd=tmp_path, env={**os.environ, 'PYTHONPATH': path},
         capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout) == (1, '')
     assert done.stderr.startswith(f"trt_perception: the Python package '{package}' is not installed; with ROS 2: sudo ")
