@@ -40,6 +40,12 @@ else:  # Ubuntu 22.04, of ROS 2 Humble
         return pytest.Module.from_parent(parent, fspath=path)
 
 
+def pytest_collection_modifyitems(items):
+    # Last: Fast DDS 2 reads its profile once a process, and those of test/launch begin without the one that the cameras
+    # of test/node need.
+    items.sort(key=lambda item: _LAUNCH_TESTS in Path(item.fspath).parents)
+
+
 def _missing_package(error):
     """The package of _OPTIONAL whose absence this error, or what caused it, is about; '' for other errors."""
     while error is not None:
