@@ -63,6 +63,15 @@ def test_nothing_leads_the_processes_to_a_running_graph(monkeypatch):
         name: '/large.xml' if name in read else None for name in PROFILE_VARIABLES}
 
 
+@pytest.mark.parametrize(('distro', 'local'), [('humble', '1'), ('jazzy', None), (None, None)])
+def test_discovery_stays_on_this_machine_with_humble_too(monkeypatch, distro, local):
+    monkeypatch.delenv('ROS_LOCALHOST_ONLY', raising=False)
+    monkeypatch.delenv('ROS_DISTRO', raising=False)
+    if distro:
+        monkeypatch.setenv('ROS_DISTRO', distro)
+    assert demo_environment(42, Path('/large.xml')).get('ROS_LOCALHOST_ONLY') == local
+
+
 _HOLDING = (
     'import sys, time\n'
     'from pathlib import Path\n'

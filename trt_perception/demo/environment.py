@@ -24,12 +24,14 @@ _FOREIGN = (
 def demo_environment(domain_id: int, profile: Path) -> dict[str, str]:
     """Return this process's environment with what concerns DDS replaced.
 
-    ROS_AUTOMATIC_DISCOVERY_RANGE keeps discovery on this machine from Iron on; Humble has only the domain.
+    ROS_AUTOMATIC_DISCOVERY_RANGE keeps discovery on this machine from Iron on. Humble has ROS_LOCALHOST_ONLY for that,
+    which later distributions warn of.
     """
     environment = {name: value for name, value in os.environ.items() if name not in _FOREIGN}
     environment.update({
         'ROS_DOMAIN_ID': str(domain_id),
         'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
+        **({'ROS_LOCALHOST_ONLY': '1'} if environment.get('ROS_DISTRO') == 'humble' else {}),
         **dict.fromkeys(profile_variables(environment), str(profile)),
         'RCUTILS_COLORIZED_OUTPUT': '0',
         'PYTHONUNBUFFERED': '1'})
