@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import struct
 import threading
 import time
 from collections.abc import Callable
@@ -22,7 +20,7 @@ from std_msgs.msg import Header
 from .errors import FrameError
 from .gaps import GapEstimator
 from .health import CameraReport
-from .serialized_image import NotPlainCdr, read_compressed_image, read_image
+from .serialized_image import MakeHeader, NotPlainCdr, read_compressed_image, read_image, stamp_of
 from .taking_thread import NotOfTheExecutor, TakingThread
 
 try:
@@ -31,24 +29,11 @@ except ImportError:  # Humble
     from rclpy.qos_event import SubscriptionEventCallbacks
 
 _TYPES = {'raw': Image, 'compressed': CompressedImage}
-_READERS: dict[str, Callable[[bytes, Callable[[int, int, str], Any]], Any]] = {
+_READERS: dict[str, Callable[[bytes, MakeHeader], Any]] = {
     'raw': read_image, 'compressed': read_compressed_image}
 _TYPE_NAMES = {'raw': 'sensor_msgs/msg/Image', 'compressed': 'sensor_msgs/msg/CompressedImage'}
-_STAMP_END = 12
 _THROTTLE_S = 5.0
 _TOPICS = {'raw': 'image', 'compressed': 'image/compressed'}
-
-
-def stamp_of(data: bytes) -> int | None:
-    """Return the stamp, in nanoseconds, of a serialized message that begins with a std_msgs/Header; None if cut off.
-
-    CDR (DDS-XTypes 7.4): four bytes of encapsulation, whose second has bit 0 set for little-endian, then sec (int32)
-    and nanosec (uint32).
-    """
-    if len(data) < _STAMP_END:
-        return None
-    sec, nanosec = struct.unpack_from('<iI' if data[1] & 1 else '>iI', data, 4)
-    return sec * 1_000_000_000 + nanosec
 
 
 @dataclass(frozen=True)
@@ -96,13 +81,15 @@ class Camera:
 
     def message_of(self, arrival: Arrival) -> Any:
         """Return what has the fields of a sensor_msgs/Image or CompressedImage; FrameError if the bytes are none."""
-        # What is not read is left to rclpy, whose word counts on what is wrong with it.
-        with contextlib.suppress(NotPlainCdr):
+        try:
             return _READERS[self._transport](arrival.data, _header)
+        except NotPlainCdr as error:
+            reason = error
+        # Another format, or broken: what rclpy reads counts.
         try:
             return deserialize_message(arrival.data, _TYPES[self._transport])
         except Exception as error:  # RMWError and UnicodeDecodeError, by middleware
-            raise FrameError(f'the message cannot be deserialized: {error}') from error
+            raise FrameError(f'the message cannot be deserialized: {reason} (rclpy: {error})') from error
 
     def close(self) -> None:
         """End the subscription; when this returns, `on_image` is not running and is not called any more."""

@@ -317,12 +317,16 @@ def _check_value(name: str, value: Any) -> None:
     if name == 'batch_profile' and (len(value) != 3 or not 1 <= value[0] <= value[1] <= value[2]):
         raise ParameterError(
             f'batch_profile is {list(value)}: expected [smallest, usual, largest], each at least 1 and the one before')
-    if name in ('mean', 'std') and not _is_unset(value) and (
-            len(value) not in (1, 3) or not all(map(math.isfinite, value))):
-        raise ParameterError(f'{name} is {list(value)}: expected one or three numbers')
+    if name in ('mean', 'std') and not _is_unset(value):
+        if len(value) not in (1, 3):
+            raise ParameterError(f'{name} is {list(value)}: expected one or three numbers')
+        if not all(map(math.isfinite, value)):
+            raise ParameterError(
+                f"{name} is {list(value)}: expected finite numbers, or [.nan] alone for the model's own")
 
 
 def _is_unset(numbers: Sequence[float] | None) -> bool:
+    # None: rclpy takes an empty list at the start for no value at all.
     return numbers is None or (len(numbers) == 1 and math.isnan(numbers[0]))
 
 

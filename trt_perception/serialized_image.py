@@ -72,6 +72,18 @@ def read_compressed_image(data: bytes, make_header: MakeHeader) -> SerializedCom
         header=header, format=reader.text(), data=reader.octets(reader.number()))
 
 
+def stamp_of(data: bytes) -> int | None:
+    """Return the stamp, in nanoseconds, of a serialized message that begins with a std_msgs/Header.
+
+    None where it is cut off before, or in another format than plain CDR.
+    """
+    try:
+        reader = _Reader(data)
+        return reader.number('i') * 1_000_000_000 + reader.number()
+    except NotPlainCdr:
+        return None
+
+
 class _Reader:
     """Plain CDR: each number at a multiple of its size, counted from behind the encapsulation."""
 

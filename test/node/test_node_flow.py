@@ -15,6 +15,7 @@ pytest.importorskip('vision_msgs.msg', reason='needs vision_msgs: make setup')
 import harness_images as images
 from diagnostic_msgs.msg import DiagnosticStatus
 from harness_driver import boxes_of, wait_until
+from rclpy.serialization import serialize_message
 from sensor_msgs.msg import Image
 
 BOXES = {'red': (64, 48, 256, 192)}
@@ -31,6 +32,13 @@ def broken(message, **fields):
     return message
 
 
+def with_data_length(message, length):
+    """The message as a broken sender serializes it."""
+    data, size = serialize_message(message), len(message.data)
+    before = data.rindex(size.to_bytes(4, 'little') + bytes(message.data[:8]))
+    return data[:before] + length.to_bytes(4, 'little') + data[before + 4:]
+
+
 MALFORMED = {
     'data one byte short': (
         lambda m: broken(m, data=m.data[:-1]), 'data has 230399 bytes, but step 960 x 240 rows = 230400'),
@@ -44,6 +52,9 @@ MALFORMED = {
         lambda m: broken(m, width=4_000_000_000, height=4_000_000_000, step=4_294_967_295), 'MPix'),
     'unknown encoding': (lambda m: broken(m, encoding='bgr9'), "'bgr9' is not supported; supported: 16UC1"),
     'no encoding': (lambda m: broken(m, encoding=''), "'' is not supported"),
+    'data that ends before its length': (
+        lambda m: with_data_length(m, 2**32 - 1), 'cannot be deserialized: it is cut off: 4294967'),
+    'a message of 5 bytes': (lambda m: serialize_message(m)[:5], 'cannot be deserialized: it is cut off: '),
     'wrong encoding': (lambda m: broken(m, encoding='bgra8'), 'step is 960 bytes, but a row of 320 pixels'),
 }
 

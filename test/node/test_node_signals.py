@@ -18,12 +18,12 @@ SLACK_S = 3.0
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
 
 
-def check_end(node, number, promised=2.0):
+def check_end(node, number):
     memory = node.process.shared_memory()
     code, seconds = node.process.stop(number)
     print(f'{number.name}: exit code {code} after {seconds:.2f} s')
     assert code == 0, node.process.tail()
-    assert seconds < promised + SLACK_S, node.process.tail()
+    assert seconds < 2.0 + SLACK_S, node.process.tail()
     node.process.assert_clean()
     # Tens of MB with the profile for large images: a node that starts again and again would fill the memory.
     assert memory
@@ -68,18 +68,12 @@ def test_signal_while_images_are_processed(start_node, models, number):
 @pytest.mark.parametrize('number', SIGNALS, ids=lambda n: n.name)
 def test_signal_while_configuring(start_node, models, number):
     """The model takes about ten seconds to load; nobody waits for that."""
-    import onnxruntime
-
-    # Before 1.31 it holds Python's lock while it loads a model, so that no handler runs. Humble's Python 3.10 can have
-    # 1.23 at most: there the node ends, as quietly, when the model is loaded; it may even have become inactive.
-    holds_lock = tuple(map(int, onnxruntime.__version__.split('.')[:2])) < (1, 31)
     node = start_node(model_file=models(slow_load=400))
     configured = node.begin('configure')
     wait_until(lambda: node.state() == 'configuring', 'configuring')
-    check_end(node, number, 30.0 if holds_lock else 2.0)
-    if not holds_lock:
-        assert 'configured in' not in node.process.output
-        assert not configured.done()
+    check_end(node, number)
+    assert 'configured in' not in node.process.output
+    assert not configured.done()
 
 
 @pytest.mark.parametrize('number', SIGNALS, ids=lambda n: n.name)
