@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import threading
+
 from .backends.onnxruntime import OnnxRuntimeBackend
 from .errors import MissingDependencyError, ModelError
 from .heads.yolo import YoloHead
@@ -11,14 +13,17 @@ from .model import ModelSpec
 from .preprocess import Preprocessor, grey_frame
 
 
-def require_decoded_boxes(spec: ModelSpec, num_threads: int = 0) -> None:
+def require_decoded_boxes(
+    spec: ModelSpec, num_threads: int = 0, cancel: threading.Event | None = None,
+) -> None:
     """Run a detector once on ONNX Runtime; ModelError where its boxes cannot be pixels of its input.
 
     For what is about to take minutes with the file. Says nothing where ONNX Runtime is missing or cannot run the file.
+    EngineError once `cancel` is set.
     """
     if not isinstance(spec.head, YoloHead):
         return
-    backend = OnnxRuntimeBackend(spec.path, num_threads)
+    backend = OnnxRuntimeBackend(spec.path, num_threads, cancel)
     try:
         backend.open()
     except (MissingDependencyError, ModelError):

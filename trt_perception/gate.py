@@ -52,7 +52,8 @@ def measure_agreement(
                 'calibration_source to a folder of images, a video or a rosbag2, or min_agreement to 0.0')
         frames = read_samples(options.calibration_source, _FRAMES, 0).calibration
     monitor.on_progress(None, f'comparing with ONNX Runtime {spec.stored_precision} on {len(frames)} frames')
-    with HostPipeline(spec, OnnxRuntimeBackend(spec.path, options.num_threads), candidate.settings) as reference:
+    backend = OnnxRuntimeBackend(spec.path, options.num_threads, monitor.cancel)
+    with HostPipeline(spec, backend, candidate.settings) as reference:
         agreement = compare(reference, candidate, until_cancelled())
     if agreement.says_nothing:
         monitor.on_log('warning', 'the accuracy gate says nothing: neither run found anything on the frames')

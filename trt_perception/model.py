@@ -12,7 +12,7 @@ import numpy as np
 
 from .errors import LabelsError, ModelError
 from .heads.identify import Head, HeadEvidence, identify_head
-from .labels import load_labels, shipped_labels
+from .labels import SHIPPED, load_labels, shipped_labels
 from .onnx_file import OnnxSummary, output_shapes, read_onnx
 from .preprocessing import Overrides, Preprocessing, preprocessing_of
 
@@ -35,6 +35,7 @@ class ModelSpec:
     outputs: name and shape of each output at this input size
     names: class names by index
     names_source: where they came from
+    labels_warning: why the given class names are not used; '' where they are, or none were given
     stored_precision: fp32, fp16 or int8: what the file itself computes in
     """
 
@@ -54,6 +55,7 @@ class ModelSpec:
     names_source: str
     preprocessing: Preprocessing
     stored_precision: str = 'fp32'
+    labels_warning: str = ''
 
     @property
     def task(self) -> str:
@@ -104,16 +106,17 @@ def load_model(path: str | Path, options: ModelOptions | None = None) -> ModelSp
             f'{summary.path.name} is a {_UNSUPPORTED_TASKS[said]} model, by its metadata: expected a detection or '
             'classification model; export one of those (yolov8n.pt or yolov8n-cls.pt, for example)')
     task = options.task if options.task != 'auto' else _METADATA_TASKS.get(said, 'auto')
-    names, source = _names(summary, options.labels)
-    width, height, shapes, head = _head(summary, options, task, len(names) or None)
+    given = _given_names(options.labels)
+    num_names = len(summary.names or given) or None
+    width, height, shapes, head = _head(summary, options, task, num_names)
     if _input_size(summary, options.input_size, head.task) != (width, height):
         # The head tells the usual size of an input that the file leaves open.
-        width, height, shapes, head = _head(summary, options, head.task, len(names) or None)
+        width, height, shapes, head = _head(summary, options, head.task, num_names)
     if options.task not in ('auto', head.task):
         raise ModelError(
             f"{summary.path.name} is a {head.task} model (output {shapes[0][0]} "
             f"{list(shapes[0][1])}), but task is '{options.task}': set task to auto or {head.task}")
-    names, source = _match_names(head, names, source, summary)
+    names, source = _names(summary, head, given, options.labels)
     return ModelSpec(
         path=summary.path, sha256=summary.sha256, input_name=summary.input_name,
         input_dtype=summary.input_dtype, layout=summary.layout, width=width, height=height,
@@ -121,7 +124,8 @@ def load_model(path: str | Path, options: ModelOptions | None = None) -> ModelSp
         dynamic_batch=summary.dynamic_batch, outputs=shapes, head=head, names=names,
         names_source=source, stored_precision=summary.stored_precision,
         preprocessing=preprocessing_of(
-            head.task, summary.metadata, summary.input_dtype, options.preprocessing))
+            head.task, summary.metadata, summary.input_dtype, options.preprocessing),
+        labels_warning=_labels_warning(summary, given, options.labels))
 
 
 def _head(
@@ -150,34 +154,41 @@ def _input_size(summary: OnnxSummary, asked: tuple[int, int], task: str) -> tupl
     return size[0], size[1]
 
 
-def _names(summary: OnnxSummary, labels: str) -> tuple[tuple[str, ...], str]:
-    if labels in ('coco', 'imagenet'):
-        return tuple(shipped_labels(labels)), f'shipped list {labels}'
-    if labels:
-        return tuple(load_labels(Path(labels))), labels
+def _given_names(labels: str) -> tuple[str, ...]:
+    if not labels:
+        return ()
+    return tuple(shipped_labels(labels) if labels in SHIPPED else load_labels(Path(labels)))
+
+
+def _names(summary: OnnxSummary, head: Head, given: tuple[str, ...], labels: str) -> tuple[tuple[str, ...], str]:
+    """Return the class names and their source: the file's metadata, else the given ones. Both have to fit."""
+    source = f'shipped list {labels}' if labels in SHIPPED else labels
+    # The output of an end-to-end model does not say how many classes there are, but the file's own names do.
+    by_metadata = head.kind == 'end_to_end'
+    expected = len(summary.names) if by_metadata else head.num_classes
+    evidence = 'by its metadata' if by_metadata else f'output {head.output_name}'
+    for names, where, remedy in (
+            (summary.names, 'ONNX metadata', "correct 'names' in its metadata (models/README.md says how)"),
+            (given, source, 'give the labels_file this model was trained with')):
+        if names and expected and len(names) != expected:
+            raise LabelsError(
+                f'{where} names {len(names)} classes, but {summary.path.name} has {expected} '
+                f'({evidence}): {remedy}{_hint(head, names)}')
     if summary.names:
         return summary.names, 'ONNX metadata'
-    return (), 'their indices (the file names none)'
+    if given:
+        return given, source
+    return tuple(str(index) for index in range(expected)), 'their indices (the file names none)'
 
 
-def _match_names(
-    head: Head, names: tuple[str, ...], source: str, summary: OnnxSummary,
-) -> tuple[tuple[str, ...], str]:
-    if head.kind == 'end_to_end':
-        # The output does not say how many classes there are, but the file's own names do.
-        if names and summary.names and len(names) != len(summary.names):
-            raise LabelsError(
-                f'{source} names {len(names)} classes, but the metadata of {summary.path.name} names '
-                f'{len(summary.names)}: give the labels_file this model was trained with')
-    else:
-        if names and len(names) != head.num_classes:
-            raise LabelsError(
-                f'{source} names {len(names)} classes, but {summary.path.name} has {head.num_classes} '
-                f'(output {head.output_name}): give the labels_file this model was trained with'
-                + _hint(head, names))
-        if not names:
-            names = tuple(str(index) for index in range(head.num_classes))
-    return names, source
+def _labels_warning(summary: OnnxSummary, given: tuple[str, ...], labels: str) -> str:
+    differing = [pair for pair in zip(summary.names, given) if pair[0] != pair[1]]
+    if not differing:
+        return ''
+    own, other = differing[0]
+    return (
+        f"the class names of labels_file {labels} are not used: {summary.path.name} has names of its own, such as "
+        f"'{own}' in place of '{other}'; to rename classes, change 'names' in its metadata (models/README.md says how)")
 
 
 def _hint(head: Any, names: tuple[str, ...]) -> str:

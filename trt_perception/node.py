@@ -116,6 +116,8 @@ class PerceptionNode(LifecycleNodeMixin, Node):
             trim_memory()
         except Exception as error:
             return self._configure_failed(error)
+        if spec.labels_warning:
+            self.get_logger().warning(spec.labels_warning)
         self._warn_of_precision()
         self.get_logger().info(
             f'configured in {time.monotonic() - started:.1f} s: {spec.task} with {spec.path.name} '

@@ -27,7 +27,9 @@ class OnnxRuntimePipeline(HostPipeline):
         self, spec: ModelSpec, options: PipelineOptions, settings: PostprocessSettings | None = None,
         monitor: Monitor | None = None,
     ) -> None:
-        super().__init__(spec, OnnxRuntimeBackend(spec.path, options.num_threads), settings)
+        # Without a monitor there is nobody who could cancel.
+        self._cancel = monitor.cancel if monitor else None
+        super().__init__(spec, OnnxRuntimeBackend(spec.path, options.num_threads, self._cancel), settings)
         self._options = options
         self._monitor = monitor or Monitor()
         self._original = spec
@@ -48,7 +50,7 @@ class OnnxRuntimePipeline(HostPipeline):
             frames = tuple(prepared.checking)
             self.spec = replace(
                 self._original, path=prepared.path, sha256=sha256_of(prepared.path), stored_precision='int8')
-            self._backend = OnnxRuntimeBackend(prepared.path, options.num_threads)
+            self._backend = OnnxRuntimeBackend(prepared.path, options.num_threads, self._cancel)
         super().open()
         if not needed_agreement(self._original, options):
             return

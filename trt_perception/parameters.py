@@ -66,8 +66,8 @@ PARAMETERS: Mapping[str, ParameterSpec] = {
     'model_file': ParameterSpec(
         '', 'ONNX file, or the name of a catalogue model that is already fetched.'),
     'labels_file': ParameterSpec(
-        '', "Class names: a txt, json or yaml file, or 'coco' or 'imagenet' for the shipped lists; "
-        "empty for the model's own."),
+        '', "Class names of a model whose metadata has none: a txt, json or yaml file, or 'coco' or 'imagenet' for the "
+        'shipped lists.'),
     'head': ParameterSpec(
         'auto', "Layout of the model's output; auto finds out from its shape.", choices=HEADS),
     'backend': ParameterSpec('auto', 'What runs the network.', choices=BACKENDS),

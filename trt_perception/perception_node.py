@@ -70,7 +70,7 @@ def main(args: list[str] | None = None) -> int:
     started = time.monotonic()
     ender.join(_GRACE_S)
     if time.monotonic() - started > 2 * _GRACE_S:
-        # ONNX Runtime before 1.31 holds Python's lock while it loads a model, and all of the time was lost to that.
+        # A library held Python's lock, as some do while they read a large file, and all of the time was lost to that.
         ender.join(_GRACE_S)
     if ender.is_alive():
         # In the middle of a model load or an inference, which hold nothing of DDS. Its participant must go all the

@@ -32,7 +32,7 @@ def _save(
 
 
 def _names(names: tuple[str, ...]) -> dict[str, str]:
-    return {'names': json.dumps({str(index): name for index, name in enumerate(names)})}
+    return {'names': json.dumps({str(index): name for index, name in enumerate(names)})} if names else {}
 
 
 def color_detector(

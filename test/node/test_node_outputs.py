@@ -12,6 +12,7 @@ pytest.importorskip('rclpy', reason='needs ROS 2: make setup')
 pytest.importorskip('vision_msgs.msg', reason='needs vision_msgs: make setup')
 
 import harness_images as images
+from diagnostic_msgs.msg import DiagnosticArray
 from harness_driver import LATCHED, Collector, boxes_of, wait_until
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
@@ -53,15 +54,20 @@ def test_label_info_follows_the_threshold(node):
     labels.close()
 
 
-def test_names_of_a_labels_file(node, tmp_path):
+def test_names_of_a_labels_file(node, models, tmp_path):
     (tmp_path / 'names.txt').write_text('rot\ngrün\nblau\n')
-    node.bring_to('active', labels_file=str(tmp_path / 'names.txt'), classes=['rot'])
+    labels_file = str(tmp_path / 'names.txt')
+    node.bring_to('active', model_file=models(names=()), labels_file=labels_file, classes=['rot'])
     message = images.image(
         images.picture(320, 240, {'red': (9, 9, 99, 99), 'blue': (109, 9, 199, 99)}), images.header('', 1))
     assert set(boxes_of(node.answer_to(node.camera(), message))) == {'rot'}
     labels = Collector(node.driver, LabelInfo, node.topic('label_info'), LATCHED)
     assert [c.class_name for c in labels.wait().class_map] == ['rot', 'grün', 'blau']
     labels.close()
+    # The names of a model that has its own are those.
+    node.bring_to('active', labels_file=labels_file)
+    assert set(boxes_of(node.answer_to(node.camera(), message))) == {'red', 'blue'}
+    wait_until(lambda: f'{labels_file} are not used' in node.process.output, 'the warning')
 
 
 def test_debug_image_only_when_enabled_and_subscribed(node):
@@ -140,11 +146,16 @@ def test_all_names_can_be_remapped(start_node, models):
     camera = node.driver.node.create_publisher(Image, '/front/image_raw', 5)
     wait_until(lambda: camera.get_subscription_count() == 1, 'the camera is found')
     wait_until(lambda: node.driver.node.count_publishers('/front/objects') == 1, 'the objects are found')
+    # The node has to find the camera too: its best-effort subscription drops what comes before it has.
+    diagnostics = Collector(node.driver, DiagnosticArray, '/front/diagnostics')
+    diagnostics.wait(
+        lambda m: any(
+            pair.key == 'image_publishers' and '/driver' in pair.value for s in m.status for pair in s.values),
+        what='the node has found the camera')
     node.answer_to(camera, red_image(node), objects)
     node.driver.node.destroy_publisher(camera)
-    wait_until(lambda: node.driver.node.count_publishers('/front/diagnostics') == 1, '/front/diagnostics')
-    objects.close()
-    labels.close()
+    for collector in (diagnostics, objects, labels):
+        collector.close()
 
 
 @pytest.mark.parametrize('reliability', [ReliabilityPolicy.RELIABLE, ReliabilityPolicy.BEST_EFFORT])

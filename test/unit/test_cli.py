@@ -300,7 +300,7 @@ def test_the_frames_of_a_folder_are_numbered_from_0(capsys, tmp_path, detector, 
 def test_a_classifier_with_labels_and_top_k(capsys, tmp_path, photo):
     labels = tmp_path / 'names.txt'
     labels.write_text('rot\ngrün\nblau\n', encoding='utf-8')
-    path = color_classifier(tmp_path / 'm.onnx')
+    path = color_classifier(tmp_path / 'm.onnx', metadata={})
     code, out, _ = run(
         capsys, 'predict', path, photo, '--labels', labels, '--top-k', '2', '--json', '-', '--draw', tmp_path / 'd')
     assert code == 0
@@ -311,6 +311,12 @@ def test_a_classifier_with_labels_and_top_k(capsys, tmp_path, photo):
     first = record['classifications'][0]
     assert first['class_id'] == ('rot', 'grün', 'blau')[first['class_index']]
     assert len(list((tmp_path / 'd').iterdir())) == 1
+    # A model that has names of its own keeps them.
+    code, out, err = run(capsys, 'predict', color_classifier(path), photo, '--labels', labels, '--json', '-')
+    assert code == 0
+    assert records(out)[0]['classifications'][0]['class_id'] in ('red', 'green', 'blue')
+    assert err.startswith(f'warning: the class names of labels_file {labels} are not used')
+    assert err.count('\n') == 1
 
 
 @runs_a_model

@@ -135,12 +135,34 @@ def test_the_fixed_size_may_be_asked_for(tmp_path):
 # Names
 
 
-def test_names_of_a_labels_file_win(tmp_path):
+def test_names_of_a_labels_file_where_the_file_has_none(tmp_path):
     labels = tmp_path / 'names.txt'
     labels.write_text('rouge\nvert\nbleu\n')
-    spec = load_model(color_detector(tmp_path / 'm.onnx'), ModelOptions(labels=str(labels)))
+    spec = load_model(color_detector(tmp_path / 'm.onnx', metadata={}), ModelOptions(labels=str(labels)))
     assert spec.names == ('rouge', 'vert', 'bleu')
     assert spec.names_source == str(labels)
+    assert spec.labels_warning == ''
+
+
+def test_names_of_the_metadata_come_first(tmp_path):
+    labels = tmp_path / 'names.txt'
+    labels.write_text('red\nvert\nbleu\n')
+    spec = load_model(color_detector(tmp_path / 'm.onnx'), ModelOptions(labels=str(labels)))
+    assert spec.names == ('red', 'green', 'blue')
+    assert spec.names_source == 'ONNX metadata'
+    assert f'labels_file {labels} are not used: m.onnx has names of its own, such as ' \
+        "'green' in place of 'vert'" in spec.labels_warning
+    labels.write_text('red\ngreen\nblue\n')
+    assert load_model(tmp_path / 'm.onnx', ModelOptions(labels=str(labels))).labels_warning == ''
+
+
+def test_renaming_by_metadata_as_the_readme_says(tmp_path):
+    model = onnx.load(color_detector(tmp_path / 'm.onnx'))
+    metadata = {entry.key: entry.value for entry in model.metadata_props}
+    metadata['names'] = json.dumps({'0': 'rot', '1': 'grün', '2': 'blau'})
+    onnx.helper.set_model_props(model, metadata)
+    onnx.save(model, tmp_path / 'german.onnx')
+    assert load_model(tmp_path / 'german.onnx').names == ('rot', 'grün', 'blau')
 
 
 def test_names_are_indices_where_there_are_none(tmp_path):
@@ -161,8 +183,11 @@ def test_a_wrong_number_of_names_fails(tmp_path, builder, count):
 
 def test_a_wrong_number_of_names_in_the_file_itself_fails(tmp_path):
     path = color_classifier(tmp_path / 'm.onnx', metadata={'names': ['a', 'b']})
-    with pytest.raises(LabelsError, match='ONNX metadata names 2 classes, but m.onnx has 3'):
+    with pytest.raises(LabelsError, match="ONNX metadata names 2 classes, but m.onnx has 3 .*correct 'names'"):
         load_model(path)
+    (tmp_path / 'names.txt').write_text('a\nb\nc\n')
+    with pytest.raises(LabelsError, match='ONNX metadata names 2 classes'):
+        load_model(path, ModelOptions(labels=str(tmp_path / 'names.txt')))
 
 
 def test_shipped_names_where_asked_for(tmp_path):
@@ -202,10 +227,10 @@ def test_end_to_end_takes_the_number_of_classes_from_the_names(tmp_path):
 def test_end_to_end_refuses_names_that_are_fewer_than_its_own(tmp_path):
     path = fixed_outputs(tmp_path / 'm.onnx', np.zeros((1, 300, 6)), metadata={'names': list('abcde')})
     (tmp_path / 'three.txt').write_text('x\ny\nz\n')
-    with pytest.raises(LabelsError, match='three.txt names 3 classes, but the metadata of m.onnx names 5'):
+    with pytest.raises(LabelsError, match=r'three.txt names 3 classes, but m.onnx has 5 \(by its metadata\)'):
         load_model(path, ModelOptions(labels=str(tmp_path / 'three.txt')))
     (tmp_path / 'five.txt').write_text('v\nw\nx\ny\nz\n')
-    assert load_model(path, ModelOptions(labels=str(tmp_path / 'five.txt'))).names == tuple('vwxyz')
+    assert load_model(path, ModelOptions(labels=str(tmp_path / 'five.txt'))).names == tuple('abcde')
 
 
 def test_yolo11_with_nms(tmp_path):

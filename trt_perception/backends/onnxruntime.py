@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from ..closing import Closing
 from ..cpu import usable_cores
 from ..dependencies import require
 from ..errors import EngineError, ModelError
+from .optimized_model import holds_lock_while_loading, optimized_model
 
 # A process-wide ceiling of ONNX Runtime's own chatter: errors only, they come back as exceptions anyhow.
 _SEVERITY_ERROR = 3
@@ -24,18 +27,21 @@ class OnnxRuntimeBackend(Closing):
 
     num_threads: threads one inference uses, 0 for one on each physical core that the process may use;
         at most one on each processor
+    cancel: setting it ends `open` soon. It makes the versions of ONNX Runtime that hold Python's lock while they load
+        a model do most of that in another process, which takes a little longer
     """
 
     name = 'onnxruntime'
 
-    def __init__(self, path: Path, num_threads: int = 0) -> None:
+    def __init__(self, path: Path, num_threads: int = 0, cancel: threading.Event | None = None) -> None:
         self._path = Path(path)
+        self._cancel = cancel
         self._num_threads = num_threads
         self._session: Any = None
         self._output_names: list[str] = []
 
     def open(self) -> None:
-        """Load the model; ModelError if ONNX Runtime refuses it."""
+        """Load the model; ModelError if ONNX Runtime refuses it, EngineError once cancelled."""
         ort = require('onnxruntime')
         options = ort.SessionOptions()
         # Left to itself, ONNX Runtime pins each thread to a processor: it then waits for whatever else runs there, and
@@ -49,13 +55,25 @@ class OnnxRuntimeBackend(Closing):
         # would take the cores from the camera driver.
         options.add_session_config_entry('session.intra_op.allow_spinning', '1')
         options.add_session_config_entry('session.force_spinning_stop', '1')
+        if self._cancel is not None and holds_lock_while_loading(ort.__version__):
+            with optimized_model(self._path, options.intra_op_num_threads, self._cancel) as optimized:
+                if optimized is not None:
+                    everything = options.graph_optimization_level
+                    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+                    # A file that it wrote but does not read is no fault of the model.
+                    with contextlib.suppress(ModelError):
+                        self._session = self._load(ort, optimized, options)
+                    options.graph_optimization_level = everything
+        if self._session is None:
+            self._session = self._load(ort, str(self._path), options)
+        self._output_names = [output.name for output in self._session.get_outputs()]
+
+    def _load(self, ort: Any, path: str, options: Any) -> Any:
         try:
-            self._session = ort.InferenceSession(
-                str(self._path), options, providers=['CPUExecutionProvider'])
+            return ort.InferenceSession(path, options, providers=['CPUExecutionProvider'])
         except Exception as error:  # ONNX Runtime's exceptions share no public base
             raise ModelError(
                 f'ONNX Runtime {ort.__version__} cannot load {self._path}: {_reason(error)}{_hint(error)}') from error
-        self._output_names = [output.name for output in self._session.get_outputs()]
 
     def infer(self, input_name: str, tensor: np.ndarray) -> dict[str, np.ndarray]:
         """Run once; returns each output by name. EngineError if the run fails."""

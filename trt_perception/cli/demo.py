@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--model', default='yolov3-tiny', help='an ONNX file or a catalogue name (default: %(default)s)')
     parser.add_argument(
         '--labels', default='', metavar='FILE',
-        help="class names (txt, json, yaml), or coco or imagenet; the model's own if not given")
+        help='class names (txt, json, yaml), or coco or imagenet, of a model that has none of its own')
     parser.add_argument(
         '--score', type=fraction, default=0.25, metavar='S', help='least score of a detection (default: %(default)s)')
     parser.add_argument(

@@ -33,7 +33,7 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
         'model', metavar='MODEL', help='an ONNX file, or the name of a catalogue model (fetched if missing)')
     parser.add_argument(
         '--labels', default='', metavar='FILE',
-        help="class names (txt, json, yaml), or coco or imagenet; the model's own if not given")
+        help='class names (txt, json, yaml), or coco or imagenet, of a model that has none of its own')
     parser.add_argument('--task', choices=TASKS, default='auto', help='what the model does (default: auto)')
     parser.add_argument(
         '--head', choices=HEADS, default='auto', help="layout of the model's output (default: auto)")
@@ -78,12 +78,15 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
 
 def load(options: argparse.Namespace) -> ModelSpec:
     """Return the model of MODEL; fetches a catalogue model that is missing."""
-    return load_model(model_path(options), ModelOptions(
+    spec = load_model(model_path(options), ModelOptions(
         task=options.task, head=options.head, labels=options.labels,
         input_size=tuple(options.input_size),
         preprocessing=Overrides(
             options.color_order, options.scale, options.mean, options.std, options.resize_mode,
             options.crop_fraction)))
+    if spec.labels_warning:
+        print(f'warning: {spec.labels_warning}', file=sys.stderr)
+    return spec
 
 
 def model_path(options: argparse.Namespace) -> Path:

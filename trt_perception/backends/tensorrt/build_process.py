@@ -10,16 +10,15 @@ import os
 import queue
 import signal
 import subprocess
-import sys
 import tempfile
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from pathlib import Path
 from typing import IO, Any
 
 from ... import errors
+from ...child_process import signal_name, start_module
 from ...errors import EngineError, PerceptionError
 from .build_request import BuildRequest
 from .builder import plan_sha256
@@ -69,16 +68,10 @@ class _Build:
         self._model = request.onnx_path.name
         self._lines: deque[str] = deque(maxlen=_KEPT_LINES)
         self._messages: queue.Queue[dict[str, Any] | None] = queue.Queue()
-        package_root = str(Path(errors.__file__).resolve().parents[1])
-        others = [part for part in os.environ.get('PYTHONPATH', '').split(os.pathsep) if part]
-        path = os.pathsep.join([package_root, *map(os.path.abspath, others)])
         try:
-            # A session of its own: a Ctrl-C on the console reaches the parent alone, and the group ends as one. The
-            # working folder would be searched for modules.
-            self._process = subprocess.Popen(
-                [sys.executable, '-m', _WORKER, str(plan_fd), str(os.getpid())], stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE, stderr=subprocess.PIPE, pass_fds=(plan_fd,), start_new_session=True,
-                env={**os.environ, 'PYTHONPATH': path}, cwd='/')
+            self._process = start_module(
+                _WORKER, str(plan_fd), str(os.getpid()), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE, pass_fds=(plan_fd,))
         except OSError as error:
             raise EngineError(f'the process that builds the engine cannot be started: {error}') from error
         self._readers = [
@@ -171,7 +164,7 @@ class _Build:
         # What the process said last comes on another pipe.
         self._readers[1].join(_PATIENCE_S)
         if code < 0:
-            name = _signal_name(-code)
+            name = signal_name(-code)
             what = f'was ended by {name}'
             if -code == signal.SIGKILL:
                 what += (
@@ -183,13 +176,6 @@ class _Build:
             what = f'ended with code {code} and no result'
         last = ' | '.join(self._lines)
         return f'the process that built the engine for {self._model} {what}. Its last messages: {last or "none"}'
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f'signal {number}'
 
 
 def _error(kind: str, text: str) -> PerceptionError:

@@ -9,11 +9,8 @@ last {"built": report} or {"error": [class of the error, text]}.
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import json
 import os
-import signal
 import sys
 import threading
 import time
@@ -21,6 +18,7 @@ import traceback
 from pathlib import Path
 from typing import Any, TextIO
 
+from ...child_process import serve
 from ...errors import PerceptionError
 from .build_request import BuildRequest
 from .builder import build_plan, plan_sha256
@@ -28,9 +26,6 @@ from .engine_log import DEBUG
 
 # A build reports thousands of steps.
 _PROGRESS_INTERVAL_S = 0.1
-_PR_SET_PDEATHSIG = 1
-# Of -1000..1000: when memory runs out, the kernel is to take this process and not the node.
-_OOM_SCORE = '800'
 
 
 class _Parent:
@@ -60,9 +55,7 @@ class _Parent:
 
 def main(plan_fd: int, parent_pid: int) -> int:
     """Build what stdin asks for; 0 if it was built, 1 if the parent was told of an error."""
-    _die_with(parent_pid)
-    with contextlib.suppress(OSError), open('/proc/self/oom_score_adj', 'w') as file:
-        file.write(_OOM_SCORE)
+    serve(parent_pid)
     parent = _Parent(_take_stdout())
     try:
         request = BuildRequest.from_json(sys.stdin.readline())
@@ -94,14 +87,6 @@ def _take_stdout() -> TextIO:
     stream = os.fdopen(os.dup(1), 'w', encoding='utf-8')
     os.dup2(2, 1)
     return stream
-
-
-def _die_with(parent_pid: int) -> None:
-    """Have the kernel kill this process when its parent is gone, however that ended."""
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent_pid:
-        os._exit(1)
 
 
 if __name__ == '__main__':

@@ -108,7 +108,8 @@ class EnginePipeline(Closing):
             device_index=self._options.run.device_index, calibration_sha256=prepared.calibration_sha256,
             tensorrt=tensorrt, cache=self._cache, timing_cache=self._options.timing_cache,
             on_progress=self._monitor.on_progress, on_log=self._monitor.on_log, cancel=self._monitor.cancel,
-            before_build=lambda: require_decoded_boxes(self.spec, self._options.num_threads))
+            before_build=lambda: require_decoded_boxes(
+                self.spec, self._options.num_threads, self._monitor.cancel))
 
     def _open(self, spec: ModelSpec, engine: CachedEngine, tensorrt: TensorRt) -> None:
         self._inner = choose_pipeline(
