@@ -14,9 +14,8 @@ pytest.importorskip('vision_msgs.msg', reason='needs vision_msgs: make setup')
 
 import harness_images as images
 from diagnostic_msgs.msg import DiagnosticStatus
-from harness_driver import boxes_of, wait_until
+from harness_driver import boxes_of
 from rclpy.serialization import serialize_message
-from sensor_msgs.msg import Image
 
 BOXES = {'red': (64, 48, 256, 192)}
 
