@@ -100,7 +100,11 @@ class NodeProcess:
         """Return the shared memory that Fast DDS made for the process: it holds a lock file open for each segment."""
         made = []
         for descriptor in Path(f'/proc/{self.process.pid}/fd').iterdir():
-            name = os.path.realpath(descriptor)
+            try:
+                name = os.readlink(descriptor)
+            except FileNotFoundError:
+                # Closed meanwhile: a node that configures reads files.
+                continue
             # Those of ports are shared between processes.
             if re.fullmatch(r'/dev/shm/fast(rtps|dds)_[0-9a-f]{16}_el', name):
                 made += [Path(name), Path(name.removesuffix('_el'))]

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -63,6 +64,6 @@ def _optimize(path: Path, target: int, num_threads: int, cancel: threading.Event
         # In this process it would have been the same.
         raise ModelError(
             f'ONNX Runtime was ended by {signal_name(-code)} while it loaded {path}'
-            + (': memory ran out; close other programs or take a smaller model' if code == -9 else
+            + (': memory ran out; close other programs or take a smaller model' if code == -signal.SIGKILL else
                ': it crashed; export the model anew, or take another version of ONNX Runtime'))
     return code == 0
