@@ -39,10 +39,13 @@ def measure_agreement(
     frames: to compare on, where empty they are read from the calibration source
     Raises CalibrationError where there is none, EngineError if a pipeline fails or once `monitor.cancel` is set.
     """
+    def check_cancelled() -> None:
+        if monitor.cancel.is_set():
+            raise EngineError(f'comparing {spec.path.name} with ONNX Runtime was cancelled')
+
     def until_cancelled() -> Iterator[Frame]:
         for frame in frames:
-            if monitor.cancel.is_set():
-                raise EngineError(f'comparing {spec.path.name} with ONNX Runtime was cancelled')
+            check_cancelled()
             yield frame
 
     if not frames:
@@ -52,6 +55,8 @@ def measure_agreement(
                 'calibration_source to a folder of images, a video or a rosbag2, or min_agreement to 0.0')
         frames = read_samples(options.calibration_source, _FRAMES, 0).calibration
     monitor.on_progress(None, f'comparing with ONNX Runtime {spec.stored_precision} on {len(frames)} frames')
+    # Before the model is loaded for it.
+    check_cancelled()
     backend = OnnxRuntimeBackend(spec.path, options.num_threads, monitor.cancel)
     with HostPipeline(spec, backend, candidate.settings) as reference:
         agreement = compare(reference, candidate, until_cancelled())

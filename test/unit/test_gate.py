@@ -122,7 +122,7 @@ def test_frames_without_objects_say_nothing(tmp_path):
 def test_it_can_be_cancelled(tmp_path):
     spec = detector(tmp_path / 'm.onnx')
     told = Told(lambda text: told.cancel.set())
-    with pytest.raises(EngineError, match=r'(comparing m.onnx with ONNX Runtime|loading m.onnx) was cancelled'):
+    with pytest.raises(EngineError, match=r'comparing m\.onnx with ONNX Runtime was cancelled'):
         agreement(spec, spec, FRAMES, told=told)
 
 

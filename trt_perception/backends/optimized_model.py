@@ -39,7 +39,11 @@ def optimized_model(path: Path, num_threads: int, cancel: threading.Event) -> It
     the model itself, which will tell why.
     Raises EngineError once `cancel` is set, with no process left; ModelError if the process crashed or was killed.
     """
-    target = os.memfd_create('trt_perception_optimized')
+    try:
+        target = os.memfd_create('trt_perception_optimized')
+    except OSError:  # no descriptor left, or no memory
+        yield None
+        return
     try:
         yield f'/proc/self/fd/{target}' if _optimize(path, target, num_threads, cancel) else None
     finally:
