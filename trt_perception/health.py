@@ -71,17 +71,17 @@ def assess(condition: Condition) -> tuple[Level, str]:
         return Level.WARN, f'configuring: {condition.activity}'
     if condition.state != 'active':
         return Level.WARN, f'{condition.state}: no images are processed until the node is activated'
+    # A bad image is a fact, a gap an estimate: a camera that leaves frames out looks the same.
     findings = [
-        *_camera_findings(condition.camera, condition.recent), *_frame_findings(condition)]
+        *_topic_findings(condition.camera), *_frame_findings(condition), *_gap_findings(condition.camera),
+        *_late_findings(condition), *_precision_findings(condition)]
     if not findings:
         return Level.OK, f'processing {condition.recent.get("processed", 0.0):.1f} images/s'
     level = max(level for level, _ in findings)
     return level, next(reason for found, reason in findings if found == level)
 
 
-def _camera_findings(
-    camera: CameraReport | None, recent: Mapping[str, float],
-) -> list[tuple[Level, str]]:
+def _topic_findings(camera: CameraReport | None) -> list[tuple[Level, str]]:
     if camera is None:
         return []
     findings = [(Level.ERROR, reason) for reason in camera.incompatible]
@@ -96,12 +96,16 @@ def _camera_findings(
                 f'{", ".join(camera.publishers)}: the camera is silent, or its frames do not '
                 f'arrive ({LARGE_IMAGES_HINT})')
         findings.append((Level.WARN, what))
-    elif camera.missing_fraction > MISSING_FRACTION:
-        findings.append((
-            Level.WARN,
-            f'about {camera.missing_fraction:.0%} of the frames of {camera.topic} do not arrive, by '
-            f'their stamps, or the camera leaves them out: {LARGE_IMAGES_HINT}'))
     return findings
+
+
+def _gap_findings(camera: CameraReport | None) -> list[tuple[Level, str]]:
+    if camera is None or camera.silent_s >= SILENCE_S or camera.missing_fraction <= MISSING_FRACTION:
+        return []
+    return [(
+        Level.WARN,
+        f'about {camera.missing_fraction:.0%} of the frames of {camera.topic} do not arrive, by '
+        f'their stamps, or the camera leaves them out: {LARGE_IMAGES_HINT}')]
 
 
 def _frame_findings(condition: Condition) -> list[tuple[Level, str]]:
@@ -111,6 +115,12 @@ def _frame_findings(condition: Condition) -> list[tuple[Level, str]]:
         findings.append((Level.ERROR, f'inference fails: {condition.last_failure}'))
     if recent.get('bad', 0.0) > 0:
         findings.append((Level.WARN, f'bad images: {condition.last_failure}'))
+    return findings
+
+
+def _late_findings(condition: Condition) -> list[tuple[Level, str]]:
+    findings = []
+    recent = condition.recent
     if recent.get('stale', 0.0) > 0:
         findings.append((
             Level.WARN,
@@ -120,9 +130,13 @@ def _frame_findings(condition: Condition) -> list[tuple[Level, str]]:
             Level.WARN,
             f'image stamps are {condition.age_p50_ms / 1e3:.0f} s from the clock: synchronise the '
             'clocks, or for a bag play it with --clock and set use_sim_time'))
-    if condition.precision_effective and condition.precision_wanted != condition.precision_effective:
-        findings.append((
-            Level.WARN,
-            f'precision {condition.precision_wanted} was asked for, the network runs in '
-            f'{condition.precision_effective}'))
     return findings
+
+
+def _precision_findings(condition: Condition) -> list[tuple[Level, str]]:
+    if not condition.precision_effective or condition.precision_wanted == condition.precision_effective:
+        return []
+    return [(
+        Level.WARN,
+        f'precision {condition.precision_wanted} was asked for, the network runs in '
+        f'{condition.precision_effective}')]

@@ -79,6 +79,18 @@ def test_bad_images():
     assert assess(condition) == (Level.WARN, 'bad images: step is 5 bytes')
 
 
+def test_bad_images_are_told_before_gaps():
+    """The one is counted, the other is estimated from stamps: images published by hand look like a camera's gaps."""
+    condition = replace(
+        WELL, camera=replace(CAMERA, missing_fraction=0.14), recent={'bad': 1.0}, last_failure='step is 5 bytes')
+    assert assess(condition) == (Level.WARN, 'bad images: step is 5 bytes')
+
+
+def test_no_gaps_in_silence():
+    """What arrived before it says nothing of now."""
+    assert assess(camera(silent_s=9.0, missing_fraction=0.9))[1].startswith('no images for 9 s')
+
+
 def test_stale_images():
     assert assess(replace(WELL, recent={'stale': 3.25})) == (
         Level.WARN, '3.2 images/s are older than max_age_ms and dropped')
