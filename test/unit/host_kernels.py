@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The CUDA kernels' arithmetic, compiled as host C++ and called on NumPy arrays."""
+"""The CUDA kernels, compiled as host C++ (native/cuda_on_host.h) and run on NumPy arrays."""
 
 import ctypes
 import os
@@ -11,14 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from trt_perception.backends.tensorrt.candidates import (
-    CANDIDATE,
-    FRAME_SETTINGS,
-    HEADER_BYTES,
-    candidate_layout,
-    read_candidates,
-    write_settings,
-)
+from trt_perception.backends.tensorrt.cuda import DeviceBuffer, HostBuffer
+from trt_perception.backends.tensorrt.detection_work import DetectionWork
+from trt_perception.backends.tensorrt.device_pipeline import PREPROCESS_BLOCK
+from trt_perception.backends.tensorrt.kernel_module import KernelModule
+from trt_perception.backends.tensorrt.runtime import Tensor
 from trt_perception.backends.tensorrt.sampling import (
     column_taps,
     device_frame,
@@ -27,7 +24,6 @@ from trt_perception.backends.tensorrt.sampling import (
     sampling_of,
     used_rows,
 )
-from trt_perception.backends.tensorrt.selection import KERNEL, SELECTED, SelectedView, selection_of
 from trt_perception.geometry import make_geometry
 
 HEADERS = Path(__file__).parents[2] / 'trt_perception' / 'backends' / 'tensorrt' / 'kernels'
@@ -42,8 +38,9 @@ def compile_kernels(folder):
     library = folder / 'kernels_on_host.so'
     # C++11, and every warning an error: NVRTC and old nvcc take no more. No fused multiply-add, as on the GPU.
     command = [
-        compiler, '-std=c++11', '-O2', '-Wall', '-Wextra', '-Werror', '-ffp-contract=off', '-shared', '-fPIC',
-        '-I', str(HEADERS), '-o', str(library), str(SOURCE)]
+        compiler, '-std=c++11', '-O2', '-Wall', '-Wextra', '-Werror', '-Wno-unknown-pragmas', '-ffp-contract=off',
+        # A fortified longjmp does not go from one stack to another.
+        '-U_FORTIFY_SOURCE', '-shared', '-fPIC', '-I', str(HEADERS), '-o', str(library), str(SOURCE)]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     loaded = ctypes.CDLL(str(library))
@@ -52,6 +49,66 @@ def compile_kernels(folder):
     loaded.half_from_float.restype = ctypes.c_ushort
     loaded.half_from_float.argtypes = [ctypes.c_float]
     return loaded
+
+
+class HostDriver:
+    """Kernels of the library by CudaDriver's calls."""
+
+    def __init__(self, library):
+        self.library = library
+
+    def load_module(self, cubin):
+        return 1
+
+    def module_function(self, module, name):
+        return getattr(self.library, f'launch_{name}')
+
+    def launch(self, function, grid, block, argument, stream):
+        function.restype = ctypes.c_char_p
+        pair = ctypes.c_uint * 2
+        wrong = function(ctypes.byref(argument), pair(*grid), pair(*block))
+        assert wrong is None, wrong.decode()
+
+
+class HostSession:
+    """Memory by CudaSession's calls: what a GPU has lies here, full of garbage at first and with a guard behind it."""
+
+    GUARD = b'guard' * 20
+
+    def __init__(self):
+        self._buffers = []
+        self.downloads = 0
+
+    def allocate(self, size):
+        return DeviceBuffer(self._new(size).ctypes.data, size)
+
+    def allocate_host(self, size, mapped=False, write_only=False):
+        array = self._new(size)
+        return HostBuffer(array, array.ctypes.data if mapped else 0)
+
+    def upload(self, target, source):
+        ctypes.memmove(target, source.ctypes.data, source.nbytes)
+
+    def download(self, target, source):
+        self.downloads += 1
+        ctypes.memmove(target.ctypes.data, source, target.nbytes)
+
+    def synchronize(self):
+        pass
+
+    def check(self):
+        """Fail where something was written behind its memory."""
+        for buffer in self._buffers:
+            assert bytes(buffer[-len(self.GUARD):]) == self.GUARD
+
+    def _new(self, size):
+        # Aligned as CUDA's, and at an even multiple of it no more.
+        buffer = np.full(size + 256 + len(self.GUARD), 0x55, np.uint8)
+        first = -buffer.ctypes.data % 256
+        buffer = buffer[first:first + size + len(self.GUARD)]
+        buffer[size:] = np.frombuffer(self.GUARD, np.uint8)
+        self._buffers.append(buffer)
+        return buffer[:size]
 
 
 def preprocess(library, spec, frame):
@@ -72,35 +129,27 @@ def preprocess(library, spec, frame):
     sampling = sampling_of(spec, form, geometry)
     sampling.source, sampling.columns, sampling.rows, sampling.tensor, sampling.counter = (
         array.ctypes.data for array in (pixels, columns, rows, tensor, counter))
-    getattr(library, form.kernel)(ctypes.byref(sampling))
+    KernelModule(HostDriver(library), b'').launch(
+        form.kernel, (spec.width, spec.height), PREPROCESS_BLOCK, sampling, 0)
     assert counter[0] == 0
     return tensor, geometry
 
 
 def decode(library, head, output, geometry, settings):
-    """What the device pipeline makes of an output tensor: the kernels that decode and select, or the host's selection.
+    """What the device pipeline makes of an output tensor.
 
     Returns it and whether the kernel selected.
     """
     output = np.ascontiguousarray(output)
-    layout = candidate_layout(head, output.shape, output.dtype)
-    buffer = np.zeros(layout.size, np.uint8)
-    parameters = np.zeros((), FRAME_SETTINGS)
-    expressible = write_settings(parameters, settings, output.dtype)
-    decoding = layout.decoding(output.ctypes.data, buffer.ctypes.data, parameters.ctypes.data)
-    getattr(library, layout.kernel)(ctypes.byref(decoding))
-    # What the frame before left must not show.
-    result = np.full(SELECTED.itemsize, 0x55, np.uint8)
-    selection = selection_of(head, geometry)
-    selection.header = buffer.ctypes.data
-    selection.candidates = buffer.ctypes.data + HEADER_BYTES
-    selection.settings = parameters.ctypes.data
-    selection.selected = result.ctypes.data
-    getattr(library, KERNEL)(ctypes.byref(selection))
-    view = SelectedView(result)
-    count = view.candidates
-    assert HEADER_BYTES + count * CANDIDATE.itemsize <= layout.size
-    found = view.read(head) if expressible else None
-    if found is not None:
-        return found, True
-    return head.select(*read_candidates(buffer, count), geometry, settings), False
+    session = HostSession()
+    tensor = Tensor(head.output_name, output.dtype, output.shape, output.ctypes.data)
+    work = DetectionWork(head, tensor, session, KernelModule(HostDriver(library), b''))
+    work.prepare(geometry)
+    work.update(settings)
+    # As the preprocessing kernel leaves it.
+    ctypes.memset(work.counter_address, 0, 4)
+    work.enqueue(0)
+    session.downloads = 0
+    found = work.result(settings)
+    session.check()
+    return found, session.downloads == 0

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The CUDA kernels' arithmetic, on the CPU, against OpenCV and NumPy as HostPipeline uses them."""
+"""The CUDA kernels on the CPU, against OpenCV and NumPy as HostPipeline uses them."""
 
 import ctypes
 import shutil

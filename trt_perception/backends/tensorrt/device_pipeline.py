@@ -42,7 +42,7 @@ from .sampling import (
     used_rows,
 )
 
-_PREPROCESS_BLOCK = (32, 8)
+PREPROCESS_BLOCK = (32, 8)
 
 
 class DevicePipeline(Closing):
@@ -257,7 +257,7 @@ class _FrameWork:
         stream = self._session.stream_handle
         self._upload.enqueue()
         self._module.launch(
-            self._form.kernel, (self._spec.width, self._spec.height), _PREPROCESS_BLOCK, self._sampling, stream)
+            self._form.kernel, (self._spec.width, self._spec.height), PREPROCESS_BLOCK, self._sampling, stream)
         self._engine.enqueue(stream)
         if self._detection is not None:
             self._detection.enqueue(stream)

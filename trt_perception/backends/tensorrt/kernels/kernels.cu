@@ -1,8 +1,8 @@
 // Copyright 2026 trt_perception contributors
 // SPDX-License-Identifier: Apache-2.0
 //
-// The GPU's side of the device pipeline: which thread does what. What is computed is in the headers, which also
-// compile as host C++.
+// The GPU's side of the device pipeline: which thread does what. What is computed is in the headers. All of it also
+// compiles as host C++, which is how it is tested without a GPU.
 
 #include "candidates.h"
 #include "sampling.h"
@@ -197,7 +197,7 @@ extern "C" __global__ void __launch_bounds__(1024, 1) select_detections(const Se
     }
     __syncthreads();
   }
-  Box box;
+  Box box = {0.0f, 0.0f, 0.0f, 0.0f};
   const bool shown = me < total && (!selection.suppress || (kept[warp] >> lane & 1u)) &&
                      box_in_image(selection, sorted.boxes[me], &box);
   const u32 shown_lanes = __ballot_sync(ALL_LANES, shown);
