@@ -125,13 +125,13 @@ def preprocess(library, spec, frame):
         pixels = pixels.reshape(frame.height, form.step)[used].copy()
         rows = renumbered(rows, used)
     tensor = np.full(spec.input_shape, 99, spec.input_dtype)
-    counter = np.array([7], np.int32)
+    header = np.full(8, 7, np.int32)
     sampling = sampling_of(spec, form, geometry)
-    sampling.source, sampling.columns, sampling.rows, sampling.tensor, sampling.counter = (
-        array.ctypes.data for array in (pixels, columns, rows, tensor, counter))
+    sampling.source, sampling.columns, sampling.rows, sampling.tensor, sampling.candidates = (
+        array.ctypes.data for array in (pixels, columns, rows, tensor, header))
     KernelModule(HostDriver(library), b'').launch(
         form.kernel, (spec.width, spec.height), PREPROCESS_BLOCK, sampling, 0)
-    assert counter[0] == 0
+    assert header.tolist() == [0, 0] + [7] * 6
     return tensor, geometry
 
 
@@ -147,7 +147,7 @@ def decode(library, head, output, geometry, settings):
     work.prepare(geometry)
     work.update(settings)
     # As the preprocessing kernel leaves it.
-    ctypes.memset(work.counter_address, 0, 4)
+    ctypes.memset(work.header_address, 0, 8)
     work.enqueue(0)
     session.downloads = 0
     found = work.result(settings)

@@ -42,6 +42,7 @@ def test_structures_are_laid_out_alike(library):
     assert library.size_of_header() == candidates.HEADER_BYTES
     assert library.size_of_settings() == candidates.FRAME_SETTINGS.itemsize
     assert library.size_of_selection() == ctypes.sizeof(selection.Selection)
+    assert library.size_of_comparisons() == selection.COMPARISONS.itemsize
     assert library.size_of_selected() == selection.SELECTED.itemsize
 
 

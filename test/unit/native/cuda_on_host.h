@@ -302,6 +302,13 @@ T __shfl_sync(unsigned int, T value, int lane) {
 }
 
 template <typename T>
+T __shfl_up_sync(unsigned int, T value, int distance) {
+  const uint64_t* given = cuda_on_host::exchange("__shfl_up_sync", cuda_on_host::pack(value));
+  const int lane = cuda_on_host::my_lane();
+  return cuda_on_host::unpack<T>(given[lane < distance ? lane : lane - distance]);
+}
+
+template <typename T>
 T __shfl_xor_sync(unsigned int, T value, int mask) {
   const uint64_t* given = cuda_on_host::exchange("__shfl_xor_sync", cuda_on_host::pack(value));
   return cuda_on_host::unpack<T>(given[cuda_on_host::my_lane() ^ mask]);

@@ -14,6 +14,7 @@ extern "C" int size_of_candidate() { return sizeof(Candidate); }
 extern "C" int size_of_header() { return sizeof(CandidateHeader); }
 extern "C" int size_of_settings() { return sizeof(FrameSettings); }
 extern "C" int size_of_selection() { return sizeof(Selection); }
+extern "C" int size_of_comparisons() { return sizeof(Comparisons); }
 extern "C" int size_of_selected() { return sizeof(Selected); }
 
 #define LAUNCH(KERNEL, ARGUMENT)                                                                  \

@@ -16,7 +16,7 @@ from .sampling import ELEMENT_TYPES
 CANDIDATE = np.dtype([
     ('box', np.float32, 4), ('score', np.float32), ('class_index', np.int32), ('row', np.int32),
     ('reserved', np.int32)])
-# count, then reserved
+# The kernels' CandidateHeader; its first two numbers are 0 when decoding begins.
 HEADER_BYTES = 32
 # Classes that a filter can name on the GPU, one bit each.
 _MOST_CLASSES = 4096
@@ -24,6 +24,9 @@ FRAME_SETTINGS = np.dtype([
     ('output_threshold', np.float32), ('score_threshold', np.float32), ('iou_threshold', np.float32),
     ('class_agnostic', np.int32), ('max_detections', np.int32), ('filters_classes', np.int32),
     ('reserved', np.int32, 2), ('classes', np.uint32, _MOST_CLASSES // 32)])
+
+# kernels/candidates.h: YOLOV5_ROWS_OF_WARP
+_YOLOV5_THREADS_OF_ROW = 32 // 8
 
 _YOLOV5, _YOLOV8, _YOLOV8_TRANSPOSED, _END_TO_END = range(4)
 
@@ -55,6 +58,11 @@ class CandidateLayout:
     def size(self) -> int:
         """Bytes of the header and the full list."""
         return HEADER_BYTES + self.rows * CANDIDATE.itemsize
+
+    @property
+    def threads(self) -> int:
+        """How many threads decode."""
+        return self.rows * (_YOLOV5_THREADS_OF_ROW if self.kind == _YOLOV5 else 1)
 
     def decoding(self, output: int, candidates: int, settings: int) -> Decoding:
         """Return the kernel's argument; all three are device addresses."""

@@ -14,8 +14,8 @@ from .cuda import CudaSession
 from .kernel_module import KernelModule
 from .live_settings import LiveSettings
 from .runtime import Tensor
+from .selection import BLOCK, COMPARISONS, SELECTED, THREADS, SelectedView, Selection, selection_of
 from .selection import KERNEL as SELECT
-from .selection import MASK_BYTES, MOST_SELECTED, SELECTED, SelectedView, Selection, selection_of
 
 _DECODE_BLOCK = (128, 1)
 
@@ -23,7 +23,7 @@ _DECODE_BLOCK = (128, 1)
 class DetectionWork:
     """From a YOLO output tensor to detections. Used with the session's context current.
 
-    counter_address: of an integer that must be 0 before `enqueue`'s work runs
+    header_address: of the candidates' header, which must be emptied before `enqueue`'s work runs
     """
 
     def __init__(self, head: YoloHead, output: Tensor, session: CudaSession, module: KernelModule) -> None:
@@ -34,13 +34,13 @@ class DetectionWork:
         self._settings = LiveSettings(session, output.dtype)
         self._gpu_selects = True
         self._candidates = session.allocate(self._layout.size)
-        self._masks = session.allocate(MASK_BYTES)
+        self._comparisons = session.allocate(COMPARISONS.itemsize)
         self._selected = session.allocate_host(SELECTED.itemsize, mapped=True)
         self._view = SelectedView(self._selected.array)
         self._decoding = self._layout.decoding(output.address, self._candidates.address, self._settings.address)
         self._selection = Selection()
         self._geometry: Geometry | None = None
-        self.counter_address = self._candidates.address
+        self.header_address = self._candidates.address
 
     def prepare(self, geometry: Geometry) -> None:
         """Select for frames of this geometry from now on."""
@@ -49,7 +49,7 @@ class DetectionWork:
         self._selection.header = self._candidates.address
         self._selection.candidates = self._candidates.address + HEADER_BYTES
         self._selection.settings = self._settings.address
-        self._selection.masks = self._masks.address
+        self._selection.comparisons = self._comparisons.address
         self._selection.selected = self._selected.device_address
 
     def update(self, settings: DetectionSettings) -> None:
@@ -58,8 +58,8 @@ class DetectionWork:
 
     def enqueue(self, stream: int) -> None:
         """Queue all that follows the network."""
-        self._module.launch(self._layout.kernel, (self._layout.rows, 1), _DECODE_BLOCK, self._decoding, stream)
-        self._module.launch(SELECT, (MOST_SELECTED, 1), (MOST_SELECTED, 1), self._selection, stream)
+        self._module.launch(self._layout.kernel, (self._layout.threads, 1), _DECODE_BLOCK, self._decoding, stream)
+        self._module.launch(SELECT, (THREADS, 1), BLOCK, self._selection, stream)
 
     def result(self, settings: DetectionSettings) -> Detections:
         """Return the detections, the stream being idle; EngineError for values that are not finite."""

@@ -201,7 +201,7 @@ class _FrameWork:
         sampling.tensor = self._engine.input.address
         if self._detection is not None:
             self._detection.prepare(geometry)
-            sampling.counter = self._detection.counter_address
+            sampling.candidates = self._detection.header_address
         self._sampling = sampling
         self._session.synchronize()
         self._has_run = False

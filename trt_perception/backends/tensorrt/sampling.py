@@ -40,7 +40,7 @@ class Sampling(ctypes.Structure):
 
     _fields_ = [
         ('source', ctypes.c_uint64), ('columns', ctypes.c_uint64), ('rows', ctypes.c_uint64),
-        ('tensor', ctypes.c_uint64), ('counter', ctypes.c_uint64),
+        ('tensor', ctypes.c_uint64), ('candidates', ctypes.c_uint64),
         ('source_width', ctypes.c_int), ('source_height', ctypes.c_int), ('source_step', ctypes.c_int),
         ('network_width', ctypes.c_int), ('network_height', ctypes.c_int),
         ('target_x', ctypes.c_int), ('target_y', ctypes.c_int),

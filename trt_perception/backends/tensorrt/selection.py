@@ -14,9 +14,13 @@ from ...results import Detections
 
 # With more candidates the kernel selects nothing, and the host does.
 MOST_SELECTED = 1024
-# The kernel's scratch memory: for each detection one bit for each other.
-MASK_BYTES = MOST_SELECTED * MOST_SELECTED // 8
+# The kernel's blocks have a warp for each candidate.
+BLOCK = (1024, 1)
+THREADS = MOST_SELECTED * 32
 KERNEL = 'select_detections'
+COMPARISONS = np.dtype([
+    ('masks', np.uint32, (MOST_SELECTED // 32, MOST_SELECTED)), ('words', np.uint32, MOST_SELECTED),
+    ('ranks', np.int32, MOST_SELECTED)])
 SELECTED = np.dtype([
     ('count', np.int32), ('candidates', np.int32), ('not_finite', np.int32), ('reserved', np.int32, 5),
     ('boxes', np.float32, (MOST_SELECTED, 4)), ('scores', np.float32, MOST_SELECTED),
@@ -28,7 +32,7 @@ class Selection(ctypes.Structure):
 
     _fields_ = [
         ('header', ctypes.c_uint64), ('candidates', ctypes.c_uint64), ('settings', ctypes.c_uint64),
-        ('masks', ctypes.c_uint64), ('selected', ctypes.c_uint64),
+        ('comparisons', ctypes.c_uint64), ('selected', ctypes.c_uint64),
         ('target', ctypes.c_double * 2), ('scale', ctypes.c_double * 2), ('crop', ctypes.c_double * 2),
         ('limit', ctypes.c_double * 2), ('suppress', ctypes.c_int), ('reserved', ctypes.c_int)]
 

@@ -12,7 +12,7 @@ namespace trt_perception {
 enum HeadKind { YOLOV5 = 0, YOLOV8 = 1, YOLOV8_TRANSPOSED = 2, END_TO_END = 3 };
 
 // One candidate; the box is in network pixels. 32 bytes, mirrored by candidates.py.
-struct Candidate {
+struct alignas(16) Candidate {
   float x_min;
   float y_min;
   float x_max;
@@ -24,9 +24,10 @@ struct Candidate {
 };
 
 // What lies before the candidates.
-struct CandidateHeader {
+struct alignas(16) CandidateHeader {
   int count;
-  int reserved[7];
+  int blocks_done;  // of the selecting kernel
+  int reserved[6];
 };
 
 // Classes that a filter can name: one bit each.
@@ -55,6 +56,9 @@ struct Decoding {
   int kind;          // HeadKind
   int element_type;  // ElementType
 };
+
+// How many rows of a YOLOv5 output a warp decodes; mirrored by candidates.py.
+const int YOLOV5_ROWS_OF_WARP = 8;
 
 struct Best {
   float score;

@@ -19,8 +19,9 @@ template <int LAYOUT>
 __device__ void preprocess(const Sampling& sampling) {
   const int x = blockIdx.x * blockDim.x + threadIdx.x;
   const int y = blockIdx.y * blockDim.y + threadIdx.y;
-  if (x == 0 && y == 0 && sampling.counter) {
-    *sampling.counter = 0;
+  if (x == 0 && y == 0 && sampling.candidates) {
+    sampling.candidates->count = 0;
+    sampling.candidates->blocks_done = 0;
   }
   if (x < sampling.network_width && y < sampling.network_height) {
     preprocess_pixel<LAYOUT>(sampling, x, y);
@@ -42,17 +43,19 @@ __device__ Best best_of_warp(Best best) {
   return best;
 }
 
-// Each lane tests the objectness of its row; the whole warp then reads the classes of each row that passed, since
-// neighbouring lanes reading neighbouring classes is what memory is fast at.
+// A few lanes test the objectness of a row each; the whole warp then reads the classes of each row that passed, since
+// neighbouring lanes reading neighbouring classes is what memory is fast at. Rows that pass are neighbours as well: with
+// a row for each lane, one warp would be left with most of the work.
 template <typename T>
 __device__ void decode_yolov5(const Decoding& decoding) {
   const int lane = threadIdx.x % LANES;
-  const int row = blockIdx.x * blockDim.x + threadIdx.x;
-  unsigned int passed = __ballot_sync(ALL_LANES, row < decoding.rows && yolov5_passes<T>(decoding, row));
+  const int first = (blockIdx.x * blockDim.x + threadIdx.x) / LANES * YOLOV5_ROWS_OF_WARP;
+  const bool tests = lane < YOLOV5_ROWS_OF_WARP && first + lane < decoding.rows;
+  unsigned int passed = __ballot_sync(ALL_LANES, tests && yolov5_passes<T>(decoding, first + lane));
   while (passed) {
     const int next = __ffs(passed) - 1;
     passed &= passed - 1;
-    const int passed_row = row - lane + next;
+    const int passed_row = first + next;
     const Best best = best_of_warp(yolov5_best<T>(decoding, passed_row, lane, LANES));
     Candidate candidate;
     if (lane == 0 && yolov5_candidate<T>(decoding, passed_row, best, &candidate)) {
@@ -79,60 +82,145 @@ __device__ void decode(const Decoding& decoding) {
   }
 }
 
-// The candidates that are kept, sorted by score.
-struct Sorted {
-  Box boxes[MOST_SELECTED];
-  float scores[MOST_SELECTED];
-  int class_indices[MOST_SELECTED];
-};
-
-// For each row of `sorted` a mask of the later ones that it would suppress. Each warp takes a row at a time, each of
-// its lanes one of 32 pairs.
-__device__ void fill_masks(const Selection& selection, const Sorted& sorted, int total) {
-  const int lane = threadIdx.x % LANES, words = (total + MASK_BITS - 1) / MASK_BITS;
-  const bool agnostic = selection.settings->class_agnostic != 0;
-  const float threshold = selection.settings->iou_threshold;
-  for (int row = threadIdx.x / LANES; row < total; row += MOST_SELECTED / LANES) {
-    const Box box = sorted.boxes[row];
-    const int class_index = sorted.class_indices[row];
-    for (int word = row / MASK_BITS; word < words; ++word) {
-      const int column = word * MASK_BITS + lane;
-      const bool gone = column > row && column < total &&
-                        suppresses(box, sorted.boxes[column],
-                                   agnostic || class_index == sorted.class_indices[column], threshold);
-      const u32 mask = __ballot_sync(ALL_LANES, gone);
-      if (lane == 0) {
-        selection.masks[row * MASK_WORDS + word] = mask;
-      }
+// A warp finds out of one candidate how many come before it, and which of those would suppress it.
+__device__ void compare(const Selection& selection, int row, int count) {
+  const int lane = threadIdx.x % LANES;
+  const FrameSettings& settings = *selection.settings;
+  const Candidate candidate = selection.candidates[row];
+  const Box box = box_of(candidate);
+  const bool wanted = is_wanted(settings, candidate);
+  const u64 key = sort_key(candidate);
+  int rank = 0;
+  u32 mask_of_lane = 0;  // of the word that has the lane's number
+  if (wanted) {
+    // Read ahead: the functions of the warp would have each round wait for its memory.
+    Candidate next = selection.candidates[lane < count ? lane : row];
+    for (int word = 0; word * MASK_BITS < count; ++word) {
+      const Candidate other = next;
+      const int number = word * MASK_BITS + lane;
+      next = selection.candidates[number + MASK_BITS < count ? number + MASK_BITS : row];
+      const bool before = number < count && is_wanted(settings, other) && sort_key(other) < key;
+      const bool same_class = settings.class_agnostic || other.class_index == candidate.class_index;
+      const u32 mask = __ballot_sync(ALL_LANES, before && selection.suppress &&
+                                                    suppresses(box_of(other), box, same_class, settings.iou_threshold));
+      rank += __popc(__ballot_sync(ALL_LANES, before));
+      mask_of_lane = lane == word ? mask : mask_of_lane;
     }
+  }
+  Comparisons& comparisons = *selection.comparisons;
+  comparisons.masks[lane][row] = mask_of_lane;
+  const u32 words = __ballot_sync(ALL_LANES, mask_of_lane != 0);
+  if (lane == 0) {
+    comparisons.words[row] = words;
+    comparisons.ranks[row] = wanted ? rank : NOT_WANTED;
   }
 }
 
-// Greedy suppression by one warp, 32 rows at a time: lane w holds which rows of word w are gone. Fills `kept`.
-__device__ void resolve_masks(const Selection& selection, int total, u32* kept) {
-  const int lane = threadIdx.x, words = (total + MASK_BITS - 1) / MASK_BITS;
-  u32 gone = 0;
-  for (int word = 0; word < words; ++word) {
-    const int first = word * MASK_BITS;
-    const u32 present = total - first >= MASK_BITS ? ALL_LANES : (1u << (total - first)) - 1u;
-    const u32 diagonal = first + lane < total ? selection.masks[(first + lane) * MASK_WORDS + word] : 0u;
-    u32 left = present & ~__shfl_sync(ALL_LANES, gone, word);
-    u32 stays = 0;
-    while (left) {
-      const int next = __ffs(left) - 1;
-      stays |= 1u << next;
-      left &= ~(__shfl_sync(ALL_LANES, diagonal, next) | 1u << next);
+// Whether all other blocks are done, so that this one, the last, may read what all have written. `blocks` of them count.
+__device__ bool is_last(const Selection& selection, int blocks) {
+  __shared__ bool last;
+  __syncthreads();
+  if (blocks > 1) {
+    if (threadIdx.x == 0) {
+      __threadfence();
+      last = atomicAdd(&selection.header->blocks_done, 1) == blocks - 1;
+      __threadfence();
     }
+    __syncthreads();
+  }
+  return blocks == 1 || last;
+}
+
+// Whether this thread's candidate is kept by greedy suppression. One is gone if one that is kept suppresses it, and kept
+// once none that is open would: as many rounds as there are links in the longest chain.
+__device__ bool survives(const Selection& selection, bool open) {
+  __shared__ u32 open_words[MASK_WORDS];
+  __shared__ u32 kept_words[MASK_WORDS];
+  const int me = threadIdx.x, lane = me % LANES, warp = me / LANES;
+  const u32 words = open ? selection.comparisons->words[me] : 0u;
+  bool kept = false;
+  do {
+    const u32 open_lanes = __ballot_sync(ALL_LANES, open), kept_lanes = __ballot_sync(ALL_LANES, kept);
     if (lane == 0) {
-      kept[word] = stays;
+      open_words[warp] = open_lanes;
+      kept_words[warp] = kept_lanes;
     }
-    if (lane > word && lane < words) {
-#pragma unroll 8
-      for (int row = 0; row < MASK_BITS; ++row) {
-        gone |= stays >> row & 1u ? selection.masks[(first + row) * MASK_WORDS + lane] : 0u;
+    __syncthreads();
+    if (open) {
+      u32 gone = 0, waits = 0;
+      for (u32 left = words; left; left &= left - 1) {
+        const int word = __ffs(left) - 1;
+        const u32 mask = selection.comparisons->masks[word][me];
+        gone |= mask & kept_words[word];
+        waits |= mask & open_words[word];
       }
+      kept = !gone && !waits;
+      open = !gone && waits;
     }
-    __syncwarp();
+  } while (__syncthreads_or(open));
+  return kept;
+}
+
+// The place of this thread's rank among those of the threads that are `shown`; `*all` is how many those are.
+__device__ int place_of(bool shown, int rank, int* all) {
+  __shared__ u32 shown_ranks[MASK_WORDS];
+  const int lane = threadIdx.x % LANES;
+  if (threadIdx.x < MASK_WORDS) {
+    shown_ranks[threadIdx.x] = 0;
+  }
+  __syncthreads();
+  if (shown) {
+    atomicOr(&shown_ranks[rank / MASK_BITS], 1u << rank % MASK_BITS);
+  }
+  __syncthreads();
+  const u32 word = shown_ranks[lane];
+  int up_to = __popc(word);  // in the words 0 .. lane
+  for (int distance = 1; distance < LANES; distance *= 2) {
+    const int below = __shfl_up_sync(ALL_LANES, up_to, distance);
+    up_to += lane >= distance ? below : 0;
+  }
+  *all = __shfl_sync(ALL_LANES, up_to, LANES - 1);
+  const int mine = shown ? rank / MASK_BITS : 0;
+  const int before = __shfl_sync(ALL_LANES, up_to - __popc(word), mine);
+  const u32 lower = (1u << (shown ? rank % MASK_BITS : 0)) - 1u;
+  return before + __popc(__shfl_sync(ALL_LANES, word, mine) & lower);
+}
+
+// What was compared becomes detections, by one block with a thread for each candidate.
+__device__ void write_selected(const Selection& selection, int count) {
+  // Put in order here first: over the bus many small writes are slow.
+  __shared__ Box boxes[MOST_SELECTED];
+  __shared__ float scores[MOST_SELECTED];
+  __shared__ int class_indices[MOST_SELECTED];
+  const int me = threadIdx.x;
+  Candidate candidate = {};
+  int rank = NOT_WANTED;
+  if (me < count) {
+    candidate = selection.candidates[me];
+    rank = selection.comparisons->ranks[me];
+  }
+  const int not_finite = __syncthreads_or(me < count && !all_finite(candidate));
+  const bool wanted = rank != NOT_WANTED;
+  const bool kept = selection.suppress ? survives(selection, wanted) : wanted;
+  Box box = {0.0f, 0.0f, 0.0f, 0.0f};
+  const bool shown = kept && box_in_image(selection, box_of(candidate), &box);
+  int all = 0;
+  const int place = place_of(shown, rank, &all);
+  const int most = selection.settings->max_detections;
+  all = all < most ? all : most;
+  if (shown && place < all) {
+    boxes[place] = box;
+    scores[place] = candidate.score;
+    class_indices[place] = candidate.class_index;
+  }
+  __syncthreads();
+  if (me < all) {
+    write_detection(selection.selected, me, boxes[me], scores[me], class_indices[me]);
+  }
+  if (me == 0) {
+    selection.selected->count = all;
+    selection.selected->candidates = count;
+    selection.selected->not_finite = not_finite;
   }
 }
 
@@ -155,68 +243,26 @@ PREPROCESS(nv21, NV21)
 extern "C" __global__ void decode_float32(const Decoding decoding) { decode<float>(decoding); }
 extern "C" __global__ void decode_float16(const Decoding decoding) { decode<Half>(decoding); }
 
-// One block of MOST_SELECTED threads.
+// MOST_SELECTED / LANES blocks of MOST_SELECTED threads: a warp for each candidate there can be.
 extern "C" __global__ void __launch_bounds__(1024, 1) select_detections(const Selection selection) {
-  __shared__ u64 keys[MOST_SELECTED];
-  __shared__ Sorted sorted;
-  __shared__ u32 kept[MASK_WORDS];
-  __shared__ int shown_of_warp[MASK_WORDS];
-  const int me = threadIdx.x, lane = me % LANES, warp = me / LANES;
   const int count = selection.header->count;
   if (count > MOST_SELECTED) {
-    if (me == 0) {
+    if (blockIdx.x == 0 && threadIdx.x == 0) {
       selection.selected->count = 0;
       selection.selected->candidates = count;
       selection.selected->not_finite = 0;
     }
     return;
   }
-  Candidate candidate;
-  bool wanted = false, finite = true;
-  if (me < count) {
-    candidate = selection.candidates[me];
-    finite = all_finite(candidate);
-    wanted = is_wanted(*selection.settings, candidate);
-    keys[me] = wanted ? sort_key(candidate) : LAST_KEY;
+  const int warps = MOST_SELECTED / LANES, blocks = count > 0 ? (count + warps - 1) / warps : 1;
+  if (static_cast<int>(blockIdx.x) >= blocks) {
+    return;
   }
-  const int not_finite = __syncthreads_or(!finite);
-  const int total = __syncthreads_count(wanted);
-  if (wanted) {
-    const int rank = rank_of(keys, count, keys[me]);
-    const Box box = {candidate.x_min, candidate.y_min, candidate.x_max, candidate.y_max};
-    sorted.boxes[rank] = box;
-    sorted.scores[rank] = candidate.score;
-    sorted.class_indices[rank] = candidate.class_index;
+  const int row = blockIdx.x * warps + threadIdx.x / LANES;
+  if (row < count) {
+    compare(selection, row, count);
   }
-  __syncthreads();
-  if (selection.suppress) {
-    fill_masks(selection, sorted, total);
-    __syncthreads();
-    if (warp == 0) {
-      resolve_masks(selection, total, kept);
-    }
-    __syncthreads();
-  }
-  Box box = {0.0f, 0.0f, 0.0f, 0.0f};
-  const bool shown = me < total && (!selection.suppress || (kept[warp] >> lane & 1u)) &&
-                     box_in_image(selection, sorted.boxes[me], &box);
-  const u32 shown_lanes = __ballot_sync(ALL_LANES, shown);
-  if (lane == 0) {
-    shown_of_warp[warp] = __popc(shown_lanes);
-  }
-  __syncthreads();
-  int index = __popc(shown_lanes & ((1u << lane) - 1u)), all = 0;
-  for (int other = 0; other < MASK_WORDS; ++other) {
-    index += other < warp ? shown_of_warp[other] : 0;
-    all += shown_of_warp[other];
-  }
-  const int most = selection.settings->max_detections;
-  if (shown && index < most) {
-    write_detection(selection.selected, index, box, sorted.scores[me], sorted.class_indices[me]);
-  }
-  if (me == 0) {
-    selection.selected->count = all < most ? all : most;
-    selection.selected->candidates = count;
-    selection.selected->not_finite = not_finite;
+  if (is_last(selection, blocks)) {
+    write_selected(selection, count);
   }
 }

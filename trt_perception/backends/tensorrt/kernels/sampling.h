@@ -4,6 +4,7 @@
 // From a frame to one pixel of the network's input: resize, pad, reorder colours, normalise.
 #pragma once
 
+#include "candidates.h"
 #include "source.h"
 
 namespace trt_perception {
@@ -23,7 +24,7 @@ struct Sampling {
   const Taps* columns;  // target_width of them
   const Taps* rows;     // target_height of them
   void* tensor;
-  int* counter;         // set to 0 for the decoding that follows; may be null
+  CandidateHeader* candidates;  // emptied for the decoding that follows; may be null
   int source_width;
   int source_height;
   int source_step;

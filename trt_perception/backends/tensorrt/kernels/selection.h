@@ -13,7 +13,7 @@ namespace trt_perception {
 const int MOST_SELECTED = 1024;
 const int MASK_BITS = 32;
 const int MASK_WORDS = MOST_SELECTED / MASK_BITS;
-const u64 LAST_KEY = ~0ull;
+const int NOT_WANTED = -1;
 
 // What the host reads; in page-locked memory that the kernel writes to. Mirrored by selection.py.
 struct Selected {
@@ -26,12 +26,19 @@ struct Selected {
   long long class_indices[MOST_SELECTED];
 };
 
+// What each candidate's warp finds out of it; mirrored by selection.py.
+struct Comparisons {
+  u32 masks[MASK_WORDS][MOST_SELECTED];  // [word][candidate]: a bit for each of 32 others, set if it would suppress it
+  u32 words[MOST_SELECTED];              // of each candidate, which words of its masks are not 0
+  int ranks[MOST_SELECTED];              // how many come before it, NOT_WANTED if it is not wanted
+};
+
 // What does not change; mirrored by selection.py, field by field. For x and y: image = (network - target) / scale + crop.
 struct Selection {
-  const CandidateHeader* header;
+  CandidateHeader* header;
   const Candidate* candidates;
   const FrameSettings* settings;
-  u32* masks;  // scratch, MOST_SELECTED rows of MASK_WORDS
+  Comparisons* comparisons;
   Selected* selected;
   double target[2];
   double scale[2];
@@ -47,6 +54,11 @@ struct Box {
   float x_max;
   float y_max;
 };
+
+TRT_PERCEPTION_HD Box box_of(const Candidate& candidate) {
+  const Box box = {candidate.x_min, candidate.y_min, candidate.x_max, candidate.y_max};
+  return box;
+}
 
 TRT_PERCEPTION_HD bool all_finite(const Candidate& candidate) {
   return is_finite(candidate.x_min) && is_finite(candidate.y_min) && is_finite(candidate.x_max) &&
@@ -69,15 +81,6 @@ TRT_PERCEPTION_HD bool is_wanted(const FrameSettings& settings, const Candidate&
 // Ascending keys are descending scores, and of equal scores ascending rows: no two keys are equal.
 TRT_PERCEPTION_HD u64 sort_key(const Candidate& candidate) {
   return static_cast<u64>(~bits_of(candidate.score)) << 32 | static_cast<u32>(candidate.row);
-}
-
-// The place of a key among `count`.
-TRT_PERCEPTION_HD int rank_of(const u64* keys, int count, u64 key) {
-  int rank = 0;
-  for (int i = 0; i < count; ++i) {
-    rank += keys[i] < key;
-  }
-  return rank;
 }
 
 TRT_PERCEPTION_HD float smaller(float a, float b) { return a < b ? a : b; }
