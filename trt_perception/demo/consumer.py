@@ -14,7 +14,7 @@ from typing import Any
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
-from lifecycle_msgs.srv import ChangeState
+from lifecycle_msgs.srv import ChangeState, GetState
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
@@ -26,6 +26,8 @@ from .waiting import wait_until
 
 _LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 _SERVICE_S = 30.0
+# A question that is not answered in this time is asked again.
+_ANSWER_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,8 @@ class Consumer:
         self._node.create_subscription(LabelInfo, 'label_info', self._on_label_info, _LATCHED)
         self._node.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, 10)
         self._change_state = self._node.create_client(ChangeState, f'{node_name}/change_state')
+        # After the other one: what is announced later is found later.
+        self._get_state = self._node.create_client(GetState, f'{node_name}/get_state')
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self._node)
         self._thread = threading.Thread(target=self._spin, name='consumer', daemon=True)
@@ -77,6 +81,11 @@ class Consumer:
         wait_until(
             self._change_state.service_is_ready, _SERVICE_S, f'the service {self._change_state.srv_name}', [node],
             meanwhile)
+        # DDS drops the answer of a service that has not found the one who asks yet. A transition must not be asked for
+        # twice, the state may be; and whoever finds this client has found the other.
+        question = _Question(self._get_state)
+        wait_until(
+            question.is_answered, _SERVICE_S, f'an answer of the service {self._get_state.srv_name}', [node], meanwhile)
         request = ChangeState.Request()
         request.transition.id = transition
         future = self._change_state.call_async(request)
@@ -132,6 +141,26 @@ class Consumer:
             if status.name.startswith(f'{self._name}:'):
                 self._diagnostics = {item.key: item.value for item in status.values}
                 self._diagnostics_received += 1
+
+
+class _Question:
+    """A node's state, asked for again and again until one of the questions is answered."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self._futures: list[Any] = []
+        self._next = 0.0
+
+    def is_answered(self) -> bool:
+        """Tell whether an answer has come; asks if it is time to."""
+        if any(future.done() for future in self._futures):
+            for future in self._futures:
+                self._client.remove_pending_request(future)
+            return True
+        if time.monotonic() >= self._next and self._client.service_is_ready():
+            self._futures.append(self._client.call_async(GetState.Request()))
+            self._next = time.monotonic() + _ANSWER_S
+        return False
 
 
 def start_consumer(environment: dict[str, str], node_name: str) -> Consumer:
