@@ -11,7 +11,7 @@ import types
 from pathlib import Path
 
 RECORDINGS = Path(__file__).parents[1] / 'data' / 'tensorrt_api'
-VERSIONS = ('8.6.0', '10.3.0', '10.13.3', '11.1.0')
+VERSIONS = ('8.6.0', '10.3.0', '10.13.3', '11.1.0', '11.4.0')
 
 
 class Member:
