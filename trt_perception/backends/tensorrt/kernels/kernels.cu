@@ -139,7 +139,8 @@ __device__ bool survives(const Selection& selection, bool open) {
   const int me = threadIdx.x, lane = me % LANES, warp = me / LANES;
   const u32 words = open ? selection.comparisons->words[me] : 0u;
   bool kept = false;
-  do {
+  // The best of those that are open is settled in each round; a bound, so that not even garbage makes it endless.
+  for (int round = 0; round < MOST_SELECTED; ++round) {
     const u32 open_lanes = __ballot_sync(ALL_LANES, open), kept_lanes = __ballot_sync(ALL_LANES, kept);
     if (lane == 0) {
       open_words[warp] = open_lanes;
@@ -157,7 +158,10 @@ __device__ bool survives(const Selection& selection, bool open) {
       kept = !gone && !waits;
       open = !gone && waits;
     }
-  } while (__syncthreads_or(open));
+    if (!__syncthreads_or(open)) {
+      break;
+    }
+  }
   return kept;
 }
 
