@@ -65,6 +65,8 @@ def load_proto(path: Path, weights: bool = True) -> Any:
         raise ModelError(f'no model file at {path}: expected an ONNX file; check model_file')
     if path.is_dir():
         raise ModelError(f'{path} is a folder: expected an ONNX file')
+    if not path.is_file():
+        raise ModelError(f'{path} is a pipe or a device: expected an ONNX file')
     hint = _EXPORT_HINTS.get(path.suffix.lower())
     if hint:
         raise ModelError(
