@@ -143,6 +143,8 @@ def typestore() -> Any:
 @contextmanager
 def _reader(path: Path) -> Iterator[Any]:
     rosbag2 = require('rosbags.rosbag2')
+    if path.is_fifo():
+        raise SourceError(f'{path}: a pipe; expected a rosbag2, a folder or an .mcap or .db3 file')
     if path.is_dir() and not (path / 'metadata.yaml').is_file():
         raise SourceError(
             f'{path}: metadata.yaml is missing, the recording was not closed: run '

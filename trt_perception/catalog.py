@@ -130,7 +130,9 @@ def resolve_model(
         return path
     entry = find_entry(name_or_path)
     if entry is None or entry.kind != 'model':
-        reason = 'it is a folder' if path.is_dir() else 'there is no such file'
+        reason = 'there is no such file'
+        if path.exists():
+            reason = 'it is a folder' if path.is_dir() else 'it is a pipe or a device'
         if entry is not None:
             reason = f'it is a {entry.kind} of the catalogue'
         raise ModelError(

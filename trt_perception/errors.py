@@ -52,3 +52,12 @@ class ParameterError(PerceptionError):
 
 class MissingDependencyError(PerceptionError):
     """A Python package that the requested function needs is not installed."""
+
+
+def one_line(what: object, most: int = 0) -> str:
+    """Return the text of an error as one line, for logs, diagnostics and the console.
+
+    most: number of characters after which it is cut off, 0 for all: part of it may be somebody else's
+    """
+    text = ' '.join(str(what).split())
+    return f'{text[:most]} ...' if 0 < most < len(text) else text

@@ -40,7 +40,7 @@ class Frame:
         layout = ENCODINGS.get(self.encoding)
         if layout is None:
             raise FrameError(
-                f"encoding '{self.encoding}' is not supported; supported: {supported()}")
+                f'encoding {self.encoding!r} is not supported; supported: {supported()}')
         check_size(self.width, self.height, self.encoding)
         what = f'{self.width}x{self.height} {self.encoding} image'
         row = layout.row_bytes(self.width)

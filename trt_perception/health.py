@@ -100,7 +100,7 @@ def _topic_findings(camera: CameraReport | None) -> list[tuple[Level, str]]:
 
 
 def _gap_findings(camera: CameraReport | None) -> list[tuple[Level, str]]:
-    if camera is None or camera.silent_s >= SILENCE_S or camera.missing_fraction <= MISSING_FRACTION:
+    if camera is None or camera.missing_fraction <= MISSING_FRACTION:
         return []
     return [(
         Level.WARN,

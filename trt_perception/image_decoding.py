@@ -30,7 +30,7 @@ def decode_compressed(data: np.ndarray, format_hint: str = '') -> tuple[str, np.
     """
     if 'compressedDepth' in format_hint:
         raise FrameError(
-            f"compressed image of format '{format_hint}': depth images are not supported; "
+            f'compressed image of format {format_hint!r}: depth images are not supported; '
             'expected JPEG or PNG of a colour or grey image')
     check_header(data, format_hint)
     cv2 = require('cv2')
@@ -72,7 +72,7 @@ def check_header(data: np.ndarray, format_hint: str = '') -> None:
     OpenCV decodes a JPEG that was cut off to a picture with a grey rest, and gives memory to
     whatever size a header claims; both are found here.
     """
-    hint = f" of format '{format_hint}'" if format_hint else ''
+    hint = f' of format {format_hint!r}' if format_hint else ''
     if data.size == 0:
         raise FrameError(f'compressed image{hint}: the data is empty')
     content = data.tobytes()

@@ -80,7 +80,7 @@ def _convert_with_cv_bridge(message: Any) -> np.ndarray:
     bridge, reason = _cv_bridge()
     if bridge is None:
         raise FrameError(
-            f"encoding '{message.encoding}' is not supported; supported: {supported()}; "
+            f'encoding {message.encoding!r} is not supported; supported: {supported()}; '
             f'others need cv_bridge, which {reason}')
     # cv_bridge trusts the sizes, and what is no multiple of a pixel in the step it rounds off.
     what = f'{message.width}x{message.height} {message.encoding} image'
@@ -94,7 +94,7 @@ def _convert_with_cv_bridge(message: Any) -> np.ndarray:
         dtype, channels = bridge.encoding_to_dtype_with_channels(message.encoding)
     except Exception as error:  # CvBridgeError, and NumPy's errors for a step that does not fit.
         raise FrameError(
-            f"encoding '{message.encoding}' is not supported; supported: {supported()}; "
+            f'encoding {message.encoding!r} is not supported; supported: {supported()}; '
             f'cv_bridge cannot convert it either: {error}') from error
     pixel_bytes = np.dtype(dtype).itemsize * channels
     if message.step < message.width * pixel_bytes or message.step % pixel_bytes:

@@ -39,6 +39,9 @@ def load_labels(path: str | Path) -> list[str]:
     if suffix not in _READERS:
         raise LabelsError(f'labels file {path}: {_FORMATS}, found the suffix {path.suffix!r}')
     try:
+        if path.is_fifo():
+            # Reading waits for a writer, for ever.
+            raise LabelsError(f'labels file {path}: it is a pipe; expected a file')
         text = path.read_bytes().decode('utf-8-sig')
     except UnicodeDecodeError as error:
         raise LabelsError(

@@ -22,7 +22,7 @@ from . import parameters
 from .camera import Arrival, Camera
 from .catalog import resolve_model
 from .diagnostics import diagnostics_message
-from .errors import EngineError, FrameError, ParameterError, PerceptionError
+from .errors import EngineError, FrameError, ParameterError, PerceptionError, one_line
 from .health import Condition, assess
 from .image_message import frame_from_compressed_image, frame_from_image
 from .memory import trim_memory
@@ -37,6 +37,8 @@ from .worker import LatestWorker
 # So many failed inferences in a row are no accident: the node goes through the error path.
 _FAILURES_TO_GIVE_UP = 10
 _THROTTLE_S = 5.0
+# Of what is said of a frame: its message may hold any text, and diagnostics repeat it each second.
+_LONGEST_REASON = 1000
 # How long a transition waits for a frame that is being processed.
 _FRAME_TIMEOUT_S = 10.0
 
@@ -230,9 +232,9 @@ class PerceptionNode(LifecycleNodeMixin, Node):
             output = pipeline.run(frame)
         except FrameError as error:
             self._statistics.count('bad')
-            self._last_failure = str(error)
+            self._last_failure = one_line(error, _LONGEST_REASON)
             self.get_logger().warning(
-                f'bad image dropped: {error}', throttle_duration_sec=_THROTTLE_S)
+                f'bad image dropped: {self._last_failure}', throttle_duration_sec=_THROTTLE_S)
             return
         except EngineError as error:
             self._inference_failed(error)
@@ -255,9 +257,9 @@ class PerceptionNode(LifecycleNodeMixin, Node):
             # The process ends; what the result was to be published with may be gone.
             return
         self._statistics.count('failed')
-        self._last_failure = str(error)
+        self._last_failure = one_line(error, _LONGEST_REASON)
         self._failures_in_a_row += 1
-        self.get_logger().error(f'inference failed: {error}', throttle_duration_sec=_THROTTLE_S)
+        self.get_logger().error(f'inference failed: {self._last_failure}', throttle_duration_sec=_THROTTLE_S)
         if error.fatal:
             self._end_process(error)
         elif self._failures_in_a_row == _FAILURES_TO_GIVE_UP:
@@ -296,13 +298,13 @@ class PerceptionNode(LifecycleNodeMixin, Node):
 
     def _configure_failed(self, error: Exception) -> TransitionCallbackReturn:
         if isinstance(error, PerceptionError):
-            self._error = f'configure failed: {error}'
+            self._error = one_line(f'configure failed: {error}')
         else:
-            self._error = f'configure failed unexpectedly: {type(error).__name__}: {error}'
+            self._error = one_line(f'configure failed unexpectedly: {type(error).__name__}: {error}')
         message = self._error
         self._free()
         self._error = message
-        self.get_logger().error(' '.join(message.split()))
+        self.get_logger().error(message)
         if isinstance(error, EngineError) and error.fatal:
             self._end_process(error)
         return TransitionCallbackReturn.FAILURE
@@ -310,7 +312,7 @@ class PerceptionNode(LifecycleNodeMixin, Node):
     def _transition_failed(self, transition: str, error: Exception) -> TransitionCallbackReturn:
         # rclpy swallows what a transition raises; on_error, which comes next, logs this.
         kind = '' if isinstance(error, PerceptionError) else f'{type(error).__name__}: '
-        self._error = f'{transition} failed: {kind}{error}'
+        self._error = one_line(f'{transition} failed: {kind}{error}')
         return TransitionCallbackReturn.ERROR
 
     def _stop(self, timeout: float | None) -> None:

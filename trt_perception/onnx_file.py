@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from .dependencies import require
-from .errors import EngineError, ModelError
+from .errors import EngineError, ModelError, one_line
 from .onnx_skeleton import read_skeleton
 
 _EXPORT_HINTS = {
@@ -65,6 +65,8 @@ def load_proto(path: Path, weights: bool = True) -> Any:
         raise ModelError(f'no model file at {path}: expected an ONNX file; check model_file')
     if path.is_dir():
         raise ModelError(f'{path} is a folder: expected an ONNX file')
+    if not path.is_file():
+        raise ModelError(f'{path} is a pipe or a device: expected an ONNX file')
     hint = _EXPORT_HINTS.get(path.suffix.lower())
     if hint:
         raise ModelError(
@@ -86,9 +88,10 @@ def load_proto(path: Path, weights: bool = True) -> Any:
     except MemoryError:
         raise  # Says nothing about the file.
     except Exception as error:  # protobuf raises types of its own, which differ between versions
+        reason = one_line(error, 200) or type(error).__name__
         raise ModelError(
-            f'{path} cannot be read as ONNX ({_one_line(error)}): the file is damaged or of another '
-            'kind; copy or export it again') from error
+            f'{path} cannot be read as ONNX ({reason}): the file is damaged or of another kind; copy or export it '
+            'again') from error
     if not proto.graph.node or not proto.graph.output:
         raise ModelError(f'{path} holds no graph: expected an ONNX file; copy or export it again')
     return proto
@@ -301,7 +304,3 @@ def _shapes_by_running(
                 '; set input_size to a size the network can take, a multiple of 32 as a rule')
             raise ModelError(f'{summary.path.name} does not run at {width}x{height}: {error}{hint}') from error
     return tuple((name, tuple(array.shape)) for name, array in outputs.items())
-
-
-def _one_line(error: Exception) -> str:
-    return ' '.join(str(error).split())[:200] or type(error).__name__

@@ -13,6 +13,7 @@ import threading
 import time
 from typing import Any
 
+from .errors import one_line
 from .stop_request import StopRequest
 
 # A stop must end in 2 s: this long the executor may take to finish what it is in, then the process goes anyway,
@@ -88,7 +89,7 @@ def main(args: list[str] | None = None) -> int:
 
 def _without_places(error: Exception) -> str:
     """Return rcl's message without the lines of its source that it names."""
-    return re.sub(r',? at /[^ ,]+:\d+', '', ' '.join(str(error).split()))
+    return re.sub(r',? at /[^ ,]+:\d+', '', one_line(error))
 
 
 def _spin(executor: Any, node: Any, stop: StopRequest) -> None:

@@ -50,6 +50,8 @@ MALFORMED = {
     'more than 64 MPix': (
         lambda m: broken(m, width=4_000_000_000, height=4_000_000_000, step=4_294_967_295), 'MPix'),
     'unknown encoding': (lambda m: broken(m, encoding='bgr9'), "'bgr9' is not supported; supported: 16UC1"),
+    'encoding of several lines': (
+        lambda m: broken(m, encoding='bgr\n8' + 'x' * 20_000), "encoding 'bgr\\n8xxx"),
     'no encoding': (lambda m: broken(m, encoding=''), "'' is not supported"),
     'data that ends before its length': (
         lambda m: with_data_length(m, 2**32 - 1), 'cannot be deserialized: it is cut off: 4294967'),
@@ -67,6 +69,8 @@ def test_malformed_images_are_counted_and_the_node_goes_on(node):
         status, values = node.diagnosis(lambda _, v, n=number: int(v['bad']) == n, f'{kind} counted')
         assert status.level == DiagnosticStatus.WARN
         assert status.message.startswith('bad images: ') and said in status.message, (kind, status.message)
+        # Whatever the sender put into it: one line, no longer than somebody reads.
+        assert '\n' not in status.message and len(status.message) < 1100
         assert int(values['received']) == number
     assert node.detections.count() == results
     assert set(boxes_of(node.answer_to(camera, red_image(node)))) == {'red'}

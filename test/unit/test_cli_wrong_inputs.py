@@ -71,6 +71,11 @@ def run(capfd, *arguments):
 
     (('predict', 'm.onnx', 'd'), 1, 'd: no images in this folder (0 entries; looked for .bmp'),
     (('predict', 'm.onnx', 'empty.png'), 1, 'empty.png: not an image that OpenCV reads, or damaged (0 bytes)'),
+    (('predict', 'pipe.onnx', 'p.png'), 1, "model 'pipe.onnx': it is a pipe or a device; expected an ONNX file"),
+    (('predict', 'm.onnx', 'pipe.jpg'), 1, 'pipe.jpg: a pipe; expected an image, a folder, a video or a rosbag2'),
+    (('predict', 'm.onnx', 'pipe.mp4'), 1, 'pipe.mp4: a pipe; expected an image'),
+    (('predict', 'm.onnx', 'pipe.mcap'), 1, 'pipe.mcap: a pipe; expected an image'),
+    (('predict', 'm.onnx', 'p.png', '--labels', 'pipe.txt'), 1, 'labels file pipe.txt: it is a pipe; expected a file'),
     (('predict', 'm.onnx', 'p.png', '--threads', '100000'), 2, 'argument --threads: 100000: expected a whole number'),
     (('predict', 'm.onnx', 'p.png', '--topic', '/x'), 1, "p.png: not a rosbag2, so there is no topic '/x' in it"),
     (('predict', 'm.onnx', 'p.png', '--precision', 'int8', '--calibration', 'none'), 1, 'none: no such file or folder'),
@@ -105,6 +110,7 @@ def run(capfd, *arguments):
 
     (('play', 'none'), 1, 'none: no such file or folder'),
     (('play', 'd'), 1, 'd: not a rosbag2'),
+    (('play', 'pipe.mcap'), 1, 'pipe.mcap: a pipe; expected a rosbag2'),
     (('play', 'p.png'), 1, 'p.png: not a rosbag2'),
     (('play', 'd', '--wait', 'nan'), 2, 'argument --wait: nan: expected a number from 0 on'),
     (('play', 'd', '--rate', 'fast'), 2, 'argument --rate: fast: expected a number above 0'),
@@ -115,7 +121,8 @@ def run(capfd, *arguments):
     (('demo', '--rate', '0'), 2, 'argument --rate: 0: expected a number above 0'),
 ])
 def test_one_line_says_what_is_wrong(capfd, folder, arguments, code, message):
-    os.mkfifo('pipe')
+    for suffix in ('', '.onnx', '.jpg', '.mp4', '.mcap', '.txt'):
+        os.mkfifo(f'pipe{suffix}')
     before = {path.name: path.lstat().st_mode for path in folder.iterdir()}
     content = (folder / 'm.onnx').read_bytes()
     found, line = run(capfd, *arguments)

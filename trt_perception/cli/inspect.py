@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from ..dependencies import require
+from ..errors import one_line
 from ..model import ModelSpec
 from ..onnx_file import load_proto
 from ..operations import multiply_accumulates
@@ -51,7 +52,7 @@ def _check(onnx: Any, path: Any) -> str:
     try:
         onnx.checker.check_model(str(path))
     except Exception as error:  # checker.ValidationError, and protobuf's own for files above 2 GB
-        return ' '.join(str(error).split())
+        return one_line(error)
     return 'ok'
 
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from .. import __version__
-from ..errors import PerceptionError
+from ..errors import PerceptionError, one_line
 
 # Imported only when chosen or when help is asked for: `--help` works with NumPy alone.
 SUBCOMMANDS = (
@@ -24,7 +24,7 @@ class OneLineParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """End the process with code 2."""
-        self.exit(2, f'{self.prog}: {" ".join(message.split())} (see {self.prog} --help)\n')
+        self.exit(2, f'{self.prog}: {one_line(message)} (see {self.prog} --help)\n')
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return int(options.run(options))
     except PerceptionError as error:
-        print(f'trt_perception: {" ".join(str(error).split())}', file=sys.stderr)
+        print(f'trt_perception: {one_line(error)}', file=sys.stderr)
         return 1
     except BrokenPipeError:
         # `| head` closed the pipe: nothing more can be told, also not by the flush at exit.
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except MemoryError as error:
         # NumPy's says how much and for what shape: an --input-size or --size with digits too many.
-        print(f'trt_perception: out of memory: {" ".join(str(error).split())}', file=sys.stderr)
+        print(f'trt_perception: out of memory: {one_line(error)}', file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print('trt_perception: interrupted', file=sys.stderr)

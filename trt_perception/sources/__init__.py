@@ -33,6 +33,8 @@ def open_source(
     path = Path(path)
     if not path.exists():
         raise SourceError(f'{path}: no such file or folder')
+    if path.is_fifo():
+        raise SourceError(f'{path}: a pipe; expected an image, a folder, a video or a rosbag2')
     if is_bag(path):
         return open_bag(path, topic, on_error)
     if topic is not None:

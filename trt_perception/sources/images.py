@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ..dependencies import require
-from ..errors import FrameError, SourceError
+from ..errors import FrameError, SourceError, one_line
 from ..frame import Frame
 from ..image_decoding import check_header, is_jpeg_or_png
 from ..image_size import check_size
@@ -72,7 +72,7 @@ def read_image(path: Path) -> Frame:
         check_size(pixels.shape[1], pixels.shape[0], 'decoded')
         return Frame.from_bgr(pixels)
     except (FrameError, cv2.error) as error:
-        raise SourceError(f'{path}: {_one_line(error)}') from error
+        raise SourceError(f'{path}: {one_line(error)}') from error
 
 
 def _read_all(paths: list[Path], on_error: OnError | None) -> Generator[SourceFrame, None, None]:
@@ -89,7 +89,3 @@ def _natural_key(path: Path) -> tuple[list[tuple[int, str]], str]:
     # Digits compare by value and before letters; the name itself breaks ties (01 and 1).
     parts = re.findall(r'([0-9]+)|([^0-9]+)', path.name.lower())
     return [(int(digits), '') if digits else (10**18, text) for digits, text in parts], path.name
-
-
-def _one_line(error: Exception) -> str:
-    return ' '.join(str(error).split())

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import EngineError, MissingDependencyError, PlanError
+from ...errors import EngineError, MissingDependencyError, PlanError, one_line
 from .build_progress import BuildPhases
 from .engine_log import LogSink, process_logger
 from .gpu_info import gpu_info
@@ -149,7 +149,7 @@ class TensorRt:
             error = parser.get_error(index)
             problems.append(ParserProblem(
                 int(error.node()), str(_called(error, 'node_name', '')), str(_called(error, 'node_operator', '')),
-                ' '.join(str(error.desc()).split())))
+                one_line(error.desc())))
         return problems
 
     def keep_types(self, network: Any, types: GraphTypes, options: BuildOptions) -> int:

@@ -9,6 +9,8 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from ...errors import one_line
+
 # The severities here. TensorRT's internal errors are errors for us: the node goes on.
 DEBUG, INFO, WARNING, ERROR = 'debug', 'info', 'warning', 'error'
 LogSink = Callable[[str, str], None]
@@ -31,7 +33,7 @@ class LogRecord:
         severity = _SEVERITIES.get(severity_name, INFO)
         if self._expecting:
             severity = DEBUG
-        text = ' '.join(text.split())
+        text = one_line(text)
         if severity == ERROR:
             self._errors.append(text)
         if self.sink is not None:

@@ -1,0 +1,15 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+import pytest
+
+from trt_perception.errors import ModelError, one_line
+
+
+@pytest.mark.parametrize('what, most, line', [
+    (ModelError('first\n  second\r\n\tthird '), 0, 'first second third'),
+    ('', 5, ''),
+    ('12345', 5, '12345'),
+    ('123456', 5, '12345 ...'),
+    ('1\n\n\n5', 3, '1 5')])
+def test_one_line(what, most, line):
+    assert one_line(what, most) == line
