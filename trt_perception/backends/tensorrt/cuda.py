@@ -73,7 +73,7 @@ class HostBuffer:
 
 
 class _Active:
-    """The context manager of CudaSession.active; entered for every frame, so it is no generator."""
+    """The context manager of CudaSession.active; entered for every frame, so it is no generator and makes few calls."""
 
     __slots__ = ('_doing', '_session')
 
@@ -82,12 +82,33 @@ class _Active:
         self._doing = doing
 
     def __enter__(self) -> None:
-        self._session._enter()
+        session = self._session
+        if not session._lock.acquire(blocking=False):
+            raise EngineError('the GPU session is in use by another thread: one thread owns a pipeline')
+        try:
+            if session._context is None:
+                raise EngineError('the GPU session is closed')
+            session._context.push()
+        except BaseException:
+            session._lock.release()
+            raise
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None,
     ) -> None:
-        self._session._leave(error, self._doing)
+        session = self._session
+        try:
+            if error is not None and isinstance(error, session.errors):
+                explained = session._explained(error, self._doing)
+                if explained is not error:
+                    raise explained from error
+        finally:
+            try:
+                session._context.pop()
+            except session._cuda.Error:
+                session._detach_unpopped()
+            finally:
+                session._lock.release()
 
 
 class CudaSession:
@@ -219,43 +240,17 @@ class CudaSession:
         """Close."""
         self.close()
 
-    def _enter(self) -> None:
-        if not self._lock.acquire(blocking=False):
-            raise EngineError('the GPU session is in use by another thread: one thread owns a pipeline')
-        try:
-            if self._context is None:
-                raise EngineError('the GPU session is closed')
-            self._context.push()
-        except BaseException:
-            self._lock.release()
-            raise
-
-    def _leave(self, error: BaseException | None, doing: str) -> None:
-        try:
-            if isinstance(error, self.errors):
-                explained = self._explained(error, doing)
-                if explained is not error:
-                    raise explained from error
-        finally:
-            try:
-                self._pop()
-            finally:
-                self._lock.release()
-
     def _detach(self) -> None:
         # pycuda forgets the context in detach, but leaves it current in the driver.
         with contextlib.suppress(CudaFailure):
             self.driver.pop_context()
         self._context.detach()
 
-    def _pop(self) -> None:
-        try:
-            self._context.pop()
-        except self._cuda.Error:
-            # A context that cannot be popped would abort the process at the thread's end; detach takes it off.
-            self._context.detach()
-            self._context = None
-            _open_sessions.discard(self)
+    def _detach_unpopped(self) -> None:
+        # A context that cannot be popped would abort the process at the thread's end; detach takes it off.
+        self._context.detach()
+        self._context = None
+        _open_sessions.discard(self)
 
     def _explained(self, error: Exception, doing: str) -> EngineError:
         if isinstance(error, EngineError) and error.fatal:

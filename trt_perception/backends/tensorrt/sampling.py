@@ -8,6 +8,7 @@ Mirrors kernels/sampling.h and kernels/source.h.
 from __future__ import annotations
 
 import ctypes
+import functools
 from typing import NamedTuple
 
 import numpy as np
@@ -71,21 +72,28 @@ def device_frame(frame: Frame) -> tuple[FrameFormat, Frame]:
 
     Bayer and 16-bit frames are converted to 8-bit packed pixels here, on the host.
     """
-    layout = ENCODINGS[frame.encoding]
-    kernel = ''
+    form = _format(frame.encoding, frame.width, frame.height, frame.step)
+    if form is not None:
+        return form, frame
+    pixels, order = frame.view()
+    pixels = np.ascontiguousarray(pixels)
+    return device_frame(Frame(
+        _ENCODING_OF_ORDER[order], frame.width, frame.height, pixels.nbytes // frame.height, False,
+        pixels.reshape(-1)))
+
+
+# A camera's frames are all of one format.
+@functools.lru_cache(maxsize=16)
+def _format(encoding: str, width: int, height: int, step: int) -> FrameFormat | None:
+    """Return the format of such a frame, None if no kernel reads the encoding."""
+    layout = ENCODINGS[encoding]
     if layout.layout in ('yuv422', 'nv'):
         kernel = _YUV_KERNELS[layout.conversion]
     elif layout.layout == 'packed' and layout.sample_bytes == 1:
         kernel = _PACKED_KERNELS[layout.channels]
-    if not kernel:
-        pixels, order = frame.view()
-        pixels = np.ascontiguousarray(pixels)
-        frame = Frame(
-            _ENCODING_OF_ORDER[order], frame.width, frame.height, pixels.nbytes // frame.height, False,
-            pixels.reshape(-1))
-        return device_frame(frame)
-    size = frame.step * layout.rows(frame.height)
-    return FrameFormat(kernel, layout.order, frame.width, frame.height, frame.step, size), frame
+    else:
+        return None
+    return FrameFormat(kernel, layout.order, width, height, step, step * layout.rows(height))
 
 
 def taps(source_size: int, target_size: int, offset: int = 0) -> np.ndarray:
