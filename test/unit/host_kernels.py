@@ -22,6 +22,7 @@ from trt_perception.backends.tensorrt.sampling import (
     renumbered,
     row_taps,
     sampling_of,
+    sampling_threads,
     used_rows,
 )
 from trt_perception.geometry import make_geometry
@@ -130,7 +131,7 @@ def preprocess(library, spec, frame):
     sampling.source, sampling.columns, sampling.rows, sampling.tensor, sampling.candidates = (
         array.ctypes.data for array in (pixels, columns, rows, tensor, header))
     KernelModule(HostDriver(library), b'').launch(
-        form.kernel, (spec.width, spec.height), PREPROCESS_BLOCK, sampling, 0)
+        form.kernel, sampling_threads(sampling), PREPROCESS_BLOCK, sampling, 0)
     assert header.tolist() == [0, 0] + [7] * 6
     return tensor, geometry
 

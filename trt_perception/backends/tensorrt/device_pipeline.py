@@ -39,6 +39,7 @@ from .sampling import (
     renumbered,
     row_taps,
     sampling_of,
+    sampling_threads,
     used_rows,
 )
 
@@ -257,7 +258,7 @@ class _FrameWork:
         stream = self._session.stream_handle
         self._upload.enqueue()
         self._module.launch(
-            self._form.kernel, (self._spec.width, self._spec.height), PREPROCESS_BLOCK, self._sampling, stream)
+            self._form.kernel, sampling_threads(self._sampling), PREPROCESS_BLOCK, self._sampling, stream)
         self._engine.enqueue(stream)
         if self._detection is not None:
             self._detection.enqueue(stream)

@@ -25,6 +25,8 @@ ELEMENT_TYPES = {np.dtype(np.float32): 0, np.dtype(np.float16): 1, np.dtype(np.u
 TAPS = np.dtype([
     ('first', np.int32), ('second', np.int32), ('first_weight', np.int32), ('second_weight', np.int32)])
 _WEIGHT_UNITS = 2048
+# kernels/sampling.h: PIXELS_OF_THREAD
+_PIXELS_OF_THREAD = 2
 _PACKED_KERNELS = {1: 'preprocess_packed1', 3: 'preprocess_packed3', 4: 'preprocess_packed4'}
 _YUV_KERNELS = {
     'COLOR_YUV2BGR_UYVY': 'preprocess_uyvy', 'COLOR_YUV2BGR_YUY2': 'preprocess_yuyv',
@@ -159,6 +161,11 @@ def renumbered(rows: np.ndarray, used: np.ndarray) -> np.ndarray:
 def reads_once(geometry: Geometry) -> bool:
     """Whether the kernel reads each byte of a frame about once, since it makes the frame smaller or keeps its size."""
     return geometry.target_width <= geometry.crop_width and geometry.target_height <= geometry.crop_height
+
+
+def sampling_threads(sampling: Sampling) -> tuple[int, int]:
+    """Return how many threads (x, y) the kernel needs."""
+    return -(-sampling.network_width // _PIXELS_OF_THREAD), sampling.network_height
 
 
 def sampling_of(spec: ModelSpec, form: FrameFormat, geometry: Geometry) -> Sampling:

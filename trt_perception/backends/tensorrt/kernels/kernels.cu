@@ -17,14 +17,14 @@ const int LANES = 32;
 
 template <int LAYOUT>
 __device__ void preprocess(const Sampling& sampling) {
-  const int x = blockIdx.x * blockDim.x + threadIdx.x;
+  const int x = (blockIdx.x * blockDim.x + threadIdx.x) * PIXELS_OF_THREAD;
   const int y = blockIdx.y * blockDim.y + threadIdx.y;
   if (x == 0 && y == 0 && sampling.candidates) {
     sampling.candidates->count = 0;
     sampling.candidates->blocks_done = 0;
   }
   if (x < sampling.network_width && y < sampling.network_height) {
-    preprocess_pixel<LAYOUT>(sampling, x, y);
+    preprocess_pixels<LAYOUT>(sampling, x, y);
   }
 }
 
@@ -33,8 +33,12 @@ __device__ void append(const Decoding& decoding, const Candidate& candidate) {
   decoding.candidates[atomicAdd(&decoding.header->count, 1)] = candidate;
 }
 
-__device__ Best best_of_warp(Best best) {
-  for (int distance = LANES / 2; distance > 0; distance /= 2) {
+// Lanes that look for the best class of one row together: a warp does so for some rows at once.
+const int GROUP_LANES = 8;
+
+// The best of a group's lanes.
+__device__ Best best_of_group(Best best) {
+  for (int distance = GROUP_LANES / 2; distance > 0; distance /= 2) {
     Best other;
     other.score = __shfl_xor_sync(ALL_LANES, best.score, distance);
     other.index = __shfl_xor_sync(ALL_LANES, best.index, distance);
@@ -43,9 +47,9 @@ __device__ Best best_of_warp(Best best) {
   return best;
 }
 
-// A few lanes test the objectness of a row each; the whole warp then reads the classes of each row that passed, since
-// neighbouring lanes reading neighbouring classes is what memory is fast at. Rows that pass are neighbours as well: with
-// a row for each lane, one warp would be left with most of the work.
+// A few lanes test the objectness of a row each; groups of lanes then read the classes of the rows that passed, a row for
+// each group, since neighbouring lanes reading neighbouring classes is what memory is fast at. Rows that pass are
+// neighbours as well: with a row for each lane, one warp would be left with most of the work.
 template <typename T>
 __device__ void decode_yolov5(const Decoding& decoding) {
   const int lane = threadIdx.x % LANES;
@@ -53,12 +57,18 @@ __device__ void decode_yolov5(const Decoding& decoding) {
   const bool tests = lane < YOLOV5_ROWS_OF_WARP && first + lane < decoding.rows;
   unsigned int passed = __ballot_sync(ALL_LANES, tests && yolov5_passes<T>(decoding, first + lane));
   while (passed) {
-    const int next = __ffs(passed) - 1;
-    passed &= passed - 1;
-    const int passed_row = first + next;
-    const Best best = best_of_warp(yolov5_best<T>(decoding, passed_row, lane, LANES));
+    int row = -1;
+    for (int group = 0; group < LANES / GROUP_LANES; ++group) {
+      if (group == lane / GROUP_LANES && passed) {
+        row = first + __ffs(passed) - 1;
+      }
+      passed &= passed - 1;
+    }
+    const int lane_of_group = lane % GROUP_LANES;
+    const Best best =
+        best_of_group(row < 0 ? no_best() : yolov5_best<T>(decoding, row, lane_of_group, GROUP_LANES));
     Candidate candidate;
-    if (lane == 0 && yolov5_candidate<T>(decoding, passed_row, best, &candidate)) {
+    if (row >= 0 && lane_of_group == 0 && yolov5_candidate<T>(decoding, row, best, &candidate)) {
       append(decoding, candidate);
     }
   }

@@ -88,10 +88,16 @@ TRT_PERCEPTION_HD void store(const Sampling& sampling, long long index, int chan
   }
 }
 
-// Writes all channels of the network's input at (x, y).
+// How many pixels of a row a thread writes, one beside the other; mirrored by sampling.py. The bus carries whole lines of
+// memory best, and the pixels that two neighbours sample are more often in one line that the same warp asks for.
+const int PIXELS_OF_THREAD = 2;
+
+// The values of the network's input at (x, y), before normalisation, in the network's colour order.
 template <int LAYOUT>
-TRT_PERCEPTION_HD void preprocess_pixel(const Sampling& sampling, int x, int y) {
-  int values[3] = {sampling.padding, sampling.padding, sampling.padding};
+TRT_PERCEPTION_HD void input_values(const Sampling& sampling, int x, int y, int* values) {
+  for (int c = 0; c < 3; ++c) {
+    values[c] = sampling.padding;
+  }
   const int column = x - sampling.target_x, row = y - sampling.target_y;
   if (column >= 0 && column < sampling.target_width && row >= 0 && row < sampling.target_height) {
     const Source source = {sampling.source, sampling.source_width, sampling.source_height, sampling.source_step};
@@ -105,12 +111,31 @@ TRT_PERCEPTION_HD void preprocess_pixel(const Sampling& sampling, int x, int y) 
       values[2] = sampling.reversed ? pixel.channel[0] : pixel.channel[2];
     }
   }
+}
+
+// Writes all channels of the network's input at (x, y).
+TRT_PERCEPTION_HD void store_values(const Sampling& sampling, int x, int y, const int* values) {
   const long long pixels = static_cast<long long>(sampling.network_width) * sampling.network_height;
   const long long position = static_cast<long long>(y) * sampling.network_width + x;
   // A fixed count: the loop unrolls, and the indexed arrays stay in registers.
   for (int c = 0; c < 3; ++c) {
     if (c < sampling.channels) {
       store(sampling, sampling.nhwc ? position * sampling.channels + c : c * pixels + position, c, values[c]);
+    }
+  }
+}
+
+// Writes PIXELS_OF_THREAD pixels from (x, y) on, but none outside of the network's input. All are read before the first is
+// written: a compiler may not move the reads, for all that it knows they are of what is written.
+template <int LAYOUT>
+TRT_PERCEPTION_HD void preprocess_pixels(const Sampling& sampling, int x, int y) {
+  int values[PIXELS_OF_THREAD][3];
+  for (int i = 0; i < PIXELS_OF_THREAD; ++i) {
+    input_values<LAYOUT>(sampling, x + i, y, values[i]);
+  }
+  for (int i = 0; i < PIXELS_OF_THREAD; ++i) {
+    if (x + i < sampling.network_width) {
+      store_values(sampling, x + i, y, values[i]);
     }
   }
 }
