@@ -27,6 +27,10 @@ SELECTED = np.dtype([
     ('class_indices', np.int64, MOST_SELECTED)])
 
 
+# What most frames of a robot's day give; arrays without elements can be shared.
+_NOTHING = Detections.empty()
+
+
 class Selection(ctypes.Structure):
     """kernels/selection.h: Selection."""
 
@@ -65,5 +69,7 @@ class SelectedView:
             return None
         if not_finite:
             raise head.not_finite()
+        if count == 0:
+            return _NOTHING
         # Copies: the next frame's result takes the place of this one's.
         return Detections(self._boxes[:count].copy(), self._scores[:count].copy(), self._classes[:count].copy())
