@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import os
 from types import ModuleType
@@ -40,6 +41,8 @@ _INSTALL = {
 _WITH_MAKE = ('vision_msgs',)
 
 
+# Kept, since it is asked for with every frame: Python 3.10's import system takes a lock each time.
+@functools.cache
 def require(module: str) -> ModuleType:
     """Import `module` (dotted names allowed) or say which package brings it.
 

@@ -144,6 +144,7 @@ def test_a_module_that_is_not(monkeypatch, module, message):
         # Of another test: a part that was imported is found without its package.
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, top, None)
+    require.cache_clear()
     with pytest.raises(MissingDependencyError) as error:
         require(module)
     assert message in str(error.value)

@@ -4,9 +4,6 @@
 
 from __future__ import annotations
 
-import functools
-from typing import Any
-
 import numpy as np
 
 from ...dependencies import require
@@ -22,16 +19,10 @@ def copy_rows(source: np.ndarray, target: np.ndarray) -> None:
     zero: with a threshold of zero the result is the source. Its threads wait for the next call for a moment before
     they sleep, which Python's cannot without holding the others up. NumPy's copy uses one core.
     """
-    threshold, to_zero = _threshold()
-    threshold(source, 0, 0, to_zero, dst=target)
+    cv2 = require('cv2')
+    cv2.threshold(source, 0, 0, cv2.THRESH_TOZERO, dst=target)
 
 
 def copying_speedup() -> int:
     """Return about how many times faster `copy_rows` is than one thread."""
     return min(max(int(require('cv2').getNumThreads()), 1), _MOST_SPEEDUP)
-
-
-@functools.cache
-def _threshold() -> tuple[Any, int]:
-    cv2 = require('cv2')
-    return cv2.threshold, cv2.THRESH_TOZERO

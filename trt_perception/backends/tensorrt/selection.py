@@ -27,7 +27,7 @@ SELECTED = np.dtype([
     ('class_indices', np.int64, MOST_SELECTED)])
 
 
-# What most frames of a robot's day give; arrays without elements can be shared.
+# Arrays without elements can be shared.
 _NOTHING = Detections.empty()
 
 
