@@ -91,6 +91,14 @@ def test_normalised_tensors_are_equal(library, layout, dtype, options):
         np.testing.assert_array_equal(found, expected)
 
 
+@pytest.mark.parametrize('width', [33, 1])
+def test_an_input_of_odd_width_is_written_to_its_last_column_and_no_further(library, width):
+    """A thread writes two pixels beside each other; of the last column the second would be the next row's first."""
+    spec = model(width, 17, 'nchw', np.float32, 3, replace(YOLO, resize_mode='stretch'))
+    frame = random_frame('bgr8', 100, 60)
+    np.testing.assert_array_equal(preprocess(library, spec, frame)[0], Preprocessor(spec)(frame)[0])
+
+
 @settings(deadline=None, max_examples=60)
 @given(
     source=st.integers(1, 3000), target=st.integers(1, 700), offset=st.integers(0, 50))

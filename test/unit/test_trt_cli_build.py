@@ -166,4 +166,4 @@ def test_inspect_needs_a_gpu_for_an_engine_without_description(tmp_path, capsys)
     path = tmp_path / 'foreign.engine'
     path.write_bytes(b'x')
     assert main(['inspect', str(path)]) == 1
-    assert 'it cannot be asked' in capsys.readouterr().err
+    assert 'it cannot be asked: inspect it on the machine that built it (' in capsys.readouterr().err

@@ -1,0 +1,154 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Where the time of a 1280x720 bgr8 frame goes in DevicePipeline, call by call, for one detector.
+
+    python3 test/benchmarks/gpu_stages.py MODEL.onnx [--plans FOLDER] [--processes 5]
+
+In each process, frame after frame without a pause: the engine alone and the pipeline, then the pipeline's calls one by
+one, then its kernels alone. Medians in microseconds, one line of JSON a process: from process to process the same calls
+differ by what else the machine does, so one process says little.
+
+Environment variables are kept: OPENCV_THREAD_POOL_ACTIVE_WAIT_WORKER=20000 shows what the copy takes while OpenCV's
+threads are awake, taskset what it takes with fewer of them.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+from gpu_pipeline import EngineAlone, built, pictures, plan_path
+
+from trt_perception.backends.tensorrt.compat import load as load_tensorrt
+from trt_perception.backends.tensorrt.device_pipeline import PREPROCESS_BLOCK, DevicePipeline
+from trt_perception.backends.tensorrt.sampling import device_frame, sampling_threads
+from trt_perception.frame import Frame
+from trt_perception.model import load_model
+
+CALLS = ('format', 'enter', 'prepare', 'stage', 'launch', 'wait', 'result', 'leave')
+WARM_UP, LAUNCHES, REPEATS = 60, 50, 10
+clock = time.perf_counter
+
+
+def microseconds(seconds, percentile=50):
+    return round(float(np.percentile(seconds, percentile)) * 1e6, 1)
+
+
+def timed(call, count):
+    """Seconds of `call` with 0, 1, ... `count` - 1, after a warm-up."""
+    seconds = []
+    for index in range(-WARM_UP, count):
+        start = clock()
+        call(index)
+        if index >= 0:
+            seconds.append(clock() - start)
+    return seconds
+
+
+def call_by_call(device, frames, count):
+    """Medians of what DevicePipeline.run does, in its order."""
+    work, session, settings = device._frame_work, device._session, device.settings
+    seconds = []
+    for index in range(-WARM_UP, count):
+        frame = frames[index % len(frames)]
+        marks = [clock()]
+        form, frame = device_frame(frame)
+        marks.append(clock())
+        with session.active('measuring'):
+            marks.append(clock())
+            work.prepare(form)
+            marks.append(clock())
+            work.stage(frame.data[:form.size], settings)
+            marks.append(clock())
+            work.launch()
+            marks.append(clock())
+            session.synchronize()
+            marks.append(clock())
+            work.result(settings)
+            marks.append(clock())
+        marks.append(clock())
+        if index >= 0:
+            seconds.append(np.diff(marks))
+    return {name: microseconds(values) for name, values in zip(CALLS, np.transpose(seconds))}
+
+
+def kernels(device, frames):
+    """Medians of the kernels around the engine, one after the other without it, for each frame."""
+    work, session = device._frame_work, device._session
+    stream = session.stream_handle
+
+    def sample():
+        work._module.launch(
+            work._form.kernel, sampling_threads(work._sampling), PREPROCESS_BLOCK, work._sampling, stream)
+
+    def sample_and_select():
+        sample()
+        work._detection.enqueue(stream)
+
+    def each(call):
+        seconds = []
+        for _ in range(REPEATS):
+            start = clock()
+            for _ in range(LAUNCHES):
+                call()
+            session.synchronize()
+            seconds.append((clock() - start) / LAUNCHES)
+        return microseconds(seconds)
+
+    results = []
+    for frame in frames:
+        # Leaves this frame's output where the decoding kernel reads it.
+        device.run(frame)
+        with session.active('measuring'):
+            sampling = each(sample)
+            results.append({
+                'candidates': work._detection._view.candidates, 'sampling': sampling,
+                'decoding and NMS': round(each(sample_and_select) - sampling, 1)})
+    return results
+
+
+def measure(onnx, plan, count):
+    tensorrt, spec = load_tensorrt(), load_model(onnx)
+    frames = [Frame.from_bgr(image) for image in pictures()]
+    alone = EngineAlone(spec, plan, tensorrt)
+    with DevicePipeline(spec, lambda: plan, tensorrt) as device:
+        engine_s, device_s = [], []
+        for _ in range(2):
+            device_s += timed(lambda index: device.run(frames[index % len(frames)]), count)
+            with alone.session.active('measuring'):
+                engine_s += timed(lambda index: alone.run(), count)
+        result = {
+            'ratio': round(float(np.median(device_s) / np.median(engine_s)), 3), 'engine': microseconds(engine_s),
+            'device': microseconds(device_s), 'device p99': microseconds(device_s, 99),
+            'calls': call_by_call(device, frames, count), 'kernels': kernels(device, frames),
+            'opencv_threads': cv2.getNumThreads()}
+    alone.session.close()
+    return result
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('model', type=Path, metavar='MODEL')
+    parser.add_argument('--frames', type=int, default=800, help='frames to measure (default: %(default)s)')
+    parser.add_argument('--level', type=int, default=3, help="TensorRT's optimisation level (default: %(default)s)")
+    parser.add_argument('--plans', type=Path, default=Path('gpu_plans'), help='folder of plans (default: %(default)s)')
+    parser.add_argument('--processes', type=int, default=5, help='how often, each in a process (default: %(default)s)')
+    options = parser.parse_args()
+    tensorrt = load_tensorrt()
+    plan = plan_path(options.plans, tensorrt, options.model, options.level)
+    built(plan, tensorrt, options.model, options.level)
+    if options.processes > 1:
+        for _ in range(options.processes):
+            subprocess.run(
+                [sys.executable, __file__, str(options.model), '--frames', str(options.frames), '--level',
+                 str(options.level), '--plans', str(options.plans), '--processes', '1'], check=True)
+        return
+    print(json.dumps(measure(options.model, plan.read_bytes(), options.frames)), flush=True)
+
+
+if __name__ == '__main__':
+    main()
