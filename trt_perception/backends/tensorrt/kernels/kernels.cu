@@ -47,8 +47,8 @@ __device__ Best best_of_group(Best best) {
   return best;
 }
 
-// A few lanes test the objectness of a row each; groups of lanes then read the classes of the rows that passed, a row for
-// each group, since neighbouring lanes reading neighbouring classes is what memory is fast at. Rows that pass are
+// A few lanes test the objectness of a row each; groups of lanes then read the classes of the rows that passed, a row
+// for each group, since neighbouring lanes reading neighbouring classes is what memory is fast at. Rows that pass are
 // neighbours as well: with a row for each lane, one warp would be left with most of the work.
 template <typename T>
 __device__ void decode_yolov5(const Decoding& decoding) {

@@ -88,8 +88,9 @@ TRT_PERCEPTION_HD void store(const Sampling& sampling, long long index, int chan
   }
 }
 
-// How many pixels of a row a thread writes, one beside the other; mirrored by sampling.py. The bus carries whole lines of
-// memory best, and the pixels that two neighbours sample are more often in one line that the same warp asks for.
+// How many pixels of a row a thread writes, one beside the other; mirrored by sampling.py. The bus carries whole lines
+// of memory best: shrinking an image to half, a warp of two pixels a thread asks for 384 bytes of a row, which are three
+// lines, one of single pixels for one line and a half.
 const int PIXELS_OF_THREAD = 2;
 
 // The values of the network's input at (x, y), before normalisation, in the network's colour order.
@@ -125,8 +126,8 @@ TRT_PERCEPTION_HD void store_values(const Sampling& sampling, int x, int y, cons
   }
 }
 
-// Writes PIXELS_OF_THREAD pixels from (x, y) on, but none outside of the network's input. All are read before the first is
-// written: a compiler may not move the reads, for all that it knows they are of what is written.
+// Writes PIXELS_OF_THREAD pixels from (x, y) on, but none outside of the network's input. All are read before the first
+// is written: a compiler may not move the reads, for all that it knows they are of what is written.
 template <int LAYOUT>
 TRT_PERCEPTION_HD void preprocess_pixels(const Sampling& sampling, int x, int y) {
   int values[PIXELS_OF_THREAD][3];
