@@ -146,7 +146,9 @@ def test_a_link_in_place_of_the_plan_is_not_followed(cache: EngineCache, tmp_pat
     path.unlink()
     path.symlink_to(elsewhere)
     build = Builds(b'new')
-    assert cache.get_or_build(KEY, 'm.onnx', build).plan == b'new'
+    entry = cache.get_or_build(KEY, 'm.onnx', build)
+    assert entry.plan == b'new'
+    assert f'{path.name} is a symbolic link' in entry.reason
     assert build.count == 1
     assert elsewhere.read_bytes() == PLAN
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..backends.tensorrt.compat import load
 from ..backends.tensorrt.inspector import Layer, LayerTensor, layers_from_records, parse_layers, summarize
-from ..backends.tensorrt.private_files import read_private
+from ..backends.tensorrt.private_files import UntrustedFileError, read_private
 from ..errors import EngineError, ModelError, PerceptionError
 
 SUFFIXES = ('.plan', '.engine')
@@ -24,6 +24,10 @@ def inspect_engine(path: Path, as_json: bool) -> int:
         plan = read_private(path)
     except FileNotFoundError as error:
         raise ModelError(f'no engine at {path}') from error
+    except UntrustedFileError as error:
+        raise EngineError(
+            f'{error}: an engine is code, and so only a file of your own that no other may write is read; if you trust '
+            'it, inspect a copy of it (cp, then chmod 600)') from error
     sidecar = _sidecar(path, plan)
     if sidecar.get('layers'):
         layers = layers_from_records(sidecar['layers'])
