@@ -155,11 +155,15 @@ def test_inspect_refuses_an_engine_that_is_damaged_or_may_be_changed_by_others(t
     assert main(['inspect', str(path)]) == 1
     message = capsys.readouterr().err
     assert 'some.plan may be written by others (mode 0666): an engine is code' in message
-    assert 'inspect a copy of it (cp, then chmod 600)' in message
+    assert 'inspect a copy (cp, then chmod 600)' in message
     link = tmp_path / 'link.plan'
     link.symlink_to(path)
     assert main(['inspect', str(link)]) == 1
     assert 'link.plan is a symbolic link: an engine is code' in capsys.readouterr().err
+    path.chmod(0o600)
+    path.with_suffix('.plan.json').chmod(0o666)
+    assert main(['inspect', str(path)]) == 1
+    assert 'some.plan.json may be written by others (mode 0666): an engine is code' in capsys.readouterr().err
 
 
 def test_inspect_of_an_engine_that_is_not_there(tmp_path, capsys):

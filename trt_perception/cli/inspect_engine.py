@@ -21,13 +21,9 @@ SUFFIXES = ('.plan', '.engine')
 def inspect_engine(path: Path, as_json: bool) -> int:
     """Print what the engine is made of; 0. EngineError or ModelError if that cannot be told."""
     try:
-        plan = read_private(path)
+        plan = _read(path)
     except FileNotFoundError as error:
         raise ModelError(f'no engine at {path}') from error
-    except UntrustedFileError as error:
-        raise EngineError(
-            f'{error}: an engine is code, and so only a file of your own that no other may write is read; if you trust '
-            'it, inspect a copy of it (cp, then chmod 600)') from error
     sidecar = _sidecar(path, plan)
     if sidecar.get('layers'):
         layers = layers_from_records(sidecar['layers'])
@@ -55,11 +51,21 @@ def inspect_engine(path: Path, as_json: bool) -> int:
     return 0
 
 
+def _read(path: Path) -> bytes:
+    """Return the content of an engine or of its description; FileNotFoundError, or EngineError saying what to do."""
+    try:
+        return read_private(path)
+    except UntrustedFileError as error:
+        raise EngineError(
+            f'{error}: an engine is code, and it and its description are read only from regular files of your own that '
+            'no other may write; if you trust this one, inspect a copy (cp, then chmod 600)') from error
+
+
 def _sidecar(path: Path, plan: bytes) -> dict[str, Any]:
     """Return the description that the build left, {} without one."""
     for candidate in (path.with_name(f'{path.name}.json'), path.with_suffix('.json')):
         try:
-            found = json.loads(read_private(candidate))
+            found = json.loads(_read(candidate))
         except FileNotFoundError:
             continue
         except ValueError as error:

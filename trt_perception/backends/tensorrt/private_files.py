@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import stat
 from pathlib import Path
@@ -52,8 +51,7 @@ def read_private(path: Path) -> bytes:
     except FileNotFoundError:
         raise
     except OSError as error:
-        # What O_NOFOLLOW gives for a link.
-        what = 'is a symbolic link' if error.errno == errno.ELOOP else f'cannot be opened: {error.strerror}'
+        what = 'is a symbolic link' if path.is_symlink() else f'cannot be opened: {error.strerror}'
         raise UntrustedFileError(f'{path.name} {what}') from error
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode):
