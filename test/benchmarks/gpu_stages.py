@@ -27,6 +27,7 @@ from trt_perception.backends.tensorrt.compat import load as load_tensorrt
 from trt_perception.backends.tensorrt.device_pipeline import PREPROCESS_BLOCK, DevicePipeline
 from trt_perception.backends.tensorrt.sampling import device_frame, sampling_threads
 from trt_perception.frame import Frame
+from trt_perception.heads.classification import ClassificationHead
 from trt_perception.model import load_model
 
 CALLS = ('format', 'enter', 'prepare', 'stage', 'launch', 'wait', 'result', 'leave')
@@ -138,6 +139,8 @@ def main():
     parser.add_argument('--plans', type=Path, default=Path('gpu_plans'), help='folder of plans (default: %(default)s)')
     parser.add_argument('--processes', type=int, default=5, help='how often, each in a process (default: %(default)s)')
     options = parser.parse_args()
+    if isinstance(load_model(options.model).head, ClassificationHead):
+        parser.error(f'{options.model} is a classifier: expected a detector, whose decoding and NMS are measured')
     tensorrt = load_tensorrt()
     plan = plan_path(options.plans, tensorrt, options.model, options.level)
     built(plan, tensorrt, options.model, options.level)
