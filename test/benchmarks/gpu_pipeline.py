@@ -61,6 +61,7 @@ MIB = 1 << 20
 LARGEST_RATIO, LARGEST_SPREAD, LEAST_SPEEDUP = 1.35, 1.5, 5.0
 PHOTOS = HERE.parent / 'data' / 'photos'
 MOST_SAMPLES = 32
+WARM_UP = 50
 
 
 class EngineAlone:
@@ -148,16 +149,23 @@ def agreement(reference, device, frames):
         return None
 
 
+def timed(call, count):
+    """Seconds and results of `call` with 0, 1, ... `count` - 1, after a warm-up with negative numbers."""
+    seconds, results = [], []
+    for index in range(-WARM_UP, count):
+        start = time.perf_counter()
+        result = call(index)
+        elapsed = time.perf_counter() - start
+        if index >= 0:
+            seconds.append(elapsed)
+            results.append(result)
+    return seconds, results
+
+
 def copying(images, count):
     """Seconds of copies of one frame by one core."""
     target = np.empty_like(images[0])
-    seconds = []
-    for index in range(-50, count):
-        start = time.perf_counter()
-        np.copyto(target, images[index % len(images)])
-        if index >= 0:
-            seconds.append(time.perf_counter() - start)
-    return seconds
+    return timed(lambda index: np.copyto(target, images[index % len(images)]), count)[0]
 
 
 def percentiles(samples):
@@ -182,7 +190,7 @@ def measure(spec, reference, plan, tensorrt, frames, sample):
         host.open()
         alone, plain = EngineAlone(spec, plan, tensorrt), PlainPath(spec, plan, tensorrt)
         try:
-            for index in range(-50, frames):
+            for index in range(-WARM_UP, frames):
                 image, frame = images[index % len(images)], inputs[index % len(images)]
                 with alone.session.active('measuring'):
                     start = time.perf_counter()
@@ -204,24 +212,11 @@ def measure(spec, reference, plan, tensorrt, frames, sample):
                     samples[name].append(seconds)
                 for stage, value in output.timings_ms.items():
                     stages.setdefault(stage, []).append(value / 1e3)
-            # Back to back, as a node under full load: nothing else between two frames.
-            steady, steady_stages = [], {}
-            for index in range(-50, frames):
-                start = time.perf_counter()
-                output = device.run(inputs[index % len(inputs)])
-                seconds = time.perf_counter() - start
-                if index < 0:
-                    continue
-                steady.append(seconds)
-                for stage, value in output.timings_ms.items():
-                    steady_stages.setdefault(stage, []).append(value / 1e3)
-            launches = []
+            # Back to back: nothing else between two frames.
+            steady, timings = timed(lambda index: device.run(inputs[index % len(inputs)]).timings_ms, frames)
+            steady_stages = {stage: [each[stage] / 1e3 for each in timings] for stage in timings[0]}
             with alone.session.active('measuring'):
-                for index in range(-50, frames):
-                    start = time.perf_counter()
-                    alone.run()
-                    if index >= 0:
-                        launches.append(time.perf_counter() - start)
+                launches, _ = timed(lambda index: alone.run(), frames)
             described = device.describe()
             found = [len(device.run(frame).result) for frame in inputs]
             agrees = agreement(reference, device, sample)

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from gpu_pipeline import EngineAlone, built, pictures, plan_path
+from gpu_pipeline import WARM_UP, EngineAlone, built, pictures, plan_path, timed
 
 from trt_perception.backends.tensorrt.compat import load as load_tensorrt
 from trt_perception.backends.tensorrt.device_pipeline import PREPROCESS_BLOCK, DevicePipeline
@@ -31,23 +31,12 @@ from trt_perception.heads.classification import ClassificationHead
 from trt_perception.model import load_model
 
 CALLS = ('format', 'enter', 'prepare', 'stage', 'launch', 'wait', 'result', 'leave')
-WARM_UP, LAUNCHES, REPEATS = 60, 50, 10
+LAUNCHES, REPEATS = 50, 10
 clock = time.perf_counter
 
 
 def microseconds(seconds, percentile=50):
     return round(float(np.percentile(seconds, percentile)) * 1e6, 1)
-
-
-def timed(call, count):
-    """Seconds of `call` with 0, 1, ... `count` - 1, after a warm-up."""
-    seconds = []
-    for index in range(-WARM_UP, count):
-        start = clock()
-        call(index)
-        if index >= 0:
-            seconds.append(clock() - start)
-    return seconds
 
 
 def call_by_call(device, frames, count):
@@ -56,7 +45,8 @@ def call_by_call(device, frames, count):
     seconds = []
     for index in range(-WARM_UP, count):
         frame = frames[index % len(frames)]
-        marks = [clock()]
+        came = clock()
+        marks = [came]
         form, frame = device_frame(frame)
         marks.append(clock())
         with session.active('measuring'):
@@ -67,11 +57,12 @@ def call_by_call(device, frames, count):
             marks.append(clock())
             work.launch()
             marks.append(clock())
-            session.synchronize()
+            work.wait(came)
             marks.append(clock())
             work.result(settings)
             marks.append(clock())
         marks.append(clock())
+        work.done(marks[6] - marks[4], marks[-1])
         if index >= 0:
             seconds.append(np.diff(marks))
     return {name: microseconds(values) for name, values in zip(CALLS, np.transpose(seconds))}
@@ -119,9 +110,9 @@ def measure(onnx, plan, count):
     with DevicePipeline(spec, lambda: plan, tensorrt) as device:
         engine_s, device_s = [], []
         for _ in range(2):
-            device_s += timed(lambda index: device.run(frames[index % len(frames)]), count)
+            device_s += timed(lambda index: device.run(frames[index % len(frames)]), count)[0]
             with alone.session.active('measuring'):
-                engine_s += timed(lambda index: alone.run(), count)
+                engine_s += timed(lambda index: alone.run(), count)[0]
         result = {
             'ratio': round(float(np.median(device_s) / np.median(engine_s)), 3), 'engine': microseconds(engine_s),
             'device': microseconds(device_s), 'device p99': microseconds(device_s, 99),

@@ -11,8 +11,10 @@ from engines import MODELS
 from random_frames import CONVERTED_FIRST, READ_BY_KERNELS, random_frame
 
 from trt_perception.backends.onnxruntime import OnnxRuntimeBackend
+from trt_perception.backends.tensorrt import awake_threads
 from trt_perception.backends.tensorrt.backend import TensorRtBackend
 from trt_perception.backends.tensorrt.device_pipeline import DevicePipeline
+from trt_perception.backends.tensorrt.frame_copy import copy_rows
 from trt_perception.backends.tensorrt.options import RunOptions
 from trt_perception.frame import Frame
 from trt_perception.heads.yolo import DetectionSettings
@@ -124,6 +126,30 @@ def test_same_results_in_every_way_of_running(engines, tensorrt, name, options):
     assert described['cuda_graph'] == ('on' if options.cuda_graph else 'off: cuda_graph is off')
     # The last frame is larger than the network's input: auto reads it in place.
     assert described['zero_copy'] == ('off' if options.zero_copy == 'off' else 'on')
+
+
+def test_same_results_without_a_pause_between_frames(engines, tensorrt, monkeypatch):
+    """The copying threads are called while the GPU works: here without end, and for several sizes of frames."""
+    calls = []
+
+    def counted(source, target):
+        calls.append(len(source))
+        copy_rows(source, target)
+
+    monkeypatch.setattr(awake_threads, 'copy_rows', counted)
+    monkeypatch.setattr(awake_threads, '_PERIOD_S', 0.0)
+    monkeypatch.setattr(awake_threads, '_LONGEST_PAUSE_S', 1.0)
+    model = engines('convolutions8')
+    with DevicePipeline(model.spec, model.load, tensorrt, settings=SETTINGS) as device:
+        threads = {cv2.getNumThreads()} - {1} if not device._session.integrated else set()
+        expected = [(frame, device.run(frame).result) for _, frame in frames()]
+        for _ in range(3):
+            for frame, first in expected:
+                for _ in range(3):
+                    found = device.run(frame).result
+                    assert np.array_equal(found.boxes, first.boxes) and np.array_equal(found.scores, first.scores)
+    assert set(calls) == threads
+    assert sum(len(first) for _, first in expected) > 0
 
 
 @pytest.mark.parametrize('name', ['convolutions5', 'convolutions8'])

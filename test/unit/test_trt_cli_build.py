@@ -166,6 +166,15 @@ def test_inspect_refuses_an_engine_that_is_damaged_or_may_be_changed_by_others(t
     assert 'some.plan.json may be written by others (mode 0666): an engine is code' in capsys.readouterr().err
 
 
+def test_inspect_of_an_engine_that_cannot_be_opened(tmp_path, capsys):
+    file = tmp_path / 'file'
+    file.touch()
+    assert main(['inspect', str(file / 'some.plan')]) == 1
+    message = capsys.readouterr().err
+    assert 'some.plan cannot be opened: Not a directory: expected an engine' in message
+    assert 'chmod' not in message
+
+
 def test_inspect_of_an_engine_that_is_not_there(tmp_path, capsys):
     assert main(['inspect', str(tmp_path / 'no.engine')]) == 1
     assert 'no engine at' in capsys.readouterr().err

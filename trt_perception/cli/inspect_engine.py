@@ -12,7 +12,7 @@ from typing import Any
 
 from ..backends.tensorrt.compat import load
 from ..backends.tensorrt.inspector import Layer, LayerTensor, layers_from_records, parse_layers, summarize
-from ..backends.tensorrt.private_files import UntrustedFileError, read_private
+from ..backends.tensorrt.private_files import UnreadableFileError, UntrustedFileError, read_private
 from ..errors import EngineError, ModelError, PerceptionError
 
 SUFFIXES = ('.plan', '.engine')
@@ -55,6 +55,8 @@ def _read(path: Path) -> bytes:
     """Return the content of an engine or of its description; FileNotFoundError, or EngineError saying what to do."""
     try:
         return read_private(path)
+    except UnreadableFileError as error:
+        raise EngineError(f'{error}: expected an engine, or the description beside it, that you may read') from error
     except UntrustedFileError as error:
         raise EngineError(
             f'{error}: an engine is code, and it and its description are read only from regular files of your own that '

@@ -4,10 +4,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
+from .awake_threads import AwakeThreads, awake_copying_threads
 from .cuda import CudaSession, DeviceBuffer, HostBuffer
-from .frame_copy import copy_rows
+from .frame_copy import copy_rows, copying_threads
 
 # Room for a full HD colour frame from the start: most cameras never make it grow.
 _FIRST_CAPACITY = 1920 * 1080 * 3
@@ -27,6 +30,7 @@ class FrameUpload:
         self._step = 1
         self._rows: np.ndarray | None = None
         self._target = np.zeros((0, 1), np.uint8)
+        self._awake: AwakeThreads | None = None
         self.in_place = True
 
     @property
@@ -56,6 +60,9 @@ class FrameUpload:
             self._device = self._session.allocate(self._staging.array.size)
         self._step, self._rows, self.in_place = step, rows, in_place
         self._target = self._staging.array[:staged].reshape(-1, step)
+        # An integrated GPU shares the processor's power: there nobody may wait actively.
+        threads = copying_threads() if rows is None and not self._session.integrated else 1
+        self._awake = awake_copying_threads(threads) if threads > 1 else None
 
     def stage(self, pixels: np.ndarray) -> None:
         """Copy a frame of the reserved size, uint8, to the page-locked memory."""
@@ -70,3 +77,13 @@ class FrameUpload:
         """Queue the upload of what was staged, if there is one."""
         if not self.in_place and self._device is not None:
             self._session.upload(self._device.address, self._target)
+
+    def await_next(self, frame_came: float, is_done: Callable[[], bool]) -> None:
+        """Stay ready for the next frame, if need be until the GPU `is_done` with this one, which came at that time."""
+        if self._awake is not None:
+            self._awake.wait(frame_came, is_done)
+
+    def frame_done(self, work_s: float, result_came: float) -> None:
+        """Take note of a frame: seconds that the GPU worked on it, and when its result came."""
+        if self._awake is not None:
+            self._awake.frame_done(work_s, result_came)

@@ -18,6 +18,10 @@ class UntrustedFileError(EngineError):
     """A file that somebody else owns or may write."""
 
 
+class UnreadableFileError(UntrustedFileError):
+    """A file that cannot be opened, so that nothing is known of who may write it."""
+
+
 def make_private_folder(folder: Path) -> None:
     """Make the folder, mode 0700, or check that it is this user's alone; EngineError otherwise."""
     try:
@@ -51,8 +55,9 @@ def read_private(path: Path) -> bytes:
     except FileNotFoundError:
         raise
     except OSError as error:
-        what = 'is a symbolic link' if path.is_symlink() else f'cannot be opened: {error.strerror}'
-        raise UntrustedFileError(f'{path.name} {what}') from error
+        if path.is_symlink():
+            raise UntrustedFileError(f'{path.name} is a symbolic link') from error
+        raise UnreadableFileError(f'{path.name} cannot be opened: {error.strerror}') from error
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode):
         os.close(descriptor)

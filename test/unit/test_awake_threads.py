@@ -1,0 +1,93 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""When OpenCV's threads are kept awake."""
+
+import numpy as np
+import pytest
+
+from trt_perception.backends.tensorrt.awake_threads import AwakeThreads
+from trt_perception.backends.tensorrt.frame_copy import copy_rows
+
+ASK_S, CALL_S = 0.000002, 0.00002
+
+
+class Gpu:
+    """A clock that passes when it is asked whether the GPU is done, and when the threads are called."""
+
+    def __init__(self):
+        self.now = 100.0
+        self.calls = []
+        self.busy_until = 0.0
+        self.awake = AwakeThreads(self.call, lambda: self.now)
+
+    def call(self):
+        self.calls.append(self.now)
+        self.now += CALL_S
+
+    def is_done(self):
+        self.now += ASK_S
+        return self.now >= self.busy_until
+
+    def frame(self, pause_s, work_s):
+        """Seconds from the launch to the calls that a frame gives, which comes `pause_s` after the last result."""
+        came = self.now + pause_s
+        launched = self.now = came + 0.00005
+        self.busy_until = launched + work_s
+        self.calls.clear()
+        self.awake.wait(came, self.is_done)
+        waited = self.now - launched
+        self.now = max(self.now, self.busy_until)
+        self.awake.frame_done(work_s, self.now)
+        return [call - launched for call in self.calls], waited
+
+
+def test_the_first_frame_calls_nothing():
+    assert Gpu().frame(0.0, 0.0005) == ([], 0.0)
+
+
+def test_frames_without_a_pause_call_before_the_threads_sleep():
+    gpu = Gpu()
+    gpu.frame(0.0, 0.00052)
+    calls, waited = gpu.frame(0.00001, 0.00052)
+    assert calls == pytest.approx([0.00025], abs=2 * ASK_S)
+    assert waited == pytest.approx(0.00052, abs=2 * ASK_S)
+
+
+def test_longer_work_calls_again_and_again():
+    gpu = Gpu()
+    gpu.frame(0.0, 0.0009)
+    calls, _ = gpu.frame(0.0, 0.0009)
+    assert calls == pytest.approx([0.00025, 0.00052, 0.00079], abs=6 * ASK_S)
+
+
+@pytest.mark.parametrize('pause_s, work_s', [(0.0003, 0.0005), (1 / 30, 0.0005), (0.0, 0.0021)])
+def test_a_pause_or_long_work_calls_nothing_and_waits_for_nothing(pause_s, work_s):
+    gpu = Gpu()
+    gpu.frame(pause_s, work_s)
+    assert gpu.frame(pause_s, work_s) == ([], 0.0)
+
+
+def test_work_that_is_longer_than_the_last_ends_the_calls():
+    gpu = Gpu()
+    gpu.frame(0.0, 0.0005)
+    calls, waited = gpu.frame(0.0, 0.1)
+    assert len(calls) == 7 and waited == pytest.approx(0.002, abs=2 * CALL_S)
+    assert gpu.frame(0.0, 0.0005) == ([], 0.0)
+    assert len(gpu.frame(0.0, 0.0005)[0]) == 1
+
+
+def test_what_fails_in_between_is_raised():
+    def fails():
+        raise RuntimeError('gone')
+
+    gpu = Gpu()
+    gpu.frame(0.0, 0.0005)
+    with pytest.raises(RuntimeError, match='gone'):
+        gpu.awake.wait(gpu.now, fails)
+
+
+def test_a_copy_to_itself_leaves_the_bytes():
+    pixels = np.arange(256, dtype=np.uint8).repeat(1024).reshape(4, 65536)
+    expected = pixels.copy()
+    copy_rows(pixels, pixels)
+    assert np.array_equal(pixels, expected)

@@ -1,0 +1,65 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Keeps OpenCV's threads awake between frames that follow each other without a pause."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from .frame_copy import copy_rows
+
+# OpenCV gives a thread this much of an image at least, in bytes (modules/imgproc/src/thresh.cpp).
+_BYTES_OF_THREAD = 1 << 16
+# Its threads sleep about 0.4 ms after a call (docs/benchmarks.md).
+_PERIOD_S = 0.00025
+# After a longer pause they sleep anyway.
+_LONGEST_PAUSE_S = 0.0002
+# Beside longer work of the GPU, what waking them takes does not count.
+_LONGEST_WORK_S = 0.002
+
+
+class AwakeThreads:
+    """Gives OpenCV's threads a little to do while the GPU works on a frame, so that the next one finds them awake.
+
+    Waking them takes about as long as their copying a frame. Does nothing where a frame came a while after the result
+    of the one before, as from a camera, or where the GPU works long on one: awake they take the processor's time.
+
+    call: has all the threads do something
+    clock: gives the time in seconds
+    """
+
+    def __init__(self, call: Callable[[], None], clock: Callable[[], float] = time.perf_counter) -> None:
+        self._call = call
+        self._clock = clock
+        self._last_result = float('-inf')
+        self._last_work_s = float('inf')
+
+    def wait(self, frame_came: float, is_done: Callable[[], bool]) -> None:
+        """Return when `is_done`, or at once where keeping them awake does not pay.
+
+        frame_came: when, by the clock, the frame came that the GPU works on
+        """
+        if frame_came - self._last_result > _LONGEST_PAUSE_S or self._last_work_s > _LONGEST_WORK_S:
+            return
+        now = self._clock()
+        end, due = now + _LONGEST_WORK_S, now + _PERIOD_S
+        # The thread would spin in CUDA's own wait as well.
+        while not is_done() and now < end:
+            if now >= due:
+                self._call()
+                due = self._clock() + _PERIOD_S
+            now = self._clock()
+
+    def frame_done(self, work_s: float, result_came: float) -> None:
+        """Take note of a frame: seconds that the GPU worked on it, and when, by the clock, its result came."""
+        self._last_work_s = work_s
+        self._last_result = result_came
+
+
+def awake_copying_threads(threads: int) -> AwakeThreads:
+    """Return AwakeThreads for `copy_rows`; OpenCV has `threads` of them."""
+    pixels = np.zeros((threads, _BYTES_OF_THREAD), np.uint8)
+    return AwakeThreads(lambda: copy_rows(pixels, pixels))
