@@ -1,7 +1,11 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What gpu_pipeline.py measured, as Markdown."""
+"""What gpu_pipeline.py measured, in one process or in several, as Markdown and against the goals."""
 
+import statistics
+
+# The goals: what is measured, whether it must not be above or below the number, and the number.
+GOALS = (('ratio_to_engine', '<=', 1.35), ('p99_to_p50', '<=', 1.5), ('faster_than_plain', '>=', 5.0))
 COLUMNS = (
     ('model', lambda name, r: name),
     ('runs in', lambda name, r: r['described']['precision_effective'] or 'as the model says'),
@@ -33,10 +37,35 @@ def _compared(result):
     return agreement['matched'] + agreement['missing'] + agreement['extra']
 
 
-def markdown(report):
-    """One row a model; '-' where something was not measured."""
+def _summary(values):
+    """The median, and where they differ the range; '-' for what was not measured, the first of what is no number."""
+    if any(value is None for value in values):
+        return '-'
+    if isinstance(values[0], str) or len(set(values)) == 1:
+        return str(values[0])
+    return f'{statistics.median(values):.4g} ({min(values):.4g} to {max(values):.4g})'
+
+
+def _by_model(reports):
+    return {name: [report['models'][name] for report in reports] for name in reports[0]['models']}
+
+
+def markdown(reports):
+    """One row a model, of one report a process."""
     lines = ['| ' + ' | '.join(title for title, _ in COLUMNS) + ' |', '|' + '---|' * len(COLUMNS)]
-    for name, result in report['models'].items():
-        values = (value(name, result) for _, value in COLUMNS)
-        lines.append('| ' + ' | '.join('-' if value is None else str(value) for value in values) + ' |')
+    for name, results in _by_model(reports).items():
+        cells = (_summary([value(name, result) for result in results]) for _, value in COLUMNS)
+        lines.append('| ' + ' | '.join(cells) + ' |')
     return '\n'.join(lines)
+
+
+def verdict(reports):
+    """One line a model and goal: in how many processes it is met."""
+    lines = []
+    for name, results in _by_model(reports).items():
+        for what, sign, goal in GOALS:
+            values = [result[what] for result in results]
+            met = sum(value <= goal if sign == '<=' else value >= goal for value in values)
+            listed = ', '.join(f'{value:.4g}' for value in values)
+            lines.append(f'{name}: {what} {sign} {goal}: met in {met} of {len(values)} ({listed})')
+    return lines

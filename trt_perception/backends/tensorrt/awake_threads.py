@@ -32,7 +32,7 @@ class AwakeThreads:
     """
 
     def __init__(self, call: Callable[[], None], clock: Callable[[], float] = time.perf_counter) -> None:
-        self._call = call
+        self.call = call
         self._clock = clock
         self._last_result = float('-inf')
         self._last_work_s = float('inf')
@@ -49,7 +49,7 @@ class AwakeThreads:
         # The thread would spin in CUDA's own wait as well.
         while not is_done() and now < end:
             if now >= due:
-                self._call()
+                self.call()
                 due = self._clock() + _PERIOD_S
             now = self._clock()
 
