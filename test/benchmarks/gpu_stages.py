@@ -45,8 +45,7 @@ def call_by_call(device, frames, count):
     seconds = []
     for index in range(-WARM_UP, count):
         frame = frames[index % len(frames)]
-        came = clock()
-        marks = [came]
+        marks = [clock()]
         form, frame = device_frame(frame)
         marks.append(clock())
         with session.active('measuring'):
@@ -57,12 +56,11 @@ def call_by_call(device, frames, count):
             marks.append(clock())
             work.launch()
             marks.append(clock())
-            work.wait(came)
+            work.wait()
             marks.append(clock())
             work.result(settings)
             marks.append(clock())
         marks.append(clock())
-        work.done(marks[6] - marks[4], marks[-1])
         if index >= 0:
             seconds.append(np.diff(marks))
     return {name: microseconds(values) for name, values in zip(CALLS, np.transpose(seconds))}

@@ -18,6 +18,7 @@ class Gpu:
         self.now = 100.0
         self.calls = []
         self.busy_until = 0.0
+        self.questions = 0
         self.awake = AwakeThreads(self.call, lambda: self.now)
 
     def call(self):
@@ -25,32 +26,35 @@ class Gpu:
         self.now += CALL_S
 
     def is_done(self):
+        self.questions += 1
         self.now += ASK_S
         return self.now >= self.busy_until
 
+    def synchronize(self):
+        self.now = max(self.now, self.busy_until)
+
     def frame(self, pause_s, work_s):
-        """Seconds from the launch to the calls that a frame gives, which comes `pause_s` after the last result."""
-        came = self.now + pause_s
-        launched = self.now = came + 0.00005
+        """Seconds from the launch to the calls that a frame gives, which is copied `pause_s` after the GPU was done."""
+        self.now += pause_s
+        self.awake.frame_comes()
+        launched = self.now = self.now + 0.00005
         self.busy_until = launched + work_s
         self.calls.clear()
-        self.awake.wait(came, self.is_done)
-        waited = self.now - launched
-        self.now = max(self.now, self.busy_until)
-        self.awake.frame_done(work_s, self.now)
-        return [call - launched for call in self.calls], waited
+        self.questions = 0
+        self.awake.wait(self.is_done, self.synchronize)
+        return [call - launched for call in self.calls], self.questions
 
 
 def test_the_first_frame_calls_nothing():
-    assert Gpu().frame(0.0, 0.0005) == ([], 0.0)
+    assert Gpu().frame(0.0, 0.0005) == ([], 0)
 
 
 def test_frames_without_a_pause_call_before_the_threads_sleep():
     gpu = Gpu()
     gpu.frame(0.0, 0.00052)
-    calls, waited = gpu.frame(0.00001, 0.00052)
+    calls, _ = gpu.frame(0.00001, 0.00052)
     assert calls == pytest.approx([0.00025], abs=2 * ASK_S)
-    assert waited == pytest.approx(0.00052, abs=2 * ASK_S)
+    assert gpu.now == pytest.approx(gpu.busy_until, abs=2 * ASK_S)
 
 
 def test_longer_work_calls_again_and_again():
@@ -61,18 +65,20 @@ def test_longer_work_calls_again_and_again():
 
 
 @pytest.mark.parametrize('pause_s, work_s', [(0.0003, 0.0005), (1 / 30, 0.0005), (0.0, 0.0021)])
-def test_a_pause_or_long_work_calls_nothing_and_waits_for_nothing(pause_s, work_s):
+def test_after_a_pause_or_long_work_the_gpu_is_waited_for_without_asking(pause_s, work_s):
     gpu = Gpu()
     gpu.frame(pause_s, work_s)
-    assert gpu.frame(pause_s, work_s) == ([], 0.0)
+    assert gpu.frame(pause_s, work_s) == ([], 0)
+    assert gpu.now == gpu.busy_until
 
 
 def test_work_that_is_longer_than_the_last_ends_the_calls():
     gpu = Gpu()
     gpu.frame(0.0, 0.0005)
-    calls, waited = gpu.frame(0.0, 0.1)
-    assert len(calls) == 7 and waited == pytest.approx(0.002, abs=2 * CALL_S)
-    assert gpu.frame(0.0, 0.0005) == ([], 0.0)
+    calls, _ = gpu.frame(0.0, 0.1)
+    assert len(calls) == 7 and 0.00175 < calls[-1] < 0.002
+    assert gpu.now == gpu.busy_until
+    assert gpu.frame(0.0, 0.0005) == ([], 0)
     assert len(gpu.frame(0.0, 0.0005)[0]) == 1
 
 
@@ -82,8 +88,9 @@ def test_what_fails_in_between_is_raised():
 
     gpu = Gpu()
     gpu.frame(0.0, 0.0005)
+    gpu.awake.frame_comes()
     with pytest.raises(RuntimeError, match='gone'):
-        gpu.awake.wait(gpu.now, fails)
+        gpu.awake.wait(fails, gpu.synchronize)
 
 
 def test_a_copy_to_itself_leaves_the_bytes():

@@ -34,17 +34,24 @@ class AwakeThreads:
     def __init__(self, call: Callable[[], None], clock: Callable[[], float] = time.perf_counter) -> None:
         self.call = call
         self._clock = clock
-        self._last_result = float('-inf')
-        self._last_work_s = float('inf')
+        self._last_done = float('-inf')
+        self._last_wait_s = float('inf')
+        self._follows = False
 
-    def wait(self, frame_came: float, is_done: Callable[[], bool]) -> None:
-        """Return when `is_done`, or at once where keeping them awake does not pay.
+    def frame_comes(self) -> None:
+        """Take note that a frame is about to be copied."""
+        self._follows = self._clock() - self._last_done <= _LONGEST_PAUSE_S
 
-        frame_came: when, by the clock, the frame came that the GPU works on
-        """
-        if frame_came - self._last_result > _LONGEST_PAUSE_S or self._last_work_s > _LONGEST_WORK_S:
-            return
-        now = self._clock()
+    def wait(self, is_done: Callable[[], bool], synchronize: Callable[[], None]) -> None:
+        """Wait for the GPU with `synchronize`, and keep the threads awake until `is_done` where that pays."""
+        started = self._clock()
+        if self._follows and self._last_wait_s <= _LONGEST_WORK_S:
+            self._keep_awake(started, is_done)
+        synchronize()
+        self._last_done = self._clock()
+        self._last_wait_s = self._last_done - started
+
+    def _keep_awake(self, now: float, is_done: Callable[[], bool]) -> None:
         end, due = now + _LONGEST_WORK_S, now + _PERIOD_S
         # The thread would spin in CUDA's own wait as well.
         while not is_done() and now < end:
@@ -52,11 +59,6 @@ class AwakeThreads:
                 self.call()
                 due = self._clock() + _PERIOD_S
             now = self._clock()
-
-    def frame_done(self, work_s: float, result_came: float) -> None:
-        """Take note of a frame: seconds that the GPU worked on it, and when, by the clock, its result came."""
-        self._last_work_s = work_s
-        self._last_result = result_came
 
 
 def awake_copying_threads(threads: int) -> AwakeThreads:

@@ -107,11 +107,10 @@ class DevicePipeline(Closing):
             work.stage(frame.data[:form.size], settings)
             staged = time.perf_counter()
             work.launch()
-            work.wait(started)
+            work.wait()
             inferred = time.perf_counter()
             result = work.result(settings)
         finished = time.perf_counter()
-        work.done(inferred - staged, finished)
         return PipelineOutput(result, {
             'preprocess': (staged - started) * 1e3, 'infer': (inferred - staged) * 1e3,
             'postprocess': (finished - inferred) * 1e3})
@@ -142,7 +141,7 @@ class DevicePipeline(Closing):
 class _FrameWork:
     """What is done for each frame, and the memory it is done in. Used with the session's context current.
 
-    The order is prepare, stage, launch, wait, result, done.
+    The order is prepare, stage, launch, wait, result.
 
     graph_state: for describe()
     """
@@ -229,14 +228,9 @@ class _FrameWork:
             self._enqueue()
         self._has_run = True
 
-    def wait(self, frame_came: float) -> None:
-        """Wait until the GPU is done with what was launched, for the frame that came at that time."""
-        self._upload.await_next(frame_came, self._session.is_idle)
-        self._session.synchronize()
-
-    def done(self, work_s: float, result_came: float) -> None:
-        """Take note of a frame: seconds that the GPU worked on it, and when its result came."""
-        self._upload.frame_done(work_s, result_came)
+    def wait(self) -> None:
+        """Wait until the GPU is done with what was launched."""
+        self._upload.wait()
 
     def result(self, settings: PostprocessSettings) -> Result:
         """Return the result of the frame that was launched; EngineError for values that are not finite."""

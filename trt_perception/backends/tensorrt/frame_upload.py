@@ -4,11 +4,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
-from .awake_threads import AwakeThreads, awake_copying_threads
+from .awake_threads import awake_copying_threads
 from .cuda import CudaSession, DeviceBuffer, HostBuffer
 from .frame_copy import copy_rows, copying_threads
 
@@ -30,7 +28,9 @@ class FrameUpload:
         self._step = 1
         self._rows: np.ndarray | None = None
         self._target = np.zeros((0, 1), np.uint8)
-        self._awake: AwakeThreads | None = None
+        threads = copying_threads()
+        # An integrated GPU shares the processor's power: there nobody may wait actively.
+        self._awake = awake_copying_threads(threads) if threads > 1 and not session.integrated else None
         self.in_place = True
 
     @property
@@ -60,14 +60,13 @@ class FrameUpload:
             self._device = self._session.allocate(self._staging.array.size)
         self._step, self._rows, self.in_place = step, rows, in_place
         self._target = self._staging.array[:staged].reshape(-1, step)
-        # An integrated GPU shares the processor's power: there nobody may wait actively.
-        threads = copying_threads() if rows is None and not self._session.integrated else 1
-        self._awake = awake_copying_threads(threads) if threads > 1 else None
 
     def stage(self, pixels: np.ndarray) -> None:
         """Copy a frame of the reserved size, uint8, to the page-locked memory."""
         source = pixels.reshape(-1, self._step)
         if self._rows is None:
+            if self._awake is not None:
+                self._awake.frame_comes()
             copy_rows(source, self._target)
         else:
             # 'clip' never clips here: without it NumPy goes through a buffer of its own.
@@ -78,12 +77,9 @@ class FrameUpload:
         if not self.in_place and self._device is not None:
             self._session.upload(self._device.address, self._target)
 
-    def await_next(self, frame_came: float, is_done: Callable[[], bool]) -> None:
-        """Stay ready for the next frame, if need be until the GPU `is_done` with this one, which came at that time."""
-        if self._awake is not None:
-            self._awake.wait(frame_came, is_done)
-
-    def frame_done(self, work_s: float, result_came: float) -> None:
-        """Take note of a frame: seconds that the GPU worked on it, and when its result came."""
-        if self._awake is not None:
-            self._awake.frame_done(work_s, result_came)
+    def wait(self) -> None:
+        """Wait until the GPU is done with the frame, ready to stage the next one."""
+        if self._rows is None and self._awake is not None:
+            self._awake.wait(self._session.is_idle, self._session.synchronize)
+        else:
+            self._session.synchronize()
