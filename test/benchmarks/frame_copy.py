@@ -22,6 +22,7 @@ import cv2
 
 from trt_perception.backends.tensorrt.awake_threads import awake_copying_threads
 from trt_perception.backends.tensorrt.frame_copy import copy_rows
+from trt_perception.cli.numbers import positive
 
 PAUSES_US = (0, 300, 600, 1000, 2000, 5000)
 # A thread that waits longer than this for the next frame sleeps as well, as one does that waits for a camera.
@@ -59,10 +60,10 @@ def copying(frames, target, pause_us, call, count):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        '--threads', type=int, nargs='+', default=[cv2.getNumThreads(), 1], metavar='N',
+        '--threads', type=positive, nargs='+', default=[cv2.getNumThreads(), 1], metavar='N',
         help='how many threads OpenCV may use (default: as many as it takes, and one)')
-    parser.add_argument('--size', type=int, nargs=2, default=(1280, 720), metavar=('WIDTH', 'HEIGHT'))
-    parser.add_argument('--count', type=int, default=200, help='copies for each figure (default: %(default)s)')
+    parser.add_argument('--size', type=positive, nargs=2, default=(1280, 720), metavar=('WIDTH', 'HEIGHT'))
+    parser.add_argument('--count', type=positive, default=200, help='copies for each figure (default: %(default)s)')
     parser.add_argument('--awake', action='store_true', help='call the threads once more before each copy')
     options = parser.parse_args()
     width, height = options.size

@@ -47,6 +47,7 @@ from trt_perception.backends.tensorrt.cuda import CudaSession, device_at  # noqa
 from trt_perception.backends.tensorrt.cuda_graph import CudaGraph  # noqa: E402
 from trt_perception.backends.tensorrt.device_pipeline import DevicePipeline  # noqa: E402
 from trt_perception.backends.tensorrt.runtime import Engine  # noqa: E402
+from trt_perception.cli.numbers import positive  # noqa: E402
 from trt_perception.errors import MissingDependencyError  # noqa: E402
 from trt_perception.frame import Frame  # noqa: E402
 from trt_perception.geometry import make_geometry  # noqa: E402
@@ -293,19 +294,31 @@ def in_this_process(options, tensorrt):
             **measure(spec, reference, plan, tensorrt, options.frames, sample)}
         report['models'][onnx.name] = result
         print(f'\n{onnx.name}: {json.dumps(result, indent=1)}', flush=True)
+        save(options.json, [report])
     return report
 
 
-def in_new_processes(count):
-    """As many reports, each from a process of its own with the arguments of this one."""
+def in_new_processes(options):
+    """The reports of processes of their own, with the arguments of this one."""
     reports = []
     with tempfile.TemporaryDirectory() as folder:
-        for number in range(count):
-            file = Path(folder) / f'{number}.json'
-            subprocess.run(
-                [sys.executable, __file__, *sys.argv[1:], '--processes', '1', '--json', str(file)], check=True)
+        file = Path(folder) / 'report.json'
+        for _ in range(options.processes):
+            again('--json', str(file))
             reports += json.loads(file.read_text(encoding='utf-8'))
+            save(options.json, reports)
     return reports
+
+
+def again(*arguments):
+    """Run this program once more, in a new process that measures by itself; of an argument the last counts."""
+    subprocess.run([sys.executable, *sys.argv, '--processes', '1', *arguments], check=True)
+
+
+def save(path, reports):
+    """Whenever there is more, for a run may be ended early."""
+    if path is not None:
+        path.write_text(json.dumps(reports, indent=1) + '\n', encoding='utf-8')
 
 
 def main():
@@ -314,12 +327,12 @@ def main():
     parser.add_argument('--reference', type=Path, help='ONNX file that results must agree with (default: the first)')
     parser.add_argument(
         '--sample', help='images, video or bag to measure the agreement on (default: the photos shipped)')
-    parser.add_argument('--frames', type=int, default=500, help='frames to measure (default: %(default)s)')
+    parser.add_argument('--frames', type=positive, default=500, help='frames to measure (default: %(default)s)')
     parser.add_argument('--level', type=int, default=3, help="TensorRT's optimisation level (default: %(default)s)")
     parser.add_argument('--plans', type=Path, default=Path('gpu_plans'), help='folder of plans (default: %(default)s)')
     parser.add_argument('--build-only', action='store_true', help='build what is missing in --plans, measure nothing')
     parser.add_argument(
-        '--processes', type=int, default=1, metavar='N', help='measure all in each of N processes (default: 1)')
+        '--processes', type=positive, default=1, metavar='N', help='measure all in each of N processes (default: 1)')
     parser.add_argument('--json', type=Path, help='file for what was measured, a list with one report a process')
     options = parser.parse_args()
     tensorrt = load_tensorrt()
@@ -329,9 +342,7 @@ def main():
             print(f'{onnx.name}: {built(path, tensorrt, onnx, options.level)} s', flush=True)
     if options.build_only:
         return
-    reports = in_new_processes(options.processes) if options.processes > 1 else [in_this_process(options, tensorrt)]
-    if options.json:
-        options.json.write_text(json.dumps(reports, indent=1) + '\n', encoding='utf-8')
+    reports = in_new_processes(options) if options.processes > 1 else [in_this_process(options, tensorrt)]
     print(f'\n{markdown(reports)}\n')
     print('\n'.join(verdict(reports)), flush=True)
 

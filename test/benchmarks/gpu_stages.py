@@ -14,18 +14,17 @@ threads are awake, taskset what it takes with fewer of them.
 
 import argparse
 import json
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import cv2
 import numpy as np
-from gpu_pipeline import WARM_UP, EngineAlone, built, pictures, plan_path, timed
+from gpu_pipeline import WARM_UP, EngineAlone, again, built, pictures, plan_path, timed
 
 from trt_perception.backends.tensorrt.compat import load as load_tensorrt
 from trt_perception.backends.tensorrt.device_pipeline import PREPROCESS_BLOCK, DevicePipeline
 from trt_perception.backends.tensorrt.sampling import device_frame, sampling_threads
+from trt_perception.cli.numbers import positive
 from trt_perception.frame import Frame
 from trt_perception.heads.classification import ClassificationHead
 from trt_perception.model import load_model
@@ -123,10 +122,11 @@ def measure(onnx, plan, count):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('model', type=Path, metavar='MODEL')
-    parser.add_argument('--frames', type=int, default=800, help='frames to measure (default: %(default)s)')
+    parser.add_argument('--frames', type=positive, default=800, help='frames to measure (default: %(default)s)')
     parser.add_argument('--level', type=int, default=3, help="TensorRT's optimisation level (default: %(default)s)")
     parser.add_argument('--plans', type=Path, default=Path('gpu_plans'), help='folder of plans (default: %(default)s)')
-    parser.add_argument('--processes', type=int, default=5, help='how often, each in a process (default: %(default)s)')
+    parser.add_argument(
+        '--processes', type=positive, default=5, help='how often, each in a process (default: %(default)s)')
     options = parser.parse_args()
     if isinstance(load_model(options.model).head, ClassificationHead):
         parser.error(f'{options.model} is a classifier: expected a detector, whose decoding and NMS are measured')
@@ -135,9 +135,7 @@ def main():
     built(plan, tensorrt, options.model, options.level)
     if options.processes > 1:
         for _ in range(options.processes):
-            subprocess.run(
-                [sys.executable, __file__, str(options.model), '--frames', str(options.frames), '--level',
-                 str(options.level), '--plans', str(options.plans), '--processes', '1'], check=True)
+            again()
         return
     print(json.dumps(measure(options.model, plan.read_bytes(), options.frames)), flush=True)
 
