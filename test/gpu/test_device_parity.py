@@ -137,7 +137,7 @@ def test_same_results_without_a_pause_between_frames(engines, tensorrt, monkeypa
         copy_rows(source, target)
 
     monkeypatch.setattr(awake_threads, 'copy_rows', counted)
-    monkeypatch.setattr(awake_threads, '_PERIOD_S', 0.0)
+    monkeypatch.setattr(awake_threads, '_PERIOD_S', 1e-6)
     monkeypatch.setattr(awake_threads, '_LONGEST_PAUSE_S', 1.0)
     model = engines('convolutions8')
     with DevicePipeline(model.spec, model.load, tensorrt, settings=SETTINGS) as device:

@@ -49,19 +49,22 @@ def test_the_first_frame_calls_nothing():
     assert Gpu().frame(0.0, 0.0005) == ([], 0)
 
 
-def test_frames_without_a_pause_call_before_the_threads_sleep():
+@pytest.mark.parametrize('work_s, expected', [
+    (0.00013, [0.000065]), (0.00025, [0.000125]), (0.00037, [0.000185]), (0.00038, [0.000095, 0.000285]),
+    (0.00052, [0.00013, 0.00039]), (0.0009, [0.0001125, 0.0003375, 0.0005625, 0.0007875])])
+def test_frames_without_a_pause_call_before_the_threads_sleep_and_not_when_the_gpu_is_done(work_s, expected):
     gpu = Gpu()
-    gpu.frame(0.0, 0.00052)
-    calls, _ = gpu.frame(0.00001, 0.00052)
-    assert calls == pytest.approx([0.00025], abs=2 * ASK_S)
+    gpu.frame(0.0, work_s)
+    calls, _ = gpu.frame(0.00001, work_s)
+    assert calls == pytest.approx(expected, abs=2 * ASK_S)
     assert gpu.now == pytest.approx(gpu.busy_until, abs=2 * ASK_S)
 
 
-def test_longer_work_calls_again_and_again():
+def test_short_work_calls_nothing():
     gpu = Gpu()
-    gpu.frame(0.0, 0.0009)
-    calls, _ = gpu.frame(0.0, 0.0009)
-    assert calls == pytest.approx([0.00025, 0.00052, 0.00079], abs=6 * ASK_S)
+    gpu.frame(0.0, 0.00012)
+    assert gpu.frame(0.00001, 0.00012) == ([], 0)
+    assert gpu.now == gpu.busy_until
 
 
 @pytest.mark.parametrize('pause_s, work_s', [(0.0003, 0.0005), (1 / 30, 0.0005), (0.0, 0.0021)])
@@ -76,10 +79,10 @@ def test_work_that_is_longer_than_the_last_ends_the_calls():
     gpu = Gpu()
     gpu.frame(0.0, 0.0005)
     calls, _ = gpu.frame(0.0, 0.1)
-    assert len(calls) == 7 and 0.00175 < calls[-1] < 0.002
+    assert calls == pytest.approx([0.000125 + 0.00025 * index for index in range(8)], abs=2 * ASK_S)
     assert gpu.now == gpu.busy_until
     assert gpu.frame(0.0, 0.0005) == ([], 0)
-    assert len(gpu.frame(0.0, 0.0005)[0]) == 1
+    assert len(gpu.frame(0.0, 0.0005)[0]) == 2
 
 
 def test_what_fails_in_between_is_raised():

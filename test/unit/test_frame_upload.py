@@ -44,7 +44,8 @@ def two_threads():
 
 
 @pytest.fixture
-def no_pause_is_long(monkeypatch):
+def no_pause_is_long_and_no_work_short(monkeypatch):
+    monkeypatch.setattr(awake_threads, '_PERIOD_S', 1e-9)
     monkeypatch.setattr(awake_threads, '_LONGEST_PAUSE_S', 3600.0)
     monkeypatch.setattr(awake_threads, '_LONGEST_WORK_S', 3600.0)
 
@@ -62,8 +63,8 @@ def events_of_two_frames(session, rows=None):
     return session.events
 
 
-def test_frames_without_a_pause_ask_until_the_gpu_is_done(no_pause_is_long):
-    assert events_of_two_frames(HostSession()) == ['asked', 'asked', 'asked', 'synchronized']
+def test_frames_without_a_pause_ask_until_the_gpu_is_done(no_pause_is_long_and_no_work_short):
+    assert events_of_two_frames(HostSession()) == ['asked', 'asked', 'asked']
 
 
 def test_frames_with_a_pause_only_synchronize(monkeypatch):
@@ -71,14 +72,14 @@ def test_frames_with_a_pause_only_synchronize(monkeypatch):
     assert events_of_two_frames(HostSession()) == ['synchronized']
 
 
-def test_an_integrated_gpu_only_synchronizes(no_pause_is_long):
+def test_an_integrated_gpu_only_synchronizes(no_pause_is_long_and_no_work_short):
     assert events_of_two_frames(HostSession(integrated=True)) == ['synchronized']
 
 
-def test_single_rows_need_no_threads(no_pause_is_long):
+def test_single_rows_need_no_threads(no_pause_is_long_and_no_work_short):
     assert events_of_two_frames(HostSession(), rows=np.array([1, 4, 5])) == ['synchronized']
 
 
-def test_one_thread_needs_no_waking(no_pause_is_long):
+def test_one_thread_needs_no_waking(no_pause_is_long_and_no_work_short):
     cv2.setNumThreads(1)
     assert events_of_two_frames(HostSession()) == ['synchronized']

@@ -43,22 +43,32 @@ class AwakeThreads:
         self._follows = self._clock() - self._last_done <= _LONGEST_PAUSE_S
 
     def wait(self, is_done: Callable[[], bool], synchronize: Callable[[], None]) -> None:
-        """Wait for the GPU with `synchronize`, and keep the threads awake until `is_done` where that pays."""
+        """Wait until `is_done`, or with `synchronize`, and keep the threads awake meanwhile where that pays."""
         started = self._clock()
-        if self._follows and self._last_wait_s <= _LONGEST_WORK_S:
-            self._keep_awake(started, is_done)
-        synchronize()
+        pays = self._follows and self._last_wait_s <= _LONGEST_WORK_S
+        if not (pays and self._keep_awake(started, is_done)):
+            synchronize()
         self._last_done = self._clock()
         self._last_wait_s = self._last_done - started
 
-    def _keep_awake(self, now: float, is_done: Callable[[], bool]) -> None:
-        end, due = now + _LONGEST_WORK_S, now + _PERIOD_S
+    def _keep_awake(self, started: float, is_done: Callable[[], bool]) -> bool:
+        """Return whether the GPU is done; False for what must still be waited for."""
+        # About a period apart, and as far as can be from the moment at which the GPU is done, if it takes as long as
+        # the last time: this thread must not be in a call then.
+        periods = round(self._last_wait_s / _PERIOD_S)
+        if periods == 0:
+            return False
+        period = self._last_wait_s / periods
+        due, end = started + period / 2, started + _LONGEST_WORK_S
         # The thread would spin in CUDA's own wait as well.
-        while not is_done() and now < end:
+        while not is_done():
+            now = self._clock()
+            if now >= end:
+                return False
             if now >= due:
                 self.call()
-                due = self._clock() + _PERIOD_S
-            now = self._clock()
+                due += period
+        return True
 
 
 def awake_copying_threads(threads: int) -> AwakeThreads:
