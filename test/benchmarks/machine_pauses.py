@@ -4,9 +4,9 @@
 
     python3 test/benchmarks/machine_pauses.py [--cores 15] [--seconds 3]
 
-One process on each of so many cores reads the clock over and over. Prints how often, and for how long, a core did not: it
-was given to another program or, on a virtual machine, to another machine. Where that happens more than a few times a
-second, the slowest frames of any benchmark here (p99) say something about the machine, not about the pipeline.
+One process on each of so many cores reads the clock over and over. Prints how often, and for how long, a core did not:
+it was given to another program or, on a virtual machine, to another machine. Where that happens more than a few times
+a second, the slowest frames of any benchmark here (p99) say something about the machine, not about the pipeline.
 """
 
 import argparse
