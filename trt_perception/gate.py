@@ -8,14 +8,17 @@ and compares with what ONNX Runtime makes of the file.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from .backends.onnxruntime import OnnxRuntimeBackend
 from .errors import CalibrationError, EngineError
 from .frame import Frame
 from .model import ModelSpec
-from .pipeline import HostPipeline, Pipeline
+from .pipeline import HostPipeline, Pipeline, PostprocessSettings
 from .pipeline_options import Monitor, PipelineOptions
 from .precision.parity import compare
 from .precision.samples import read_samples
@@ -30,14 +33,38 @@ def needed_agreement(spec: ModelSpec, options: PipelineOptions) -> float:
     return options.needed_agreement
 
 
+def checking_frames(spec: ModelSpec, options: PipelineOptions, frames: Sequence[Frame]) -> Sequence[Frame]:
+    """Return the frames to compare on: these, or where there are none some of the calibration source.
+
+    Raises CalibrationError where there is none, SourceError where it cannot be opened.
+    """
+    if frames:
+        return frames
+    if not options.calibration_source:
+        raise CalibrationError(
+            f'min_agreement is {needed_agreement(spec, options)}, but there are no frames to compare on: set '
+            'calibration_source to a folder of images, a video or a rosbag2, or min_agreement to 0.0')
+    return read_samples(options.calibration_source, _FRAMES, 0).calibration
+
+
+def comparison_identity(frames: Sequence[Frame], settings: PostprocessSettings) -> str:
+    """Return what tells one measurement from another of the same engine: a digest of the pixels and the thresholds."""
+    digest = hashlib.sha256(json.dumps(asdict(settings), sort_keys=True, default=sorted).encode())
+    for frame in frames:
+        digest.update(f'{frame.encoding} {frame.width} {frame.height} {frame.step} {frame.is_bigendian} '.encode())
+        digest.update(frame.data.tobytes())
+    return digest.hexdigest()
+
+
 def measure_agreement(
     spec: ModelSpec, candidate: Pipeline, options: PipelineOptions, frames: Sequence[Frame], monitor: Monitor,
 ) -> dict[str, Any]:
-    """Compare an open pipeline with ONNX Runtime; returns Agreement's values, `value` and `summary` among them.
+    """Compare an open pipeline with ONNX Runtime.
 
     spec: of the model as it was given, fp32 as a rule
-    frames: to compare on, where empty they are read from the calibration source
-    Raises CalibrationError where there is none, EngineError if a pipeline fails or once `monitor.cancel` is set.
+    frames: of checking_frames
+    Returns Agreement's values, `value` and `summary` among them, and `says_nothing`: nothing was found on the frames.
+    Raises EngineError if a pipeline fails or once `monitor.cancel` is set.
     """
     def check_cancelled() -> None:
         if monitor.cancel.is_set():
@@ -48,12 +75,6 @@ def measure_agreement(
             check_cancelled()
             yield frame
 
-    if not frames:
-        if not options.calibration_source:
-            raise CalibrationError(
-                f'min_agreement is {needed_agreement(spec, options)}, but there are no frames to compare on: set '
-                'calibration_source to a folder of images, a video or a rosbag2, or min_agreement to 0.0')
-        frames = read_samples(options.calibration_source, _FRAMES, 0).calibration
     monitor.on_progress(None, f'comparing with ONNX Runtime {spec.stored_precision} on {len(frames)} frames')
     # Before the model is loaded for it.
     check_cancelled()
@@ -62,12 +83,19 @@ def measure_agreement(
         agreement = compare(reference, candidate, until_cancelled())
     if agreement.says_nothing:
         monitor.on_log('warning', 'the accuracy gate says nothing: neither run found anything on the frames')
-    return {**agreement.as_dict(), 'value': agreement.value, 'summary': agreement.summary()}
+    return {
+        **agreement.as_dict(), 'value': agreement.value, 'summary': agreement.summary(),
+        'says_nothing': agreement.says_nothing}
 
 
 def require_agreement(spec: ModelSpec, report: Mapping[str, Any], options: PipelineOptions) -> None:
     """Raise EngineError with the numbers where the agreement is below the one needed."""
     needed = needed_agreement(spec, options)
+    # Where nobody asked for the gate, frames without objects are no reason to refuse the model: that was a warning.
+    if needed and options.min_agreement is not None and report.get('says_nothing'):
+        raise EngineError(
+            f'min_agreement is {needed}, but {report["summary"]}: set calibration_source to frames that show what the '
+            'model detects, or min_agreement to 0.0')
     if report['value'] < needed:
         raise EngineError(
             f'{options.precision} loses too much: agreement {report["value"]:.3f} with ONNX Runtime '

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from .backends.onnxruntime import OnnxRuntimeBackend
 from .errors import EngineError
-from .gate import measure_agreement, needed_agreement, require_agreement
+from .gate import checking_frames, measure_agreement, needed_agreement, require_agreement
 from .model import ModelSpec
 from .onnx_file import sha256_of
 from .pipeline import HostPipeline, PostprocessSettings
@@ -55,7 +55,8 @@ class OnnxRuntimePipeline(HostPipeline):
         if not needed_agreement(self._original, options):
             return
         try:
-            report = measure_agreement(self._original, self, options, frames, self._monitor)
+            report = measure_agreement(
+                self._original, self, options, checking_frames(self._original, options, frames), self._monitor)
             require_agreement(self._original, report, options)
         except BaseException:
             self.close()

@@ -8,6 +8,7 @@ without one: where a running engine is needed, ONNX Runtime runs its file.
 
 import json
 import re
+import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -249,8 +250,32 @@ def test_other_frames_are_another_measurement(rtx, spec, images, opened, swapped
         pixels = np.zeros((64, 64, 3), np.uint8)
         pixels[8 * index:8 * index + 8, 16:24] = (255, 0, 0)
         cv2.imwrite(str(blue / f'{index}.png'), pixels)
-    pipeline = opened(replace(given, calibration_source=str(blue)), swapped)
+    told = Told()
+    pipeline = opened(replace(given, calibration_source=str(blue)), swapped, told.monitor)
     pipeline._check_agreement(engine_of(spec, pipeline._cache), prepared)
+    # The same folder, with other pictures in it.
+    for file in blue.iterdir():
+        file.unlink()
+    for file in Path(images).iterdir():
+        shutil.copy(file, blue)
+    with pytest.raises(EngineError, match='loses too much'):
+        pipeline._check_agreement(engine_of(spec, pipeline._cache), prepared)
+    measured = len(told.progress)
+    # With the same pictures and other thresholds.
+    pipeline.settings = PostprocessSettings(DetectionSettings(score_threshold=0.9, keep_classes=frozenset({0})))
+    pipeline._check_agreement(engine_of(spec, pipeline._cache), prepared)
+    assert len(told.progress) == measured + 1
+
+
+def test_a_gate_that_was_asked_for_needs_something_to_compare(rtx, spec, opened, swapped, tmp_path):
+    cv2.imwrite(str(tmp_path / 'black.png'), np.zeros((64, 64, 3), np.uint8))
+    pipeline = opened(options('fp16', min_agreement=0.5, calibration_source=str(tmp_path / 'black.png')), swapped)
+    # The second time by the report that is kept.
+    for _ in range(2):
+        with pytest.raises(EngineError, match=(
+                r'min_agreement is 0\.5, but agreement not measured: nothing was detected in 1 frames: set '
+                'calibration_source to frames that show what the model detects')):
+            pipeline._check_agreement(engine_of(spec, pipeline._cache), PreparedModel(spec.path, 'fp16', {}))
 
 
 def test_without_a_gate_nothing_is_measured(rtx, spec, opened):
@@ -277,6 +302,15 @@ def test_strict_precision_is_about_what_the_engine_runs_in(rtx, spec, recorded, 
         strict._check_precision(engine)
     # Otherwise the node warns, by precision_effective.
     EnginePipeline(spec, options(asked))._check_precision(engine)
+
+
+def test_strict_precision_is_not_met_by_an_engine_that_tells_nothing(rtx, spec):
+    strict = EnginePipeline(spec, options('int8', strict_precision=True))
+    engine = engine_of(spec, strict._cache)
+    assert engine.sidecar['layers'] == []
+    with pytest.raises(EngineError, match='int8 was requested, but TensorRT does not tell what the engine runs in; '):
+        strict._check_precision(engine)
+    EnginePipeline(spec, options('int8'))._check_precision(engine)
 
 
 def test_settings_reach_the_running_engine(spec, opened):

@@ -17,7 +17,13 @@ from recording_monitor import Told
 from trt_perception.backends.onnxruntime import OnnxRuntimeBackend
 from trt_perception.errors import CalibrationError, EngineError
 from trt_perception.frame import Frame
-from trt_perception.gate import measure_agreement, needed_agreement, require_agreement
+from trt_perception.gate import (
+    checking_frames,
+    comparison_identity,
+    measure_agreement,
+    needed_agreement,
+    require_agreement,
+)
 from trt_perception.heads.yolo import DetectionSettings
 from trt_perception.model import load_model
 from trt_perception.pipeline import HostPipeline, PostprocessSettings
@@ -49,8 +55,9 @@ def detector(path, swapped=False):
 def agreement(reference, candidate, frames, options=None, told=None, settings=None):
     with HostPipeline(candidate, OnnxRuntimeBackend(candidate.path, 1), settings) as pipeline:
         before = pipeline.settings
+        options = options or PipelineOptions()
         report = measure_agreement(
-            reference, pipeline, options or PipelineOptions(), frames, (told or Told()).monitor)
+            reference, pipeline, options, checking_frames(reference, options, frames), (told or Told()).monitor)
         assert pipeline.settings is before
     return report
 
@@ -117,6 +124,26 @@ def test_frames_without_objects_say_nothing(tmp_path):
     assert report['summary'] == 'agreement not measured: nothing was detected in 2 frames'
     assert told.log == [(
         'warning', 'the accuracy gate says nothing: neither run found anything on the frames')]
+    # Asked for, the gate must say something; int8's own only warns.
+    require_agreement(spec, report, PipelineOptions(precision='int8'))
+    require_agreement(spec, report, PipelineOptions(precision='int8', min_agreement=0.0))
+    with pytest.raises(EngineError, match=r'min_agreement is 0\.1, but agreement not measured: nothing was detected'):
+        require_agreement(spec, report, PipelineOptions(precision='fp32', min_agreement=0.1))
+
+
+def test_a_comparison_is_known_by_its_pixels_and_thresholds():
+    settings = PostprocessSettings(DetectionSettings(keep_classes=frozenset({2, 1})))
+    identity = comparison_identity(FRAMES, settings)
+    assert identity == comparison_identity(
+        [Frame.from_bgr(frame.bgr().copy()) for frame in FRAMES],
+        PostprocessSettings(DetectionSettings(keep_classes=frozenset({1, 2}))))
+    changed = FRAMES[-1].bgr().copy()
+    changed[63, 63, 2] ^= 1
+    others = [
+        (FRAMES[:-1], settings), (FRAMES[::-1], settings), ([*FRAMES[:-1], Frame.from_bgr(changed)], settings),
+        (FRAMES, PostprocessSettings()),
+        (FRAMES, PostprocessSettings(DetectionSettings(keep_classes=frozenset({1, 2}), score_threshold=0.3)))]
+    assert len({identity, *(comparison_identity(*other) for other in others)}) == 6
 
 
 def test_it_can_be_cancelled(tmp_path):

@@ -3,6 +3,8 @@
 import importlib
 import os
 import stat
+import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -94,6 +96,52 @@ def test_without_a_compiler_it_says_what_to_install(tmp_path, monkeypatch):
         kernel_cubin((8, 7))
 
 
+@pytest.fixture
+def no_library(tmp_path, monkeypatch):
+    """cuda-python as it is without NVIDIA's library: it can be imported, its functions raise this when called."""
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
+    monkeypatch.setattr(kernel_cache, 'find_nvcc', lambda: None)
+    package = tmp_path / 'cuda' / 'bindings'
+    package.mkdir(parents=True)
+    for folder in (package, package.parent):
+        (folder / '__init__.py').write_text('', encoding='utf-8')
+    (package / 'nvrtc.py').write_text(
+        'class DynamicLibNotFoundError(RuntimeError):\n    pass\n\n\n'
+        'def nvrtcVersion():\n    raise DynamicLibNotFoundError("Failure finding \\"libnvrtc.so\\":\\nno such file")\n',
+        encoding='utf-8')
+    for name in [name for name in sys.modules if name.partition('.')[0] == 'cuda']:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.syspath_prepend(tmp_path)
+    yield
+    for name in [name for name in sys.modules if name.partition('.')[0] == 'cuda']:
+        del sys.modules[name]
+
+
+def test_cuda_python_without_its_library_is_no_compiler(no_library):
+    with pytest.raises(EngineError, match=(
+            r'NVRTC is not there \(cuda-python is, its library is not: Failure finding "libnvrtc.so": no such file; '
+            r'pip install nvidia-cuda-nvrtc\)')):
+        kernel_cubin((8, 7))
+
+
+def test_without_a_compiler_the_rest_is_done_on_the_cpu_with_a_warning(no_library, tmp_path, monkeypatch):
+    pytest.importorskip('onnx')
+    from precision_models import conv_detector
+
+    from trt_perception.backends.tensorrt import choose
+    from trt_perception.model import load_model
+    from trt_perception.pipeline import HostPipeline
+    monkeypatch.setattr(choose, 'device_at', lambda index: SimpleNamespace(compute_capability=lambda: (8, 7)))
+    log = []
+    pipeline = choose.choose_pipeline(
+        load_model(conv_detector(tmp_path / 'model.onnx')), lambda: b'', None, log=lambda *line: log.append(line))
+    assert isinstance(pipeline, HostPipeline)
+    [(severity, text)] = log
+    assert severity == 'warning'
+    assert text.startswith('preprocessing and decoding run on the CPU, which is slower: the CUDA kernels cannot')
+    assert 'nvcc is not there' in text and 'NVRTC is not there' in text
+
+
 def test_a_compiler_that_fails_is_quoted(tmp_path, compiler, monkeypatch):
     nvcc = tmp_path / 'bin' / 'nvcc'
     nvcc.write_text('#!/bin/sh\necho "nvcc fatal   : Unsupported gpu architecture" >&2\nexit 1\n', encoding='utf-8')
@@ -104,9 +152,9 @@ def test_a_compiler_that_fails_is_quoted(tmp_path, compiler, monkeypatch):
 
 def test_real_kernels_by_nvrtc(compiler):
     try:
-        importlib.import_module('cuda.bindings.nvrtc')
-    except ImportError as error:  # Of its libraries too, which importorskip of Ubuntu's pytest cannot be told.
-        pytest.skip(f'NVRTC does not import here: {error}')
+        importlib.import_module('cuda.bindings.nvrtc').nvrtcVersion()
+    except (ImportError, RuntimeError) as error:  # Of its libraries too.
+        pytest.skip(f'NVRTC is not here: {error}')
     cubin = kernel_cache.compile_with_nvrtc(kernel_sources(), 'sm_87')
     assert cubin.startswith(b'\x7fELF') and b'preprocess_packed3' in cubin
     with pytest.raises(EngineError, match='NVRTC failed for sm_87: .*error'):

@@ -53,6 +53,16 @@ def test_few_samples_warn(tmp_path):
     assert any('only 7 calibration samples (64 asked for)' in text for text in samples.warnings)
 
 
+@pytest.mark.parametrize('there, count, checking, expected', [
+    (36, 12, 24, (12, 24)), (30, 12, 24, (12, 18)), (88, 64, 24, (64, 24)), (80, 64, 24, (56, 24)),
+    (66, 64, 24, (44, 22)), (200, 1, 16, (1, 16)), (2, 1, 16, (1, 1)), (40, 40, 0, (40, 0))])
+def test_never_more_samples_than_were_asked_for(tmp_path, there, count, checking, expected):
+    samples = read_samples(folder_of(tmp_path / 'images', there), count, checking)
+    assert (len(samples.calibration), len(samples.checking)) == expected
+    found = numbers(samples.calibration) + numbers(samples.checking)
+    assert len(set(found)) == len(found)
+
+
 def test_a_single_image_is_both(tmp_path):
     samples = read_samples(folder_of(tmp_path / 'images', 1), 64)
     assert len(samples.calibration) == len(samples.checking) == 1

@@ -70,6 +70,7 @@ def test_real_detectors_are_built_in_each_precision(rtx, script, arguments, tmp_
 
 @pytest.mark.parametrize('arguments, message', [
     (['--compute-capability', '8.6'], 'needs --output'),
+    (['--compute-capability', '8.6', '--output', 'x.plan', '--strict-precision'], '--strict-precision cannot be kept'),
     (['--compute-capability', '8.6', '--output', '/no/such/folder/x.plan'], 'no folder /no/such/folder: make it'),
     (['--precision', 'int8', '--output', 'x.plan'], 'calibration')])
 def test_what_cannot_be_is_told_before_anything_is_built(rtx, model, arguments, message, capsys, monkeypatch, tmp_path):
@@ -185,4 +186,4 @@ def test_inspect_needs_a_gpu_for_an_engine_without_description(tmp_path, capsys)
     path = tmp_path / 'foreign.engine'
     path.write_bytes(b'x')
     assert main(['inspect', str(path)]) == 1
-    assert 'it cannot be asked: inspect it on the machine that built it (' in capsys.readouterr().err
+    assert 'it cannot be asked: inspect it on a machine with a GPU that it was built for (' in capsys.readouterr().err

@@ -25,7 +25,7 @@ from ..backends.tensorrt.builder import plan_sha256
 from ..backends.tensorrt.compat import PREFERENCES, load_for
 from ..backends.tensorrt.engine_pipeline import prepared_spec
 from ..backends.tensorrt.engine_store import cached_engine
-from ..backends.tensorrt.inspector import layers_from_records, precision_shortfall, summarize
+from ..backends.tensorrt.inspector import layers_from_records, precision_doubt, precision_shortfall, summarize
 from ..backends.tensorrt.options import HARDWARE_COMPATIBILITIES, BuildOptions
 from ..backends.tensorrt.private_files import replace_private
 from ..decoded_boxes import require_decoded_boxes
@@ -81,6 +81,10 @@ def run(options: argparse.Namespace) -> int:
     capabilities = tuple(dict.fromkeys(text for texts in options.compute_capability for text in texts))
     if capabilities and options.output is None:
         raise EngineError('--compute-capability needs --output: the cache is for the GPU of this machine')
+    if capabilities and options.strict_precision:
+        raise EngineError(
+            '--strict-precision cannot be kept with --compute-capability: what an engine runs in is read on a GPU that '
+            'it is for; leave one of them out')
     source = load_spec(options)
     if options.output is not None:
         check_new_file('--output', options.output, source.path)
@@ -128,9 +132,10 @@ def _report(path: Path, sidecar: dict[str, Any], options: BuildOptions, strict: 
         f'  built by:  {sidecar["tensorrt"]} in {sidecar["build_seconds"]:.1f} s, {sidecar["built"]}\n'
         f'  size:      {sidecar["plan_bytes"] / 1e6:.1f} MB\n'
         f'  precision: {options.precision} asked for; {runs_in}')
+    doubt = precision_doubt(options.precision, summary)
+    if doubt and strict:
+        raise EngineError(doubt)
     shortfall = precision_shortfall(options.precision, summary)
-    if shortfall and strict:
-        raise EngineError(shortfall)
     if shortfall:
         print(f'warning: {shortfall}', file=sys.stderr)
     return 0

@@ -34,8 +34,8 @@ def inspect_engine(path: Path, as_json: bool) -> int:
             layers = parse_layers(tensorrt.layer_information(tensorrt.deserialize(plan)))
         except PerceptionError as error:
             raise EngineError(
-                f'no description of its layers is beside {path.name}, and here it cannot be asked: inspect it on the '
-                f'machine that built it ({error})') from error
+                f'no description of the layers of {path.name} is beside it, and here it cannot be asked: inspect it on '
+                f'a machine with a GPU that it was built for ({error})') from error
         source = f'{tensorrt.identity}, which loaded it'
     summary = summarize(layers)
     report: dict[str, Any] = {

@@ -37,7 +37,7 @@ def read_samples(
     source: str | PathLike[str] | None, count: int, checking: int = 16, topic: str | None = None,
     progress: ProgressCallback | None = None,
 ) -> Samples:
-    """Read `count` frames for calibration and `checking` others between them.
+    """Read `count` frames for calibration and `checking` others between them, fewer of both where there are not enough.
 
     Raises CalibrationError where there is no source or not one frame in it; SourceError where it cannot be opened.
     """
@@ -55,7 +55,8 @@ def read_samples(
     warnings = []
     if failed:
         warnings.append(f'{source}: {len(failed)} frames could not be read, the first: {failed[0]}')
-    num_checking = min(checking, len(frames) // 3)
+    # Of too few frames two thirds calibrate, but never more than were asked for.
+    num_checking = min(checking, max(len(frames) // 3, len(frames) - count))
     if num_checking:
         indices = _even(len(frames), num_checking)
         chosen = [frames[index] for index in indices]

@@ -11,7 +11,13 @@ from ...closing import Closing
 from ...decoded_boxes import require_decoded_boxes
 from ...errors import EngineError, PlanError
 from ...frame import Frame
-from ...gate import measure_agreement, needed_agreement, require_agreement
+from ...gate import (
+    checking_frames,
+    comparison_identity,
+    measure_agreement,
+    needed_agreement,
+    require_agreement,
+)
 from ...model import ModelSpec
 from ...pipeline import Pipeline, PipelineOutput, PostprocessSettings
 from ...pipeline_options import Monitor, PipelineOptions
@@ -21,7 +27,7 @@ from .cache import CachedEngine, EngineCache
 from .choose import choose_pipeline
 from .compat import TensorRt, load
 from .engine_store import cached_engine
-from .inspector import layers_from_records, precision_shortfall, summarize
+from .inspector import layers_from_records, precision_doubt, summarize
 
 
 class EnginePipeline(Closing):
@@ -122,21 +128,22 @@ class EnginePipeline(Closing):
             raise
 
     def _check_precision(self, engine: CachedEngine) -> None:
-        shortfall = precision_shortfall(
-            self._options.precision, summarize(layers_from_records(engine.sidecar['layers'])))
-        if shortfall and self._options.strict_precision:
-            raise EngineError(f'{shortfall}; strict_precision is set')
+        doubt = precision_doubt(self._options.precision, summarize(layers_from_records(engine.sidecar['layers'])))
+        if doubt and self._options.strict_precision:
+            raise EngineError(f'{doubt}; strict_precision is set')
 
     def _check_agreement(self, engine: CachedEngine, prepared: PreparedModel) -> None:
         if not needed_agreement(self.spec, self._options):
             return
         assert self._inner is not None
-        source = self._options.calibration_source
+        frames = checking_frames(self.spec, self._options, prepared.checking)
+        compared = comparison_identity(frames, self._settings)
         report = engine.sidecar.get('agreement')
-        if report is None or report.get('source') != source:
+        # Not by the source's name: what is in a folder changes.
+        if report is None or report.get('compared') != compared:
             report = {
-                **measure_agreement(self.spec, self._inner, self._options, prepared.checking, self._monitor),
-                'source': source}
+                **measure_agreement(self.spec, self._inner, self._options, frames, self._monitor),
+                'source': self._options.calibration_source, 'compared': compared}
             # Kept also where it is too low: the next attempt need not measure it again.
             self._cache.annotate(engine.digest, {'agreement': report})
             engine.sidecar['agreement'] = report

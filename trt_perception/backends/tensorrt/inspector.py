@@ -157,6 +157,13 @@ def precision_shortfall(requested: str, summary: PrecisionSummary) -> str:
     return f'{requested} was requested, but the engine runs mostly in {effective}: {summary.text()}'
 
 
+def precision_doubt(requested: str, summary: PrecisionSummary) -> str:
+    """Return why the engine cannot be said to be what was requested, '' if it is: for who must be sure of it."""
+    if not summary.precision_effective:
+        return f'{requested} was requested, but TensorRT does not tell what the engine runs in'
+    return precision_shortfall(requested, summary)
+
+
 def _layer(entry: Any, node_work: Mapping[str, int]) -> Layer:
     if not isinstance(entry, dict):
         return Layer(str(entry), '', _nodes_of_name(str(entry)), (), (), '', '', 0, 0)

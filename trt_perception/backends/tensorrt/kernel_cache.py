@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from ...download.cache import cache_root
-from ...errors import EngineError, PerceptionError
+from ...errors import EngineError, PerceptionError, one_line
 from .engine_log import INFO, WARNING, LogSink
 from .private_files import UntrustedFileError, make_private_folder, read_private, replace_private
 
@@ -135,14 +135,20 @@ def _compiled(sources: dict[str, str], architecture: str, log: LogSink) -> bytes
 
 
 def _nvrtc() -> Any:
+    reason = 'pip install cuda-python'
     # cuda-python 12 and newer, then older ones.
     for name in ('cuda.bindings.nvrtc', 'cuda.nvrtc'):
         try:
-            return importlib.import_module(name)
-        except (ImportError, RuntimeError):
-            # cuda-python raises RuntimeError where the library itself is missing.
+            nvrtc = importlib.import_module(name)
+            # Where the library itself is missing, cuda-python raises RuntimeError here or when it is first called.
+            nvrtc.nvrtcVersion()
+        except ImportError:
             continue
-    raise EngineError('NVRTC is not there (pip install cuda-python)')
+        except RuntimeError as error:
+            reason = f'cuda-python is, its library is not: {one_line(error)}; pip install nvidia-cuda-nvrtc'
+            continue
+        return nvrtc
+    raise EngineError(f'NVRTC is not there ({reason})')
 
 
 def _cached(path: Path) -> bytes | None:
