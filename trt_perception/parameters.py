@@ -130,8 +130,9 @@ PARAMETERS: Mapping[str, ParameterSpec] = {
     'calibration_method': ParameterSpec(
         'auto', 'How ranges are found; auto measures which loses least.', choices=CALIBRATION_METHODS),
     'min_agreement': ParameterSpec(
-        -1.0, 'Least agreement with ONNX Runtime fp32 on frames of calibration_source; configure fails below it. '
-        '0.0: no gate; -1.0: 0.9 for int8, no gate for the others.', False, (), -1.0, 1.0),
+        -1.0, 'Least agreement with ONNX Runtime fp32 on frames of calibration_source; configure fails below it, '
+        'and where nothing is found on these frames. 0.0: no gate; -1.0: 0.9 for int8, no gate for the others.',
+        False, (), -1.0, 1.0),
     'strict_precision': ParameterSpec(
         False, 'Fail configure, instead of a warning, where the network does not run in the precision asked for.'),
     'device_index': ParameterSpec(0, 'TensorRT: which GPU.', False, (), 0, 64),

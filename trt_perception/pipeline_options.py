@@ -25,8 +25,8 @@ class PipelineOptions:
     precision: fp32, fp16 or int8; strict_precision: fail where it is not met, instead of a warning
     num_threads: CPU threads of one inference, 0 for one on each usable core
     calibration_source: images, video or bag for int8's ranges and for the accuracy gate; '' for none
-    min_agreement: agreement with ONNX Runtime fp32 on frames of that source below which the model is refused, 0..1;
-        None: 0.9 for int8, no gate for the others
+    min_agreement: agreement with ONNX Runtime fp32 on frames of that source below which the model is refused, 0..1,
+        as it is where nothing is found on the frames; None: 0.9 for int8, no gate for the others
     build, run: TensorRT's options; build.precision follows precision
     """
 
