@@ -380,6 +380,10 @@ def test_what_is_learnt_later_is_kept(cache: EngineCache) -> None:
     again = cache.get_or_build(KEY, 'm.onnx', unexpected)
     assert again.sidecar['agreement'] == 0.98
     assert again.plan == PLAN
+    # Pruned while it was measured: no error, and no sidecar without a plan.
+    cache.discard(entry.digest)
+    cache.annotate(entry.digest, {'agreement': 0.5})
+    assert cache.entries() == []
 
 
 def test_the_command_line(cache: EngineCache, tmp_path: Path) -> None:

@@ -40,6 +40,8 @@ def test_build_writes_the_engine_and_its_description(rtx, model, tmp_path, capsy
     assert sidecar['key']['compute_capabilities'] == ['8.6', '8.9', '12.0']
     assert (sidecar['key']['optimization_level'], sidecar['workspace_mib']) == (1, 128)
     assert (plan.stat().st_mode & 0o777, sidecar['model']) == (0o600, 'colors.onnx')
+    # Its own description is replaced.
+    assert main(['build', str(model), '--output', str(plan), '--compute-capability', '8.6,8.9,12.0']) == 0
     out = capsys.readouterr().out
     assert str(plan) in out
     assert 'fp32 asked for' in out
@@ -79,6 +81,21 @@ def test_what_cannot_be_is_told_before_anything_is_built(rtx, model, arguments, 
     error = capsys.readouterr().err
     assert message in error
     assert error.count('\n') == 1
+
+
+@pytest.mark.parametrize('make, message', [
+    (lambda path: path.write_text('{"names": ["a"]}'), 'which is none; expected another name'),
+    (lambda path: path.write_bytes(b'\xff'), 'which is none; expected another name'),
+    (lambda path: path.mkdir(), 'it is a folder')])
+def test_the_description_replaces_no_file_of_another_kind(rtx, model, tmp_path, capsys, make, message):
+    beside = tmp_path / 'net.json'
+    make(beside)
+    before = beside.read_bytes() if beside.is_file() else None
+    assert main(['build', str(model), '--output', str(tmp_path / 'net'), '--compute-capability', '8.6']) == 1
+    error = capsys.readouterr().err
+    assert message in error and error.count('\n') == 1
+    assert before is None or beside.read_bytes() == before
+    assert not (tmp_path / 'net').exists()
 
 
 def test_no_engine_for_a_file_that_does_not_decode_its_boxes(rtx, tmp_path, capsys):

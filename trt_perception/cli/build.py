@@ -32,7 +32,7 @@ from ..decoded_boxes import require_decoded_boxes
 from ..errors import EngineError
 from ..pipeline_options import PRECISIONS, PipelineOptions
 from ..precise_model import precise_model
-from .files import check_new_file
+from .files import OutputError, check_new_file
 from .model_arguments import add_model_arguments, console_monitor
 from .model_arguments import load as load_spec
 from .numbers import not_negative, positive, whole
@@ -88,6 +88,7 @@ def run(options: argparse.Namespace) -> int:
     source = load_spec(options)
     if options.output is not None:
         check_new_file('--output', options.output, source.path)
+        _check_description(_description(options.output), source.path)
     build_options = BuildOptions(
         precision=options.precision or source.stored_precision, input_size=tuple(options.input_size),
         batch=tuple(options.batch),
@@ -118,8 +119,27 @@ def run(options: argparse.Namespace) -> int:
                 'key': {'model_sha256': spec.sha256, 'tensorrt': built.report['tensorrt'], **asdict(build_options)},
                 **built.report}
             replace_private(path, built.plan)
-            replace_private(path.with_name(f'{path.name}.json'), (json.dumps(sidecar, indent=1) + '\n').encode())
+            replace_private(_description(path), (json.dumps(sidecar, indent=1) + '\n').encode())
     return _report(path, sidecar, build_options, options.strict_precision)
+
+
+def _description(path: Path) -> Path:
+    return path.with_name(f'{path.name}.json')
+
+
+def _check_description(path: Path, model: Path) -> None:
+    """Raise OutputError where the file beside the engine cannot be written, or is there and no engine's."""
+    check_new_file('--output', path, model)
+    try:
+        found = json.loads(path.read_text(encoding='utf-8'))
+    except FileNotFoundError:
+        return
+    except ValueError:
+        found = None
+    if not isinstance(found, dict) or 'plan_sha256' not in found:
+        raise OutputError(
+            f'--output {path.with_suffix("")}: its description would replace {path}, which is none; expected another '
+            'name')
 
 
 def _report(path: Path, sidecar: dict[str, Any], options: BuildOptions, strict: bool) -> int:

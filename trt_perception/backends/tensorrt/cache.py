@@ -106,8 +106,12 @@ class EngineCache:
         return CachedEngine(digest, self._plan(digest), plan, sidecar, True, '')
 
     def annotate(self, digest: str, values: dict[str, Any]) -> None:
-        """Add what was learnt of an engine after its build, such as its accuracy, to the sidecar."""
-        sidecar = json.loads(read_private(self._sidecar(digest)))
+        """Add what was learnt of an engine after its build, such as its accuracy, to the sidecar, if there is one."""
+        try:
+            sidecar = json.loads(read_private(self._sidecar(digest)))
+        except FileNotFoundError:
+            # Pruned meanwhile; who has loaded it goes on.
+            return
         sidecar.update(values)
         replace_private(self._sidecar(digest), _json(sidecar))
 
