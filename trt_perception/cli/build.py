@@ -134,7 +134,7 @@ def _check_description(path: Path, model: Path) -> None:
         found = json.loads(path.read_text(encoding='utf-8'))
     except FileNotFoundError:
         return
-    except ValueError:
+    except (OSError, ValueError, RecursionError):
         found = None
     if not isinstance(found, dict) or 'plan_sha256' not in found:
         raise OutputError(
