@@ -15,6 +15,7 @@ from rcl_interfaces.msg import SetParametersResult
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNodeMixin, LifecycleState, TransitionCallbackReturn
+from rclpy.logging import LoggingSeverity
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
@@ -32,6 +33,7 @@ from .parameters import Settings
 from .pipeline import Pipeline, create_pipeline
 from .pipeline_options import Monitor
 from .statistics import Statistics
+from .transition_guard import TransitionGuard
 from .worker import LatestWorker
 
 # So many failed inferences in a row are no accident: the node goes through the error path.
@@ -56,9 +58,9 @@ class PerceptionNode(LifecycleNodeMixin, Node):
         LifecycleNodeMixin.__init__(self, callback_group=ReentrantCallbackGroup())
         self._on_fatal = on_fatal
         self._cancel = threading.Event()
+        self._ending = False
         self._activity = ''
-        self._transition = threading.Lock()
-        self._answer_impossible_transitions()
+        self._transitions = self._guard_transitions()
         # Held while settings change: parameters are set in another thread than transitions run in.
         self._settings_lock = threading.Lock()
         self._settings: Settings | None = None
@@ -105,7 +107,9 @@ class PerceptionNode(LifecycleNodeMixin, Node):
                 settings = self._settings
                 self._pipeline = pipeline = create_pipeline(
                     spec, settings.pipeline_options(), settings.postprocess(spec),
-                    Monitor(self._on_progress, self._on_backend_log, self._cancel))
+                    Monitor(
+                        self._on_progress, self._on_backend_log, self._cancel,
+                        self.get_logger().is_enabled_for(LoggingSeverity.DEBUG)))
             self._worker = LatestWorker('perception', self._process, self._unexpected)
             self._worker.call(pipeline.open)
             self._provenance = {
@@ -180,11 +184,12 @@ class PerceptionNode(LifecycleNodeMixin, Node):
 
     def cancel(self) -> None:
         """End an engine build that configure waits for; the process is about to end."""
+        self._ending = True
         self._cancel.set()
 
     def end(self) -> None:
         """Go through the shutdown transition, whatever the state; called when nothing spins any more."""
-        with self._transition:
+        with self._transitions.lock:
             if self._state_machine.current_state[1] in ('unconfigured', 'inactive', 'active'):
                 self.trigger_shutdown()
 
@@ -253,7 +258,7 @@ class PerceptionNode(LifecycleNodeMixin, Node):
             outputs.draw(frame, output.result, message.header)
 
     def _inference_failed(self, error: EngineError) -> None:
-        if self._cancel.is_set():
+        if self._ending:
             # The process ends; what the result was to be published with may be gone.
             return
         self._statistics.count('failed')
@@ -344,7 +349,7 @@ class PerceptionNode(LifecycleNodeMixin, Node):
 
     def _recover(self) -> None:
         """Leave the active state through error processing; called in the executor."""
-        with self._transition:
+        with self._transitions.lock:
             if (self._state_machine.current_state[1] != 'active'
                     or self._failures_in_a_row < _FAILURES_TO_GIVE_UP):
                 return
@@ -352,30 +357,22 @@ class PerceptionNode(LifecycleNodeMixin, Node):
             self._given_up = True
             self.trigger_deactivate()
 
-    def _answer_impossible_transitions(self) -> None:
-        """Answer change_state with success=False where rclpy would raise and stop the executor."""
+    def _guard_transitions(self) -> TransitionGuard:
         service = self._service_change_state
-        change_state = service.callback
+        guard = TransitionGuard(
+            service.callback, lambda: self._state_machine.current_state[1],
+            # Not the method itself: rclpy ties a severity to the place that logs.
+            lambda text: self.get_logger().warning(text), self._cancel_configure, self._allow_configure)
+        service.callback = guard
+        return guard
 
-        def guarded(request: Any, response: Any) -> Any:
-            wanted = request.transition.label or str(request.transition.id)
-            if not self._transition.acquire(blocking=False):
-                self.get_logger().warning(
-                    f'transition {wanted} refused: another one is under way')
-                response.success = False
-                return response
-            state = self._state_machine.current_state[1]
-            try:
-                return change_state(request, response)
-            except Exception as error:
-                self.get_logger().warning(
-                    f'transition {wanted} is not possible in state {state} ({error})')
-                response.success = False
-                return response
-            finally:
-                self._transition.release()
+    def _cancel_configure(self) -> None:
+        self.get_logger().info('shutdown was asked for: what configure is doing is cancelled')
+        self._cancel.set()
 
-        service.callback = guarded
+    def _allow_configure(self) -> None:
+        if not self._ending:
+            self._cancel.clear()
 
     def _warn_of_precision(self) -> None:
         wanted = self._provenance.get('precision')

@@ -170,15 +170,15 @@ def create_pipeline(
     options = options or PipelineOptions()
     if options.backend not in BACKENDS:
         raise ModelError(f"backend is '{options.backend}': expected one of {', '.join(BACKENDS)}")
-    if options.backend == 'tensorrt' or (options.backend == 'auto' and _tensorrt_runs()):
+    if options.backend == 'tensorrt' or (options.backend == 'auto' and _tensorrt_runs(monitor or Monitor())):
         from .backends.tensorrt.engine_pipeline import EnginePipeline
         return EnginePipeline(spec, options, settings, monitor)
     from .onnxruntime_pipeline import OnnxRuntimePipeline
     return OnnxRuntimePipeline(spec, options, settings, monitor)
 
 
-def _tensorrt_runs() -> bool:
-    """Whether a GPU, TensorRT and pycuda are there."""
+def _tensorrt_runs(monitor: Monitor) -> bool:
+    """Whether a GPU, TensorRT and pycuda are there; tells why not where there is a GPU."""
     from .backends.tensorrt.compat import load
     from .backends.tensorrt.gpu_info import has_gpu
     if not has_gpu():
@@ -186,6 +186,8 @@ def _tensorrt_runs() -> bool:
     try:
         load()
         require('pycuda.driver')
-    except MissingDependencyError:
+    except (MissingDependencyError, EngineError) as error:
+        # A robot that leaves its GPU idle is as slow as one without: whoever installed it should hear why.
+        monitor.on_log('warning', f'this machine has a GPU, but ONNX Runtime runs the model on the CPU: {error}')
         return False
     return True

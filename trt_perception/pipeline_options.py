@@ -55,9 +55,11 @@ class Monitor:
     """Who follows the opening of a pipeline, which may build an engine for minutes.
 
     on_progress(fraction, text): how much is done, 0..1, None where that is unknown; on_log(severity, text): debug,
-    info, warning or error. Both are called on the thread that opens. cancel: setting it ends the opening.
+    info, warning or error. Both are called on the thread that opens. cancel: setting it ends the opening. debug_log:
+    whether debug messages are wanted of an engine build too, tens of thousands.
     """
 
     on_progress: Callable[[float | None, str], None] = lambda fraction, text: None
     on_log: Callable[[str, str], None] = lambda severity, text: None
     cancel: threading.Event = field(default_factory=threading.Event)
+    debug_log: bool = False

@@ -3,7 +3,6 @@
 """What goes wrong around the GPU: ended in the middle of a build, no memory left, an illegal access."""
 
 import hashlib
-import json
 import re
 import signal
 
@@ -128,11 +127,9 @@ def test_an_engine_that_does_not_load_is_built_again(start_node, color_models, k
     assert configure(node), node.process.tail()
     engine = node.diagnosis(lambda _, values: values['state'] == 'inactive')[1]['engine']
     assert node.change_state('cleanup')
-    sidecar = kept_cache.root / f'{engine}.json'
     refused = b'not a plan at all' * 100
-    described = {**json.loads(sidecar.read_text()), 'plan_sha256': hashlib.sha256(refused).hexdigest()}
     replace_private(kept_cache.root / f'{engine}.plan', refused)
-    replace_private(sidecar, json.dumps(described).encode())
+    kept_cache.annotate(engine, {'plan_sha256': hashlib.sha256(refused).hexdigest()})
     assert [entry.problem for entry in kept_cache.entries() if entry.digest == engine] == ['']
     assert configure(node), node.process.tail()
     print(node.process.wait_for_line('the cached engine does not load .*; building it again'))

@@ -3,6 +3,7 @@
 """Transitions: all that are possible, all that are not, again and again, and while images come."""
 
 import itertools
+import os
 import threading
 import time
 
@@ -11,7 +12,9 @@ import pytest
 pytest.importorskip('rclpy', reason='needs ROS 2: make setup')
 pytest.importorskip('vision_msgs.msg', reason='needs vision_msgs: make setup')
 
+import cv2
 import harness_images as images
+import numpy as np
 from harness_driver import LATCHED, Collector, boxes_of, wait_until
 from lifecycle_msgs.msg import Transition, TransitionEvent
 from sensor_msgs.msg import Image
@@ -110,6 +113,59 @@ def test_state_is_answered_while_configure_runs(node, models):
     node.process.wait_for_line('transition deactivate refused: another one is under way', mark)
     assert node.result(configured, 'configure').success
     assert node.state() == 'inactive'
+
+
+@pytest.mark.parametrize('request_', ['shutdown', Transition.TRANSITION_UNCONFIGURED_SHUTDOWN])
+def test_shutdown_ends_what_configure_is_doing(start_node, models, tmp_path, request_):
+    # Reading the frames to calibrate with takes about twenty seconds.
+    photo = tmp_path / 'frames' / '0.jpg'
+    photo.parent.mkdir()
+    cv2.imwrite(str(photo), np.random.default_rng(0).integers(0, 256, (3000, 4000, 3), np.uint8))
+    for number in range(1, 300):
+        os.link(photo, photo.with_name(f'{number}.jpg'))
+    node = start_node(
+        model_file=models(), precision='int8', calibration_source=str(photo.parent), calibration_samples=300)
+    configured = node.begin('configure')
+    node.diagnosis(lambda status, _: 'reading' in status.message)
+    started = time.monotonic()
+    shut_down = node.begin(request_)
+    assert node.result(shut_down, 'shutdown').success, node.process.tail()
+    print(f'shut down after {time.monotonic() - started:.2f} s')
+    assert time.monotonic() - started < 2
+    assert node.result(configured, 'configure').success is False
+    assert node.state() == 'finalized'
+    node.process.wait_for_line('configure failed: .* was cancelled while reading')
+
+
+def test_of_two_shutdowns_one_waits(start_node, models):
+    """ONNX Runtime cannot be stopped while it loads: a shutdown that waits for it is answered when that is over."""
+    node = start_node(model_file=models(slow_load=100))
+    configured = node.begin('configure')
+    wait_until(lambda: node.state() == 'configuring', 'configuring')
+    shut_down = node.begin('shutdown')
+    node.process.wait_for_line('what configure is doing is cancelled')
+    mark = node.process.mark()
+    assert node.change_state('shutdown') is False
+    node.process.wait_for_line('transition shutdown refused: another one is under way', mark)
+    assert node.result(shut_down, 'shutdown').success, node.process.tail()
+    assert configured.done()
+    assert node.state() == 'finalized'
+
+
+def test_shutdown_waits_for_another_transition(start_node, models):
+    """Asked for by the id that it had in the state before, it is done from the next one."""
+    # An inference takes one to two seconds, which deactivate waits for.
+    node = start_node(model_file=models(busy=300))
+    node.bring_to('active')
+    camera = node.camera()
+    camera.publish(red_image(node))
+    node.diagnosis(lambda _, values: values['received'] == '1')
+    deactivated = node.begin('deactivate')
+    wait_until(lambda: node.state() == 'deactivating', 'deactivating')
+    shut_down = node.begin(Transition.TRANSITION_ACTIVE_SHUTDOWN)
+    assert node.result(deactivated, 'deactivate').success
+    assert node.result(shut_down, 'shutdown').success, node.process.tail()
+    assert node.state() == 'finalized'
 
 
 def test_transitions_are_announced(node):

@@ -128,6 +128,66 @@ def test_a_damaged_engine_is_built_again(cache: EngineCache, damage: str) -> Non
     assert cache.get_or_build(KEY, 'm.onnx', unexpected).hit
 
 
+def sealed(values: dict) -> str:
+    return cache_module._json(values).decode()
+
+
+@pytest.mark.parametrize('change', [
+    lambda values: '[]', lambda values: 'null', lambda values: '[' * 100_000, lambda values: '{}',
+    # By hand, and what only looks like a sidecar.
+    lambda values: json.dumps({**values, 'precision_effective': 'int8'}),
+    lambda values: json.dumps({name: value for name, value in values.items() if name != 'sidecar_sha256'}),
+    lambda values: sealed({**values, 'key': []}), lambda values: sealed({**values, 'key': {}}),
+    lambda values: sealed({**values, 'key': {**values['key'], 'gpu': None}}),
+    lambda values: sealed({**values, 'plan_bytes': 'many'}), lambda values: sealed({**values, 'model': ['m.onnx']}),
+    # Another engine's.
+    lambda values: sealed({**values, 'key': {**values['key'], 'gpu': 'Thor'}})])
+def test_a_sidecar_that_is_none_is_told_and_harms_nothing(cache: EngineCache, change, monkeypatch, capsys) -> None:
+    monkeypatch.setattr('trt_perception.cli.cache.EngineCache', lambda: cache)
+    entry = cache.get_or_build(KEY, 'm.onnx', Builds())
+    sidecar = entry.plan_path.with_suffix('.json')
+    values = json.loads(sidecar.read_text())
+    assert sealed({name: value for name, value in values.items() if name != 'sidecar_sha256'}) == sidecar.read_text()
+    sidecar.write_text(change(values))
+    # Another engine of this model is looked for: why is it not the same?
+    other = cache.get_or_build(replace(KEY, gpu='Nano'), 'm.onnx', Builds())
+    assert other.reason == 'none was built before'
+    assert main(['cache', 'list']) == 0
+    assert f'{entry.digest}      0.1 MB' in (listed := capsys.readouterr().out)
+    assert 'unusable: its sidecar is damaged' in listed and '2 engines' in listed
+    # What is learnt of an engine while its sidecar is damaged goes nowhere.
+    cache.annotate(entry.digest, {'agreement': 1.0})
+    build = Builds()
+    again = cache.get_or_build(KEY, 'm.onnx', build)
+    assert (build.count, again.reason) == (1, 'its sidecar is damaged')
+    sidecar.write_text(change(values))
+    assert main(['cache', 'prune']) == 0
+    assert [entry.digest for entry in cache.entries()] == [other.digest]
+
+
+def test_prune_goes_on_after_what_it_cannot_remove(cache: EngineCache, tmp_path: Path, monkeypatch, capsys) -> None:
+    monkeypatch.setattr('trt_perception.cli.cache.EngineCache', lambda: cache)
+    digests = [
+        cache.get_or_build(replace(KEY, gpu=name), 'm.onnx', Builds()).digest for name in ('Nano', 'Orin', 'Thor')]
+    # A folder in the place of a plan, and a link in the place of a lock.
+    folder, lock = cache.root / f'{digests[0]}.plan', cache.root / f'{digests[1]}.lock'
+    folder.unlink()
+    folder.mkdir()
+    lock.unlink()
+    lock.symlink_to(tmp_path / 'elsewhere')
+    assert main(['cache', 'prune', '--all']) == 1
+    out, error = capsys.readouterr()
+    assert '1 engines removed' in out and digests[2] in out
+    assert sorted(error.splitlines()) == sorted([
+        f'trt_perception: {folder} cannot be removed: Is a directory',
+        f'trt_perception: {lock} cannot be opened: Too many levels of symbolic links'])
+    assert not (tmp_path / 'elsewhere').exists()
+    assert {entry.digest for entry in cache.entries()} == set(digests[:2])
+    # Nor is anything built over it.
+    with pytest.raises(EngineError, match='cannot be removed: Is a directory'):
+        cache.get_or_build(replace(KEY, gpu='Nano'), 'm.onnx', Builds())
+
+
 @pytest.mark.parametrize('mode', [0o660, 0o602, 0o666])
 def test_a_plan_that_others_may_write_is_not_used(cache: EngineCache, mode: int) -> None:
     path = cache.get_or_build(KEY, 'm.onnx', Builds()).plan_path

@@ -9,6 +9,8 @@ without one: where a running engine is needed, ONNX Runtime runs its file.
 import json
 import re
 import shutil
+import sys
+import types
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -24,6 +26,7 @@ from precision_models import color_folder, color_frames, conv_detector
 from recording_monitor import Told
 
 from trt_perception.backends.onnxruntime import OnnxRuntimeBackend
+from trt_perception.backends.tensorrt import gpu_info
 from trt_perception.backends.tensorrt.build_process import build_in_process
 from trt_perception.backends.tensorrt.build_request import build_request
 from trt_perception.backends.tensorrt.cache import BuiltEngine, EngineCache
@@ -82,6 +85,37 @@ def test_the_backend_decides_the_pipeline(spec):
     assert isinstance(create_pipeline(spec, PipelineOptions('auto')), OnnxRuntimePipeline)
     with pytest.raises(ModelError, match="backend is 'openvino': expected one of auto, onnxruntime, tensorrt"):
         create_pipeline(spec, PipelineOptions('openvino'))
+
+
+@pytest.mark.parametrize('version, others, said', [
+    ('8.5.2', {}, 'this is TensorRT 8.5.2: expected 8.6 or newer'),
+    ('', {}, 'is no TensorRT, it has no version'),
+    ('8.6.0', {'pycuda.driver': None}, 'pycuda'),
+    (None, {'tensorrt_rtx': None}, 'the Python package of TensorRT is not installed')])
+def test_auto_with_a_gpu_but_no_tensorrt_that_can_be_used_says_why(spec, monkeypatch, version, others, said):
+    monkeypatch.setattr(gpu_info, 'has_gpu', lambda: True)
+    module = None if version is None else types.SimpleNamespace(__version__=version)
+    for name, found in {'tensorrt': module, 'tensorrt_rtx': None, **others}.items():
+        monkeypatch.setitem(sys.modules, name, found)
+    told = Told()
+    assert isinstance(create_pipeline(spec, PipelineOptions('auto'), monitor=told.monitor), OnnxRuntimePipeline)
+    (severity, text), = told.log
+    assert severity == 'warning'
+    assert text.startswith('this machine has a GPU, but ONNX Runtime runs the model on the CPU: ') and said in text
+
+
+def test_auto_with_a_gpu_takes_tensorrt(spec, monkeypatch):
+    """What is found is stood in for here; test/gpu has the real ones."""
+    monkeypatch.setattr(gpu_info, 'has_gpu', lambda: True)
+    # Too old, so that the other one is taken.
+    monkeypatch.setitem(sys.modules, 'tensorrt', types.SimpleNamespace(__version__='8.5.2'))
+    monkeypatch.setitem(sys.modules, 'tensorrt_rtx', types.SimpleNamespace(__version__='1.7.1.116'))
+    monkeypatch.setitem(sys.modules, 'pycuda', types.ModuleType('pycuda'))
+    monkeypatch.setitem(sys.modules, 'pycuda.driver', types.ModuleType('pycuda.driver'))
+    told = Told()
+    assert isinstance(create_pipeline(spec, PipelineOptions('auto'), monitor=told.monitor), EnginePipeline)
+    assert told.log == []
+    assert load().identity == 'tensorrt_rtx 1.7.1.116'
 
 
 def test_the_spec_of_a_prepared_model_is_that_of_its_file(spec):

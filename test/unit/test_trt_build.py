@@ -23,13 +23,18 @@ from trt_perception.backends.tensorrt.build_process import BuildCancelled, build
 from trt_perception.backends.tensorrt.build_request import BuildRequest, build_request
 from trt_perception.backends.tensorrt.cache import EngineCache
 from trt_perception.backends.tensorrt.engine_key import EngineKey
+from trt_perception.backends.tensorrt.engine_pipeline import prepared_spec
 from trt_perception.backends.tensorrt.gpu_info import has_gpu
+from trt_perception.backends.tensorrt.graph_types import graph_types
 from trt_perception.backends.tensorrt.options import BuildOptions
 from trt_perception.errors import EngineError, MissingDependencyError, ModelError
 from trt_perception.model import ModelOptions, load_model
+from trt_perception.pipeline_options import Monitor, PipelineOptions
+from trt_perception.precise_model import precise_model
 
 pytest.importorskip('tensorrt_rtx', reason='TensorRT for RTX is not installed (pip install tensorrt-rtx-cu13)')
 
+PHOTOS = Path(__file__).parents[1] / 'data' / 'photos'
 LIGHT = Path(onnx.__file__).parent / 'backend' / 'test' / 'data' / 'light'
 TARGET = BuildOptions(compute_capabilities=('8.6',), optimization_level=0)
 
@@ -60,17 +65,24 @@ def endless(tmp_path):
     return BuildRequest(path, 'images', (tuple(shape),) * 3, TARGET)
 
 
+@pytest.mark.parametrize('precision', ['fp32', 'fp16', 'int8'])
 @pytest.mark.parametrize('name', ['light_resnet50', 'light_bvlc_alexnet', 'light_squeezenet'])
-def test_real_networks_become_plans(name):
+def test_real_networks_become_plans(name, precision, tmp_path, monkeypatch):
     path = LIGHT / f'{name}.onnx'
     if not path.exists():
         pytest.skip(f'this onnx has no {name}')
-    graph = onnx.load(str(path)).graph
-    constants = {tensor.name for tensor in graph.initializer}
-    name, = [value.name for value in graph.input if value.name not in constants]
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
+    spec = load_model(path)
+    assert spec.task == 'classification' and spec.input_shape == (1, 3, 224, 224)
+    prepared = precise_model(
+        spec, PipelineOptions(precision=precision, calibration_source=str(PHOTOS), calibration_method='minmax'),
+        Monitor(), strongly_typed=True)
+    types = graph_types(prepared.path)
+    assert (types.has_float16, types.quantized) == (precision != 'fp32', precision == 'int8')
     told = []
     built = build_in_process(
-        BuildRequest(path, name, ((1, 3, 224, 224),) * 3, TARGET), lambda *progress: told.append(progress))
+        build_request(prepared_spec(spec, prepared), replace(TARGET, precision=precision)),
+        lambda *progress: told.append(progress))
     assert len(built.plan) > 100_000
     assert built.report['tensorrt'].startswith('tensorrt_rtx ')
     assert built.report['strongly_typed']
@@ -93,7 +105,7 @@ def test_dynamic_models_get_a_profile(tmp_path):
 def test_a_request_survives_its_journey(tmp_path):
     request = replace(
         request_for(color_detector(tmp_path / 'm.onnx')), device_index=1, timing_cache=tmp_path / 'timings',
-        options=BuildOptions('int8', (64, 64), (1, 2, 3), 7, 5, 1, 'ampere_plus', ('8.6', '8.9')))
+        debug_log=True, options=BuildOptions('int8', (64, 64), (1, 2, 3), 7, 5, 1, 'ampere_plus', ('8.6', '8.9')))
     assert BuildRequest.from_json(request.to_json()) == request
 
 

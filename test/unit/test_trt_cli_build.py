@@ -48,6 +48,18 @@ def test_build_writes_the_engine_and_its_description(rtx, model, tmp_path, capsy
     assert '8.6, 8.9, 12.0' in out
 
 
+def test_all_of_tensorrts_log_is_shown_where_that_is_asked_for(rtx, model, tmp_path, capsys):
+    words = ['build', str(model), '--output', str(tmp_path / 'colors.plan'), '--compute-capability', '8.6']
+    assert main(words) == 0
+    assert capsys.readouterr().err == ''
+    assert main([*words, '--verbose']) == 0
+    lines = capsys.readouterr().err.splitlines()
+    kinds = {severity: sum(line.startswith(f'{severity}: ') for line in lines) for severity in ('debug', 'info')}
+    # Of each layer several lines.
+    assert kinds['debug'] > 100 and kinds['info'] >= 1
+    assert sum(kinds.values()) == len(lines)
+
+
 @pytest.mark.parametrize('script, arguments', [('yolov8n_sized.py', []), ('yolov5n_sized.py', ['320'])])
 def test_real_detectors_are_built_in_each_precision(rtx, script, arguments, tmp_path, capsys, monkeypatch):
     pytest.importorskip('onnxruntime', reason='needs onnxruntime: make setup')

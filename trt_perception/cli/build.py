@@ -106,11 +106,13 @@ def run(options: argparse.Namespace) -> int:
             engine = cached_engine(
                 spec, build_options, device_index=options.device_index,
                 calibration_sha256=prepared.calibration_sha256, tensorrt=tensorrt,
-                timing_cache=not options.no_timing_cache, on_progress=monitor.on_progress, on_log=monitor.on_log)
+                timing_cache=not options.no_timing_cache, on_progress=monitor.on_progress, on_log=monitor.on_log,
+                debug_log=monitor.debug_log)
             path, sidecar = engine.plan_path, engine.sidecar
         else:
             request = build_request(
-                spec, build_options, device_index=options.device_index, tensorrt=options.tensorrt)
+                spec, build_options, device_index=options.device_index, tensorrt=options.tensorrt,
+                debug_log=monitor.debug_log)
             built = build_in_process(request, monitor.on_progress, monitor.on_log)
             path = options.output
             sidecar = {

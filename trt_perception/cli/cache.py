@@ -11,6 +11,7 @@ elsewhere.
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 
 from ..backends.tensorrt.cache import CacheEntry, EngineCache
@@ -46,16 +47,19 @@ def run(options: argparse.Namespace) -> int:
             f'caches, {sum(t.size for t in timings) / 1e6:.1f} MB, in {cache.root}')
         return 0
     oldest = time.time() - options.unused_for * _DAY_S if options.unused_for is not None else 0.0
-    removed = cache.prune(lambda entry: not options.all and entry.last_used >= oldest)
-    keys = [entry.sidecar['key'] for entry in cache.entries() if not entry.problem]
-    timings = prune_timings(cache.root, () if options.all else keys)
+    stuck: list[str] = []
+    removed = cache.prune(lambda entry: not options.all and entry.last_used >= oldest, stuck.append)
     for entry in removed:
         print(f'removed {_line(entry)}')
+    keys = [entry.sidecar['key'] for entry in cache.entries() if not entry.problem]
+    timings = prune_timings(cache.root, () if options.all else keys, stuck.append)
     for timing in timings:
         print(f'removed {_timing_line(timing)}')
     freed = sum(e.plan_bytes for e in removed) + sum(t.size for t in timings)
     print(f'{len(removed)} engines removed, {len(timings)} timing caches removed, {freed / 1e6:.1f} MB freed')
-    return 0
+    for text in stuck:
+        print(f'trt_perception: {text}', file=sys.stderr)
+    return 1 if stuck else 0
 
 
 def _timing_line(timing: TimingCache) -> str:

@@ -121,7 +121,7 @@ def console_monitor(verbose: bool = False) -> Iterator[Monitor]:
             if verbose or severity not in ('info', 'debug'):
                 print(f'{severity}: {text}', file=sys.stderr)
 
-        yield Monitor(on_progress, on_log)
+        yield Monitor(on_progress, on_log, debug_log=verbose)
 
 
 @contextlib.contextmanager

@@ -23,6 +23,7 @@ from ...errors import EngineError, PerceptionError
 from .build_request import BuildRequest
 from .builder import plan_sha256
 from .cache import BuiltEngine
+from .engine_log import DEBUG
 
 _POLL_S = 0.1
 # Between a request to end and the end by force: together well below 2 s.
@@ -43,8 +44,8 @@ def build_in_process(
     """Build one engine; returns when it is built, failed or cancelled, with no process left.
 
     on_progress(fraction, text): how much is done, 0..1, or None where TensorRT does not say (below 10), and what;
-    called at least once a second. on_log(severity, text): TensorRT's log (info, warning, error). Both are called on
-    the calling thread. cancel: setting it ends the build within 2 s.
+    called at least once a second. on_log(severity, text): TensorRT's log (info, warning, error, and debug if the
+    request asks for it). Both are called on the calling thread. cancel: setting it ends the build within 2 s.
     Raises BuildCancelled, or the error of the build, or EngineError if its process crashed or was killed.
     """
     with tempfile.TemporaryFile(prefix='trt_perception_') as plan_file:
@@ -106,7 +107,8 @@ class _Build:
                 fraction, doing = message['progress']
             elif 'log' in message:
                 severity, text = message['log']
-                self._lines.append(text)
+                if severity != DEBUG:
+                    self._lines.append(text)
                 on_log(severity, text)
             elif 'built' in message:
                 result = message['built']

@@ -26,6 +26,7 @@ class BuildRequest:
     device_index: which GPU builds
     tensorrt: auto, tensorrt or tensorrt_rtx
     timing_cache: file with the timings of earlier builds, read and written, None for none
+    debug_log: whether TensorRT's debug messages are wanted too, tens of thousands for one build
     """
 
     onnx_path: Path
@@ -35,6 +36,7 @@ class BuildRequest:
     device_index: int = 0
     tensorrt: str = 'auto'
     timing_cache: Path | None = None
+    debug_log: bool = False
 
     def to_json(self) -> str:
         """Return the request as one line."""
@@ -52,12 +54,12 @@ class BuildRequest:
         return BuildRequest(
             Path(values['onnx_path']), values['input_name'], (smallest, usual, largest),
             _options(values['options']), values['device_index'], values['tensorrt'],
-            None if cache is None else Path(cache))
+            None if cache is None else Path(cache), values['debug_log'])
 
 
 def build_request(
     spec: ModelSpec, options: BuildOptions, *, device_index: int = 0, tensorrt: str = 'auto',
-    timing_cache: Path | None = None,
+    timing_cache: Path | None = None, debug_log: bool = False,
 ) -> BuildRequest:
     """Return the request for a model; EngineError for a batch profile that it cannot have."""
     smallest, usual, largest = options.batch
@@ -76,7 +78,8 @@ def build_request(
             f'input_size is {list(options.input_size)}, but the model was loaded for [{spec.width}, {spec.height}]')
     shapes = tuple((batch, *spec.input_shape[1:]) for batch in options.batch)
     return BuildRequest(
-        spec.path, spec.input_name, (shapes[0], shapes[1], shapes[2]), options, device_index, tensorrt, timing_cache)
+        spec.path, spec.input_name, (shapes[0], shapes[1], shapes[2]), options, device_index, tensorrt, timing_cache,
+        debug_log)
 
 
 def _options(values: Mapping[str, Any]) -> BuildOptions:

@@ -35,6 +35,7 @@ class _Parent:
         self._stream = stream
         self._lock = threading.Lock()
         self._progress_at = float('-inf')
+        self.debug_log = False
 
     def progress(self, fraction: float | None, text: str) -> None:
         now = time.monotonic()
@@ -44,7 +45,7 @@ class _Parent:
             self.tell('progress', [fraction, text])
 
     def log(self, severity: str, text: str) -> None:
-        if severity != DEBUG:
+        if severity != DEBUG or self.debug_log:
             self.tell('log', [severity, text])
 
     def tell(self, what: str, value: Any) -> None:
@@ -59,6 +60,7 @@ def main(plan_fd: int, parent_pid: int) -> int:
     parent = _Parent(_take_stdout())
     try:
         request = BuildRequest.from_json(sys.stdin.readline())
+        parent.debug_log = request.debug_log
         built = build_plan(request, parent.progress, parent.log)
         with os.fdopen(plan_fd, 'wb', closefd=False) as file:
             file.write(built.plan)

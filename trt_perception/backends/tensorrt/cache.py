@@ -4,7 +4,7 @@
 
 <cache>/engines/<digest>.plan and <digest>.json. The sidecar is written last and holds the plan's SHA-256: a plan
 without a sidecar, or one that does not match it, does not count. A build that is killed at any moment leaves the
-old state or the new one.
+old state or the new one. It also holds a digest of itself, so that what is read of it later need not be doubted.
 """
 
 from __future__ import annotations
@@ -24,12 +24,15 @@ from typing import Any
 
 from ...download.cache import cache_root
 from ...errors import EngineError
-from .engine_key import EngineKey, differences
+from .engine_key import EngineKey, differences, digest_of
 from .private_files import UntrustedFileError, make_private_folder, read_private, replace_private
 
 _POLL_S = 0.1
 _STALE_PART_S = 86400.0
-_SIDECAR_FIELDS = ('key', 'plan_sha256', 'plan_bytes', 'built', 'model')
+_SEAL = 'sidecar_sha256'
+# What a sidecar must have, whatever version wrote it.
+_SIDECAR_FIELDS = {'key': dict, 'plan_sha256': str, 'plan_bytes': int, 'built': str, 'model': str}
+_KEY_FIELDS = ('model_sha256', 'tensorrt', 'gpu', 'compute_capability', 'precision')
 
 
 @dataclass(frozen=True)
@@ -108,12 +111,13 @@ class EngineCache:
     def annotate(self, digest: str, values: dict[str, Any]) -> None:
         """Add what was learnt of an engine after its build, such as its accuracy, to the sidecar, if there is one."""
         try:
-            sidecar = json.loads(read_private(self._sidecar(digest)))
+            sidecar = _parsed(read_private(self._sidecar(digest)))
         except FileNotFoundError:
-            # Pruned meanwhile; who has loaded it goes on.
+            sidecar = None
+        if sidecar is None:
+            # Pruned or damaged meanwhile; who has loaded it goes on.
             return
-        sidecar.update(values)
-        replace_private(self._sidecar(digest), _json(sidecar))
+        replace_private(self._sidecar(digest), _json({**sidecar, **values}))
 
     def discard(self, digest: str) -> None:
         """Remove an engine, the sidecar first: from then on it does not count."""
@@ -132,21 +136,26 @@ class EngineCache:
         digests = {path.stem for path in self.root.iterdir() if path.suffix in ('.plan', '.json')}
         return sorted(map(self._entry, digests), key=lambda entry: -entry.last_used)
 
-    def prune(self, keep: Callable[[CacheEntry], bool]) -> list[CacheEntry]:
+    def prune(
+        self, keep: Callable[[CacheEntry], bool], warn: Callable[[str], None] = lambda text: None,
+    ) -> list[CacheEntry]:
         """Remove broken entries, those that `keep` does not want, and what killed builds left; returns the removed.
 
-        An engine that is being built stays.
+        An engine that is being built stays. warn: told of each that cannot be removed
         """
         removed = []
         for entry in self.entries():
             if not entry.problem and keep(entry):
                 continue
-            with self._taken(self._lock(entry.digest)) as taken:
-                # It may have been built since it was looked at.
-                now = self._entry(entry.digest) if taken else entry
-                if taken and (now.problem or not keep(now)):
-                    self.discard(entry.digest)
-                    removed.append(entry)
+            try:
+                with self._taken(self._lock(entry.digest)) as taken:
+                    # It may have been built since it was looked at.
+                    now = self._entry(entry.digest) if taken else entry
+                    if taken and (now.problem or not keep(now)):
+                        self.discard(entry.digest)
+                        removed.append(entry)
+            except EngineError as error:
+                warn(str(error))
         if self.root.is_dir():
             self._remove_leftovers()
         return removed
@@ -193,12 +202,8 @@ class EngineCache:
             return 'its build was not finished' if self._plan(digest).exists() else ''
         except UntrustedFileError as error:
             return str(error)
-        try:
-            sidecar = json.loads(text)
-            expected = str(sidecar['plan_sha256'])
-            if any(field not in sidecar for field in _SIDECAR_FIELDS):
-                raise KeyError('field')
-        except (ValueError, KeyError, TypeError):
+        sidecar = _parsed(text)
+        if sidecar is None or digest_of(sidecar['key']) != digest:
             return 'its sidecar is damaged'
         try:
             plan = read_private(self._plan(digest))
@@ -206,7 +211,7 @@ class EngineCache:
             return 'its plan is missing'
         except UntrustedFileError as error:
             return str(error)
-        if hashlib.sha256(plan).hexdigest() != expected:
+        if hashlib.sha256(plan).hexdigest() != sidecar['plan_sha256']:
             return 'its plan is damaged (SHA-256 differs)'
         return plan, sidecar
 
@@ -274,5 +279,24 @@ def _is_still(descriptor: int, path: Path) -> bool:
         return False
 
 
+def _parsed(text: bytes) -> dict[str, Any] | None:
+    """Return the values of a sidecar as it was written, by this version or another; None for anything else."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(found, dict) or found.pop(_SEAL, None) != _digest(found):
+        return None
+    if any(not isinstance(found.get(name), kind) for name, kind in _SIDECAR_FIELDS.items()):
+        return None
+    if any(not isinstance(found['key'].get(name), str) for name in _KEY_FIELDS):
+        return None
+    return found
+
+
 def _json(value: dict[str, Any]) -> bytes:
-    return (json.dumps(value, indent=1) + '\n').encode()
+    return (json.dumps({**value, _SEAL: _digest(value)}, indent=1) + '\n').encode()
+
+
+def _digest(value: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

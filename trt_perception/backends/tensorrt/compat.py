@@ -408,11 +408,12 @@ def load(prefer: str = 'auto') -> TensorRt:
     """Import TensorRT.
 
     prefer: auto (tensorrt, else tensorrt_rtx) or one of them
-    Raises MissingDependencyError saying how to install it, EngineError for a version below 8.6.
+    Raises MissingDependencyError saying how to install it, EngineError where all there is is a version below 8.6.
     """
     if prefer not in PREFERENCES:
         raise EngineError(f"the TensorRT module is '{prefer}': expected one of {', '.join(PREFERENCES)}")
     failures = []
+    unfit: EngineError | None = None
     for name in MODULES if prefer == 'auto' else (prefer,):
         try:
             module = importlib.import_module(name)
@@ -420,7 +421,12 @@ def load(prefer: str = 'auto') -> TensorRt:
             if not (isinstance(error, ModuleNotFoundError) and error.name == name):
                 failures.append(f'{name} is installed but does not import: {error}')
             continue
-        return adopt(module, name)
+        try:
+            return adopt(module, name)
+        except EngineError as error:
+            unfit = unfit or error
+    if unfit is not None:
+        raise unfit
     detail = '; '.join(failures) or 'the Python package of TensorRT is not installed'
     raise MissingDependencyError(
         f'{detail}; on a Jetson: sudo apt install python3-libnvinfer; on a PC: pip install tensorrt, or pip install '

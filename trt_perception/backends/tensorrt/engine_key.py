@@ -44,8 +44,12 @@ class EngineKey:
 
     def digest(self) -> str:
         """Return the key's name in the cache: the first 32 hexadecimal digits of its SHA-256."""
-        text = json.dumps(self.as_dict(), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:32]
+        return digest_of(self.as_dict())
+
+
+def digest_of(values: Mapping[str, Any]) -> str:
+    """Return the digest of a key that as_dict gave, perhaps of another version of this package."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def differences(key: EngineKey, other: Mapping[str, Any]) -> list[str]:

@@ -113,6 +113,7 @@ class EnginePipeline(Closing):
             spec, replace(self._options.build, precision=prepared.precision),
             device_index=self._options.run.device_index, calibration_sha256=prepared.calibration_sha256,
             tensorrt=tensorrt, cache=self._cache, timing_cache=self._options.timing_cache,
+            debug_log=self._monitor.debug_log,
             on_progress=self._monitor.on_progress, on_log=self._monitor.on_log, cancel=self._monitor.cancel,
             before_build=lambda: require_decoded_boxes(
                 self.spec, self._options.num_threads, self._monitor.cancel))

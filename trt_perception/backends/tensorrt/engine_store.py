@@ -21,6 +21,7 @@ from .timings import timing_cache_path
 def cached_engine(
     spec: ModelSpec, options: BuildOptions, *, device_index: int = 0, calibration_sha256: str = '',
     tensorrt: TensorRt | None = None, cache: EngineCache | None = None, timing_cache: bool = True,
+    debug_log: bool = False,
     on_progress: Callable[[float | None, str], None] = lambda fraction, text: None,
     on_log: Callable[[str, str], None] = lambda severity, text: None, cancel: threading.Event | None = None,
     before_build: Callable[[], None] = lambda: None,
@@ -38,7 +39,8 @@ def cached_engine(
     timings = timing_cache_path(
         cache.root, tensorrt.identity, gpu.name, gpu.compute_capability, spec.sha256) if timing_cache else None
     request = build_request(
-        spec, options, device_index=device_index, tensorrt=tensorrt.name, timing_cache=timings)
+        spec, options, device_index=device_index, tensorrt=tensorrt.name, timing_cache=timings,
+        debug_log=debug_log)
 
     def build() -> BuiltEngine:
         before_build()

@@ -10,12 +10,10 @@ from __future__ import annotations
 
 import contextlib
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-from ...errors import EngineError
 
 _SUFFIX = '.timings'
 
@@ -45,10 +43,13 @@ def timing_caches(folder: Path) -> list[TimingCache]:
     return found
 
 
-def prune_timings(folder: Path, engines: Iterable[Mapping[str, Any]]) -> list[TimingCache]:
+def prune_timings(
+    folder: Path, engines: Iterable[Mapping[str, Any]], warn: Callable[[str], None] = lambda text: None,
+) -> list[TimingCache]:
     """Remove the timings of each model, TensorRT and GPU for which there is no engine; returns the removed.
 
     engines: the keys of the engines that are there, as their sidecars have them
+    warn: told of each that cannot be removed
     """
     used = {
         timing_cache_path(folder, *(
@@ -60,6 +61,7 @@ def prune_timings(folder: Path, engines: Iterable[Mapping[str, Any]]) -> list[Ti
             try:
                 cache.path.unlink(missing_ok=True)
             except OSError as error:
-                raise EngineError(f'{cache.path} cannot be removed: {error.strerror}') from error
+                warn(f'{cache.path} cannot be removed: {error.strerror}')
+                continue
             removed.append(cache)
     return removed

@@ -1,0 +1,88 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""One transition at a time: answers change_state where rclpy would start a second one, or raise and stop the executor.
+
+A shutdown waits for the transition under way, and ends a configure for it: a build of minutes must not keep a robot's
+lifecycle manager from shutting the node down.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from lifecycle_msgs.msg import Transition
+
+_SHUTDOWN = 'shutdown'
+# By id it is another transition from each state.
+_SHUTDOWNS = (
+    Transition.TRANSITION_UNCONFIGURED_SHUTDOWN, Transition.TRANSITION_INACTIVE_SHUTDOWN,
+    Transition.TRANSITION_ACTIVE_SHUTDOWN)
+
+
+class TransitionGuard:
+    """Around the callback of a change_state service. `lock` is held while a transition runs."""
+
+    def __init__(
+        self, change_state: Callable[[Any, Any], Any], state: Callable[[], str], warn: Callable[[str], None],
+        cancel_configure: Callable[[], None], allow_configure: Callable[[], None],
+    ) -> None:
+        """Guard `change_state`, which takes a request and a response of lifecycle_msgs/ChangeState.
+
+        state: the label of the node's state; warn: told why a transition is refused
+        cancel_configure: ends a configure soon, this one or one that is about to start; allow_configure: undoes that
+        """
+        self.lock = threading.Lock()
+        self._change_state = change_state
+        self._state = state
+        self._warn = warn
+        self._cancel_configure = cancel_configure
+        self._allow_configure = allow_configure
+        self._shutdown_waits = threading.Lock()
+
+    def __call__(self, request: Any, response: Any) -> Any:
+        """Answer a request; success is False where the transition is not possible or another one is under way."""
+        wanted = request.transition.label or str(request.transition.id)
+        if self.lock.acquire(blocking=False):
+            try:
+                return self._answer(wanted, request, response)
+            finally:
+                self.lock.release()
+        if _is_shutdown(request.transition) and self._shutdown_waits.acquire(blocking=False):
+            try:
+                return self._shut_down(wanted, request, response)
+            finally:
+                self._shutdown_waits.release()
+        # Of shutdowns too only one waits: each takes one of the executor's threads.
+        self._warn(f'transition {wanted} refused: another one is under way')
+        response.success = False
+        return response
+
+    def _shut_down(self, wanted: str, request: Any, response: Any) -> Any:
+        """Shut down after the transition under way."""
+        # It may have the lock and not be configuring yet.
+        cancelling = self._state() in ('unconfigured', 'configuring')
+        if cancelling:
+            self._cancel_configure()
+        with self.lock:
+            # From whatever state the other transition has led to.
+            request.transition.label = _SHUTDOWN
+            try:
+                return self._answer(wanted, request, response)
+            finally:
+                if cancelling:
+                    self._allow_configure()
+
+    def _answer(self, wanted: str, request: Any, response: Any) -> Any:
+        state = self._state()
+        try:
+            return self._change_state(request, response)
+        except Exception as error:
+            self._warn(f'transition {wanted} is not possible in state {state} ({error})')
+            response.success = False
+            return response
+
+
+def _is_shutdown(transition: Transition) -> bool:
+    return bool(transition.label == _SHUTDOWN if transition.label else transition.id in _SHUTDOWNS)
