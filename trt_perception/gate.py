@@ -33,17 +33,25 @@ def needed_agreement(spec: ModelSpec, options: PipelineOptions) -> float:
     return options.needed_agreement
 
 
+def require_frames(spec: ModelSpec, options: PipelineOptions, frames: Sequence[Frame]) -> None:
+    """Raise CalibrationError where there is a gate but nothing to compare on: before minutes go into a build.
+
+    frames: those that calibrating has left for comparing, none as a rule where nothing was calibrated
+    """
+    if needed_agreement(spec, options) and not frames and not options.calibration_source:
+        raise CalibrationError(
+            f'min_agreement is {needed_agreement(spec, options)}, but there are no frames to compare on: set '
+            'calibration_source to a folder of images, a video or a rosbag2, or min_agreement to 0.0')
+
+
 def checking_frames(spec: ModelSpec, options: PipelineOptions, frames: Sequence[Frame]) -> Sequence[Frame]:
     """Return the frames to compare on: these, or where there are none some of the calibration source.
 
     Raises CalibrationError where there is none, SourceError where it cannot be opened.
     """
+    require_frames(spec, options, frames)
     if frames:
         return frames
-    if not options.calibration_source:
-        raise CalibrationError(
-            f'min_agreement is {needed_agreement(spec, options)}, but there are no frames to compare on: set '
-            'calibration_source to a folder of images, a video or a rosbag2, or min_agreement to 0.0')
     return read_samples(options.calibration_source, _FRAMES, 0).calibration
 
 

@@ -45,8 +45,11 @@ def write_plan(target, tensorrt, path, level):
     part.replace(target)
 
 
-def build_plan(tensorrt, path, level=_LEVEL):
-    """Return a plan that computes in the types of the ONNX file."""
+def build_plan(tensorrt, path, level=_LEVEL, auxiliary_streams=None):
+    """Return a plan that computes in the types of the ONNX file.
+
+    auxiliary_streams: how many streams TensorRT may use beside the one it is given; None: as it likes
+    """
     types = graph_types(Path(path))
     options = BuildOptions(
         precision='int8' if types.quantized else 'fp16' if types.has_float16 else 'fp32', optimization_level=level)
@@ -57,6 +60,8 @@ def build_plan(tensorrt, path, level=_LEVEL):
     tensorrt.keep_types(network, types, options)
     config = tensorrt.create_config(builder)
     tensorrt.configure(builder, config, options, types)
+    if auxiliary_streams is not None:
+        config.max_aux_streams = auxiliary_streams
     return tensorrt.build(builder, network, config)
 
 
@@ -78,12 +83,16 @@ def end_to_end_detector(path, width=64, height=64):
         {'names': dict(enumerate(COLORS)), 'task': 'detect', 'end2end': True})
 
 
-def convolutional_detector(path, size=320, classes=20, head='yolov5', seed=0):
-    """Three layers of random convolutions that give boxes and scores of all sizes: arithmetic as in a real network."""
+def convolutional_detector(path, size=320, classes=20, head='yolov5', seed=0, kernels=(3,)):
+    """Three layers of random convolutions that give boxes and scores of all sizes: arithmetic as in a real network.
+
+    kernels: sides of the second layer's kernels; of several, which are side by side, their results are concatenated
+    """
     random = np.random.default_rng(seed)
     cell, width = 8, 32
     side = size // cell
     columns = 4 + classes + (head == 'yolov5')
+    branches = [(f'_{side}' if len(kernels) > 1 else '', side) for side in kernels]
     y, x = np.mgrid[0:side, 0:side].reshape(2, -1)
     grid = np.stack([(x + 0.5) * cell, (y + 0.5) * cell]).astype(np.float32)[np.newaxis]
 
@@ -91,14 +100,17 @@ def convolutional_detector(path, size=320, classes=20, head='yolov5', seed=0):
         return (random.normal(0, 1, (outputs, inputs, side, side)) / np.sqrt(inputs * side * side)).astype(np.float32)
 
     constants = {
-        'w0': weights(width, 3, 8) * 4, 'w1': weights(width, width, 3) * 2, 'w2': weights(columns, width, 1) * 3,
+        'w0': weights(width, 3, 8) * 4, **{f'w1{name}': weights(width, width, side) * 2 for name, side in branches},
+        'w2': weights(columns, len(kernels) * width, 1) * 3,
         'flat': np.array([1, columns, -1], np.int64), 'grid': grid, 'sizes': np.array(80, np.float32),
         'shift': np.array(40, np.float32), 'half': np.array(0.5, np.float32)}
     nodes = [
         helper.make_node('Conv', ['images', 'w0'], ['c0'], strides=[cell, cell]),
         helper.make_node('Relu', ['c0'], ['r0']),
-        helper.make_node('Conv', ['r0', 'w1'], ['c1'], pads=[1, 1, 1, 1]),
-        helper.make_node('Relu', ['c1'], ['r1']),
+        *(node for name, side in branches for node in (
+            helper.make_node('Conv', ['r0', f'w1{name}'], [f'c1{name}'], pads=[side // 2] * 4),
+            helper.make_node('Relu', [f'c1{name}'], [f'r1{name}']))),
+        *([helper.make_node('Concat', [f'r1{name}' for name, _ in branches], ['r1'], axis=1)] * (len(branches) > 1)),
         helper.make_node('Conv', ['r1', 'w2'], ['c2']),
         helper.make_node('Sigmoid', ['c2'], ['s2']),
         helper.make_node('Reshape', ['s2', 'flat'], ['all']),

@@ -14,8 +14,12 @@ from pathlib import Path
 import pytest
 from random_frames import random_frame
 
+from trt_perception.backends.tensorrt import engine_store
+from trt_perception.backends.tensorrt.cache import BuiltEngine
 from trt_perception.backends.tensorrt.device_pipeline import DevicePipeline
-from trt_perception.errors import EngineError
+from trt_perception.backends.tensorrt.engine_pipeline import EnginePipeline
+from trt_perception.errors import EngineError, PlanError
+from trt_perception.pipeline_options import Monitor, PipelineOptions
 
 ROOT = Path(__file__).parents[2]
 BEGIN = """
@@ -218,3 +222,27 @@ def test_network_that_gives_nan(engines, tensorrt):
         assert not caught.value.fatal
         work._graph = graph
         assert len(pipeline.run(frame).result) >= 0
+
+
+def test_an_engine_is_built_again_once_only(engines, tmp_path, monkeypatch):
+    """What TensorRT does not load after it was built again, it will not load the next time either."""
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
+    builds = []
+
+    def build(request, *others):
+        builds.append(request.onnx_path)
+        return BuiltEngine(b'not a plan at all' * 100, {'layers': [], 'precision_effective': ''})
+
+    monkeypatch.setattr(engine_store, 'build_in_process', build)
+    spec = engines('yolov8').spec
+    warnings = []
+    monitor = Monitor(on_log=lambda severity, text: warnings.append(text) if severity == 'warning' else None)
+    for again in (0, 1):
+        pipeline = EnginePipeline(spec, PipelineOptions('tensorrt'), None, monitor)
+        del builds[:], warnings[:]
+        # The first time there is no engine, then one that does not load.
+        with pytest.raises(PlanError, match='the engine cannot be loaded by this TensorRT and GPU'):
+            pipeline.open()
+        assert len(builds) == 1
+        assert len([text for text in warnings if text.endswith('building it again')]) == again
+        assert pipeline.describe() == {}

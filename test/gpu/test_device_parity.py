@@ -13,6 +13,7 @@ from random_frames import CONVERTED_FIRST, READ_BY_KERNELS, random_frame
 from trt_perception.backends.onnxruntime import OnnxRuntimeBackend
 from trt_perception.backends.tensorrt import awake_threads
 from trt_perception.backends.tensorrt.backend import TensorRtBackend
+from trt_perception.backends.tensorrt.cuda import CudaSession
 from trt_perception.backends.tensorrt.device_pipeline import DevicePipeline
 from trt_perception.backends.tensorrt.frame_copy import copy_rows
 from trt_perception.backends.tensorrt.options import RunOptions
@@ -126,6 +127,28 @@ def test_same_results_in_every_way_of_running(engines, tensorrt, name, options):
     assert described['cuda_graph'] == ('on' if options.cuda_graph else 'off: cuda_graph is off')
     # The last frame is larger than the network's input: auto reads it in place.
     assert described['zero_copy'] == ('off' if options.zero_copy == 'off' else 'on')
+
+
+@pytest.mark.parametrize('integrated', [False, True])
+def test_auto_reads_every_frame_in_place_where_the_memory_is_shared(engines, tensorrt, monkeypatch, integrated):
+    """As a Jetson's is. Elsewhere a frame that is enlarged, so that its pixels are read again and again, is copied."""
+    model = engines('yolov8')
+    small = Frame.from_bgr(cv2.resize(cv2.imread(str(PHOTOS[0])), (40, 30)))
+    with DevicePipeline(model.spec, model.load, tensorrt, settings=SETTINGS) as device:
+        expected = device.run(small).result
+        assert device.describe()['zero_copy'] == ('on' if device._session.integrated else 'off')
+    original = CudaSession.__init__
+
+    def changed(session, *arguments):
+        original(session, *arguments)
+        session.integrated = integrated
+
+    monkeypatch.setattr(CudaSession, '__init__', changed)
+    with DevicePipeline(model.spec, model.load, tensorrt, settings=SETTINGS) as device:
+        for _ in range(3):
+            assert_alike(device.run(small).result, expected, integrated)
+        assert device.describe()['zero_copy'] == ('on' if integrated else 'off')
+        assert device.describe()['cuda_graph'] == 'on'
 
 
 def test_same_results_without_a_pause_between_frames(engines, tensorrt, monkeypatch):

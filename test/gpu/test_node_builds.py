@@ -5,6 +5,7 @@
 import json
 import re
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,6 +20,8 @@ from node_models import TENSORRT, build_processes, configure, detections_of, is_
 from precision_models import color_frames
 from tiny_models import CELL, COLORS
 
+from trt_perception.cli.main import main
+
 FP32 = {**TENSORRT, 'precision': 'fp32'}
 
 
@@ -28,7 +31,8 @@ def precision_of(node):
 
 
 def test_configure_builds_in_a_process_of_its_own_and_the_next_node_finds_it(start_node, color_models, new_cache):
-    node = start_node(**FP32, model_file=color_models())
+    node = start_node(
+        '--log-level', 'debug', **FP32, model_file=color_models(), timing_cache=False)
     since = node.driver.diagnostics.count()
     started = time.monotonic()
     configured = node.begin('configure')
@@ -46,6 +50,10 @@ def test_configure_builds_in_a_process_of_its_own_and_the_next_node_finds_it(sta
     assert not is_alive(worker)
     assert node.state() == 'inactive'
 
+    # TensorRT's log, of a node that asks for all of it.
+    assert re.search(r'\[INFO\].*engine of .* MB built in', node.process.output)
+    assert len(re.findall(r'\[DEBUG\] \[[\d.]+\] \[\S*perception_node\]: ', node.process.output)) > 100
+
     told = [
         status for message in node.driver.diagnostics.messages[since:] for status in message.status
         if status.name == f'{node.name}: perception' and status.message.startswith('configuring: ')]
@@ -60,17 +68,19 @@ def test_configure_builds_in_a_process_of_its_own_and_the_next_node_finds_it(sta
     built = precision_of(node)
     assert built['engine_from'] == 'build (none was built before)'
     assert (built['backend'], built['pipeline'], built['precision_effective']) == ('tensorrt', 'device', 'fp32')
+    assert not list(new_cache.root.glob('*.timings'))
     entry, = new_cache.entries()
     assert entry.problem == '' and entry.digest == built['engine']
 
-    other = start_node(**FP32, model_file=color_models())
+    # How an engine was measured is no part of what it is; and with a GPU TensorRT is what is taken by itself.
+    other = start_node(**{**FP32, 'backend': 'auto'}, model_file=color_models(), timing_cache=True)
     started = time.monotonic()
     assert configure(other), other.process.tail()
     print(f'configured from the cache in {time.monotonic() - started:.2f} s')
     other.process.wait_for_line(r'engine for plain\.onnx found in the cache')
     assert not re.search('building it|building the engine', other.process.output)
     found = precision_of(other)
-    assert found['engine_from'] == 'cache'
+    assert (found['backend'], found['engine_from']) == ('tensorrt', 'cache')
     assert {key: found[key] for key in ('engine', 'engine_built')} == {
         key: built[key] for key in ('engine', 'engine_built')}
 
@@ -104,6 +114,31 @@ def test_int8_is_compared_with_fp32_and_the_report_kept(start_node, color_models
     assert configure(other), other.process.tail()
     assert precision_of(other)['agreement'] == values['agreement']
     assert 'comparing with ONNX Runtime' not in other.process.output
+
+
+def test_the_command_line_checks_what_the_node_would(start_node, color_models, kept_cache, capsys):
+    frames = str(color_models.frames)
+    arguments = ['build', color_models(), '--precision', 'int8', '--calibration', frames, '--optimization-level', '0']
+    assert main(arguments) == 0
+    out = capsys.readouterr().out
+    print(out)
+    digest = Path(out.splitlines()[0]).stem
+    kept_cache.annotate(digest, {'agreement': None})
+    assert main(arguments) == 0
+    accuracy, = re.findall(r'(?m)^  accuracy:  (.+)', capsys.readouterr().out)
+    assert 'boxes matched' in accuracy
+    node = start_node(
+        **TENSORRT, model_file=color_models(), precision='int8', calibration_source=frames)
+    assert configure(node), node.process.tail()
+    values = precision_of(node)
+    assert (values['engine'], values['engine_from'], values['agreement']) == (digest, 'cache', accuracy)
+    assert 'comparing with ONNX Runtime' not in node.process.output
+
+    bad = [*arguments, '--precision', 'fp16', '--min-agreement', '0.95']
+    bad[1] = color_models('nearly_singular')
+    assert main(bad) == 1
+    error = capsys.readouterr().err
+    assert re.search(r'fp16 loses too much: agreement 0\.\d+ with ONNX Runtime fp32, needed is 0\.95', error), error
 
 
 def test_too_little_agreement_fails_configure(start_node, color_models, kept_cache):

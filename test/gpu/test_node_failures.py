@@ -5,6 +5,7 @@
 import hashlib
 import re
 import signal
+import time
 
 import pytest
 
@@ -92,6 +93,28 @@ def test_a_signal_in_the_middle_of_a_build(start_node, new_cache, session, tmp_p
     values = other.diagnosis(lambda _, values: values['state'] == 'inactive')[1]
     assert values['engine_from'] == 'build (none was built before)'
     assert [entry.problem for entry in new_cache.entries()] == ['']
+
+
+def test_the_shutdown_transition_in_the_middle_of_a_build(start_node, new_cache, session, tmp_path):
+    """Answered at once, and the build is gone with all that it had; the node's process stays, finalized."""
+    before = free_memory(session)
+    node = start_node(
+        backend='tensorrt', builder_optimization_level=1,
+        model_file=str(convolutional_detector(tmp_path / 'convolutions.onnx')))
+    configured = node.begin('configure')
+    node.diagnosis(lambda status, _: 'building' in status.message.lower(), 'TensorRT is at work', timeout=120)
+    worker, = build_processes(node)
+    started = time.monotonic()
+    assert node.change_state('shutdown'), node.process.tail()
+    seconds = time.monotonic() - started
+    print(f'shut down after {seconds:.2f} s')
+    assert seconds < 2.0 + SLACK_S
+    assert node.result(configured, 'configure').success is False
+    assert node.state() == 'finalized'
+    assert not is_alive(worker)
+    node.process.wait_for_line('configure failed: the engine build for convolutions.onnx was cancelled')
+    wait_until(lambda: free_memory(session) >= before - 2 * MIB, 'the GPU memory is given back', 5)
+    assert new_cache.entries() == []
 
 
 def test_too_little_gpu_memory_fails_configure_until_there_is_some(start_node, color_models, kept_cache, session):

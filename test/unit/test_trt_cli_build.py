@@ -86,6 +86,8 @@ def test_real_detectors_are_built_in_each_precision(rtx, script, arguments, tmp_
     (['--compute-capability', '8.6'], 'needs --output'),
     (['--compute-capability', '8.6', '--output', 'x.plan', '--strict-precision'], '--strict-precision cannot be kept'),
     (['--compute-capability', '8.6', '--output', '/no/such/folder/x.plan'], 'no folder /no/such/folder: make it'),
+    (['--min-agreement', '0.5'], 'min_agreement is 0.5, but there are no frames to compare on: set calibration_source'),
+    (['--min-agreement', '0.5', '--output', 'x.plan'], '--min-agreement cannot be kept with --output'),
     (['--precision', 'int8', '--output', 'x.plan'], 'calibration')])
 def test_what_cannot_be_is_told_before_anything_is_built(rtx, model, arguments, message, capsys, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Build the TensorRT engine of a model, before it is deployed.
 
-Without --output the engine goes into the cache, where a node with the same parameters on the same GPU finds it.
-With --output it is written there, its description beside it (FILE.json). TensorRT for RTX builds for other GPUs too,
-and without one:
+Without --output the engine goes into the cache, where a node with the same parameters on the same GPU finds it, and its
+accuracy is checked as by the node: with --min-agreement, and for int8 unless that is 0. With --output it is written
+there, its description beside it (FILE.json), and not run. TensorRT for RTX builds for other GPUs too, and without one:
 
   trt_perception build yolov3-tiny --precision fp16 --output yolo.plan --compute-capability 8.6,8.9
 """
@@ -23,19 +23,20 @@ from ..backends.tensorrt.build_process import build_in_process
 from ..backends.tensorrt.build_request import build_request
 from ..backends.tensorrt.builder import plan_sha256
 from ..backends.tensorrt.compat import PREFERENCES, load_for
-from ..backends.tensorrt.engine_pipeline import prepared_spec
+from ..backends.tensorrt.engine_pipeline import EnginePipeline, prepared_spec
 from ..backends.tensorrt.engine_store import cached_engine
 from ..backends.tensorrt.inspector import layers_from_records, precision_doubt, precision_shortfall, summarize
-from ..backends.tensorrt.options import HARDWARE_COMPATIBILITIES, BuildOptions
+from ..backends.tensorrt.options import HARDWARE_COMPATIBILITIES, BuildOptions, RunOptions
 from ..backends.tensorrt.private_files import replace_private
 from ..decoded_boxes import require_decoded_boxes
 from ..errors import EngineError
-from ..pipeline_options import PRECISIONS, PipelineOptions
+from ..gate import needed_agreement, require_frames
+from ..pipeline_options import DEFAULT_INT8_AGREEMENT, PRECISIONS, PipelineOptions
 from ..precise_model import precise_model
 from .files import OutputError, check_new_file
 from .model_arguments import add_model_arguments, console_monitor
 from .model_arguments import load as load_spec
-from .numbers import not_negative, positive, whole
+from .numbers import fraction, not_negative, positive, whole
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,6 +47,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--precision', choices=PRECISIONS, help='what the engine computes in (default: as the file is stored)')
     parser.add_argument(
         '--calibration', default='', metavar='SOURCE', help='images, video or bag that int8 is calibrated with')
+    parser.add_argument(
+        '--min-agreement', type=fraction, default=None, metavar='A',
+        help='least agreement with ONNX Runtime fp32 on frames of the calibration source, 0 for no check (default: '
+        f'{DEFAULT_INT8_AGREEMENT} for int8, else 0)')
     parser.add_argument(
         '--strict-precision', action='store_true', help='fail if the engine does not run in the precision asked for')
     parser.add_argument(
@@ -85,6 +90,10 @@ def run(options: argparse.Namespace) -> int:
         raise EngineError(
             '--strict-precision cannot be kept with --compute-capability: what an engine runs in is read on a GPU that '
             'it is for; leave one of them out')
+    if options.output is not None and options.min_agreement:
+        raise EngineError(
+            '--min-agreement cannot be kept with --output: the engine is compared where it is loaded; leave one of '
+            'them out')
     source = load_spec(options)
     if options.output is not None:
         check_new_file('--output', options.output, source.path)
@@ -98,9 +107,13 @@ def run(options: argparse.Namespace) -> int:
     tensorrt = load_for(build_options, options.tensorrt)
     require_decoded_boxes(source)
     with console_monitor(options.verbose) as monitor:
-        prepared = precise_model(
-            source, PipelineOptions(precision=build_options.precision, calibration_source=options.calibration),
-            monitor, tensorrt.is_strongly_typed(build_options))
+        pipeline_options = PipelineOptions(
+            backend='tensorrt', precision=build_options.precision, calibration_source=options.calibration,
+            min_agreement=options.min_agreement, timing_cache=not options.no_timing_cache, build=build_options,
+            run=RunOptions(options.device_index))
+        prepared = precise_model(source, pipeline_options, monitor, tensorrt.is_strongly_typed(build_options))
+        if options.output is None:
+            require_frames(source, pipeline_options, prepared.checking)
         spec = prepared_spec(source, prepared)
         if options.output is None:
             engine = cached_engine(
@@ -122,7 +135,16 @@ def run(options: argparse.Namespace) -> int:
                 **built.report}
             replace_private(path, built.plan)
             replace_private(_description(path), (json.dumps(sidecar, indent=1) + '\n').encode())
-    return _report(path, sidecar, build_options, options.strict_precision)
+    _report(path, sidecar, build_options, options.strict_precision)
+    if options.output is None and needed_agreement(source, pipeline_options):
+        with console_monitor(options.verbose) as monitor:
+            pipeline = EnginePipeline(source, pipeline_options, None, monitor, tensorrt)
+            pipeline.open()
+        try:
+            print(f'  accuracy:  {pipeline.describe()["agreement"]}')
+        finally:
+            pipeline.close()
+    return 0
 
 
 def _description(path: Path) -> Path:
@@ -144,7 +166,7 @@ def _check_description(path: Path, model: Path) -> None:
             'name')
 
 
-def _report(path: Path, sidecar: dict[str, Any], options: BuildOptions, strict: bool) -> int:
+def _report(path: Path, sidecar: dict[str, Any], options: BuildOptions, strict: bool) -> None:
     summary = summarize(layers_from_records(sidecar['layers']))
     runs_in = f'the engine runs in {summary.text()}' if summary.text() else (
         f'its types are read on a GPU that it is for ({", ".join(options.compute_capabilities)})')
@@ -160,7 +182,6 @@ def _report(path: Path, sidecar: dict[str, Any], options: BuildOptions, strict: 
     shortfall = precision_shortfall(options.precision, summary)
     if shortfall:
         print(f'warning: {shortfall}', file=sys.stderr)
-    return 0
 
 
 def _capabilities(text: str) -> list[str]:

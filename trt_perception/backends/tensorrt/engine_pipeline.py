@@ -17,6 +17,7 @@ from ...gate import (
     measure_agreement,
     needed_agreement,
     require_agreement,
+    require_frames,
 )
 from ...model import ModelSpec
 from ...pipeline import Pipeline, PipelineOutput, PostprocessSettings
@@ -38,9 +39,11 @@ class EnginePipeline(Closing):
 
     def __init__(
         self, spec: ModelSpec, options: PipelineOptions, settings: PostprocessSettings | None = None,
-        monitor: Monitor | None = None,
+        monitor: Monitor | None = None, tensorrt: TensorRt | None = None,
     ) -> None:
+        """Take the model and how it is run; tensorrt: what runs it, None for what is installed."""
         self.spec = spec
+        self._tensorrt = tensorrt
         self._options = options
         self._settings = settings or PostprocessSettings()
         self._monitor = monitor or Monitor()
@@ -63,9 +66,10 @@ class EnginePipeline(Closing):
     def open(self) -> None:
         """Prepare the model, find or build the engine, load it, run it once, compare it with fp32."""
         self.close()
-        tensorrt = load()
+        tensorrt = self._tensorrt or load()
         prepared = precise_model(
             self.spec, self._options, self._monitor, tensorrt.is_strongly_typed(self._options.build))
+        require_frames(self.spec, self._options, prepared.checking)
         spec = prepared_spec(self.spec, prepared)
         engine = self._engine(spec, prepared, tensorrt)
         try:
