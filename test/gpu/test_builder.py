@@ -141,7 +141,7 @@ def test_the_build_leaves_no_gpu_memory(models, built):
     assert abs(before - after) <= 2 * MIB
     # Four fifths of what is free; half of it where the CPU lives from the same memory. The build has a context too.
     part = 0.5 if gpu_info().integrated else 0.8
-    assert report['workspace_mib'] == pytest.approx(part * before / MIB, rel=0.03)
+    assert report['workspace_mib'] == pytest.approx(part * before / MIB, rel=0.1)
 
 
 def test_a_cancelled_build_is_gone_within_two_seconds(models):
