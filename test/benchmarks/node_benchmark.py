@@ -55,6 +55,8 @@ class Node:
             folder / 'node.log', environment)
         self.consumer: Consumer = start_consumer(environment, NODE)
         self.environment = environment
+        # Only when it is up, so that configure is timed and not Python's start.
+        wait_until(lambda: self.consumer.diagnostics_after(0) is not None, 30, 'diagnostics', [self.child])
         started = time.monotonic()
         # An engine may have to be built.
         self.consumer.change_state(Transition.TRANSITION_CONFIGURE, 'configure', self.child, 600, lambda: None)
@@ -103,7 +105,10 @@ def configuring(folder: Path, environment: dict[str, str], model: Path, precisio
     for _ in range(1 + CONFIGURE_TURNS):
         node = Node(model, folder, environment, precision)
         seconds.append(round(node.configure_s, 2))
-        wait_until(lambda node=node: node.consumer.diagnostics_after(0) is not None, 10, 'diagnostics', [node.child])
+        seen = node.consumer.diagnostics_received
+        wait_until(
+            lambda node=node, seen=seen: node.consumer.diagnostics_after(seen) is not None, 10, 'diagnostics',
+            [node.child])
         engines.append(node.diagnostics().get('engine_from', 'no engine'))
         node.close()
     return {
