@@ -178,9 +178,10 @@ def test_prune_goes_on_after_what_it_cannot_remove(cache: EngineCache, tmp_path:
     assert main(['cache', 'prune', '--all']) == 1
     out, error = capsys.readouterr()
     assert '1 engines removed' in out and digests[2] in out
-    assert sorted(error.splitlines()) == sorted([
-        f'trt_perception: {folder} cannot be removed: Is a directory',
-        f'trt_perception: {lock} cannot be opened: Too many levels of symbolic links'])
+    told, = error.splitlines()
+    assert sorted(told.removeprefix('trt_perception: ').split('; ')) == sorted([
+        f'{folder} cannot be removed: Is a directory',
+        f'{lock} cannot be opened: Too many levels of symbolic links'])
     assert not (tmp_path / 'elsewhere').exists()
     assert {entry.digest for entry in cache.entries()} == set(digests[:2])
     # Nor is anything built over it.

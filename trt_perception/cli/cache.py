@@ -11,14 +11,16 @@ elsewhere.
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 
 from ..backends.tensorrt.cache import CacheEntry, EngineCache
 from ..backends.tensorrt.timings import TimingCache, prune_timings, timing_caches
+from ..errors import EngineError
 from .numbers import duration
 
 _DAY_S = 86400.0
+# Of what cannot be removed.
+_TOLD = 3
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -57,9 +59,10 @@ def run(options: argparse.Namespace) -> int:
         print(f'removed {_timing_line(timing)}')
     freed = sum(e.plan_bytes for e in removed) + sum(t.size for t in timings)
     print(f'{len(removed)} engines removed, {len(timings)} timing caches removed, {freed / 1e6:.1f} MB freed')
-    for text in stuck:
-        print(f'trt_perception: {text}', file=sys.stderr)
-    return 1 if stuck else 0
+    if stuck:
+        more = f' (and {len(stuck) - _TOLD} more)' if len(stuck) > _TOLD else ''
+        raise EngineError(f'{"; ".join(stuck[:_TOLD])}{more}')
+    return 0
 
 
 def _timing_line(timing: TimingCache) -> str:
