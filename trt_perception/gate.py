@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The accuracy gate: a model in another precision or on another backend must find what ONNX Runtime finds in fp32.
 
-Of a file that is stored in fp16 or int8 there is no fp32 to compare with: there the gate is off unless it is asked for,
-and compares with what ONNX Runtime makes of the file.
+Of a file that is stored in fp16 or int8 there is no fp32 to compare with: what ONNX Runtime makes of the file stands
+for it. There the gate is off unless it is asked for, or the file is int8 and there is a calibration source, whose
+frames can be for nothing else.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ _FRAMES = 24
 
 def needed_agreement(spec: ModelSpec, options: PipelineOptions) -> float:
     """Return the agreement to reach with this model, as the user gave it, 0 where there is no gate."""
-    if options.min_agreement is None and spec.stored_precision != 'fp32':
+    by_default = spec.stored_precision == 'fp32' or (spec.stored_precision == 'int8' and options.calibration_source)
+    if options.min_agreement is None and not by_default:
         return 0.0
     return options.needed_agreement
 

@@ -164,6 +164,10 @@ def test_the_agreement_that_is_needed(tmp_path, precision, given, needed):
 def test_a_file_that_is_stored_in_int8_has_no_fp32_to_be_compared_with(tmp_path):
     spec = replace(detector(tmp_path / 'm.onnx'), stored_precision='int8')
     assert needed_agreement(spec, PipelineOptions(precision='int8')) == 0.0
+    # Frames that are given cannot be meant for calibrating.
+    assert needed_agreement(spec, PipelineOptions(precision='int8', calibration_source='frames')) == 0.9
+    half = replace(spec, stored_precision='fp16')
+    assert needed_agreement(half, PipelineOptions(precision='fp16', calibration_source='frames')) == 0.0
     # Asked for, it is compared with what ONNX Runtime makes of the same file.
     options, told = PipelineOptions(precision='int8', min_agreement=0.9), Told()
     assert needed_agreement(spec, options) == 0.9

@@ -114,6 +114,11 @@ def test_an_int8_file_of_ones_own_needs_no_calibration_data(spec, int8):
     with create_pipeline(stored, options('int8')) as pipeline:
         assert (pipeline.spec, pipeline.describe()['precision_effective']) == (stored, 'int8')
         np.testing.assert_array_equal(pipeline.run(FRAME).result.scores, expected.scores)
+    # Nor is it compared with itself.
+    told = Told()
+    with create_pipeline(stored, int8, monitor=told.monitor) as pipeline:
+        assert 'agreement' not in pipeline.describe()
+    assert not any('comparing' in text for _, text in told.progress)
 
 
 @pytest.mark.parametrize('asked', ['fp16', 'int8'])
