@@ -16,6 +16,7 @@ import numpy as np
 from .dependencies import require
 from .errors import EngineError, ModelError, one_line
 from .onnx_skeleton import read_skeleton
+from .onnx_tensors import all_tensors
 
 _EXPORT_HINTS = {
     '.pt': 'python export.py --weights {name} --include onnx (YOLOv5), or yolo export model={name} format=onnx',
@@ -141,7 +142,7 @@ def read_onnx(path: Path) -> OnnxSummary:
         dynamic_batch=shape[0] == 0, names=metadata_names(metadata), metadata=metadata,
         metadata_size=_metadata_size(metadata), end_to_end=_end_to_end(graph, metadata),
         declared_outputs=tuple((v.name, _shape(v)) for v in graph.output),
-        stored_precision=_stored_precision(graph), proto=proto)
+        stored_precision=_stored_precision(proto), proto=proto)
 
 
 def output_shapes(
@@ -197,7 +198,7 @@ def sha256_of(path: Path, proto: Any = None) -> str:
     if proto is None:
         proto = load_proto(path, weights=False)
     locations = sorted({
-        entry.value for tensor in proto.graph.initializer for entry in tensor.external_data
+        entry.value for tensor in all_tensors(proto) for entry in tensor.external_data
         if entry.key == 'location'})
     for location in locations:
         data = path.parent / location
@@ -245,12 +246,12 @@ def _metadata_size(metadata: dict[str, str]) -> tuple[int, int] | None:
         return None
 
 
-def _stored_precision(graph: Any) -> str:
-    if any(node.op_type in ('QuantizeLinear', 'QLinearConv', 'ConvInteger') for node in graph.node):
+def _stored_precision(proto: Any) -> str:
+    if any(node.op_type in ('QuantizeLinear', 'QLinearConv', 'ConvInteger') for node in proto.graph.node):
         return 'int8'
     # 10: TensorProto.FLOAT16. Weights alone decide: a float32 input is often cast at once.
     sizes = {10: 0, 1: 0}
-    for tensor in graph.initializer:
+    for tensor in all_tensors(proto):
         if tensor.data_type in sizes:
             sizes[tensor.data_type] += int(np.prod(tensor.dims, dtype=np.int64))
     return 'fp16' if sizes[10] > sizes[1] else 'fp32'

@@ -6,11 +6,12 @@ import json
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 from tiny_models import FLOAT, FLOAT16, UINT8, color_classifier, color_detector, dynamic_detector, fixed_outputs, save
 
 from trt_perception.errors import ModelError
 from trt_perception.onnx_file import load_proto, metadata_names, output_shapes, read_onnx, sha256_of
+from trt_perception.onnx_tensors import all_tensors
 
 
 def test_a_static_float32_detector(tmp_path):
@@ -288,6 +289,90 @@ def test_the_hash_covers_external_data(tmp_path):
     changed[100] ^= 1
     data.write_bytes(changed)
     assert read_onnx(path).sha256 != first
+
+
+def weights_tensor(name='w', kind=np.float32):
+    return numpy_helper.from_array(np.random.default_rng(0).normal(size=(12, 40)).astype(kind), name)
+
+
+def constant_nodes(name='w', kind=np.float32):
+    return [helper.make_node('Constant', [], [name], value=weights_tensor(kind=kind))]
+
+
+def in_a_branch():
+    """Weights that only the two graphs within an If have."""
+    branches = {
+        key: helper.make_graph(
+            [helper.make_node('MatMul', ['flat', 'w'], ['o'])], key, [],
+            [helper.make_tensor_value_info('o', FLOAT, [1, 40])], [weights_tensor()])
+        for key in ('then_branch', 'else_branch')}
+    return [
+        helper.make_node('Flatten', ['images'], ['flat']),
+        helper.make_node('Constant', [], ['yes'], value=numpy_helper.from_array(np.array(True))),
+        helper.make_node('If', ['yes'], ['out'], **branches)]
+
+
+def outside(path, nodes):
+    """A model whose nodes have their tensors in a file beside it."""
+    save(path, nodes, {'images': (FLOAT, [1, 3, 2, 2])}, {'out': (FLOAT, [1, 40])}, {})
+    onnx.save(
+        onnx.load(str(path)), str(path), save_as_external_data=True, location='weights.bin', size_threshold=100,
+        convert_attribute=True)
+    return path
+
+
+FLAT_PRODUCT = [
+    helper.make_node('Flatten', ['images'], ['flat']), helper.make_node('MatMul', ['flat', 'w'], ['out'])]
+
+
+@pytest.mark.parametrize('nodes', [constant_nodes() + FLAT_PRODUCT, in_a_branch()], ids=['constant', 'branch'])
+def test_the_hash_covers_external_data_of_nodes(tmp_path, nodes):
+    path = outside(tmp_path / 'm.onnx', nodes)
+    data = tmp_path / 'weights.bin'
+    first = read_onnx(path).sha256
+    assert first == sha256_of(path) == hashlib.sha256(path.read_bytes() + data.read_bytes()).hexdigest()
+    changed = bytearray(data.read_bytes())
+    changed[-100] ^= 1
+    data.write_bytes(changed)
+    assert read_onnx(path).sha256 != first
+    data.unlink()
+    with pytest.raises(ModelError, match=r'm\.onnx keeps its weights in weights\.bin, which is not beside it'):
+        read_onnx(path)
+
+
+@pytest.mark.parametrize('kind, precision', [(np.float32, 'fp32'), (np.float16, 'fp16')])
+def test_the_precision_is_that_of_the_weights_wherever_they_are(tmp_path, kind, precision):
+    nodes = [
+        helper.make_node('Cast', ['images'], ['cast'], to=helper.np_dtype_to_tensor_dtype(np.dtype(kind))),
+        helper.make_node('Flatten', ['cast'], ['flat']), *constant_nodes(kind=kind),
+        helper.make_node('MatMul', ['flat', 'w'], ['product']),
+        helper.make_node('Cast', ['product'], ['out'], to=FLOAT)]
+    path = save(tmp_path / 'm.onnx', nodes, {'images': (FLOAT, [1, 3, 2, 2])}, {'out': (FLOAT, [1, 40])}, {})
+    assert read_onnx(path).stored_precision == precision
+
+
+def test_all_tensors_are_found():
+    """In every place that ONNX has for one."""
+    def tensor(name):
+        return numpy_helper.from_array(np.zeros(2, np.float32), name)
+
+    def sparse(name):
+        return onnx.helper.make_sparse_tensor(tensor(name), numpy_helper.from_array(np.zeros(2, np.int64), name), [4])
+
+    def graph(name, **fields):
+        return helper.make_graph([], name, [], [], [tensor(f'{name} initializer')], **fields)
+
+    node = helper.make_node(
+        'Anything', [], ['y'], one=tensor('one'), many=[tensor('many')], thin=sparse('thin'), thins=[sparse('thins')],
+        inner=graph('inner'), inners=[graph('inners')])
+    function = helper.make_function(
+        'd', 'F', [], ['y'], [helper.make_node('Constant', [], ['y'], value=tensor('function'))], [])
+    model = helper.make_model(
+        helper.make_graph([node], 'g', [], [], [tensor('initializer')], sparse_initializer=[sparse('sparse')]),
+        functions=[function])
+    assert sorted(found.name for found in all_tensors(model)) == [
+        'function', 'initializer', 'inner initializer', 'inners initializer', 'many', 'one', 'sparse', 'sparse',
+        'thin', 'thin', 'thins', 'thins']
 
 
 def test_missing_external_data_is_named(tmp_path):

@@ -20,6 +20,7 @@ from ..dependencies import require
 from ..errors import one_line
 from ..model import ModelSpec
 from ..onnx_file import load_proto
+from ..onnx_tensors import all_tensors
 from ..operations import multiply_accumulates
 from .inspect_engine import SUFFIXES, inspect_engine
 from .model_arguments import add_model_arguments, load, model_path
@@ -59,7 +60,7 @@ def _check(onnx: Any, path: Any) -> str:
 def _report(onnx: Any, proto: Any, spec: ModelSpec, verdict: str) -> dict[str, Any]:
     operators = Counter(node.op_type for node in proto.graph.node)
     parameters = sum(
-        int(np.prod(tensor.dims, dtype=np.int64)) for tensor in proto.graph.initializer
+        int(np.prod(tensor.dims, dtype=np.int64)) for tensor in all_tensors(proto)
         if tensor.data_type in (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.INT8))
     accumulates = multiply_accumulates(proto, spec)
     options = spec.preprocessing
