@@ -57,9 +57,13 @@ def checking_frames(spec: ModelSpec, options: PipelineOptions, frames: Sequence[
     return read_samples(options.calibration_source, _FRAMES, 0).calibration
 
 
-def comparison_identity(frames: Sequence[Frame], settings: PostprocessSettings) -> str:
-    """Return what tells one measurement from another of the same engine: a digest of the pixels and the thresholds."""
+def comparison_identity(spec: ModelSpec, frames: Sequence[Frame], settings: PostprocessSettings) -> str:
+    """Return what tells one measurement from another of the same engine.
+
+    A digest of the pixels, how they become the network's input, how its output is read, and the thresholds.
+    """
     digest = hashlib.sha256(json.dumps(asdict(settings), sort_keys=True, default=sorted).encode())
+    digest.update(f'{spec.sha256} {spec.input_shape} {spec.preprocessing} {spec.head}'.encode())
     for frame in frames:
         digest.update(f'{frame.encoding} {frame.width} {frame.height} {frame.step} {frame.is_bigendian} '.encode())
         digest.update(frame.data.tobytes())

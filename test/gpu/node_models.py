@@ -7,6 +7,8 @@ import numpy as np
 import psutil
 from precision_models import color_frames, conv_detector
 
+from trt_perception.backends.tensorrt.cache import _json, _parsed
+from trt_perception.backends.tensorrt.private_files import replace_private
 from trt_perception.results import Detections
 
 # The smallest level builds fastest; what is looked at here is not how fast the engine is.
@@ -60,6 +62,13 @@ def _builds(process):
         return _WORKER in process.cmdline()
     except psutil.Error:  # gone, or a zombie
         return False
+
+
+def change_sidecar(cache, digest, **values):
+    """Write other values into an engine's sidecar, as the cache itself would."""
+    path = cache.root / f'{digest}.json'
+    sidecar = _parsed(path.read_bytes())
+    replace_private(path, _json({**sidecar, **values}))
 
 
 def is_alive(process):

@@ -16,7 +16,7 @@ pytest.importorskip('vision_msgs.msg', reason='needs vision_msgs: make setup')
 import harness_images as images
 from diagnostic_msgs.msg import DiagnosticStatus
 from harness_driver import wait_until
-from node_models import TENSORRT, build_processes, configure, detections_of, is_alive
+from node_models import TENSORRT, build_processes, change_sidecar, configure, detections_of, is_alive
 from precision_models import color_frames
 from tiny_models import CELL, COLORS
 
@@ -121,7 +121,7 @@ def test_the_command_line_checks_what_the_node_would(start_node, color_models, k
     arguments = ['build', color_models(), '--precision', 'int8', '--calibration', frames, '--optimization-level', '0']
     assert main(arguments) == 0
     digest = Path(capsys.readouterr().out.splitlines()[0]).stem
-    kept_cache.annotate(digest, {'agreement': None})
+    change_sidecar(kept_cache, digest, agreement=None)
     assert main(arguments) == 0
     accuracy, = re.findall(r'(?m)^  accuracy:  (.+)', capsys.readouterr().out)
     with capsys.disabled():

@@ -15,7 +15,7 @@ pytest.importorskip('vision_msgs.msg', reason='needs vision_msgs: make setup')
 import harness_images as images
 from engines import convolutional_detector
 from harness_driver import boxes_of, wait_until
-from node_models import TENSORRT, build_processes, configure, is_alive
+from node_models import TENSORRT, build_processes, change_sidecar, configure, is_alive
 
 from trt_perception.backends.tensorrt.kernel_cache import (
     compile_with_nvcc,
@@ -152,7 +152,7 @@ def test_an_engine_that_does_not_load_is_built_again(start_node, color_models, k
     assert node.change_state('cleanup')
     refused = b'not a plan at all' * 100
     replace_private(kept_cache.root / f'{engine}.plan', refused)
-    kept_cache.annotate(engine, {'plan_sha256': hashlib.sha256(refused).hexdigest()})
+    change_sidecar(kept_cache, engine, plan_sha256=hashlib.sha256(refused).hexdigest())
     assert [entry.problem for entry in kept_cache.entries() if entry.digest == engine] == ['']
     assert configure(node), node.process.tail()
     print(node.process.wait_for_line('the cached engine does not load .*; building it again'))

@@ -156,13 +156,14 @@ def test_more_memory_than_there_is_is_one_line(capfd, tmp_path):
 
 def test_what_is_not_a_file_in_the_cache_is_told_and_not_opened(capfd):
     root = EngineCache().root
-    for name in ('a.plan', 'b.json', 'c.timings'):
+    a, b, d = (letter * 32 for letter in 'abd')
+    for name in (f'{a}.plan', f'{b}.json', 'c.timings'):
         (root / name).mkdir(parents=True)
-    os.mkfifo(root / 'd.json')
+    os.mkfifo(root / f'{d}.json')
     assert main(['cache', 'list']) == 0
     out = capfd.readouterr().out
-    assert 'b.json is not a regular file' in out
-    assert 'd.json is not a regular file' in out
+    assert f'{b}.json is not a regular file' in out
+    assert f'{d}.json is not a regular file' in out
     assert 'and 0 timing caches' in out
     code, line = run(capfd, 'cache', 'prune')
     assert code == 1

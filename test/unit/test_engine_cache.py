@@ -156,7 +156,7 @@ def test_a_sidecar_that_is_none_is_told_and_harms_nothing(cache: EngineCache, ch
     assert f'{entry.digest}      0.1 MB' in (listed := capsys.readouterr().out)
     assert 'unusable: its sidecar is damaged' in listed and '2 engines' in listed
     # What is learnt of an engine while its sidecar is damaged goes nowhere.
-    cache.annotate(entry.digest, {'agreement': 1.0})
+    cache.annotate(entry, {'agreement': 1.0})
     build = Builds()
     again = cache.get_or_build(KEY, 'm.onnx', build)
     assert (build.count, again.reason) == (1, 'its sidecar is damaged')
@@ -306,7 +306,7 @@ def test_kill_at_any_moment_leaves_the_old_state_or_the_new(cache: EngineCache, 
         build = Builds()
         entry = cache.get_or_build(KEY, 'm.onnx', build)
         assert entry.plan == PLAN
-        cache.discard(entry.digest)
+        cache.discard(entry)
         if line == 'done':
             finished = True
             break
@@ -327,9 +327,16 @@ def test_waiting_for_another_build_can_be_cancelled(cache: EngineCache) -> None:
     thread.start()
     assert building.wait(10)
     cancel = threading.Event()
-    threading.Timer(0.3, cancel.set).start()
+    waited: list[str] = []
+
+    def waiting(text: str) -> None:
+        waited.append(text)
+        if len(waited) == 2:
+            cancel.set()
+
     with pytest.raises(EngineError, match='cancelled'):
-        cache.get_or_build(KEY, 'm.onnx', unexpected, cancel=cancel)
+        cache.get_or_build(KEY, 'm.onnx', unexpected, cancel=cancel, waiting=waiting)
+    assert waited == [f'waiting for another process that builds the same engine ({n} s)' for n in (0, 1)]
     release.set()
     thread.join(30)
     assert cache.get_or_build(KEY, 'm.onnx', unexpected).hit
@@ -405,7 +412,7 @@ def test_timings_go_with_the_last_engine_of_their_model_tensorrt_and_gpu(cache: 
     other = replace(KEY, model_sha256='b' * 64)
     old = [
         cache.get_or_build(replace(KEY, multiprocessors=number), 'm.onnx', Builds()) for number in (8, 9)]
-    cache.discard(cache.get_or_build(other, 'n.onnx', Builds()).digest)
+    cache.discard(cache.get_or_build(other, 'n.onnx', Builds()))
     of_other = timings_of(cache, other)
     new = cache.get_or_build(updated, 'm.onnx', Builds())
     kept = {key.tensorrt: timings_of(cache, key) for key in (KEY, updated)}
@@ -416,12 +423,12 @@ def test_timings_go_with_the_last_engine_of_their_model_tensorrt_and_gpu(cache: 
         return [timing.path for timing in prune_timings(cache.root, keys)]
     assert prune() == [of_other]
     assert prune() == []
-    cache.discard(old[0].digest)
+    cache.discard(old[0])
     assert prune() == []
-    cache.discard(old[1].digest)
+    cache.discard(old[1])
     assert prune() == [kept['tensorrt 8.6.0']]
     assert [timing.path for timing in timing_caches(cache.root)] == [kept['tensorrt 10.3.0']]
-    cache.discard(new.digest)
+    cache.discard(new)
     assert prune() == [kept['tensorrt 10.3.0']]
 
 
@@ -437,13 +444,75 @@ def test_names_of_timings_tell_tensorrts_and_gpus_apart(tmp_path: Path) -> None:
 
 def test_what_is_learnt_later_is_kept(cache: EngineCache) -> None:
     entry = cache.get_or_build(KEY, 'm.onnx', Builds())
-    cache.annotate(entry.digest, {'agreement': 0.98})
+    cache.annotate(entry, {'agreement': 0.98})
     again = cache.get_or_build(KEY, 'm.onnx', unexpected)
     assert again.sidecar['agreement'] == 0.98
     assert again.plan == PLAN
     # Pruned while it was measured: no error, and no sidecar without a plan.
-    cache.discard(entry.digest)
-    cache.annotate(entry.digest, {'agreement': 0.5})
+    cache.discard(entry)
+    cache.annotate(entry, {'agreement': 0.5})
+    assert cache.entries() == []
+
+
+def test_only_the_plan_that_was_loaded_is_discarded_or_annotated(cache: EngineCache) -> None:
+    """Two nodes meet the same plan that does not load: one has built it again when the other one comes to that."""
+    bad = cache.get_or_build(KEY, 'm.onnx', Builds(b'bad plan'))
+    late = EngineCache(cache.root).get_or_build(KEY, 'm.onnx', unexpected)
+    cache.discard(bad)
+    assert cache.entries() == []
+    good = cache.get_or_build(KEY, 'm.onnx', Builds())
+    EngineCache(cache.root).discard(late)
+    cache.annotate(late, {'agreement': 0.1})
+    again = cache.get_or_build(KEY, 'm.onnx', unexpected)
+    assert (again.plan, again.sidecar) == (PLAN, good.sidecar)
+
+
+def test_an_engine_that_is_being_stored_is_not_discarded(cache: EngineCache, monkeypatch) -> None:
+    bad = cache.get_or_build(KEY, 'm.onnx', Builds(b'bad plan'))
+    late = EngineCache(cache.root).get_or_build(KEY, 'm.onnx', unexpected)
+    monkeypatch.setattr(cache_module, '_PATIENCE_S', 0.2)
+    original, done = cache_module.replace_private, []
+
+    def replacing(path: Path, content: bytes) -> None:
+        original(path, content)
+        if path.suffix == '.plan':
+            # In the moment between the plan and its sidecar.
+            thread = threading.Thread(target=lambda: done.append(EngineCache(cache.root).discard(late)))
+            thread.start()
+            thread.join(30)
+
+    cache.discard(bad)
+    monkeypatch.setattr(cache_module, 'replace_private', replacing)
+    assert cache.get_or_build(KEY, 'm.onnx', Builds()).plan == PLAN
+    assert done == [None]
+    assert cache.get_or_build(KEY, 'm.onnx', unexpected).hit
+
+
+def test_a_folder_that_is_not_ones_own_is_neither_listed_nor_pruned(
+    cache: EngineCache, tmp_path: Path, monkeypatch, capsys,
+) -> None:
+    elsewhere = tmp_path / 'elsewhere'
+    elsewhere.mkdir()
+    for name in (f'{"a" * 32}.plan', f'{"a" * 32}.json', f'{"a" * 32}.lock', 'net.timings'):
+        (elsewhere / name).write_text("somebody else's")
+    cache.root.parent.mkdir(parents=True)
+    cache.root.symlink_to(elsewhere)
+    monkeypatch.setattr('trt_perception.cli.cache.EngineCache', lambda: cache)
+    for words in (['list'], ['prune'], ['prune', '--all']):
+        assert main(['cache', *words]) == 1
+        assert capsys.readouterr().err == (
+            f'trt_perception: {cache.root} is not a folder: engines are kept there; remove it\n')
+    assert len(list(elsewhere.iterdir())) == 4
+
+
+def test_other_files_in_the_folder_are_left_alone(cache: EngineCache) -> None:
+    cache.get_or_build(KEY, 'm.onnx', Builds())
+    others = [cache.root / name for name in ('note.json', 'mine.plan', f'{"A" * 32}.json', 'README')]
+    for path in others:
+        path.write_text('{}')
+    assert len(cache.entries()) == 1
+    cache.prune(lambda entry: False)
+    assert all(path.exists() for path in others)
     assert cache.entries() == []
 
 

@@ -131,19 +131,24 @@ def test_frames_without_objects_say_nothing(tmp_path):
         require_agreement(spec, report, PipelineOptions(precision='fp32', min_agreement=0.1))
 
 
-def test_a_comparison_is_known_by_its_pixels_and_thresholds():
+def test_a_comparison_is_known_by_its_pixels_and_how_they_are_read(tmp_path):
+    spec = detector(tmp_path / 'm.onnx')
     settings = PostprocessSettings(DetectionSettings(keep_classes=frozenset({2, 1})))
-    identity = comparison_identity(FRAMES, settings)
+    identity = comparison_identity(spec, FRAMES, settings)
     assert identity == comparison_identity(
-        [Frame.from_bgr(frame.bgr().copy()) for frame in FRAMES],
+        replace(spec), [Frame.from_bgr(frame.bgr().copy()) for frame in FRAMES],
         PostprocessSettings(DetectionSettings(keep_classes=frozenset({1, 2}))))
     changed = FRAMES[-1].bgr().copy()
     changed[63, 63, 2] ^= 1
     others = [
-        (FRAMES[:-1], settings), (FRAMES[::-1], settings), ([*FRAMES[:-1], Frame.from_bgr(changed)], settings),
-        (FRAMES, PostprocessSettings()),
-        (FRAMES, PostprocessSettings(DetectionSettings(keep_classes=frozenset({1, 2}), score_threshold=0.3)))]
-    assert len({identity, *(comparison_identity(*other) for other in others)}) == 6
+        (spec, FRAMES[:-1], settings), (spec, FRAMES[::-1], settings),
+        (spec, [*FRAMES[:-1], Frame.from_bgr(changed)], settings), (spec, FRAMES, PostprocessSettings()),
+        (spec, FRAMES, PostprocessSettings(DetectionSettings(keep_classes=frozenset({1, 2}), score_threshold=0.3))),
+        (replace(spec, preprocessing=replace(spec.preprocessing, scale=0.3)), FRAMES, settings),
+        (replace(spec, preprocessing=replace(spec.preprocessing, resize_mode='stretch')), FRAMES, settings),
+        (replace(spec, head=replace(spec.head, transposed=not spec.head.transposed)), FRAMES, settings),
+        (replace(spec, sha256='0' * 64), FRAMES, settings)]
+    assert len({identity, *(comparison_identity(*other) for other in others)}) == 10
 
 
 def test_it_can_be_cancelled(tmp_path):

@@ -15,6 +15,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -25,11 +26,20 @@ from typing import Any
 from ...download.cache import cache_root
 from ...errors import EngineError
 from .engine_key import EngineKey, differences, digest_of
-from .private_files import UntrustedFileError, make_private_folder, read_private, replace_private
+from .private_files import (
+    UntrustedFileError,
+    has_private_folder,
+    make_private_folder,
+    read_private,
+    replace_private,
+)
 
 _POLL_S = 0.1
+# What holds an engine's lock longer than this builds it.
+_PATIENCE_S = 1.0
 _STALE_PART_S = 86400.0
 _SEAL = 'sidecar_sha256'
+_NAME = re.compile('[0-9a-f]{32}')
 # What a sidecar must have, whatever version wrote it.
 _SIDECAR_FIELDS = {'key': dict, 'plan_sha256': str, 'plan_bytes': int, 'built': str, 'model': str}
 _KEY_FIELDS = ('model_sha256', 'tensorrt', 'gpu', 'compute_capability', 'precision')
@@ -80,17 +90,19 @@ class EngineCache:
     def get_or_build(
         self, key: EngineKey, model: str, build: Callable[[], BuiltEngine],
         log: Callable[[str], None] = lambda _: None, cancel: threading.Event | None = None,
+        waiting: Callable[[str], None] = lambda _: None,
     ) -> CachedEngine:
         """Return the engine of this key; builds and stores it where it is missing.
 
         model: name of the model file, for people; build: called while a lock keeps other processes from building the
-        same; log: told of hit, miss and its reason. Raises EngineError when cancelled while waiting.
+        same; log: told of hit, miss and its reason; waiting: told each second of a wait for another process. Raises
+        EngineError when cancelled while waiting.
         """
         make_private_folder(self.root)
         digest = key.digest()
         found = self._load(digest)
         if isinstance(found, str):
-            with self._locked(digest, log, cancel):
+            with self._locked(digest, log, cancel, waiting):
                 # The process that held the lock may have built it meanwhile.
                 found = self._load(digest)
                 if isinstance(found, str):
@@ -108,18 +120,45 @@ class EngineCache:
         log(f'engine for {model} found in the cache ({digest}, built {sidecar["built"]})')
         return CachedEngine(digest, self._plan(digest), plan, sidecar, True, '')
 
-    def annotate(self, digest: str, values: dict[str, Any]) -> None:
-        """Add what was learnt of an engine after its build, such as its accuracy, to the sidecar, if there is one."""
-        try:
-            sidecar = _parsed(read_private(self._sidecar(digest)))
-        except FileNotFoundError:
-            sidecar = None
-        if sidecar is None:
-            # Pruned or damaged meanwhile; who has loaded it goes on.
-            return
-        replace_private(self._sidecar(digest), _json({**sidecar, **values}))
+    def annotate(self, engine: CachedEngine, values: dict[str, Any]) -> None:
+        """Add what was learnt of an engine after its build, such as its accuracy, to its sidecar.
 
-    def discard(self, digest: str) -> None:
+        Does nothing where another plan, or none, has taken its place: who has loaded it goes on.
+        """
+        with self._same(engine) as sidecar:
+            if sidecar is not None:
+                replace_private(self._sidecar(engine.digest), _json({**sidecar, **values}))
+
+    def discard(self, engine: CachedEngine) -> None:
+        """Remove an engine that cannot be used; does nothing where another plan has taken its place already."""
+        with self._same(engine) as sidecar:
+            if sidecar is not None:
+                self._remove(engine.digest)
+
+    @contextlib.contextmanager
+    def _same(self, engine: CachedEngine) -> Iterator[dict[str, Any] | None]:
+        """Hold the engine's lock and give its sidecar, or None where it is not this plan's any more."""
+        deadline = time.monotonic() + _PATIENCE_S
+        while True:
+            with self._taken(self._lock(engine.digest)) as taken:
+                if taken:
+                    yield self._sidecar_of(engine)
+                    return
+            if time.monotonic() > deadline:
+                # So long only a build holds it, and that replaces the engine.
+                yield None
+                return
+            time.sleep(_POLL_S)
+
+    def _sidecar_of(self, engine: CachedEngine) -> dict[str, Any] | None:
+        try:
+            sidecar = _parsed(read_private(self._sidecar(engine.digest)))
+        except (FileNotFoundError, UntrustedFileError):
+            return None
+        same = sidecar is not None and sidecar['plan_sha256'] == engine.sidecar['plan_sha256']
+        return sidecar if same else None
+
+    def _remove(self, digest: str) -> None:
         """Remove an engine, the sidecar first: from then on it does not count."""
         for path in (self._sidecar(digest), self._plan(digest)):
             try:
@@ -130,10 +169,15 @@ class EngineCache:
                 raise EngineError(f'{path} cannot be removed: {error.strerror}') from error
 
     def entries(self) -> list[CacheEntry]:
-        """Return what is in the cache, the last used first; broken entries too, with what is wrong."""
-        if not self.root.is_dir():
+        """Return what is in the cache, the last used first; broken entries too, with what is wrong.
+
+        Raises EngineError where its folder is not this user's own.
+        """
+        if not has_private_folder(self.root):
             return []
-        digests = {path.stem for path in self.root.iterdir() if path.suffix in ('.plan', '.json')}
+        digests = {
+            path.stem for path in self.root.iterdir()
+            if path.suffix in ('.plan', '.json') and _NAME.fullmatch(path.stem)}
         return sorted(map(self._entry, digests), key=lambda entry: -entry.last_used)
 
     def prune(
@@ -152,11 +196,11 @@ class EngineCache:
                     # It may have been built since it was looked at.
                     now = self._entry(entry.digest) if taken else entry
                     if taken and (now.problem or not keep(now)):
-                        self.discard(entry.digest)
+                        self._remove(entry.digest)
                         removed.append(entry)
             except EngineError as error:
                 warn(str(error))
-        if self.root.is_dir():
+        if has_private_folder(self.root):
             self._remove_leftovers()
         return removed
 
@@ -216,7 +260,7 @@ class EngineCache:
         return plan, sidecar
 
     def _store(self, digest: str, key: EngineKey, model: str, built: BuiltEngine) -> None:
-        self.discard(digest)
+        self._remove(digest)
         replace_private(self._plan(digest), built.plan)
         replace_private(self._sidecar(digest), _json({
             'model': model, 'built': time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime()),
@@ -236,18 +280,21 @@ class EngineCache:
 
     @contextlib.contextmanager
     def _locked(
-        self, digest: str, log: Callable[[str], None], cancel: threading.Event | None,
+        self, digest: str, log: Callable[[str], None], cancel: threading.Event | None, waiting: Callable[[str], None],
     ) -> Iterator[None]:
         """Hold the lock of one engine; it goes with its process, so a killed one leaves nothing to clean up."""
-        told = False
+        started, told = time.monotonic(), -1
         while True:
             with self._taken(self._lock(digest)) as taken:
                 if taken:
                     yield
                     return
-            if not told:
+            seconds = int(time.monotonic() - started)
+            if told < 0:
                 log('waiting for another process that builds the same engine')
-                told = True
+            if seconds > told:
+                told = seconds
+                waiting(f'waiting for another process that builds the same engine ({seconds} s)')
             if cancel is not None and cancel.wait(_POLL_S):
                 raise EngineError('cancelled while waiting for another process that builds the same engine')
             if cancel is None:

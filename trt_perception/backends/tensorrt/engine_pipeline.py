@@ -80,7 +80,7 @@ class EnginePipeline(Closing):
             # A sound file that TensorRT does not load, after an update of the driver say: once more from the model. Not
             # after other errors: for want of GPU memory, say, no engine is thrown away.
             self._monitor.on_log('warning', f'the cached engine does not load ({error}); building it again')
-            self._cache.discard(engine.digest)
+            self._cache.discard(engine)
             engine = self._engine(spec, prepared, tensorrt)
             self._open(spec, engine, tensorrt)
         try:
@@ -142,7 +142,7 @@ class EnginePipeline(Closing):
             return
         assert self._inner is not None
         frames = checking_frames(self.spec, self._options, prepared.checking)
-        compared = comparison_identity(frames, self._settings)
+        compared = comparison_identity(self.spec, frames, self._settings)
         report = engine.sidecar.get('agreement')
         # Not by the source's name: what is in a folder changes.
         if report is None or report.get('compared') != compared:
@@ -150,7 +150,7 @@ class EnginePipeline(Closing):
                 **measure_agreement(self.spec, self._inner, self._options, frames, self._monitor),
                 'source': self._options.calibration_source, 'compared': compared}
             # Kept also where it is too low: the next attempt need not measure it again.
-            self._cache.annotate(engine.digest, {'agreement': report})
+            self._cache.annotate(engine, {'agreement': report})
             engine.sidecar['agreement'] = report
         require_agreement(self.spec, report, self._options)
 

@@ -47,7 +47,8 @@ def cached_engine(
         return build_in_process(request, on_progress, on_log, cancel)
 
     return cache.get_or_build(
-        key, spec.path.name, build, lambda text: on_log('info', text), cancel)
+        key, spec.path.name, build, lambda text: on_log('info', text), cancel,
+        lambda text: on_progress(None, text))
 
 
 def engine_key(

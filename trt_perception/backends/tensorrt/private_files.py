@@ -22,6 +22,17 @@ class UnreadableFileError(UntrustedFileError):
     """A file that cannot be opened, so that nothing is known of who may write it."""
 
 
+def has_private_folder(folder: Path) -> bool:
+    """Whether the folder is there; EngineError where it is somebody else's, or a link to elsewhere."""
+    try:
+        _require_own(folder, folder.lstat())
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise EngineError(f'{folder} cannot be used for engines: {error.strerror or error}') from error
+    return True
+
+
 def make_private_folder(folder: Path) -> None:
     """Make the folder, mode 0700, or check that it is this user's alone; EngineError otherwise."""
     try:
@@ -29,18 +40,22 @@ def make_private_folder(folder: Path) -> None:
         with contextlib.suppress(FileExistsError):
             folder.mkdir(mode=0o700)
         status = folder.lstat()
-        if not stat.S_ISDIR(status.st_mode):
-            raise UntrustedFileError(f'{folder} is not a folder: engines are kept there; remove it')
-        if status.st_uid != os.geteuid():
-            raise UntrustedFileError(
-                f'{folder} belongs to user {status.st_uid}, not to {os.geteuid()}: engines are code, and only '
-                "a folder of one's own is used; set XDG_CACHE_HOME")
+        _require_own(folder, status)
         if stat.S_IMODE(status.st_mode) & 0o077:
             folder.chmod(0o700)
     except OSError as error:
         raise EngineError(
             f'{folder} cannot be used for engines: {error.strerror or error}; set XDG_CACHE_HOME to a folder '
             'that can be written') from error
+
+
+def _require_own(folder: Path, status: os.stat_result) -> None:
+    if not stat.S_ISDIR(status.st_mode):
+        raise UntrustedFileError(f'{folder} is not a folder: engines are kept there; remove it')
+    if status.st_uid != os.geteuid():
+        raise UntrustedFileError(
+            f'{folder} belongs to user {status.st_uid}, not to {os.geteuid()}: engines are code, and only '
+            "a folder of one's own is used; set XDG_CACHE_HOME")
 
 
 def read_private(path: Path) -> bytes:

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .private_files import has_private_folder
+
 _SUFFIX = '.timings'
 
 
@@ -33,8 +35,10 @@ def timing_cache_path(folder: Path, tensorrt: str, gpu: str, compute_capability:
 
 
 def timing_caches(folder: Path) -> list[TimingCache]:
-    """Return those in the folder of the engines, by name."""
-    found = []
+    """Return those in the folder of the engines, by name; EngineError where that is not this user's own."""
+    found: list[TimingCache] = []
+    if not has_private_folder(folder):
+        return found
     for path in sorted(folder.glob(f'*{_SUFFIX}')):
         with contextlib.suppress(OSError):
             status = path.lstat()
