@@ -30,10 +30,11 @@ from trt_perception.backends.tensorrt import gpu_info
 from trt_perception.backends.tensorrt.build_process import build_in_process
 from trt_perception.backends.tensorrt.build_request import build_request
 from trt_perception.backends.tensorrt.cache import BuiltEngine, EngineCache
-from trt_perception.backends.tensorrt.compat import load
+from trt_perception.backends.tensorrt.compat import TensorRt, load
 from trt_perception.backends.tensorrt.engine_key import EngineKey
 from trt_perception.backends.tensorrt.engine_pipeline import EnginePipeline, prepared_spec
-from trt_perception.backends.tensorrt.gpu_info import has_gpu
+from trt_perception.backends.tensorrt.engine_store import engine_key
+from trt_perception.backends.tensorrt.gpu_info import GpuInfo, has_gpu
 from trt_perception.backends.tensorrt.inspector import parse_layers
 from trt_perception.backends.tensorrt.options import BuildOptions
 from trt_perception.errors import CalibrationError, EngineError, MissingDependencyError, ModelError
@@ -180,6 +181,23 @@ def test_an_int8_model_is_made_as_a_strongly_typed_tensorrt_needs_it(rtx, spec, 
         create_pipeline(spec, options('int8', calibration_source=images)).open()
     records = [prepare_model(load_model(path), 'int8').record for path in cache_folder.rglob('*.onnx')]
     assert sorted(record.get('rest', 'fp32') for record in records) == ['fp16', 'fp32']
+
+
+def test_the_key_of_an_engine_names_all_that_it_depends_on(spec):
+    gpu = GpuInfo('Orin', '8.7', 16, 30720, True)
+    tensorrt = TensorRt(None, 'tensorrt', (10, 3, 0), '10.3.0')
+    given = BuildOptions(precision='int8', optimization_level=4)
+    key = engine_key(spec, given, tensorrt, gpu, 'c' * 64)
+    assert key == EngineKey(spec.sha256, 'tensorrt 10.3.0', 'Orin', '8.7', 16, 30720, given, 'c' * 64)
+    # Each of them makes another engine.
+    others = [
+        engine_key(replace(spec, sha256='d' * 64), given, tensorrt, gpu, 'c' * 64),
+        engine_key(spec, replace(given, optimization_level=3), tensorrt, gpu, 'c' * 64),
+        engine_key(spec, given, replace(tensorrt, version_text='10.13.3'), gpu, 'c' * 64),
+        engine_key(spec, given, tensorrt, gpu),
+        *(engine_key(spec, given, tensorrt, replace(gpu, **{name: value}), 'c' * 64) for name, value in (
+            ('name', 'Thor'), ('compute_capability', '11.0'), ('multiprocessors', 20), ('memory_mib', 15360)))]
+    assert len({key.digest(), *(other.digest() for other in others)}) == 9
 
 
 # -- around an engine that is there

@@ -204,6 +204,35 @@ def test_cancelling_ends_the_build_and_its_process(endless):
     assert took < 2.0
 
 
+def test_a_build_that_does_not_heed_sigterm_is_killed_with_all_that_it_started(endless, tmp_path, monkeypatch):
+    (tmp_path / 'stubborn.py').write_text(
+        'import json, signal, subprocess, sys, time\n'
+        'signal.signal(signal.SIGTERM, signal.SIG_IGN)\n'
+        'child = subprocess.Popen([sys.executable, "-c", "import signal, time\\n'
+        'signal.signal(signal.SIGTERM, signal.SIG_IGN)\\nprint(flush=True)\\ntime.sleep(100)"], '
+        'stdout=subprocess.PIPE)\n'
+        'child.stdout.readline()\n'
+        'print(json.dumps({"progress": [0.5, str(child.pid)]}), flush=True)\n'
+        'time.sleep(100)\n')
+    monkeypatch.setenv('PYTHONPATH', str(tmp_path))
+    monkeypatch.setattr(build_process, '_WORKER', 'stubborn')
+    cancel, processes, cancelled_at = threading.Event(), [], []
+
+    def on_progress(fraction, text):
+        if fraction is not None and not cancel.is_set():
+            processes.append(psutil.Process(int(text.split()[0])))
+            processes.append(processes[0].parent())
+            cancelled_at.append(time.monotonic())
+            cancel.set()
+
+    with pytest.raises(BuildCancelled):
+        build_in_process(endless, on_progress, cancel=cancel)
+    assert time.monotonic() - cancelled_at[0] < 2.0
+    assert len(processes) == 2
+    _, alive = psutil.wait_procs(processes, 5)
+    assert [process for process in alive if process.status() != psutil.STATUS_ZOMBIE] == []
+
+
 def test_cancelling_before_the_start_builds_nothing(endless):
     cancel = threading.Event()
     cancel.set()

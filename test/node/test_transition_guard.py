@@ -1,0 +1,95 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What the guard of transitions does around a state machine that is made for the occasion: rclpy's fails too rarely."""
+
+import threading
+
+import pytest
+
+pytest.importorskip('lifecycle_msgs.msg', reason='needs ROS 2: make setup')
+
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
+
+from trt_perception.transition_guard import TransitionGuard
+
+
+class Machine:
+    """Configures until it is cancelled or released; its shutdown raises as long as `broken`."""
+
+    def __init__(self):
+        self.state, self.broken, self.warnings, self.asked = 'unconfigured', False, [], []
+        self.configuring, self.cancelled, self.release = threading.Event(), threading.Event(), threading.Event()
+        self.guard = TransitionGuard(
+            self.change_state, lambda: self.state, self.warnings.append, self.cancelled.set, self.cancelled.clear)
+
+    def change_state(self, request, response):
+        wanted = request.transition.label
+        self.asked.append(wanted)
+        if wanted == 'shutdown':
+            if self.broken:
+                raise RuntimeError('broken')
+            self.state = 'finalized'
+        elif wanted == 'configure':
+            self.state = 'configuring'
+            self.configuring.set()
+            while not self.release.wait(0.01) and not self.cancelled.is_set():
+                pass
+            response.success = not self.cancelled.is_set()
+            self.state = 'inactive' if response.success else 'unconfigured'
+            return response
+        response.success = True
+        return response
+
+    def ask(self, label='', number=0):
+        request = ChangeState.Request(transition=Transition(id=number, label=label))
+        return self.guard(request, ChangeState.Response()).success
+
+    def begin(self, label):
+        answers = []
+        thread = threading.Thread(target=lambda: answers.append(self.ask(label)))
+        thread.start()
+        return thread, answers
+
+
+@pytest.fixture
+def machine():
+    machine = Machine()
+    yield machine
+    machine.release.set()
+
+
+@pytest.mark.parametrize('how', [{'label': 'shutdown'}, {'number': Transition.TRANSITION_UNCONFIGURED_SHUTDOWN}])
+def test_a_shutdown_ends_configure_and_comes_next(machine, how):
+    thread, answers = machine.begin('configure')
+    assert machine.configuring.wait(10)
+    assert machine.ask(**how) is True
+    thread.join(10)
+    assert answers == [False]
+    assert (machine.state, machine.asked, machine.warnings) == ('finalized', ['configure', 'shutdown'], [])
+    assert not machine.guard.lock.locked()
+
+
+def test_after_a_shutdown_that_failed_configure_is_possible_again(machine):
+    machine.broken = True
+    thread, _ = machine.begin('configure')
+    assert machine.configuring.wait(10)
+    assert machine.ask('shutdown') is False
+    thread.join(10)
+    assert machine.warnings == ['transition shutdown is not possible in state unconfigured (broken)']
+    machine.release.set()
+    assert machine.ask('configure') is True
+    assert machine.state == 'inactive'
+
+
+def test_other_transitions_are_refused_meanwhile(machine):
+    thread, answers = machine.begin('configure')
+    assert machine.configuring.wait(10)
+    for label in ('configure', 'activate', 'cleanup'):
+        assert machine.ask(label) is False
+    assert machine.ask(number=Transition.TRANSITION_ACTIVATE) is False
+    assert machine.warnings == [f'transition {wanted} refused: another one is under way' for wanted in (
+        'configure', 'activate', 'cleanup', Transition.TRANSITION_ACTIVATE)]
+    machine.release.set()
+    thread.join(10)
+    assert (answers, machine.asked, machine.state) == ([True], ['configure'], 'inactive')
