@@ -129,7 +129,7 @@ def locked(path: Path, progress: ProgressCallback | None = None) -> Iterator[Non
                     # No locks on this file system: files still appear whole, only work may be done twice.
                     break
                 if progress:
-                    progress('waiting for another process that fetches the same', 0, None)
+                    progress('waiting for another process that makes the same file', 0, None)
                 time.sleep(_LOCK_POLL_SECONDS)
             else:
                 break
