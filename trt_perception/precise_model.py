@@ -10,6 +10,14 @@ from .pipeline_options import Monitor, PipelineOptions
 from .precision.prepare import CalibrationOptions, PreparedModel, prepare_model, with_half_rest
 
 
+def require_convertible(spec: ModelSpec, options: PipelineOptions) -> None:
+    """Raise what precise_model would raise at once, but convert nothing: ModelError, CalibrationError."""
+    missing = not options.calibration_source and options.precision == 'int8' != spec.stored_precision
+    if missing or spec.stored_precision not in ('fp32', options.precision):
+        # Which says why: neither gets as far as reading anything.
+        prepare_model(spec, options.precision)
+
+
 def precise_model(
     spec: ModelSpec, options: PipelineOptions, monitor: Monitor, strongly_typed: bool = False,
 ) -> PreparedModel:

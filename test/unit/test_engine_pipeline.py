@@ -26,7 +26,7 @@ from precision_models import color_folder, color_frames, conv_detector
 from recording_monitor import Told
 
 from trt_perception.backends.onnxruntime import OnnxRuntimeBackend
-from trt_perception.backends.tensorrt import gpu_info
+from trt_perception.backends.tensorrt import engine_pipeline, gpu_info
 from trt_perception.backends.tensorrt.build_process import build_in_process
 from trt_perception.backends.tensorrt.build_request import build_request
 from trt_perception.backends.tensorrt.cache import BuiltEngine, EngineCache
@@ -72,6 +72,13 @@ def images(tmp_path):
 def rtx():
     return pytest.importorskip(
         'tensorrt_rtx', reason='TensorRT for RTX is not installed (pip install tensorrt-rtx-cu13)')
+
+
+@pytest.fixture
+def a_gpu(monkeypatch):
+    """A graphics card for what open asks before it converts the model; what comes then does without it."""
+    monkeypatch.setattr(
+        engine_pipeline, 'gpu_info', lambda index: GpuInfo('a card', '8.6', 28, 12288, integrated=False))
 
 
 def options(precision='fp32', **changes):
@@ -130,14 +137,30 @@ def test_the_spec_of_a_prepared_model_is_that_of_its_file(spec):
 # -- open, without a GPU
 
 @without_gpu
-@pytest.mark.parametrize('precision', ['fp32', 'fp16'])
-def test_without_a_gpu_opening_is_one_error_that_says_what_to_do(rtx, spec, precision, cache_folder):
-    pipeline = create_pipeline(spec, options(precision))
+@pytest.mark.parametrize('precision', ['fp32', 'fp16', 'int8'])
+def test_without_a_gpu_opening_is_one_error_that_says_what_to_do(rtx, spec, images, precision, cache_folder):
+    told = Told()
+    pipeline = create_pipeline(spec, options(precision, calibration_source=images), monitor=told.monitor)
     with pytest.raises((MissingDependencyError, EngineError), match='set backend to onnxruntime'):
         pipeline.open()
-    assert not (cache_folder / 'engines').exists()
-    # The model is prepared before, and kept: that took its time.
-    assert len(list((cache_folder / 'quantized').glob('model-fp16-*.onnx'))) == (precision == 'fp16')
+    # Before the model is converted: int8 takes half a minute.
+    assert told.progress == []
+    assert not cache_folder.exists()
+
+
+@pytest.mark.parametrize('build, message', [
+    ({'dla_core': 0}, 'dla_core is 0, but tensorrt.* finds no DLA cores here'),
+    ({'hardware_compatibility': 'blackwell'}, "hardware_compatibility is 'blackwell': expected one of none, ampere_p"),
+    ({'batch': (1, 2, 4)}, r'batch profile is \[1, 2, 4\], but model\.onnx has the fixed batch size 1'),
+    ({'input_size': (32, 32)}, r'input_size is \[32, 32\], but the model was loaded for \[64, 64\]')])
+def test_options_that_cannot_be_are_refused_before_the_model_is_converted(
+        rtx, spec, images, a_gpu, cache_folder, build, message):
+    told = Told()
+    given = options('int8', calibration_source=images, build=BuildOptions(precision='int8', **build))
+    with pytest.raises(EngineError, match=message):
+        create_pipeline(spec, given, monitor=told.monitor).open()
+    assert told.progress == []
+    assert not cache_folder.exists()
 
 
 @without_gpu
@@ -165,7 +188,7 @@ def test_a_file_of_another_precision_is_refused(rtx, spec):
         create_pipeline(half, options('fp32')).open()
 
 
-def test_opening_can_be_cancelled_while_the_model_is_prepared(rtx, spec, images, cache_folder):
+def test_opening_can_be_cancelled_while_the_model_is_prepared(rtx, spec, images, a_gpu, cache_folder):
     told = Told(lambda text: told.cancel.set())
     pipeline = create_pipeline(spec, options('int8', calibration_source=images), monitor=told.monitor)
     with pytest.raises(EngineError, match=r'int8 of model\.onnx was cancelled while reading'):
@@ -174,7 +197,7 @@ def test_opening_can_be_cancelled_while_the_model_is_prepared(rtx, spec, images,
 
 
 @without_gpu
-def test_an_int8_model_is_made_as_a_strongly_typed_tensorrt_needs_it(rtx, spec, images, cache_folder):
+def test_an_int8_model_is_made_as_a_strongly_typed_tensorrt_needs_it(rtx, spec, images, a_gpu, cache_folder):
     if not load().is_strongly_typed(BuildOptions()):
         pytest.skip('TensorRT below 10 is installed')
     with pytest.raises((MissingDependencyError, EngineError)):

@@ -142,6 +142,22 @@ def test_without_a_gpu_the_cache_cannot_be_filled(model, capsys):
     assert 'trt_perception: ' in capsys.readouterr().err
 
 
+@pytest.mark.skipif(has_gpu(), reason='there is a GPU')
+@pytest.mark.parametrize('arguments, message', [
+    ([], 'set backend to onnxruntime'),
+    (['--output', 'x.plan'], 'no NVIDIA GPU here to build for: name targets with --compute-capability, of 7.5'),
+    (['--output', 'x.plan', '--compute-capability', '3.5'], 'does not build for compute capability 3.5: expected 7.5')])
+def test_a_gpu_that_is_not_there_is_told_before_the_model_is_converted(
+        rtx, model, tmp_path, capsys, monkeypatch, arguments, message):
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
+    monkeypatch.chdir(tmp_path)
+    words = ['--precision', 'int8', '--calibration', str(TEST / 'data' / 'photos')]
+    assert main(['build', str(model), *words, *arguments]) == 1
+    error = capsys.readouterr().err
+    assert message in error and error.count('\n') == 1
+    assert not (tmp_path / 'cache').exists()
+
+
 def engine(tmp_path, layers, plan=b'a plan'):
     path = tmp_path / 'some.plan'
     path.write_bytes(plan)

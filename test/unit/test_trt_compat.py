@@ -18,7 +18,7 @@ from tiny_models import FLOAT, FLOAT16, save
 
 from trt_perception.backends.tensorrt import compat
 from trt_perception.backends.tensorrt.compat import TensorRt, adopt, load
-from trt_perception.backends.tensorrt.gpu_info import has_gpu
+from trt_perception.backends.tensorrt.gpu_info import GpuInfo, has_gpu
 from trt_perception.backends.tensorrt.graph_types import GraphTypes, graph_types
 from trt_perception.backends.tensorrt.options import BuildOptions
 from trt_perception.errors import EngineError, MissingDependencyError
@@ -117,8 +117,26 @@ def test_dla_is_refused_where_it_cannot_be(recorded, options, cores, message):
 
 
 def test_only_tensorrt_for_rtx_builds_for_named_gpus(recorded):
+    targets = BuildOptions(compute_capabilities=('8.6',))
     with pytest.raises(EngineError, match='this machine only'):
-        configured(recorded, BuildOptions(compute_capabilities=('8.6',)))
+        configured(recorded, targets)
+    with pytest.raises(EngineError, match='this machine only'):
+        adopted(recorded).require_options(targets, None)
+
+
+def test_what_cannot_be_is_known_without_a_builder(recorded):
+    card, jetson = (GpuInfo('one', '8.7', 16, 30000, integrated) for integrated in (False, True))
+    trt, half = adopted(recorded), BuildOptions(precision='fp16', dla_core=1)
+    with pytest.raises(EngineError, match=r'dla_core is 1, but tensorrt .* finds no DLA cores here'):
+        trt.require_options(half, card)
+    with pytest.raises(EngineError, match='the DLA runs fp16 and int8 only'):
+        trt.require_options(replace(half, precision='fp32'), jetson)
+    with pytest.raises(EngineError, match="hardware_compatibility is 'any': expected one of none"):
+        trt.require_options(BuildOptions(hardware_compatibility='any'), card)
+    for gpu in (card, jetson):
+        trt.require_options(BuildOptions(hardware_compatibility='ampere_plus'), gpu)
+    # A Jetson's builder counts its cores.
+    trt.require_options(half, jetson)
 
 
 def test_the_progress_monitor_is_used_where_it_exists(recorded):

@@ -21,16 +21,17 @@ from typing import Any
 
 from ..backends.tensorrt.build_process import build_in_process
 from ..backends.tensorrt.build_request import build_request
-from ..backends.tensorrt.builder import plan_sha256
+from ..backends.tensorrt.builder import gpu_to_build_for, plan_sha256
 from ..backends.tensorrt.compat import PREFERENCES, load_for
-from ..backends.tensorrt.engine_pipeline import EnginePipeline, prepared_spec
+from ..backends.tensorrt.engine_pipeline import EnginePipeline, prepared_spec, require_sensible
 from ..backends.tensorrt.engine_store import cached_engine
+from ..backends.tensorrt.gpu_info import gpu_info
 from ..backends.tensorrt.inspector import layers_from_records, precision_doubt, precision_shortfall, summarize
 from ..backends.tensorrt.options import HARDWARE_COMPATIBILITIES, BuildOptions, RunOptions
 from ..backends.tensorrt.private_files import replace_private
 from ..decoded_boxes import require_decoded_boxes
 from ..errors import EngineError
-from ..gate import needed_agreement, require_frames
+from ..gate import needed_agreement
 from ..pipeline_options import DEFAULT_INT8_AGREEMENT, PRECISIONS, PipelineOptions
 from ..precise_model import precise_model
 from .files import OutputError, check_new_file
@@ -105,15 +106,21 @@ def run(options: argparse.Namespace) -> int:
         dla_core=options.dla_core, hardware_compatibility=options.hardware_compatibility,
         compute_capabilities=capabilities)
     tensorrt = load_for(build_options, options.tensorrt)
+    pipeline_options = PipelineOptions(
+        backend='tensorrt', precision=build_options.precision, calibration_source=options.calibration,
+        min_agreement=options.min_agreement, timing_cache=not options.no_timing_cache, build=build_options,
+        run=RunOptions(options.device_index))
+    require_sensible(source, pipeline_options)
+    if capabilities:
+        gpu = None
+    elif options.output is None:
+        gpu = gpu_info(options.device_index)
+    else:
+        gpu = gpu_to_build_for(tensorrt, options.device_index)
+    tensorrt.require_options(build_options, gpu)
     require_decoded_boxes(source)
     with console_monitor(options.verbose) as monitor:
-        pipeline_options = PipelineOptions(
-            backend='tensorrt', precision=build_options.precision, calibration_source=options.calibration,
-            min_agreement=options.min_agreement, timing_cache=not options.no_timing_cache, build=build_options,
-            run=RunOptions(options.device_index))
         prepared = precise_model(source, pipeline_options, monitor, tensorrt.is_strongly_typed(build_options))
-        if options.output is None:
-            require_frames(source, pipeline_options, prepared.checking)
         spec = prepared_spec(source, prepared)
         if options.output is None:
             engine = cached_engine(

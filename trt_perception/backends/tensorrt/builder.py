@@ -17,7 +17,7 @@ from .build_request import BuildRequest
 from .cache import BuiltEngine
 from .compat import ParserProblem, TensorRt, load_for
 from .engine_log import WARNING, LogSink
-from .gpu_info import gpu_info, has_gpu, use_gpu
+from .gpu_info import GpuInfo, gpu_info, has_gpu, use_gpu
 from .graph_types import graph_types
 from .inspector import parse_layers, summarize
 from .private_files import make_private_folder, read_private, replace_private
@@ -88,15 +88,20 @@ def _workspace(request: BuildRequest, tensorrt: TensorRt) -> int:
     options = request.options
     if options.compute_capabilities:
         return options.workspace_mib
-    if not has_gpu() and tensorrt.name == 'tensorrt_rtx':
-        raise EngineError(
-            f'there is no NVIDIA GPU here to build for: name targets with --compute-capability, of '
-            f'{", ".join(tensorrt.compute_capabilities())}')
-    gpu = gpu_info(request.device_index)
+    gpu = gpu_to_build_for(tensorrt, request.device_index)
     free = use_gpu(request.device_index)
     if options.workspace_mib:
         return options.workspace_mib
     return max(_LEAST_WORKSPACE_MIB, int(free * _PART_OF_FREE[gpu.integrated]))
+
+
+def gpu_to_build_for(tensorrt: TensorRt, device_index: int) -> GpuInfo:
+    """Return what that GPU is; as gpu_info, but with TensorRT for RTX the error names other GPUs to build for."""
+    if not has_gpu() and tensorrt.name == 'tensorrt_rtx':
+        raise EngineError(
+            f'there is no NVIDIA GPU here to build for: name targets with --compute-capability, of '
+            f'{", ".join(tensorrt.compute_capabilities())}')
+    return gpu_info(device_index)
 
 
 def _parser_error(tensorrt: TensorRt, parser: Any, request: BuildRequest) -> ModelError:

@@ -19,7 +19,7 @@ import numpy as np
 from ...errors import EngineError, MissingDependencyError, PlanError, one_line
 from .build_progress import BuildPhases
 from .engine_log import LogSink, process_logger
-from .gpu_info import gpu_info
+from .gpu_info import GpuInfo, gpu_info
 from .graph_types import GraphTypes
 from .options import BuildOptions
 
@@ -109,6 +109,17 @@ class TensorRt:
         return EngineError(f'{what} ({self.identity}): {errors}')
 
     # -- building ----------------------------------------------------------------------------------------------------
+
+    def require_options(self, options: BuildOptions, gpu: GpuInfo | None) -> None:
+        """Raise EngineError for options that no build here keeps, as far as that is known without a builder.
+
+        gpu: what is built on, None where targets are named
+        """
+        self._hardware_level(options)
+        self._require_targets(options)
+        # How many cores a Jetson has, only a builder knows.
+        may_have_dla = self.name == 'tensorrt' and gpu is not None and gpu.integrated
+        self._require_dla(options, options.dla_core + 1 if may_have_dla else 0)
 
     def create_builder(self) -> Any:
         """Return an IBuilder; EngineError where there is none, for want of a GPU as a rule."""
@@ -350,8 +361,13 @@ class TensorRt:
             1 << int(source.EDGE_MASK_CONVOLUTIONS) | 1 << int(source.JIT_CONVOLUTIONS))
 
     def _set_hardware_compatibility(self, config: Any, options: BuildOptions) -> None:
+        level = self._hardware_level(options)
+        if level is not None:
+            config.hardware_compatibility_level = level
+
+    def _hardware_level(self, options: BuildOptions) -> Any:
         if options.hardware_compatibility == 'none':
-            return
+            return None
         if options.hardware_compatibility not in _HARDWARE_LEVELS:
             raise EngineError(
                 f"hardware_compatibility is '{options.hardware_compatibility}': expected one of none, "
@@ -362,28 +378,41 @@ class TensorRt:
             raise EngineError(
                 f"hardware_compatibility '{options.hardware_compatibility}' needs TensorRT {since} or newer, this is "
                 f'{self.identity}: set it to none')
-        config.hardware_compatibility_level = level
+        return level
 
     def _set_dla(self, builder: Any, config: Any, options: BuildOptions) -> None:
         if options.dla_core < 0:
             return
-        cores = int(getattr(builder, 'num_DLA_cores', 0))
+        self._require_dla(options, int(getattr(builder, 'num_DLA_cores', 0)))
+        config.default_device_type = self.module.DeviceType.DLA
+        config.DLA_core = options.dla_core
+        # What the DLA cannot run, runs on the GPU.
+        config.set_flag(self.module.BuilderFlag.GPU_FALLBACK)
+
+    def _require_dla(self, options: BuildOptions, cores: int) -> None:
+        if options.dla_core < 0:
+            return
         if options.dla_core >= cores:
             raise EngineError(
                 f'dla_core is {options.dla_core}, but {self.identity} finds {cores or "no"} DLA cores here: set it to '
                 '-1 for the GPU')
         if options.precision == 'fp32':
             raise EngineError('the DLA runs fp16 and int8 only: set precision, or dla_core to -1')
-        config.default_device_type = self.module.DeviceType.DLA
-        config.DLA_core = options.dla_core
-        # What the DLA cannot run, runs on the GPU.
-        config.set_flag(self.module.BuilderFlag.GPU_FALLBACK)
 
     def _set_compute_capabilities(self, config: Any, options: BuildOptions) -> None:
         if not options.compute_capabilities:
             return
-        kinds = getattr(self.module, 'ComputeCapability', None)
-        if kinds is None or not hasattr(config, 'set_compute_capability'):
+        self._require_targets(options)
+        kinds = self.module.ComputeCapability
+        config.num_compute_capabilities = len(options.compute_capabilities)
+        for index, text in enumerate(options.compute_capabilities):
+            if not config.set_compute_capability(getattr(kinds, 'SM' + text.replace('.', '')), index):
+                raise self.failure(f'TensorRT does not take the compute capability {text}')
+
+    def _require_targets(self, options: BuildOptions) -> None:
+        if not options.compute_capabilities:
+            return
+        if not hasattr(getattr(self.module, 'IBuilderConfig', None), 'set_compute_capability'):
             raise EngineError(
                 f'{self.identity} builds for the GPU of this machine only: leave compute_capabilities empty, or '
                 'install TensorRT for RTX (pip install tensorrt-rtx-cu13)')
@@ -393,10 +422,6 @@ class TensorRt:
             raise EngineError(
                 f'{self.identity} does not build for compute capability {", ".join(wrong)}: expected '
                 f'{", ".join(known)}')
-        config.num_compute_capabilities = len(options.compute_capabilities)
-        for index, text in enumerate(options.compute_capabilities):
-            if not config.set_compute_capability(getattr(kinds, 'SM' + text.replace('.', '')), index):
-                raise self.failure(f'TensorRT does not take the compute capability {text}')
 
     def compute_capabilities(self) -> tuple[str, ...]:
         """Return the compute capabilities that can be named as targets, () where only this GPU can be built for."""

@@ -22,12 +22,14 @@ from ...gate import (
 from ...model import ModelSpec
 from ...pipeline import Pipeline, PipelineOutput, PostprocessSettings
 from ...pipeline_options import Monitor, PipelineOptions
-from ...precise_model import precise_model
+from ...precise_model import precise_model, require_convertible
 from ...precision.prepare import PreparedModel
+from .build_request import build_request
 from .cache import CachedEngine, EngineCache
 from .choose import choose_pipeline
 from .compat import TensorRt, load
 from .engine_store import cached_engine
+from .gpu_info import gpu_info
 from .inspector import layers_from_records, precision_doubt, summarize
 
 
@@ -67,9 +69,10 @@ class EnginePipeline(Closing):
         """Prepare the model, find or build the engine, load it, run it once, compare it with fp32."""
         self.close()
         tensorrt = self._tensorrt or load()
+        require_sensible(self.spec, self._options)
+        tensorrt.require_options(self._options.build, gpu_info(self._options.run.device_index))
         prepared = precise_model(
             self.spec, self._options, self._monitor, tensorrt.is_strongly_typed(self._options.build))
-        require_frames(self.spec, self._options, prepared.checking)
         spec = prepared_spec(self.spec, prepared)
         engine = self._engine(spec, prepared, tensorrt)
         try:
@@ -153,6 +156,16 @@ class EnginePipeline(Closing):
             self._cache.annotate(engine, {'agreement': report})
             engine.sidecar['agreement'] = report
         require_agreement(self.spec, report, self._options)
+
+
+def require_sensible(spec: ModelSpec, options: PipelineOptions) -> None:
+    """Raise what model and options alone tell: a conversion to int8 takes long enough to be refused before.
+
+    Raises ModelError, CalibrationError, EngineError.
+    """
+    require_convertible(spec, options)
+    require_frames(spec, options, ())
+    build_request(spec, options.build)
 
 
 def prepared_spec(spec: ModelSpec, prepared: PreparedModel) -> ModelSpec:
