@@ -54,7 +54,7 @@ def checking_frames(spec: ModelSpec, options: PipelineOptions, frames: Sequence[
     require_frames(spec, options, frames)
     if frames:
         return frames
-    return read_samples(options.calibration_source, _FRAMES, 0).calibration
+    return read_samples(options.calibration_source, _FRAMES, 0, options.calibration_topic or None).calibration
 
 
 def comparison_identity(spec: ModelSpec, frames: Sequence[Frame], settings: PostprocessSettings) -> str:

@@ -125,6 +125,8 @@ PARAMETERS: Mapping[str, ParameterSpec] = {
     'calibration_source': ParameterSpec(
         '', 'Folder of images, video or rosbag2 of what the camera sees: int8 is calibrated with it, and the '
         'accuracy gate compares on it.'),
+    'calibration_topic': ParameterSpec(
+        '', "Image topic of a calibration_source that is a bag with several; '' where it has only one."),
     'calibration_samples': ParameterSpec(
         64, 'Frames to calibrate with.', False, (), 1, 10000),
     'calibration_method': ParameterSpec(
@@ -187,6 +189,7 @@ class Settings:
     class_id_format: str
     num_threads: int
     calibration_source: str
+    calibration_topic: str
     calibration_samples: int
     calibration_method: str
     min_agreement: float
@@ -216,6 +219,7 @@ class Settings:
         return PipelineOptions(
             backend=self.backend, precision=self.precision, strict_precision=self.strict_precision,
             num_threads=self.num_threads, calibration_source=self.calibration_source,
+            calibration_topic=self.calibration_topic,
             calibration_samples=self.calibration_samples, calibration_method=self.calibration_method,
             min_agreement=None if self.min_agreement < 0 else self.min_agreement, timing_cache=self.timing_cache,
             build=BuildOptions(

@@ -25,6 +25,7 @@ class PipelineOptions:
     precision: fp32, fp16 or int8; strict_precision: fail where it is not met, instead of a warning
     num_threads: CPU threads of one inference, 0 for one on each usable core
     calibration_source: images, video or bag for int8's ranges and for the accuracy gate; '' for none
+    calibration_topic: image topic of such a bag, '' where it has only one
     min_agreement: agreement with ONNX Runtime fp32 on frames of that source below which the model is refused, 0..1,
         as it is where nothing is found on the frames; None: 0.9 for int8, no gate for the others
     build, run: TensorRT's options; build.precision follows precision
@@ -35,6 +36,7 @@ class PipelineOptions:
     strict_precision: bool = False
     num_threads: int = 0
     calibration_source: str = ''
+    calibration_topic: str = ''
     calibration_samples: int = 64
     calibration_method: str = 'auto'
     min_agreement: float | None = None

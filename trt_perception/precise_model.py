@@ -36,8 +36,8 @@ def precise_model(
     prepared = prepare_model(
         spec, options.precision,
         CalibrationOptions(
-            source=options.calibration_source or None, samples=options.calibration_samples,
-            method=options.calibration_method),
+            source=options.calibration_source or None, topic=options.calibration_topic or None,
+            samples=options.calibration_samples, method=options.calibration_method),
         progress=progress)
     for warning in prepared.warnings:
         monitor.on_log('warning', warning)

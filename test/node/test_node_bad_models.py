@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 
 from trt_perception.backends.tensorrt.gpu_info import has_gpu
+from trt_perception.bag_writer import write_video_bag
+from trt_perception.frame import Frame
+from trt_perception.sources import SourceFrame
 
 pytest.importorskip('rclpy', reason='needs ROS 2: make setup')
 pytest.importorskip('vision_msgs.msg', reason='needs vision_msgs: make setup')
@@ -89,6 +92,16 @@ def test_parameters_that_do_not_fit_the_model(node, parameters, said):
     line = node.process.wait_for_line('configure failed', mark)
     assert re.search(said, line), line
     node.bring_to('inactive')
+
+
+def test_of_a_bag_to_calibrate_with_the_topic_is_a_parameter(node, tmp_path):
+    pytest.importorskip('rosbags.rosbag2')
+    picture = Frame.from_bgr(images.picture(320, 320, {'red': (9, 9, 99, 99)}))
+    write_video_bag([SourceFrame('made', 0, picture, 0)], tmp_path / 'bag', topic='/left')
+    assert node.set_parameters(
+        precision='int8', calibration_source=str(tmp_path / 'bag'), calibration_topic='/right')[0]
+    assert node.change_state('configure') is False
+    node.process.wait_for_line(r"configure failed: .*no image topic '/right' in this bag; it has /left \(Image, 1\)")
 
 
 def test_fifty_failed_configures_leak_nothing(node, models, tmp_path):

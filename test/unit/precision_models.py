@@ -84,3 +84,20 @@ def color_folder(path, count, seed=0):
     for index, picture in enumerate(color_frames(count, seed=seed)):
         cv2.imwrite(str(path / f'{index:03}.png'), picture)
     return path
+
+
+def two_topic_bag(path, count):
+    """A rosbag2 with the pictures of two cameras on /left (seed 1) and /right (seed 2); needs rosbags."""
+    from rosbags import rosbag2
+    from rosbags.typesys import Stores, get_typestore
+    store = get_typestore(Stores.ROS2_JAZZY)
+    kind = 'sensor_msgs/msg/Image'
+    header = store.types['std_msgs/msg/Header'](store.types['builtin_interfaces/msg/Time'](0, 0), 'camera')
+    with rosbag2.Writer(path, version=8, storage_plugin=rosbag2.StoragePlugin.MCAP) as writer:
+        for topic, seed in (('/left', 1), ('/right', 2)):
+            connection = writer.add_connection(topic, kind, typestore=store)
+            for number, picture in enumerate(color_frames(count, seed=seed)):
+                message = store.types[kind](
+                    header, *picture.shape[:2], 'bgr8', 0, picture.strides[0], picture.reshape(-1))
+                writer.write(connection, number + 1, store.serialize_cdr(message, kind))
+    return path

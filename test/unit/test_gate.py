@@ -11,11 +11,11 @@ pytest.importorskip('onnx')
 pytest.importorskip('onnxruntime')
 pytest.importorskip('cv2')
 import onnx
-from precision_models import color_folder, color_frames, conv_classifier, conv_detector
+from precision_models import color_folder, color_frames, conv_classifier, conv_detector, two_topic_bag
 from recording_monitor import Told
 
 from trt_perception.backends.onnxruntime import OnnxRuntimeBackend
-from trt_perception.errors import CalibrationError, EngineError
+from trt_perception.errors import CalibrationError, EngineError, SourceError
 from trt_perception.frame import Frame
 from trt_perception.gate import (
     checking_frames,
@@ -107,6 +107,17 @@ def test_frames_come_from_the_calibration_source_where_there_are_none(tmp_path):
     report = agreement(spec, spec, [], options, told)
     assert report['frames'] == 24
     assert told.progress[-1] == (None, 'comparing with ONNX Runtime fp32 on 24 frames')
+
+
+def test_of_a_bag_with_several_topics_the_frames_are_those_of_calibration_topic(tmp_path):
+    pytest.importorskip('rosbags.rosbag2')
+    spec = detector(tmp_path / 'm.onnx')
+    options = PipelineOptions(min_agreement=0.5, calibration_source=str(two_topic_bag(tmp_path / 'bag', 4)))
+    with pytest.raises(SourceError, match='several image topics, choose one by its name: /left'):
+        checking_frames(spec, options, [])
+    found = checking_frames(spec, replace(options, calibration_topic='/right'), [])
+    for frame, pixels in zip(found, color_frames(4, seed=2), strict=True):
+        np.testing.assert_array_equal(frame.bgr(), pixels)
 
 
 def test_without_frames_it_is_told_what_to_set(tmp_path):

@@ -16,7 +16,7 @@ pytest.importorskip('onnx')
 pytest.importorskip('onnxruntime')
 pytest.importorskip('cv2')
 import onnx
-from precision_models import METADATA, color_folder, conv_detector
+from precision_models import METADATA, color_folder, conv_detector, two_topic_bag
 from recording_monitor import Told
 from tiny_models import FLOAT, save
 
@@ -96,6 +96,20 @@ def test_what_cannot_be_made_is_told(cache, spec, options):
         precise_model(half, options, Told().monitor)
     with pytest.raises(SourceError, match='/no-such-folder: no such file or folder'):
         precise_model(spec, replace(options, calibration_source='/no-such-folder'), Told().monitor)
+
+
+def test_each_image_topic_of_a_bag_is_calibration_data_of_its_own(cache, spec, options, tmp_path):
+    pytest.importorskip('rosbags.rosbag2')
+    given = replace(options, calibration_source=str(two_topic_bag(tmp_path / 'bag', 48)))
+    with pytest.raises(SourceError, match='several image topics, choose one by its name: /left .*, /right'):
+        precise_model(spec, given, Told().monitor)
+    left, right = (
+        precise_model(spec, replace(given, calibration_topic=topic), Told().monitor) for topic in ('/left', 'right'))
+    assert left.path != right.path and left.calibration_sha256 != right.calibration_sha256
+    # The same pictures by another way are the same data.
+    folder = color_folder(tmp_path / 'right', 48, seed=2)
+    again = precise_model(spec, replace(options, calibration_source=str(folder)), Told().monitor)
+    assert (again.path, again.cached) == (right.path, True)
 
 
 def test_calibration_is_followed_and_its_warnings_are_passed_on(cache, spec, options, tmp_path):
@@ -252,6 +266,20 @@ def test_the_command_line_builds_the_same_file(cache, spec, options, rtx, tmp_pa
         '--compute-capability', '8.6', '--optimization-level', '0', '--output', str(plan)]) == 0, capsys.readouterr()
     expected = precise_model(
         spec, replace(options, calibration_samples=64, calibration_method='auto'), Told().monitor, strongly_typed=True)
+    assert expected.cached
+    assert json.loads(plan.with_name('m.plan.json').read_text())['key']['model_sha256'] == (
+        load_model(expected.path).sha256)
+
+
+def test_the_command_line_calibrates_as_a_node_with_other_parameters(cache, spec, options, rtx, tmp_path, capsys):
+    pytest.importorskip('rosbags.rosbag2')
+    plan, bag = tmp_path / 'm.plan', str(two_topic_bag(tmp_path / 'bag', 48))
+    assert main([
+        'build', str(spec.path), '--precision', 'int8', '--calibration', bag, '--topic', '/right', '--samples', '32',
+        '--method', 'mse', '--compute-capability', '8.6', '--optimization-level', '0', '--output', str(plan)]) == 0, (
+        capsys.readouterr())
+    expected = precise_model(
+        spec, replace(options, calibration_source=bag, calibration_topic='/right'), Told().monitor, strongly_typed=True)
     assert expected.cached
     assert json.loads(plan.with_name('m.plan.json').read_text())['key']['model_sha256'] == (
         load_model(expected.path).sha256)

@@ -158,6 +158,20 @@ def test_a_gpu_that_is_not_there_is_told_before_the_model_is_converted(
     assert not (tmp_path / 'cache').exists()
 
 
+@pytest.mark.parametrize('words', [
+    ['build', '--output', 'x.plan', '--compute-capability', '8.6'], ['predict', 'p.png'], ['benchmark'], ['quantize']])
+def test_a_video_of_the_catalogue_calibrates_by_its_name(rtx, model, tmp_path, capsys, monkeypatch, words):
+    """Fetching is stood in for: it brings a folder that has no images, which is told by its name."""
+    pytest.importorskip('cv2').imwrite(str(tmp_path / 'p.png'), np.zeros((64, 64, 3), np.uint8))
+    (tmp_path / 'fetched').mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr('trt_perception.fetch.fetch_entry', lambda entry, **_: tmp_path / 'fetched' / entry.name)
+    (tmp_path / 'fetched' / 'bikes').mkdir()
+    name, *rest = words
+    assert main([name, str(model), *rest, '--precision', 'int8', '--calibration', 'bikes']) == 1
+    assert f'{tmp_path}/fetched/bikes: no images in this folder' in capsys.readouterr().err
+
+
 def engine(tmp_path, layers, plan=b'a plan'):
     path = tmp_path / 'some.plan'
     path.write_bytes(plan)

@@ -15,7 +15,7 @@ import argparse
 import json
 import sys
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ from ..gate import needed_agreement
 from ..pipeline_options import DEFAULT_INT8_AGREEMENT, PRECISIONS, PipelineOptions
 from ..precise_model import precise_model
 from .files import OutputError, check_new_file
-from .model_arguments import add_model_arguments, console_monitor
+from .model_arguments import add_calibration_arguments, add_model_arguments, calibration_source, console_monitor
 from .model_arguments import load as load_spec
 from .numbers import fraction, not_negative, positive, whole
 
@@ -48,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--precision', choices=PRECISIONS, help='what the engine computes in (default: as the file is stored)')
     parser.add_argument(
         '--calibration', default='', metavar='SOURCE', help='images, video or bag that int8 is calibrated with')
+    add_calibration_arguments(parser)
     parser.add_argument(
         '--min-agreement', type=fraction, default=None, metavar='A',
         help='least agreement with ONNX Runtime fp32 on frames of the calibration source, 0 for no check (default: '
@@ -108,6 +109,7 @@ def run(options: argparse.Namespace) -> int:
     tensorrt = load_for(build_options, options.tensorrt)
     pipeline_options = PipelineOptions(
         backend='tensorrt', precision=build_options.precision, calibration_source=options.calibration,
+        calibration_topic=options.topic or '', calibration_samples=options.samples, calibration_method=options.method,
         min_agreement=options.min_agreement, timing_cache=not options.no_timing_cache, build=build_options,
         run=RunOptions(options.device_index))
     require_sensible(source, pipeline_options)
@@ -118,6 +120,8 @@ def run(options: argparse.Namespace) -> int:
     else:
         gpu = gpu_to_build_for(tensorrt, options.device_index)
     tensorrt.require_options(build_options, gpu)
+    # May fetch a video: only now that the engine can be built.
+    pipeline_options = replace(pipeline_options, calibration_source=calibration_source(options))
     require_decoded_boxes(source)
     with console_monitor(options.verbose) as monitor:
         prepared = precise_model(source, pipeline_options, monitor, tensorrt.is_strongly_typed(build_options))

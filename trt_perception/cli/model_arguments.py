@@ -12,13 +12,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..backends.tensorrt.options import BuildOptions
-from ..catalog import resolve_model
+from ..catalog import resolve_model, resolve_video
 from ..heads.classification import ClassificationSettings
 from ..heads.identify import HEADS
 from ..heads.yolo import DetectionSettings
 from ..model import TASKS, ModelOptions, ModelSpec, load_model
 from ..pipeline import Pipeline, PostprocessSettings, create_pipeline
-from ..pipeline_options import BACKENDS, PRECISIONS, Monitor, PipelineOptions
+from ..pipeline_options import BACKENDS, CALIBRATION_METHODS, PRECISIONS, Monitor, PipelineOptions
+from ..precision.prepare import CalibrationOptions
 from ..preprocessing import COLOR_ORDERS, RESIZE_MODES, Overrides
 from ..progress import ConsoleProgress
 from .numbers import above_zero, fraction, numbers, positive, whole
@@ -76,6 +77,18 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
         help='classes a classification reports (default: %(default)s)')
 
 
+def add_calibration_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what is done with the frames of --calibration."""
+    defaults = CalibrationOptions()
+    parser.add_argument('--topic', help='image topic of a bag that has several')
+    parser.add_argument(
+        '--samples', type=positive, default=defaults.samples, metavar='N',
+        help='frames to calibrate with, spread evenly over the source (default: %(default)s)')
+    parser.add_argument(
+        '--method', choices=CALIBRATION_METHODS, default=defaults.method,
+        help='how ranges come from what the network computes; auto measures all (default: %(default)s)')
+
+
 def load(options: argparse.Namespace) -> ModelSpec:
     """Return the model of MODEL; fetches a catalogue model that is missing."""
     spec = load_model(model_path(options), ModelOptions(
@@ -95,6 +108,14 @@ def model_path(options: argparse.Namespace) -> Path:
         return resolve_model(options.model, fetch=True, progress=progress)
 
 
+def calibration_source(options: argparse.Namespace) -> str:
+    """Return the path of --calibration, '' without it; fetches a catalogue video that is missing."""
+    if not options.calibration:
+        return ''
+    with ConsoleProgress() as progress:
+        return str(resolve_video(options.calibration, progress=progress))
+
+
 def settings(options: argparse.Namespace) -> PostprocessSettings:
     """Return the thresholds."""
     return PostprocessSettings(
@@ -103,10 +124,10 @@ def settings(options: argparse.Namespace) -> PostprocessSettings:
 
 
 def pipeline_options(options: argparse.Namespace) -> PipelineOptions:
-    """Return backend and precision."""
+    """Return backend and precision; fetches a catalogue video of --calibration that is missing."""
     return PipelineOptions(
         backend=options.backend, precision=options.precision, num_threads=options.threads,
-        calibration_source=options.calibration,
+        calibration_source=calibration_source(options),
         build=BuildOptions(precision=options.precision, input_size=tuple(options.input_size)))
 
 
@@ -127,8 +148,9 @@ def console_monitor(verbose: bool = False) -> Iterator[Monitor]:
 @contextlib.contextmanager
 def open_pipeline(spec: ModelSpec, options: argparse.Namespace) -> Iterator[Pipeline]:
     """Open a pipeline; shows on the console what that does, where it takes long, and its warnings at once."""
+    chosen = pipeline_options(options)
     with console_monitor() as monitor:
-        pipeline = create_pipeline(spec, pipeline_options(options), settings(options), monitor)
+        pipeline = create_pipeline(spec, chosen, settings(options), monitor)
         pipeline.open()
     try:
         yield pipeline

@@ -19,7 +19,6 @@ from typing import Any
 
 import numpy as np
 
-from ..catalog import resolve_video
 from ..errors import ModelError
 from ..frame import Frame
 from ..model import ModelOptions, ModelSpec, load_model
@@ -27,12 +26,11 @@ from ..pipeline import HostPipeline
 from ..precision.expected import expected_agreement
 from ..precision.parity import Agreement
 from ..precision.prepare import CalibrationOptions, PreparedModel, prepare_model
-from ..precision.ranges import AUTO, METHODS
 from ..precision.search import Target
 from ..progress import ConsoleProgress
 from .files import check_new_file, check_report, write_report
-from .model_arguments import add_model_arguments, load
-from .numbers import fraction, not_negative, positive
+from .model_arguments import add_calibration_arguments, add_model_arguments, calibration_source, load
+from .numbers import fraction, not_negative
 
 _TIMED_RUNS = 20
 _TIMED_SECONDS = 20.0
@@ -46,16 +44,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--calibration', metavar='SOURCE',
         help='a folder of images, a video or a rosbag2 of what the camera will see; int8 needs it')
-    parser.add_argument('--topic', help='image topic of a bag that has several')
-    parser.add_argument(
-        '--samples', type=positive, default=defaults.samples, metavar='N',
-        help='frames to calibrate with, spread evenly over the source (default: %(default)s)')
+    add_calibration_arguments(parser)
     parser.add_argument(
         '--checking', type=not_negative, default=defaults.checking, metavar='N',
         help='other frames of it to measure the agreement on (default: %(default)s)')
-    parser.add_argument(
-        '--method', choices=(AUTO, *METHODS), default=defaults.method,
-        help='how ranges come from what the network computes; auto measures all (default: %(default)s)')
     parser.add_argument(
         '--keep-float', nargs='*', metavar='LAYER',
         help='layers to leave in float (without names: none), instead of those that measuring finds')
@@ -78,9 +70,8 @@ def run(options: argparse.Namespace) -> int:
     spec = load(options)
     if spec.stored_precision != 'fp32':
         raise ModelError(f'{spec.path.name} is stored in {spec.stored_precision}: expected an fp32 model')
-    source = str(resolve_video(options.calibration)) if options.calibration else None
     calibration = CalibrationOptions(
-        source, options.topic, options.samples, options.checking, options.method,
+        calibration_source(options) or None, options.topic, options.samples, options.checking, options.method,
         None if options.keep_float is None else tuple(options.keep_float),
         Target(options.min_agreement, options.max_score_difference), options.half_rest)
     output = options.output if options.output is not None else Path(f'{spec.path.stem}-{options.precision}.onnx')
