@@ -229,6 +229,50 @@ def test_inspect_refuses_an_engine_that_is_damaged_or_may_be_changed_by_others(t
     assert 'some.plan.json may be written by others (mode 0666): an engine is code' in capsys.readouterr().err
 
 
+@pytest.mark.parametrize('name, value', [
+    *(('device_memory_bytes', value) for value in (None, '2500000', [1], 1.5, True, -1, 10**400)),
+    ('model', None), ('model', 3), ('built', ['now']), ('tensorrt', {}), ('layers', None), ('layers', 'two'),
+    ('layers', {'0': 1}), ('layers', [None]), ('layers', ['conv']), ('key', None), ('key', 'fp16'),
+    ('key', {'compute_capabilities': '8.6'}), ('key', {'compute_capabilities': [8.6]})])
+def test_inspect_of_a_damaged_description_is_one_line(tmp_path, capsys, name, value):
+    path = engine(tmp_path, LAYERS)
+    beside = tmp_path / 'some.plan.json'
+    beside.write_text(json.dumps({**json.loads(beside.read_text()), name: value}))
+    assert main(['inspect', str(path)]) == 1
+    out, error = capsys.readouterr()
+    assert out == '' and error.count('\n') == 1
+    assert 'damaged' in error and 'build' in error and len(error) < 400
+
+
+@pytest.mark.parametrize('text', ['{', '[' * 100000])
+def test_inspect_of_a_description_that_is_no_json_is_one_line(tmp_path, capsys, text):
+    path = engine(tmp_path, LAYERS)
+    (tmp_path / 'some.plan.json').write_text(text)
+    assert main(['inspect', str(path)]) == 1
+    assert 'some.plan.json is damaged: remove it, or build the engine again' in capsys.readouterr().err
+
+
+@pytest.mark.skipif(has_gpu(), reason='there is a GPU')
+def test_inspect_of_an_engine_for_other_gpus_shows_its_description(rtx, model, tmp_path, capsys):
+    plan = tmp_path / 'colors.plan'
+    assert main([
+        'build', str(model), '--output', str(plan), '--compute-capability', '8.6,12.0', '--workspace-mib', '64']) == 0
+    key = json.loads((tmp_path / 'colors.plan.json').read_text())['key']
+    capsys.readouterr()
+    assert main(['inspect', str(plan)]) == 0
+    rows = dict(line.split(':', 1) for line in capsys.readouterr().out.splitlines())
+    assert rows['model'].strip() == 'colors.onnx'
+    assert rows['precision'].strip() == 'fp32 asked for'
+    assert rows['for GPUs'].strip() == 'of compute capability 8.6, 12.0'
+    assert f'by {key["tensorrt"]}' in rows['built']
+    assert f'model_sha256 {key["model_sha256"]}, ' in rows['key'] and 'workspace_mib 64' in rows['key']
+    assert rows['layers'].strip() == 'they and their types are read on a GPU that it is for: inspect it there'
+    assert 'fusion' not in rows
+    assert main(['inspect', '--json', str(plan)]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert (report['key'], report['layers'], report['precision_effective']) == (key, [], '')
+
+
 def test_inspect_of_an_engine_that_cannot_be_opened(tmp_path, capsys):
     file = tmp_path / 'file'
     file.touch()

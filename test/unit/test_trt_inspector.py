@@ -147,6 +147,26 @@ def test_layers_survive_the_sidecar():
         layers_from_records(records)
 
 
+@pytest.mark.parametrize('name, value', [
+    *((name, value) for name in ('name', 'kind', 'compute_type', 'tactic') for value in (None, 3, ['a'])),
+    *((name, value) for name in ('weights', 'multiply_accumulates')
+      for value in (None, '3', [], 1.5, True, -1, 10**400)),
+    *((name, value) for name in ('onnx_nodes', 'inputs', 'outputs') for value in (None, 'ab', 3, {}, [3])),
+    ('inputs', [{'name': 'x', 'dtype': 'fp16', 'shape': '12', 'layout': ''}]),
+    ('outputs', [{'name': 'x', 'dtype': 'fp16', 'shape': ['1'], 'layout': ''}]),
+    ('outputs', [{'name': 'x', 'dtype': None, 'shape': [1], 'layout': ''}])])
+def test_every_value_of_a_layer_in_the_sidecar_is_checked(name, value):
+    record = json.loads(json.dumps(asdict(parsed(convolution('c', 'Half'))[0])))
+    with pytest.raises(EngineError, match='the layers kept beside the engine are damaged .*: build it again'):
+        layers_from_records([{**record, name: value}])
+
+
+@pytest.mark.parametrize('records', [[3], ['name'], [None], [[]], [{}]])
+def test_what_is_no_layer_in_the_sidecar_is_damaged(records):
+    with pytest.raises(EngineError, match='the layers kept beside the engine are damaged'):
+        layers_from_records(records)
+
+
 @pytest.mark.parametrize('text', ['', 'no json', '{}', '{"Layers": 3}', '"text"', '7'])
 def test_what_is_no_list_of_layers_is_an_engine_error(text):
     with pytest.raises(EngineError, match='no list of layers'):

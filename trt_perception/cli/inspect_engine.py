@@ -6,16 +6,32 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from ..backends.tensorrt.compat import load
-from ..backends.tensorrt.inspector import Layer, LayerTensor, layers_from_records, parse_layers, summarize
+from ..backends.tensorrt.inspector import (
+    Layer,
+    LayerTensor,
+    is_count,
+    layers_from_records,
+    parse_layers,
+    summarize,
+)
 from ..backends.tensorrt.private_files import UnreadableFileError, UntrustedFileError, read_private
 from ..errors import EngineError, ModelError, PerceptionError
 
 SUFFIXES = ('.plan', '.engine')
+# What is read of a description, where it is there.
+_FIELDS: Mapping[str, Callable[[Any], bool]] = {
+    'model': lambda value: isinstance(value, str),
+    'built': lambda value: isinstance(value, str),
+    'tensorrt': lambda value: isinstance(value, str),
+    'layers': lambda value: isinstance(value, list),
+    'device_memory_bytes': is_count,
+    'key': lambda value: isinstance(value, dict) and _is_texts(value.get('compute_capabilities', []))}
 
 
 def inspect_engine(path: Path, as_json: bool) -> int:
@@ -25,6 +41,8 @@ def inspect_engine(path: Path, as_json: bool) -> int:
     except FileNotFoundError as error:
         raise ModelError(f'no engine at {path}') from error
     sidecar = _sidecar(path, plan)
+    targets: Sequence[str] = sidecar.get('key', {}).get('compute_capabilities', [])
+    layers: tuple[Layer, ...] = ()
     if sidecar.get('layers'):
         layers = layers_from_records(sidecar['layers'])
         source = 'its description beside it'
@@ -32,11 +50,14 @@ def inspect_engine(path: Path, as_json: bool) -> int:
         try:
             tensorrt = load()
             layers = parse_layers(tensorrt.layer_information(tensorrt.deserialize(plan)))
+            source = f'{tensorrt.identity}, which loaded it'
         except PerceptionError as error:
-            raise EngineError(
-                f'no description of the layers of {path.name} is beside it, and here it cannot be asked: inspect it on '
-                f'a machine with a GPU that it was built for ({error})') from error
-        source = f'{tensorrt.identity}, which loaded it'
+            if not targets:
+                raise EngineError(
+                    f'no description of the layers of {path.name} is beside it, and here it cannot be asked: inspect '
+                    f'it on a machine with a GPU that it was built for ({error})') from error
+            # Built for other GPUs, where the build could not ask it either.
+            source = 'its description beside it'
     summary = summarize(layers)
     report: dict[str, Any] = {
         'file': str(path), 'plan_bytes': len(plan), 'known_from': source,
@@ -70,13 +91,22 @@ def _sidecar(path: Path, plan: bytes) -> dict[str, Any]:
             found = json.loads(_read(candidate))
         except FileNotFoundError:
             continue
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise EngineError(f'{candidate} is damaged: remove it, or build the engine again') from error
         if isinstance(found, dict) and 'plan_sha256' in found:
             if found['plan_sha256'] != hashlib.sha256(plan).hexdigest():
                 raise EngineError(f'{path} is damaged, or {candidate.name} is of another engine: build it again')
+            wrong = [name for name, is_right in _FIELDS.items() if name in found and not is_right(found[name])]
+            if wrong:
+                raise EngineError(
+                    f'{candidate} is damaged: {wrong[0]} is {str(found[wrong[0]])[:50]!r}; remove it, or build the '
+                    'engine again')
             return found
     return {}
+
+
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(entry, str) for entry in value)
 
 
 def _print(report: dict[str, Any], layers: tuple[Layer, ...], precision: str) -> None:
@@ -89,6 +119,13 @@ def _print(report: dict[str, Any], layers: tuple[Layer, ...], precision: str) ->
         'known from': report['known_from'],
         'precision': precision or 'not known: the engine was built without details',
         'fusion': f'{len(set(nodes))} ONNX nodes became {len(layers)} layers, {len(fused)} of them of several nodes'}
+    key = report.get('key', {})
+    if not layers and key.get('compute_capabilities'):
+        del rows['fusion']
+        rows['precision'] = f"{key.get('precision', 'not known')} asked for"
+        rows['key'] = ', '.join(f'{name} {value}' for name, value in key.items() if name != 'compute_capabilities')
+        rows['for GPUs'] = f"of compute capability {', '.join(key['compute_capabilities'])}"
+        rows['layers'] = 'they and their types are read on a GPU that it is for: inspect it there'
     if 'device_memory_bytes' in report:
         rows['memory'] = f"{report['device_memory_bytes'] / 1e6:.1f} MB for activations"
     for name, value in rows.items():

@@ -114,19 +114,44 @@ def parse_layers(text: str, node_work: Mapping[str, int] | None = None) -> tuple
 
 def layers_from_records(records: Iterable[Mapping[str, Any]]) -> tuple[Layer, ...]:
     """Return the layers that a sidecar keeps, written by dataclasses.asdict; EngineError if they are damaged."""
-    def tensors(described: Iterable[Mapping[str, Any]]) -> tuple[LayerTensor, ...]:
+    def text(record: Mapping[str, Any], name: str) -> str:
+        return _checked(record, name, isinstance(record[name], str))
+
+    def count(record: Mapping[str, Any], name: str) -> int:
+        return _checked(record, name, is_count(record[name]))
+
+    def many(record: Mapping[str, Any], name: str, kind: type) -> tuple[Any, ...]:
+        # asdict leaves tuples, of which JSON makes lists.
+        values = record[name]
+        return tuple(_checked(
+            record, name, isinstance(values, (list, tuple)) and all(isinstance(value, kind) for value in values)))
+
+    def tensors(record: Mapping[str, Any], name: str) -> tuple[LayerTensor, ...]:
         return tuple(
-            LayerTensor(entry['name'], entry['dtype'], tuple(entry['shape']), entry['layout']) for entry in described)
+            LayerTensor(text(entry, 'name'), text(entry, 'dtype'), many(entry, 'shape', int), text(entry, 'layout'))
+            for entry in many(record, name, dict))
 
     try:
         return tuple(
             Layer(
-                record['name'], record['kind'], tuple(record['onnx_nodes']), tensors(record['inputs']),
-                tensors(record['outputs']), record['compute_type'], record['tactic'], record['weights'],
-                record['multiply_accumulates'])
+                text(record, 'name'), text(record, 'kind'), many(record, 'onnx_nodes', str), tensors(record, 'inputs'),
+                tensors(record, 'outputs'), text(record, 'compute_type'), text(record, 'tactic'),
+                count(record, 'weights'), count(record, 'multiply_accumulates'))
             for record in records)
     except (KeyError, TypeError) as error:
         raise EngineError(f'the layers kept beside the engine are damaged ({error}): build it again') from error
+
+
+def _checked(record: Mapping[str, Any], name: str, right: bool) -> Any:
+    if not right:
+        raise TypeError(f'{name} is {str(record[name])[:50]!r}')
+    return record[name]
+
+
+def is_count(value: Any) -> bool:
+    """Whether a JSON value is a number of things."""
+    # To Python True is a number; and one beyond 64 bits cannot be printed as a float.
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 63
 
 
 def summarize(layers: Iterable[Layer]) -> PrecisionSummary:
