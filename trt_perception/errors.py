@@ -54,6 +54,14 @@ class MissingDependencyError(PerceptionError):
     """A Python package that the requested function needs is not installed."""
 
 
+def printable(text: object) -> str:
+    """Return a name or path with what would break a line, or is no character, as escapes: file names may hold anything.
+
+    Unlike one_line it keeps all spaces, so that what is printed can be copied.
+    """
+    return ''.join(c if c.isprintable() else c.encode('unicode_escape').decode() for c in str(text))
+
+
 def one_line(what: object, most: int = 0) -> str:
     """Return the text of an error as one line, for logs, diagnostics and the console.
 

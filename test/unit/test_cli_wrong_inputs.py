@@ -3,6 +3,7 @@
 """What users get wrong, for each subcommand: one clear line, exit code 1 or 2, and nothing is damaged."""
 
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -206,3 +207,44 @@ def test_a_domain_that_is_none(capfd, bag, monkeypatch, domain):
     monkeypatch.setenv('ROS_DOMAIN_ID', domain)
     code, line = run(capfd, 'play', bag, '--wait', '0')
     assert (code, line) == (1, f"trt_perception: ROS_DOMAIN_ID is '{domain}': expected a number from 0 to 232")
+
+
+@pytest.mark.parametrize('path', [b'\xff.onnx', b'f\xff/m.onnx'])
+@pytest.mark.parametrize('words, reader', [
+    (('predict', 'p.png'), 'ONNX Runtime'), (('benchmark',), 'ONNX Runtime'),
+    (('build', '--output', 'x', '--compute-capability', '8.6'), 'TensorRT')])
+def test_a_path_that_is_not_utf8(folder, capfd, words, reader, path):
+    if reader == 'TensorRT':
+        pytest.importorskip('tensorrt_rtx', reason='TensorRT for RTX is not installed')
+    model = os.fsdecode(path)
+    try:
+        Path(model).parent.mkdir(exist_ok=True)
+        shutil.copy('m.onnx', model)
+    except OSError:
+        pytest.skip('this file system takes UTF-8 only')
+    name, *rest = words
+    code, line = run(capfd, name, model, *rest)
+    assert code == 1
+    shown = model.encode('ascii', 'backslashreplace').decode()
+    assert f'{shown}: this path is not UTF-8, and {reader} reads no' in line
+    assert not Path('x').exists()
+
+
+def test_a_name_with_a_newline_breaks_no_line(folder, capfd):
+    pytest.importorskip('tensorrt_rtx', reason='TensorRT for RTX is not installed')
+    shutil.copy('m.onnx', 'a\nb.onnx')
+    shutil.copy('p.png', 'p\nq.png')
+
+    def lines(*words):
+        assert main(list(words)) == 0
+        out = capfd.readouterr().out.splitlines()
+        assert [line for line in out if line.startswith(('b.onnx', 'q.p', 'd.plan'))] == []
+        return out
+
+    built = lines('build', 'a\nb.onnx', '--output', 'c\nd.plan', '--compute-capability', '8.6')
+    assert built[:2] == ['c\\nd.plan', '  model:     a\\nb.onnx']
+    assert 'model:       a\\nb.onnx' in lines('inspect', 'c\nd.plan')
+    assert lines('inspect', 'a\nb.onnx')[0] == 'file:           a\\nb.onnx'
+    assert lines('benchmark', 'a\nb.onnx', '--frames', '1')[0].startswith('a\\nb.onnx [1, 3, ')
+    assert lines('predict', 'a\nb.onnx', 'p\nq.png')[0].startswith('p\\nq.png 0: ')
+    assert lines('quantize', 'a\nb.onnx', '--precision', 'fp16')[0] == 'a\\nb-fp16.onnx: fp16'

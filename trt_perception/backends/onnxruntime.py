@@ -15,7 +15,7 @@ import numpy as np
 from ..closing import Closing
 from ..cpu import usable_cores
 from ..dependencies import require
-from ..errors import EngineError, ModelError
+from ..errors import EngineError, ModelError, printable
 from .optimized_model import holds_lock_while_loading, optimized_model
 
 # A process-wide ceiling of ONNX Runtime's own chatter: errors only, they come back as exceptions anyhow.
@@ -69,6 +69,12 @@ class OnnxRuntimeBackend(Closing):
         self._output_names = [output.name for output in self._session.get_outputs()]
 
     def _load(self, ort: Any, path: str, options: Any) -> Any:
+        try:
+            path.encode()
+        except UnicodeEncodeError:
+            raise ModelError(
+                f'{printable(path)}: this path is not UTF-8, and ONNX Runtime reads no other; rename the file, or the '
+                'folder that it is in') from None
         try:
             return ort.InferenceSession(path, options, providers=['CPUExecutionProvider'])
         except Exception as error:  # ONNX Runtime's exceptions share no public base

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import SourceError
+from ..errors import SourceError, printable
 from ..frame import Frame
 from ..image_size import check_size
 from ..progress import Progress
@@ -92,7 +92,7 @@ def _frame(options: argparse.Namespace) -> Frame:
 
 def _print(report: dict[str, Any]) -> None:
     width, height, encoding = report['frame']
-    print(f"{report['model']} {report['input_shape']} on {report['backend']} {report['backend_version']} "
+    print(f"{printable(report['model'])} {report['input_shape']} on {report['backend']} {report['backend_version']} "
           f"({report['device']}, {report['machine']}), {width}x{height} {encoding}, {report['frames']} frames")
     print(f"{'stage':<12} {'p50 ms':>9} {'p95 ms':>9} {'p99 ms':>9}")
     for stage, values in report['stages_ms'].items():

@@ -30,7 +30,7 @@ from ..backends.tensorrt.inspector import layers_from_records, precision_doubt, 
 from ..backends.tensorrt.options import HARDWARE_COMPATIBILITIES, BuildOptions, RunOptions
 from ..backends.tensorrt.private_files import replace_private
 from ..decoded_boxes import require_decoded_boxes
-from ..errors import EngineError
+from ..errors import EngineError, printable
 from ..gate import needed_agreement
 from ..pipeline_options import DEFAULT_INT8_AGREEMENT, PRECISIONS, PipelineOptions
 from ..precise_model import precise_model
@@ -182,8 +182,8 @@ def _report(path: Path, sidecar: dict[str, Any], options: BuildOptions, strict: 
     runs_in = f'the engine runs in {summary.text()}' if summary.text() else (
         f'its types are read on a GPU that it is for ({", ".join(options.compute_capabilities)})')
     print(
-        f'{path}\n'
-        f'  model:     {sidecar["model"]}\n'
+        f'{printable(path)}\n'
+        f'  model:     {printable(sidecar["model"])}\n'
         f'  built by:  {sidecar["tensorrt"]} in {sidecar["build_seconds"]:.1f} s, {sidecar["built"]}\n'
         f'  size:      {sidecar["plan_bytes"] / 1e6:.1f} MB\n'
         f'  precision: {options.precision} asked for; {runs_in}')

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from ..dependencies import require
-from ..errors import one_line
+from ..errors import one_line, printable
 from ..model import ModelSpec
 from ..onnx_file import load_proto
 from ..onnx_tensors import all_tensors
@@ -120,7 +120,7 @@ def _print(report: dict[str, Any]) -> None:
         'operators': ', '.join(f'{name} {count}' for name, count in report['operators'].items()),
     }
     for name, value in rows.items():
-        print(f'{name + ":":<15} {value}')
+        print(f'{name + ":":<15} {printable(value)}')
 
 
 def _short(values: list[float]) -> str:

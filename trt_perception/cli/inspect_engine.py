@@ -21,7 +21,7 @@ from ..backends.tensorrt.inspector import (
     summarize,
 )
 from ..backends.tensorrt.private_files import UnreadableFileError, UntrustedFileError, read_private
-from ..errors import EngineError, ModelError, PerceptionError
+from ..errors import EngineError, ModelError, PerceptionError, printable
 
 SUFFIXES = ('.plan', '.engine')
 # What is read of a description, where it is there.
@@ -129,7 +129,7 @@ def _print(report: dict[str, Any], layers: tuple[Layer, ...], precision: str) ->
     if 'device_memory_bytes' in report:
         rows['memory'] = f"{report['device_memory_bytes'] / 1e6:.1f} MB for activations"
     for name, value in rows.items():
-        print(f'{name + ":":<12} {value}')
+        print(f'{name + ":":<12} {printable(value)}')
     for number, layer in enumerate(layers):
         print(f'\n{number:4} {layer.kind or "layer"}  {layer.name}')
         if layer.compute_type or layer.inputs or layer.outputs:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from .. import __version__
-from ..errors import PerceptionError, one_line
+from ..errors import PerceptionError, one_line, printable
 
 # Imported only when chosen or when help is asked for: `--help` works with NumPy alone.
 SUBCOMMANDS = (
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except OSError as error:
         # A full disk, a file that vanished while it was read: nothing that a trace would explain.
-        where = f'{error.filename}: ' if error.filename else ''
+        where = f'{printable(error.filename)}: ' if error.filename else ''
         print(f'trt_perception: {where}{error.strerror or error}', file=sys.stderr)
         return 1
     except MemoryError as error:

@@ -20,7 +20,7 @@ import numpy as np
 
 from ..dependencies import require
 from ..draw import draw_classifications, draw_detections
-from ..errors import PerceptionError, SourceError
+from ..errors import PerceptionError, SourceError, printable
 from ..json_lines import result_record
 from ..model import ModelSpec
 from ..progress import Progress
@@ -116,7 +116,7 @@ def _output(name: str | None) -> Iterator[TextIO | None]:
 def _summary(record: dict[str, Any]) -> str:
     found = record['detections'] if 'detections' in record else record['classifications']
     text = ', '.join(f"{entry['class_id']} {entry['score']:.2f}" for entry in found) or 'nothing'
-    return f"{record['source']} {record['frame']}: {text} ({record['timings_ms']['infer']:.1f} ms)"
+    return f"{printable(record['source'])} {record['frame']}: {text} ({record['timings_ms']['infer']:.1f} ms)"
 
 
 def _draw(folder: Path, item: SourceFrame, result: Result, spec: ModelSpec, drawn: set[Path]) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ModelError
+from ..errors import ModelError, printable
 from ..frame import Frame
 from ..model import ModelOptions, ModelSpec, load_model
 from ..pipeline import HostPipeline
@@ -123,7 +123,7 @@ def _report(
 
 
 def _print(report: dict[str, Any], record: dict[str, Any], agreement: Agreement | None) -> None:
-    print(f"{report['output']}: {report['precision']}")
+    print(f"{printable(report['output'])}: {report['precision']}")
     if report['precision'] == 'int8':
         print(f"calibration: {record['samples']} samples, method {record['method']}, "
               f"sha256 {record['calibration_sha256'][:16]}")
