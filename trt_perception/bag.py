@@ -86,7 +86,9 @@ def choose_image_topic(path: Path, topic: str | None = None) -> ImageTopic:
     else:
         found = [t for t in topics if t.count] or topics
         if len(found) > 1:
-            raise SourceError(f'{path}: several image topics, choose one by its name: {listing}')
+            raise SourceError(
+                f'{path}: several image topics, choose one by its name (--topic, or calibration_topic of the node): '
+                f'{listing}')
     if not found[0].count:
         raise SourceError(f'{path}: the image topic {found[0].name} has no messages')
     return found[0]

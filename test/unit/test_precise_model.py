@@ -101,7 +101,7 @@ def test_what_cannot_be_made_is_told(cache, spec, options):
 def test_each_image_topic_of_a_bag_is_calibration_data_of_its_own(cache, spec, options, tmp_path):
     pytest.importorskip('rosbags.rosbag2')
     given = replace(options, calibration_source=str(two_topic_bag(tmp_path / 'bag', 48)))
-    with pytest.raises(SourceError, match='several image topics, choose one by its name: /left .*, /right'):
+    with pytest.raises(SourceError, match='several image topics, choose one by its name .*: /left .*, /right'):
         precise_model(spec, given, Told().monitor)
     left, right = (
         precise_model(spec, replace(given, calibration_topic=topic), Told().monitor) for topic in ('/left', 'right'))
