@@ -46,15 +46,20 @@ def require_frames(spec: ModelSpec, options: PipelineOptions, frames: Sequence[F
             'calibration_source to a folder of images, a video or a rosbag2, or min_agreement to 0.0')
 
 
-def checking_frames(spec: ModelSpec, options: PipelineOptions, frames: Sequence[Frame]) -> Sequence[Frame]:
+def checking_frames(
+    spec: ModelSpec, options: PipelineOptions, frames: Sequence[Frame], monitor: Monitor,
+) -> Sequence[Frame]:
     """Return the frames to compare on: these, or where there are none some of the calibration source.
 
-    Raises CalibrationError where there is none, SourceError where it cannot be opened.
+    Raises CalibrationError where there is none, SourceError where it cannot be opened, EngineError once
+    `monitor.cancel` is set.
     """
     require_frames(spec, options, frames)
     if frames:
         return frames
-    return read_samples(options.calibration_source, _FRAMES, 0, options.calibration_topic or None).calibration
+    progress = monitor.following(f'comparing {spec.path.name} with ONNX Runtime')
+    return read_samples(
+        options.calibration_source, _FRAMES, 0, options.calibration_topic or None, progress=progress).calibration
 
 
 def comparison_identity(spec: ModelSpec, frames: Sequence[Frame], settings: PostprocessSettings) -> str:

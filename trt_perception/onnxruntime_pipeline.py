@@ -56,8 +56,8 @@ class OnnxRuntimePipeline(HostPipeline):
         if not needed_agreement(self._original, options) or not (convert or options.min_agreement is not None):
             return
         try:
-            report = measure_agreement(
-                self._original, self, options, checking_frames(self._original, options, frames), self._monitor)
+            compared = checking_frames(self._original, options, frames, self._monitor)
+            report = measure_agreement(self._original, self, options, compared, self._monitor)
             require_agreement(self._original, report, options)
         except BaseException:
             self.close()

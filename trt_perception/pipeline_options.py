@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from .backends.tensorrt.options import BuildOptions, RunOptions
+from .errors import EngineError
+from .progress import ProgressCallback
 
 BACKENDS = ('auto', 'onnxruntime', 'tensorrt')
 PRECISIONS = ('fp32', 'fp16', 'int8')
@@ -65,3 +67,12 @@ class Monitor:
     on_log: Callable[[str, str], None] = lambda severity, text: None
     cancel: threading.Event = field(default_factory=threading.Event)
     debug_log: bool = False
+
+    def following(self, what: str) -> ProgressCallback:
+        """Return what passes the progress of `what` on, and raises EngineError once `cancel` is set."""
+        def progress(text: str, done: int, total: int | None) -> None:
+            if self.cancel.is_set():
+                raise EngineError(f'{what} was cancelled while {text}')
+            self.on_progress(done / total if total else None, text)
+
+        return progress

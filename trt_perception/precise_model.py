@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from .errors import EngineError, ModelError
+from .errors import ModelError
 from .model import ModelSpec
 from .pipeline_options import Monitor, PipelineOptions
 from .precision.prepare import CalibrationOptions, PreparedModel, prepare_model, with_half_rest
@@ -28,11 +28,7 @@ def precise_model(
     strongly_typed: what runs the file takes its types literally, so that the float layers of an int8 model have to be
         float16 in the file to run so
     """
-    def progress(text: str, done: int, total: int | None) -> None:
-        if monitor.cancel.is_set():
-            raise EngineError(f'{options.precision} of {spec.path.name} was cancelled while {text}')
-        monitor.on_progress(done / total if total else None, text)
-
+    progress = monitor.following(f'{options.precision} of {spec.path.name}')
     prepared = prepare_model(
         spec, options.precision,
         CalibrationOptions(

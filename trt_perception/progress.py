@@ -7,15 +7,33 @@ from __future__ import annotations
 import shutil
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
-from typing import TextIO
+from typing import TextIO, TypeVar
 
 # (what is being done, how much is done, of how much or None where that is unknown)
 ProgressCallback = Callable[[str, int, int | None], None]
+_T = TypeVar('_T')
 
 _REDRAW_SECONDS = 0.1
 _LINE_SECONDS = 5.0
+
+
+def silent(text: str, done: int, total: int | None) -> None:
+    """A ProgressCallback for where nobody listens."""
+
+
+def counted(items: Iterable[_T], text: str, total: int | None, progress: ProgressCallback) -> Iterator[_T]:
+    """Give the items; reports before each how many are done, and in the end that all are.
+
+    What `progress` raises, to cancel, comes out of the loop over them.
+    """
+    done = 0
+    for item in items:
+        progress(text, done, total)
+        yield item
+        done += 1
+    progress(text, done, total)
 
 
 class ConsoleProgress:

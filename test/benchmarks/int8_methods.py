@@ -32,7 +32,7 @@ def main():
     spec = load_model(path)
     samples = read_samples(resolve_video(options.source), options.samples, options.checking)
     source = graph.load_model(path)
-    model = quantizer.prepared(source)
+    model = quantizer.prepared(source, path.name)
     evaluation = Evaluation(spec, model, samples.checking)
     cost = multiplications(model)
     print(f'{path.name}: {len(samples.calibration)} frames to calibrate, {len(samples.checking)} others to compare')

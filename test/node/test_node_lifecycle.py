@@ -137,6 +137,24 @@ def test_shutdown_ends_what_configure_is_doing(start_node, models, tmp_path, req
     node.process.wait_for_line('configure failed: .* was cancelled while reading')
 
 
+def test_shutdown_ends_a_calibration(start_node, models, tmp_path):
+    """Running the model on the samples takes about twenty seconds; the diagnostics tell of it."""
+    frames = tmp_path / 'frames'
+    frames.mkdir()
+    for number in range(64):
+        cv2.imwrite(str(frames / f'{number}.png'), np.full((48, 64, 3), number, np.uint8))
+    node = start_node(model_file=models(busy=60), precision='int8', calibration_source=str(frames))
+    configured = node.begin('configure')
+    node.diagnosis(lambda status, _: 'finding the largest values' in status.message)
+    node.process.wait_for_line('finding the largest values, [0-9]+%')
+    started = time.monotonic()
+    shut_down = node.begin('shutdown')
+    assert node.result(shut_down, 'shutdown').success, node.process.tail()
+    assert time.monotonic() - started < 2
+    assert node.result(configured, 'configure').success is False
+    node.process.wait_for_line('configure failed: int8 of .* was cancelled while finding the largest values')
+
+
 def test_of_two_shutdowns_one_waits(start_node, models):
     """ONNX Runtime cannot be stopped while it loads: a shutdown that waits for it is answered when that is over."""
     node = start_node(model_file=models(slow_load=100))

@@ -53,11 +53,12 @@ def detector(path, swapped=False):
 
 
 def agreement(reference, candidate, frames, options=None, told=None, settings=None):
+    told = told or Told()
     with HostPipeline(candidate, OnnxRuntimeBackend(candidate.path, 1), settings) as pipeline:
         before = pipeline.settings
         options = options or PipelineOptions()
         report = measure_agreement(
-            reference, pipeline, options, checking_frames(reference, options, frames), (told or Told()).monitor)
+            reference, pipeline, options, checking_frames(reference, options, frames, told.monitor), told.monitor)
         assert pipeline.settings is before
     return report
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,33 +63,17 @@ class OnnxRuntimeBackend(Closing):
                     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
                     # A file that it wrote but does not read is no fault of the model.
                     with contextlib.suppress(ModelError):
-                        self._session = self._load(ort, optimized, options)
+                        self._session = load_session(optimized, options, str(self._path))
                     options.graph_optimization_level = everything
         if self._session is None:
-            self._session = self._load(ort, str(self._path), options)
+            self._session = load_session(str(self._path), options, str(self._path))
         self._output_names = [output.name for output in self._session.get_outputs()]
-
-    def _load(self, ort: Any, path: str, options: Any) -> Any:
-        try:
-            path.encode()
-        except UnicodeEncodeError:
-            raise ModelError(
-                f'{printable(path)}: this path is not UTF-8, and ONNX Runtime reads no other; rename the file, or the '
-                'folder that it is in') from None
-        try:
-            return ort.InferenceSession(path, options, providers=['CPUExecutionProvider'])
-        except Exception as error:  # ONNX Runtime's exceptions share no public base
-            raise ModelError(
-                f'ONNX Runtime {ort.__version__} cannot load {self._path}: {_reason(error)}{_hint(error)}') from error
 
     def infer(self, input_name: str, tensor: np.ndarray) -> dict[str, np.ndarray]:
         """Run once; returns each output by name. EngineError if the run fails."""
         if self._session is None:
             raise EngineError('the ONNX Runtime session is not open')
-        try:
-            outputs = self._session.run(self._output_names, {input_name: tensor})
-        except Exception as error:
-            raise EngineError(f'ONNX Runtime failed on {self._path.name}: {_reason(error)}') from error
+        outputs = run_session(self._session, self._output_names, {input_name: tensor}, self._path.name)
         return dict(zip(self._output_names, outputs))
 
     def describe(self) -> dict[str, str]:
@@ -99,6 +84,36 @@ class OnnxRuntimeBackend(Closing):
     def close(self) -> None:
         """Free the session."""
         self._session = None
+
+
+def load_session(model: str | bytes, options: Any, name: str) -> Any:
+    """Return ONNX Runtime's session of a model on the CPU; ModelError if it refuses it.
+
+    model: the path of a file, or what is in one; name: what an error calls it
+    """
+    ort = require('onnxruntime')
+    try:
+        if isinstance(model, str):
+            model.encode()
+    except UnicodeEncodeError:
+        raise ModelError(
+            f'{printable(model)}: this path is not UTF-8, and ONNX Runtime reads no other; rename the file, or the '
+            'folder that it is in') from None
+    try:
+        return ort.InferenceSession(model, options, providers=['CPUExecutionProvider'])
+    except Exception as error:  # ONNX Runtime's exceptions share no public base
+        raise ModelError(
+            f'ONNX Runtime {ort.__version__} cannot load {name}: {_reason(error)}{_hint(error)}') from error
+
+
+def run_session(
+    session: Any, outputs: Sequence[str], inputs: Mapping[str, np.ndarray], name: str,
+) -> list[np.ndarray]:
+    """Run a session of `load_session` once; EngineError, which calls the model `name`, if that fails."""
+    try:
+        return list(session.run(list(outputs), dict(inputs)))
+    except Exception as error:
+        raise EngineError(f'ONNX Runtime failed on {name}: {_reason(error)}') from error
 
 
 def _reason(error: Exception) -> str:

@@ -14,12 +14,14 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..errors import ModelError, printable
+from ..download.cache import replace_file
+from ..errors import EngineError, ModelError, printable
 from ..frame import Frame
 from ..model import ModelOptions, ModelSpec, load_model
 from ..pipeline import HostPipeline
@@ -27,7 +29,7 @@ from ..precision.expected import expected_agreement
 from ..precision.parity import Agreement
 from ..precision.prepare import CalibrationOptions, PreparedModel, prepare_model
 from ..precision.search import Target
-from ..progress import ConsoleProgress
+from ..progress import ConsoleProgress, ProgressCallback, counted
 from .files import check_new_file, check_report, write_report
 from .model_arguments import add_calibration_arguments, add_model_arguments, calibration_source, load
 from .numbers import fraction, not_negative
@@ -77,23 +79,53 @@ def run(options: argparse.Namespace) -> int:
     output = options.output if options.output is not None else Path(f'{spec.path.stem}-{options.precision}.onnx')
     check_new_file('--output', output, spec.path)
     check_report('--json', options.json)
-    with ConsoleProgress(unit='') as progress:
-        prepared = prepare_model(spec, options.precision, calibration, output, progress)
-        warnings, frames = list(prepared.warnings), prepared.checking
-    for warning in warnings:
-        print(f'warning: {warning}', file=sys.stderr)
-    made = load_model(prepared.path, ModelOptions(
-        task=options.task, head=options.head, labels=options.labels, input_size=tuple(options.input_size)))
-    agreement = expected_agreement(spec, prepared, frames) if frames else None
-    times = _times(spec, made, frames)
-    report = _report(spec, prepared, agreement, times, warnings)
-    _print(report, prepared.record, agreement)
+    measured: list[_Measured] = []
+
+    def make(part: Path) -> None:
+        with ConsoleProgress(unit='') as progress:
+            prepared = prepare_model(spec, options.precision, calibration, part, progress)
+        for warning in prepared.warnings:
+            print(f'warning: {warning}', file=sys.stderr)
+        made = ModelOptions(
+            task=options.task, head=options.head, labels=options.labels, input_size=tuple(options.input_size))
+        with ConsoleProgress(unit='') as progress:
+            try:
+                measured.append(_measure(spec, prepared, made, progress))
+            except (ModelError, EngineError) as error:
+                reason = str(error).replace(part.name, output.name)
+                raise ModelError(f'{output} is not written, for it could not be measured: {reason}') from error
+
+    # It appears when it is known to run, and what was there before stays until then.
+    replace_file(output, make)
+    (result,) = measured
+    report = _report(spec, output, result)
+    _print(report, result.prepared.record, result.agreement)
     if options.json:
         write_report('--json', options.json, json.dumps(report, indent=2) + '\n')
     return 0
 
 
-def _times(reference: ModelSpec, candidate: ModelSpec, frames: Sequence[Frame]) -> tuple[float, float]:
+@dataclass(frozen=True)
+class _Measured:
+    """What was made, how well it agrees with fp32 (None without frames), median milliseconds of fp32 and of it."""
+
+    prepared: PreparedModel
+    agreement: Agreement | None
+    times: tuple[float, float]
+
+
+def _measure(
+    spec: ModelSpec, prepared: PreparedModel, options: ModelOptions, progress: ProgressCallback,
+) -> _Measured:
+    frames = prepared.checking
+    made = load_model(prepared.path, options)
+    agreement = expected_agreement(spec, prepared, frames, progress=progress) if frames else None
+    return _Measured(prepared, agreement, _times(spec, made, frames, progress))
+
+
+def _times(
+    reference: ModelSpec, candidate: ModelSpec, frames: Sequence[Frame], progress: ProgressCallback,
+) -> tuple[float, float]:
     """Return the median inference times in milliseconds, measured in turns."""
     from ..backends.onnxruntime import OnnxRuntimeBackend
     frames = frames or [Frame.from_bgr(np.full((reference.height, reference.width, 3), 114, np.uint8))]
@@ -101,7 +133,7 @@ def _times(reference: ModelSpec, candidate: ModelSpec, frames: Sequence[Frame]) 
             HostPipeline(candidate, OnnxRuntimeBackend(candidate.path)) as second:
         samples: tuple[list[float], list[float]] = ([], [])
         until = time.monotonic() + _TIMED_SECONDS
-        for turn in range(_TIMED_RUNS):
+        for turn in counted(range(_TIMED_RUNS), 'timing inference', _TIMED_RUNS, progress):
             for pipeline, values in zip((first, second), samples):
                 values.append(pipeline.run(frames[turn % len(frames)]).timings_ms['infer'])
             if time.monotonic() > until:
@@ -109,17 +141,16 @@ def _times(reference: ModelSpec, candidate: ModelSpec, frames: Sequence[Frame]) 
     return float(np.median(samples[0])), float(np.median(samples[1]))
 
 
-def _report(
-    spec: ModelSpec, prepared: PreparedModel, agreement: Agreement | None, times: tuple[float, float],
-    warnings: list[str],
-) -> dict[str, Any]:
+def _report(spec: ModelSpec, output: Path, result: _Measured) -> dict[str, Any]:
     from ..dependencies import require
+    prepared = result.prepared
     return {
-        'model': str(spec.path), 'output': str(prepared.path), 'precision': prepared.precision,
-        'conversion': prepared.record, 'agreement': agreement.as_dict() if agreement else None,
-        'bytes': [spec.path.stat().st_size, prepared.path.stat().st_size],
-        'onnxruntime_cpu_ms': [round(value, 2) for value in times],
-        'onnxruntime': require('onnxruntime').__version__, 'cores': os.cpu_count(), 'warnings': warnings}
+        'model': str(spec.path), 'output': str(output), 'precision': prepared.precision,
+        'conversion': prepared.record, 'agreement': result.agreement.as_dict() if result.agreement else None,
+        'bytes': [spec.path.stat().st_size, output.stat().st_size],
+        'onnxruntime_cpu_ms': [round(value, 2) for value in result.times],
+        'onnxruntime': require('onnxruntime').__version__, 'cores': os.cpu_count(),
+        'warnings': list(prepared.warnings)}
 
 
 def _print(report: dict[str, Any], record: dict[str, Any], agreement: Agreement | None) -> None:

@@ -16,7 +16,8 @@ from ..errors import CalibrationError
 from ..frame import Frame
 from ..model import ModelSpec
 from ..preprocess import Preprocessor
-from .observe import histograms
+from ..progress import ProgressCallback, counted, silent
+from .observe import Samples, histograms
 from .ranges import AUTO, METHODS, Histogram
 
 
@@ -42,12 +43,20 @@ class Calibration:
         for tensor in _tensors(self.spec, self.frames):
             yield {self.spec.input_name: tensor}
 
-    def histograms(self, model: Any, tensors: Sequence[str]) -> dict[str, Histogram]:
-        """Return the absolute values that these tensors of the float model take."""
-        return histograms(model, tensors, self.inputs)
+    def reporting(self, progress: ProgressCallback) -> Samples:
+        """Return what gives `inputs` and tells `progress` how far they are."""
+        return lambda text: counted(self.inputs(), text, len(self), progress)
+
+    def histograms(
+        self, model: Any, tensors: Sequence[str], progress: ProgressCallback = silent,
+    ) -> dict[str, Histogram]:
+        """Return the absolute values that these tensors of the float model take; raises what observe's does."""
+        return histograms(model, tensors, self.reporting(progress), self.spec.path.name)
 
 
-def calibration_of(spec: ModelSpec, frames: Sequence[Frame], method: str = AUTO) -> Calibration:
+def calibration_of(
+    spec: ModelSpec, frames: Sequence[Frame], method: str = AUTO, progress: ProgressCallback = silent,
+) -> Calibration:
     """Return the calibration of these frames.
 
     Raises CalibrationError where there is no frame or the method is unknown: ranges are never guessed.
@@ -57,7 +66,7 @@ def calibration_of(spec: ModelSpec, frames: Sequence[Frame], method: str = AUTO)
     if not frames:
         raise CalibrationError('int8 needs calibration data, found no frame: give images of what the camera will see')
     digest = hashlib.sha256()
-    for tensor in _tensors(spec, frames):
+    for tensor in counted(_tensors(spec, frames), 'preparing frames', len(frames), progress):
         digest.update(np.ascontiguousarray(tensor).tobytes())
     digest.update(json.dumps({
         'method': method, 'preprocessing': asdict(spec.preprocessing), 'samples': len(frames),

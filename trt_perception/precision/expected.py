@@ -11,6 +11,7 @@ from ..errors import ModelError
 from ..frame import Frame
 from ..model import ModelSpec
 from ..pipeline import HostPipeline, PostprocessSettings
+from ..progress import ProgressCallback, counted, silent
 from .graph import load_model, read_record
 from .half_arithmetic import rounding_as_half
 from .parity import Agreement, compare
@@ -20,10 +21,12 @@ from .simulation import SimulationBackend
 
 def expected_agreement(
     spec: ModelSpec, prepared: PreparedModel, frames: Sequence[Frame], settings: PostprocessSettings | None = None,
+    progress: ProgressCallback = silent,
 ) -> Agreement:
     """Compare the fp32 model with its conversion, whose rounding is computed exactly.
 
-    spec: of the fp32 model. Raises ModelError for a file that this package did not convert.
+    spec: of the fp32 model. Raises ModelError for a file that this package did not convert or that ONNX Runtime does
+    not load, EngineError where it does not run.
     """
     float_model = load_model(spec.path)
     if prepared.precision == 'fp32':
@@ -36,6 +39,8 @@ def expected_agreement(
             raise ModelError(f'{prepared.path} was not made by this package: what stays in float32 is not known')
         converted = rounding_as_half(float_model, set(record['kept_float']))
     settings = settings or PostprocessSettings()
-    with HostPipeline(spec, SimulationBackend(float_model), settings) as reference, \
+    text = 'comparing with float32'
+    progress(text, 0, len(frames))
+    with HostPipeline(spec, SimulationBackend(float_model, spec.path.name), settings) as reference, \
             HostPipeline(spec, SimulationBackend(converted), settings) as candidate:
-        return compare(reference, candidate, frames)
+        return compare(reference, candidate, counted(frames, text, len(frames), progress))

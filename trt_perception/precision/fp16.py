@@ -17,12 +17,15 @@ import numpy as np
 
 from ..dependencies import require
 from ..errors import ModelError
+from ..progress import ProgressCallback, silent
 from .calibration import Calibration
-from .graph import add_metadata, load_model, name_nodes, read_record, save_model, sort_nodes, tail_of
+from .graph import add_metadata, load_model, name_nodes, read_record, require_finite, save_model, sort_nodes, tail_of
 from .half_arithmetic import LARGEST, overflowing
 
 SMALLEST_SUBNORMAL = 2.0**-24
 _HALF_QDQ_OPSET = 19
+_CONVERTING = 'converting to float16'
+_CONVERTING_REST = 'converting the float layers to float16'
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ class Fp16Report:
 
 def to_fp16(
     onnx_path: str | Path, out_path: str | Path, keep_io: bool = True, keep_float: Collection[str] | None = None,
-    calibration: Calibration | None = None,
+    calibration: Calibration | None = None, progress: ProgressCallback = silent,
 ) -> Fp16Report:
     """Write an ONNX file that computes in float16.
 
@@ -61,38 +64,45 @@ def to_fp16(
 
     calibration: samples on which it is looked for results beyond 65504, which stay in float32 as well
 
-    Raises ModelError for a file that is none, is no float32 model, or cannot be converted.
+    Raises ModelError for a file that is none, is no float32 model, or cannot be converted; with samples also what
+    `overflowing` does; and what `progress` raises.
     """
+    progress('reading the model', 0, None)
     source = load_model(Path(onnx_path))
     if not any(tensor.data_type == 1 for tensor in source.graph.initializer):
         raise ModelError(f'{onnx_path} has no float32 weights: expected a float32 model to make fp16 of')
     if any(node.op_type in ('QuantizeLinear', 'DequantizeLinear') for node in source.graph.node):
         raise ModelError(f'{onnx_path} is an int8 model: make fp16 of the float32 one')
+    require_finite(source, Path(onnx_path).name)
     names = {node.name for node in source.graph.node}
     unknown = set(keep_float or ()) - names
     if unknown:
         raise ModelError(f'{onnx_path} has no node {sorted(unknown)[0]}, which is to stay in float32')
     kept = tail_of(source.graph)[0] if keep_float is None else set(keep_float)
-    too_large = overflowing(source, calibration) if calibration is not None else {}
+    too_large = overflowing(source, calibration, progress) if calibration is not None else {}
     # What reads such a result has to read it in float32.
     results = {name for node in source.graph.node if node.name in too_large for name in node.output}
     kept |= {node.name for node in source.graph.node if node.name in too_large or results & set(node.input)}
+    progress(_CONVERTING, 0, None)
     converted = half(source, keep_io, kept)
+    progress(_CONVERTING, 0, None)
     clipped, vanished = _lost(source.graph, converted.graph)
     report = Fp16Report(
         tuple(node.name for node in source.graph.node if node.name in kept), clipped, vanished, too_large)
     add_metadata(converted, source, report.as_dict())
+    progress(_CONVERTING, 0, None)
     save_model(converted, Path(out_path))
     return report
 
 
-def halve_rest(int8_path: str | Path, out_path: str | Path) -> None:
+def halve_rest(int8_path: str | Path, out_path: str | Path, progress: ProgressCallback = silent) -> None:
     """Write an int8 file of `int8.quantize` with its float layers in float16, but for the decoding of a detection head.
 
     For TensorRT that is strongly typed (10 and newer, TensorRT for RTX): there the float layers of an int8 file run in
     float32 otherwise. The result has opset 19, the first in which QuantizeLinear takes halves. Raises ModelError where
-    the file cannot be brought to it.
+    the file cannot be brought to it, and what `progress` raises.
     """
+    progress(_CONVERTING_REST, 0, None)
     source = load_model(Path(int8_path))
     record = read_record(Path(int8_path))
     if record.get('precision') != 'int8':
@@ -107,7 +117,9 @@ def halve_rest(int8_path: str | Path, out_path: str | Path) -> None:
                 f'{int8_path} cannot be brought to opset {_HALF_QDQ_OPSET}: '
                 f'{" ".join(str(error).split())[:300]}') from error
         name_nodes(raised.graph)
+    progress(_CONVERTING_REST, 0, None)
     converted = half(raised, True, tail_of(raised.graph)[0])
+    progress(_CONVERTING_REST, 0, None)
     add_metadata(converted, source, {**record, 'rest': 'fp16'})
     save_model(converted, Path(out_path))
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,15 +14,17 @@ from typing import Any
 
 import numpy as np
 
+from ..backends.onnxruntime import load_session
 from ..dependencies import require
 from ..download.cache import replace_file
 from ..errors import FetchError, ModelError
 from ..onnx_file import load_proto
+from .running import serialized, session_options
 
 METADATA_KEY = 'trt_perception.precision'
 # Operators whose second input is a weight: where the arithmetic is.
 WEIGHTED = ('Conv', 'ConvTranspose', 'Gemm', 'MatMul')
-_MAX_PROTO_BYTES = 2**31 - 1
+_FLOATS = (1, 10, 11)  # TensorProto.FLOAT, FLOAT16, DOUBLE
 
 
 def load_model(path: Path) -> Any:
@@ -39,25 +42,21 @@ def load_model(path: Path) -> Any:
     weights = {node.input[1] for node in proto.graph.node if node.op_type in WEIGHTED[:2] and len(node.input) > 1}
     dequantised = {name for node in proto.graph.node if node.op_type == 'DequantizeLinear' for name in node.output}
     # A convolution's weights that are computed, from other constants as a rule, are computed once and for all.
-    return folded(proto) if weights - constants - dequantised else proto
+    return folded(proto, path.name) if weights - constants - dequantised else proto
 
 
-def folded(model: Any) -> Any:
+def folded(model: Any, name: str) -> Any:
     """Let ONNX Runtime fold batch normalisations and constants; the result has standard operators only.
 
-    Raises ModelError where ONNX Runtime does not take the model.
+    Raises ModelError, which calls the model `name`, where ONNX Runtime does not take it.
     """
     onnx, ort = require('onnx'), require('onnxruntime')
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / 'folded.onnx'
-        options = ort.SessionOptions()
+        options = session_options()
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
         options.optimized_model_filepath = str(target)
-        options.log_severity_level = 3
-        try:
-            ort.InferenceSession(model.SerializeToString(), options, providers=['CPUExecutionProvider'])
-        except Exception as error:  # ONNX Runtime's exceptions share no public base
-            raise ModelError(f'ONNX Runtime {ort.__version__} cannot load the model: {error}') from error
+        load_session(serialized(model, name), options, name)
         result = onnx.load(str(target))
     used = {node.domain for node in result.graph.node} | {''}
     kept = [entry for entry in result.opset_import if entry.domain in used]
@@ -71,11 +70,7 @@ def folded(model: Any) -> Any:
 
 def save_model(proto: Any, path: Path) -> None:
     """Write a model in one step, so that a killed process leaves the old file or the new one; ModelError."""
-    if proto.ByteSize() > _MAX_PROTO_BYTES:
-        raise ModelError(
-            f'{path.name} would have {proto.ByteSize() / 1e9:.1f} GB: ONNX files hold 2 GB at most without external '
-            'data, which is not supported here')
-    content = proto.SerializeToString()
+    content = serialized(proto, path.name)
     try:
         replace_file(path, lambda part: part.write_bytes(content))
     except FetchError as error:
@@ -101,6 +96,25 @@ def read_record(path: Path) -> dict[str, Any]:
                 return {}
             return value if isinstance(value, dict) else {}
     return {}
+
+
+def require_finite(model: Any, name: str) -> None:
+    """Raise ModelError, which calls the model `name`, where a layer has weights that are NaN or infinite.
+
+    Constants of other nodes may be infinite: masks are, and bounds.
+    """
+    to_array = require('onnx').numpy_helper.to_array
+    weights = {
+        tensor for node in model.graph.node if node.op_type in (*WEIGHTED, 'BatchNormalization')
+        for tensor in node.input}
+    for tensor in model.graph.initializer:
+        if tensor.name not in weights or tensor.data_type not in _FLOATS:
+            continue
+        wrong = int(np.count_nonzero(~np.isfinite(to_array(tensor))))
+        if wrong:
+            raise ModelError(
+                f"{name}: expected finite weights, found {wrong} of {math.prod(tensor.dims)} in '{tensor.name}' that "
+                'are NaN or infinite: the file is damaged, or its training failed; copy or export it again')
 
 
 def weighted_nodes(graph: Any) -> list[Any]:

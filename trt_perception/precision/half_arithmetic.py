@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 
 from ..dependencies import require
+from ..errors import ModelError, one_line
+from ..progress import ProgressCallback, silent
 from .calibration import Calibration
 from .observe import largest_values
 
@@ -58,16 +60,26 @@ def rounding_as_half(model: Any, kept: Collection[str]) -> Any:
     return copy
 
 
-def overflowing(model: Any, calibration: Calibration) -> dict[str, float]:
-    """Return the nodes whose result goes beyond 65504 on the samples: name -> its largest absolute value."""
+def overflowing(model: Any, calibration: Calibration, progress: ProgressCallback = silent) -> dict[str, float]:
+    """Return the nodes whose result goes beyond 65504 on the samples: name -> its largest absolute value.
+
+    Raises what observe.largest_values does.
+    """
     types = _float_tensors(model)
     producers = {name: node.name for node in model.graph.node for name in node.output if name in types}
-    largest = largest_values(model, sorted(producers), calibration.inputs)
+    largest = largest_values(
+        model, sorted(producers), calibration.reporting(progress), calibration.spec.path.name,
+        'looking for values beyond float16')
     return {producers[name]: peak for name, peak in largest.items() if peak > LARGEST}
 
 
 def _float_tensors(model: Any) -> set[str]:
-    inferred = require('onnx').shape_inference.infer_shapes(model)
+    try:
+        inferred = require('onnx').shape_inference.infer_shapes(model)
+    except Exception as error:  # onnx's C++ exceptions
+        raise ModelError(
+            f'the types inside the model cannot be inferred ({one_line(error, 300)}): export it again, or take fp16 '
+            'without calibration data') from error
     return {
         value.name for value in (*inferred.graph.value_info, *inferred.graph.output)
         if value.type.tensor_type.elem_type == 1}

@@ -12,10 +12,10 @@ from typing import Any
 from ..dependencies import require
 from ..errors import CalibrationError, ModelError
 from ..frame import Frame
-from ..progress import ProgressCallback
+from ..progress import ProgressCallback, counted, silent
 from .calibration import Calibration
 from .cost import multiplications
-from .graph import add_metadata, load_model, save_model, tail_of
+from .graph import add_metadata, load_model, require_finite, save_model, tail_of
 from .parity import Agreement
 from .quantizer import input_tensors, insert_qdq, prepared, quantised_layers
 from .ranges import AUTO, METHODS, Histogram, threshold
@@ -57,7 +57,7 @@ class Int8Report:
 def quantize(
     onnx_path: str | Path, out_path: str | Path, calibration: Calibration, checking: Sequence[Frame] = (),
     keep_float: Collection[str] | None = None, target: Target | None = None,
-    progress: ProgressCallback | None = None,
+    progress: ProgressCallback = silent,
 ) -> Int8Report:
     """Write an ONNX file with explicit Q/DQ, which ONNX Runtime and every TensorRT run.
 
@@ -68,31 +68,42 @@ def quantize(
     target: what the search has to reach
 
     Raises CalibrationError where the target is not reached with a single layer, or checking frames show nothing;
-    ModelError for a file that is no float32 model with layers to quantise.
+    ModelError for a file that is no float32 model with layers to quantise, or that ONNX Runtime does not load;
+    EngineError where it does not run; and what `progress` raises.
     """
+    name = Path(onnx_path).name
+    progress('reading the model', 0, None)
     source = load_model(Path(onnx_path))
     if any(node.op_type in ('QuantizeLinear', 'DequantizeLinear') for node in source.graph.node):
         raise ModelError(f'{onnx_path} is an int8 model already: expected the float32 one')
-    model = prepared(source)
+    require_finite(source, name)
+    progress('reading the model', 0, None)
+    model = prepared(source, name)
+    # Folding multiplies weights, by what may be too large.
+    require_finite(model, name)
+    progress('reading the model', 0, None)
     inputs = input_tensors(model)
     if not inputs:
         raise ModelError(
             f'{onnx_path} has no convolution or matrix multiplication with float32 weights: expected a float32 model')
     candidates = _candidates(model, list(inputs), calibration, keep_float)
-    seen = calibration.histograms(model, sorted({inputs[name] for name in candidates}))
-    evaluation = Evaluation(calibration.spec, model, checking) if checking else None
+    seen = calibration.histograms(model, sorted({inputs[layer] for layer in candidates}), progress)
+    evaluation = Evaluation(calibration.spec, model, checking, progress) if checking else None
     method = calibration.method
     losses: dict[str, float] = {}
     if method == AUTO:
-        method, losses = _best_method(model, seen, candidates, evaluation)
-    thresholds = _thresholds(seen, method)
+        method, losses = _best_method(model, seen, candidates, evaluation, progress)
+    thresholds = _thresholds(seen, method, progress)
     if evaluation is None:
         choice = Choice(tuple(candidates), Agreement(calibration.spec.task), {})
     elif keep_float is not None:
-        choice = Choice(tuple(candidates), evaluation.of(insert_qdq(model, thresholds, candidates)), {})
+        agreement = evaluation.of(insert_qdq(model, thresholds, candidates), progress=progress)
+        choice = Choice(tuple(candidates), agreement, {})
     else:
         choice = choose_layers(model, thresholds, candidates, evaluation, target or Target(), progress)
+    progress('making the int8 model', 0, None)
     result = insert_qdq(model, thresholds, choice.layers)
+    progress('making the int8 model', 0, None)
     done = set(quantised_layers(result))
     if done != set(choice.layers):
         raise ModelError(
@@ -101,10 +112,11 @@ def quantize(
     cost = multiplications(model)
     report = Int8Report(
         method, calibration.sha256, len(calibration), choice.layers,
-        tuple(name for name in inputs if name not in done),
-        sum(cost.get(name, 0) for name in done) / max(1, sum(cost.values())),
+        tuple(layer for layer in inputs if layer not in done),
+        sum(cost.get(layer, 0) for layer in done) / max(1, sum(cost.values())),
         choice.agreement if evaluation else None, dict(choice.sensitivity), losses)
     add_metadata(result, source, report.as_dict())
+    progress('making the int8 model', 0, None)
     save_model(result, Path(out_path))
     return report
 
@@ -130,14 +142,18 @@ def _candidates(
 
 def _best_method(
     model: Any, seen: dict[str, Histogram], candidates: Sequence[str], evaluation: Evaluation | None,
+    progress: ProgressCallback,
 ) -> tuple[str, dict[str, float]]:
     if evaluation is None:
         # The most robust of those measured in docs/precision.md.
         return 'percentile', {}
-    losses = {
-        method: evaluation.of(insert_qdq(model, _thresholds(seen, method), candidates)).loss for method in METHODS}
+    losses = {}
+    for method in METHODS:
+        variant = insert_qdq(model, _thresholds(seen, method, progress), candidates)
+        losses[method] = evaluation.of(variant, f'measuring calibration method {method}', progress).loss
     return min(losses, key=lambda method: losses[method]), losses
 
 
-def _thresholds(seen: dict[str, Histogram], method: str) -> dict[str, float]:
-    return {name: threshold(histogram, method) for name, histogram in seen.items()}
+def _thresholds(seen: dict[str, Histogram], method: str, progress: ProgressCallback) -> dict[str, float]:
+    text = f'computing ranges by method {method}'
+    return {name: threshold(seen[name], method) for name in counted(seen, text, len(seen), progress)}

@@ -12,60 +12,63 @@ import numpy as np
 from ..dependencies import require
 from ..errors import CalibrationError
 from .ranges import Histogram
+from .running import load, run, session_options
 
+# Gives the samples, from the first one each time it is called with what is being done with them.
+Samples = Callable[[str], Iterable[dict[str, np.ndarray]]]
 # Shows tensors of one sample: name -> array.
 Look = Callable[[dict[str, np.ndarray]], None]
 
 
 def largest_values(
-    model: Any, tensors: Sequence[str], inputs: Callable[[], Iterable[dict[str, np.ndarray]]],
+    model: Any, tensors: Sequence[str], inputs: Samples, name: str, text: str = 'finding the largest values',
 ) -> dict[str, float]:
-    """Return the largest absolute value that each tensor takes; CalibrationError where one is not finite.
+    """Return the largest absolute value that each tensor takes.
 
-    inputs: gives the samples, from the first one each time it is called
+    name: what an error calls the model; text: what `inputs` is told
+    Raises CalibrationError where a value is not finite, ModelError and EngineError where ONNX Runtime does not load or
+    run the model.
     """
     largest = dict.fromkeys(tensors, 0.0)
 
     def look(values: dict[str, np.ndarray]) -> None:
-        for name, value in values.items():
+        for tensor, value in values.items():
             peak = float(np.max(np.abs(value))) if value.size else 0.0
             if not np.isfinite(peak):
                 raise CalibrationError(
-                    f"the model computes values that are not finite in float32 already (tensor '{name}'): its weights "
-                    'are damaged, or the samples are not what it was trained on')
-            largest[name] = max(largest[name], peak)
+                    f"the model computes values that are not finite in float32 already (tensor '{tensor}'): its "
+                    'weights are damaged, or the samples are not what it was trained on')
+            largest[tensor] = max(largest[tensor], peak)
 
-    _watch(model, tensors, inputs(), look)
+    _watch(model, tensors, inputs(text), look, name)
     return largest
 
 
-def histograms(
-    model: Any, tensors: Sequence[str], inputs: Callable[[], Iterable[dict[str, np.ndarray]]],
-) -> dict[str, Histogram]:
-    """Return the histogram of the absolute values of each tensor."""
-    result = {name: Histogram(peak) for name, peak in largest_values(model, tensors, inputs).items()}
+def histograms(model: Any, tensors: Sequence[str], inputs: Samples, name: str) -> dict[str, Histogram]:
+    """Return the histogram of the absolute values of each tensor; raises what `largest_values` does."""
+    result = {tensor: Histogram(peak) for tensor, peak in largest_values(model, tensors, inputs, name).items()}
 
     def look(values: dict[str, np.ndarray]) -> None:
-        for name, value in values.items():
-            result[name].add(value)
+        for tensor, value in values.items():
+            result[tensor].add(value)
 
     # A second pass with bins that fit beats bins that grow: the result does not depend on the order of samples.
-    _watch(model, tensors, inputs(), look)
+    _watch(model, tensors, inputs('counting values'), look, name)
     return result
 
 
-def _watch(model: Any, tensors: Sequence[str], inputs: Iterable[dict[str, np.ndarray]], look: Look) -> None:
-    onnx, ort = require('onnx'), require('onnxruntime')
+def _watch(
+    model: Any, tensors: Sequence[str], inputs: Iterable[dict[str, np.ndarray]], look: Look, name: str,
+) -> None:
+    onnx = require('onnx')
     fed = {value.name for value in model.graph.input}
-    wanted = [name for name in dict.fromkeys(tensors) if name not in fed]
+    wanted = [tensor for tensor in dict.fromkeys(tensors) if tensor not in fed]
     watched = onnx.ModelProto()
     watched.CopyFrom(model)
     present = {value.name for value in watched.graph.output}
-    watched.graph.output.extend(onnx.ValueInfoProto(name=name) for name in wanted if name not in present)
-    options = ort.SessionOptions()
-    options.log_severity_level = 3
-    session = ort.InferenceSession(watched.SerializeToString(), options, providers=['CPUExecutionProvider'])
+    watched.graph.output.extend(onnx.ValueInfoProto(name=tensor) for tensor in wanted if tensor not in present)
+    session = load(watched, session_options(), name)
     for sample in inputs:
-        values = dict(zip(wanted, session.run(wanted, sample))) if wanted else {}
-        values.update((name, sample[name]) for name in tensors if name in fed)
+        values = dict(zip(wanted, run(session, wanted, sample, name))) if wanted else {}
+        values.update((tensor, sample[tensor]) for tensor in tensors if tensor in fed)
         look(values)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -17,7 +18,7 @@ from ..errors import CalibrationError, FetchError, ModelError
 from ..frame import Frame
 from ..model import ModelSpec
 from ..onnx_file import sha256_of
-from ..progress import ProgressCallback
+from ..progress import ProgressCallback, silent
 from .calibration import calibration_of
 from .fp16 import halve_rest, to_fp16
 from .graph import read_record
@@ -81,12 +82,13 @@ class PreparedModel:
 
 def prepare_model(
     spec: ModelSpec, precision: str, calibration: CalibrationOptions | None = None,
-    output: Path | None = None, progress: ProgressCallback | None = None,
+    output: Path | None = None, progress: ProgressCallback = silent,
 ) -> PreparedModel:
     """Return the file of `spec`'s model in this precision; `output` instead of the cache is always written anew.
 
-    A file that is stored in the precision asked for already stays as it is. Raises ModelError, SourceError, and
-    CalibrationError for int8 without calibration data.
+    A file that is stored in the precision asked for already stays as it is. Raises ModelError, SourceError,
+    CalibrationError for int8 without calibration data, EngineError where ONNX Runtime does not run the model on it; and
+    what `progress`, called several times a second, raises to cancel: then no file is written.
     """
     if precision not in PRECISIONS:
         raise ModelError(f"precision is '{precision}': expected one of {', '.join(PRECISIONS)}")
@@ -100,32 +102,37 @@ def prepare_model(
     if precision == 'fp16':
         if not options.source:
             return _made(
-                spec, 'fp16', {}, output, progress, Samples((), (), False), lambda path: to_fp16(spec.path, path))
+                spec, 'fp16', {}, output, progress, Samples((), (), False),
+                lambda path: to_fp16(spec.path, path, progress=progress))
         samples = read_samples(options.source, options.samples, options.checking, options.topic, progress)
-        seen = calibration_of(spec, samples.calibration, 'minmax')
+        seen = calibration_of(spec, samples.calibration, 'minmax', progress)
         return _made(
             spec, 'fp16', {'calibration': seen.sha256}, output, progress, samples,
-            lambda path: to_fp16(spec.path, path, calibration=seen))
+            lambda path: to_fp16(spec.path, path, calibration=seen, progress=progress))
     samples = read_samples(options.source, options.samples, options.checking, options.topic, progress)
-
+    # With the float layers in half precision still to come, `output` is not written yet.
+    unfinished = output.with_name(f'.{output.name}.{os.getpid()}.int8') if output and options.half_rest else output
     try:
-        data = calibration_of(spec, samples.calibration, options.method)
-        checks = calibration_of(spec, samples.checking or samples.calibration, options.method).sha256
+        data = calibration_of(spec, samples.calibration, options.method, progress)
+        checks = calibration_of(spec, samples.checking or samples.calibration, options.method, progress).sha256
         quantised = _made(
             spec, 'int8', {
                 'calibration': data.sha256, 'checking': checks if samples.checking else '',
                 'keep_float': options.keep_float, 'target': asdict(options.target),
                 'onnxruntime': require('onnxruntime').__version__},
-            output, progress, samples,
+            unfinished, progress, samples,
             lambda path: quantize(
                 spec.path, path, data, samples.checking, options.keep_float, options.target, progress))
+        return with_half_rest(spec, quantised, output, progress) if options.half_rest else quantised
     except CalibrationError as error:
         raise CalibrationError(f'{options.source}: {error}') from error
-    return with_half_rest(spec, quantised, output, progress) if options.half_rest else quantised
+    finally:
+        if unfinished is not None and unfinished != output:
+            unfinished.unlink(missing_ok=True)
 
 
 def with_half_rest(
-    spec: ModelSpec, quantised: PreparedModel, output: Path | None = None, progress: ProgressCallback | None = None,
+    spec: ModelSpec, quantised: PreparedModel, output: Path | None = None, progress: ProgressCallback = silent,
 ) -> PreparedModel:
     """Return an int8 file of `prepare_model` with its float layers in float16, in `output` or the cache.
 
@@ -134,12 +141,12 @@ def with_half_rest(
     samples = Samples((), tuple(quantised.checking), False, quantised.warnings)
     return _made(
         spec, 'int8', {'half_rest_of': sha256_of(quantised.path)}, output, progress, samples,
-        lambda path: halve_rest(quantised.path, path))
+        lambda path: halve_rest(quantised.path, path, progress))
 
 
 def _made(
     spec: ModelSpec, precision: str, recipe: dict[str, Any], output: Path | None,
-    progress: ProgressCallback | None, samples: Samples, make: Callable[[Path], Any],
+    progress: ProgressCallback, samples: Samples, make: Callable[[Path], Any],
 ) -> PreparedModel:
     def done(path: Path, cached: bool) -> PreparedModel:
         return PreparedModel(path, precision, read_record(path), cached, samples.checking, samples.warnings)

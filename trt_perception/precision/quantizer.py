@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from ..dependencies import require
-from ..errors import CalibrationError
+from ..errors import CalibrationError, ModelError, one_line
 from .graph import WEIGHTED, folded, sort_nodes, weighted_nodes
 
 # The first opset in which QuantizeLinear knows channels.
@@ -27,10 +27,11 @@ _OPSET = 13
 _INT8 = 3  # TensorProto.INT8
 
 
-def prepared(model: Any) -> Any:
+def prepared(model: Any, name: str) -> Any:
     """Return the float model as the quantiser needs it: opset 13 or later, batch normalisations folded.
 
-    Raises CalibrationError where the opset cannot be raised.
+    name: what an error calls the model
+    Raises CalibrationError where the opset cannot be raised, ModelError where ONNX Runtime does not take the model.
     """
     opset = max(entry.version for entry in model.opset_import if entry.domain in ('', 'ai.onnx'))
     if opset < _OPSET:
@@ -42,7 +43,7 @@ def prepared(model: Any) -> Any:
                 f'the model has opset {opset}, int8 needs {_OPSET} and the conversion fails ({error}): export it with '
                 f'opset {_OPSET} or later') from error
     if any(node.op_type == 'BatchNormalization' for node in model.graph.node):
-        model = folded(model)
+        model = folded(model, name)
     _say_kernel_shapes(model)
     return model
 
@@ -62,6 +63,7 @@ def insert_qdq(model: Any, thresholds: Mapping[str, float], layers: Collection[s
 
     thresholds: largest absolute value to represent of each layer's input tensor
     layers: names of nodes of `weighted_nodes`
+    Raises ModelError where ONNX Runtime's quantiser fails.
     """
     require('onnxruntime')
     quantization = require('onnxruntime.quantization')
@@ -86,7 +88,13 @@ def insert_qdq(model: Any, thresholds: Mapping[str, float], layers: Collection[s
             mode=quantization.QuantizationMode.QLinearOps, static=True,
             weight_qType=_INT8, activation_qType=_INT8)
     with contextlib.redirect_stdout(io.StringIO()), _silenced():
-        result = quantization.QDQQuantizer(**arguments).quantize_model()
+        try:
+            result = quantization.QDQQuantizer(**arguments).quantize_model()
+        except Exception as error:  # asserts, ValueErrors and onnx's C++ exceptions
+            raise ModelError(
+                f"the quantiser of ONNX Runtime {require('onnxruntime').__version__} fails on the model "
+                f'({one_line(error, 300) or type(error).__name__}): export it again, keep layers that it does not '
+                'know in float, or take fp16') from error
     sort_nodes(result.graph)
     return result
 

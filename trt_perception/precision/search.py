@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,7 +12,7 @@ from ..errors import CalibrationError
 from ..frame import Frame
 from ..model import ModelSpec
 from ..pipeline import HostPipeline, PostprocessSettings
-from ..progress import ProgressCallback
+from ..progress import ProgressCallback, counted, silent
 from ..results import Result
 from .parity import Agreement, loosened
 from .quantizer import insert_qdq
@@ -51,53 +51,79 @@ class Choice:
 
 
 class Evaluation:
-    """Compares variants of one float model with it on fixed frames; the float results are computed once."""
+    """Compares variants of one float model with it on fixed frames; the float results are computed once.
 
-    def __init__(self, spec: ModelSpec, model: Any, frames: Sequence[Frame]) -> None:
+    Raises CalibrationError where the model detects nothing in the frames; ModelError and EngineError where ONNX Runtime
+    does not load or run it.
+    """
+
+    def __init__(
+        self, spec: ModelSpec, model: Any, frames: Sequence[Frame], progress: ProgressCallback = silent,
+    ) -> None:
         settings = PostprocessSettings()
         self._settings = replace(settings, detection=replace(settings.detection, score_threshold=_SCORE_THRESHOLD))
         self._spec = spec
         self._frames = frames
-        self._reference = self._run(model)
-        if self.of(model).says_nothing:
+        self._reference = self._run(model, 'computing float32 results', progress)
+        if self._agreement(self._reference).says_nothing:
             raise CalibrationError(
                 f'the model detects nothing in the {len(frames)} frames that int8 would be checked on: give '
                 'calibration data that shows what it is to detect')
 
-    def of(self, model: Any) -> Agreement:
-        """Return the agreement of a variant."""
+    def of(
+        self, model: Any, text: str = 'measuring what int8 costs', progress: ProgressCallback = silent,
+    ) -> Agreement:
+        """Return the agreement of a variant.
+
+        progress: told before each frame; text: what it is told
+        """
+        return self._agreement(self._run(model, text, progress))
+
+    def _agreement(self, results: Sequence[Result]) -> Agreement:
         agreement = Agreement(self._spec.task)
-        for reference, candidate in zip(self._reference, self._run(model)):
+        for reference, candidate in zip(self._reference, results):
             agreement.add_frame(reference, candidate, _SCORE_THRESHOLD)
         return agreement
 
-    def _run(self, model: Any) -> list[Result]:
-        with HostPipeline(self._spec, SimulationBackend(model), loosened(self._settings)) as pipeline:
-            return [pipeline.run(frame).result for frame in self._frames]
+    def _run(self, model: Any, text: str, progress: ProgressCallback) -> list[Result]:
+        backend = SimulationBackend(model, self._spec.path.name)
+        # Loading takes long too: after what came before it, and before the first frame, is a chance to cancel.
+        progress(text, 0, len(self._frames))
+        with HostPipeline(self._spec, backend, loosened(self._settings)) as pipeline:
+            return [
+                pipeline.run(frame).result for frame in counted(self._frames, text, len(self._frames), progress)]
 
 
 def choose_layers(
     model: Any, thresholds: Mapping[str, float], candidates: Sequence[str], evaluation: Evaluation,
-    target: Target, progress: ProgressCallback | None = None,
+    target: Target, progress: ProgressCallback = silent,
 ) -> Choice:
     """Return as many layers as reach the target, giving up the most sensitive first.
 
     Each candidate is quantised alone and measured; then, by bisection, the fewest that have to stay in float. Raises
     CalibrationError where not even one layer can be int8.
     """
-    def measure(layers: Collection[str]) -> Agreement:
-        return evaluation.of(insert_qdq(model, thresholds, layers))
-
     steps = len(candidates) + max(1, len(candidates).bit_length()) + 1
-    report = _counter('measuring what int8 costs in each layer', steps, progress)
+    done = 0
+
+    def report(*_: object) -> None:
+        progress('measuring what int8 costs in each layer', min(done, steps), steps)
+
+    def measure(layers: Collection[str]) -> Agreement:
+        nonlocal done
+        report()
+        # A large model takes long for a single step: that can be ended within it, frame by frame.
+        agreement = evaluation.of(insert_qdq(model, thresholds, layers), progress=report)
+        done += 1
+        report()
+        return agreement
+
     whole = measure(candidates)
-    report()
     if target.reached(whole):
         return Choice(tuple(candidates), whole, {})
     sensitivity = {}
     for layer in candidates:
         sensitivity[layer] = measure([layer]).loss
-        report()
     # A stable order where losses are equal keeps the result the same from run to run.
     order = sorted(candidates, key=lambda layer: -sensitivity[layer])
     kept_low, kept_high = 0, len(order)  # With kept_low layers in float it is not reached.
@@ -105,7 +131,6 @@ def choose_layers(
     while kept_high - kept_low > 1:
         middle = (kept_low + kept_high) // 2
         agreement = measure(order[middle:])
-        report()
         if target.reached(agreement):
             kept_high, best = middle, agreement
         else:
@@ -118,14 +143,3 @@ def choose_layers(
     float_layers = set(order[:kept_high])
     return Choice(tuple(name for name in candidates if name not in float_layers), best, sensitivity)
 
-
-def _counter(text: str, total: int, progress: ProgressCallback | None) -> Callable[[], None]:
-    done = 0
-
-    def report() -> None:
-        nonlocal done
-        done += 1
-        if progress:
-            progress(text, min(done, total), total)
-
-    return report

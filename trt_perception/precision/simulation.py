@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from ..dependencies import require
-from ..errors import EngineError, ModelError
+from ..errors import EngineError
+from .running import load, run, serialized, session_options
 
 
 class SimulationBackend:
@@ -17,33 +18,32 @@ class SimulationBackend:
 
     ONNX Runtime's int8 kernels are left out: on CPUs without VNNI they saturate, so that the result would tell more of
     this machine than of the model.
+
+    model_name: what an error calls the model
     """
 
     name = 'simulation'
 
-    def __init__(self, model: Any) -> None:
-        self._content: bytes = model.SerializeToString()
+    def __init__(self, model: Any, model_name: str = 'the converted model') -> None:
+        self._content = serialized(model, model_name)
+        self._model_name = model_name
         self._session: Any = None
         self._output_names: list[str] = []
 
     def open(self) -> None:
         """Load the model; ModelError if ONNX Runtime refuses it."""
-        ort = require('onnxruntime')
-        options = ort.SessionOptions()
-        options.log_severity_level = 3
+        options = session_options()
         options.add_session_config_entry('session.disable_quant_qdq', '1')
         options.add_session_config_entry('session.intra_op.allow_spinning', '0')
-        try:
-            self._session = ort.InferenceSession(self._content, options, providers=['CPUExecutionProvider'])
-        except Exception as error:  # ONNX Runtime's exceptions share no public base
-            raise ModelError(f'ONNX Runtime {ort.__version__} cannot load the converted model: {error}') from error
+        self._session = load(self._content, options, self._model_name)
         self._output_names = [output.name for output in self._session.get_outputs()]
 
     def infer(self, input_name: str, tensor: np.ndarray) -> dict[str, np.ndarray]:
-        """Run once; returns each output by name."""
+        """Run once; returns each output by name. EngineError if the run fails."""
         if self._session is None:
             raise EngineError('the ONNX Runtime session is not open')
-        return dict(zip(self._output_names, self._session.run(self._output_names, {input_name: tensor})))
+        outputs = run(self._session, self._output_names, {input_name: tensor}, self._model_name)
+        return dict(zip(self._output_names, outputs))
 
     def describe(self) -> dict[str, str]:
         """Return what ran."""

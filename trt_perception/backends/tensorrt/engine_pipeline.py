@@ -144,7 +144,7 @@ class EnginePipeline(Closing):
         if not needed_agreement(self.spec, self._options):
             return
         assert self._inner is not None
-        frames = checking_frames(self.spec, self._options, prepared.checking)
+        frames = checking_frames(self.spec, self._options, prepared.checking, self._monitor)
         compared = comparison_identity(self.spec, frames, self._settings)
         report = engine.sidecar.get('agreement')
         # Not by the source's name: what is in a folder changes.

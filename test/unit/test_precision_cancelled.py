@@ -1,0 +1,137 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Each phase of a conversion says how far it is, and can be ended there."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+pytest.importorskip('onnx')
+pytest.importorskip('onnxruntime')
+pytest.importorskip('cv2')
+from precision_models import color_folder, conv_detector
+from recording_monitor import Told
+
+from trt_perception.errors import EngineError
+from trt_perception.gate import checking_frames
+from trt_perception.model import load_model
+from trt_perception.pipeline_options import PipelineOptions
+from trt_perception.precise_model import precise_model
+from trt_perception.precision.prepare import CalibrationOptions, prepare_model
+
+SAMPLES, CHECKING, IMAGES = 10, 5, 15
+METHODS = ('minmax', 'entropy', 'percentile', 'mse')
+# What is said in a whole run, in this order.
+PHASES = {
+    'fp16': ('reading', 'preparing frames', 'reading the model', 'looking for values beyond float16',
+             'converting to float16'),
+    'int8': ('reading', 'preparing frames', 'reading the model', 'finding the largest values', 'counting values',
+             'computing float32 results',
+             *itertools.chain.from_iterable(
+                 (f'computing ranges by method {method}', f'measuring calibration method {method}')
+                 for method in METHODS),
+             'computing ranges by method', 'measuring what int8 costs in each layer', 'making the int8 model',
+             'converting the float layers to float16')}
+EVERY_PHASE = [(precision, index) for precision, phases in PHASES.items() for index in range(len(phases))]
+
+
+class Cancelled(Exception):
+    """What a progress callback raises here."""
+
+
+@pytest.fixture
+def spec(tmp_path):
+    # `back` cannot be int8, so that the search takes several steps.
+    uneven = np.diag([1000.0, 1.0, 1.0]).astype(np.float32)[:, :, None, None]
+    return load_model(conv_detector(tmp_path / 'model.onnx', weights_of_first=uneven))
+
+
+@pytest.fixture
+def options(tmp_path, monkeypatch):
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
+    return CalibrationOptions(
+        str(color_folder(tmp_path / 'images', IMAGES)), samples=SAMPLES, checking=CHECKING, half_rest=True)
+
+
+def phases_of(calls):
+    """[(text, [how much was done])] of calls one after the other with the same text."""
+    return [
+        (text, [done for _, done, _ in group]) for text, group in itertools.groupby(calls, key=lambda call: call[0])]
+
+
+def is_phase(text, expected, options):
+    return text == f'reading {options.source}' if expected == 'reading' else text.startswith(expected)
+
+
+@pytest.mark.parametrize('precision', PHASES)
+def test_each_phase_tells_of_each_of_its_steps(spec, options, precision, tmp_path):
+    calls = []
+    prepare_model(spec, precision, options, tmp_path / 'out.onnx', lambda *call: calls.append(call))
+    phases = phases_of(calls)
+    assert len(phases) == len(PHASES[precision]), [text for text, _ in phases]
+    steps = dict(phases)
+    for (text, _), expected in zip(phases, PHASES[precision]):
+        assert is_phase(text, expected, options), (text, expected)
+    assert all(total is None or 0 <= done <= total for _, done, total in calls)
+    on_samples = [text for text in steps if text.startswith(('looking', 'finding', 'counting'))]
+    assert len(on_samples) == (1 if precision == 'fp16' else 2)
+    for text in on_samples:
+        assert steps[text] == list(range(SAMPLES + 1))
+    if precision == 'int8':
+        for text in ('computing float32 results', *(f'measuring calibration method {name}' for name in METHODS)):
+            assert steps[text] == [0, *range(CHECKING + 1)]
+        # Both layers together, then each alone: in each of these steps a report for each frame at least.
+        layers = steps['measuring what int8 costs in each layer']
+        assert all(layers.count(step) > CHECKING for step in range(3))
+
+
+@pytest.mark.parametrize('precision, phase', EVERY_PHASE)
+@pytest.mark.parametrize('last', [False, True])
+@pytest.mark.parametrize('cached', [False, True])
+def test_a_cancel_in_any_phase_ends_it_there_and_leaves_nothing(
+        spec, options, precision, phase, last, cached, tmp_path):
+    calls = []
+    output = None if cached else tmp_path / 'out' / 'model.onnx'
+    (tmp_path / 'out').mkdir()
+    prepare_model(spec, precision, options, tmp_path / 'whole.onnx', lambda *call: calls.append(call))
+    phases = phases_of(calls)
+    # The number of the first or the last report of that phase.
+    before = sum(len(done) for _, done in phases[:phase])
+    index = before + (len(phases[phase][1]) - 1 if last else 0)
+    seen = []
+
+    def progress(*call):
+        seen.append(call)
+        if len(seen) == index + 1:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        prepare_model(spec, precision, options, output, progress)
+    assert seen == calls[:index + 1]
+    assert list((tmp_path / 'out').iterdir()) == []
+    if cached:
+        made = [path.name for path in (tmp_path / 'cache').rglob('*') if path.is_file() and path.suffix != '.lock']
+        # The step before half_rest is a file of its own, which is whole and good.
+        halving = phases[phase][0] == 'converting the float layers to float16'
+        assert len(made) == (2 if halving else 0), made
+
+
+@pytest.mark.parametrize('precision, phase', [
+    ('fp16', 'looking for values beyond float16'), ('fp16', 'converting to float16'), ('int8', 'counting values'),
+    ('int8', 'measuring calibration method mse'), ('int8', 'making the int8 model')])
+def test_the_monitor_is_told_of_it_and_ends_it(spec, options, precision, phase):
+    wanted = PipelineOptions(precision=precision, calibration_source=options.source, calibration_samples=SAMPLES)
+    told = Told(lambda text: told.cancel.set() if text == phase else None)
+    with pytest.raises(EngineError, match=rf'{precision} of model\.onnx was cancelled while {phase}'):
+        precise_model(spec, wanted, told.monitor)
+    assert told.progress[-1][1] == phase
+    assert [text for _, text in told.progress].count(phase) == 1
+
+
+def test_reading_the_frames_of_the_gate_can_be_cancelled(spec, options):
+    told = Told(lambda text: told.cancel.set())
+    wanted = PipelineOptions(precision='fp16', calibration_source=options.source, min_agreement=0.5)
+    with pytest.raises(EngineError, match=r'comparing model\.onnx with ONNX Runtime was cancelled while reading'):
+        checking_frames(spec, wanted, (), told.monitor)
+    assert len(told.progress) == 1

@@ -1,0 +1,53 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Models in memory on ONNX Runtime, by which conversions are made and measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..backends.onnxruntime import load_session, run_session
+from ..dependencies import require
+from ..errors import EngineError, ModelError
+
+_WHAT_TO_DO = (
+    '; int8, and fp16 with calibration data, need a model that ONNX Runtime runs: export one, or take fp32, or fp16 '
+    'without calibration data')
+_SEVERITY_FATAL = 4
+_MAX_PROTO_BYTES = 2**31 - 1
+
+
+def serialized(model: Any, name: str) -> bytes:
+    """Return what an ONNX file of the model holds; ModelError, which calls it `name`, where that is too much."""
+    if model.ByteSize() > _MAX_PROTO_BYTES:
+        raise ModelError(
+            f'{name} would have {model.ByteSize() / 1e9:.1f} GB: ONNX files hold 2 GB at most without external '
+            'data, which is not supported here')
+    return bytes(model.SerializeToString())
+
+
+def session_options() -> Any:
+    """Return ONNX Runtime's options, silent: its errors come back as exceptions."""
+    options = require('onnxruntime').SessionOptions()
+    options.log_severity_level = _SEVERITY_FATAL
+    return options
+
+
+def load(model: Any, options: Any, name: str) -> Any:
+    """Return the session of an onnx.ModelProto, which an error calls `name`; ModelError if it cannot be loaded."""
+    content = model if isinstance(model, bytes) else serialized(model, name)
+    try:
+        return load_session(content, options, name)
+    except ModelError as error:
+        raise ModelError(f'{error}{_WHAT_TO_DO}') from error
+
+
+def run(session: Any, outputs: Sequence[str], inputs: Mapping[str, np.ndarray], name: str) -> list[np.ndarray]:
+    """Run a session once; EngineError if that fails."""
+    try:
+        return run_session(session, outputs, inputs, name)
+    except EngineError as error:
+        raise EngineError(f'{error}{_WHAT_TO_DO}') from error
