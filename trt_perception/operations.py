@@ -94,4 +94,21 @@ def _fixed(proto: Any, input_name: str, input_shape: tuple[int, ...]) -> Any:
             for dim, size in zip(value.type.tensor_type.shape.dim, input_shape):
                 dim.Clear()
                 dim.dim_value = size
+    _resolve_shared(copy.graph)
     return copy
+
+
+def _resolve_shared(graph: Any) -> None:
+    """Have nodes read a shared initializer itself where they read an Identity of it.
+
+    PyTorch writes equal constants once and the others as Identity, through which shape inference does not see: of two
+    Resize with the same scales the second one would have no shape.
+    """
+    constants = {tensor.name for tensor in graph.initializer}
+    meant: dict[str, str] = {}
+    for node in graph.node:
+        if node.op_type == 'Identity' and node.input[0] in constants:
+            meant[node.output[0]] = node.input[0]
+            continue
+        for index, name in enumerate(node.input):
+            node.input[index] = meant.get(name, name)

@@ -93,6 +93,19 @@ def test_weights_of_constant_nodes_and_sums_over_nodes(tmp_path):
     assert count(path) == 64 * 4 * 3 + 64 * 10 * 4
 
 
+def test_constants_that_pytorch_shares_are_followed(tmp_path):
+    """Equal constants are written once, the others are an Identity of it: as the scales of YOLOv5's two Resize are."""
+    path = network(
+        tmp_path / 'm.onnx',
+        [helper.make_node('Identity', ['scales'], ['again']), helper.make_node('Identity', ['w'], ['w_again']),
+         helper.make_node('Resize', ['images', '', 'scales'], ['larger'], mode='nearest'),
+         helper.make_node('Conv', ['larger', 'w'], ['c'], kernel_shape=[1, 1]),
+         helper.make_node('Resize', ['c', '', 'again'], ['largest'], mode='nearest'),
+         helper.make_node('Conv', ['largest', 'w_again'], ['features'], kernel_shape=[1, 1])],
+        {'w': weights(3, 3, 1, 1), 'scales': np.array([1, 1, 2, 2], np.float32)}, classes=3)
+    assert count(path) == 16 * 16 * 3 * 3 + 32 * 32 * 3 * 3
+
+
 def test_dynamic_models_count_at_the_size_they_run_at(tmp_path):
     path = dynamic_detector(tmp_path / 'm.onnx')
     # 7 channels of 8x8x3 for each of 8x4 cells
