@@ -115,8 +115,8 @@ def test_of_a_bag_with_several_topics_the_frames_are_those_of_calibration_topic(
     spec = detector(tmp_path / 'm.onnx')
     options = PipelineOptions(min_agreement=0.5, calibration_source=str(two_topic_bag(tmp_path / 'bag', 4)))
     with pytest.raises(SourceError, match='several image topics, choose one by its name .*: /left'):
-        checking_frames(spec, options, [])
-    found = checking_frames(spec, replace(options, calibration_topic='/right'), [])
+        checking_frames(spec, options, [], Told().monitor)
+    found = checking_frames(spec, replace(options, calibration_topic='/right'), [], Told().monitor)
     for frame, pixels in zip(found, color_frames(4, seed=2), strict=True):
         np.testing.assert_array_equal(frame.bgr(), pixels)
 
