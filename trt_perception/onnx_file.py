@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from .dependencies import require
-from .errors import EngineError, ModelError, one_line
+from .errors import EngineError, ModelError, one_line, printable
 from .onnx_skeleton import read_skeleton
 from .onnx_tensors import all_tensors
 
@@ -96,6 +96,16 @@ def load_proto(path: Path, weights: bool = True) -> Any:
     if not proto.graph.node or not proto.graph.output:
         raise ModelError(f'{path} holds no graph: expected an ONNX file; copy or export it again')
     return proto
+
+
+def require_utf8(path: str | Path, reader: str) -> None:
+    """Raise ModelError for a path that cannot be handed to C++; reader: what would open it, as TensorRT."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise ModelError(
+            f'{printable(path)}: this path is not UTF-8, and {reader} reads no other; rename the file, or the folder '
+            'that it is in') from None
 
 
 def _skeleton(onnx: Any, path: Path) -> Any | None:

@@ -16,7 +16,8 @@ import numpy as np
 from ..closing import Closing
 from ..cpu import usable_cores
 from ..dependencies import require
-from ..errors import EngineError, ModelError, printable
+from ..errors import EngineError, ModelError
+from ..onnx_file import require_utf8
 from .optimized_model import holds_lock_while_loading, optimized_model
 
 # A process-wide ceiling of ONNX Runtime's own chatter: errors only, they come back as exceptions anyhow.
@@ -92,13 +93,8 @@ def load_session(model: str | bytes, options: Any, name: str) -> Any:
     model: the path of a file, or what is in one; name: what an error calls it
     """
     ort = require('onnxruntime')
-    try:
-        if isinstance(model, str):
-            model.encode()
-    except UnicodeEncodeError:
-        raise ModelError(
-            f'{printable(model)}: this path is not UTF-8, and ONNX Runtime reads no other; rename the file, or the '
-            'folder that it is in') from None
+    if isinstance(model, str):
+        require_utf8(model, 'ONNX Runtime')
     try:
         return ort.InferenceSession(model, options, providers=['CPUExecutionProvider'])
     except Exception as error:  # ONNX Runtime's exceptions share no public base

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from ...errors import EngineError, ModelError, printable
-from ...onnx_file import load_proto
+from ...errors import EngineError, ModelError
+from ...onnx_file import load_proto, require_utf8
 from ...operations import node_multiply_accumulates
 from .build_request import BuildRequest
 from .cache import BuiltEngine
@@ -44,7 +44,7 @@ def build_plan(
     options = request.options
     tensorrt = load_for(options, request.tensorrt)
     tensorrt.logger(log)
-    _require_utf8(request)
+    require_utf8(request.onnx_path, 'TensorRT')
     workspace_mib = _workspace(request, tensorrt)
     types = graph_types(request.onnx_path)
     progress(None, 'reading the model')
@@ -82,16 +82,6 @@ def build_plan(
         'tensorrt': tensorrt.identity, 'build_seconds': round(seconds, 2), 'workspace_mib': workspace_mib,
         'timings_known': timings_known, 'strongly_typed': tensorrt.is_strongly_typed(options),
         **_inspection(tensorrt, plan, request)})
-
-
-def _require_utf8(request: BuildRequest) -> None:
-    """Raise ModelError for a path that TensorRT's bindings do not take."""
-    try:
-        str(request.onnx_path).encode()
-    except UnicodeEncodeError:
-        raise ModelError(
-            f'{printable(request.onnx_path)}: this path is not UTF-8, and TensorRT reads no other; rename the file, or '
-            'the folder that it is in') from None
 
 
 def _workspace(request: BuildRequest, tensorrt: TensorRt) -> int:
