@@ -118,5 +118,12 @@ def require_agreement(spec: ModelSpec, report: Mapping[str, Any], options: Pipel
     if report['value'] < needed:
         raise EngineError(
             f'{options.precision} loses too much: agreement {report["value"]:.3f} with ONNX Runtime '
-            f'{spec.stored_precision}, needed is {needed:.3f} ({report["summary"]}); take fp16, or calibrate with '
-            "frames more like the camera's, or lower min_agreement")
+            f'{spec.stored_precision}, needed is {needed:.3f} ({report["summary"]}); {_advice(spec, options)}')
+
+
+def _advice(spec: ModelSpec, options: PipelineOptions) -> str:
+    if options.precision == spec.stored_precision:
+        return 'set backend to onnxruntime, or lower min_agreement'
+    if options.precision == 'fp16':
+        return 'take fp32, or lower min_agreement'
+    return "take fp16, or calibrate with frames more like the camera's, or lower min_agreement"

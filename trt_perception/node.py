@@ -124,7 +124,6 @@ class PerceptionNode(LifecycleNodeMixin, Node):
             return self._configure_failed(error)
         if spec.labels_warning:
             self.get_logger().warning(spec.labels_warning)
-        self._warn_of_precision()
         self.get_logger().info(
             f'configured in {time.monotonic() - started:.1f} s: {spec.task} with {spec.path.name} '
             f'({spec.head.kind}, {spec.width}x{spec.height}, {len(spec.names)} classes from '
@@ -373,14 +372,6 @@ class PerceptionNode(LifecycleNodeMixin, Node):
     def _allow_configure(self) -> None:
         if not self._ending:
             self._cancel.clear()
-
-    def _warn_of_precision(self) -> None:
-        wanted = self._provenance.get('precision')
-        effective = self._provenance.get('precision_effective')
-        if wanted != effective:
-            self.get_logger().warning(
-                f'precision {wanted} was asked for, but {self._provenance.get("backend")} runs this '
-                f'model in {effective}, as its file holds it')
 
     # Parameters
 

@@ -52,6 +52,10 @@ class OnnxRuntimePipeline(HostPipeline):
                 self._original, path=prepared.path, sha256=sha256_of(prepared.path), stored_precision='int8')
             self._backend = OnnxRuntimeBackend(prepared.path, options.num_threads, self._cancel)
         super().open()
+        if effective != options.precision:
+            self._monitor.on_log(
+                'warning', f'precision {options.precision} was asked for, but ONNX Runtime runs '
+                f'{self._original.path.name} in {effective}, as the file holds it')
         # A file as it is stored would be compared with itself: only where that is asked for.
         if not needed_agreement(self._original, options) or not (convert or options.min_agreement is not None):
             return

@@ -141,6 +141,20 @@ def test_the_command_line_checks_what_the_node_would(start_node, color_models, k
     assert re.search(r'fp16 loses too much: agreement 0\.\d+ with ONNX Runtime fp32, needed is 0\.95', error), error
 
 
+@pytest.mark.parametrize('check', ['0.9', '0'])
+def test_the_command_line_says_once_that_the_precision_is_not_met(color_models, kept_cache, capsys, check):
+    arguments = [
+        'build', color_models('overflowing'), '--precision', 'fp16', '--calibration', str(color_models.frames),
+        '--min-agreement', check, '--optimization-level', '0']
+    assert main(arguments) == 0
+    out, err = capsys.readouterr()
+    assert err.count('fp16 was requested, but the engine runs mostly in fp32: fp32 (9') == 1, err
+    assert ('  accuracy:  agreement ' in out) == (check != '0')
+    assert main([*arguments, '--strict-precision']) == 1
+    err = capsys.readouterr().err
+    assert err.count('fp16 was requested, but the engine runs mostly in fp32: fp32 (9') == 1, err
+
+
 def test_too_little_agreement_fails_configure(start_node, color_models, kept_cache):
     node = start_node(
         **TENSORRT, model_file=color_models('nearly_singular'), precision='fp16', min_agreement=0.95,
@@ -156,6 +170,7 @@ def test_too_little_agreement_fails_configure(start_node, color_models, kept_cac
     assert float(measured) == pytest.approx(2 * matched / (2 * matched + missing + extra), abs=0.001)
     status, _ = node.diagnosis(lambda status, _: status.level == DiagnosticStatus.ERROR)
     assert f'agreement {measured}' in status.message
+    assert line.endswith('; take fp32, or lower min_agreement')
     # The engine and what was measured are kept: whoever wants it all the same need not wait.
     assert node.set_parameters(min_agreement=0.01)[0]
     assert configure(node), node.process.tail()
@@ -169,7 +184,7 @@ def test_a_precision_that_cannot_be_met_is_a_warning_or_a_failure(start_node, co
         **TENSORRT, model_file=color_models('overflowing'), precision='fp16',
         calibration_source=str(color_models.frames))
     assert configure(node), node.process.tail()
-    print(node.process.wait_for_line('precision fp16 was asked for'))
+    print(node.process.wait_for_line(r'WARN.*fp16 was requested, but the engine runs mostly in fp32: fp32'))
     assert precision_of(node)['precision_effective'] == 'fp32'
     assert node.change_state('activate')
     status, _ = node.diagnosis(lambda _, values: values['state'] == 'active')

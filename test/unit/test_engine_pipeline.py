@@ -375,8 +375,9 @@ def test_strict_precision_is_about_what_the_engine_runs_in(rtx, spec, recorded, 
         assert str(found.value) == f'{message}; strict_precision is set'
     else:
         strict._check_precision(engine)
-    # Otherwise the node warns, by precision_effective.
-    EnginePipeline(spec, options(asked))._check_precision(engine)
+    told = Told()
+    EnginePipeline(spec, options(asked), monitor=told.monitor)._check_precision(engine)
+    assert told.log == ([('warning', message)] if message else [])
 
 
 def test_strict_precision_is_not_met_by_an_engine_that_tells_nothing(rtx, spec):
@@ -385,7 +386,9 @@ def test_strict_precision_is_not_met_by_an_engine_that_tells_nothing(rtx, spec):
     assert engine.sidecar['layers'] == []
     with pytest.raises(EngineError, match='int8 was requested, but TensorRT does not tell what the engine runs in; '):
         strict._check_precision(engine)
-    EnginePipeline(spec, options('int8'))._check_precision(engine)
+    told = Told()
+    EnginePipeline(spec, options('int8'), monitor=told.monitor)._check_precision(engine)
+    assert told.log == [('warning', 'int8 was requested, but TensorRT does not tell what the engine runs in')]
 
 
 def test_settings_reach_the_running_engine(spec, opened):

@@ -203,4 +203,16 @@ def test_too_little_is_an_error_with_the_numbers(tmp_path):
     assert text.startswith(
         'int8 loses too much: agreement 0.500 with ONNX Runtime fp32, needed is 0.900 (agreement 0.500: 2 boxes '
         'matched, 2 missing, 2 extra in 4 frames;')
-    assert text.endswith("take fp16, or calibrate with frames more like the camera's, or lower min_agreement")
+    assert text.endswith("); take fp16, or calibrate with frames more like the camera's, or lower min_agreement")
+
+
+@pytest.mark.parametrize('stored, precision, advice', [
+    ('fp32', 'fp16', 'take fp32, or lower min_agreement'),
+    ('fp32', 'fp32', 'set backend to onnxruntime, or lower min_agreement'),
+    ('int8', 'int8', 'set backend to onnxruntime, or lower min_agreement')])
+def test_the_advice_is_not_what_was_just_tried(tmp_path, stored, precision, advice):
+    spec, other = detector(tmp_path / 'm.onnx'), detector(tmp_path / 'swapped.onnx', swapped=True)
+    report = agreement(spec, other, [one_square('red')])
+    with pytest.raises(EngineError, match=rf'agreement 0\.000 .*\); {advice}$'):
+        require_agreement(
+            replace(spec, stored_precision=stored), report, PipelineOptions(precision=precision, min_agreement=0.5))

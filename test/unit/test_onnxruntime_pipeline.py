@@ -131,14 +131,20 @@ def test_strict_precision_refuses_what_cannot_be_met(spec, tmp_path, asked, int8
             f'precision {asked} was asked for, but ONNX Runtime would run {spec.path.name} in {runs_in}; '
             'strict_precision is set')):
         create_pipeline(spec, replace(int8, precision=asked, strict_precision=True)).open()
-    with create_pipeline(spec, options(asked)) as pipeline:
+    told = Told()
+    with create_pipeline(spec, options(asked), monitor=told.monitor) as pipeline:
         assert pipeline.describe()['precision_effective'] == runs_in
+    assert told.log == [(
+        'warning', f'precision {asked} was asked for, but ONNX Runtime runs {spec.path.name} in {runs_in}, as the file '
+        'holds it')]
 
 
 def test_strict_precision_is_met_by_what_is_there(spec, int8):
     for given in (options('fp32', strict_precision=True), replace(int8, strict_precision=True)):
-        with create_pipeline(spec, given) as pipeline:
+        told = Told()
+        with create_pipeline(spec, given, monitor=told.monitor) as pipeline:
             assert pipeline.describe()['precision_effective'] == given.precision
+        assert told.log == []
 
 
 def test_it_can_be_closed_in_every_state_and_opened_again(spec, int8):

@@ -110,7 +110,8 @@ def run(options: argparse.Namespace) -> int:
     pipeline_options = PipelineOptions(
         backend='tensorrt', precision=build_options.precision, calibration_source=options.calibration,
         calibration_topic=options.topic or '', calibration_samples=options.samples, calibration_method=options.method,
-        min_agreement=options.min_agreement, timing_cache=not options.no_timing_cache, build=build_options,
+        strict_precision=options.strict_precision, min_agreement=options.min_agreement,
+        timing_cache=not options.no_timing_cache, build=build_options,
         run=RunOptions(options.device_index))
     require_sensible(source, pipeline_options)
     if capabilities:
@@ -146,10 +147,12 @@ def run(options: argparse.Namespace) -> int:
                 **built.report}
             replace_private(path, built.plan)
             replace_private(_description(path), (json.dumps(sidecar, indent=1) + '\n').encode())
-    _report(path, sidecar, build_options, options.strict_precision)
-    if options.output is None and needed_agreement(source, pipeline_options):
+    _report(path, sidecar, build_options)
+    if options.output is not None or not needed_agreement(source, pipeline_options):
+        _check_precision(sidecar, build_options.precision, options.strict_precision)
+    else:
         with console_monitor(options.verbose) as monitor:
-            pipeline = EnginePipeline(source, pipeline_options, None, monitor, tensorrt)
+            pipeline = EnginePipeline(source, pipeline_options, None, monitor, tensorrt, prepared)
             pipeline.open()
         try:
             print(f'  accuracy:  {pipeline.describe()["agreement"]}')
@@ -177,7 +180,7 @@ def _check_description(path: Path, model: Path) -> None:
             'name')
 
 
-def _report(path: Path, sidecar: dict[str, Any], options: BuildOptions, strict: bool) -> None:
+def _report(path: Path, sidecar: dict[str, Any], options: BuildOptions) -> None:
     summary = summarize(layers_from_records(sidecar['layers']))
     runs_in = f'the engine runs in {summary.text()}' if summary.text() else (
         f'its types are read on a GPU that it is for ({", ".join(options.compute_capabilities)})')
@@ -187,10 +190,14 @@ def _report(path: Path, sidecar: dict[str, Any], options: BuildOptions, strict: 
         f'  built by:  {sidecar["tensorrt"]} in {sidecar["build_seconds"]:.1f} s, {sidecar["built"]}\n'
         f'  size:      {sidecar["plan_bytes"] / 1e6:.1f} MB\n'
         f'  precision: {options.precision} asked for; {runs_in}')
-    doubt = precision_doubt(options.precision, summary)
+
+
+def _check_precision(sidecar: dict[str, Any], precision: str, strict: bool) -> None:
+    summary = summarize(layers_from_records(sidecar['layers']))
+    doubt = precision_doubt(precision, summary)
     if doubt and strict:
         raise EngineError(doubt)
-    shortfall = precision_shortfall(options.precision, summary)
+    shortfall = precision_shortfall(precision, summary)
     if shortfall:
         print(f'warning: {shortfall}', file=sys.stderr)
 

@@ -41,11 +41,15 @@ class EnginePipeline(Closing):
 
     def __init__(
         self, spec: ModelSpec, options: PipelineOptions, settings: PostprocessSettings | None = None,
-        monitor: Monitor | None = None, tensorrt: TensorRt | None = None,
+        monitor: Monitor | None = None, tensorrt: TensorRt | None = None, prepared: PreparedModel | None = None,
     ) -> None:
-        """Take the model and how it is run; tensorrt: what runs it, None for what is installed."""
+        """Take the model and how it is run.
+
+        tensorrt: what runs it, None for what is installed; prepared: the model in its precision, None to make it
+        """
         self.spec = spec
         self._tensorrt = tensorrt
+        self._prepared = prepared
         self._options = options
         self._settings = settings or PostprocessSettings()
         self._monitor = monitor or Monitor()
@@ -71,7 +75,7 @@ class EnginePipeline(Closing):
         tensorrt = self._tensorrt or load()
         require_sensible(self.spec, self._options)
         tensorrt.require_options(self._options.build, gpu_info(self._options.run.device_index))
-        prepared = precise_model(
+        prepared = self._prepared or precise_model(
             self.spec, self._options, self._monitor, tensorrt.is_strongly_typed(self._options.build))
         spec = prepared_spec(self.spec, prepared)
         engine = self._engine(spec, prepared, tensorrt)
@@ -139,6 +143,8 @@ class EnginePipeline(Closing):
         doubt = precision_doubt(self._options.precision, summarize(layers_from_records(engine.sidecar['layers'])))
         if doubt and self._options.strict_precision:
             raise EngineError(f'{doubt}; strict_precision is set')
+        if doubt:
+            self._monitor.on_log('warning', doubt)
 
     def _check_agreement(self, engine: CachedEngine, prepared: PreparedModel) -> None:
         if not needed_agreement(self.spec, self._options):
