@@ -32,12 +32,18 @@ from ..backends.tensorrt.private_files import replace_private
 from ..decoded_boxes import require_decoded_boxes
 from ..errors import EngineError, printable
 from ..gate import needed_agreement
-from ..pipeline_options import DEFAULT_INT8_AGREEMENT, PRECISIONS, PipelineOptions
+from ..pipeline_options import PRECISIONS, PipelineOptions
 from ..precise_model import precise_model
 from .files import OutputError, check_new_file
-from .model_arguments import add_calibration_arguments, add_model_arguments, calibration_source, console_monitor
+from .model_arguments import (
+    add_calibration_arguments,
+    add_gate_argument,
+    add_model_arguments,
+    calibration_source,
+    console_monitor,
+)
 from .model_arguments import load as load_spec
-from .numbers import fraction, not_negative, positive, whole
+from .numbers import not_negative, positive, whole
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,10 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--calibration', default='', metavar='SOURCE', help='images, video or bag that int8 is calibrated with')
     add_calibration_arguments(parser)
-    parser.add_argument(
-        '--min-agreement', type=fraction, default=None, metavar='A',
-        help='least agreement with ONNX Runtime fp32 on frames of the calibration source, 0 for no check (default: '
-        f'{DEFAULT_INT8_AGREEMENT} for int8, else 0)')
+    add_gate_argument(parser)
     parser.add_argument(
         '--strict-precision', action='store_true', help='fail if the engine does not run in the precision asked for')
     parser.add_argument(
@@ -109,7 +112,8 @@ def run(options: argparse.Namespace) -> int:
     tensorrt = load_for(build_options, options.tensorrt)
     pipeline_options = PipelineOptions(
         backend='tensorrt', precision=build_options.precision, calibration_source=options.calibration,
-        calibration_topic=options.topic or '', calibration_samples=options.samples, calibration_method=options.method,
+        calibration_topic=options.calibration_topic, calibration_samples=options.calibration_samples,
+        calibration_method=options.calibration_method,
         strict_precision=options.strict_precision, min_agreement=options.min_agreement,
         timing_cache=not options.no_timing_cache, build=build_options,
         run=RunOptions(options.device_index))

@@ -18,7 +18,14 @@ from ..heads.identify import HEADS
 from ..heads.yolo import DetectionSettings
 from ..model import TASKS, ModelOptions, ModelSpec, load_model
 from ..pipeline import Pipeline, PostprocessSettings, create_pipeline
-from ..pipeline_options import BACKENDS, CALIBRATION_METHODS, PRECISIONS, Monitor, PipelineOptions
+from ..pipeline_options import (
+    BACKENDS,
+    CALIBRATION_METHODS,
+    DEFAULT_INT8_AGREEMENT,
+    PRECISIONS,
+    Monitor,
+    PipelineOptions,
+)
 from ..precision.prepare import CalibrationOptions
 from ..preprocessing import COLOR_ORDERS, RESIZE_MODES, Overrides
 from ..progress import ConsoleProgress
@@ -65,6 +72,8 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
         '--precision', choices=PRECISIONS, default='fp32', help='arithmetic of the network (default: %(default)s)')
     parser.add_argument(
         '--calibration', default='', metavar='SOURCE', help='images, video or bag that int8 is calibrated with')
+    add_calibration_arguments(parser, '--calibration-')
+    add_gate_argument(parser)
     defaults = DetectionSettings()
     parser.add_argument(
         '--score', type=fraction, default=defaults.score_threshold, metavar='S',
@@ -77,16 +86,28 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
         help='classes a classification reports (default: %(default)s)')
 
 
-def add_calibration_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what is done with the frames of --calibration."""
+def add_calibration_arguments(parser: argparse.ArgumentParser, prefix: str = '--') -> None:
+    """Add what is done with the frames of --calibration.
+
+    prefix: of the options, '--calibration-' where a plain --topic would be another one's
+    """
     defaults = CalibrationOptions()
-    parser.add_argument('--topic', help='image topic of a bag that has several')
     parser.add_argument(
-        '--samples', type=positive, default=defaults.samples, metavar='N',
+        f'{prefix}topic', dest='calibration_topic', default='', help='image topic of a bag that has several')
+    parser.add_argument(
+        f'{prefix}samples', dest='calibration_samples', type=positive, default=defaults.samples, metavar='N',
         help='frames to calibrate with, spread evenly over the source (default: %(default)s)')
     parser.add_argument(
-        '--method', choices=CALIBRATION_METHODS, default=defaults.method,
+        f'{prefix}method', dest='calibration_method', choices=CALIBRATION_METHODS, default=defaults.method,
         help='how ranges come from what the network computes; auto measures all (default: %(default)s)')
+
+
+def add_gate_argument(parser: argparse.ArgumentParser) -> None:
+    """Add what the accuracy gate asks for."""
+    parser.add_argument(
+        '--min-agreement', type=fraction, default=None, metavar='A',
+        help='least agreement with ONNX Runtime fp32 on frames of the calibration source, 0 for no check (default: '
+        f'{DEFAULT_INT8_AGREEMENT} for int8, else 0)')
 
 
 def load(options: argparse.Namespace) -> ModelSpec:
@@ -127,7 +148,9 @@ def pipeline_options(options: argparse.Namespace) -> PipelineOptions:
     """Return backend and precision; fetches a catalogue video of --calibration that is missing."""
     return PipelineOptions(
         backend=options.backend, precision=options.precision, num_threads=options.threads,
-        calibration_source=calibration_source(options),
+        calibration_source=calibration_source(options), calibration_topic=options.calibration_topic,
+        calibration_samples=options.calibration_samples, calibration_method=options.calibration_method,
+        min_agreement=options.min_agreement,
         build=BuildOptions(precision=options.precision, input_size=tuple(options.input_size)))
 
 

@@ -73,7 +73,8 @@ def run(options: argparse.Namespace) -> int:
     if spec.stored_precision != 'fp32':
         raise ModelError(f'{spec.path.name} is stored in {spec.stored_precision}: expected an fp32 model')
     calibration = CalibrationOptions(
-        calibration_source(options) or None, options.topic, options.samples, options.checking, options.method,
+        calibration_source(options) or None, options.calibration_topic or None, options.calibration_samples,
+        options.checking, options.calibration_method,
         None if options.keep_float is None else tuple(options.keep_float),
         Target(options.min_agreement, options.max_score_difference), options.half_rest)
     output = options.output if options.output is not None else Path(f'{spec.path.stem}-{options.precision}.onnx')
