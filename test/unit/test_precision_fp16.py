@@ -14,7 +14,7 @@ onnx = pytest.importorskip('onnx')
 pytest.importorskip('onnxruntime')
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 from precision_models import METADATA, color_frames, conv_classifier, conv_detector  # noqa: E402
-from tiny_models import FLOAT, save  # noqa: E402
+from tiny_models import COLORS, FLOAT, save  # noqa: E402
 
 from trt_perception.backends.onnxruntime import OnnxRuntimeBackend  # noqa: E402
 from trt_perception.pipeline import HostPipeline  # noqa: E402
@@ -168,3 +168,64 @@ def test_results_beyond_half_precision_stay_in_float32(tmp_path):
     assert report.kept_float == ('mix', 'relu', 'back', 'flat', 'columns')
     assert report.overflowing == found and report.clipped == {}
     assert agreement_of(source, tmp_path / 'half.onnx').value == 1.0
+
+
+def pooled_classifier(path, nodes, constants=None, opset=13):
+    """A convolution to `a` [1, 8, 1, 1], what `nodes` make `y` of it, and a Gemm to three logits."""
+    rng = np.random.default_rng(0)
+    return save(
+        path, [
+            helper.make_node('Conv', ['images', 'stem.weight'], ['maps'], 'stem'),
+            helper.make_node('GlobalAveragePool', ['maps'], ['a'], 'pool'), *nodes,
+            helper.make_node('Flatten', ['y'], ['flat'], 'flat'),
+            helper.make_node('Gemm', ['flat', 'fc.weight'], ['logits'], 'fc', transB=1)],
+        {'images': (FLOAT, [1, 3, 32, 32])}, {'logits': (FLOAT, [1, 3])}, {
+            'stem.weight': rng.normal(size=(8, 3, 3, 3)).astype(np.float32),
+            'fc.weight': rng.normal(size=(3, 8)).astype(np.float32), **(constants or {})},
+        {'names': dict(enumerate(COLORS)), 'task': 'classify'}, opset)
+
+
+def logits_of(path):
+    image = np.random.default_rng(1).random((1, 3, 32, 32), np.float32)
+    return infer(onnx.load(str(path)), image)['logits']
+
+
+def branches(first, second):
+    """The two branches of an If, whose result is [1, 8, 1, 1]: lists of nodes that make `then` and `else`."""
+    def branch(name, nodes):
+        return helper.make_graph(nodes, name, [], [helper.make_tensor_value_info(name, FLOAT, [1, 8, 1, 1])])
+
+    return {'then_branch': branch('then', first), 'else_branch': branch('else', second)}
+
+
+@pytest.mark.parametrize('value', [
+    {'value_float': 0.3}, {'value_floats': [0.3] * 8}, {'value': numpy_helper.from_array(np.array(0.3, np.float32))}])
+def test_constants_in_each_form_become_halves(tmp_path, value):
+    """A Constant that stayed float32 between halves would make a file that nothing loads."""
+    source = pooled_classifier(tmp_path / 'model.onnx', [
+        helper.make_node('Constant', [], ['shape'], 'shape', value_ints=[1, -1]),
+        helper.make_node('Constant', [], ['axis'], 'axis', value_int=1),
+        helper.make_node('Reshape', ['a', 'shape'], ['row'], 'row'),
+        helper.make_node('CumSum', ['row', 'axis'], ['sums'], 'sums'),
+        helper.make_node('Constant', [], ['factor'], 'factor', **value),
+        helper.make_node('Mul', ['sums', 'factor'], ['y'], 'scale')])
+    assert 'Constant' not in {node.op_type for node in load_graph(source).graph.node}
+    to_fp16(source, tmp_path / 'half.onnx')
+    types = types_of(tmp_path / 'half.onnx')
+    assert (types['factor'], types['shape'], types['axis']) == (
+        TensorProto.FLOAT16, TensorProto.INT64, TensorProto.INT64)
+    onnx.checker.check_model(onnx.load(str(tmp_path / 'half.onnx')), full_check=True)
+    assert logits_of(tmp_path / 'half.onnx') == pytest.approx(logits_of(source), rel=0.01, abs=0.01)
+
+
+@pytest.mark.parametrize('bright', [True, False])
+def test_constants_inside_branches_become_halves(tmp_path, bright):
+    nodes = branches(
+        [helper.make_node('Constant', [], ['c1'], value_float=0.3), helper.make_node('Mul', ['a', 'c1'], ['then'])],
+        [helper.make_node('Constant', [], ['c2'], value_floats=[5.0]), helper.make_node('Mul', ['a', 'c2'], ['else'])])
+    source = pooled_classifier(
+        tmp_path / 'model.onnx', [helper.make_node('If', ['bright'], ['y'], 'if', **nodes)],
+        {'bright': np.array(bright)})
+    to_fp16(source, tmp_path / 'half.onnx')
+    onnx.checker.check_model(onnx.load(str(tmp_path / 'half.onnx')), full_check=True)
+    assert logits_of(tmp_path / 'half.onnx') == pytest.approx(logits_of(source), rel=0.01, abs=0.01)

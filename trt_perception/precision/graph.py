@@ -175,12 +175,12 @@ def sort_nodes(graph: Any) -> None:
 
 def _reads(node: Any) -> list[str]:
     """Names that a node reads, those inside its subgraphs included."""
-    names = list(node.input)
-    for attribute in node.attribute:
-        for graph in (*attribute.graphs, attribute.g):
-            for inner in graph.node:
-                names.extend(_reads(inner))
-    return names
+    return [*node.input, *(name for body in _bodies(node) for inner in body.node for name in _reads(inner))]
+
+
+def _bodies(node: Any) -> list[Any]:
+    """Graphs inside a node: the branches of an If, the body of a Loop."""
+    return [graph for attribute in node.attribute for graph in (*attribute.graphs, attribute.g) if graph.node]
 
 
 def name_nodes(graph: Any) -> None:
@@ -196,17 +196,43 @@ def name_nodes(graph: Any) -> None:
 
 def _constants_to_initializers(graph: Any) -> None:
     """Some exporters write weights as Constant nodes; quantisers look for initializers."""
-    numpy_helper = require('onnx').numpy_helper
     kept = []
     for node in graph.node:
-        value = node.attribute[0] if node.op_type == 'Constant' and len(node.attribute) == 1 else None
-        if value is None or value.name != 'value':
+        tensor = _constant_of(node)
+        if tensor is None:
+            for body in _bodies(node):
+                _constants_as_tensors(body)
             kept.append(copy.deepcopy(node))
-            continue
-        graph.initializer.append(numpy_helper.from_array(np.array(numpy_helper.to_array(value.t)), node.output[0]))
+        else:
+            graph.initializer.append(tensor)
     if len(kept) < len(graph.node):
         del graph.node[:]
         graph.node.extend(kept)
+
+
+def _constants_as_tensors(graph: Any) -> None:
+    """Constants of an If's or a Loop's body stay nodes, in the one form whose type the converter to fp16 changes."""
+    make_attribute = require('onnx').helper.make_attribute
+    for node in graph.node:
+        tensor = _constant_of(node)
+        if tensor is not None and node.attribute[0].name != 'value':
+            node.attribute[0].CopyFrom(make_attribute('value', tensor))
+        for body in _bodies(node):
+            _constants_as_tensors(body)
+
+
+def _constant_of(node: Any) -> Any | None:
+    """Return the tensor of a Constant node, named as its output; None for other nodes, strings and sparse tensors."""
+    if node.op_type != 'Constant' or len(node.attribute) != 1:
+        return None
+    numpy_helper = require('onnx').numpy_helper
+    value = node.attribute[0]
+    arrays = {
+        'value': lambda: np.array(numpy_helper.to_array(value.t)),
+        'value_float': lambda: np.array(value.f, np.float32), 'value_int': lambda: np.array(value.i, np.int64),
+        'value_floats': lambda: np.array(value.floats, np.float32),
+        'value_ints': lambda: np.array(value.ints, np.int64)}
+    return numpy_helper.from_array(arrays[value.name](), node.output[0]) if value.name in arrays else None
 
 
 def _initializers_are_no_inputs(proto: Any) -> None:
