@@ -229,3 +229,17 @@ def test_constants_inside_branches_become_halves(tmp_path, bright):
     to_fp16(source, tmp_path / 'half.onnx')
     onnx.checker.check_model(onnx.load(str(tmp_path / 'half.onnx')), full_check=True)
     assert logits_of(tmp_path / 'half.onnx') == pytest.approx(logits_of(source), rel=0.01, abs=0.01)
+
+
+@pytest.mark.parametrize('bright', [True, False])
+def test_a_cast_that_only_branches_read_stays(tmp_path, bright):
+    nodes = branches(
+        [helper.make_node('Mul', ['c', 'two'], ['then'])], [helper.make_node('Identity', ['c'], ['else'])])
+    source = pooled_classifier(
+        tmp_path / 'model.onnx', [
+            helper.make_node('Cast', ['a'], ['c'], 'cast', to=TensorProto.FLOAT),
+            helper.make_node('If', ['bright'], ['y'], 'if', **nodes)],
+        {'bright': np.array(bright), 'two': np.array(2, np.float32)})
+    to_fp16(source, tmp_path / 'half.onnx')
+    onnx.checker.check_model(onnx.load(str(tmp_path / 'half.onnx')), full_check=True)
+    assert logits_of(tmp_path / 'half.onnx') == pytest.approx(logits_of(source), rel=0.01, abs=0.02)

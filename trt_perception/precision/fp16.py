@@ -19,7 +19,18 @@ from ..dependencies import require
 from ..errors import ModelError
 from ..progress import ProgressCallback, silent
 from .calibration import Calibration
-from .graph import add_metadata, load_model, name_nodes, read_record, require_finite, save_model, sort_nodes, tail_of
+from .graph import (
+    add_metadata,
+    load_model,
+    name_nodes,
+    read_record,
+    reads,
+    rename_reads,
+    require_finite,
+    save_model,
+    sort_nodes,
+    tail_of,
+)
 from .half_arithmetic import LARGEST, overflowing
 
 SMALLEST_SUBNORMAL = 2.0**-24
@@ -156,9 +167,7 @@ def _drop_round_trips(graph: Any) -> None:
             renamed[node.output[0]] = before.input[0]
     outputs = {value.name for value in graph.output}
     for node in graph.node:
-        for index, name in enumerate(node.input):
-            if name in renamed:
-                node.input[index] = renamed[name]
+        rename_reads(node, renamed)
     for node in graph.node:
         # A graph's output keeps its name: what made the half that is cast now makes it itself.
         if node.output and node.output[0] in renamed and node.output[0] in outputs:
@@ -175,7 +184,7 @@ def _casts_to(node: Any, kind: int) -> bool:
 def _drop_unread(graph: Any) -> None:
     """Remove casts that nobody reads any more."""
     while True:
-        read = {name for node in graph.node for name in node.input} | {value.name for value in graph.output}
+        read = {name for node in graph.node for name in reads(node)} | {value.name for value in graph.output}
         kept = [node for node in graph.node if node.op_type != 'Cast' or any(name in read for name in node.output)]
         if len(kept) == len(graph.node):
             return

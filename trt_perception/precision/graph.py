@@ -161,7 +161,7 @@ def sort_nodes(graph: Any) -> None:
     while waiting:
         later = []
         for node in waiting:
-            if all(name not in made or name in known for name in _reads(node)):
+            if all(name not in made or name in known for name in reads(node)):
                 ordered.append(node)
                 known.update(node.output)
             else:
@@ -173,9 +173,19 @@ def sort_nodes(graph: Any) -> None:
     graph.node.extend(ordered)
 
 
-def _reads(node: Any) -> list[str]:
+def reads(node: Any) -> list[str]:
     """Names that a node reads, those inside its subgraphs included."""
-    return [*node.input, *(name for body in _bodies(node) for inner in body.node for name in _reads(inner))]
+    return [*node.input, *(name for body in _bodies(node) for inner in body.node for name in reads(inner))]
+
+
+def rename_reads(node: Any, renamed: Mapping[str, str]) -> None:
+    """Let a node, and those inside its subgraphs, read other tensors: old name -> new name."""
+    for index, name in enumerate(node.input):
+        if name in renamed:
+            node.input[index] = renamed[name]
+    for body in _bodies(node):
+        for inner in body.node:
+            rename_reads(inner, renamed)
 
 
 def _bodies(node: Any) -> list[Any]:
