@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from trt_perception.errors import ModelError
+from trt_perception.errors import CalibrationError, ModelError
 from trt_perception.frame import Frame
 from trt_perception.model import load_model
 from trt_perception.precision.fp16 import to_fp16
@@ -243,3 +243,36 @@ def test_a_cast_that_only_branches_read_stays(tmp_path, bright):
     to_fp16(source, tmp_path / 'half.onnx')
     onnx.checker.check_model(onnx.load(str(tmp_path / 'half.onnx')), full_check=True)
     assert logits_of(tmp_path / 'half.onnx') == pytest.approx(logits_of(source), rel=0.01, abs=0.02)
+
+
+def logarithm(path, factor):
+    """A million times the logarithm of the positive parts times `factor`, and 0 where the part is 0."""
+    return pooled_classifier(path, [
+        helper.make_node('Relu', ['a'], ['positive'], 'relu'),
+        helper.make_node('Mul', ['positive', 'factor'], ['scaled'], 'factor'),
+        helper.make_node('Log', ['scaled'], ['log'], 'log'),
+        helper.make_node('Mul', ['log', 'million'], ['large'], 'large'),
+        helper.make_node('Greater', ['positive', 'zero'], ['any'], 'any'),
+        helper.make_node('Where', ['any', 'large', 'zero'], ['y'], 'where')],
+        {'factor': np.array(factor, np.float32), 'million': np.array(1e6, np.float32),
+         'zero': np.array(0, np.float32)})
+
+
+def test_infinities_on_purpose_are_no_overflow(tmp_path):
+    """A half has them. Finite results beside them still count."""
+    source = logarithm(tmp_path / 'model.onnx', 1.0)
+    calibration = calibration_of(load_model(source), [Frame.from_bgr(pixels) for pixels in color_frames(4)], 'minmax')
+    image = next(iter(calibration.inputs()))['images']
+    assert np.isinf(infer(load_graph_with(source, 'log'), image)['log']).any()
+    found = overflowing(load_graph(source), calibration)
+    assert 'log' not in found and 65504 < found['large'] < np.inf
+    assert to_fp16(source, tmp_path / 'half.onnx', calibration=calibration).overflowing == found
+    with pytest.raises(CalibrationError, match='not finite in float32 already'):
+        overflowing(load_graph(logarithm(source, -1.0)), calibration)
+
+
+def load_graph_with(path, tensor):
+    """The model with one more output."""
+    model = load_graph(path)
+    model.graph.output.append(onnx.ValueInfoProto(name=tensor))
+    return model

@@ -61,15 +61,16 @@ def rounding_as_half(model: Any, kept: Collection[str]) -> Any:
 
 
 def overflowing(model: Any, calibration: Calibration, progress: ProgressCallback = silent) -> dict[str, float]:
-    """Return the nodes whose result goes beyond 65504 on the samples: name -> its largest absolute value.
+    """Return the nodes whose result goes beyond 65504 on the samples: name -> its largest finite absolute value.
 
-    Raises what observe.largest_values does.
+    Infinities, of attention masks and logarithms of 0, are infinities in a half too. Raises what
+    observe.largest_values does.
     """
     types = _float_tensors(model)
     producers = {name: node.name for node in model.graph.node for name in node.output if name in types}
     largest = largest_values(
         model, sorted(producers), calibration.reporting(progress), calibration.spec.path.name,
-        'looking for values beyond float16')
+        'looking for values beyond float16', infinities=True)
     return {producers[name]: peak for name, peak in largest.items() if peak > LARGEST}
 
 

@@ -22,18 +22,23 @@ Look = Callable[[dict[str, np.ndarray]], None]
 
 def largest_values(
     model: Any, tensors: Sequence[str], inputs: Samples, name: str, text: str = 'finding the largest values',
+    infinities: bool = False,
 ) -> dict[str, float]:
     """Return the largest absolute value that each tensor takes.
 
     name: what an error calls the model; text: what `inputs` is told
-    Raises CalibrationError where a value is not finite, ModelError and EngineError where ONNX Runtime does not load or
-    run the model.
+    infinities: whether values may be infinite, as in masks; they are left out then
+    Raises CalibrationError where a value is NaN, or infinite without `infinities`; ModelError and EngineError where
+    ONNX Runtime does not load or run the model.
     """
     largest = dict.fromkeys(tensors, 0.0)
 
     def look(values: dict[str, np.ndarray]) -> None:
         for tensor, value in values.items():
-            peak = float(np.max(np.abs(value))) if value.size else 0.0
+            absolute = np.abs(value)
+            if infinities:
+                absolute = absolute[~np.isinf(absolute)]
+            peak = float(np.max(absolute)) if absolute.size else 0.0
             if not np.isfinite(peak):
                 raise CalibrationError(
                     f"the model computes values that are not finite in float32 already (tensor '{tensor}'): its "
