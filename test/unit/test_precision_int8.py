@@ -170,6 +170,27 @@ def test_weights_in_constant_nodes_are_found(tmp_path):
     assert [node.name for node in graph.weighted_nodes(graph.load_model(source).graph)] == ['mix', 'back', 'shrink']
 
 
+def test_layers_that_share_weights_are_quantised_one_by_one(tmp_path):
+    """The quantiser would let the float layer read the int8 weights as well."""
+    source = conv_detector(tmp_path / 'model.onnx')
+    alone = quantize(source, tmp_path / 'alone.onnx', calibrated(source), keep_float=('back', 'shrink'))
+    proto = onnx.load(str(source))
+    (back,) = [node for node in proto.graph.node if node.name == 'back']
+    back.input[1] = 'mix.weight'  # The same values, for this model.
+    back.input.append('mix.bias')
+    onnx.save(proto, str(source))
+    report = quantize(source, tmp_path / 'int8.onnx', calibrated(source), keep_float=('back', 'shrink'))
+    assert (report.int8, report.kept_float) == (alone.int8, alone.kept_float) == (('mix',), ('back', 'shrink'))
+    made = onnx.load(str(tmp_path / 'int8.onnx'))
+    (back,) = [node for node in made.graph.node if node.name == 'back']
+    assert producer(made, back.input[1]) is None
+    assert np.array_equal(array(made, back.input[1]), np.eye(3)[:, :, None, None])
+    assert np.array_equal(array(made, back.input[2]), np.zeros(3))
+    with HostPipeline(load_model(source), OnnxRuntimeBackend(source)) as first, \
+            HostPipeline(load_model(tmp_path / 'int8.onnx'), OnnxRuntimeBackend(tmp_path / 'int8.onnx')) as second:
+        assert compare(first, second, OTHERS).value == 1.0
+
+
 def test_tail_reaches_through_a_distribution_over_bins(tmp_path):
     """YOLOv8's boxes are an expectation by a convolution to one channel: that one decodes, the one before is last."""
     helper = onnx.helper

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +16,7 @@ from ..frame import Frame
 from ..progress import ProgressCallback, counted, silent
 from .calibration import Calibration
 from .cost import multiplications
-from .graph import add_metadata, load_model, require_finite, save_model, tail_of
+from .graph import add_metadata, load_model, reads, require_finite, save_model, tail_of, weighted_nodes
 from .parity import Agreement
 from .quantizer import input_tensors, insert_qdq, prepared, quantised_layers
 from .ranges import AUTO, METHODS, Histogram, threshold
@@ -79,6 +80,7 @@ def quantize(
     require_finite(source, name)
     progress('reading the model', 0, None)
     model = prepared(source, name)
+    _unshare_weights(model.graph)
     # Folding multiplies weights, by what may be too large.
     require_finite(model, name)
     progress('reading the model', 0, None)
@@ -119,6 +121,25 @@ def quantize(
     progress('making the int8 model', 0, None)
     save_model(result, Path(out_path))
     return report
+
+
+def _unshare_weights(graph: Any) -> None:
+    """Give layers that share a weight or a bias a copy each: one may become int8 while another stays in float."""
+    uses = Counter(name for node in graph.node for name in reads(node))
+    uses.update(value.name for value in graph.output)
+    constants = {tensor.name: tensor for tensor in graph.initializer}
+    copies = []
+    for node in weighted_nodes(graph):
+        for index, name in enumerate(node.input):
+            if index == 0 or name not in constants or uses[name] == 1:
+                continue
+            uses[name] -= 1
+            own = type(constants[name])()
+            own.CopyFrom(constants[name])
+            own.name = f'{name}/{node.name}/{index}'
+            node.input[index] = own.name
+            copies.append(own)
+    graph.initializer.extend(copies)
 
 
 def _candidates(
