@@ -151,10 +151,12 @@ def _candidates(
         kept = tail_of(model.graph)[1] if calibration.spec.task == 'detection' else set()
     else:
         kept = set(keep_float)
-        unknown = kept - {node.name for node in model.graph.node}
+        # Other nodes stay in float anyway: who names one means something else.
+        unknown = kept - set(layers)
         if unknown:
             raise ModelError(
-                f'the model has no layer {sorted(unknown)[0]}, which is to stay in float; it has {", ".join(layers)}')
+                f'the model has no layer {sorted(unknown)[0]} that could be int8, which is to stay in float; it has '
+                f'{", ".join(layers)}')
     candidates = [name for name in layers if name not in kept]
     if not candidates:
         raise CalibrationError('every layer is to stay in float: nothing is left for int8; use fp16')
