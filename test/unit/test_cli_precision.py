@@ -52,3 +52,14 @@ def test_the_gate_is_asked_for_or_left_out(arguments, tmp_path, capsys):
     assert 'min_agreement is 0.5, but agreement not measured: nothing was detected' in capsys.readouterr().err
     assert main([*asked, '0']) == 0
     assert 'agreement' not in capsys.readouterr().err
+
+
+def test_a_file_that_is_stored_in_int8_runs_so_without_being_asked(arguments, tmp_path, capsys):
+    pytest.importorskip('rosbags.rosbag2')
+    options = CalibrationOptions(str(two_topic_bag(tmp_path / 'bag', 48)), '/left', 32, method='mse')
+    arguments[1] = str(tmp_path / 'int8.onnx')
+    prepare_model(load_model(tmp_path / 'model.onnx'), 'int8', options, tmp_path / 'int8.onnx')
+    assert main(arguments) == 0
+    assert 'warning' not in capsys.readouterr().err
+    assert main([*arguments, '--precision', 'fp32']) == 0
+    assert 'warning: precision fp32 was asked for, but ONNX Runtime runs int8.onnx in int8' in capsys.readouterr().err

@@ -71,6 +71,12 @@ def run(capfd, *arguments):
     (('inspect', 'm.onnx', '--head', 'end_to_end'), 1, "head is set to 'end_to_end'"),
 
     (('predict', 'm.onnx', 'd'), 1, 'd: no images in this folder (0 entries; looked for .bmp'),
+    (('predict', 'm.onnx', 'p.png', '--json', 'p.png'), 1, '--json p.png is what is read: expected another file'),
+    (('predict', 'm.onnx', 'p.png', '--json', 'm.onnx'), 1, '--json m.onnx is what is read'),
+    (('benchmark', 'm.onnx', '--image', 'p.png', '--json', 'p.png'), 1, '--json p.png is what is read'),
+    (('quantize', 'm.onnx', '--precision', 'fp16', '--json', 'm.onnx'), 1, '--json m.onnx is what is read'),
+    (('quantize', 'm.onnx', '--precision', 'fp16', '--half-rest'), 1, '--half-rest is about the float layers of'),
+    (('quantize', 'm.onnx', '--precision', 'fp16', '--keep-float', 'a'), 1, 'm.onnx has no node a, which is to'),
     (('predict', 'm.onnx', 'empty.png'), 1, 'empty.png: not an image that OpenCV reads, or damaged (0 bytes)'),
     (('predict', 'pipe.onnx', 'p.png'), 1, "model 'pipe.onnx': it is a pipe or a device; expected an ONNX file"),
     (('predict', 'm.onnx', 'pipe.jpg'), 1, 'pipe.jpg: a pipe; expected an image, a folder, a video or a rosbag2'),

@@ -342,6 +342,20 @@ def test_other_frames_are_another_measurement(rtx, spec, images, opened, swapped
     assert sum('comparing' in text for _, text in told.progress) == measured + 1
 
 
+def test_an_agreement_that_cannot_be_kept_is_a_warning(rtx, spec, images, opened):
+    told = Told()
+    pipeline = opened(options('fp16', min_agreement=0.9, calibration_source=images), None, told.monitor)
+    engine = engine_of(spec, pipeline._cache)
+    # Nothing can be opened for writing there, as on a file system that is full or mounted read-only.
+    lock = engine.plan_path.with_suffix('.lock')
+    lock.unlink(missing_ok=True)
+    lock.mkdir()
+    pipeline._check_agreement(engine, PreparedModel(spec.path, 'fp16', {}))
+    (severity, text), = told.log
+    assert severity == 'warning' and text.startswith('the agreement is not kept: ') and str(lock) in text
+    assert engine.sidecar['agreement']['value'] == 1.0
+
+
 def test_a_gate_that_was_asked_for_needs_something_to_compare(rtx, spec, opened, swapped, tmp_path):
     cv2.imwrite(str(tmp_path / 'black.png'), np.zeros((64, 64, 3), np.uint8))
     pipeline = opened(options('fp16', min_agreement=0.5, calibration_source=str(tmp_path / 'black.png')), swapped)

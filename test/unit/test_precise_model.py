@@ -29,6 +29,7 @@ from trt_perception.errors import CalibrationError, EngineError, ModelError, Sou
 from trt_perception.model import load_model
 from trt_perception.pipeline_options import PipelineOptions
 from trt_perception.precise_model import precise_model
+from trt_perception.precision import prepare
 from trt_perception.precision.graph import read_record
 
 TARGET = BuildOptions('int8', compute_capabilities=('8.6',), optimization_level=0)
@@ -293,3 +294,27 @@ def test_a_model_without_layers_to_quantise_is_refused(cache, tmp_path, options)
         {'images': (FLOAT, [1, 3, 16, 16])}, {'out': (FLOAT, [1, 3])}, {}, {**METADATA, 'task': 'classify'})
     with pytest.raises(ModelError, match='no convolution or matrix multiplication'):
         precise_model(load_model(path), options, Told().monitor)
+
+
+def test_a_file_that_is_there_needs_no_folder_that_can_be_written(cache, spec, options):
+    made = precise_model(spec, options, Told().monitor)
+    lock, = cache.glob('.*.lock')
+    lock.unlink()
+    # Nothing can be opened for writing there, as on a file system that is mounted read-only.
+    lock.mkdir()
+    again = precise_model(spec, options, Told().monitor)
+    assert (again.path, again.cached) == (made.path, True)
+
+
+def test_another_head_is_another_file(cache, spec, options, monkeypatch):
+    """What the head finds decides which layers become int8."""
+    made = precise_model(spec, options, Told().monitor)
+
+    def made_anew(*_):
+        raise CalibrationError('made anew')
+
+    monkeypatch.setattr(prepare, 'quantize', made_anew)
+    with pytest.raises(CalibrationError, match='made anew'):
+        precise_model(
+            replace(spec, head=replace(spec.head, transposed=not spec.head.transposed)), options, Told().monitor)
+    assert precise_model(spec, options, Told().monitor).path == made.path

@@ -62,6 +62,14 @@ def test_a_tensor_that_is_always_zero_gets_a_threshold_above_zero(method):
     assert threshold(histogram_of(np.zeros(10)), method) > 0
 
 
+@pytest.mark.parametrize('method', METHODS)
+@pytest.mark.parametrize('largest', [1e-45, 1e-37, 5e-31])
+def test_a_tensor_that_is_all_but_zero_is_as_one_that_is_zero(method, largest):
+    values = np.random.default_rng(1).uniform(0, largest, 100)
+    values[0] = largest
+    assert threshold(histogram_of(values), method) == threshold(histogram_of(np.zeros(10)), method)
+
+
 def test_order_and_parts_do_not_matter():
     values = np.random.default_rng(2).normal(size=9_000).astype(np.float32)
     forward, backward = Histogram(5.0), Histogram(5.0)

@@ -1,11 +1,15 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
+import gc
+import weakref
+
 import numpy as np
 import pytest
 
 from trt_perception.errors import CalibrationError, SourceError
 from trt_perception.frame import Frame
 from trt_perception.model import load_model
+from trt_perception.precision import samples as samples_module
 from trt_perception.precision.calibration import calibration_of
 from trt_perception.precision.samples import read_samples
 
@@ -45,6 +49,21 @@ def test_a_long_source_is_spread_evenly_too(tmp_path):
     found = numbers(read_samples(video, 8, 0).calibration)
     assert len(found) == 8
     assert np.allclose(found, np.arange(8) * 31.25 + 15.6, atol=10)
+
+
+@pytest.mark.parametrize('many, most', [(1 << 30, 32), (0, 16)])
+def test_large_frames_are_not_piled_up(tmp_path, monkeypatch, many, most):
+    monkeypatch.setattr(samples_module, '_MANY_BYTES', many)
+    alive, pile = weakref.WeakSet(), []
+
+    def told(text, seen, total):
+        alive.update(found for found in gc.get_objects() if isinstance(found, Frame))
+        pile.append(len(alive))
+
+    found = numbers(read_samples(folder_of(tmp_path / 'images', 200), 8, 0, progress=told).calibration)
+    # One more is the frame just read.
+    assert most <= max(pile) <= most + 1
+    assert len(found) == 8 and np.diff(found).max() <= 40 and found[0] <= 20 and found[-1] >= 180
 
 
 def test_few_samples_warn(tmp_path):

@@ -252,6 +252,22 @@ def test_inspect_of_a_description_that_is_no_json_is_one_line(tmp_path, capsys, 
     assert 'some.plan.json is damaged: remove it, or build the engine again' in capsys.readouterr().err
 
 
+def test_inspect_takes_a_json_file_of_the_same_name_for_somebody_elses(tmp_path, capsys):
+    path = engine(tmp_path, LAYERS)
+    (tmp_path / 'some.plan.json').rename(tmp_path / 'some.json')
+    assert main(['inspect', str(path)]) == 0
+    assert 'some.onnx' in capsys.readouterr().out
+    (tmp_path / 'some.json').write_text('{"frame": 0}\n{"frame": 1}\n')
+    assert main(['inspect', str(path)]) == 1
+    error = capsys.readouterr().err
+    assert 'no description of the layers of some.plan is beside it' in error and 'remove' not in error
+    # In the cache it is the engine's own.
+    cached = path.rename(tmp_path / f'{"0f" * 16}.plan')
+    (tmp_path / 'some.json').rename(cached.with_suffix('.json'))
+    assert main(['inspect', str(cached)]) == 1
+    assert f'{"0f" * 16}.json is damaged: remove it, or build' in capsys.readouterr().err
+
+
 @pytest.mark.skipif(has_gpu(), reason='there is a GPU')
 def test_inspect_of_an_engine_for_other_gpus_shows_its_description(rtx, model, tmp_path, capsys):
     plan = tmp_path / 'colors.plan'

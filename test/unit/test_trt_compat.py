@@ -124,6 +124,12 @@ def test_only_tensorrt_for_rtx_builds_for_named_gpus(recorded):
         adopted(recorded).require_options(targets, None)
 
 
+def test_hardware_compatibility_that_rtx_would_ignore_is_refused():
+    pytest.importorskip('tensorrt_rtx')
+    with pytest.raises(EngineError, match="'ampere_plus' has no effect with TensorRT for RTX: set it to none"):
+        load('tensorrt_rtx').require_options(BuildOptions(hardware_compatibility='ampere_plus'), None)
+
+
 def test_what_cannot_be_is_known_without_a_builder(recorded):
     card, jetson = (GpuInfo('one', '8.7', 16, 30000, integrated) for integrated in (False, True))
     trt, half = adopted(recorded), BuildOptions(precision='fp16', dla_core=1)

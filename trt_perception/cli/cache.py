@@ -75,7 +75,7 @@ def _line(entry: CacheEntry) -> str:
     if entry.problem:
         return f'{entry.digest} {size}  used {used}  unusable: {entry.problem or "no sidecar"}'
     key = entry.sidecar['key']
-    effective = entry.sidecar.get('precision_effective', key['precision'])
+    effective = entry.sidecar.get('precision_effective', key['precision']) or 'types not known'
     return (
         f'{entry.digest} {size}  used {used}  {entry.sidecar["model"]} {key["precision"]} (runs in {effective}), '
         f'{key["gpu"]}, {key["tensorrt"]}')

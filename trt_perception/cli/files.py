@@ -26,10 +26,13 @@ def check_new_file(option: str, path: Path, model: Path) -> None:
         raise OutputError(f'{option} {path} is the model itself: expected another file')
 
 
-def check_report(option: str, path: Path | None) -> None:
-    """Raise OutputError where `path` cannot be opened for writing; None is no file to write."""
+def check_report(option: str, path: Path | None, *inputs: Path) -> None:
+    """Raise OutputError where `path` cannot be opened for writing, or is one of `inputs`; None is no file to write."""
     if path is None:
         return
+    for read in inputs:
+        if path.exists() and read.exists() and path.samefile(read):
+            raise OutputError(f'{option} {path} is what is read: expected another file')
     folder = path.absolute().parent
     # '' is Path('.').
     if path.is_dir():

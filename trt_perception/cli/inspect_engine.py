@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -24,6 +25,7 @@ from ..backends.tensorrt.private_files import UnreadableFileError, UntrustedFile
 from ..errors import EngineError, ModelError, PerceptionError, printable
 
 SUFFIXES = ('.plan', '.engine')
+_IN_CACHE = re.compile('[0-9a-f]{32}')
 # What is read of a description, where it is there.
 _FIELDS: Mapping[str, Callable[[Any], bool]] = {
     'model': lambda value: isinstance(value, str),
@@ -92,6 +94,9 @@ def _sidecar(path: Path, plan: bytes) -> dict[str, Any]:
         except FileNotFoundError:
             continue
         except (ValueError, RecursionError) as error:
+            if candidate.name != f'{path.name}.json' and not _IN_CACHE.fullmatch(path.stem):
+                # Of something else that has the name.
+                continue
             raise EngineError(f'{candidate} is damaged: remove it, or build the engine again') from error
         if isinstance(found, dict) and 'plan_sha256' in found:
             if found['plan_sha256'] != hashlib.sha256(plan).hexdigest():

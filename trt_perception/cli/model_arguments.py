@@ -69,7 +69,7 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--threads', type=whole(1, _MOST_THREADS), default=0, metavar='N', help='CPU threads of one inference')
     parser.add_argument(
-        '--precision', choices=PRECISIONS, default='fp32', help='arithmetic of the network (default: %(default)s)')
+        '--precision', choices=PRECISIONS, help='arithmetic of the network (default: as the file is stored)')
     parser.add_argument(
         '--calibration', default='', metavar='SOURCE', help='images, video or bag that int8 is calibrated with')
     add_calibration_arguments(parser, '--calibration-')
@@ -144,14 +144,15 @@ def settings(options: argparse.Namespace) -> PostprocessSettings:
         ClassificationSettings(top_k=options.top_k))
 
 
-def pipeline_options(options: argparse.Namespace) -> PipelineOptions:
+def pipeline_options(spec: ModelSpec, options: argparse.Namespace) -> PipelineOptions:
     """Return backend and precision; fetches a catalogue video of --calibration that is missing."""
+    precision = options.precision or spec.stored_precision
     return PipelineOptions(
-        backend=options.backend, precision=options.precision, num_threads=options.threads,
+        backend=options.backend, precision=precision, num_threads=options.threads,
         calibration_source=calibration_source(options), calibration_topic=options.calibration_topic,
         calibration_samples=options.calibration_samples, calibration_method=options.calibration_method,
         min_agreement=options.min_agreement,
-        build=BuildOptions(precision=options.precision, input_size=tuple(options.input_size)))
+        build=BuildOptions(precision=precision, input_size=tuple(options.input_size)))
 
 
 @contextlib.contextmanager
@@ -171,7 +172,7 @@ def console_monitor(verbose: bool = False) -> Iterator[Monitor]:
 @contextlib.contextmanager
 def open_pipeline(spec: ModelSpec, options: argparse.Namespace) -> Iterator[Pipeline]:
     """Open a pipeline; shows on the console what that does, where it takes long, and its warnings at once."""
-    chosen = pipeline_options(options)
+    chosen = pipeline_options(spec, options)
     with console_monitor() as monitor:
         pipeline = create_pipeline(spec, chosen, settings(options), monitor)
         pipeline.open()

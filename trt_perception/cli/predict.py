@@ -26,6 +26,7 @@ from ..model import ModelSpec
 from ..progress import Progress
 from ..results import Detections, Result
 from ..sources import SourceFrame, open_source
+from .files import check_report
 from .model_arguments import add_model_arguments, add_run_arguments, load, open_pipeline
 
 
@@ -49,6 +50,8 @@ def run(options: argparse.Namespace) -> int:
         failures.append(str(error))
         print(f'trt_perception: {" ".join(str(error).split())}', file=sys.stderr)
 
+    if options.json and options.json != '-':
+        check_report('--json', Path(options.json), spec.path, *map(Path, options.sources))
     folder = _folder(options.draw)
     drawn: set[Path] = set()
     with contextlib.ExitStack() as stack:

@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_arguments(parser)
     parser.add_argument('--precision', choices=('int8', 'fp16'), default='int8', help='(default: %(default)s)')
     parser.add_argument(
-        '--calibration', metavar='SOURCE',
+        '--calibration', default='', metavar='SOURCE',
         help='a folder of images, a video or a rosbag2 of what the camera will see; int8 needs it')
     add_calibration_arguments(parser)
     parser.add_argument(
@@ -72,6 +72,8 @@ def run(options: argparse.Namespace) -> int:
     spec = load(options)
     if spec.stored_precision != 'fp32':
         raise ModelError(f'{spec.path.name} is stored in {spec.stored_precision}: expected an fp32 model')
+    if options.half_rest and options.precision == 'fp16':
+        raise ModelError('--half-rest is about the float layers of an int8 file: leave it out for fp16')
     calibration = CalibrationOptions(
         calibration_source(options) or None, options.calibration_topic or None, options.calibration_samples,
         options.checking, options.calibration_method,
@@ -79,7 +81,7 @@ def run(options: argparse.Namespace) -> int:
         Target(options.min_agreement, options.max_score_difference), options.half_rest)
     output = options.output if options.output is not None else Path(f'{spec.path.stem}-{options.precision}.onnx')
     check_new_file('--output', output, spec.path)
-    check_report('--json', options.json)
+    check_report('--json', options.json, spec.path, Path(options.calibration or ''), output)
     measured: list[_Measured] = []
 
     def make(part: Path) -> None:

@@ -29,7 +29,7 @@ from .search import Target
 
 PRECISIONS = ('fp32', 'fp16', 'int8')
 # Raised when what this package makes of the same model and data changes.
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -100,25 +100,28 @@ def prepare_model(
             f'{spec.path.name} is stored in {spec.stored_precision}: expected the fp32 file to make {precision} of, or '
             f'precision {spec.stored_precision}')
     if precision == 'fp16':
+        kept = {} if options.keep_float is None else {'keep_float': options.keep_float}
         if not options.source:
             return _made(
-                spec, 'fp16', {}, output, progress, Samples((), (), False),
-                lambda path: to_fp16(spec.path, path, progress=progress))
+                spec, 'fp16', kept, output, progress, Samples((), (), False),
+                lambda path: to_fp16(spec.path, path, keep_float=options.keep_float, progress=progress))
         samples = read_samples(options.source, options.samples, options.checking, options.topic, progress)
         seen = calibration_of(spec, samples.calibration, 'minmax', progress)
         return _made(
-            spec, 'fp16', {'calibration': seen.sha256}, output, progress, samples,
-            lambda path: to_fp16(spec.path, path, calibration=seen, progress=progress))
+            spec, 'fp16', {'calibration': seen.sha256, **kept}, output, progress, samples,
+            lambda path: to_fp16(
+                spec.path, path, keep_float=options.keep_float, calibration=seen, progress=progress))
     samples = read_samples(options.source, options.samples, options.checking, options.topic, progress)
     # With the float layers in half precision still to come, `output` is not written yet.
-    unfinished = output.with_name(f'.{output.name}.{os.getpid()}.int8') if output and options.half_rest else output
+    unfinished = _unfinished(output) if output and options.half_rest else output
     try:
         data = calibration_of(spec, samples.calibration, options.method, progress)
         checks = calibration_of(spec, samples.checking or samples.calibration, options.method, progress).sha256
         quantised = _made(
             spec, 'int8', {
                 'calibration': data.sha256, 'checking': checks if samples.checking else '',
-                'keep_float': options.keep_float, 'target': asdict(options.target),
+                # By what the head finds the layers are chosen.
+                'head': asdict(spec.head), 'keep_float': options.keep_float, 'target': asdict(options.target),
                 'onnxruntime': require('onnxruntime').__version__},
             unfinished, progress, samples,
             lambda path: quantize(
@@ -129,6 +132,11 @@ def prepare_model(
     finally:
         if unfinished is not None and unfinished != output:
             unfinished.unlink(missing_ok=True)
+
+
+def _unfinished(output: Path) -> Path:
+    # A name that the next run knows as left by one that was killed: see replace_file.
+    return output.with_name(f'.{output.name.lstrip(".")}.{os.getpid()}.int8.part')
 
 
 def with_half_rest(
@@ -159,6 +167,9 @@ def _made(
     try:
         folder = cache_root() / 'quantized'
         target = folder / f'{spec.path.stem}-{precision}-{identity[:16]}.onnx'
+        # Without the lock, which cannot be had on a file system that is mounted read-only.
+        if is_intact(target, identity):
+            return done(target, True)
         with locked(folder / f'.{target.stem}.lock', progress):
             if is_intact(target, identity):
                 return done(target, True)

@@ -20,6 +20,7 @@ PERCENTILE = 99.99
 _LEVELS = 128
 # Below that a scale would be subnormal in float16, which GPUs flush to 0.
 _SMALLEST_THRESHOLD = 127 * 2.0**-14
+_SMALLEST_MAXIMUM = 1e-30
 
 
 class Histogram:
@@ -36,7 +37,8 @@ class Histogram:
         """Count values, any shape; larger ones than `maximum` go to the last bin."""
         absolute = np.abs(np.asarray(values, np.float32)).reshape(-1)
         absolute = absolute[absolute > 0]
-        if self.maximum <= 0 or not len(absolute):
+        # Of a maximum that is tiny there are no bins in float32, and no need of them: see _SMALLEST_THRESHOLD.
+        if self.maximum <= _SMALLEST_MAXIMUM or not len(absolute):
             return
         bins = np.minimum((absolute * (NUM_BINS / self.maximum)).astype(np.int64), NUM_BINS - 1)
         self.counts += np.bincount(bins, minlength=NUM_BINS)

@@ -16,6 +16,8 @@ from ..sources import SourceFrame, open_source
 
 # Below that, ranges miss what the camera sees on another day.
 FEW = 32
+# More than that is not kept just to spread the frames more evenly: a robot's computer has other uses for it.
+_MANY_BYTES = 256 << 20
 _T = TypeVar('_T')
 
 
@@ -87,14 +89,16 @@ def _spread(
 ) -> list[Frame]:
     """Read the source once, keeping every 2^k-th frame: lengths in the headers of videos and bags can be wrong."""
     kept: list[SourceFrame] = []
-    stride, seen = 1, 0
+    stride, seen, size = 1, 0, 0
     with open_source(source, topic, on_error) as frames:
         for item in frames:
             if seen % stride == 0:
                 kept.append(item)
+                size += item.frame.data.nbytes
             seen += 1
-            if len(kept) >= 4 * count:
+            if len(kept) >= (2 if size > _MANY_BYTES else 4) * count:
                 kept, stride = kept[::2], stride * 2
+                size = sum(item.frame.data.nbytes for item in kept)
             if progress:
                 progress(f'reading {source}', seen, frames.len_hint)
     return [item.frame for item in thin(kept, count)]

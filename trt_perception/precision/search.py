@@ -139,7 +139,8 @@ def choose_layers(
         raise CalibrationError(
             f'int8 does not reach what is asked (agreement {target.agreement}, mean score difference '
             f'{target.score_difference}) with any of {len(order)} layers; all in int8: {whole.summary()}. '
-            'Use fp16, ask for less, or give more calibration data')
+            'Use fp16, give more calibration data, or ask for less: trt_perception quantize MODEL --min-agreement A '
+            '--max-score-difference D writes a file to take as the model')
     float_layers = set(order[:kept_high])
     return Choice(tuple(name for name in candidates if name not in float_layers), best, sensitivity)
 

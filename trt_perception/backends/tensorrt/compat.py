@@ -372,6 +372,10 @@ class TensorRt:
             raise EngineError(
                 f"hardware_compatibility is '{options.hardware_compatibility}': expected one of none, "
                 f'{", ".join(_HARDWARE_LEVELS)}')
+        if self.name == 'tensorrt_rtx':
+            raise EngineError(
+                f"hardware_compatibility '{options.hardware_compatibility}' has no effect with TensorRT for RTX: set "
+                'it to none, and name all GPUs to build for (--compute-capability)')
         name, since = _HARDWARE_LEVELS[options.hardware_compatibility]
         level = getattr(getattr(self.module, 'HardwareCompatibilityLevel', None), name, None)
         if level is None:

@@ -159,7 +159,11 @@ class EnginePipeline(Closing):
                 **measure_agreement(self.spec, self._inner, self._options, frames, self._monitor),
                 'source': self._options.calibration_source, 'compared': compared}
             # Kept also where it is too low: the next attempt need not measure it again.
-            self._cache.annotate(engine, {'agreement': report})
+            try:
+                self._cache.annotate(engine, {'agreement': report})
+            except EngineError as error:
+                # As with the timing cache: measured again next time, but no reason not to run now.
+                self._monitor.on_log('warning', f'the agreement is not kept: {error}')
             engine.sidecar['agreement'] = report
         require_agreement(self.spec, report, self._options)
 
