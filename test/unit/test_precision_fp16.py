@@ -245,6 +245,19 @@ def test_a_cast_that_only_branches_read_stays(tmp_path, bright):
     assert logits_of(tmp_path / 'half.onnx') == pytest.approx(logits_of(source), rel=0.01, abs=0.02)
 
 
+def test_a_cast_of_the_models_own_is_no_round_trip(tmp_path):
+    source = pooled_classifier(
+        tmp_path / 'model.onnx', [
+            helper.make_node('Shape', ['a'], ['shape'], 'shape'),
+            helper.make_node('Gather', ['shape', 'one'], ['channels'], 'gather'),
+            helper.make_node('Cast', ['channels'], ['c'], 'cast', to=TensorProto.FLOAT),
+            helper.make_node('Div', ['a', 'c'], ['y'], 'div')],
+        {'one': np.array(1)})
+    to_fp16(source, tmp_path / 'half.onnx', keep_float=('div',))
+    onnx.checker.check_model(onnx.load(str(tmp_path / 'half.onnx')), full_check=True)
+    assert logits_of(tmp_path / 'half.onnx') == pytest.approx(logits_of(source), rel=0.01, abs=0.01)
+
+
 def logarithm(path, factor):
     """A million times the logarithm of the positive parts times `factor`, and 0 where the part is 0."""
     return pooled_classifier(path, [

@@ -144,7 +144,7 @@ def half(source: Any, keep_io: bool, kept: Collection[str]) -> Any:
         result = float16.convert_float_to_float16(copy, keep_io_types=keep_io, node_block_list=sorted(kept))
     except Exception as error:  # asserts, ValueErrors and onnx's C++ exceptions
         raise ModelError(f'the model cannot be converted to fp16: {" ".join(str(error).split())[:300]}') from error
-    _drop_round_trips(result.graph)
+    _drop_round_trips(result.graph, {node.name for node in source.graph.node})
     sort_nodes(result.graph)
     return result
 
@@ -155,15 +155,20 @@ def _converter() -> Any:
     return require('onnxruntime.transformers.float16')
 
 
-def _drop_round_trips(graph: Any) -> None:
-    """Between two nodes kept in float32 the converter casts to half and back: that loses what they are kept for."""
+def _drop_round_trips(graph: Any, own: Collection[str]) -> None:
+    """Between two nodes kept in float32 the converter casts to half and back: that loses what they are kept for.
+
+    own: names of the nodes that are not the converter's: what the model casts itself need not be float32 before
+    """
     producers = {name: node for node in graph.node for name in node.output}
     renamed = {}
     for node in graph.node:
         if not _casts_to(node, 1):
             continue
         before = producers.get(node.input[0])
-        if before is not None and _casts_to(before, 10) and producers.get(before.input[0]) is not None:
+        if before is None or before.name in own:
+            continue
+        if _casts_to(before, 10) and producers.get(before.input[0]) is not None:
             renamed[node.output[0]] = before.input[0]
     outputs = {value.name for value in graph.output}
     for node in graph.node:
