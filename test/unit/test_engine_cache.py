@@ -19,9 +19,11 @@ from trt_perception.backends.tensorrt import cache as cache_module
 from trt_perception.backends.tensorrt.cache import BuiltEngine, EngineCache
 from trt_perception.backends.tensorrt.engine_key import EngineKey, differences
 from trt_perception.backends.tensorrt.options import BuildOptions
+from trt_perception.backends.tensorrt.private_files import replace_private
 from trt_perception.backends.tensorrt.timings import prune_timings, timing_cache_path, timing_caches
 from trt_perception.cli.main import main
-from trt_perception.errors import EngineError
+from trt_perception.download.cache import replace_file
+from trt_perception.errors import EngineError, FetchError
 
 KEY = EngineKey(
     'a' * 64, 'tensorrt 8.6.0', 'Orin', '8.7', 16, 30720, BuildOptions(precision='fp16'))
@@ -559,3 +561,16 @@ def test_help_says_what_is_removed(capsys) -> None:
     text = ' '.join(capsys.readouterr().out.split())
     assert 'goes with the last engine of that model, TensorRT and GPU' in text
     assert 'remove all engines and timing caches' in text
+
+
+@pytest.mark.parametrize('write, error', [
+    (lambda path: replace_private(path, b'x'), EngineError),
+    (lambda path: replace_file(path, lambda part: part.write_bytes(b'x')), FetchError)])
+def test_another_cache_is_advised_where_the_cache_cannot_be_written(tmp_path, monkeypatch, write, error) -> None:
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
+    name = 250 * 'x'
+    (tmp_path / 'cache' / 'trt_perception').mkdir(parents=True)
+    with pytest.raises(error, match='cannot be written: File name too long; .* set XDG_CACHE_HOME to a folder'):
+        write(tmp_path / 'cache' / 'trt_perception' / name)
+    with pytest.raises(error, match='cannot be written: File name too long; free space, or choose another place'):
+        write(tmp_path / name)

@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """List or prune the cached TensorRT engines and timing caches.
 
-prune always removes broken engines and what killed builds left, and of the sound engines those that the options name.
-A timing cache, with which the next build of a model by a TensorRT on a GPU takes less time, goes with the last engine
-of that model, TensorRT and GPU. Engines that are being built stay. Models, also those made fp16 or int8, are kept
-elsewhere.
+prune always removes broken engines and what killed builds left a day ago or earlier, and of the sound engines those
+that the options name. A timing cache, with which the next build of a model by a TensorRT on a GPU takes less time, goes
+with the last engine of that model, TensorRT and GPU. Engines that are being built stay. Models, also those made fp16 or
+int8, are kept elsewhere.
 """
 
 from __future__ import annotations

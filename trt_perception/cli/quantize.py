@@ -177,7 +177,7 @@ def _print(report: dict[str, Any], record: dict[str, Any], agreement: Agreement 
     if agreement is not None:
         print(f'with fp32, {report["precision"]} rounding computed exactly: {agreement.summary()}')
     else:
-        print('agreement not measured: give frames with --calibration')
+        print('agreement not measured: give frames with --calibration, and --checking above 0')
     before, after = report['bytes']
     print(f'size: {before / 1e6:.1f} -> {after / 1e6:.1f} MB')
     before, after = report['onnxruntime_cpu_ms']

@@ -35,6 +35,16 @@ def cache_root() -> Path:
             'written') from error
 
 
+def elsewhere(path: Path) -> str:
+    """Return what a message advises where a file cannot be written."""
+    try:
+        in_cache = path.absolute().is_relative_to(cache_root())
+    except FetchError:
+        in_cache = False
+    place = 'set XDG_CACHE_HOME to a folder that can be written' if in_cache else 'choose another place for it'
+    return f'free space, or {place}'
+
+
 def file_sha256(path: Path, progress: Callable[[int, int | None], None] | None = None) -> str:
     """Return the sha256 of a file's content, in hexadecimal digits.
 
@@ -64,9 +74,7 @@ def replace_file(target: Path, write: Callable[[Path], Any]) -> None:
         write(part)
         os.replace(part, target)
     except OSError as error:
-        raise FetchError(
-            f'{target} cannot be written: {error.strerror or error}; free or change the folder '
-            '(XDG_CACHE_HOME)') from error
+        raise FetchError(f'{target} cannot be written: {error.strerror or error}; {elsewhere(target)}') from error
     finally:
         with contextlib.suppress(OSError):
             part.unlink()

@@ -9,6 +9,7 @@ import os
 import stat
 from pathlib import Path
 
+from ...download.cache import elsewhere
 from ...errors import EngineError
 
 _WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
@@ -98,9 +99,7 @@ def replace_private(path: Path, content: bytes) -> None:
             os.fsync(descriptor)
         os.replace(part, path)
     except OSError as error:
-        raise EngineError(
-            f'{path} cannot be written: {error.strerror or error}; free space, or set XDG_CACHE_HOME to a folder '
-            'that can be written') from error
+        raise EngineError(f'{path} cannot be written: {error.strerror or error}; {elsewhere(path)}') from error
     finally:
         with contextlib.suppress(OSError):
             part.unlink()
