@@ -26,13 +26,16 @@ def check_new_file(option: str, path: Path, model: Path) -> None:
         raise OutputError(f'{option} {path} is the model itself: expected another file')
 
 
-def check_report(option: str, path: Path | None, *inputs: Path) -> None:
-    """Raise OutputError where `path` cannot be opened for writing, or is one of `inputs`; None is no file to write."""
+def check_report(option: str, path: Path | None, *others: Path) -> None:
+    """Raise OutputError where `path` cannot be opened for writing, or is one of `others`; None is no file to write.
+
+    others: what the same command reads or writes, there already or not
+    """
     if path is None:
         return
-    for read in inputs:
-        if path.exists() and read.exists() and path.samefile(read):
-            raise OutputError(f'{option} {path} is what is read: expected another file')
+    for other in others:
+        if path.resolve() == other.resolve() or (path.exists() and other.exists() and path.samefile(other)):
+            raise OutputError(f'{option} {path} is another file of this command: expected a name of its own')
     folder = path.absolute().parent
     # '' is Path('.').
     if path.is_dir():
