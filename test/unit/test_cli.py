@@ -371,6 +371,12 @@ def test_places_that_cannot_be_written(capsys, tmp_path, detector, photo, option
     assert err.count('\n') == 1
 
 
+def test_a_report_among_the_images_is_replaced(capsys, tmp_path, detector, photo):
+    for _ in range(2):
+        assert run(capsys, 'predict', detector, tmp_path, '--json', tmp_path / 'out.jsonl')[0] == 0
+    assert len((tmp_path / 'out.jsonl').read_text().splitlines()) == 1
+
+
 def test_wrong_labels_fail_before_any_frame(capsys, tmp_path, detector, photo):
     code, out, err = run(capsys, 'predict', detector, photo, '--labels', 'coco')
     assert (code, out) == (1, '')

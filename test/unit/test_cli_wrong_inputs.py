@@ -77,6 +77,8 @@ def run(capfd, *arguments):
     (('quantize', 'm.onnx', '--precision', 'fp16', '--json', 'm.onnx'), 1, '--json m.onnx is another file of this'),
     (('quantize', 'm.onnx', '--precision', 'fp16', '--output', 'z.onnx', '--json', './z.onnx'), 1,
      '--json z.onnx is another file of this command'),
+    (('predict', 'm.onnx', '.', '--json', 'p.png'), 1, '--json p.png is a file of ., which is read: expected a name'),
+    (('benchmark', 'm.onnx', '--calibration', 'p.png', '--json', 'p.png'), 1, '--json p.png is another file of this'),
     (('quantize', 'm.onnx', '--precision', 'fp16', '--half-rest'), 1, '--half-rest is about the float layers of'),
     (('quantize', 'm.onnx', '--precision', 'fp16', '--keep-float', 'a'), 1, 'm.onnx has no node a, which is to'),
     (('predict', 'm.onnx', 'empty.png'), 1, 'empty.png: not an image that OpenCV reads, or damaged (0 bytes)'),

@@ -46,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
     """Measure and print a table."""
     spec = load(options)
     frame = _frame(options)
-    check_report('--json', options.json, spec.path, Path(options.image or ''))
+    check_report('--json', options.json, spec.path, options.image, options.calibration)
     samples: dict[str, list[float]] = {}
     with open_pipeline(spec, options) as pipeline:
         for _ in range(_WARM_UP):

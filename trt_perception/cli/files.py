@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..errors import PerceptionError
 
+_REPORTS = ('.json', '.jsonl')
 
 class OutputError(PerceptionError):
     """A file that was asked for cannot be written."""
@@ -26,16 +27,19 @@ def check_new_file(option: str, path: Path, model: Path) -> None:
         raise OutputError(f'{option} {path} is the model itself: expected another file')
 
 
-def check_report(option: str, path: Path | None, *others: Path) -> None:
+def check_report(option: str, path: Path | None, *others: str | Path | None) -> None:
     """Raise OutputError where `path` cannot be opened for writing, or is one of `others`; None is no file to write.
 
-    others: what the same command reads or writes, there already or not
+    others: files and folders that the same command reads or writes, there already or not; '' and None are none
     """
     if path is None:
         return
-    for other in others:
+    for other in (Path(name) for name in others if name):
         if path.resolve() == other.resolve() or (path.exists() and other.exists() and path.samefile(other)):
             raise OutputError(f'{option} {path} is another file of this command: expected a name of its own')
+        # A report of an earlier run may be replaced.
+        if other.resolve() in path.resolve().parents and path.exists() and path.suffix not in _REPORTS:
+            raise OutputError(f'{option} {path} is a file of {other}, which is read: expected a name of its own')
     folder = path.absolute().parent
     # '' is Path('.').
     if path.is_dir():

@@ -51,7 +51,7 @@ def run(options: argparse.Namespace) -> int:
         print(f'trt_perception: {" ".join(str(error).split())}', file=sys.stderr)
 
     if options.json and options.json != '-':
-        check_report('--json', Path(options.json), spec.path, *map(Path, options.sources))
+        check_report('--json', Path(options.json), spec.path, options.calibration, *options.sources)
     folder = _folder(options.draw)
     drawn: set[Path] = set()
     with contextlib.ExitStack() as stack:

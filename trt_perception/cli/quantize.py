@@ -81,7 +81,7 @@ def run(options: argparse.Namespace) -> int:
         Target(options.min_agreement, options.max_score_difference), options.half_rest)
     output = options.output if options.output is not None else Path(f'{spec.path.stem}-{options.precision}.onnx')
     check_new_file('--output', output, spec.path)
-    check_report('--json', options.json, spec.path, Path(options.calibration or ''), output)
+    check_report('--json', options.json, spec.path, options.calibration, output)
     measured: list[_Measured] = []
 
     def make(part: Path) -> None:
