@@ -58,7 +58,7 @@ ubuntu-test:  ## Run the unit tests with the OpenCV and NumPy that Ubuntu brings
 
 benchmark: setup  ## Measure the pipeline and the node on this machine [MODEL=my.onnx]
 	'$(VENV)/bin/trt_perception' benchmark '$(or $(MODEL),yolov3-tiny)'
-	'$(VENV)/bin/python' test/benchmarks/node_benchmark.py
+	PYTHONPATH=.:test '$(VENV)/bin/python' test/benchmarks/node_benchmark.py
 
 clean:  ## Remove environments, builds and outputs; downloaded models stay in the cache
 	rm -rf .venv .venv-kilted .venv-ubuntu demo_output build install log .mypy_cache .ruff_cache \

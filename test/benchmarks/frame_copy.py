@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What copying a frame with OpenCV's threads takes, by how long ago they were used last, on the processor alone.
 
-    python3 test/benchmarks/frame_copy.py [--threads 16 8 4 1] [--size 1280 720]
+    PYTHONPATH=.:test python3 test/benchmarks/frame_copy.py [--threads 16 8 4 1] [--size 1280 720]
 
 OpenCV's threads wait for the next call for a moment before they sleep; then they have to be woken, one by one. Prints a
 Markdown table: medians in microseconds, a row for each number of threads, a column for each pause before the copy. With
@@ -10,18 +10,13 @@ Markdown table: medians in microseconds, a row for each number of threads, a col
 """
 
 import argparse
-import sys
 import time
-from pathlib import Path
-
-import numpy as np
-
-sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import cv2
+import numpy as np
 
-from trt_perception.backends.tensorrt.awake_threads import awake_copying_threads
-from trt_perception.backends.tensorrt.frame_copy import copy_rows
+from trt_perception.backends.tensorrt.run.awake_threads import awake_copying_threads
+from trt_perception.backends.tensorrt.run.frame_copy import copy_rows
 from trt_perception.cli.numbers import positive
 
 PAUSES_US = (0, 300, 600, 1000, 2000, 5000)

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """From a 1280x720 bgr8 frame in host memory to detections in host memory, on a GPU, for one or more ONNX files.
 
-    python3 test/benchmarks/gpu_pipeline.py MODEL.onnx [MODEL_fp16.onnx ...] [--processes 5] [--json FILE]
+    PYTHONPATH=.:test python3 test/benchmarks/gpu_pipeline.py MODEL.onnx [MODEL_fp16.onnx ...] [--processes 5] [--json FILE]
 
 For each model, interleaved frame by frame in one process, and then each of the first two back to back:
 
@@ -34,30 +34,30 @@ from pathlib import Path
 import numpy as np
 
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE.parents[1]), str(HERE), str(HERE.parent / 'unit'), str(HERE.parent / 'gpu')]
 
-import cv2  # noqa: E402
-from engines import plan_path, write_plan  # noqa: E402
-from gpu_table import markdown, verdict  # noqa: E402
+import cv2
+from gpu_table import markdown, verdict
+from support.engines import plan_path, write_plan
 
-from trt_perception.backends.onnxruntime import OnnxRuntimeBackend  # noqa: E402
-from trt_perception.backends.tensorrt.backend import TensorRtBackend  # noqa: E402
-from trt_perception.backends.tensorrt.compat import load as load_tensorrt  # noqa: E402
-from trt_perception.backends.tensorrt.cuda import CudaSession, device_at  # noqa: E402
-from trt_perception.backends.tensorrt.cuda_graph import CudaGraph  # noqa: E402
-from trt_perception.backends.tensorrt.device_pipeline import DevicePipeline  # noqa: E402
-from trt_perception.backends.tensorrt.runtime import Engine  # noqa: E402
-from trt_perception.cli.numbers import positive  # noqa: E402
-from trt_perception.errors import MissingDependencyError  # noqa: E402
-from trt_perception.frame import Frame  # noqa: E402
-from trt_perception.geometry import make_geometry  # noqa: E402
-from trt_perception.heads.classification import ClassificationHead  # noqa: E402
-from trt_perception.model import load_model  # noqa: E402
-from trt_perception.pipeline import HostPipeline, PostprocessSettings  # noqa: E402
-from trt_perception.precision.parity import compare  # noqa: E402
-from trt_perception.precision.samples import thin  # noqa: E402
-from trt_perception.preprocess import normalisation  # noqa: E402
-from trt_perception.sources import open_source  # noqa: E402
+from trt_perception.backends.tensorrt.cuda.graph import CudaGraph
+from trt_perception.backends.tensorrt.cuda.runtime_api import CudaSession, device_at
+from trt_perception.backends.tensorrt.library.compat import load as load_tensorrt
+from trt_perception.backends.tensorrt.run.backend import TensorRtBackend
+from trt_perception.backends.tensorrt.run.device_pipeline import DevicePipeline
+from trt_perception.backends.tensorrt.run.runtime import Engine
+from trt_perception.cli.numbers import positive
+from trt_perception.errors import MissingDependencyError
+from trt_perception.image.frame import Frame
+from trt_perception.model.geometry import make_geometry
+from trt_perception.model.heads.classification import ClassificationHead
+from trt_perception.model.spec import load_model
+from trt_perception.ort.backend import OnnxRuntimeBackend
+from trt_perception.pipeline.host import HostPipeline
+from trt_perception.pipeline.interface import PostprocessSettings
+from trt_perception.pipeline.preprocess import normalisation
+from trt_perception.precision.calibration_frames import thin
+from trt_perception.precision.parity import compare
+from trt_perception.sources.open_source import open_source
 
 SIZE = (1280, 720)
 MIB = 1 << 20
@@ -244,15 +244,15 @@ def measure(spec, reference, plan, tensorrt, frames, sample):
 def start_time(onnx, plan):
     """Seconds in a new process: imports, and opening the pipeline."""
     script = (
-        'import sys, time; start = time.perf_counter(); sys.path.insert(0, sys.argv[1])\n'
-        'from trt_perception.backends.tensorrt.compat import load\n'
-        'from trt_perception.backends.tensorrt.device_pipeline import DevicePipeline\n'
-        'from trt_perception.model import load_model\n'
-        'tensorrt = load(); spec = load_model(sys.argv[2]); loaded = time.perf_counter()\n'
-        'pipeline = DevicePipeline(spec, lambda: open(sys.argv[3], "rb").read(), tensorrt); pipeline.open()\n'
+        'import sys, time; start = time.perf_counter()\n'
+        'from trt_perception.backends.tensorrt.library.compat import load\n'
+        'from trt_perception.backends.tensorrt.run.device_pipeline import DevicePipeline\n'
+        'from trt_perception.model.spec import load_model\n'
+        'tensorrt = load(); spec = load_model(sys.argv[1]); loaded = time.perf_counter()\n'
+        'pipeline = DevicePipeline(spec, lambda: open(sys.argv[2], "rb").read(), tensorrt); pipeline.open()\n'
         'print(loaded - start, time.perf_counter() - loaded); pipeline.close()\n')
     done = subprocess.run(
-        [sys.executable, '-c', script, str(HERE.parents[1]), str(onnx), str(plan)], capture_output=True, text=True,
+        [sys.executable, '-c', script, str(onnx), str(plan)], capture_output=True, text=True,
         check=True)
     imports, opening = (float(text) for text in done.stdout.split())
     return {'imports_s': round(imports, 3), 'open_s': round(opening, 3)}

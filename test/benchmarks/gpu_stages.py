@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where the time of a 1280x720 bgr8 frame goes in DevicePipeline, call by call, for one detector.
 
-    python3 test/benchmarks/gpu_stages.py MODEL.onnx [--plans FOLDER] [--processes 5]
+    PYTHONPATH=.:test python3 test/benchmarks/gpu_stages.py MODEL.onnx [--plans FOLDER] [--processes 5]
 
 In each process, frame after frame without a pause: the engine alone and the pipeline, then the pipeline's calls one by
 one, then its kernels alone. Medians in microseconds, one line of JSON a process: from process to process the same calls
@@ -21,13 +21,13 @@ import cv2
 import numpy as np
 from gpu_pipeline import WARM_UP, EngineAlone, again, built, pictures, plan_path, timed
 
-from trt_perception.backends.tensorrt.compat import load as load_tensorrt
-from trt_perception.backends.tensorrt.device_pipeline import PREPROCESS_BLOCK, DevicePipeline
-from trt_perception.backends.tensorrt.sampling import device_frame, sampling_threads
+from trt_perception.backends.tensorrt.library.compat import load as load_tensorrt
+from trt_perception.backends.tensorrt.run.device_pipeline import PREPROCESS_BLOCK, DevicePipeline
+from trt_perception.backends.tensorrt.run.resampling import device_frame, sampling_threads
 from trt_perception.cli.numbers import positive
-from trt_perception.frame import Frame
-from trt_perception.heads.classification import ClassificationHead
-from trt_perception.model import load_model
+from trt_perception.image.frame import Frame
+from trt_perception.model.heads.classification import ClassificationHead
+from trt_perception.model.spec import load_model
 
 CALLS = ('format', 'enter', 'prepare', 'stage', 'launch', 'wait', 'result', 'leave')
 LAUNCHES, REPEATS = 50, 10

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What int8 costs a model, by calibration method and by the layers that stay in float; the table of docs/precision.md.
 
-    python test/benchmarks/int8_methods.py yolov3-tiny bikes
+    PYTHONPATH=.:test python test/benchmarks/int8_methods.py yolov3-tiny bikes
 
 All is measured on ONNX Runtime on frames that calibration has not seen.
 """
@@ -10,14 +10,14 @@ All is measured on ONNX Runtime on frames that calibration has not seen.
 import argparse
 import sys
 
-from trt_perception.catalog import resolve_model, resolve_video
-from trt_perception.model import load_model
+from trt_perception.catalogue.resolve import resolve_model, resolve_video
+from trt_perception.model.spec import load_model
 from trt_perception.precision import graph, quantizer
 from trt_perception.precision.calibration import calibration_of
+from trt_perception.precision.calibration_frames import read_samples
 from trt_perception.precision.cost import multiplications
 from trt_perception.precision.half_arithmetic import rounding_as_half
 from trt_perception.precision.ranges import AUTO, METHODS, threshold
-from trt_perception.precision.samples import read_samples
 from trt_perception.precision.search import Evaluation, Target, choose_layers
 
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """How often this machine takes its cores away from programs that ask for nothing but to compute.
 
-    python3 test/benchmarks/machine_pauses.py [--cores 15] [--seconds 3]
+    PYTHONPATH=.:test python3 test/benchmarks/machine_pauses.py [--cores 15] [--seconds 3]
 
 One process on each of so many cores reads the clock over and over. Prints how often, and for how long, a core did not:
 it was given to another program or, on a virtual machine, to another machine. Where that happens more than a few times
@@ -12,11 +12,7 @@ a second, the slowest frames of any benchmark here (p99) say something about the
 import argparse
 import multiprocessing
 import os
-import sys
 import time
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from trt_perception.cli.numbers import positive
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Measures the node as its users have it: a process of its own, images from another one, over DDS.
 
-    .venv/bin/python test/benchmarks/node_benchmark.py [--json FILE] [--soak-frames N]
+    .venv/bin/PYTHONPATH=.:test python test/benchmarks/node_benchmark.py [--json FILE] [--soak-frames N]
 
 Each figure is compared with one of the same run; exit code 1 if a bound of docs/benchmarks.md is not met.
 """
@@ -23,16 +23,17 @@ import numpy as np
 import psutil
 from lifecycle_msgs.msg import Transition
 
-from trt_perception.catalog import resolve_model
+from trt_perception.backends.create import create_pipeline
+from trt_perception.catalogue.resolve import resolve_model
 from trt_perception.demo.child import Child
 from trt_perception.demo.consumer import Consumer, start_consumer
 from trt_perception.demo.environment import demo_environment, free_domain_id
 from trt_perception.demo.installation import executable, large_images_profile
 from trt_perception.demo.waiting import wait_until
-from trt_perception.frame import Frame
-from trt_perception.model import load_model
-from trt_perception.pipeline import Pipeline, create_pipeline
-from trt_perception.pipeline_options import PipelineOptions
+from trt_perception.image.frame import Frame
+from trt_perception.model.spec import load_model
+from trt_perception.pipeline.interface import Pipeline
+from trt_perception.pipeline.options import PipelineOptions
 from trt_perception.progress import ConsoleProgress
 
 HERE = Path(__file__).parent

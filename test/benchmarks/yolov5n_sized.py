@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes an ONNX file of YOLOv5n's size: its layers as its export has them, with random weights.
 
-    .venv/bin/python test/benchmarks/yolov5n_sized.py FILE [SIZE]
+    .venv/bin/PYTHONPATH=.:test python test/benchmarks/yolov5n_sized.py FILE [SIZE]
 
 Structure after the published YOLOv5 6.x architecture (depth 0.33, width 0.25, COCO anchors): 1.87 M parameters and 4.5
 GFLOPs at 640x640, output [1, 25200, 5 + 80]. For measuring time, memory and the agreement of two runs of the same file;

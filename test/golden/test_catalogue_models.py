@@ -14,17 +14,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from trt_perception.catalog import catalog_names, find_entry, resolve_model, resolve_video
-from trt_perception.converters.recipes import convert, graph_sha256
-from trt_perception.download.archive import read_members
-from trt_perception.download.cache import cache_root
+from trt_perception.backends.create import create_pipeline
+from trt_perception.catalogue.catalog import catalog_names, find_entry
+from trt_perception.catalogue.download.archive import read_members
+from trt_perception.catalogue.fetch import is_fetched
+from trt_perception.catalogue.recipes import convert, graph_sha256
+from trt_perception.catalogue.resolve import resolve_model, resolve_video
 from trt_perception.errors import FetchError
-from trt_perception.fetch import is_fetched
-from trt_perception.frame import Frame
-from trt_perception.model import load_model
-from trt_perception.pipeline import create_pipeline
-from trt_perception.pipeline_options import PipelineOptions
-from trt_perception.sources import open_source
+from trt_perception.file_cache import cache_root
+from trt_perception.image.frame import Frame
+from trt_perception.model.spec import load_model
+from trt_perception.pipeline.options import PipelineOptions
+from trt_perception.sources.open_source import open_source
 
 cv2 = pytest.importorskip('cv2')
 pytest.importorskip('onnx')

@@ -7,11 +7,11 @@ import os
 
 import pytest
 
-from trt_perception.backends.onnxruntime import OnnxRuntimeBackend
-from trt_perception.catalog import resolve_model, resolve_video
+from trt_perception.catalogue.resolve import resolve_model, resolve_video
 from trt_perception.errors import FetchError
-from trt_perception.model import load_model
-from trt_perception.pipeline import HostPipeline
+from trt_perception.model.spec import load_model
+from trt_perception.ort.backend import OnnxRuntimeBackend
+from trt_perception.pipeline.host import HostPipeline
 from trt_perception.precision.expected import expected_agreement
 from trt_perception.precision.parity import compare
 from trt_perception.precision.prepare import CalibrationOptions, prepare_model

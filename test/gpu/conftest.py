@@ -5,35 +5,21 @@
 TRT_PERCEPTION_TEST_PLANS names a folder that keeps the engines from one run to the next.
 """
 
-import importlib.util
 import os
-import sys
 from pathlib import Path
 
 import pytest
+from support.node_fixtures import ros_environment, start_node
+
+__all__ = ['ros_environment', 'start_node']
 
 HERE = Path(__file__).parent
-NODE_TESTS = HERE.parent / 'node'
-sys.path[:0] = [str(HERE.parent / 'unit'), str(NODE_TESTS), str(HERE)]
-
-
-def _fixtures_of_node_tests():
-    """The module of test/node/conftest.py, under a name of its own."""
-    spec = importlib.util.spec_from_file_location('node_tests_conftest', NODE_TESTS / 'conftest.py')
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-_node_tests = _fixtures_of_node_tests()
-ros_environment = _node_tests.ros_environment
-start_node = _node_tests.start_node
 
 
 def _missing():
     """Why these tests cannot run here; '' if they can."""
-    from trt_perception.backends.tensorrt.compat import load
-    from trt_perception.backends.tensorrt.cuda import device_at
+    from trt_perception.backends.tensorrt.cuda.runtime_api import device_at
+    from trt_perception.backends.tensorrt.library.compat import load
     from trt_perception.errors import PerceptionError
 
     try:
@@ -54,21 +40,21 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope='session')
 def tensorrt():
-    from trt_perception.backends.tensorrt.compat import load
+    from trt_perception.backends.tensorrt.library.compat import load
     return load()
 
 
 @pytest.fixture(scope='session')
 def engines(tensorrt, tmp_path_factory):
     """The test models with their engines, each built when it is first asked for."""
-    from engines import Engines
+    from support.engines import Engines
     return Engines(tensorrt, tmp_path_factory.mktemp('models'))
 
 
 @pytest.fixture(scope='module')
 def driver(ros_environment):
     """This process's side of DDS; ended with the module, for test/node has its own."""
-    from harness_driver import Driver
+    from support.harness_driver import Driver
     driver = Driver(ros_environment)
     yield driver
     driver.close()
@@ -77,14 +63,14 @@ def driver(ros_environment):
 @pytest.fixture(scope='session')
 def color_models(tmp_path_factory):
     """The networks of node_models, and frames to calibrate them with; see ColorModels."""
-    from node_models import ColorModels
+    from support.node_models import ColorModels
     return ColorModels(tmp_path_factory.mktemp('color_models'))
 
 
 @pytest.fixture
 def new_cache(monkeypatch, tmp_path):
     """An empty cache for the nodes of one test."""
-    from trt_perception.backends.tensorrt.cache import EngineCache
+    from trt_perception.backends.tensorrt.cache.engine_cache import EngineCache
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
     return EngineCache()
 
@@ -98,7 +84,7 @@ def _kept_folder(tmp_path_factory):
 @pytest.fixture
 def kept_cache(monkeypatch, _kept_folder):
     """The cache of nodes for which it does not matter who built the engine."""
-    from trt_perception.backends.tensorrt.cache import EngineCache
+    from trt_perception.backends.tensorrt.cache.engine_cache import EngineCache
     monkeypatch.setenv('XDG_CACHE_HOME', str(_kept_folder))
     return EngineCache()
 
@@ -106,7 +92,7 @@ def kept_cache(monkeypatch, _kept_folder):
 @pytest.fixture
 def session():
     """Keeps the primary context alive, so that what is measured is not the context itself."""
-    from trt_perception.backends.tensorrt.cuda import CudaSession
+    from trt_perception.backends.tensorrt.cuda.runtime_api import CudaSession
     session = CudaSession()
     yield session
     session.close()

@@ -14,21 +14,21 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from engines import convolutional_detector
 from onnx import helper
-from tiny_models import FLOAT, save
+from support.engines import convolutional_detector
+from support.tiny_models import FLOAT, save
 
-from trt_perception.backends.tensorrt.build_process import BuildCancelled, build_in_process
-from trt_perception.backends.tensorrt.build_request import build_request
-from trt_perception.backends.tensorrt.cache import EngineCache
-from trt_perception.backends.tensorrt.cuda import CudaSession
-from trt_perception.backends.tensorrt.engine_store import cached_engine
-from trt_perception.backends.tensorrt.gpu_info import gpu_info
-from trt_perception.backends.tensorrt.inspector import layers_from_records, precision_shortfall, summarize
-from trt_perception.backends.tensorrt.options import BuildOptions
+from trt_perception.backends.tensorrt.build.process import BuildCancelled, build_in_process
+from trt_perception.backends.tensorrt.build.request import build_request
+from trt_perception.backends.tensorrt.cache.engine_cache import EngineCache
+from trt_perception.backends.tensorrt.cuda.gpu_info import gpu_info
+from trt_perception.backends.tensorrt.cuda.runtime_api import CudaSession
+from trt_perception.backends.tensorrt.engine_source import cached_engine
+from trt_perception.backends.tensorrt.library.inspector import layers_from_records, precision_shortfall, summarize
 from trt_perception.cli.main import main
 from trt_perception.errors import EngineError, ModelError
-from trt_perception.model import load_model
+from trt_perception.model.spec import load_model
+from trt_perception.pipeline.tensorrt_options import BuildOptions
 from trt_perception.precision.fp16 import to_fp16
 
 MIB = 1 << 20

@@ -12,26 +12,27 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from random_frames import random_frame
+from support.random_frames import random_frame
 
-from trt_perception.backends.tensorrt import engine_store
-from trt_perception.backends.tensorrt.cache import BuiltEngine
-from trt_perception.backends.tensorrt.device_pipeline import DevicePipeline
+from trt_perception.backends.tensorrt import engine_source as engine_store
+from trt_perception.backends.tensorrt.cache.engine_cache import BuiltEngine
 from trt_perception.backends.tensorrt.engine_pipeline import EnginePipeline
+from trt_perception.backends.tensorrt.run.device_pipeline import DevicePipeline
 from trt_perception.errors import EngineError, PlanError
-from trt_perception.pipeline_options import Monitor, PipelineOptions
+from trt_perception.pipeline.options import Monitor, PipelineOptions
 
 ROOT = Path(__file__).parents[2]
 BEGIN = """
 import sys, threading
 import numpy as np
-from trt_perception.backends.tensorrt import compat, cuda
-from trt_perception.backends.tensorrt.backend import TensorRtBackend
-from trt_perception.backends.tensorrt.device_pipeline import DevicePipeline
+from trt_perception.backends.tensorrt.cuda import runtime_api as cuda
+from trt_perception.backends.tensorrt.library import compat
+from trt_perception.backends.tensorrt.run.backend import TensorRtBackend
+from trt_perception.backends.tensorrt.run.device_pipeline import DevicePipeline
 from trt_perception.errors import EngineError
-from trt_perception.frame import Frame
-from trt_perception.model import load_model
-from trt_perception.pipeline import HostPipeline
+from trt_perception.image.frame import Frame
+from trt_perception.model.spec import load_model
+from trt_perception.pipeline.host import HostPipeline
 
 onnx, plan = sys.argv[1:]
 tensorrt = compat.load()
@@ -202,7 +203,7 @@ def test_a_plan_of_another_model(engines, tensorrt):
 
 
 def test_a_gpu_that_is_not_there(engines, tensorrt):
-    from trt_perception.backends.tensorrt.options import RunOptions
+    from trt_perception.pipeline.tensorrt_options import RunOptions
     model = engines('yolov8')
     with pytest.raises(EngineError, match='device_index is 99.*0: '):
         DevicePipeline(model.spec, model.load, tensorrt, RunOptions(device_index=99)).open()

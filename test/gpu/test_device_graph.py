@@ -4,16 +4,17 @@
 
 import numpy as np
 import pytest
-from engines import build_plan, convolutional_detector
-from random_frames import random_frame
+from support.engines import build_plan, convolutional_detector
+from support.random_frames import random_frame
 from test_device_parity import unmatched
 
-from trt_perception.backends.onnxruntime import OnnxRuntimeBackend
-from trt_perception.backends.tensorrt.device_pipeline import DevicePipeline
-from trt_perception.backends.tensorrt.options import RunOptions
-from trt_perception.heads.yolo import DetectionSettings
-from trt_perception.model import load_model
-from trt_perception.pipeline import HostPipeline, PostprocessSettings
+from trt_perception.backends.tensorrt.run.device_pipeline import DevicePipeline
+from trt_perception.model.heads.yolo import DetectionSettings
+from trt_perception.model.spec import load_model
+from trt_perception.ort.backend import OnnxRuntimeBackend
+from trt_perception.pipeline.host import HostPipeline
+from trt_perception.pipeline.interface import PostprocessSettings
+from trt_perception.pipeline.tensorrt_options import RunOptions
 
 AUXILIARY_STREAMS = 3
 SETTINGS = PostprocessSettings(DetectionSettings(score_threshold=0.3))

@@ -7,20 +7,21 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from engines import MODELS
-from random_frames import CONVERTED_FIRST, READ_BY_KERNELS, random_frame
+from support.engines import MODELS
+from support.random_frames import CONVERTED_FIRST, READ_BY_KERNELS, random_frame
 
-from trt_perception.backends.onnxruntime import OnnxRuntimeBackend
-from trt_perception.backends.tensorrt import awake_threads
-from trt_perception.backends.tensorrt.backend import TensorRtBackend
-from trt_perception.backends.tensorrt.cuda import CudaSession
-from trt_perception.backends.tensorrt.device_pipeline import DevicePipeline
-from trt_perception.backends.tensorrt.frame_copy import copy_rows
-from trt_perception.backends.tensorrt.options import RunOptions
-from trt_perception.frame import Frame
-from trt_perception.heads.yolo import DetectionSettings
-from trt_perception.pipeline import HostPipeline, PostprocessSettings
-from trt_perception.results import Classifications
+from trt_perception.backends.tensorrt.cuda.runtime_api import CudaSession
+from trt_perception.backends.tensorrt.run import awake_threads
+from trt_perception.backends.tensorrt.run.backend import TensorRtBackend
+from trt_perception.backends.tensorrt.run.device_pipeline import DevicePipeline
+from trt_perception.backends.tensorrt.run.frame_copy import copy_rows
+from trt_perception.image.frame import Frame
+from trt_perception.model.heads.yolo import DetectionSettings
+from trt_perception.ort.backend import OnnxRuntimeBackend
+from trt_perception.pipeline.host import HostPipeline
+from trt_perception.pipeline.interface import PostprocessSettings
+from trt_perception.pipeline.tensorrt_options import RunOptions
+from trt_perception.results.results import Classifications
 
 PHOTOS = sorted((Path(__file__).parents[1] / 'data' / 'photos').glob('*.jpg'))
 # The grey of a test picture has scores of about one half; few classes and thresholds there make it hard.

@@ -6,14 +6,14 @@ import threading
 
 import numpy as np
 import pytest
-from random_frames import random_frame
+from support.random_frames import random_frame
 
-from trt_perception.backends.tensorrt.backend import TensorRtBackend
-from trt_perception.backends.tensorrt.cuda import CudaSession
-from trt_perception.backends.tensorrt.device_pipeline import DevicePipeline
+from trt_perception.backends.tensorrt.cuda.runtime_api import CudaSession
+from trt_perception.backends.tensorrt.run.backend import TensorRtBackend
+from trt_perception.backends.tensorrt.run.device_pipeline import DevicePipeline
 from trt_perception.errors import EngineError, FrameError
-from trt_perception.frame import Frame
-from trt_perception.pipeline import HostPipeline
+from trt_perception.image.frame import Frame
+from trt_perception.pipeline.host import HostPipeline
 
 MIB = 1 << 20
 SIZES = ((640, 480), (1280, 720), (100, 80), (1920, 1080), (33, 21), (3840, 2160))

@@ -13,12 +13,12 @@ import pytest
 pytest.importorskip('rclpy', reason='needs ROS 2: make setup')
 pytest.importorskip('vision_msgs.msg', reason='needs vision_msgs: make setup')
 
-import harness_images as images
 from diagnostic_msgs.msg import DiagnosticStatus
-from harness_driver import wait_until
-from node_models import TENSORRT, build_processes, change_sidecar, configure, detections_of, is_alive
-from precision_models import color_frames
-from tiny_models import CELL, COLORS
+from support import harness_images as images
+from support.harness_driver import wait_until
+from support.node_models import TENSORRT, build_processes, change_sidecar, configure, detections_of, is_alive
+from support.precision_models import color_frames
+from support.tiny_models import CELL, COLORS
 
 from trt_perception.cli.main import main
 

@@ -12,20 +12,20 @@ import pytest
 pytest.importorskip('rclpy', reason='needs ROS 2: make setup')
 pytest.importorskip('vision_msgs.msg', reason='needs vision_msgs: make setup')
 
-import harness_images as images
-from engines import convolutional_detector
-from harness_driver import boxes_of, wait_until
-from node_models import TENSORRT, build_processes, change_sidecar, configure, is_alive
+from support import harness_images as images
+from support.engines import convolutional_detector
+from support.harness_driver import boxes_of, wait_until
+from support.node_models import TENSORRT, build_processes, change_sidecar, configure, is_alive
 
-from trt_perception.backends.tensorrt.kernel_cache import (
+from trt_perception.backends.tensorrt.cache.kernel_cache import (
     compile_with_nvcc,
     compile_with_nvrtc,
     find_nvcc,
     kernel_cubin,
     kernel_sources,
 )
-from trt_perception.backends.tensorrt.private_files import replace_private
-from trt_perception.download.cache import cache_root
+from trt_perception.backends.tensorrt.cache.private_files import replace_private
+from trt_perception.file_cache import cache_root
 
 MIB = 1 << 20
 # The node promises 2 s. A machine that builds engines may be slow to schedule the end.

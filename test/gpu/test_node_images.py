@@ -11,17 +11,18 @@ import pytest
 pytest.importorskip('rclpy', reason='needs ROS 2: make setup')
 pytest.importorskip('vision_msgs.msg', reason='needs vision_msgs: make setup')
 
-import harness_images as images
-from node_models import TENSORRT, assert_alike, configure, detections_of
-from precision_models import color_frames
+from support import harness_images as images
+from support.node_models import TENSORRT, assert_alike, configure, detections_of
+from support.precision_models import color_frames
 
-from trt_perception.backends.onnxruntime import OnnxRuntimeBackend
-from trt_perception.catalog import resolve_model
+from trt_perception.catalogue.resolve import resolve_model
 from trt_perception.errors import PerceptionError
-from trt_perception.heads.yolo import DetectionSettings
-from trt_perception.image_message import frame_from_image
-from trt_perception.model import load_model
-from trt_perception.pipeline import HostPipeline, PostprocessSettings
+from trt_perception.image.message import frame_from_image
+from trt_perception.model.heads.yolo import DetectionSettings
+from trt_perception.model.spec import load_model
+from trt_perception.ort.backend import OnnxRuntimeBackend
+from trt_perception.pipeline.host import HostPipeline
+from trt_perception.pipeline.interface import PostprocessSettings
 
 PHOTOS = sorted((Path(__file__).parents[1] / 'data' / 'photos').glob('*.jpg'))
 # Not mono8: its three equal channels leave the class to the last bit.

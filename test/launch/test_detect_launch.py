@@ -17,8 +17,8 @@ import launch_testing.markers
 from launch import LaunchDescription
 from launch.actions import GroupAction, IncludeLaunchDescription
 from launch.launch_description_sources import PythonLaunchDescriptionSource
-from launch_harness import Consumer, corners, launch_file, prepare, wait_for
 from launch_ros.actions import PushRosNamespace
+from support.launch_harness import Consumer, corners, launch_file, prepare, wait_for
 
 from trt_perception.launching.large_images import profile_variables
 
@@ -30,7 +30,7 @@ BOXES = {'red': (40, 30, 90, 80), 'blue': (200, 100, 300, 220)}
 @launch_testing.markers.keep_alive
 def generate_test_description():
     folder = prepare()
-    import harness_models
+    from support import harness_models
 
     model = harness_models.color_detector(folder / 'colors.onnx')
     own = folder / 'own.yaml'
@@ -67,8 +67,8 @@ class TestDetectLaunch(unittest.TestCase):
             self.consumer.parameters_of(NODE, *names), [0.3, 'index', 'onnxruntime', 7, 0.45])
 
     def test_images_become_detections(self):
-        import harness_images
         from sensor_msgs.msg import Image
+        from support import harness_images
         from vision_msgs.msg import Detection2DArray
 
         received = self.consumer.collect(Detection2DArray, '/robot/front/detections')

@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip('launch_testing', reason='needs the ROS packages launch, launch_ros and launch_testing')
 
 from launch.launch_description_sources import get_launch_description_from_python_launch_file
-from launch_harness import launch_file, prepare
+from support.launch_harness import launch_file, prepare
 
 COMMON = {
     'model', 'labels', 'backend', 'precision', 'image_transport', 'publish_debug_image', 'use_sim_time', 'params_file',

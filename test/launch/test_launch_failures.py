@@ -14,7 +14,7 @@ import launch_testing.actions
 import launch_testing.markers
 from launch import LaunchDescription
 from launch.actions import ExecuteProcess
-from launch_harness import Consumer, prepare, write_bag
+from support.launch_harness import Consumer, prepare, write_bag
 
 # What is typed, what must be read, exit code (None: goes on until it is stopped).
 CASES = {
@@ -62,8 +62,7 @@ CASES = {
 @launch_testing.markers.keep_alive
 def generate_test_description(case):
     folder = prepare('rosbags')
-    import harness_images
-    import harness_models
+    from support import harness_images, harness_models
 
     values = {'detector': harness_models.color_detector(folder / 'detector.onnx'), 'bag': folder / 'bag'}
     write_bag(values['bag'], [harness_images.picture(64, 48, {})], '/camera/image_raw')

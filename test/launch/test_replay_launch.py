@@ -16,7 +16,7 @@ import launch_testing.asserts
 import launch_testing.markers
 from launch import LaunchDescription
 from launch.actions import ExecuteProcess
-from launch_harness import Consumer, corners, prepare, stamp_of, write_bag
+from support.launch_harness import Consumer, corners, prepare, stamp_of, write_bag
 
 FRAMES = 5
 # Slow, so that no frame is replaced by the next one on a machine that has other things to do.
@@ -35,7 +35,7 @@ def box(index):
 
 
 def pictures():
-    import harness_images
+    from support import harness_images
 
     return [harness_images.picture(320, 240, {'green': box(index)}, background=0) for index in range(FRAMES)]
 
@@ -45,7 +45,7 @@ def pictures():
 @launch_testing.markers.keep_alive
 def generate_test_description(case):
     folder = prepare('rosbags')
-    import harness_models
+    from support import harness_models
 
     topic, task = CASES[case]
     model = (

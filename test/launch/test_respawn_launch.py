@@ -16,7 +16,7 @@ import launch_testing.markers
 from launch import LaunchDescription
 from launch.actions import IncludeLaunchDescription
 from launch.launch_description_sources import PythonLaunchDescriptionSource
-from launch_harness import Consumer, launch_file, prepare, wait_for
+from support.launch_harness import Consumer, launch_file, prepare, wait_for
 
 from trt_perception.launching import autostart
 
@@ -28,7 +28,7 @@ def generate_test_description():
     # In shared memory the others' messages to the new process can be lost for good: of 65 killed nodes, Fast DDS 2.14
     # left one listening at a port whose file another process had replaced. The dead one has to leave nothing behind.
     os.environ['FASTDDS_BUILTIN_TRANSPORTS'] = 'UDPv4'
-    import harness_models
+    from support import harness_models
 
     # So that the test does not take minutes.
     autostart.SILENT_S, autostart.GIVE_UP_S, autostart.KILL_S = 3.0, 7.0, 9.0
@@ -43,8 +43,8 @@ def generate_test_description():
 class TestRespawn(unittest.TestCase):
 
     def test_killed_node_comes_back_active(self, proc_info):
-        import harness_images
         from sensor_msgs.msg import Image
+        from support import harness_images
         from vision_msgs.msg import Detection2DArray
 
         consumer = Consumer()

@@ -4,67 +4,18 @@
 
 from __future__ import annotations
 
-import itertools
-import os
-import socket
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
+from support.node_fixtures import end_process, needs_ros, ros_environment, start_node, start_process
 
-from trt_perception.launching.large_images import PROFILE_VARIABLES, profile_variables
-
-ROOT = Path(__file__).resolve().parents[2]
-_NAMESPACES = itertools.count(1)
-
-
-def _needs_ros() -> None:
-    for package in ('rclpy', 'lifecycle_msgs.msg', 'vision_msgs.msg', 'diagnostic_msgs.msg'):
-        pytest.importorskip(package, reason=f'needs ROS 2 with {package.split(".")[0]}: make setup')
-    for package in ('onnx', 'onnxruntime', 'cv2', 'psutil'):
-        pytest.importorskip(package, reason=f'needs {package}: make setup')
-
-
-def _free_domain() -> int:
-    """Return a ROS domain that nobody on this machine uses: its discovery port can be bound alone."""
-    for offset in range(100):
-        domain = 1 + (os.getpid() + offset) % 100
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            try:
-                # DDS: port of the multicast discovery of a domain.
-                probe.bind(('', 7400 + 250 * domain))
-            except OSError:
-                continue
-            return domain
-    pytest.fail('all ROS domains 1 to 100 are in use on this machine')
-
-
-@pytest.fixture(scope='session')
-def ros_environment() -> Iterator[int]:
-    """The environment of this process and of the nodes: a domain, this machine only, large images."""
-    _needs_ros()
-    domain = _free_domain()
-    profile = str(ROOT / 'config' / 'fastdds_large_images.xml')
-    changes = {
-        'ROS_DOMAIN_ID': str(domain), 'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
-        **dict.fromkeys(profile_variables(os.environ), profile)}
-    before = {name: os.environ.get(name) for name in (*changes, *PROFILE_VARIABLES)}
-    for name in PROFILE_VARIABLES:
-        os.environ.pop(name, None)
-    os.environ.update(changes)
-    yield domain
-    for name, value in before.items():
-        if value is None:
-            os.environ.pop(name, None)
-        else:
-            os.environ[name] = value
-
+__all__ = ['ros_environment', 'start_node']
 
 @pytest.fixture(scope='session')
 def driver(ros_environment: int) -> Iterator[Any]:
     """This process's side of DDS."""
-    from harness_driver import Driver
+    from support.harness_driver import Driver
 
     driver = Driver(ros_environment)
     yield driver
@@ -74,8 +25,8 @@ def driver(ros_environment: int) -> Iterator[Any]:
 @pytest.fixture(scope='session')
 def models(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
     """Return a function that writes a model of harness_models once and returns its path."""
-    _needs_ros()
-    import harness_models
+    needs_ros()
+    from support import harness_models
 
     folder = tmp_path_factory.mktemp('models')
     made: dict[str, str] = {}
@@ -89,57 +40,17 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
     return make
 
 
-def _start(driver: Any, folder: Path, parameters: dict[str, Any], arguments: tuple[str, ...]) -> Any:
-    from harness_driver import NodeClient
-    from harness_process import NodeProcess
-
-    namespace = f'/node_{next(_NAMESPACES)}'
-    process = NodeProcess(namespace, folder / namespace[1:], parameters, arguments)
-    return NodeClient(driver, process)
-
-
-def _end(client: Any) -> None:
-    try:
-        if client.process.process.poll() is None:
-            code, _ = client.process.stop()
-            assert code == 0, f'exit code {code}:\n{client.process.tail()}'
-        client.process.assert_clean()
-    finally:
-        client.close()
-
-
-@pytest.fixture
-def start_node(driver: Any, tmp_path: Path) -> Iterator[Callable[..., Any]]:
-    """Return a function that starts a node of the test's own; at the end it must stop cleanly.
-
-    Diagnostics come every 0.1 s; with `diagnostics_period=None` as often as the node's default has it.
-    """
-    clients: list[Any] = []
-
-    def start(*arguments: str, wait: bool = True, **parameters: Any) -> Any:
-        parameters.setdefault('diagnostics_period', 0.1)
-        given = {name: value for name, value in parameters.items() if value is not None}
-        clients.append(_start(driver, tmp_path, given, arguments))
-        if wait:
-            clients[-1].wait_for_services()
-        return clients[-1]
-
-    yield start
-    for client in clients:
-        _end(client)
-
-
 @pytest.fixture(scope='session')
 def shared_process(
     driver: Any, models: Callable[..., str], tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Any]:
     """One node for all tests that leave it able to be configured again; frequent diagnostics."""
-    client = _start(
+    client = start_process(
         driver, tmp_path_factory.mktemp('shared'),
         {'model_file': models(), 'diagnostics_period': 0.1}, ())
     client.wait_for_services()
     yield client
-    _end(client)
+    end_process(client)
 
 
 @pytest.fixture

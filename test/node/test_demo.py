@@ -17,10 +17,10 @@ psutil = pytest.importorskip('psutil', reason='needs psutil: make setup')
 for package in ('rclpy', 'vision_msgs.msg', 'rosbags', 'onnx', 'onnxruntime'):
     pytest.importorskip(package, reason=f'needs {package.split(".")[0]}: make setup')
 
-import harness_models  # noqa: E402 - it needs onnx
+from support import harness_models
 
-from trt_perception.demo.errors import DemoError  # noqa: E402
-from trt_perception.demo.installation import executable  # noqa: E402
+from trt_perception.demo.errors import DemoError
+from trt_perception.demo.installation import executable
 
 FRAMES, HZ, WIDTH, HEIGHT = 24, 12.0, 320, 240
 # The clip's blocks are JPEG: edges are up to two pixels off. A neighbouring frame is 10 pixels away.

@@ -8,17 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from trt_perception.backends.tensorrt.gpu_info import has_gpu
-from trt_perception.bag_writer import write_video_bag
-from trt_perception.frame import Frame
-from trt_perception.sources import SourceFrame
+from trt_perception.backends.tensorrt.cuda.gpu_info import has_gpu
+from trt_perception.image.frame import Frame
+from trt_perception.sources.bag_writer import write_video_bag
+from trt_perception.sources.source import SourceFrame
 
 pytest.importorskip('rclpy', reason='needs ROS 2: make setup')
 pytest.importorskip('vision_msgs.msg', reason='needs vision_msgs: make setup')
 
-import harness_images as images
 from diagnostic_msgs.msg import DiagnosticStatus
-from harness_driver import boxes_of, wait_until
+from support import harness_images as images
+from support.harness_driver import boxes_of, wait_until
 
 LFS = b'version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab2935\nsize 12345\n'
 RANDOM = np.random.default_rng(5).integers(0, 256, 100_000, np.uint8).tobytes()

@@ -12,15 +12,15 @@ import pytest
 pytest.importorskip('rclpy', reason='needs ROS 2: make setup')
 pytest.importorskip('vision_msgs.msg', reason='needs vision_msgs: make setup')
 
-import harness_images as images
-from harness_driver import LATCHED, Collector
+from support import harness_images as images
+from support.harness_driver import LATCHED, Collector
 from vision_msgs.msg import LabelInfo
 
-from trt_perception.catalog import resolve_model
+from trt_perception.backends.create import create_pipeline
+from trt_perception.catalogue.resolve import resolve_model
 from trt_perception.errors import FetchError
-from trt_perception.frame import Frame
-from trt_perception.model import load_model
-from trt_perception.pipeline import create_pipeline
+from trt_perception.image.frame import Frame
+from trt_perception.model.spec import load_model
 
 PHOTOS = Path(__file__).resolve().parents[1] / 'data' / 'photos'
 

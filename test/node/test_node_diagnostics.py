@@ -13,11 +13,11 @@ import pytest
 pytest.importorskip('rclpy', reason='needs ROS 2: make setup')
 pytest.importorskip('vision_msgs.msg', reason='needs vision_msgs: make setup')
 
-import harness_images as images
 from diagnostic_msgs.msg import DiagnosticStatus
-from harness_driver import wait_until
 from rclpy.qos import ReliabilityPolicy
 from sensor_msgs.msg import CompressedImage
+from support import harness_images as images
+from support.harness_driver import wait_until
 
 STAGES = (
     'receive_age', 'convert', 'preprocess', 'infer', 'postprocess', 'publish', 'total', 'stamp_to_publish')

@@ -12,10 +12,10 @@ import pytest
 pytest.importorskip('rclpy', reason='needs ROS 2: make setup')
 pytest.importorskip('vision_msgs.msg', reason='needs vision_msgs: make setup')
 
-import harness_images as images
 from diagnostic_msgs.msg import DiagnosticStatus
-from harness_driver import boxes_of
 from rclpy.serialization import serialize_message
+from support import harness_images as images
+from support.harness_driver import boxes_of
 
 BOXES = {'red': (64, 48, 256, 192)}
 

@@ -13,11 +13,11 @@ pytest.importorskip('rclpy', reason='needs ROS 2: make setup')
 pytest.importorskip('vision_msgs.msg', reason='needs vision_msgs: make setup')
 
 import cv2
-import harness_images as images
 import numpy as np
-from harness_driver import LATCHED, Collector, boxes_of, wait_until
 from lifecycle_msgs.msg import Transition, TransitionEvent
 from sensor_msgs.msg import Image
+from support import harness_images as images
+from support.harness_driver import LATCHED, Collector, boxes_of, wait_until
 from vision_msgs.msg import LabelInfo
 
 BOXES = {'red': (64, 48, 256, 192)}

@@ -11,11 +11,11 @@ import pytest
 pytest.importorskip('rclpy', reason='needs ROS 2: make setup')
 pytest.importorskip('vision_msgs.msg', reason='needs vision_msgs: make setup')
 
-import harness_images as images
 from diagnostic_msgs.msg import DiagnosticArray
-from harness_driver import LATCHED, Collector, boxes_of, wait_until
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
+from support import harness_images as images
+from support.harness_driver import LATCHED, Collector, boxes_of, wait_until
 from vision_msgs.msg import Detection2DArray, LabelInfo, VisionInfo
 
 BOXES = {'red': (64, 48, 256, 192)}

@@ -9,12 +9,12 @@ import pytest
 pytest.importorskip('rclpy', reason='needs ROS 2: make setup')
 pytest.importorskip('vision_msgs.msg', reason='needs vision_msgs: make setup')
 
-import harness_images as images
-from harness_driver import boxes_of, wait_until
 from rcl_interfaces.msg import ParameterType
 from rcl_interfaces.msg import ParameterValue as Value
 from rcl_interfaces.srv import SetParametersAtomically
 from rclpy.parameter import Parameter, parameter_value_to_python
+from support import harness_images as images
+from support.harness_driver import boxes_of, wait_until
 
 LIVE = {
     'score_threshold', 'iou_threshold', 'max_detections', 'max_age_ms', 'publish_debug_image', 'classes'}

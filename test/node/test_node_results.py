@@ -7,9 +7,9 @@ import pytest
 pytest.importorskip('rclpy', reason='needs ROS 2: make setup')
 pytest.importorskip('vision_msgs.msg', reason='needs vision_msgs: make setup')
 
-import harness_images as images
-from harness_driver import boxes_of
 from sensor_msgs.msg import CompressedImage
+from support import harness_images as images
+from support.harness_driver import boxes_of
 
 NETWORK = 640
 

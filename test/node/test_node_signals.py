@@ -10,8 +10,8 @@ import pytest
 pytest.importorskip('rclpy', reason='needs ROS 2: make setup')
 pytest.importorskip('vision_msgs.msg', reason='needs vision_msgs: make setup')
 
-import harness_images as images
-from harness_driver import wait_until
+from support import harness_images as images
+from support.harness_driver import wait_until
 
 # The node promises 2 s. A machine that runs other things may be slow to schedule the end.
 SLACK_S = 3.0

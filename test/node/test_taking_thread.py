@@ -18,10 +18,10 @@ class Topic:
     """A publisher and a TakingThread of std_msgs/String in a node of their own, which no executor spins."""
 
     def __init__(self, node: Any, on_message: Callable[[Any], None]) -> None:
-        from harness_driver import wait_until
         from std_msgs.msg import String
+        from support.harness_driver import wait_until
 
-        from trt_perception.taking_thread import NotOfTheExecutor, TakingThread
+        from trt_perception.node.taking_thread import NotOfTheExecutor, TakingThread
 
         self._message = String
         self._publisher = node.create_publisher(String, 'words', QOS_DEPTH)

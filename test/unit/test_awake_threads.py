@@ -5,8 +5,8 @@
 import numpy as np
 import pytest
 
-from trt_perception.backends.tensorrt.awake_threads import AwakeThreads
-from trt_perception.backends.tensorrt.frame_copy import copy_rows
+from trt_perception.backends.tensorrt.run.awake_threads import AwakeThreads
+from trt_perception.backends.tensorrt.run.frame_copy import copy_rows
 
 ASK_S, CALL_S = 0.000002, 0.00002
 

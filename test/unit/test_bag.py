@@ -8,8 +8,11 @@ import cv2
 import numpy as np
 import pytest
 import yaml
+from support.subprocesses import python_environment
 
-from trt_perception.bag import (
+from trt_perception.errors import SourceError
+from trt_perception.image.frame import Frame
+from trt_perception.sources.bag_reader import (
     IMAGE,
     ImageTopic,
     deserialize,
@@ -18,10 +21,9 @@ from trt_perception.bag import (
     read_image_messages,
     with_stamp,
 )
-from trt_perception.bag_writer import write_video_bag
-from trt_perception.errors import SourceError
-from trt_perception.frame import Frame
-from trt_perception.sources import SourceFrame, open_source
+from trt_perception.sources.bag_writer import write_video_bag
+from trt_perception.sources.open_source import open_source
+from trt_perception.sources.source import SourceFrame
 
 pytest.importorskip('rosbags.rosbag2')
 
@@ -149,16 +151,16 @@ def test_unwritable_folder(tmp_path):
 
 def test_a_killed_write_leaves_no_bag(tmp_path):
     code = f"""
-import os, signal, sys
-sys.path.insert(0, {str(Path(__file__).parent)!r})
+import os, signal
 from test_bag import frames
-from trt_perception.bag_writer import write_video_bag
+from trt_perception.sources.bag_writer import write_video_bag
 def kill(done, total):
     if done == 3:
         os.kill(os.getpid(), signal.SIGKILL)
 write_video_bag(frames(9, size=(900, 500)), {str(tmp_path / 'bag')!r}, progress=kill)
 """
-    assert subprocess.run([sys.executable, '-c', code]).returncode == -9
+    assert subprocess.run(
+        [sys.executable, '-c', code], env=python_environment(Path(__file__).parent)).returncode == -9
     assert not (tmp_path / 'bag').exists()
     assert not any(is_bag(path) for path in tmp_path.iterdir())
     assert write_video_bag(frames(1), tmp_path / 'bag') == 1  # What is left is not in the way.

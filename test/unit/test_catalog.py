@@ -7,18 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from trt_perception.catalog import (
-    CATALOG_FILE,
-    catalog_names,
-    find_entry,
-    load_catalog,
-    resolve_model,
-    resolve_video,
-)
-from trt_perception.converters.recipes import model_metadata
+from trt_perception.catalogue.catalog import CATALOG_FILE, catalog_names, find_entry, load_catalog
+from trt_perception.catalogue.recipes import model_metadata
+from trt_perception.catalogue.resolve import resolve_model, resolve_video
 from trt_perception.errors import FetchError, ModelError
-from trt_perception.labels import shipped_labels
-from trt_perception.preprocessing import METADATA_KEY, Overrides, Preprocessing, preprocessing_of
+from trt_perception.model.labels import shipped_labels
+from trt_perception.model.normalisation import METADATA_KEY, Overrides, Preprocessing, preprocessing_of
 
 yaml = pytest.importorskip('yaml')
 

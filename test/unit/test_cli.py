@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import onnx
 import pytest
-from tiny_models import COLORS, color_classifier, color_detector, dynamic_detector, fixed_outputs
+from support.tiny_models import COLORS, color_classifier, color_detector, dynamic_detector, fixed_outputs
 
 import trt_perception
 from trt_perception.cli.main import main

@@ -8,11 +8,11 @@ import pytest
 cv2 = pytest.importorskip('cv2')
 pytest.importorskip('onnx')
 pytest.importorskip('onnxruntime')
-from precision_models import color_frames, conv_detector, two_topic_bag  # noqa: E402
+from support.precision_models import color_frames, conv_detector, two_topic_bag
 
-from trt_perception.cli.main import main  # noqa: E402
-from trt_perception.model import load_model  # noqa: E402
-from trt_perception.precision.prepare import CalibrationOptions, prepare_model  # noqa: E402
+from trt_perception.cli.main import main
+from trt_perception.model.spec import load_model
+from trt_perception.precision.prepare import CalibrationOptions, prepare_model
 
 
 @pytest.fixture(autouse=True)

@@ -17,14 +17,14 @@ pytest.importorskip('onnxruntime')
 pytest.importorskip('yaml')
 import cv2
 import numpy as np
-from tiny_models import color_detector, dynamic_detector
+from support.tiny_models import color_detector, dynamic_detector
 
-from trt_perception.backends.tensorrt.cache import EngineCache
-from trt_perception.bag_writer import write_video_bag
+from trt_perception.backends.tensorrt.cache.engine_cache import EngineCache
 from trt_perception.cli.main import main
 from trt_perception.demo.environment import free_domain_id
-from trt_perception.frame import Frame
-from trt_perception.sources import SourceFrame
+from trt_perception.image.frame import Frame
+from trt_perception.sources.bag_writer import write_video_bag
+from trt_perception.sources.source import SourceFrame
 
 ROOT = Path(__file__).resolve().parents[2]
 

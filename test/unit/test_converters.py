@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from numpy.lib.stride_tricks import sliding_window_view
 
-from trt_perception.converters.darknet import convert_darknet, parse_cfg
-from trt_perception.converters.efficientnet_lite import LITE0_STAGES, convert_efficientnet_lite0
-from trt_perception.converters.onnx_writer import graph_sha256
-from trt_perception.converters.torch_checkpoint import read_checkpoint
+from trt_perception.catalogue.converters.darknet import convert_darknet, parse_cfg
+from trt_perception.catalogue.converters.efficientnet_lite import LITE0_STAGES, convert_efficientnet_lite0
+from trt_perception.catalogue.converters.onnx_writer import graph_sha256
+from trt_perception.catalogue.converters.torch_checkpoint import read_checkpoint
 from trt_perception.errors import ModelError
 
 onnx = pytest.importorskip('onnx')

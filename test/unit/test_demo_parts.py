@@ -23,10 +23,10 @@ from trt_perception.demo.results import class_counts, result_from_message
 from trt_perception.demo.sent_log import SentLog
 from trt_perception.demo.waiting import wait_until
 from trt_perception.errors import SourceError
-from trt_perception.frame import Frame
+from trt_perception.image.frame import Frame
 from trt_perception.launching.large_images import PROFILE_VARIABLES, profile_variables
-from trt_perception.results import Classifications, Detections
-from trt_perception.sources import SourceFrame
+from trt_perception.results.results import Classifications, Detections
+from trt_perception.sources.source import SourceFrame
 
 
 def test_a_domain_is_neither_the_users_nor_one_in_use(monkeypatch):
@@ -203,7 +203,7 @@ def test_the_table_accounts_for_every_frame():
 def test_pictures_of_an_odd_size_and_of_frames_without_a_result(tmp_path):
     cv2 = pytest.importorskip('cv2')
     pytest.importorskip('rosbags')
-    from trt_perception.bag_writer import write_video_bag
+    from trt_perception.sources.bag_writer import write_video_bag
 
     frames = [
         SourceFrame('x', index, Frame.from_bgr(np.full((61, 83, 3), 128, np.uint8)), index * 40_000_000)

@@ -9,21 +9,22 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from host_kernels import HEADERS, compile_kernels, decode, preprocess
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from random_frames import CONVERTED_FIRST, READ_BY_KERNELS, random_frame
+from support.host_kernels import HEADERS, compile_kernels, decode, preprocess
+from support.random_frames import CONVERTED_FIRST, READ_BY_KERNELS, random_frame
 from test_preprocess import model
 
-from trt_perception.backends.tensorrt import candidates, sampling, selection
-from trt_perception.backends.tensorrt.candidates import candidate_layout
-from trt_perception.backends.tensorrt.frame_copy import copy_rows
-from trt_perception.backends.tensorrt.selection import MOST_SELECTED
+from trt_perception.backends.tensorrt.run import candidates, selection
+from trt_perception.backends.tensorrt.run import resampling as sampling
+from trt_perception.backends.tensorrt.run.candidates import candidate_layout
+from trt_perception.backends.tensorrt.run.frame_copy import copy_rows
+from trt_perception.backends.tensorrt.run.selection import MOST_SELECTED
 from trt_perception.errors import EngineError
-from trt_perception.geometry import letterbox, make_geometry
-from trt_perception.heads.yolo import DetectionSettings, YoloHead
-from trt_perception.preprocess import Preprocessor
-from trt_perception.preprocessing import IMAGENET, YOLO, Preprocessing
+from trt_perception.model.geometry import letterbox, make_geometry
+from trt_perception.model.heads.yolo import DetectionSettings, YoloHead
+from trt_perception.model.normalisation import IMAGENET, YOLO, Preprocessing
+from trt_perception.pipeline.preprocess import Preprocessor
 
 RAW = Preprocessing(scale=1.0)
 # Larger, smaller, half, same, thin, odd, smallest

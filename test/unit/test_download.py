@@ -19,14 +19,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from support.subprocesses import python_environment
 
-from trt_perception.catalog import CatalogEntry, Output
-from trt_perception.download.archive import read_members
-from trt_perception.download.cache import cache_root, is_intact, replace_file, store
-from trt_perception.download.pip_config import IndexSettings
-from trt_perception.download.simple_index import list_files, project_url
+from trt_perception.catalogue.catalog import CatalogEntry, Output
+from trt_perception.catalogue.download.archive import read_members
+from trt_perception.catalogue.download.pip_config import IndexSettings
+from trt_perception.catalogue.download.simple_index import list_files, project_url
+from trt_perception.catalogue.fetch import fetch_entry, fetched_path, is_fetched
 from trt_perception.errors import FetchError
-from trt_perception.fetch import fetch_entry, fetched_path, is_fetched
+from trt_perception.file_cache import cache_root, is_intact, replace_file, store
 
 VIDEO = b'not really a video, but bytes are bytes' * 1000
 FILE = 'demo_videos-1.0-py3-none-any.whl'
@@ -335,13 +336,12 @@ def test_two_processes_download_once(index):
     index.offer()
     index.delay = 1.0
     script = (
-        'import sys; sys.path.insert(0, sys.argv[1]); sys.path.insert(0, sys.argv[2])\n'
+        'import sys\n'
         'from test_download import ENTRY, IndexSettings, fetch_entry\n'
-        'print(fetch_entry(ENTRY, settings=IndexSettings(index_urls=(sys.argv[3],))))\n')
-    root = Path(__file__).parents[2]
+        'print(fetch_entry(ENTRY, settings=IndexSettings(index_urls=(sys.argv[1],))))\n')
     processes = [
         subprocess.Popen(
-            [sys.executable, '-c', script, str(root), str(Path(__file__).parent), index.url],
+            [sys.executable, '-c', script, index.url], env=python_environment(Path(__file__).parent),
             stdout=subprocess.PIPE, text=True)
         for _ in range(2)]
     answers = [process.communicate(timeout=60)[0].strip() for process in processes]

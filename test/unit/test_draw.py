@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trt_perception.draw import (
+from trt_perception.results.draw import (
     class_color,
     contact_sheet,
     draw_classifications,
     draw_detections,
     lay_out_labels,
 )
-from trt_perception.results import Classifications, Detections
-from trt_perception.text_label import text_color
+from trt_perception.results.results import Classifications, Detections
+from trt_perception.results.text_label import text_color
 
 NAMES = ['person', 'bicycle', 'traffic light', 'Zebrastreifen vor der Ampel, groß', '停车标志']
 PHOTOS = Path(__file__).parents[1] / 'data' / 'photos'

@@ -14,16 +14,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from support.subprocesses import python_environment
 
-from trt_perception.backends.tensorrt import cache as cache_module
-from trt_perception.backends.tensorrt.cache import BuiltEngine, EngineCache
-from trt_perception.backends.tensorrt.engine_key import EngineKey, differences
-from trt_perception.backends.tensorrt.options import BuildOptions
-from trt_perception.backends.tensorrt.private_files import replace_private
-from trt_perception.backends.tensorrt.timings import prune_timings, timing_cache_path, timing_caches
+from trt_perception.backends.tensorrt.cache import engine_cache as cache_module
+from trt_perception.backends.tensorrt.cache.engine_cache import BuiltEngine, EngineCache
+from trt_perception.backends.tensorrt.cache.engine_key import EngineKey, differences
+from trt_perception.backends.tensorrt.cache.private_files import replace_private
+from trt_perception.backends.tensorrt.cache.timings import prune_timings, timing_cache_path, timing_caches
 from trt_perception.cli.main import main
-from trt_perception.download.cache import replace_file
 from trt_perception.errors import EngineError, FetchError
+from trt_perception.file_cache import replace_file
+from trt_perception.pipeline.tensorrt_options import BuildOptions
 
 KEY = EngineKey(
     'a' * 64, 'tensorrt 8.6.0', 'Orin', '8.7', 16, 30720, BuildOptions(precision='fp16'))
@@ -267,11 +268,10 @@ def test_of_many_processes_one_builds(cache: EngineCache, tmp_path: Path) -> Non
 _KILLED = """
 import sys, time
 from pathlib import Path
-from trt_perception.backends.tensorrt.cache import BuiltEngine, EngineCache
-from trt_perception.backends.tensorrt import private_files
-sys.path.insert(0, sys.argv[2])
+from trt_perception.backends.tensorrt.cache.engine_cache import BuiltEngine, EngineCache
+from trt_perception.backends.tensorrt.cache import private_files
 from test_engine_cache import KEY, PLAN
-stop_at = int(sys.argv[3])
+stop_at = int(sys.argv[2])
 calls = 0
 # Every system call of the writing that can be told apart from outside, one after the other.
 for name in ('open', 'fsync', 'replace'):
@@ -298,8 +298,8 @@ def test_kill_at_any_moment_leaves_the_old_state_or_the_new(cache: EngineCache, 
             # A broken plan, so that the process has something to replace.
             cache.get_or_build(KEY, 'm.onnx', Builds()).plan_path.write_bytes(b'broken')
         process = subprocess.Popen(
-            [sys.executable, '-c', _KILLED, str(cache.root), str(Path(__file__).parent), str(moment)],
-            stdout=subprocess.PIPE, text=True)
+            [sys.executable, '-c', _KILLED, str(cache.root), str(moment)],
+            env=python_environment(Path(__file__).parent), stdout=subprocess.PIPE, text=True)
         assert process.stdout is not None
         line = process.stdout.readline().strip()
         process.send_signal(signal.SIGKILL)

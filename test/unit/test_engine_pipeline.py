@@ -22,28 +22,31 @@ pytest.importorskip('onnxruntime')
 pytest.importorskip('cv2')
 import cv2
 import onnx
-from precision_models import color_folder, color_frames, conv_detector
-from recording_monitor import Told
+from support.precision_models import color_folder, color_frames, conv_detector
+from support.recording_monitor import Told
 
-from trt_perception.backends.onnxruntime import OnnxRuntimeBackend
-from trt_perception.backends.tensorrt import engine_pipeline, gpu_info
-from trt_perception.backends.tensorrt.build_process import build_in_process
-from trt_perception.backends.tensorrt.build_request import build_request
-from trt_perception.backends.tensorrt.cache import BuiltEngine, EngineCache
-from trt_perception.backends.tensorrt.compat import TensorRt, load
-from trt_perception.backends.tensorrt.engine_key import EngineKey
+from trt_perception.backends.create import create_pipeline
+from trt_perception.backends.onnxruntime_pipeline import OnnxRuntimePipeline
+from trt_perception.backends.tensorrt import engine_pipeline
+from trt_perception.backends.tensorrt.build.process import build_in_process
+from trt_perception.backends.tensorrt.build.request import build_request
+from trt_perception.backends.tensorrt.cache.engine_cache import BuiltEngine, EngineCache
+from trt_perception.backends.tensorrt.cache.engine_key import EngineKey
+from trt_perception.backends.tensorrt.cuda import gpu_info
+from trt_perception.backends.tensorrt.cuda.gpu_info import GpuInfo, has_gpu
 from trt_perception.backends.tensorrt.engine_pipeline import EnginePipeline, prepared_spec
-from trt_perception.backends.tensorrt.engine_store import engine_key
-from trt_perception.backends.tensorrt.gpu_info import GpuInfo, has_gpu
-from trt_perception.backends.tensorrt.inspector import parse_layers
-from trt_perception.backends.tensorrt.options import BuildOptions
+from trt_perception.backends.tensorrt.engine_source import engine_key
+from trt_perception.backends.tensorrt.library.compat import TensorRt, load
+from trt_perception.backends.tensorrt.library.inspector import parse_layers
 from trt_perception.errors import CalibrationError, EngineError, MissingDependencyError, ModelError
-from trt_perception.frame import Frame
-from trt_perception.heads.yolo import DetectionSettings
-from trt_perception.model import load_model
-from trt_perception.onnxruntime_pipeline import OnnxRuntimePipeline
-from trt_perception.pipeline import HostPipeline, PostprocessSettings, create_pipeline
-from trt_perception.pipeline_options import PipelineOptions
+from trt_perception.image.frame import Frame
+from trt_perception.model.heads.yolo import DetectionSettings
+from trt_perception.model.spec import load_model
+from trt_perception.ort.backend import OnnxRuntimeBackend
+from trt_perception.pipeline.host import HostPipeline
+from trt_perception.pipeline.interface import PostprocessSettings
+from trt_perception.pipeline.options import PipelineOptions
+from trt_perception.pipeline.tensorrt_options import BuildOptions
 from trt_perception.precision.prepare import PreparedModel, prepare_model
 
 RECORDINGS = Path(__file__).parents[1] / 'data' / 'tensorrt_inspector'

@@ -5,19 +5,17 @@
 import io
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
 
-from scripts.environment import cmake_exports, system_packages, venv, vision_msgs  # noqa: E402
-from scripts.environment.commands import clean_environment, run_logged  # noqa: E402
-from scripts.environment.errors import SetupError  # noqa: E402
-from scripts.environment.progress import Step  # noqa: E402
-from scripts.environment.stamps import Stamps, content_key  # noqa: E402
+from scripts.environment import cmake_exports, system_packages, venv, vision_msgs
+from scripts.environment.commands import clean_environment, run_logged
+from scripts.environment.errors import SetupError
+from scripts.environment.progress import Step
+from scripts.environment.stamps import Stamps, content_key
 
 
 def test_key_follows_content_name_and_order_of_parts(tmp_path):

@@ -14,11 +14,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trt_perception import image_message
-from trt_perception.encodings import ENCODINGS
 from trt_perception.errors import FrameError
-from trt_perception.frame import Frame
-from trt_perception.image_message import frame_from_compressed_image, frame_from_image
+from trt_perception.image import message as image_message
+from trt_perception.image.encodings import ENCODINGS
+from trt_perception.image.frame import Frame
+from trt_perception.image.message import frame_from_compressed_image, frame_from_image
 
 PACKED = {
     'bgr8': 'bgr', 'rgb8': 'rgb', 'bgra8': 'bgra', 'rgba8': 'rgba', 'mono8': 'mono', '8UC1': 'mono',
@@ -268,7 +268,7 @@ def test_largest_size_is_accepted():
 def test_needs_no_opencv_to_import_or_view():
     code = (
         'import sys; sys.modules["cv2"] = None\n'
-        'from trt_perception.frame import Frame\n'
+        'from trt_perception.image.frame import Frame\n'
         'assert Frame.from_buffer("rgb8", 1, 1, 3, 0, b"abc").view()[0].tolist() == [[[97,98,99]]]')
     subprocess.run([sys.executable, '-c', code], check=True)
 

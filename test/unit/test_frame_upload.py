@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
-from trt_perception.backends.tensorrt import awake_threads
-from trt_perception.backends.tensorrt.cuda import HostBuffer
-from trt_perception.backends.tensorrt.frame_upload import FrameUpload
+from trt_perception.backends.tensorrt.cuda.runtime_api import HostBuffer
+from trt_perception.backends.tensorrt.run import awake_threads
+from trt_perception.backends.tensorrt.run.frame_upload import FrameUpload
 
 STEP, ROWS = 1 << 16, 8
 FRAME = np.random.default_rng(1).integers(0, 256, STEP * ROWS, np.uint8)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trt_perception.gaps import GapEstimator
+from trt_perception.node.gaps import GapEstimator
 
 PERIOD = 33_333_333  # 30 Hz, in nanoseconds
 START = 1_700_000_000_000_000_000

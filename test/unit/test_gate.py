@@ -11,23 +11,24 @@ pytest.importorskip('onnx')
 pytest.importorskip('onnxruntime')
 pytest.importorskip('cv2')
 import onnx
-from precision_models import color_folder, color_frames, conv_classifier, conv_detector, two_topic_bag
-from recording_monitor import Told
+from support.precision_models import color_folder, color_frames, conv_classifier, conv_detector, two_topic_bag
+from support.recording_monitor import Told
 
-from trt_perception.backends.onnxruntime import OnnxRuntimeBackend
 from trt_perception.errors import CalibrationError, EngineError, SourceError
-from trt_perception.frame import Frame
-from trt_perception.gate import (
+from trt_perception.image.frame import Frame
+from trt_perception.model.heads.yolo import DetectionSettings
+from trt_perception.model.spec import load_model
+from trt_perception.ort.backend import OnnxRuntimeBackend
+from trt_perception.pipeline.host import HostPipeline
+from trt_perception.pipeline.interface import PostprocessSettings
+from trt_perception.pipeline.options import PipelineOptions
+from trt_perception.precision.gate import (
     checking_frames,
     comparison_identity,
     measure_agreement,
     needed_agreement,
     require_agreement,
 )
-from trt_perception.heads.yolo import DetectionSettings
-from trt_perception.model import load_model
-from trt_perception.pipeline import HostPipeline, PostprocessSettings
-from trt_perception.pipeline_options import PipelineOptions
 
 FRAMES = [Frame.from_bgr(pixels) for pixels in color_frames(8)]
 BGR = {'red': 2, 'green': 1, 'blue': 0}

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from trt_perception.errors import ModelError
-from trt_perception.geometry import RESIZE_MODES, Geometry, center_crop, letterbox, make_geometry, stretch
+from trt_perception.model.geometry import RESIZE_MODES, Geometry, center_crop, letterbox, make_geometry, stretch
 
 sides = st.integers(1, 8000)
 network_sides = st.integers(8, 1536)

@@ -6,9 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trt_perception.errors import EngineError, ModelError
-from trt_perception.geometry import letterbox
-from trt_perception.heads.classification import ClassificationHead, ClassificationSettings, is_distribution, softmax
-from trt_perception.heads.yolo import MAX_CANDIDATES, DetectionSettings, YoloHead
+from trt_perception.model.geometry import letterbox
+from trt_perception.model.heads.classification import (
+    ClassificationHead,
+    ClassificationSettings,
+    is_distribution,
+    softmax,
+)
+from trt_perception.model.heads.yolo import MAX_CANDIDATES, DetectionSettings, YoloHead
 
 # A 1280x720 image in a 640x640 network: half size, 140 rows of padding above and below.
 GEOMETRY = letterbox(1280, 720, 640, 640)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from trt_perception.health import CameraReport, Condition, Level, assess
+from trt_perception.node.health import CameraReport, Condition, Level, assess
 
 CAMERA = CameraReport('/camera/image_raw', ('/camera',), (), 0.1, 0.0)
 WELL = Condition('active', '', CAMERA, {'received': 30.0, 'processed': 29.5}, '', 'fp32', 'fp32', 5.0)

@@ -5,9 +5,9 @@
 import pytest
 
 from trt_perception.errors import ModelError
-from trt_perception.heads.classification import ClassificationHead
-from trt_perception.heads.identify import HeadEvidence, identify_head
-from trt_perception.heads.yolo import YoloHead
+from trt_perception.model.heads.classification import ClassificationHead
+from trt_perception.model.heads.identify import HeadEvidence, identify_head
+from trt_perception.model.heads.yolo import YoloHead
 
 
 def identify(*shapes, size=(640, 640), names=None, end_to_end=None, wanted='auto'):

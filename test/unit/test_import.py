@@ -21,9 +21,10 @@ ROS = {
     'rcl_interfaces', 'builtin_interfaces', 'geometry_msgs', 'ament_index_python'}
 # What a program without ROS may use.
 WITHOUT_ROS = {
-    'backends.onnxruntime', 'cli.inspect', 'cli.main', 'cli.predict', 'frame', 'gaps', 'geometry', 'heads.identify',
-    'heads.nms', 'heads.yolo', 'health', 'json_lines', 'labels', 'model', 'onnx_file', 'operations', 'pipeline',
-    'preprocess', 'progress', 'results', 'sources', 'statistics', 'worker'}
+    'cli.inspect', 'cli.main', 'cli.predict', 'image.frame', 'node.gaps', 'node.health', 'node.statistics',
+    'node.worker', 'model.geometry', 'model.heads.identify', 'model.heads.nms', 'model.heads.yolo', 'model.labels',
+    'model.onnx_file', 'model.operations', 'model.spec', 'ort.backend', 'pipeline.interface', 'pipeline.preprocess',
+    'progress', 'results.json_lines', 'results.results', 'sources.open_source'}
 
 # Refuses every top-level module that is neither the standard library's nor NumPy's nor the package's.
 BLOCKER = """
@@ -108,7 +109,7 @@ import os
 os.chdir({str(tmp_path)!r})
 from trt_perception.cli.main import main
 from trt_perception.errors import PerceptionError
-from trt_perception.model import load_model
+from trt_perception.model.spec import load_model
 try:
     code = {code}
 except PerceptionError as error:

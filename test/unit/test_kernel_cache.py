@@ -8,8 +8,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from trt_perception.backends.tensorrt import kernel_cache
-from trt_perception.backends.tensorrt.kernel_cache import kernel_cubin, kernel_sources
+from trt_perception.backends.tensorrt.cache import kernel_cache
+from trt_perception.backends.tensorrt.cache.kernel_cache import kernel_cubin, kernel_sources
 from trt_perception.errors import EngineError
 
 # An nvcc that writes which architecture it was called for, and counts its calls: what is tested is the cache.
@@ -126,11 +126,11 @@ def test_cuda_python_without_its_library_is_no_compiler(no_library):
 
 def test_without_a_compiler_the_rest_is_done_on_the_cpu_with_a_warning(no_library, tmp_path, monkeypatch):
     pytest.importorskip('onnx')
-    from precision_models import conv_detector
+    from support.precision_models import conv_detector
 
-    from trt_perception.backends.tensorrt import choose
-    from trt_perception.model import load_model
-    from trt_perception.pipeline import HostPipeline
+    from trt_perception.backends.tensorrt.run import choose
+    from trt_perception.model.spec import load_model
+    from trt_perception.pipeline.host import HostPipeline
     monkeypatch.setattr(choose, 'device_at', lambda index: SimpleNamespace(compute_capability=lambda: (8, 7)))
     log = []
     pipeline = choose.choose_pipeline(

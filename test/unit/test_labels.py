@@ -5,7 +5,7 @@ import json
 import pytest
 
 from trt_perception.errors import LabelsError
-from trt_perception.labels import load_labels, names_from, shipped_labels
+from trt_perception.model.labels import load_labels, names_from, shipped_labels
 
 
 def write(tmp_path, name, content):

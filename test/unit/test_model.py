@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from tiny_models import (
+from support.tiny_models import (
     COLORS,
     FLOAT,
     FLOAT16,
@@ -19,10 +19,10 @@ from tiny_models import (
 )
 
 from trt_perception.errors import LabelsError, ModelError
-from trt_perception.heads.classification import ClassificationHead
-from trt_perception.heads.yolo import YoloHead
-from trt_perception.model import ModelOptions, load_model
-from trt_perception.preprocessing import IMAGENET, YOLO, Overrides, Preprocessing
+from trt_perception.model.heads.classification import ClassificationHead
+from trt_perception.model.heads.yolo import YoloHead
+from trt_perception.model.normalisation import IMAGENET, YOLO, Overrides, Preprocessing
+from trt_perception.model.spec import ModelOptions, load_model
 
 COCO = 80
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from trt_perception.heads.nms import non_maximum_suppression
+from trt_perception.model.heads.nms import non_maximum_suppression
 
 
 def overlap(a, b):

@@ -9,14 +9,14 @@ import sys
 from pathlib import Path
 
 import pytest
-import tiny_models
+from support import tiny_models
 
 pytest.importorskip('onnxruntime')
 
 ROOT = Path(__file__).parents[2]
 RUN = """
 import os, sys
-from trt_perception.backends.onnxruntime import OnnxRuntimeBackend
+from trt_perception.ort.backend import OnnxRuntimeBackend
 OnnxRuntimeBackend(sys.argv[1]).open()
 print(os.environ['ORT_DISABLE_TELEMETRY'])
 """

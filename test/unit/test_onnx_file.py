@@ -7,11 +7,20 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
-from tiny_models import FLOAT, FLOAT16, UINT8, color_classifier, color_detector, dynamic_detector, fixed_outputs, save
+from support.tiny_models import (
+    FLOAT,
+    FLOAT16,
+    UINT8,
+    color_classifier,
+    color_detector,
+    dynamic_detector,
+    fixed_outputs,
+    save,
+)
 
 from trt_perception.errors import ModelError
-from trt_perception.onnx_file import load_proto, metadata_names, output_shapes, read_onnx, sha256_of
-from trt_perception.onnx_tensors import all_tensors
+from trt_perception.model.onnx_file import load_proto, metadata_names, output_shapes, read_onnx, sha256_of
+from trt_perception.model.onnx_tensors import all_tensors
 
 
 def test_a_static_float32_detector(tmp_path):

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import helper, numpy_helper
-from tiny_models import FLOAT, color_classifier, color_detector, save
+from support.tiny_models import FLOAT, color_classifier, color_detector, save
 
 from trt_perception.errors import ModelError
-from trt_perception.model import load_model
-from trt_perception.onnx_file import load_proto
-from trt_perception.onnx_skeleton import read_skeleton
+from trt_perception.model.onnx_file import load_proto
+from trt_perception.model.onnx_skeleton import read_skeleton
+from trt_perception.model.spec import load_model
 
 VALUES = ('float_data', 'int32_data', 'string_data', 'int64_data', 'raw_data', 'double_data', 'uint64_data')
 
@@ -75,7 +75,7 @@ def test_a_model_is_the_same_either_way(tmp_path, monkeypatch):
          {'images': (FLOAT, [1, 3, 64, 64])}, {'output0': (FLOAT, [1, 'columns', 'boxes'])},
          {'w': weights, 'to': np.array([1, 7, 64], np.int64)}, {'names': {0: 'a', 1: 'b', 2: 'c'}, 'task': 'detect'})
     spec = load_model(path)
-    monkeypatch.setattr('trt_perception.onnx_file._skeleton', lambda onnx, path: None)
+    monkeypatch.setattr('trt_perception.model.onnx_file._skeleton', lambda onnx, path: None)
     assert load_model(path) == spec
     assert (spec.head.kind, spec.stored_precision) == ('yolov8', 'fp32')
 

@@ -10,15 +10,15 @@ import pytest
 pytest.importorskip('onnx')
 pytest.importorskip('onnxruntime')
 pytest.importorskip('cv2')
-from precision_models import color_folder, color_frames, conv_detector
-from recording_monitor import Told
+from support.precision_models import color_folder, color_frames, conv_detector
+from support.recording_monitor import Told
 
+from trt_perception.backends.create import create_pipeline
+from trt_perception.backends.onnxruntime_pipeline import OnnxRuntimePipeline
 from trt_perception.errors import CalibrationError, EngineError, ModelError
-from trt_perception.frame import Frame
-from trt_perception.model import load_model
-from trt_perception.onnxruntime_pipeline import OnnxRuntimePipeline
-from trt_perception.pipeline import create_pipeline
-from trt_perception.pipeline_options import PipelineOptions
+from trt_perception.image.frame import Frame
+from trt_perception.model.spec import load_model
+from trt_perception.pipeline.options import PipelineOptions
 from trt_perception.precision.prepare import prepare_model
 
 FRAME = Frame.from_bgr(next(color_frames(1, seed=5)))

@@ -6,11 +6,11 @@ import numpy as np
 import onnx
 import pytest
 from onnx import helper
-from tiny_models import FLOAT, color_detector, dynamic_detector, save
+from support.tiny_models import FLOAT, color_detector, dynamic_detector, save
 
-from trt_perception.model import ModelOptions, load_model
-from trt_perception.onnx_file import load_proto
-from trt_perception.operations import multiply_accumulates
+from trt_perception.model.onnx_file import load_proto
+from trt_perception.model.operations import multiply_accumulates
+from trt_perception.model.spec import ModelOptions, load_model
 
 
 def count(path, options=None):

@@ -18,12 +18,12 @@ psutil = pytest.importorskip('psutil')
 onnx = pytest.importorskip('onnx')
 ort = pytest.importorskip('onnxruntime')
 
-from tiny_models import color_detector  # noqa: E402
+from support.tiny_models import color_detector
 
-from trt_perception.backends import onnxruntime as backend_module  # noqa: E402
-from trt_perception.backends.onnxruntime import OnnxRuntimeBackend  # noqa: E402
-from trt_perception.backends.optimized_model import holds_lock_while_loading, optimized_model  # noqa: E402
-from trt_perception.errors import EngineError, ModelError  # noqa: E402
+from trt_perception.errors import EngineError, ModelError
+from trt_perception.ort import backend as backend_module
+from trt_perception.ort.backend import OnnxRuntimeBackend
+from trt_perception.ort.optimized_model import holds_lock_while_loading, optimized_model
 
 
 def workers():
@@ -31,7 +31,7 @@ def workers():
     for process in psutil.Process().children(recursive=True):
         # It may be ending.
         with contextlib.suppress(psutil.NoSuchProcess):
-            if 'trt_perception.backends.optimize_worker' in process.cmdline():
+            if 'trt_perception.ort.optimize_worker' in process.cmdline():
                 found.append(process)
     return found
 
@@ -176,7 +176,7 @@ def test_the_worker_dies_with_its_parent(tmp_path):
     script.write_text(
         'import sys, threading\n'
         'from pathlib import Path\n'
-        'from trt_perception.backends.optimized_model import optimized_model\n'
+        'from trt_perception.ort.optimized_model import optimized_model\n'
         'with optimized_model(Path(sys.argv[1]), 1, threading.Event()):\n'
         '    pass\n')
     environment = {**os.environ, 'PYTHONPATH': str(Path(backend_module.__file__).parents[2])}

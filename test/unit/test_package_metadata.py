@@ -141,7 +141,7 @@ def test_source_names_its_licence(source):
 
 def test_import_needs_numpy_only():
     program = (
-        'import sys, trt_perception, trt_perception.frame, trt_perception.pipeline;'
+        'import sys, trt_perception, trt_perception.image.frame, trt_perception.pipeline.interface;'
         'print(*sorted({name.split(".")[0] for name in sys.modules}))')
     done = subprocess.run([sys.executable, '-c', program], cwd=ROOT, check=True,
                           capture_output=True, text=True)

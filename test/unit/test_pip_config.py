@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from trt_perception.download.pip_config import DEFAULT_INDEX, IndexSettings, read_index_settings
+from trt_perception.catalogue.download.pip_config import DEFAULT_INDEX, IndexSettings, read_index_settings
 from trt_perception.errors import FetchError
 
 

@@ -10,18 +10,20 @@ import numpy as np
 import onnx
 import pytest
 from onnx import helper
-from tiny_models import FLOAT, FLOAT16, UINT8, color_classifier, color_detector, fixed_outputs, save
+from support.tiny_models import FLOAT, FLOAT16, UINT8, color_classifier, color_detector, fixed_outputs, save
 
-from trt_perception.backends.onnxruntime import OnnxRuntimeBackend
-from trt_perception.decoded_boxes import require_decoded_boxes
+from trt_perception.backends.create import create_pipeline
 from trt_perception.errors import EngineError, FrameError, ModelError
-from trt_perception.frame import Frame
-from trt_perception.heads.classification import ClassificationSettings
-from trt_perception.heads.yolo import DetectionSettings
-from trt_perception.model import ModelOptions, load_model
-from trt_perception.pipeline import HostPipeline, PostprocessSettings, create_pipeline
-from trt_perception.pipeline_options import PipelineOptions
-from trt_perception.preprocessing import Overrides
+from trt_perception.image.frame import Frame
+from trt_perception.model.heads.classification import ClassificationSettings
+from trt_perception.model.heads.yolo import DetectionSettings
+from trt_perception.model.normalisation import Overrides
+from trt_perception.model.spec import ModelOptions, load_model
+from trt_perception.ort.backend import OnnxRuntimeBackend
+from trt_perception.pipeline.decoded_boxes import require_decoded_boxes
+from trt_perception.pipeline.host import HostPipeline
+from trt_perception.pipeline.interface import PostprocessSettings
+from trt_perception.pipeline.options import PipelineOptions
 
 BGR = {'red': (0, 0, 255), 'green': (0, 255, 0), 'blue': (255, 0, 0)}
 

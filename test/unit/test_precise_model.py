@@ -16,21 +16,21 @@ pytest.importorskip('onnx')
 pytest.importorskip('onnxruntime')
 pytest.importorskip('cv2')
 import onnx
-from precision_models import METADATA, color_folder, conv_detector, two_topic_bag
-from recording_monitor import Told
-from tiny_models import FLOAT, save
+from support.precision_models import METADATA, color_folder, conv_detector, two_topic_bag
+from support.recording_monitor import Told
+from support.tiny_models import FLOAT, save
 
-from trt_perception.backends.tensorrt.build_process import build_in_process
-from trt_perception.backends.tensorrt.build_request import build_request
-from trt_perception.backends.tensorrt.compat import load_for
-from trt_perception.backends.tensorrt.options import BuildOptions
+from trt_perception.backends.tensorrt.build.process import build_in_process
+from trt_perception.backends.tensorrt.build.request import build_request
+from trt_perception.backends.tensorrt.library.compat import load_for
 from trt_perception.cli.main import main
 from trt_perception.errors import CalibrationError, EngineError, ModelError, SourceError
-from trt_perception.model import load_model
-from trt_perception.pipeline_options import PipelineOptions
-from trt_perception.precise_model import precise_model
+from trt_perception.model.spec import load_model
+from trt_perception.pipeline.options import PipelineOptions
+from trt_perception.pipeline.tensorrt_options import BuildOptions
 from trt_perception.precision import prepare
 from trt_perception.precision.graph import read_record
+from trt_perception.precision.precise_model import precise_model
 
 TARGET = BuildOptions('int8', compute_capabilities=('8.6',), optimization_level=0)
 
@@ -194,9 +194,9 @@ def test_a_killed_conversion_leaves_no_file_that_counts(cache, spec, options, tm
     script = tmp_path / 'convert.py'
     script.write_text(
         'import sys, os, signal\n'
-        'from trt_perception.model import load_model\n'
-        'from trt_perception.pipeline_options import Monitor, PipelineOptions\n'
-        'from trt_perception.precise_model import precise_model\n'
+        'from trt_perception.model.spec import load_model\n'
+        'from trt_perception.pipeline.options import Monitor, PipelineOptions\n'
+        'from trt_perception.precision.precise_model import precise_model\n'
         'def on_progress(fraction, text):\n'
         "    if 'measuring' in text:\n"
         '        os.kill(os.getpid(), signal.SIGKILL)\n'

@@ -10,14 +10,14 @@ import pytest
 pytest.importorskip('onnx')
 pytest.importorskip('onnxruntime')
 pytest.importorskip('cv2')
-from precision_models import color_folder, conv_detector
-from recording_monitor import Told
+from support.precision_models import color_folder, conv_detector
+from support.recording_monitor import Told
 
 from trt_perception.errors import EngineError
-from trt_perception.gate import checking_frames
-from trt_perception.model import load_model
-from trt_perception.pipeline_options import PipelineOptions
-from trt_perception.precise_model import precise_model
+from trt_perception.model.spec import load_model
+from trt_perception.pipeline.options import PipelineOptions
+from trt_perception.precision.gate import checking_frames
+from trt_perception.precision.precise_model import precise_model
 from trt_perception.precision.prepare import CalibrationOptions, prepare_model
 
 SAMPLES, CHECKING, IMAGES = 10, 5, 15

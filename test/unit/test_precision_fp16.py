@@ -6,25 +6,25 @@ import numpy as np
 import pytest
 
 from trt_perception.errors import CalibrationError, ModelError
-from trt_perception.frame import Frame
-from trt_perception.model import load_model
+from trt_perception.image.frame import Frame
+from trt_perception.model.spec import load_model
 from trt_perception.precision.fp16 import to_fp16
 
 onnx = pytest.importorskip('onnx')
 pytest.importorskip('onnxruntime')
-from onnx import TensorProto, helper, numpy_helper  # noqa: E402
-from precision_models import METADATA, color_frames, conv_classifier, conv_detector  # noqa: E402
-from tiny_models import COLORS, FLOAT, save  # noqa: E402
+from onnx import TensorProto, helper, numpy_helper
+from support.precision_models import METADATA, color_frames, conv_classifier, conv_detector
+from support.tiny_models import COLORS, FLOAT, save
 
-from trt_perception.backends.onnxruntime import OnnxRuntimeBackend  # noqa: E402
-from trt_perception.pipeline import HostPipeline  # noqa: E402
-from trt_perception.precision.calibration import calibration_of  # noqa: E402
-from trt_perception.precision.expected import expected_agreement  # noqa: E402
-from trt_perception.precision.graph import load_model as load_graph  # noqa: E402
-from trt_perception.precision.half_arithmetic import overflowing, rounding_as_half  # noqa: E402
-from trt_perception.precision.parity import compare  # noqa: E402
-from trt_perception.precision.prepare import prepare_model  # noqa: E402
-from trt_perception.precision.simulation import SimulationBackend  # noqa: E402
+from trt_perception.ort.backend import OnnxRuntimeBackend
+from trt_perception.pipeline.host import HostPipeline
+from trt_perception.precision.calibration import calibration_of
+from trt_perception.precision.expected import expected_agreement
+from trt_perception.precision.graph import load_model as load_graph
+from trt_perception.precision.half_arithmetic import overflowing, rounding_as_half
+from trt_perception.precision.parity import compare
+from trt_perception.precision.prepare import prepare_model
+from trt_perception.precision.simulation import SimulationBackend
 
 
 def types_of(path):

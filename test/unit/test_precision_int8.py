@@ -6,24 +6,24 @@ import numpy as np
 import pytest
 
 from trt_perception.errors import CalibrationError, ModelError
-from trt_perception.frame import Frame
-from trt_perception.model import load_model
+from trt_perception.image.frame import Frame
+from trt_perception.model.spec import load_model
 
 onnx = pytest.importorskip('onnx')
 pytest.importorskip('onnxruntime')
-from onnx import TensorProto, numpy_helper  # noqa: E402
-from precision_models import color_frames, conv_classifier, conv_detector  # noqa: E402
+from onnx import TensorProto, numpy_helper
+from support.precision_models import color_frames, conv_classifier, conv_detector
 
-from trt_perception.backends.onnxruntime import OnnxRuntimeBackend  # noqa: E402
-from trt_perception.pipeline import HostPipeline  # noqa: E402
-from trt_perception.precision import graph  # noqa: E402
-from trt_perception.precision.calibration import calibration_of  # noqa: E402
-from trt_perception.precision.cost import multiplications  # noqa: E402
-from trt_perception.precision.fp16 import halve_rest  # noqa: E402
-from trt_perception.precision.int8 import quantize  # noqa: E402
-from trt_perception.precision.parity import compare  # noqa: E402
-from trt_perception.precision.prepare import CalibrationOptions, prepare_model  # noqa: E402
-from trt_perception.precision.search import Target  # noqa: E402
+from trt_perception.ort.backend import OnnxRuntimeBackend
+from trt_perception.pipeline.host import HostPipeline
+from trt_perception.precision import graph
+from trt_perception.precision.calibration import calibration_of
+from trt_perception.precision.cost import multiplications
+from trt_perception.precision.fp16 import halve_rest
+from trt_perception.precision.int8 import quantize
+from trt_perception.precision.parity import compare
+from trt_perception.precision.prepare import CalibrationOptions, prepare_model
+from trt_perception.precision.search import Target
 
 FRAMES = [Frame.from_bgr(pixels) for pixels in color_frames(8)]
 OTHERS = [Frame.from_bgr(pixels) for pixels in color_frames(8, seed=1)]

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from trt_perception.errors import EngineError
-from trt_perception.frame import Frame
+from trt_perception.image.frame import Frame
 from trt_perception.precision.parity import Agreement, compare, iou_matrix, match
-from trt_perception.results import Classifications, Detections
+from trt_perception.results.results import Classifications, Detections
 
 
 def detections(*rows):
@@ -106,11 +106,11 @@ def test_results_of_two_tasks_cannot_be_compared():
 
 def test_two_pipelines_and_their_settings(tmp_path):
     pytest.importorskip('onnxruntime')
-    from precision_models import color_frames, conv_detector
+    from support.precision_models import color_frames, conv_detector
 
-    from trt_perception.backends.onnxruntime import OnnxRuntimeBackend
-    from trt_perception.model import load_model
-    from trt_perception.pipeline import HostPipeline
+    from trt_perception.model.spec import load_model
+    from trt_perception.ort.backend import OnnxRuntimeBackend
+    from trt_perception.pipeline.host import HostPipeline
     weights = np.eye(3, dtype=np.float32)[:, :, None, None]
     first = load_model(conv_detector(tmp_path / 'a.onnx'))
     # Its scores are nine tenths of the first one's.

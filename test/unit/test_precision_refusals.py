@@ -10,18 +10,18 @@ pytest.importorskip('onnxruntime')
 pytest.importorskip('cv2')
 import onnx
 from onnx import helper, numpy_helper
-from precision_models import color_folder, conv_classifier, conv_detector
-from recording_monitor import Told
+from support.precision_models import color_folder, conv_classifier, conv_detector
+from support.recording_monitor import Told
 
 from trt_perception.cli.main import main
 from trt_perception.errors import EngineError, ModelError
-from trt_perception.model import load_model
-from trt_perception.pipeline_options import PipelineOptions
-from trt_perception.precise_model import precise_model
+from trt_perception.model.spec import load_model
+from trt_perception.pipeline.options import PipelineOptions
 from trt_perception.precision import quantizer
 from trt_perception.precision.expected import expected_agreement
 from trt_perception.precision.graph import load_model as load_graph
 from trt_perception.precision.graph import require_finite
+from trt_perception.precision.precise_model import precise_model
 from trt_perception.precision.prepare import prepare_model
 from trt_perception.precision.simulation import SimulationBackend
 

@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 
 from trt_perception.errors import CalibrationError, SourceError
-from trt_perception.frame import Frame
-from trt_perception.model import load_model
-from trt_perception.precision import samples as samples_module
+from trt_perception.image.frame import Frame
+from trt_perception.model.spec import load_model
+from trt_perception.precision import calibration_frames as samples_module
 from trt_perception.precision.calibration import calibration_of
-from trt_perception.precision.samples import read_samples
+from trt_perception.precision.calibration_frames import read_samples
 
 cv2 = pytest.importorskip('cv2')
 pytest.importorskip('onnx')
-from precision_models import color_frames, conv_detector  # noqa: E402
+from support.precision_models import color_frames, conv_detector
 
 
 def folder_of(path, count):

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trt_perception.frame import Frame
-from trt_perception.heads.yolo import YoloHead
-from trt_perception.model import ModelSpec
-from trt_perception.preprocess import Preprocessor
-from trt_perception.preprocessing import IMAGENET, YOLO, Preprocessing
+from trt_perception.image.frame import Frame
+from trt_perception.model.heads.yolo import YoloHead
+from trt_perception.model.normalisation import IMAGENET, YOLO, Preprocessing
+from trt_perception.model.spec import ModelSpec
+from trt_perception.pipeline.preprocess import Preprocessor
 
 ENCODINGS = {'bgr8': 'bgr', 'rgb8': 'rgb', 'bgra8': 'bgra', 'rgba8': 'rgba', 'mono8': 'g'}
 GREY = {'b': 0.114, 'g': 0.587, 'r': 0.299}  # ITU-R BT.601

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from trt_perception.errors import ModelError
-from trt_perception.preprocessing import IMAGENET, METADATA_KEY, YOLO, Overrides, Preprocessing, preprocessing_of
+from trt_perception.model.normalisation import IMAGENET, METADATA_KEY, YOLO, Overrides, Preprocessing, preprocessing_of
 
 FLOAT32 = np.dtype(np.float32)
 UINT8 = np.dtype(np.uint8)

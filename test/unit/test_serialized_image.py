@@ -17,7 +17,7 @@ pytest.importorskip('rclpy', reason='needs ROS 2: make setup')
 from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import CompressedImage, Image
 
-from trt_perception.serialized_image import NotPlainCdr, read_compressed_image, read_image
+from trt_perception.node.serialized_image import NotPlainCdr, read_compressed_image, read_image
 
 # Of all lengths modulo 4, since what follows is aligned.
 TEXTS = st.text(max_size=9).map(lambda text: text.replace('\0', ''))

@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
-from trt_perception.bag import COMPRESSED_IMAGE, IMAGE, typestore
 from trt_perception.errors import SourceError
-from trt_perception.sources import open_source
+from trt_perception.sources.bag_reader import COMPRESSED_IMAGE, IMAGE, typestore
+from trt_perception.sources.open_source import open_source
 
 rosbag2 = pytest.importorskip('rosbags.rosbag2')
 

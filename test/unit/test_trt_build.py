@@ -16,21 +16,21 @@ import onnx
 import psutil
 import pytest
 from onnx import helper
-from tiny_models import FLOAT, color_detector, dynamic_detector, save
+from support.tiny_models import FLOAT, color_detector, dynamic_detector, save
 
-from trt_perception.backends.tensorrt import build_process
-from trt_perception.backends.tensorrt.build_process import BuildCancelled, build_in_process
-from trt_perception.backends.tensorrt.build_request import BuildRequest, build_request
-from trt_perception.backends.tensorrt.cache import EngineCache
-from trt_perception.backends.tensorrt.engine_key import EngineKey
+from trt_perception.backends.tensorrt.build import process as build_process
+from trt_perception.backends.tensorrt.build.process import BuildCancelled, build_in_process
+from trt_perception.backends.tensorrt.build.request import BuildRequest, build_request
+from trt_perception.backends.tensorrt.cache.engine_cache import EngineCache
+from trt_perception.backends.tensorrt.cache.engine_key import EngineKey
+from trt_perception.backends.tensorrt.cuda.gpu_info import has_gpu
 from trt_perception.backends.tensorrt.engine_pipeline import prepared_spec
-from trt_perception.backends.tensorrt.gpu_info import has_gpu
-from trt_perception.backends.tensorrt.graph_types import graph_types
-from trt_perception.backends.tensorrt.options import BuildOptions
+from trt_perception.backends.tensorrt.library.graph_types import graph_types
 from trt_perception.errors import EngineError, MissingDependencyError, ModelError
-from trt_perception.model import ModelOptions, load_model
-from trt_perception.pipeline_options import Monitor, PipelineOptions
-from trt_perception.precise_model import precise_model
+from trt_perception.model.spec import ModelOptions, load_model
+from trt_perception.pipeline.options import Monitor, PipelineOptions
+from trt_perception.pipeline.tensorrt_options import BuildOptions
+from trt_perception.precision.precise_model import precise_model
 
 pytest.importorskip('tensorrt_rtx', reason='TensorRT for RTX is not installed (pip install tensorrt-rtx-cu13)')
 
@@ -47,7 +47,7 @@ def workers():
     """The build processes that this one started."""
     return [
         child for child in psutil.Process().children(recursive=True)
-        if any('build_worker' in word for word in child.cmdline())]
+        if any('tensorrt.build.worker' in word for word in child.cmdline())]
 
 
 @pytest.fixture
@@ -290,8 +290,8 @@ def test_the_worker_dies_with_its_parent(endless, tmp_path):
     script = tmp_path / 'parent.py'
     script.write_text(
         'import sys\n'
-        'from trt_perception.backends.tensorrt.build_process import build_in_process\n'
-        'from trt_perception.backends.tensorrt.build_request import BuildRequest\n'
+        'from trt_perception.backends.tensorrt.build.process import build_in_process\n'
+        'from trt_perception.backends.tensorrt.build.request import BuildRequest\n'
         'request = BuildRequest.from_json(sys.argv[1])\n'
         "build_in_process(request, lambda f, t: print('building' if f is not None else 'wait', flush=True))\n")
     temporary = tmp_path / 'temporary'

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import pytest
 
-from trt_perception.backends.tensorrt.build_progress import BuildPhases
+from trt_perception.backends.tensorrt.library.build_progress import BuildPhases
 
 
 def test_a_phase_fills_one_step_of_its_parent():

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.tiny_models import color_detector, fixed_outputs
 from test_trt_inspector import convolution, parsed
-from tiny_models import color_detector, fixed_outputs
 
-from trt_perception.backends.tensorrt.gpu_info import has_gpu
+from trt_perception.backends.tensorrt.cuda.gpu_info import has_gpu
 from trt_perception.cli.main import main
 
 TEST = Path(__file__).parents[1]
@@ -165,7 +165,8 @@ def test_a_video_of_the_catalogue_calibrates_by_its_name(rtx, model, tmp_path, c
     pytest.importorskip('cv2').imwrite(str(tmp_path / 'p.png'), np.zeros((64, 64, 3), np.uint8))
     (tmp_path / 'fetched').mkdir()
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr('trt_perception.fetch.fetch_entry', lambda entry, **_: tmp_path / 'fetched' / entry.name)
+    monkeypatch.setattr(
+        'trt_perception.catalogue.fetch.fetch_entry', lambda entry, **_: tmp_path / 'fetched' / entry.name)
     (tmp_path / 'fetched' / 'bikes').mkdir()
     name, *rest = words
     assert main([name, str(model), *rest, '--precision', 'int8', '--calibration', 'bikes']) == 1

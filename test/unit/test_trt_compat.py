@@ -13,15 +13,15 @@ import numpy as np
 import onnx
 import pytest
 from onnx import helper
-from recorded_tensorrt import VERSIONS, Recorded
-from tiny_models import FLOAT, FLOAT16, save
+from support.recorded_tensorrt import VERSIONS, Recorded
+from support.tiny_models import FLOAT, FLOAT16, save
 
-from trt_perception.backends.tensorrt import compat
-from trt_perception.backends.tensorrt.compat import TensorRt, adopt, load
-from trt_perception.backends.tensorrt.gpu_info import GpuInfo, has_gpu
-from trt_perception.backends.tensorrt.graph_types import GraphTypes, graph_types
-from trt_perception.backends.tensorrt.options import BuildOptions
+from trt_perception.backends.tensorrt.cuda.gpu_info import GpuInfo, has_gpu
+from trt_perception.backends.tensorrt.library import compat
+from trt_perception.backends.tensorrt.library.compat import TensorRt, adopt, load
+from trt_perception.backends.tensorrt.library.graph_types import GraphTypes, graph_types
 from trt_perception.errors import EngineError, MissingDependencyError
+from trt_perception.pipeline.tensorrt_options import BuildOptions
 
 HALF = GraphTypes(has_float16=True, float32_tensors=frozenset({'boxes'}))
 QUANTIZED = GraphTypes(quantized=True)

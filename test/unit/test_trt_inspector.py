@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 import pytest
 
-from trt_perception.backends.tensorrt.inspector import (
+from trt_perception.backends.tensorrt.library.inspector import (
     layers_from_records,
     parse_layers,
     precision_shortfall,

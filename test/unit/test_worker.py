@@ -6,7 +6,7 @@ from concurrent.futures import TimeoutError as FutureTimeoutError
 
 import pytest
 
-from trt_perception.worker import LatestWorker
+from trt_perception.node.worker import LatestWorker
 
 SOON = 10.0  # seconds to wait for what takes none
 

@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 
 from ..errors import SourceError, printable
-from ..frame import Frame
-from ..image_size import check_size
+from ..image.frame import Frame
+from ..image.size import check_size
+from ..node.statistics import PERCENTILES
 from ..progress import Progress
-from ..sources import open_source
-from ..statistics import PERCENTILES
+from ..sources.open_source import open_source
 from .files import check_report, write_report
 from .model_arguments import add_model_arguments, add_run_arguments, load, open_pipeline
 from .numbers import positive

@@ -19,21 +19,21 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from ..backends.tensorrt.build_process import build_in_process
-from ..backends.tensorrt.build_request import build_request
-from ..backends.tensorrt.builder import gpu_to_build_for, plan_sha256
-from ..backends.tensorrt.compat import PREFERENCES, load_for
+from ..backends.tensorrt.build.builder import gpu_to_build_for, plan_sha256
+from ..backends.tensorrt.build.process import build_in_process
+from ..backends.tensorrt.build.request import build_request
+from ..backends.tensorrt.cache.private_files import replace_private
+from ..backends.tensorrt.cuda.gpu_info import gpu_info
 from ..backends.tensorrt.engine_pipeline import EnginePipeline, prepared_spec, require_sensible
-from ..backends.tensorrt.engine_store import cached_engine
-from ..backends.tensorrt.gpu_info import gpu_info
-from ..backends.tensorrt.inspector import layers_from_records, precision_doubt, precision_shortfall, summarize
-from ..backends.tensorrt.options import HARDWARE_COMPATIBILITIES, BuildOptions, RunOptions
-from ..backends.tensorrt.private_files import replace_private
-from ..decoded_boxes import require_decoded_boxes
+from ..backends.tensorrt.engine_source import cached_engine
+from ..backends.tensorrt.library.compat import PREFERENCES, load_for
+from ..backends.tensorrt.library.inspector import layers_from_records, precision_doubt, precision_shortfall, summarize
 from ..errors import EngineError, printable
-from ..gate import needed_agreement
-from ..pipeline_options import PRECISIONS, PipelineOptions
-from ..precise_model import precise_model
+from ..pipeline.decoded_boxes import require_decoded_boxes
+from ..pipeline.options import PRECISIONS, PipelineOptions
+from ..pipeline.tensorrt_options import HARDWARE_COMPATIBILITIES, BuildOptions, RunOptions
+from ..precision.gate import needed_agreement
+from ..precision.precise_model import precise_model
 from .files import OutputError, check_new_file
 from .model_arguments import (
     add_calibration_arguments,

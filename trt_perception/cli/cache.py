@@ -13,8 +13,8 @@ from __future__ import annotations
 import argparse
 import time
 
-from ..backends.tensorrt.cache import CacheEntry, EngineCache
-from ..backends.tensorrt.timings import TimingCache, prune_timings, timing_caches
+from ..backends.tensorrt.cache.engine_cache import CacheEntry, EngineCache
+from ..backends.tensorrt.cache.timings import TimingCache, prune_timings, timing_caches
 from ..errors import EngineError
 from .numbers import duration
 

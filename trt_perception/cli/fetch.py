@@ -16,9 +16,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ..catalog import CatalogEntry, load_catalog
+from ..catalogue.catalog import CatalogEntry, load_catalog
+from ..catalogue.fetch import fetch_entry, is_fetched
 from ..errors import FetchError
-from ..fetch import fetch_entry, is_fetched
 from ..progress import ConsoleProgress
 from .numbers import positive
 

@@ -18,10 +18,10 @@ import numpy as np
 
 from ..dependencies import require
 from ..errors import one_line, printable
-from ..model import ModelSpec
-from ..onnx_file import load_proto
-from ..onnx_tensors import all_tensors
-from ..operations import multiply_accumulates
+from ..model.onnx_file import load_proto
+from ..model.onnx_tensors import all_tensors
+from ..model.operations import multiply_accumulates
+from ..model.spec import ModelSpec
 from .inspect_engine import SUFFIXES, inspect_engine
 from .model_arguments import add_model_arguments, load, model_path
 

@@ -12,8 +12,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ..backends.tensorrt.compat import load
-from ..backends.tensorrt.inspector import (
+from ..backends.tensorrt.cache.private_files import UnreadableFileError, UntrustedFileError, read_private
+from ..backends.tensorrt.library.compat import load
+from ..backends.tensorrt.library.inspector import (
     Layer,
     LayerTensor,
     is_count,
@@ -21,7 +22,6 @@ from ..backends.tensorrt.inspector import (
     parse_layers,
     summarize,
 )
-from ..backends.tensorrt.private_files import UnreadableFileError, UntrustedFileError, read_private
 from ..errors import EngineError, ModelError, PerceptionError, printable
 
 SUFFIXES = ('.plan', '.engine')

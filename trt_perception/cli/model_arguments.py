@@ -11,14 +11,15 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..backends.tensorrt.options import BuildOptions
-from ..catalog import resolve_model, resolve_video
-from ..heads.classification import ClassificationSettings
-from ..heads.identify import HEADS
-from ..heads.yolo import DetectionSettings
-from ..model import TASKS, ModelOptions, ModelSpec, load_model
-from ..pipeline import Pipeline, PostprocessSettings, create_pipeline
-from ..pipeline_options import (
+from ..backends.create import create_pipeline
+from ..catalogue.resolve import resolve_model, resolve_video
+from ..model.heads.classification import ClassificationSettings
+from ..model.heads.identify import HEADS
+from ..model.heads.yolo import DetectionSettings
+from ..model.normalisation import COLOR_ORDERS, RESIZE_MODES, Overrides
+from ..model.spec import TASKS, ModelOptions, ModelSpec, load_model
+from ..pipeline.interface import Pipeline, PostprocessSettings
+from ..pipeline.options import (
     BACKENDS,
     CALIBRATION_METHODS,
     DEFAULT_INT8_AGREEMENT,
@@ -26,8 +27,8 @@ from ..pipeline_options import (
     Monitor,
     PipelineOptions,
 )
+from ..pipeline.tensorrt_options import BuildOptions
 from ..precision.prepare import CalibrationOptions
-from ..preprocessing import COLOR_ORDERS, RESIZE_MODES, Overrides
 from ..progress import ConsoleProgress
 from .numbers import above_zero, fraction, numbers, positive, whole
 

@@ -24,9 +24,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
-from ..bag import IMAGE, ImageMessage, choose_image_topic, is_bag, read_image_messages, with_stamp
 from ..dependencies import require
 from ..errors import ParameterError, SourceError
+from ..sources.bag_reader import IMAGE, ImageMessage, choose_image_topic, is_bag, read_image_messages, with_stamp
 from .files import check_report
 from .numbers import above_zero, duration
 

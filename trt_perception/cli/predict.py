@@ -19,13 +19,14 @@ from typing import Any, TextIO
 import numpy as np
 
 from ..dependencies import require
-from ..draw import draw_classifications, draw_detections
 from ..errors import PerceptionError, SourceError, printable
-from ..json_lines import result_record
-from ..model import ModelSpec
+from ..model.spec import ModelSpec
 from ..progress import Progress
-from ..results import Detections, Result
-from ..sources import SourceFrame, open_source
+from ..results.draw import draw_classifications, draw_detections
+from ..results.json_lines import result_record
+from ..results.results import Detections, Result
+from ..sources.open_source import open_source
+from ..sources.source import SourceFrame
 from .files import check_report
 from .model_arguments import add_model_arguments, add_run_arguments, load, open_pipeline
 

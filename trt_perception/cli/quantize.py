@@ -20,11 +20,11 @@ from typing import Any
 
 import numpy as np
 
-from ..download.cache import replace_file
 from ..errors import EngineError, ModelError, printable
-from ..frame import Frame
-from ..model import ModelOptions, ModelSpec, load_model
-from ..pipeline import HostPipeline
+from ..file_cache import replace_file
+from ..image.frame import Frame
+from ..model.spec import ModelOptions, ModelSpec, load_model
+from ..pipeline.host import HostPipeline
 from ..precision.expected import expected_agreement
 from ..precision.parity import Agreement
 from ..precision.prepare import CalibrationOptions, PreparedModel, prepare_model
@@ -130,7 +130,7 @@ def _times(
     reference: ModelSpec, candidate: ModelSpec, frames: Sequence[Frame], progress: ProgressCallback,
 ) -> tuple[float, float]:
     """Return the median inference times in milliseconds, measured in turns."""
-    from ..backends.onnxruntime import OnnxRuntimeBackend
+    from ..ort.backend import OnnxRuntimeBackend
     frames = frames or [Frame.from_bgr(np.full((reference.height, reference.width, 3), 114, np.uint8))]
     with HostPipeline(reference, OnnxRuntimeBackend(reference.path)) as first, \
             HostPipeline(candidate, OnnxRuntimeBackend(candidate.path)) as second:

@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..catalog import find_entry, resolve_model, resolve_video
-from ..fetch import is_fetched
-from ..json_lines import result_record
+from ..catalogue.catalog import find_entry
+from ..catalogue.fetch import is_fetched
+from ..catalogue.resolve import resolve_model, resolve_video
+from ..node.statistics import WINDOW_S
 from ..progress import ConsoleProgress
-from ..results import Classifications, Result
-from ..statistics import WINDOW_S
+from ..results.json_lines import result_record
+from ..results.results import Classifications, Result
 from .environment import demo_environment, free_domain_id
 from .errors import DemoError
 from .folder_lock import locked_folder

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from ..dependencies import require
-from ..draw import contact_sheet, draw_classifications, draw_detections
-from ..results import Detections, Result
-from ..sources import open_source
+from ..results.draw import contact_sheet, draw_classifications, draw_detections
+from ..results.results import Detections, Result
+from ..sources.open_source import open_source
 from .errors import DemoError
 
 _SHEET_CELLS = 9

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..bag import is_bag
-from ..bag_writer import partial_bags, write_video_bag
-from ..download.cache import file_sha256
 from ..errors import SourceError
-from ..sources import Source, SourceFrame, open_source
+from ..file_cache import file_sha256
+from ..sources.bag_reader import is_bag
+from ..sources.bag_writer import partial_bags, write_video_bag
+from ..sources.open_source import open_source
+from ..sources.source import Source, SourceFrame
 
 TOPIC = '/image'
 FRAME_ID = 'camera'

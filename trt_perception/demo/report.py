@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..statistics import PERCENTILES
+from ..node.statistics import PERCENTILES
 
 # The node's stages, in the order a frame meets them, and what they are.
 STAGES = {

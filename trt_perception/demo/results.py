@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..results import Classifications, Detections, Result
+from ..results.results import Classifications, Detections, Result
 
 
 def result_from_message(message: Any) -> Result:

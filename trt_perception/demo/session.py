@@ -13,8 +13,8 @@ from pathlib import Path
 
 from lifecycle_msgs.msg import Transition
 
-from ..diagnostics import COUNTS
 from ..errors import PerceptionError
+from ..node.diagnostics import COUNTS
 from ..progress import ConsoleProgress
 from .child import Child
 from .consumer import Consumer, Received, start_consumer

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from ..errors import CalibrationError
-from ..frame import Frame
-from ..model import ModelSpec
-from ..preprocess import Preprocessor
+from ..image.frame import Frame
+from ..model.spec import ModelSpec
+from ..pipeline.preprocess import Preprocessor
 from ..progress import ProgressCallback, counted, silent
 from .observe import Samples, histograms
 from .ranges import AUTO, METHODS, Histogram

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 
 from ..dependencies import require
 from ..errors import ModelError
-from ..frame import Frame
-from ..model import ModelSpec
-from ..pipeline import HostPipeline, PostprocessSettings
+from ..image.frame import Frame
+from ..model.spec import ModelSpec
+from ..pipeline.host import HostPipeline
+from ..pipeline.interface import PostprocessSettings
 from ..progress import ProgressCallback, counted, silent
 from .graph import load_model, read_record
 from .half_arithmetic import rounding_as_half

@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from ..backends.onnxruntime import load_session
 from ..dependencies import require
-from ..download.cache import replace_file
 from ..errors import FetchError, ModelError
-from ..onnx_file import load_proto
+from ..file_cache import replace_file
+from ..model.onnx_file import load_proto
+from ..ort.backend import load_session
 from .running import serialized, session_options
 
 METADATA_KEY = 'trt_perception.precision'

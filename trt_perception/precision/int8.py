@@ -12,7 +12,7 @@ from typing import Any
 
 from ..dependencies import require
 from ..errors import CalibrationError, ModelError
-from ..frame import Frame
+from ..image.frame import Frame
 from ..progress import ProgressCallback, counted, silent
 from .calibration import Calibration
 from .cost import multiplications

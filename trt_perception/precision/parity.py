@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from ..errors import EngineError
-from ..frame import Frame
-from ..pipeline import Pipeline, PostprocessSettings
-from ..results import Classifications, Detections, Result
+from ..image.frame import Frame
+from ..pipeline.interface import Pipeline, PostprocessSettings
+from ..results.results import Classifications, Detections, Result
 
 MATCH_IOU = 0.5
 # A box just above the score threshold in one run and just below it in the other is not a lost one, and of two classes

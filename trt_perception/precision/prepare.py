@@ -13,18 +13,18 @@ from pathlib import Path
 from typing import Any
 
 from ..dependencies import require
-from ..download.cache import cache_root, is_intact, locked, store
 from ..errors import CalibrationError, FetchError, ModelError
-from ..frame import Frame
-from ..model import ModelSpec
-from ..onnx_file import sha256_of
+from ..file_cache import cache_root, is_intact, locked, store
+from ..image.frame import Frame
+from ..model.onnx_file import sha256_of
+from ..model.spec import ModelSpec
 from ..progress import ProgressCallback, silent
 from .calibration import calibration_of
+from .calibration_frames import Samples, read_samples
 from .fp16 import halve_rest, to_fp16
 from .graph import read_record
 from .int8 import quantize
 from .ranges import AUTO
-from .samples import Samples, read_samples
 from .search import Target
 
 PRECISIONS = ('fp32', 'fp16', 'int8')

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from ..backends.onnxruntime import load_session, run_session
 from ..dependencies import require
 from ..errors import EngineError, ModelError
+from ..ort.backend import load_session, run_session
 
 _WHAT_TO_DO = (
     '; int8, and fp16 with calibration data, need a model that ONNX Runtime runs: export one, or take fp32, or fp16 '

@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..errors import CalibrationError
-from ..frame import Frame
-from ..model import ModelSpec
-from ..pipeline import HostPipeline, PostprocessSettings
+from ..image.frame import Frame
+from ..model.spec import ModelSpec
+from ..pipeline.host import HostPipeline
+from ..pipeline.interface import PostprocessSettings
 from ..progress import ProgressCallback, counted, silent
-from ..results import Result
+from ..results.results import Result
 from .parity import Agreement, loosened
 from .quantizer import insert_qdq
 from .simulation import SimulationBackend

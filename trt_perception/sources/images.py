@@ -12,9 +12,9 @@ import numpy as np
 
 from ..dependencies import require
 from ..errors import FrameError, SourceError, one_line
-from ..frame import Frame
-from ..image_decoding import check_header, is_jpeg_or_png
-from ..image_size import check_size
+from ..image.decoding import check_header, is_jpeg_or_png
+from ..image.frame import Frame
+from ..image.size import check_size
 from .source import OnError, Source, SourceFrame, report
 
 # What OpenCV's builds of every distribution read.

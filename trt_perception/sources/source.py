@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from types import TracebackType
 
 from ..errors import SourceError
-from ..frame import Frame
+from ..image.frame import Frame
 
 # Called with the error of one unreadable frame; the source then goes on with the next.
 OnError = Callable[[SourceError], None]

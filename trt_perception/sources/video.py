@@ -12,7 +12,7 @@ from typing import Any
 
 from ..dependencies import require
 from ..errors import SourceError
-from ..frame import Frame
+from ..image.frame import Frame
 from .source import OnError, Source, SourceFrame, report
 
 # Headers of some containers only estimate the number of frames; far fewer means a damaged file.

@@ -8,10 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from ...closing import Closing
-from ...decoded_boxes import require_decoded_boxes
 from ...errors import EngineError, PlanError
-from ...frame import Frame
-from ...gate import (
+from ...image.frame import Frame
+from ...model.spec import ModelSpec
+from ...pipeline.decoded_boxes import require_decoded_boxes
+from ...pipeline.interface import Pipeline, PipelineOutput, PostprocessSettings
+from ...pipeline.options import Monitor, PipelineOptions
+from ...precision.gate import (
     checking_frames,
     comparison_identity,
     measure_agreement,
@@ -19,18 +22,15 @@ from ...gate import (
     require_agreement,
     require_frames,
 )
-from ...model import ModelSpec
-from ...pipeline import Pipeline, PipelineOutput, PostprocessSettings
-from ...pipeline_options import Monitor, PipelineOptions
-from ...precise_model import precise_model, require_convertible
+from ...precision.precise_model import precise_model, require_convertible
 from ...precision.prepare import PreparedModel
-from .build_request import build_request
-from .cache import CachedEngine, EngineCache
-from .choose import choose_pipeline
-from .compat import TensorRt, load
-from .engine_store import cached_engine
-from .gpu_info import gpu_info
-from .inspector import layers_from_records, precision_doubt, summarize
+from .build.request import build_request
+from .cache.engine_cache import CachedEngine, EngineCache
+from .cuda.gpu_info import gpu_info
+from .engine_source import cached_engine
+from .library.compat import TensorRt, load
+from .library.inspector import layers_from_records, precision_doubt, summarize
+from .run.choose import choose_pipeline
 
 
 class EnginePipeline(Closing):
@@ -182,6 +182,6 @@ def prepared_spec(spec: ModelSpec, prepared: PreparedModel) -> ModelSpec:
     """Return the spec with the file of another precision; what it takes and gives stays the same."""
     if prepared.path == spec.path:
         return spec
-    from ...onnx_file import sha256_of
+    from ...model.onnx_file import sha256_of
     path = Path(prepared.path)
     return replace(spec, path=path, sha256=sha256_of(path), stored_precision=prepared.precision)

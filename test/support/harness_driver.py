@@ -1,0 +1,380 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The other side: drives a node through its services and topics, over DDS, from this process."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from lifecycle_msgs.srv import ChangeState, GetAvailableTransitions, GetState
+from rcl_interfaces.srv import DescribeParameters, GetParameters, ListParameters, SetParametersAtomically
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.parameter import Parameter, parameter_value_to_python
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import Image
+from vision_msgs.msg import Classification, Detection2DArray
+
+from support.harness_process import NodeProcess
+
+TIMEOUT = 30.0
+LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+_INPUTS = ('image', 'image/compressed')
+_OUTPUTS = ('detections', 'classifications', 'label_info', 'vision_info', 'debug_image')
+_NUMBERS = itertools.count(1)
+
+
+def wait_until(
+    condition: Callable[[], Any], what: str | Callable[[], str], timeout: float = TIMEOUT,
+) -> Any:
+    """Return what `condition` returns as soon as that is true; for things that nothing notifies of."""
+    deadline = time.monotonic() + timeout
+    while not (value := condition()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f'not within {timeout:.0f} s: {what() if callable(what) else what}')
+        time.sleep(0.01)
+    return value
+
+
+class Collector:
+    """Keeps every message of a topic."""
+
+    def __init__(self, driver: Driver, kind: Any, topic: str, qos: Any = 100) -> None:
+        self._driver = driver
+        self._changed = threading.Condition()
+        self.messages: list[Any] = []
+        self.times: list[float] = []
+        self.subscription = driver.node.create_subscription(kind, topic, self._add, qos)
+        driver.executor.wake()
+
+    def _add(self, message: Any) -> None:
+        with self._changed:
+            self.messages.append(message)
+            self.times.append(time.monotonic())
+            self._changed.notify_all()
+
+    def wait(
+        self, condition: Callable[[Any], bool] = lambda _: True, since: int = 0,
+        timeout: float = TIMEOUT, what: str = 'a message',
+    ) -> Any:
+        """Return the first message from number `since` on for which the condition holds."""
+        seen = since
+
+        def find() -> bool:
+            nonlocal seen
+            # Each message is looked at once: a condition may count.
+            while seen < len(self.messages):
+                seen += 1
+                if condition(self.messages[seen - 1]):
+                    return True
+            return False
+
+        with self._changed:
+            if not self._changed.wait_for(find, timeout):
+                last = self.messages[-1] if self.messages else None
+                raise AssertionError(
+                    f'not within {timeout:.0f} s on {self.subscription.topic_name}: {what}; '
+                    f'{len(self.messages)} messages, the last one: {last}')
+            return self.messages[seen - 1]
+
+    def count(self) -> int:
+        """Return how many messages came so far."""
+        with self._changed:
+            return len(self.messages)
+
+    def close(self) -> None:
+        """Unsubscribe."""
+        self._driver.node.destroy_subscription(self.subscription)
+
+
+class Driver:
+    """One rclpy node in this process, spun by a thread."""
+
+    def __init__(self, domain_id: int) -> None:
+        rclpy.init(domain_id=domain_id)
+        self.node = rclpy.create_node('driver')
+        self.executor = SingleThreadedExecutor()
+        self.executor.add_node(self.node)
+        self._closing = False
+        self._thread = threading.Thread(target=self._spin, daemon=True)
+        self._thread.start()
+        self.diagnostics = Collector(self, DiagnosticArray, '/diagnostics')
+
+    def _spin(self) -> None:
+        while not self._closing:
+            try:
+                self.executor.spin_once(timeout_sec=0.2)
+            except Exception:
+                # A test may destroy what the executor is just looking at.
+                if self._closing:
+                    return
+
+    def now_ns(self) -> int:
+        """Return the time that image stamps are in."""
+        return int(self.node.get_clock().now().nanoseconds)
+
+    def close(self) -> None:
+        """End the thread and the node."""
+        self._closing = True
+        self.executor.wake()
+        self._thread.join()
+        self.node.destroy_node()
+        rclpy.try_shutdown()
+
+
+class NodeClient:
+    """A node process and all that a test does to it."""
+
+    def __init__(self, driver: Driver, process: NodeProcess) -> None:
+        self.driver = driver
+        self.process = process
+        self.name = f'{process.namespace}/perception_node'
+        node = driver.node
+        self._clients: list[Any] = []
+
+        def client(kind: Any, service: str) -> Any:
+            self._clients.append(node.create_client(kind, f'{self.name}/{service}'))
+            return self._clients[-1]
+
+        self._change_state = client(ChangeState, 'change_state')
+        self._get_state = client(GetState, 'get_state')
+        self._transitions = client(GetAvailableTransitions, 'get_available_transitions')
+        self._set = client(SetParametersAtomically, 'set_parameters_atomically')
+        self._get = client(GetParameters, 'get_parameters')
+        self._list = client(ListParameters, 'list_parameters')
+        self._describe = client(DescribeParameters, 'describe_parameters')
+        self._collectors: dict[str, Collector] = {}
+        self._publishers: list[Any] = []
+        self._original: dict[str, Any] = {}
+
+    # Services
+
+    def wait_for_services(self) -> None:
+        """Wait until the node is up and each of its services has answered."""
+        for client in self._clients:
+            wait_until(
+                lambda client=client: client.wait_for_service(0.1) or self.process.process.poll() is not None,
+                f'{client.srv_name} is there')
+            assert self.process.process.poll() is None, f'the node ended:\n{self.process.tail()}'
+            request = client.srv_type.Request()
+            if client is self._change_state:
+                request.transition.label = 'none'
+            # A service that has not found this client's half yet drops its answer: rmw_fastrtps waits 0.1 s for that.
+            # None of these requests changes anything, so they may be asked again.
+            wait_until(
+                lambda client=client, request=request: self._answers(client, request),
+                lambda client=client: f'{client.srv_name} answers; the node said:\n{self.process.tail()}')
+
+    @staticmethod
+    def _answers(client: Any, request: Any) -> bool:
+        done = threading.Event()
+        future = client.call_async(request)
+        future.add_done_callback(lambda _: done.set())
+        if done.wait(0.5):
+            return True
+        client.remove_pending_request(future)
+        return False
+
+    def call(self, client: Any, request: Any, timeout: float = 60.0) -> Any:
+        """Return the answer to a service request."""
+        return self.result(client.call_async(request), client.srv_name, timeout)
+
+    def result(self, future: Any, what: str, timeout: float = 60.0) -> Any:
+        """Return the answer that a future is for."""
+        done = threading.Event()
+        future.add_done_callback(lambda _: done.set())
+        assert done.wait(timeout), (
+            f'no answer from {what} within {timeout:.0f} s; the node said:\n{self.process.tail()}')
+        return future.result()
+
+    def begin(self, transition: str | int) -> Any:
+        """Ask for a transition and return the future of the answer."""
+        request = ChangeState.Request()
+        if isinstance(transition, int):
+            request.transition.id = transition
+        else:
+            request.transition.label = transition
+        return self._change_state.call_async(request)
+
+    def change_state(self, transition: str | int) -> bool:
+        """Ask for a transition by label or id; returns whether the node says that it succeeded."""
+        return bool(self.result(self.begin(transition), f'transition {transition}').success)
+
+    def state(self) -> str:
+        """Return the label of the state."""
+        return str(self.call(self._get_state, GetState.Request()).current_state.label)
+
+    def possible_transitions(self) -> dict[str, int]:
+        """Return label to id of what may be asked for now."""
+        answer = self.call(self._transitions, GetAvailableTransitions.Request())
+        return {t.transition.label: t.transition.id for t in answer.available_transitions}
+
+    def set_parameters(self, **values: Any) -> tuple[bool, str]:
+        """Set parameters together; returns (accepted, the node's reason if not)."""
+        request = SetParametersAtomically.Request(
+            parameters=[Parameter(name, value=value).to_parameter_msg() for name, value in values.items()])
+        return self.set_messages(request)
+
+    def set_messages(self, request: Any) -> tuple[bool, str]:
+        """Send a set_parameters_atomically request as it is."""
+        names = [p.name for p in request.parameters if p.name not in self._original]
+        for name, value in zip(names, self.parameters(names)):
+            self._original[name] = value
+        result = self.call(self._set, request).result
+        return bool(result.successful), str(result.reason)
+
+    def parameters(self, names: Iterable[str]) -> list[Any]:
+        """Return the values; an empty list if a name does not exist."""
+        answer = self.call(self._get, GetParameters.Request(names=list(names)))
+        return [parameter_value_to_python(value) for value in answer.values]
+
+    def parameter_names(self) -> list[str]:
+        """Return the names of all parameters."""
+        return list(self.call(self._list, ListParameters.Request()).result.names)
+
+    def describe(self, names: Iterable[str]) -> list[Any]:
+        """Return the descriptors, as `ros2 param describe` gets them."""
+        return list(self.call(self._describe, DescribeParameters.Request(names=list(names))).descriptors)
+
+    def bring_to(self, state: str, **values: Any) -> None:
+        """Go to the state by way of unconfigured, with these parameters and the others as at the start."""
+        current = self.state()
+        if current == 'active':
+            assert self.change_state('deactivate')
+            current = 'inactive'
+        if current == 'inactive':
+            assert self.change_state('cleanup')
+            current = 'unconfigured'
+        assert current == 'unconfigured'
+        # What is still known of the last round must not be taken for the next one's.
+        graph = self.driver.node
+        wait_until(lambda: not any(graph.count_subscribers(self.topic(t)) for t in _INPUTS), 'no subscription left')
+        wait_until(lambda: not any(graph.count_publishers(self.topic(t)) for t in _OUTPUTS), 'no publisher left')
+        wanted = {name: value for name, value in {**self._original, **values}.items() if value is not None}
+        if wanted:
+            accepted, reason = self.set_parameters(**wanted)
+            assert accepted, reason
+        self._original.update({name: self._original[name] for name in values})
+        if state in ('inactive', 'active'):
+            assert self.change_state('configure'), self.process.tail()
+        if state == 'active':
+            assert self.change_state('activate')
+
+    # Topics
+
+    def topic(self, name: str) -> str:
+        """Return the node's topic by its relative name."""
+        return f'{self.process.namespace}/{name}'
+
+    def collect(self, name: str, kind: Any, qos: Any = 100) -> Collector:
+        """Subscribe one of the node's topics; asked again, the same collector."""
+        if name not in self._collectors:
+            self._collectors[name] = Collector(self.driver, kind, self.topic(name), qos)
+        return self._collectors[name]
+
+    @property
+    def detections(self) -> Collector:
+        """All detections so far."""
+        return self.collect('detections', Detection2DArray)
+
+    @property
+    def classifications(self) -> Collector:
+        """All classifications so far."""
+        return self.collect('classifications', Classification)
+
+    def camera(
+        self, kind: Any = Image, topic: str = 'image',
+        reliability: ReliabilityPolicy = ReliabilityPolicy.RELIABLE, connected: bool = True,
+    ) -> Any:
+        """Return a publisher of images that the node, if `connected`, has found."""
+        publisher = self.driver.node.create_publisher(
+            kind, self.topic(topic), QoSProfile(depth=5, reliability=reliability))
+        self._publishers.append(publisher)
+        if connected:
+            wait_until(lambda: publisher.get_subscription_count() == 1, f'the node subscribes {topic}')
+            # Each side finds the other by itself, and a best-effort reader drops what comes before it has.
+            own = sum(p.topic_name == publisher.topic_name for p in self._publishers)
+            self.diagnosis(
+                lambda _, v: v.get('image_publishers', '').split(', ').count('/driver') == own,
+                f'the node has found the publisher of {topic}')
+        return publisher
+
+    def close_camera(self, publisher: Any) -> None:
+        """Destroy a publisher."""
+        self._publishers.remove(publisher)
+        self.driver.node.destroy_publisher(publisher)
+
+    def wait_for_outputs(self, *names: str) -> None:
+        """Wait until this process and the node have found each other on these of its topics."""
+        for name in names:
+            topic = self.topic(name)
+            wait_until(lambda topic=topic: self.driver.node.count_publishers(topic) == 1, f'{topic} is published')
+
+    def answer_to(self, camera: Any, message: Any, outputs: Collector | None = None) -> Any:
+        """Publish an image and return the result that carries its header."""
+        outputs = self.detections if outputs is None else outputs
+        message.header.frame_id = f'{message.header.frame_id or "camera"}_{next(_NUMBERS)}'
+        wanted = message.header
+        since = outputs.count()
+        camera.publish(message)
+        return outputs.wait(
+            lambda m: m.header.frame_id == wanted.frame_id, since,
+            what=f'the result of {wanted.frame_id}; the node said:\n{self.process.tail()}')
+
+    # Diagnostics
+
+    def diagnosis(
+        self, condition: Callable[[DiagnosticStatus, dict[str, str]], bool] = lambda *_: True,
+        what: str = 'a diagnosis', timeout: float = TIMEOUT,
+    ) -> tuple[DiagnosticStatus, dict[str, str]]:
+        """Return the first status from now on for which the condition holds, and its values by key."""
+        since = self.driver.diagnostics.count()
+        found: list[tuple[DiagnosticStatus, dict[str, str]]] = []
+
+        def check(message: DiagnosticArray) -> bool:
+            for status in message.status:
+                values = {pair.key: pair.value for pair in status.values}
+                if status.name == f'{self.name}: perception' and condition(status, values):
+                    found.append((status, values))
+                    return True
+            return False
+
+        self.driver.diagnostics.wait(check, since, timeout, what)
+        return found[0]
+
+    def counts(self, condition: Callable[[dict[str, int]], bool], what: str) -> dict[str, int]:
+        """Return the counts of the first diagnosis from now on for which the condition holds."""
+        keys = ('received', 'processed', 'replaced', 'stale', 'bad', 'failed')
+
+        def numbers(values: dict[str, str]) -> dict[str, int]:
+            return {key: int(values[key]) for key in keys}
+
+        _, values = self.diagnosis(lambda _, values: condition(numbers(values)), what)
+        return numbers(values)
+
+    def close(self) -> None:
+        """Destroy this side's clients, subscriptions and publishers."""
+        for client in self._clients:
+            self.driver.node.destroy_client(client)
+        for collector in self._collectors.values():
+            collector.close()
+        for publisher in self._publishers:
+            self.driver.node.destroy_publisher(publisher)
+
+
+def boxes_of(message: Detection2DArray) -> dict[str, tuple[tuple[float, float, float, float], float]]:
+    """Return class id to ((x_min, y_min, x_max, y_max), score); every class is there once."""
+    found = {}
+    for detection in message.detections:
+        box, hypothesis = detection.bbox, detection.results[0].hypothesis
+        assert hypothesis.class_id not in found
+        x, y = box.center.position.x, box.center.position.y
+        found[hypothesis.class_id] = (
+            (x - box.size_x / 2, y - box.size_y / 2, x + box.size_x / 2, y + box.size_y / 2),
+            hypothesis.score)
+    return found

@@ -1,0 +1,151 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The node under test: a process of its own, its output line by line, its resources, its end."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+ROOT = Path(__file__).resolve().parents[2]
+# What must never be in the output of a node, whatever was done to it.
+FORBIDDEN = re.compile(
+    r'Traceback|never retrieved|Exception ignored|error in a callback|terminate called|'
+    r'Segmentation fault|Fatal Python error|unexpectedly|InvalidHandle')
+
+
+class NodeProcess:
+    """`perception_node` in a namespace of its own, started with parameters from a file.
+
+    parameters: name to value; written as JSON, which is YAML, so that 1 and 1.0 stay what they are
+    """
+
+    def __init__(
+        self, namespace: str, folder: Path, parameters: dict[str, Any] | None = None,
+        arguments: tuple[str, ...] = (),
+    ) -> None:
+        self.namespace = namespace
+        folder.mkdir(parents=True, exist_ok=True)
+        parameters_file = folder / 'parameters.yaml'
+        parameters_file.write_text(json.dumps({'/**': {'ros__parameters': parameters or {}}}))
+        environment = dict(
+            os.environ, PYTHONUNBUFFERED='1', PYTHONFAULTHANDLER='1', RCUTILS_COLORIZED_OUTPUT='0',
+            ROS_LOG_DIR=str(folder))
+        self._lines: list[str] = []
+        self._changed = threading.Condition()
+        self.process = subprocess.Popen(
+            [sys.executable, '-m', 'trt_perception.node.main', '--ros-args',
+             '-r', f'__ns:={namespace}', '--params-file', str(parameters_file), *arguments],
+            cwd=ROOT, env=environment, text=True, errors='replace',
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    @property
+    def output(self) -> str:
+        """All that the process printed so far, to stdout and stderr."""
+        with self._changed:
+            return '\n'.join(self._lines)
+
+    def tail(self) -> str:
+        """The last lines, for messages of failed tests."""
+        return '\n'.join(self.output.splitlines()[-15:])
+
+    def mark(self) -> int:
+        """Return a place in the output: for wait_for_line's `since`."""
+        with self._changed:
+            return len(self._lines)
+
+    def lines_since(self, mark: int) -> list[str]:
+        """Return the lines printed after `mark`."""
+        with self._changed:
+            return self._lines[mark:]
+
+    def wait_for_line(self, pattern: str, since: int = 0, timeout: float = 30.0) -> str:
+        """Return the first line after `since` in which the pattern is found."""
+        def find() -> str | None:
+            return next((line for line in self._lines[since:] if re.search(pattern, line)), None)
+
+        with self._changed:
+            if not self._changed.wait_for(lambda: find() is not None, timeout):
+                raise AssertionError(
+                    f'no line with {pattern!r} within {timeout:.0f} s after:\n' + '\n'.join(self._lines[-15:]))
+            found = find()
+        assert found is not None
+        return found
+
+    def resident_mib(self) -> float:
+        """Return the resident memory in MiB."""
+        return float(psutil.Process(self.process.pid).memory_info().rss) / 2**20
+
+    def descriptors(self) -> int:
+        """Return the number of open file descriptors."""
+        return int(psutil.Process(self.process.pid).num_fds())
+
+    def threads(self) -> int:
+        """Return the number of threads."""
+        return int(psutil.Process(self.process.pid).num_threads())
+
+    def shared_memory(self) -> list[Path]:
+        """Return the shared memory that Fast DDS made for the process: it holds a lock file open for each segment."""
+        made = []
+        for descriptor in Path(f'/proc/{self.process.pid}/fd').iterdir():
+            try:
+                name = os.readlink(descriptor)
+            except FileNotFoundError:
+                # Closed meanwhile: a node that configures reads files.
+                continue
+            # Those of ports are shared between processes.
+            if re.fullmatch(r'/dev/shm/fast(rtps|dds)_[0-9a-f]{16}_el', name):
+                made += [Path(name), Path(name.removesuffix('_el'))]
+        return made
+
+    def catches(self, number: signal.Signals) -> bool:
+        """Whether the process has a handler for the signal already."""
+        status = Path(f'/proc/{self.process.pid}/status').read_text()
+        mask = int(re.search(r'^SigCgt:\s*([0-9a-f]+)', status, re.M).group(1), 16)  # type: ignore[union-attr]
+        return bool(mask >> (number - 1) & 1)
+
+    def stop(self, number: signal.Signals = signal.SIGINT, timeout: float = 30.0) -> tuple[int, float]:
+        """Send the signal; returns the exit code and how many seconds the end took."""
+        started = time.monotonic()
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        try:
+            code = self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            # With PYTHONFAULTHANDLER it says where each of its threads is.
+            self.process.send_signal(signal.SIGABRT)
+            try:
+                self.process.wait(10)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+            self._reader.join(5)
+            raise AssertionError(
+                f'still alive {timeout:.0f} s after {number.name}; its output:\n{self.output[-6000:]}') from None
+        elapsed = time.monotonic() - started
+        self._reader.join(5)
+        return code, elapsed
+
+    def assert_clean(self) -> None:
+        """Fail if the output has a traceback or another sign of an error that nobody handled."""
+        bad = [line for line in self.output.splitlines() if FORBIDDEN.search(line)]
+        assert not bad, f'{bad[0]!r} in the output of the node, which ends with:\n{self.tail()}'
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            with self._changed:
+                self._lines.append(line.rstrip('\n'))
+                self._changed.notify_all()

@@ -1,0 +1,111 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Colour detectors by convolutions that take each precision in their own way, and nodes that run them on TensorRT."""
+
+import cv2
+import numpy as np
+import psutil
+
+from support.precision_models import color_frames, conv_detector
+from trt_perception.backends.tensorrt.cache.engine_cache import _json, _parsed
+from trt_perception.backends.tensorrt.cache.private_files import replace_private
+from trt_perception.results.results import Detections
+
+# The smallest level builds fastest; what is looked at here is not how fast the engine is.
+TENSORRT = {'backend': 'tensorrt', 'builder_optimization_level': 0}
+BUILD_TIMEOUT = 600.0
+_WORKER = 'trt_perception.backends.tensorrt.build.worker'
+_CHANNELS = 32
+
+
+class ColorModels:
+    """ONNX files by name, each written when it is first asked for.
+
+    A first convolution mixes the colours into 32 channels and the next one undoes that, so that all of these find the
+    same in float32: squares of pure colours on a grid of 8x8 pixels.
+
+    plain: loses nothing in any precision
+    overflowing: what is between the two goes up to 1e6, beyond float16, so that they stay in float32
+    nearly_singular: the mixed channels differ by 1e-4 of their values only, which float16 rounds away
+
+    frames: folder of pictures with such squares
+    """
+
+    def __init__(self, folder):
+        self._folder = folder
+        self.frames = folder / 'frames'
+        self.frames.mkdir()
+        for index, picture in enumerate(color_frames(72)):
+            cv2.imwrite(str(self.frames / f'{index:02}.png'), picture)
+
+    def __call__(self, name='plain'):
+        path = self._folder / f'{name}.onnx'
+        if not path.is_file():
+            positive = np.random.default_rng(0).uniform(0.2, 1.0, (_CHANNELS, 3, 1, 1)).astype(np.float32)
+            weights = {'plain': positive, 'overflowing': 1e6 * positive, 'nearly_singular': 1 + 0.0003 * positive}
+            conv_detector(path, weights_of_first=weights[name].astype(np.float32))
+        return str(path)
+
+
+def configure(node):
+    """Have the node configured, however long its engine takes to build; returns whether it says that it succeeded."""
+    return bool(node.result(node.begin('configure'), 'configure', BUILD_TIMEOUT).success)
+
+
+def build_processes(node):
+    """The processes that build an engine for the node."""
+    return [child for child in psutil.Process(node.process.process.pid).children() if _builds(child)]
+
+
+def _builds(process):
+    try:
+        return _WORKER in process.cmdline()
+    except psutil.Error:  # gone, or a zombie
+        return False
+
+
+def change_sidecar(cache, digest, **values):
+    """Write other values into an engine's sidecar, as the cache itself would."""
+    path = cache.root / f'{digest}.json'
+    sidecar = _parsed(path.read_bytes())
+    replace_private(path, _json({**sidecar, **values}))
+
+
+def is_alive(process):
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def detections_of(message, names):
+    """A Detection2DArray as Detections."""
+    boxes, scores, classes = [], [], []
+    for detection in message.detections:
+        box, hypothesis = detection.bbox, detection.results[0].hypothesis
+        x, y = box.center.position.x, box.center.position.y
+        boxes.append((x - box.size_x / 2, y - box.size_y / 2, x + box.size_x / 2, y + box.size_y / 2))
+        scores.append(hypothesis.score)
+        classes.append(list(names).index(hypothesis.class_id))
+    return Detections(
+        np.array(boxes, np.float32).reshape(-1, 4), np.array(scores, np.float32), np.array(classes, np.int64))
+
+
+def assert_alike(found, expected, least_score, iou=0.99, score=0.005):
+    """Each box has a partner of its class in the other result, with such an IoU and a score so near.
+
+    least_score: boxes below it need none: they may be on either side of the threshold
+    """
+    for some, others in ((found, expected), (expected, found)):
+        for box, value, index in zip(some.boxes, some.scores, some.class_indices):
+            if value < least_score:
+                continue
+            partners = (others.class_indices == index) & (np.abs(others.scores - value) <= score)
+            assert np.any(overlaps(box, others.boxes[partners]) >= iou), (box, value, index, found, expected)
+
+
+def overlaps(box, boxes):
+    """(N,) IoU of one box with (N, 4)."""
+    sides = np.minimum(box[2:], boxes[:, 2:]) - np.maximum(box[:2], boxes[:, :2])
+    common = np.prod(np.clip(sides, 0, None), axis=1)
+    return common / (np.prod(box[2:] - box[:2]) + np.prod(boxes[:, 2:] - boxes[:, :2], axis=1) - common)

@@ -1,0 +1,45 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Chooses the pipeline for a model."""
+
+from __future__ import annotations
+
+from ..dependencies import require
+from ..errors import EngineError, MissingDependencyError, ModelError
+from ..model.spec import ModelSpec
+from ..pipeline.interface import Pipeline, PostprocessSettings
+from ..pipeline.options import BACKENDS, Monitor, PipelineOptions
+
+
+def create_pipeline(
+    spec: ModelSpec, options: PipelineOptions | None = None, settings: PostprocessSettings | None = None,
+    monitor: Monitor | None = None,
+) -> Pipeline:
+    """Return an unopened pipeline for the model.
+
+    monitor: follows `open`, which may take minutes where an engine is built. ModelError for an unknown backend.
+    """
+    options = options or PipelineOptions()
+    if options.backend not in BACKENDS:
+        raise ModelError(f"backend is '{options.backend}': expected one of {', '.join(BACKENDS)}")
+    if options.backend == 'tensorrt' or (options.backend == 'auto' and _tensorrt_runs(monitor or Monitor())):
+        from .tensorrt.engine_pipeline import EnginePipeline
+        return EnginePipeline(spec, options, settings, monitor)
+    from .onnxruntime_pipeline import OnnxRuntimePipeline
+    return OnnxRuntimePipeline(spec, options, settings, monitor)
+
+
+def _tensorrt_runs(monitor: Monitor) -> bool:
+    """Whether a GPU, TensorRT and pycuda are there; tells why not where there is a GPU."""
+    from .tensorrt.cuda.gpu_info import has_gpu
+    from .tensorrt.library.compat import load
+    if not has_gpu():
+        return False
+    try:
+        load()
+        require('pycuda.driver')
+    except (MissingDependencyError, EngineError) as error:
+        # A robot that leaves its GPU idle is as slow as one without: whoever installed it should hear why.
+        monitor.on_log('warning', f'this machine has a GPU, but ONNX Runtime runs the model on the CPU: {error}')
+        return False
+    return True

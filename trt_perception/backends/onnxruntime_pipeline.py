@@ -1,0 +1,74 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""A model on ONNX Runtime, in int8 where that is asked for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ..errors import EngineError
+from ..model.onnx_file import sha256_of
+from ..model.spec import ModelSpec
+from ..ort.backend import OnnxRuntimeBackend
+from ..pipeline.host import HostPipeline
+from ..pipeline.interface import PostprocessSettings
+from ..pipeline.options import Monitor, PipelineOptions
+from ..precision.gate import checking_frames, measure_agreement, needed_agreement, require_agreement
+from ..precision.precise_model import precise_model
+
+
+class OnnxRuntimePipeline(HostPipeline):
+    """HostPipeline over ONNX Runtime.
+
+    fp16 runs the file as it is stored: ONNX Runtime has no fp16 arithmetic on CPUs, and would convert each tensor back
+    and forth. describe() says so as precision_effective.
+    """
+
+    def __init__(
+        self, spec: ModelSpec, options: PipelineOptions, settings: PostprocessSettings | None = None,
+        monitor: Monitor | None = None,
+    ) -> None:
+        # Without a monitor there is nobody who could cancel.
+        self._cancel = monitor.cancel if monitor else None
+        super().__init__(spec, OnnxRuntimeBackend(spec.path, options.num_threads, self._cancel), settings)
+        self._options = options
+        self._monitor = monitor or Monitor()
+        self._original = spec
+        self._agreement = ''
+
+    def open(self) -> None:
+        """Load the model, quantised first where int8 is asked for, and run it once; then the accuracy gate."""
+        options = self._options
+        convert = options.precision == 'int8' and self._original.stored_precision == 'fp32'
+        effective = 'int8' if convert else self._original.stored_precision
+        if effective != options.precision and options.strict_precision:
+            raise EngineError(
+                f'precision {options.precision} was asked for, but ONNX Runtime would run '
+                f'{self._original.path.name} in {effective}; strict_precision is set')
+        frames: tuple = ()
+        if convert:
+            prepared = precise_model(self._original, options, self._monitor)
+            frames = tuple(prepared.checking)
+            self.spec = replace(
+                self._original, path=prepared.path, sha256=sha256_of(prepared.path), stored_precision='int8')
+            self._backend = OnnxRuntimeBackend(prepared.path, options.num_threads, self._cancel)
+        super().open()
+        if effective != options.precision:
+            self._monitor.on_log(
+                'warning', f'precision {options.precision} was asked for, but ONNX Runtime runs '
+                f'{self._original.path.name} in {effective}, as the file holds it')
+        # A file as it is stored would be compared with itself: only where that is asked for.
+        if not needed_agreement(self._original, options) or not (convert or options.min_agreement is not None):
+            return
+        try:
+            compared = checking_frames(self._original, options, frames, self._monitor)
+            report = measure_agreement(self._original, self, options, compared, self._monitor)
+            require_agreement(self._original, report, options)
+        except BaseException:
+            self.close()
+            raise
+        self._agreement = str(report['summary'])
+
+    def describe(self) -> dict[str, str]:
+        """Return the pipeline's description, with the measured agreement where there was a gate."""
+        return {**super().describe(), **({'agreement': self._agreement} if self._agreement else {})}

@@ -1,0 +1,215 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Builds an engine in this process. Callers want build_process, which does it in one that may crash."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+from ....errors import EngineError, ModelError
+from ....model.onnx_file import load_proto
+from ....model.operations import node_multiply_accumulates
+from ....utf8_path import require_utf8
+from ..cache.engine_cache import BuiltEngine
+from ..cache.private_files import make_private_folder, read_private, replace_private
+from ..cuda.gpu_info import GpuInfo, gpu_info, has_gpu, use_gpu
+from ..library.compat import ParserProblem, TensorRt, load_for
+from ..library.engine_log import WARNING, LogSink
+from ..library.graph_types import graph_types
+from ..library.inspector import parse_layers, summarize
+from .request import BuildRequest
+
+# (how much is done, 0..1 or None where this version does not say, what is being done)
+Progress = Callable[[float | None, str], None]
+
+# The CPU lives from the same memory on an integrated GPU.
+_PART_OF_FREE = {True: 0.5, False: 0.8}
+_LEAST_WORKSPACE_MIB = 64
+
+
+def build_plan(
+    request: BuildRequest, progress: Progress = lambda fraction, text: None,
+    log: LogSink = lambda severity, text: None, cancelled: Callable[[], bool] = lambda: False,
+) -> BuiltEngine:
+    """Build one engine; returns the plan and a report of JSON values.
+
+    The report holds tensorrt, build_seconds, workspace_mib, io, layers (see inspector.Layer), precision_effective and
+    precision_shares. Raises ModelError for a file that TensorRT cannot parse, naming the node and the operator, and
+    EngineError for a build that fails, saying what to do.
+    """
+    started = time.monotonic()
+    options = request.options
+    tensorrt = load_for(options, request.tensorrt)
+    tensorrt.logger(log)
+    require_utf8(request.onnx_path, 'TensorRT')
+    workspace_mib = _workspace(request, tensorrt)
+    types = graph_types(request.onnx_path)
+    progress(None, 'reading the model')
+    builder = tensorrt.create_builder()
+    network = tensorrt.create_network(builder, options)
+    parser = tensorrt.create_parser(network)
+    if not parser.parse_from_file(str(request.onnx_path)):
+        raise _parser_error(tensorrt, parser, request)
+    held = tensorrt.keep_types(network, types, options)
+    if held:
+        log('info', f'{held} layers are held to float32, as in the graph')
+    config = tensorrt.create_config(builder)
+    tensorrt.configure(builder, config, options, types, workspace_mib)
+    _add_profile(tensorrt, builder, config, network, request)
+    timings_known = _load_timings(tensorrt, config, request, log)
+    if cancelled():
+        raise EngineError('the engine build was cancelled')
+
+    def report(fraction: float, text: str) -> bool:
+        progress(fraction, text)
+        return not cancelled()
+
+    if not tensorrt.watch(config, report):
+        progress(None, 'building the engine')
+    try:
+        plan = tensorrt.build(builder, network, config)
+    except EngineError as error:
+        if cancelled():
+            raise EngineError('the engine build was cancelled') from error
+        raise _explained(error, workspace_mib) from error
+    _save_timings(tensorrt, config, request, log)
+    seconds = time.monotonic() - started
+    log('info', f'engine of {len(plan) / 1e6:.1f} MB built in {seconds:.1f} s by {tensorrt.identity}')
+    return BuiltEngine(plan, {
+        'tensorrt': tensorrt.identity, 'build_seconds': round(seconds, 2), 'workspace_mib': workspace_mib,
+        'timings_known': timings_known, 'strongly_typed': tensorrt.is_strongly_typed(options),
+        **_inspection(tensorrt, plan, request)})
+
+
+def _workspace(request: BuildRequest, tensorrt: TensorRt) -> int:
+    """Make the GPU current and return the workspace limit in MiB, 0 for none."""
+    options = request.options
+    if options.compute_capabilities:
+        return options.workspace_mib
+    gpu = gpu_to_build_for(tensorrt, request.device_index)
+    free = use_gpu(request.device_index)
+    if options.workspace_mib:
+        return options.workspace_mib
+    return max(_LEAST_WORKSPACE_MIB, int(free * _PART_OF_FREE[gpu.integrated]))
+
+
+def gpu_to_build_for(tensorrt: TensorRt, device_index: int) -> GpuInfo:
+    """Return what that GPU is; as gpu_info, but with TensorRT for RTX the error names other GPUs to build for."""
+    if not has_gpu() and tensorrt.name == 'tensorrt_rtx':
+        raise EngineError(
+            f'there is no NVIDIA GPU here to build for: name targets with --compute-capability, of '
+            f'{", ".join(tensorrt.compute_capabilities())}')
+    return gpu_info(device_index)
+
+
+def _parser_error(tensorrt: TensorRt, parser: Any, request: BuildRequest) -> ModelError:
+    nodes = load_proto(request.onnx_path, weights=False).graph.node
+    texts = []
+    for problem in tensorrt.parser_problems(parser):
+        text = _problem_text(problem, nodes)
+        if text not in texts:
+            texts.append(text)
+    texts = texts or tensorrt.take_errors() or ['the parser gave no reason']
+    more = f' (and {len(texts) - 3} more)' if len(texts) > 3 else ''
+    return ModelError(
+        f'{request.onnx_path.name} cannot be used by {tensorrt.identity}: {"; ".join(texts[:3])}{more}. Export the '
+        'model without what it cannot do, or set backend to onnxruntime')
+
+
+def _problem_text(problem: ParserProblem, nodes: Any) -> str:
+    name, operator = problem.name, problem.operator
+    if 0 <= problem.node_index < len(nodes):
+        # 8.6 gives the number alone.
+        node = nodes[problem.node_index]
+        name = name or node.name or f'with output {node.output[0]}'
+        operator = operator or node.op_type
+    if not name and not operator:
+        return problem.text
+    return f"node {name} (operator {operator or 'unknown'}): {problem.text}"
+
+
+def _add_profile(tensorrt: TensorRt, builder: Any, config: Any, network: Any, request: BuildRequest) -> None:
+    dynamic = False
+    for index in range(network.num_inputs):
+        tensor = network.get_input(index)
+        if tensor.name != request.input_name:
+            raise EngineError(
+                f"{request.onnx_path.name} has the input '{tensor.name}' for TensorRT, but '{request.input_name}' by "
+                'its file: export it again')
+        dynamic = dynamic or min(tuple(tensor.shape), default=1) < 0
+    if dynamic:
+        tensorrt.add_profile(builder, config, request.input_name, *request.shapes)
+
+
+def _load_timings(tensorrt: TensorRt, config: Any, request: BuildRequest, log: LogSink) -> bool:
+    if request.timing_cache is None:
+        return False
+    content = b''
+    try:
+        content = read_private(request.timing_cache)
+    except FileNotFoundError:
+        pass
+    except EngineError as error:
+        log(WARNING, f'the timing cache is not used: {error}')
+    known = tensorrt.load_timing_cache(config, content) and bool(content)
+    if content and not known:
+        log('info', 'the timings of the last build do not fit: TensorRT measures anew')
+    return known
+
+
+def _save_timings(tensorrt: TensorRt, config: Any, request: BuildRequest, log: LogSink) -> None:
+    if request.timing_cache is None:
+        return
+    content = tensorrt.timing_cache(config)
+    if not content:
+        return
+    try:
+        make_private_folder(request.timing_cache.parent)
+        replace_private(request.timing_cache, content)
+    except EngineError as error:
+        # The next build takes longer, which is no reason to lose this one.
+        log(WARNING, f'the timing cache could not be kept: {error}')
+
+
+def _inspection(tensorrt: TensorRt, plan: bytes, request: BuildRequest) -> dict[str, Any]:
+    """Return io, layers and precision of the built engine, which must be loaded for that."""
+    if request.options.compute_capabilities:
+        # Built for other GPUs: it does not load here.
+        return {'io': [], 'layers': [], 'precision_effective': '', 'precision_shares': {}}
+    engine = tensorrt.deserialize(plan)
+    proto = load_proto(request.onnx_path, weights=False)
+    layers = parse_layers(
+        tensorrt.layer_information(engine),
+        node_multiply_accumulates(proto, request.input_name, request.shapes[1]))
+    summary = summarize(layers)
+    return {
+        'io': [
+            {'name': tensor.name, 'input': tensor.is_input, 'dtype': str(tensor.dtype), 'shape': list(tensor.shape)}
+            for tensor in tensorrt.io_tensors(engine)],
+        'device_memory_bytes': tensorrt.device_memory_size(engine),
+        'layers': [asdict(layer) for layer in layers],
+        'precision_effective': summary.precision_effective,
+        'precision_shares': summary.as_dict()}
+
+
+def _explained(error: EngineError, workspace_mib: int) -> EngineError:
+    text = str(error)
+    lower = text.lower()
+    if 'out of memory' in lower or 'outofmemory' in lower or 'insufficient memory' in lower:
+        return EngineError(
+            f'{text}. The GPU has too little free memory for the build: close what else uses it, or set workspace_mib '
+            f'(now {workspace_mib or "unlimited"}) lower')
+    if 'could not find any implementation' in lower or 'no implementation' in lower or 'workspace' in lower:
+        return EngineError(
+            f'{text}. TensorRT finds no kernel for that part of the model: set workspace_mib (now '
+            f'{workspace_mib or "unlimited"}) higher, or precision to fp32, or backend to onnxruntime')
+    return error
+
+
+def plan_sha256(plan: bytes) -> str:
+    """Return the SHA-256 of a plan, in hexadecimal digits."""
+    return hashlib.sha256(plan).hexdigest()

@@ -1,0 +1,343 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The engine cache: plans by content, each with a readable sidecar.
+
+<cache>/engines/<digest>.plan and <digest>.json. The sidecar is written last and holds the plan's SHA-256: a plan
+without a sidecar, or one that does not match it, does not count. A build that is killed at any moment leaves the
+old state or the new one. It also holds a digest of itself, so that what is read of it later need not be doubted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ....errors import EngineError
+from ....file_cache import cache_root
+from .engine_key import EngineKey, differences, digest_of
+from .private_files import UntrustedFileError, has_private_folder, make_private_folder, read_private, replace_private
+
+_POLL_S = 0.1
+# What holds an engine's lock longer than this builds it.
+_PATIENCE_S = 1.0
+_STALE_PART_S = 86400.0
+_SEAL = 'sidecar_sha256'
+_NAME = re.compile('[0-9a-f]{32}')
+# What a sidecar must have, whatever version wrote it.
+_SIDECAR_FIELDS = {'key': dict, 'plan_sha256': str, 'plan_bytes': int, 'built': str, 'model': str}
+_KEY_FIELDS = ('model_sha256', 'tensorrt', 'gpu', 'compute_capability', 'precision')
+
+
+@dataclass(frozen=True)
+class BuiltEngine:
+    """What a build hands to the cache; `report` is put into the sidecar as it is (JSON values)."""
+
+    plan: bytes
+    report: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class CachedEngine:
+    """An engine of the cache.
+
+    plan: the verified content; hit: whether it was there already; reason: why it was built, '' for a hit
+    sidecar: the JSON beside it
+    """
+
+    digest: str
+    plan_path: Path
+    plan: bytes
+    sidecar: dict[str, Any]
+    hit: bool
+    reason: str
+
+
+@dataclass(frozen=True)
+class CacheEntry:
+    """One line of `trt_perception cache list`; `problem` says why it would not be used, '' for a sound one."""
+
+    digest: str
+    sidecar: dict[str, Any]
+    plan_bytes: int
+    last_used: float
+    problem: str
+
+
+class EngineCache:
+    """Plans in a folder that is this user's alone. Safe to use from several processes at once."""
+
+    def __init__(self, root: Path | None = None) -> None:
+        """Use `root`, or engines/ in the package's cache folder (/trt_perception)."""
+        self.root = root or cache_root() / 'engines'
+
+    def get_or_build(
+        self, key: EngineKey, model: str, build: Callable[[], BuiltEngine],
+        log: Callable[[str], None] = lambda _: None, cancel: threading.Event | None = None,
+        waiting: Callable[[str], None] = lambda _: None,
+    ) -> CachedEngine:
+        """Return the engine of this key; builds and stores it where it is missing.
+
+        model: name of the model file, for people; build: called while a lock keeps other processes from building the
+        same; log: told of hit, miss and its reason; waiting: told each second of a wait for another process. Raises
+        EngineError when cancelled while waiting.
+        """
+        make_private_folder(self.root)
+        digest = key.digest()
+        found = self._load(digest)
+        if isinstance(found, str):
+            with self._locked(digest, log, cancel, waiting):
+                # The process that held the lock may have built it meanwhile.
+                found = self._load(digest)
+                if isinstance(found, str):
+                    reason = self._reason(key, model, found)
+                    log(f'no engine in the cache for {model}: {reason}; building it')
+                    self._store(digest, key, model, build())
+                    found = self._load(digest)
+                    if isinstance(found, str):
+                        raise EngineError(f'the engine just built cannot be read again: {found}')
+                    plan, sidecar = found
+                    return CachedEngine(digest, self._plan(digest), plan, sidecar, False, reason)
+        plan, sidecar = found
+        with contextlib.suppress(OSError):
+            os.utime(self._sidecar(digest))
+        log(f'engine for {model} found in the cache ({digest}, built {sidecar["built"]})')
+        return CachedEngine(digest, self._plan(digest), plan, sidecar, True, '')
+
+    def annotate(self, engine: CachedEngine, values: dict[str, Any]) -> None:
+        """Add what was learnt of an engine after its build, such as its accuracy, to its sidecar.
+
+        Does nothing where another plan, or none, has taken its place: who has loaded it goes on.
+        """
+        with self._same(engine) as sidecar:
+            if sidecar is not None:
+                replace_private(self._sidecar(engine.digest), _json({**sidecar, **values}))
+
+    def discard(self, engine: CachedEngine) -> None:
+        """Remove an engine that cannot be used; does nothing where another plan has taken its place already."""
+        with self._same(engine) as sidecar:
+            if sidecar is not None:
+                self._remove(engine.digest)
+
+    @contextlib.contextmanager
+    def _same(self, engine: CachedEngine) -> Iterator[dict[str, Any] | None]:
+        """Hold the engine's lock and give its sidecar, or None where it is not this plan's any more."""
+        deadline = time.monotonic() + _PATIENCE_S
+        while True:
+            with self._taken(self._lock(engine.digest)) as taken:
+                if taken:
+                    yield self._sidecar_of(engine)
+                    return
+            if time.monotonic() > deadline:
+                # So long only a build holds it, and that replaces the engine.
+                yield None
+                return
+            time.sleep(_POLL_S)
+
+    def _sidecar_of(self, engine: CachedEngine) -> dict[str, Any] | None:
+        try:
+            sidecar = _parsed(read_private(self._sidecar(engine.digest)))
+        except (FileNotFoundError, UntrustedFileError):
+            return None
+        same = sidecar is not None and sidecar['plan_sha256'] == engine.sidecar['plan_sha256']
+        return sidecar if same else None
+
+    def _remove(self, digest: str) -> None:
+        """Remove an engine, the sidecar first: from then on it does not count."""
+        for path in (self._sidecar(digest), self._plan(digest)):
+            try:
+                path.unlink()
+            except FileNotFoundError:
+                pass
+            except OSError as error:
+                raise EngineError(f'{path} cannot be removed: {error.strerror}') from error
+
+    def entries(self) -> list[CacheEntry]:
+        """Return what is in the cache, the last used first; broken entries too, with what is wrong.
+
+        Raises EngineError where its folder is not this user's own.
+        """
+        if not has_private_folder(self.root):
+            return []
+        digests = {
+            path.stem for path in self.root.iterdir()
+            if path.suffix in ('.plan', '.json') and _NAME.fullmatch(path.stem)}
+        return sorted(map(self._entry, digests), key=lambda entry: -entry.last_used)
+
+    def prune(
+        self, keep: Callable[[CacheEntry], bool], warn: Callable[[str], None] = lambda text: None,
+    ) -> list[CacheEntry]:
+        """Remove broken entries, those that `keep` does not want, and what killed builds left; returns the removed.
+
+        An engine that is being built stays. warn: told of each that cannot be removed
+        """
+        removed = []
+        for entry in self.entries():
+            if not entry.problem and keep(entry):
+                continue
+            try:
+                with self._taken(self._lock(entry.digest)) as taken:
+                    # It may have been built since it was looked at.
+                    now = self._entry(entry.digest) if taken else entry
+                    if taken and (now.problem or not keep(now)):
+                        self._remove(entry.digest)
+                        removed.append(entry)
+            except EngineError as error:
+                warn(str(error))
+        if has_private_folder(self.root):
+            self._remove_leftovers()
+        return removed
+
+    def _remove_leftovers(self) -> None:
+        """Remove what killed builds left, and the locks of engines that are gone."""
+        for part in self.root.glob('.*.part'):
+            with contextlib.suppress(OSError):
+                if time.time() - part.lstat().st_mtime > _STALE_PART_S:
+                    part.unlink()
+        for lock in self.root.glob('*.lock'):
+            with contextlib.suppress(OSError, EngineError), self._taken(lock) as taken:
+                if taken and not (self._plan(lock.stem).exists() or self._sidecar(lock.stem).exists()):
+                    lock.unlink()
+
+    def _entry(self, digest: str) -> CacheEntry:
+        problem, sidecar, size, used = '', {}, 0, 0.0
+        with contextlib.suppress(OSError):
+            size = self._plan(digest).lstat().st_size
+            used = self._plan(digest).lstat().st_mtime
+        with contextlib.suppress(OSError):
+            used = self._sidecar(digest).lstat().st_mtime
+        found = self._load(digest)
+        if isinstance(found, str):
+            problem = found or 'it is gone'
+        else:
+            sidecar = found[1]
+        return CacheEntry(digest, sidecar, size, used, problem)
+
+    def _lock(self, digest: str) -> Path:
+        return self.root / f'{digest}.lock'
+
+    def _plan(self, digest: str) -> Path:
+        return self.root / f'{digest}.plan'
+
+    def _sidecar(self, digest: str) -> Path:
+        return self.root / f'{digest}.json'
+
+    def _load(self, digest: str) -> tuple[bytes, dict[str, Any]] | str:
+        """Return plan and sidecar, or why there is no engine that may be used."""
+        try:
+            text = read_private(self._sidecar(digest))
+        except FileNotFoundError:
+            return 'its build was not finished' if self._plan(digest).exists() else ''
+        except UntrustedFileError as error:
+            return str(error)
+        sidecar = _parsed(text)
+        if sidecar is None or digest_of(sidecar['key']) != digest:
+            return 'its sidecar is damaged'
+        try:
+            plan = read_private(self._plan(digest))
+        except FileNotFoundError:
+            return 'its plan is missing'
+        except UntrustedFileError as error:
+            return str(error)
+        if hashlib.sha256(plan).hexdigest() != sidecar['plan_sha256']:
+            return 'its plan is damaged (SHA-256 differs)'
+        return plan, sidecar
+
+    def _store(self, digest: str, key: EngineKey, model: str, built: BuiltEngine) -> None:
+        self._remove(digest)
+        replace_private(self._plan(digest), built.plan)
+        replace_private(self._sidecar(digest), _json({
+            'model': model, 'built': time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime()),
+            'plan_sha256': hashlib.sha256(built.plan).hexdigest(), 'plan_bytes': len(built.plan),
+            'key': key.as_dict(), **built.report}))
+
+    def _reason(self, key: EngineKey, model: str, found: str) -> str:
+        if found:
+            return found
+        others: list[list[str]] = [
+            differences(key, entry.sidecar['key']) for entry in self.entries()
+            if not entry.problem and entry.sidecar.get('model') == model]
+        if not others:
+            return 'none was built before'
+        nearest = sorted(others, key=len)[0]
+        return f'changed since the last build: {", ".join(nearest)}'
+
+    @contextlib.contextmanager
+    def _locked(
+        self, digest: str, log: Callable[[str], None], cancel: threading.Event | None, waiting: Callable[[str], None],
+    ) -> Iterator[None]:
+        """Hold the lock of one engine; it goes with its process, so a killed one leaves nothing to clean up."""
+        started, told = time.monotonic(), -1
+        while True:
+            with self._taken(self._lock(digest)) as taken:
+                if taken:
+                    yield
+                    return
+            seconds = int(time.monotonic() - started)
+            if told < 0:
+                log('waiting for another process that builds the same engine')
+            if seconds > told:
+                told = seconds
+                waiting(f'waiting for another process that builds the same engine ({seconds} s)')
+            if cancel is not None and cancel.wait(_POLL_S):
+                raise EngineError('cancelled while waiting for another process that builds the same engine')
+            if cancel is None:
+                time.sleep(_POLL_S)
+
+    @contextlib.contextmanager
+    def _taken(self, path: Path) -> Iterator[bool]:
+        """Try to take a lock; gives whether it is held until the end of the block."""
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise EngineError(f'{path} cannot be opened: {error.strerror}') from error
+        with os.fdopen(descriptor, 'r+b'):
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
+                    raise EngineError(f'{path} cannot be locked: {error.strerror}') from error
+                yield False
+            else:
+                # Whoever prunes may have removed the file in between: then the next one locks another.
+                yield _is_still(descriptor, path)
+
+
+def _is_still(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.lstat())
+    except FileNotFoundError:
+        return False
+
+
+def _parsed(text: bytes) -> dict[str, Any] | None:
+    """Return the values of a sidecar as it was written, by this version or another; None for anything else."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(found, dict) or found.pop(_SEAL, None) != _digest(found):
+        return None
+    if any(not isinstance(found.get(name), kind) for name, kind in _SIDECAR_FIELDS.items()):
+        return None
+    if any(not isinstance(found['key'].get(name), str) for name in _KEY_FIELDS):
+        return None
+    return found
+
+
+def _json(value: dict[str, Any]) -> bytes:
+    return (json.dumps({**value, _SEAL: _digest(value)}, indent=1) + '\n').encode()
+
+
+def _digest(value: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

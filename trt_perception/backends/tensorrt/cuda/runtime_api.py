@@ -1,0 +1,304 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""One GPU as one pipeline uses it: the primary context, a stream, and memory that is freed in order."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import threading
+from types import TracebackType
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+
+from ....dependencies import require
+from ....errors import EngineError
+from .driver import OUT_OF_MEMORY, CudaDriver, CudaFailure
+
+# What broke a GPU for this process, by its index. What is called after that may crash.
+_broken: dict[int, str] = {}
+# Sessions that nobody closed. Their GPU objects must be freed before the interpreter tears down the modules.
+_open_sessions: set[CudaSession] = set()
+_EXIT_PATIENCE_S = 2.0
+# CU_STREAM_NON_BLOCKING: what others do on the default stream must neither wait for this one nor break its capture.
+_NON_BLOCKING = 1
+_MIB = 1 << 20
+
+
+class Resource(Protocol):
+    """Something on the GPU that is freed once, with the context current."""
+
+    def free(self) -> None:
+        """Free it; does nothing the second time."""
+
+
+R = TypeVar('R', bound=Resource)
+
+
+class DeviceBuffer:
+    """Memory on the GPU; `address` is valid until `free`."""
+
+    def __init__(self, allocation: Any, size: int) -> None:
+        self._allocation = allocation
+        self.address = int(allocation)
+        self.size = size
+
+    def free(self) -> None:
+        """Free it, once."""
+        allocation, self._allocation = self._allocation, None
+        self.address = 0
+        if allocation is not None:
+            allocation.free()
+
+
+class HostBuffer:
+    """Page-locked host memory, which the GPU reads and writes by itself.
+
+    array: (size,) uint8; gone after `free`, so no view of it may outlive the session
+    device_address: of the same memory as the GPU sees it, 0 if it was not asked for
+    """
+
+    def __init__(self, array: np.ndarray, device_address: int) -> None:
+        self.array = array
+        self.device_address = device_address
+
+    def free(self) -> None:
+        """Free it, once."""
+        array, self.array = self.array, np.zeros(0, np.uint8)
+        self.device_address = 0
+        if array.size:
+            allocation: Any = array.base
+            allocation.free()
+
+
+class _Active:
+    """The context manager of CudaSession.active; entered for every frame, so it is no generator and makes few calls."""
+
+    __slots__ = ('_doing', '_session')
+
+    def __init__(self, session: CudaSession, doing: str) -> None:
+        self._session = session
+        self._doing = doing
+
+    def __enter__(self) -> None:
+        session = self._session
+        if not session._lock.acquire(blocking=False):
+            raise EngineError('the GPU session is in use by another thread: one thread owns a pipeline')
+        try:
+            if session._context is None:
+                raise EngineError('the GPU session is closed')
+            session._context.push()
+        except BaseException:
+            session._lock.release()
+            raise
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None,
+    ) -> None:
+        session = self._session
+        try:
+            if error is not None and isinstance(error, session.errors):
+                explained = session._explained(error, self._doing)
+                if explained is not error:
+                    raise explained from error
+        finally:
+            try:
+                session._context.pop()
+            except session._cuda.Error:
+                session._detach_unpopped()
+            finally:
+                session._lock.release()
+
+
+class CudaSession:
+    """What one pipeline holds of a GPU. One thread at a time: a second one gets an EngineError.
+
+    The primary context is retained, and current only inside `active()`: pycuda aborts the process when a thread
+    ends with a context left on its stack. Everything acquired in between is freed by `close` in reverse order.
+
+    device_name, compute_capability, integrated: of the GPU
+    errors: what CUDA calls raise inside `active()`
+    stream_handle: the CUstream as an integer
+    """
+
+    def __init__(self, device_index: int = 0) -> None:
+        """Retain the context and create the stream; EngineError without a usable GPU."""
+        if device_index in _broken:
+            raise EngineError(_broken[device_index], fatal=True)
+        self._device_index = device_index
+        self._context: Any = None
+        self._stream: Any = None
+        self._lock = threading.RLock()
+        self._resources: list[Resource] = []
+        self.driver = CudaDriver()
+        device = device_at(device_index)
+        self._cuda: Any = require('pycuda.driver')
+        self.errors = (self._cuda.Error, CudaFailure, EngineError)
+        self.device_name = str(device.name())
+        self.compute_capability: tuple[int, int] = tuple(device.compute_capability())
+        self.integrated = bool(device.get_attribute(self._cuda.device_attribute.INTEGRATED))
+        try:
+            self._context = device.retain_primary_context()
+        except self._cuda.Error as error:
+            raise EngineError(
+                f'{self.device_name} (device_index {device_index}) gives no context: {error}; see what else uses it '
+                'with nvidia-smi') from error
+        _open_sessions.add(self)
+        try:
+            with self.active('creating a stream'):
+                self._stream = self._cuda.Stream(_NON_BLOCKING)
+                self.stream_handle = int(self._stream.handle)
+        except BaseException:
+            self.close()
+            raise
+
+    def active(self, doing: str) -> _Active:
+        """Make the context current; what CUDA raises inside becomes an EngineError that says what was being done."""
+        return _Active(self, doing)
+
+    def allocate(self, size: int) -> DeviceBuffer:
+        """Return GPU memory of `size` bytes, 256-byte aligned."""
+        return self.adopt(DeviceBuffer(self._cuda.mem_alloc(size), size))
+
+    def allocate_host(self, size: int, mapped: bool = False, write_only: bool = False) -> HostBuffer:
+        """Return page-locked memory of `size` bytes.
+
+        mapped: the GPU can address it as well
+        write_only: nothing on the host reads it. Beside a GPU of its own memory it then passes the processor's
+            caches, which is faster for both; reading it takes many times as long.
+        """
+        flags = self._cuda.host_alloc_flags.DEVICEMAP if mapped else 0
+        if write_only and not self.integrated:
+            flags |= self._cuda.host_alloc_flags.WRITECOMBINED
+        array = self._cuda.pagelocked_empty(size, np.uint8, mem_flags=flags)
+        return self.adopt(HostBuffer(array, int(array.base.get_device_pointer()) if mapped else 0))
+
+    def adopt(self, resource: R) -> R:
+        """Free `resource` in `close`, before what was acquired earlier."""
+        self._resources.append(resource)
+        return resource
+
+    def release(self, resource: Resource) -> None:
+        """Free an adopted resource now. What uses it must be done."""
+        self._resources.remove(resource)
+        resource.free()
+
+    def upload(self, target: int, source: np.ndarray) -> None:
+        """Queue a copy to the device address; `source` must stay as it is until it is done.
+
+        Only page-locked memory is copied without the thread waiting.
+        """
+        self._cuda.memcpy_htod_async(target, source, self._stream)
+
+    def download(self, target: np.ndarray, source: int) -> None:
+        """Queue a copy from the device address to page-locked `target`."""
+        self._cuda.memcpy_dtoh_async(target, source, self._stream)
+
+    def synchronize(self) -> None:
+        """Wait for all that was queued."""
+        self._stream.synchronize()
+
+    def is_idle(self) -> bool:
+        """Whether all that was queued is done; raises what `synchronize` would."""
+        return bool(self._stream.is_done())
+
+    def memory(self) -> tuple[int, int]:
+        """Return free and total bytes of the GPU's memory."""
+        free, total = self._cuda.mem_get_info()
+        return int(free), int(total)
+
+    def close(self) -> None:
+        """Free everything, then the context; in any state, any number of times, from any thread."""
+        if not self._lock.acquire(timeout=_EXIT_PATIENCE_S):
+            raise EngineError('the GPU session is in use by another thread and cannot be closed')
+        try:
+            if self._context is None:
+                return
+            self._context.push()
+            broken = self._device_index in _broken
+            if broken:
+                # Nothing can be freed any more, and pycuda would print each failure. Without a context it does not try.
+                self._detach()
+            elif self._stream is not None:
+                with contextlib.suppress(self._cuda.Error):
+                    self._stream.synchronize()
+            while self._resources:
+                with contextlib.suppress(self._cuda.Error, CudaFailure):
+                    self._resources.pop().free()
+            self._stream = None
+            if not broken:
+                self._detach()
+            self._context = None
+            _open_sessions.discard(self)
+        finally:
+            self._lock.release()
+
+    def __enter__(self) -> CudaSession:
+        """Return the open session."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None,
+    ) -> None:
+        """Close."""
+        self.close()
+
+    def _detach(self) -> None:
+        # pycuda forgets the context in detach, but leaves it current in the driver.
+        with contextlib.suppress(CudaFailure):
+            self.driver.pop_context()
+        self._context.detach()
+
+    def _detach_unpopped(self) -> None:
+        # A context that cannot be popped would abort the process at the thread's end; detach takes it off.
+        self._context.detach()
+        self._context = None
+        _open_sessions.discard(self)
+
+    def _explained(self, error: Exception, doing: str) -> EngineError:
+        if isinstance(error, EngineError) and error.fatal:
+            return error
+        broken = self.driver.context_error()
+        if broken:
+            _broken[self._device_index] = message = (
+                f'{self.device_name} failed while {doing}: {error}. The GPU gives no more results to this process '
+                f'({broken}): start it anew')
+            return EngineError(message, fatal=True)
+        if isinstance(error, EngineError):
+            return error
+        if isinstance(error, self._cuda.MemoryError) or (
+                isinstance(error, CudaFailure) and error.code == OUT_OF_MEMORY):
+            free, total = self.memory()
+            return EngineError(
+                f'{self.device_name} is out of memory while {doing}: {free // _MIB} of {total // _MIB} MiB are free '
+                f'({error}); close other programs that use it, or run a smaller model or precision fp16')
+        return EngineError(f'{self.device_name} failed while {doing}: {error}')
+
+
+def device_at(index: int) -> Any:
+    """Return pycuda's device; EngineError naming those there are."""
+    # Without the driver pycuda's import fails as well, but does not say what to do.
+    CudaDriver()
+    cuda = require('pycuda.driver')
+    try:
+        cuda.init()
+        count = int(cuda.Device.count())
+    except cuda.Error as error:
+        raise EngineError(
+            f'CUDA finds no GPU ({error}): check with nvidia-smi, and in a container start it with --gpus all '
+            '(--runtime nvidia on a Jetson)') from error
+    if not 0 <= index < count:
+        names = ', '.join(f'{i}: {cuda.Device(i).name()}' for i in range(count)) or 'none'
+        raise EngineError(f'device_index is {index}, but these GPUs are there: {names}')
+    return cuda.Device(index)
+
+
+def _close_all() -> None:
+    for session in list(_open_sessions):
+        # The process is ending: there is nobody left to tell.
+        with contextlib.suppress(Exception):
+            session.close()
+
+
+atexit.register(_close_all)

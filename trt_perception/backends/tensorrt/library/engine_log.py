@@ -1,0 +1,84 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""TensorRT's log: one logger a process, whose messages go to whoever asked for them last."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from ....errors import one_line
+
+# The severities here. TensorRT's internal errors are errors for us: the node goes on.
+DEBUG, INFO, WARNING, ERROR = 'debug', 'info', 'warning', 'error'
+LogSink = Callable[[str, str], None]
+
+_SEVERITIES = {'INTERNAL_ERROR': ERROR, 'ERROR': ERROR, 'WARNING': WARNING, 'INFO': INFO, 'VERBOSE': DEBUG}
+_KEPT_ERRORS = 20
+_LOGGERS: dict[str, Any] = {}
+
+
+class LogRecord:
+    """Where the messages go, and the last errors among them."""
+
+    def __init__(self) -> None:
+        self.sink: LogSink | None = None
+        self._errors: deque[str] = deque(maxlen=_KEPT_ERRORS)
+        self._expecting = False
+
+    def write(self, severity_name: str, text: str) -> None:
+        """Pass one message on; `severity_name` as TensorRT spells it."""
+        severity = _SEVERITIES.get(severity_name, INFO)
+        if self._expecting:
+            severity = DEBUG
+        text = one_line(text)
+        if severity == ERROR:
+            self._errors.append(text)
+        if self.sink is not None:
+            # An exception that reached TensorRT's C++ would end the process.
+            with contextlib.suppress(Exception):
+                self.sink(severity, text)
+
+    @contextlib.contextmanager
+    def expecting_errors(self) -> Iterator[None]:
+        """What is logged inside is for debugging only: the caller handles the failure."""
+        self._expecting = True
+        try:
+            yield
+        finally:
+            self._expecting = False
+
+    def take_errors(self) -> list[str]:
+        """Return the errors since the last call, each once, in their order."""
+        errors = list(dict.fromkeys(self._errors))
+        self._errors.clear()
+        return errors
+
+
+def process_logger(module: Any, sink: LogSink | None) -> Any:
+    """Return the process's tensorrt.ILogger, its messages now going to `sink`; `logger.record` is its LogRecord.
+
+    TensorRT remembers the first logger of a process and uses it even after those who made it are gone, so it must
+    never be freed.
+    """
+    logger = _LOGGERS.get(module.__name__)
+    if logger is None:
+        logger = _logger_class(module)()
+        _LOGGERS[module.__name__] = logger
+    if sink is not None:
+        logger.record.sink = sink
+    return logger
+
+
+def _logger_class(module: Any) -> Any:
+    class EngineLogger(module.ILogger):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            module.ILogger.__init__(self)
+            self.record = LogRecord()
+
+        def log(self, severity: Any, text: str) -> None:
+            self.record.write(severity.name, text)
+
+    return EngineLogger

@@ -1,0 +1,39 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Which pipeline runs an engine: on the GPU all the way, or with OpenCV and NumPy around it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ....errors import EngineError
+from ....model.spec import ModelSpec
+from ....pipeline.host import HostPipeline
+from ....pipeline.interface import Pipeline, PostprocessSettings
+from ....pipeline.tensorrt_options import RunOptions
+from ..cache.kernel_cache import kernel_cubin
+from ..cuda.runtime_api import device_at
+from ..library.compat import TensorRt
+from ..library.engine_log import WARNING, LogSink
+from .backend import TensorRtBackend
+from .device_pipeline import DevicePipeline
+
+
+def choose_pipeline(
+    spec: ModelSpec, load_plan: Callable[[], bytes], tensorrt: TensorRt, options: RunOptions | None = None,
+    settings: PostprocessSettings | None = None, precision_effective: str = '', log: LogSink | None = None,
+) -> Pipeline:
+    """Return an unopened pipeline for the plan.
+
+    It is a DevicePipeline, or, with a warning, a HostPipeline where nothing can compile the CUDA kernels. Arguments as
+    for DevicePipeline. EngineError without a GPU.
+    """
+    options = options or RunOptions()
+    capability = device_at(options.device_index).compute_capability()
+    try:
+        kernel_cubin(tuple(capability), log)
+    except EngineError as error:
+        if log is not None:
+            log(WARNING, f'preprocessing and decoding run on the CPU, which is slower: {error}')
+        return HostPipeline(spec, TensorRtBackend(spec, load_plan, tensorrt, options), settings)
+    return DevicePipeline(spec, load_plan, tensorrt, options, settings, precision_effective, log)

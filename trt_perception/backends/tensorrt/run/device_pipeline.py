@@ -1,0 +1,270 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The pipeline that stays on the GPU from the frame's pixels to the detections."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from ....closing import Closing
+from ....errors import EngineError
+from ....image.frame import Frame
+from ....model.geometry import Geometry, make_geometry
+from ....model.heads.classification import ClassificationHead
+from ....model.spec import ModelSpec
+from ....pipeline.interface import PipelineOutput, PostprocessSettings
+from ....pipeline.preprocess import grey_frame
+from ....pipeline.tensorrt_options import RunOptions
+from ....results.results import Result
+from ..cache.kernel_cache import kernel_cubin
+from ..cuda.graph import CudaGraph
+from ..cuda.kernel_module import KernelModule
+from ..cuda.runtime_api import CudaSession
+from ..library.compat import TensorRt
+from ..library.engine_log import WARNING, LogSink
+from .detection_work import DetectionWork
+from .frame_copy import copying_speedup
+from .frame_upload import FrameUpload
+from .resampling import (
+    TAPS,
+    FrameFormat,
+    Sampling,
+    column_taps,
+    device_frame,
+    reads_once,
+    renumbered,
+    row_taps,
+    sampling_of,
+    sampling_threads,
+    used_rows,
+)
+from .runtime import Engine
+
+PREPROCESS_BLOCK = (32, 8)
+
+
+class DevicePipeline(Closing):
+    """Preprocessing, network, decoding and NMS as one CUDA graph.
+
+    Where there are more than 1024 candidates, with thresholds near zero, NMS is done on the host. Gives what
+    HostPipeline gives over the same engine. `settings` may be replaced at any time, from any thread. One thread owns
+    the pipeline.
+
+    load_plan: returns the plan's bytes; called by each `open`
+    precision_effective: what the engine really computes in, for diagnostics; '' for the model file's own
+    log: called with a severity of engine_log and a line
+    """
+
+    def __init__(
+        self, spec: ModelSpec, load_plan: Callable[[], bytes], tensorrt: TensorRt, options: RunOptions | None = None,
+        settings: PostprocessSettings | None = None, precision_effective: str = '', log: LogSink | None = None,
+    ) -> None:
+        self.spec = spec
+        self.settings = settings or PostprocessSettings()
+        self._load_plan = load_plan
+        self._tensorrt = tensorrt
+        self._options = options or RunOptions()
+        self._precision_effective = precision_effective or spec.stored_precision
+        self._log = log or (lambda severity, text: None)
+        self._session: CudaSession | None = None
+        self._frame_work: _FrameWork | None = None
+        self._device_name = ''
+
+    def open(self) -> None:
+        """Load the engine, allocate, and run a grey frame until it has been captured as a graph; EngineError."""
+        self.close()
+        session = self._session = CudaSession(self._options.device_index)
+        self._device_name = session.device_name
+        try:
+            cubin = kernel_cubin(session.compute_capability, self._log)
+            with session.active('loading the engine'):
+                engine = session.adopt(Engine(session, self._tensorrt, self._load_plan(), self.spec))
+                module = session.adopt(KernelModule(session.driver, cubin))
+                self._frame_work = _FrameWork(self.spec, self._options, session, engine, module, self._log)
+            for _ in range(2):
+                self.run(grey_frame(self.spec))
+        except BaseException:
+            self.close()
+            raise
+
+    def run(self, frame: Frame) -> PipelineOutput:
+        """Process one frame; FrameError for a bad frame, EngineError if the GPU fails.
+
+        Of the times, preprocess is the copy of the frame into page-locked memory; infer is all that the GPU does;
+        postprocess is reading its result.
+        """
+        session, work = self._session, self._frame_work
+        if session is None or work is None:
+            raise EngineError('the pipeline is not open')
+        settings = self.settings
+        started = time.perf_counter()
+        form, frame = device_frame(frame)
+        with session.active('processing a frame'):
+            work.prepare(form)
+            work.stage(frame.data[:form.size], settings)
+            staged = time.perf_counter()
+            work.launch()
+            work.wait()
+            inferred = time.perf_counter()
+            result = work.result(settings)
+        finished = time.perf_counter()
+        return PipelineOutput(result, {
+            'preprocess': (staged - started) * 1e3, 'infer': (inferred - staged) * 1e3,
+            'postprocess': (finished - inferred) * 1e3})
+
+    def describe(self) -> dict[str, str]:
+        """Return provenance for diagnostics; cuda_graph is 'on', or 'off: ' and why."""
+        work = self._frame_work
+        return {
+            'backend': 'tensorrt', 'backend_version': self._tensorrt.version_text, 'device': self._device_name,
+            'pipeline': 'device', 'precision_effective': self._precision_effective,
+            'cuda_graph': work.graph_state if work else 'off: not open',
+            'zero_copy': 'on' if work and work.zero_copy else 'off'}
+
+    def close(self) -> None:
+        """Free everything; in any state, any number of times."""
+        self._frame_work = None
+        session, self._session = self._session, None
+        if session is not None:
+            session.close()
+
+    def __del__(self) -> None:
+        """Free what nobody closed."""
+        session = getattr(self, '_session', None)
+        if session is not None:
+            session.close()
+
+
+class _FrameWork:
+    """What is done for each frame, and the memory it is done in. Used with the session's context current.
+
+    The order is prepare, stage, launch, wait, result.
+
+    graph_state: for describe()
+    """
+
+    def __init__(
+        self, spec: ModelSpec, options: RunOptions, session: CudaSession, engine: Engine, module: KernelModule,
+        log: LogSink,
+    ) -> None:
+        self._spec = spec
+        self._session = session
+        self._engine = engine
+        self._module = module
+        self._log = log
+        self._options = options
+        self.graph_state = 'off: not captured yet' if options.cuda_graph else 'off: cuda_graph is off'
+        self._wants_graph = options.cuda_graph
+        self._upload = FrameUpload(session)
+        self._taps = session.allocate((spec.width + spec.height) * TAPS.itemsize)
+        self._output = next(tensor for tensor in engine.outputs if tensor.name == spec.head.output_name)
+        self._detection: DetectionWork | None = None
+        if isinstance(spec.head, ClassificationHead):
+            self._scores = session.allocate_host(self._output.size)
+        else:
+            self._detection = DetectionWork(spec.head, self._output, session, module)
+        self._form: FrameFormat | None = None
+        self._sampling = Sampling()
+        self._has_run = False
+        self._graph: CudaGraph | None = None
+
+    @property
+    def zero_copy(self) -> bool:
+        """Whether the GPU reads the frames of the present format from the host's memory."""
+        return self._upload.in_place
+
+    def prepare(self, form: FrameFormat) -> None:
+        """Make everything fit frames of this format; does nothing if it does."""
+        if form == self._form:
+            return
+        self._form = None
+        # A failed frame may have left work on the stream.
+        self._session.synchronize()
+        if self._graph is not None:
+            graph, self._graph = self._graph, None
+            self._session.release(graph)
+        options = self._spec.preprocessing
+        geometry = make_geometry(
+            options.resize_mode, form.width, form.height, self._spec.width, self._spec.height, options.crop_fraction)
+        columns, rows = column_taps(geometry), row_taps(geometry)
+        used = used_rows(form, rows, copying_speedup())
+        self._upload.reserve(form.size, form.step, used, self._in_place(geometry))
+        if used is not None:
+            rows = renumbered(rows, used)
+        self._session.upload(self._taps.address, np.concatenate([columns, rows]))
+        sampling = sampling_of(self._spec, form, geometry)
+        sampling.source = self._upload.pixels_address
+        sampling.columns = self._taps.address
+        sampling.rows = self._taps.address + columns.nbytes
+        sampling.tensor = self._engine.input.address
+        if self._detection is not None:
+            self._detection.prepare(geometry)
+            sampling.candidates = self._detection.header_address
+        self._sampling = sampling
+        self._session.synchronize()
+        self._has_run = False
+        self._form = form
+
+    def stage(self, pixels: np.ndarray, settings: PostprocessSettings) -> None:
+        """Copy the frame to where the GPU gets it from."""
+        if self._detection is not None:
+            self._detection.update(settings.detection)
+        self._upload.stage(pixels)
+
+    def launch(self) -> None:
+        """Queue all that follows, as a graph from the second frame of a format on.
+
+        The first one runs without: it loads what is loaded lazily, and a source whose format changes with every frame
+        is not captured again and again.
+        """
+        if self._graph is None and self._wants_graph and self._has_run:
+            self._capture()
+        if self._graph is not None:
+            self._graph.launch()
+        else:
+            self._enqueue()
+        self._has_run = True
+
+    def wait(self) -> None:
+        """Wait until the GPU is done with what was launched."""
+        self._upload.wait()
+
+    def result(self, settings: PostprocessSettings) -> Result:
+        """Return the result of the frame that was launched; EngineError for values that are not finite."""
+        if self._detection is not None:
+            return self._detection.result(settings.detection)
+        head = self._spec.head
+        assert isinstance(head, ClassificationHead)
+        values = self._scores.array.view(self._output.dtype).reshape(self._output.shape)
+        return head.decode(values, settings.classification)
+
+    def _in_place(self, geometry: Geometry) -> bool:
+        wanted = self._options.zero_copy
+        # Over the bus a kernel reads as fast as the copy engine, and the copy's own time is saved, unless it reads
+        # the same bytes again and again.
+        return wanted == 'on' or (wanted == 'auto' and (self._session.integrated or reads_once(geometry)))
+
+    def _capture(self) -> None:
+        try:
+            self._graph = self._session.adopt(
+                CudaGraph(self._session.driver, self._session.stream_handle, self._enqueue))
+            self.graph_state = 'on'
+        except self._session.errors as error:
+            self._wants_graph = False
+            self.graph_state = f'off: {error}'
+            self._log(WARNING, f'the frame is not run as one CUDA graph but call by call, which is slower: {error}')
+
+    def _enqueue(self) -> None:
+        assert self._form is not None
+        stream = self._session.stream_handle
+        self._upload.enqueue()
+        self._module.launch(
+            self._form.kernel, sampling_threads(self._sampling), PREPROCESS_BLOCK, self._sampling, stream)
+        self._engine.enqueue(stream)
+        if self._detection is not None:
+            self._detection.enqueue(stream)
+        else:
+            self._session.download(self._scores.array, self._output.address)

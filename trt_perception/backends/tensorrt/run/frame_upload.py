@@ -1,0 +1,85 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The way of a frame's bytes to the GPU."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..cuda.runtime_api import CudaSession, DeviceBuffer, HostBuffer
+from .awake_threads import awake_copying_threads
+from .frame_copy import copy_rows, copying_threads
+
+# Room for a full HD colour frame from the start: most cameras never make it grow.
+_FIRST_CAPACITY = 1920 * 1080 * 3
+
+
+class FrameUpload:
+    """Page-locked memory that takes a frame, and GPU memory that it is uploaded to where that is wanted.
+
+    Else the GPU reads the page-locked memory. Used with the session's context current.
+    """
+
+    def __init__(self, session: CudaSession) -> None:
+        self._session = session
+        self._staging: HostBuffer | None = session.allocate_host(
+            _FIRST_CAPACITY, mapped=True, write_only=True)
+        self._device: DeviceBuffer | None = None
+        self._step = 1
+        self._rows: np.ndarray | None = None
+        self._target = np.zeros((0, 1), np.uint8)
+        threads = copying_threads()
+        # An integrated GPU shares the processor's power: there nobody may wait actively.
+        self._awake = awake_copying_threads(threads) if threads > 1 and not session.integrated else None
+        self.in_place = True
+
+    @property
+    def pixels_address(self) -> int:
+        """Device address of the frame's first byte."""
+        if self.in_place:
+            return self._staging.device_address if self._staging is not None else 0
+        return self._device.address if self._device is not None else 0
+
+    def reserve(self, size: int, step: int, rows: np.ndarray | None, in_place: bool) -> None:
+        """Prepare for frames of `size` bytes; addresses change where they do not fit yet. The stream must be idle.
+
+        rows: indices of the rows of `step` bytes that are copied, one after the other; None for the whole frame
+        in_place: whether the GPU reads the page-locked memory
+        """
+        staged = size if rows is None else len(rows) * step
+        self._target = np.zeros((0, 1), np.uint8)
+        if self._staging is None or self._staging.array.size < staged:
+            staging, self._staging = self._staging, None
+            if staging is not None:
+                self._session.release(staging)
+            self._staging = self._session.allocate_host(staged, mapped=True, write_only=True)
+        if not in_place and (self._device is None or self._device.size < staged):
+            device, self._device = self._device, None
+            if device is not None:
+                self._session.release(device)
+            self._device = self._session.allocate(self._staging.array.size)
+        self._step, self._rows, self.in_place = step, rows, in_place
+        self._target = self._staging.array[:staged].reshape(-1, step)
+
+    def stage(self, pixels: np.ndarray) -> None:
+        """Copy a frame of the reserved size, uint8, to the page-locked memory."""
+        source = pixels.reshape(-1, self._step)
+        if self._rows is None:
+            if self._awake is not None:
+                self._awake.frame_comes()
+            copy_rows(source, self._target)
+        else:
+            # 'clip' never clips here: without it NumPy goes through a buffer of its own.
+            np.take(source, self._rows, axis=0, out=self._target, mode='clip')
+
+    def enqueue(self) -> None:
+        """Queue the upload of what was staged, if there is one."""
+        if not self.in_place and self._device is not None:
+            self._session.upload(self._device.address, self._target)
+
+    def wait(self) -> None:
+        """Wait until the GPU is done with the frame, ready to stage the next one."""
+        if self._rows is None and self._awake is not None:
+            self._awake.wait(self._session.is_idle, self._session.synchronize)
+        else:
+            self._session.synchronize()

@@ -1,0 +1,105 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""A TensorRT engine, ready to be queued on a stream. Named-tensor API only: the same from TensorRT 8.6 to 11."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ....errors import EngineError
+from ....model.spec import ModelSpec
+from ..cuda.runtime_api import CudaSession
+from ..library.compat import TensorRt
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """One input or output of an engine at its running shape.
+
+    address: of its memory on the GPU
+    """
+
+    name: str
+    dtype: np.dtype
+    shape: tuple[int, ...]
+    address: int
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return _size(self.shape, self.dtype)
+
+
+class Engine:
+    """A deserialised plan with its execution context and the memory of all its inputs and outputs.
+
+    Made, used and freed with the session's context current.
+
+    input, outputs: tensors in the plan's order
+    """
+
+    def __init__(self, session: CudaSession, tensorrt: TensorRt, plan: bytes, spec: ModelSpec) -> None:
+        """Load the plan and run nothing yet; EngineError where it is not a plan for this GPU, version and model."""
+        self._tensorrt = tensorrt
+        self._context: Any = None
+        self._engine: Any = tensorrt.deserialize(plan)
+        try:
+            self._context = tensorrt.create_context(self._engine)
+            self.input, self.outputs = self._bind(session, spec)
+        except BaseException:
+            self.free()
+            raise
+
+    def enqueue(self, stream: int) -> None:
+        """Queue one inference; EngineError if TensorRT refuses."""
+        if not self._context.execute_async_v3(stream):
+            raise self._tensorrt.failure('TensorRT could not run the engine')
+
+    def free(self) -> None:
+        """Free context and engine, once; the tensors' memory is the session's."""
+        # In this order: a context must not outlive its engine.
+        self._context = None
+        self._engine = None
+
+    def _bind(self, session: CudaSession, spec: ModelSpec) -> tuple[Tensor, tuple[Tensor, ...]]:
+        tensors = {tensor.name: tensor for tensor in self._tensorrt.io_tensors(self._engine)}
+        inputs = [tensor.name for tensor in tensors.values() if tensor.is_input]
+        if inputs != [spec.input_name]:
+            raise EngineError(
+                f"the engine's inputs are {inputs}, but {spec.path.name} has the one input '{spec.input_name}': the "
+                'engine was built from another model; build it again')
+        taken = tensors.pop(spec.input_name)
+        if taken.dtype != spec.input_dtype:
+            raise EngineError(
+                f'the engine takes {taken.dtype}, but {spec.path.name} {np.dtype(spec.input_dtype)}: the engine was '
+                'built from another model; build it again')
+        if not self._context.set_input_shape(spec.input_name, spec.input_shape):
+            self._tensorrt.take_errors()
+            raise EngineError(
+                f'the engine takes {list(taken.shape)} (-1: within its profile), not {list(spec.input_shape)}: build '
+                'it for this input_size')
+        if spec.head.output_name not in tensors:
+            raise EngineError(
+                f"the engine has no output '{spec.head.output_name}', only {list(tensors)}: it was built from another "
+                'model; build it again')
+        return (
+            self._allocated(session, spec.input_name, taken.dtype),
+            tuple(self._allocated(session, tensor.name, tensor.dtype) for tensor in tensors.values()))
+
+    def _allocated(self, session: CudaSession, name: str, dtype: np.dtype) -> Tensor:
+        shape = tuple(int(size) for size in self._context.get_tensor_shape(name))
+        if min(shape, default=1) < 1:
+            raise EngineError(
+                f"the shape of output '{name}', {list(shape)}, depends on the image: export the model with a fixed "
+                'number of detections')
+        tensor = Tensor(name, dtype, shape, session.allocate(_size(shape, dtype)).address)
+        if not self._context.set_tensor_address(name, tensor.address):
+            raise self._tensorrt.failure(f"TensorRT does not take the memory of tensor '{name}'")
+        return tensor
+
+
+def _size(shape: tuple[int, ...], dtype: np.dtype) -> int:
+    return int(np.prod(shape, dtype=np.int64)) * dtype.itemsize

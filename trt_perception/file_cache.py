@@ -1,0 +1,144 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The cache folder: files that appear whole or not at all, each with a record by which damage is noticed."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from .errors import FetchError
+from .progress import ProgressCallback
+
+_LOCK_POLL_SECONDS = 0.1
+_STALE_SECONDS = 86400
+
+
+def cache_root() -> Path:
+    """Return $XDG_CACHE_HOME/trt_perception, or ~/.cache/trt_perception; it need not exist."""
+    # The XDG specification says that a relative path is to be ignored.
+    base = os.environ.get('XDG_CACHE_HOME', '')
+    if base and os.path.isabs(base):
+        return Path(base) / 'trt_perception'
+    try:
+        return Path.home() / '.cache' / 'trt_perception'
+    except RuntimeError as error:
+        raise FetchError(
+            'there is no home folder to keep models in: set XDG_CACHE_HOME to a folder that can be '
+            'written') from error
+
+
+def elsewhere(path: Path) -> str:
+    """Return what a message advises where a file cannot be written."""
+    try:
+        in_cache = path.absolute().is_relative_to(cache_root())
+    except FetchError:
+        in_cache = False
+    place = 'set XDG_CACHE_HOME to a folder that can be written' if in_cache else 'choose another place for it'
+    return f'free space, or {place}'
+
+
+def file_sha256(path: Path, progress: Callable[[int, int | None], None] | None = None) -> str:
+    """Return the sha256 of a file's content, in hexadecimal digits.
+
+    progress: called with the bytes read and the bytes that there are
+    """
+    digest = hashlib.sha256()
+    size = path.stat().st_size if progress is not None else 0
+    done = 0
+    with path.open('rb') as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+            done += len(chunk)
+            if progress is not None:
+                progress(done, size)
+    return digest.hexdigest()
+
+
+def replace_file(target: Path, write: Callable[[Path], Any]) -> None:
+    """Let `write` fill a temporary file beside `target`, then move it there in one step.
+
+    Raises FetchError when the folder cannot be written or is full; what `write` raises passes through.
+    """
+    part = target.with_name(f'.{target.name}.{os.getpid()}.part')
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _remove_stale_parts(target)
+        write(part)
+        os.replace(part, target)
+    except OSError as error:
+        raise FetchError(f'{target} cannot be written: {error.strerror or error}; {elsewhere(target)}') from error
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink()
+
+
+def _remove_stale_parts(target: Path) -> None:
+    """Remove what processes that were killed a day ago or earlier left half written."""
+    for part in target.parent.glob(f'.{target.name}.*.part'):
+        with contextlib.suppress(OSError):
+            if time.time() - part.stat().st_mtime > _STALE_SECONDS:
+                part.unlink()
+
+
+def store(target: Path, content: bytes, recipe: str) -> None:
+    """Write a file and its record; `recipe` identifies what it was made from."""
+    # Without its record a file counts as absent, so the record goes last and an old one first.
+    with contextlib.suppress(FileNotFoundError):
+        _record_path(target).unlink()
+    replace_file(target, lambda part: part.write_bytes(content))
+    record = json.dumps({
+        'recipe': recipe, 'sha256': hashlib.sha256(content).hexdigest(), 'size': len(content)}, indent=1)
+    replace_file(_record_path(target), lambda part: part.write_text(record + '\n'))
+
+
+def is_intact(target: Path, recipe: str) -> bool:
+    """Tell whether a stored file is there, made from this recipe, and as it was written."""
+    try:
+        record = json.loads(_record_path(target).read_text())
+        return (record['recipe'] == recipe and target.stat().st_size == record['size']
+                and file_sha256(target) == record['sha256'])
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _record_path(target: Path) -> Path:
+    return target.with_name(target.name + '.json')
+
+
+@contextlib.contextmanager
+def locked(path: Path, progress: ProgressCallback | None = None) -> Iterator[None]:
+    """Hold an exclusive lock, so that two processes do not fetch the same thing at once.
+
+    The lock goes with its process: one that is killed leaves nothing to clean up.
+    """
+    import fcntl
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open('a')
+    except OSError as error:
+        raise FetchError(
+            f'{path.parent} cannot be written: {error.strerror or error}; set XDG_CACHE_HOME to a folder '
+            'that can') from error
+    with file:
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
+                    # No locks on this file system: files still appear whole, only work may be done twice.
+                    break
+                if progress:
+                    progress('waiting for another process that makes the same file', 0, None)
+                time.sleep(_LOCK_POLL_SECONDS)
+            else:
+                break
+        yield

@@ -1,0 +1,225 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Frame: one image as a driver delivers it (encoding, step, endianness), without ROS."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..dependencies import require
+from ..errors import FrameError
+from .decoding import decode_compressed
+from .encodings import ENCODINGS, Encoding, supported
+from .size import check_size
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One image: the fields of sensor_msgs/Image over a buffer that is not copied.
+
+    encoding: a name of sensor_msgs/image_encodings.hpp that is in `encodings.ENCODINGS`
+    width, height: pixels; for nv12 and nv21 those of the luma plane, whose `height` rows are
+        followed by (height + 1) // 2 chroma rows of the same step
+    step: bytes from one row to the next, padding included
+    is_bigendian: byte order of 16-bit samples
+    data: uint8 (N,), N >= step * rows; what follows the last row is ignored
+    """
+
+    encoding: str
+    width: int
+    height: int
+    step: int
+    is_bigendian: bool
+    data: np.ndarray
+
+    def __post_init__(self) -> None:
+        layout = ENCODINGS.get(self.encoding)
+        if layout is None:
+            raise FrameError(
+                f'encoding {self.encoding!r} is not supported; supported: {supported()}')
+        check_size(self.width, self.height, self.encoding)
+        what = f'{self.width}x{self.height} {self.encoding} image'
+        row = layout.row_bytes(self.width)
+        if self.step < row:
+            raise FrameError(
+                f'{what}: step is {self.step} bytes, but a row of {self.width} pixels takes {row}')
+        # Image.msg: "size is (step * rows)". A buffer that lacks only the padding of its last row
+        # is refused as well, as cv_bridge and image_transport do: it is no longer what the sender
+        # declared, and where the bytes were lost is unknown.
+        rows = layout.rows(self.height)
+        if self.data.size < self.step * rows:
+            chroma = f' (height {self.height} is that of the luma)' if rows > self.height else ''
+            raise FrameError(
+                f'{what}: data has {self.data.size} bytes, '
+                f'but step {self.step} x {rows} rows{chroma} = {self.step * rows}')
+
+    @staticmethod
+    def from_buffer(
+        encoding: str, width: int, height: int, step: int, is_bigendian: bool, buffer: Any,
+    ) -> Frame:
+        """Wrap the data field of an image message; the buffer is shared, not copied.
+
+        buffer: anything with a contiguous buffer: bytes, bytearray, array.array, memoryview,
+            ndarray. It must stay unchanged as long as the frame is in use.
+
+        Raises FrameError for an unsupported encoding (listing the supported ones), a size of 0 or
+        over image_size.MAX_PIXELS, a step shorter than a row, or data shorter than step * rows.
+        """
+        return Frame(encoding, int(width), int(height), int(step), bool(is_bigendian),
+                     _flat_bytes(buffer))
+
+    @staticmethod
+    def from_bgr(array: np.ndarray) -> Frame:
+        """Wrap HxWx3 uint8 BGR pixels as bgr8; copied only if the array is not contiguous."""
+        if array.ndim != 3 or array.shape[2] != 3 or array.dtype != np.uint8:
+            raise FrameError(
+                f'expected BGR pixels as an HxWx3 uint8 array, found {array.dtype} {array.shape}')
+        return Frame._from_pixels('bgr8', array)
+
+    @staticmethod
+    def from_compressed(data: Any, format_hint: str = '') -> Frame:
+        """Decode the data field of a sensor_msgs/CompressedImage (JPEG or PNG).
+
+        data: a buffer as in `from_buffer`
+        format_hint: the message's `format`, e.g. 'jpeg', 'png' or image_transport's
+            'bgr8; jpeg compressed bgr8'. What the data is, is read from the data; from the hint
+            come only the channel order ('compressed rgb8') and a Bayer pattern
+            ('bayer_rggb8; png compressed ').
+
+        8 and 16 bits, grey, colour and alpha are kept. EXIF orientation is ignored: a camera's
+        calibration, and every consumer of its topic, means the pixels as they were stored.
+
+        Raises FrameError for empty, truncated or damaged data, data that is neither JPEG nor PNG,
+        depth formats, and sizes over image_size.MAX_PIXELS (read from the header, before decoding).
+        """
+        return Frame._from_pixels(*decode_compressed(_flat_bytes(data), format_hint))
+
+    @staticmethod
+    def _from_pixels(encoding: str, pixels: np.ndarray) -> Frame:
+        height, width = pixels.shape[:2]
+        pixels = np.ascontiguousarray(pixels)
+        step = pixels.nbytes // height if height else 0
+        return Frame(encoding, width, height, step, sys.byteorder == 'big',
+                     pixels.reshape(-1).view(np.uint8))
+
+    def view(self) -> tuple[np.ndarray, str]:
+        """Return (pixels, order): HxW ('mono') or HxWxC uint8 ('bgr', 'rgb', 'bgra', 'rgba').
+
+        8-bit packed encodings are given without copying: rows are then `step` bytes apart, and the
+        array is read-only if the buffer is. The others are converted: Bayer and YUV to 'bgr' (YUV
+        as BT.601 limited range), 16 bits to 8 by x * 255 / 65535, rounded, as cv_bridge does. That
+        is the full range: 16UC1 depth in millimetres becomes nearly black.
+        """
+        layout = ENCODINGS[self.encoding]
+        if layout.layout == 'yuv422':
+            return self._yuv422(layout), 'bgr'
+        if layout.layout == 'nv':
+            return self._nv(layout), 'bgr'
+        pixels = self._samples(layout)
+        if layout.sample_bytes == 2:
+            pixels = _to_8_bits(pixels)
+        if layout.layout == 'bayer':
+            pixels = _demosaic(pixels, layout.conversion)
+        return pixels, layout.order
+
+    def bgr(self) -> np.ndarray:
+        """Return HxWx3 uint8 BGR pixels: a view of the buffer for bgr8 and 8UC3, else converted.
+
+        Alpha is dropped, grey is repeated in the three channels.
+        """
+        pixels, order = self.view()
+        if order == 'bgr':
+            return pixels
+        if pixels.shape == (1, 1, 3):
+            return pixels[..., ::-1].copy()  # cv2 4.5.4 (Ubuntu 22.04) takes no such array.
+        cv2 = require('cv2')
+        code = {'rgb': cv2.COLOR_RGB2BGR, 'bgra': cv2.COLOR_BGRA2BGR,
+                'rgba': cv2.COLOR_RGBA2BGR, 'mono': cv2.COLOR_GRAY2BGR}[order]
+        return np.asarray(cv2.cvtColor(pixels, code))
+
+    def _samples(self, layout: Encoding) -> np.ndarray:
+        """Return the samples in place, HxW or HxWxC, uint8 or uint16 in the sender's order."""
+        size = layout.sample_bytes
+        shape: tuple[int, ...] = (self.height, self.width)
+        strides: tuple[int, ...] = (self.step, layout.channels * size)
+        if layout.channels > 1:
+            shape += (layout.channels,)
+            strides += (size,)
+        dtype = np.dtype(np.uint8) if size == 1 else np.dtype('>u2' if self.is_bigendian else '<u2')
+        return np.ndarray(shape, dtype, buffer=self.data, strides=strides)
+
+    def _rows(self, rows: int, columns: int) -> np.ndarray:
+        """Return the first `columns` bytes of the first `rows` rows, without copying."""
+        return np.ndarray((rows, columns), np.uint8, buffer=self.data, strides=(self.step, 1))
+
+    def _yuv422(self, layout: Encoding) -> np.ndarray:
+        even = self.width + self.width % 2
+        if self.step >= 2 * even:
+            packed = self._rows(self.height, 2 * even)
+        else:
+            # An odd width without room for the last pair: two bytes, its second luma and its V,
+            # are missing. Nobody sees that luma; V comes from the pair to the left.
+            packed = np.empty((self.height, 2 * even), np.uint8)
+            packed[:, :-2] = self._rows(self.height, 2 * self.width)
+            packed[:, -2:] = packed[:, -6:-4] if even > 2 else 128
+        cv2 = require('cv2')
+        pixels = cv2.cvtColor(packed.reshape(self.height, even, 2), getattr(cv2, layout.conversion))
+        return np.ascontiguousarray(pixels[:, :self.width])
+
+    def _nv(self, layout: Encoding) -> np.ndarray:
+        width, height = self.width, self.height
+        even_width, even_height = width + width % 2, height + height % 2
+        if (width, height) == (even_width, even_height):
+            planes = self._rows(height * 3 // 2, width)
+        else:
+            # OpenCV converts even sizes only: repeat the last column and row, then cut them off.
+            source = self._rows(layout.rows(height), even_width)
+            planes = np.empty((even_height * 3 // 2, even_width), np.uint8)
+            planes[:height, :width] = source[:height, :width]
+            planes[:height, width:] = source[:height, width - 1:width]
+            planes[height:even_height] = planes[height - 1]
+            planes[even_height:] = source[height:]
+        cv2 = require('cv2')
+        pixels = cv2.cvtColor(planes, getattr(cv2, layout.conversion))
+        return np.ascontiguousarray(pixels[:height, :width])
+
+
+def _flat_bytes(buffer: Any) -> np.ndarray:
+    """Return `buffer` as uint8 (N,) that shares its memory."""
+    if isinstance(buffer, np.ndarray):
+        if not buffer.flags.c_contiguous:
+            raise FrameError('the image data must be contiguous; use numpy.ascontiguousarray')
+        return buffer.reshape(-1).view(np.uint8)
+    try:
+        return np.frombuffer(buffer, np.uint8)
+    except (TypeError, ValueError, BufferError) as error:
+        raise FrameError(
+            f'the image data must be a contiguous byte buffer, found {type(buffer).__name__}: '
+            f'{error}') from error
+
+
+def _to_8_bits(samples: np.ndarray) -> np.ndarray:
+    """Scale uint16 of either byte order and any alignment to uint8, 65535 to 255, rounded."""
+    native = samples.astype(np.uint16, copy=False)  # Swaps foreign bytes, else keeps the buffer.
+    if not native.flags.aligned:
+        # An odd step or start: OpenCV needs whole samples from row to row.
+        native = native.copy()
+    # 255 / 65535 = 1 / 257, an odd number: no ties, so every way of rounding agrees.
+    return np.asarray(require('cv2').convertScaleAbs(native, alpha=1 / 257))
+
+
+def _demosaic(mosaic: np.ndarray, conversion: str) -> np.ndarray:
+    """Interpolate one Bayer channel (HxW uint8) to HxWx3 BGR, bilinear."""
+    cv2 = require('cv2')
+    height, width = mosaic.shape
+    if min(height, width) < 3:
+        # OpenCV leaves images narrower than its 3x3 window black. Mirroring keeps the pattern for 2
+        # rows or columns; of a single one the colours cannot be known, and what comes is grey-ish.
+        mosaic = np.pad(mosaic, 2, mode='reflect')
+        pixels = cv2.cvtColor(mosaic, getattr(cv2, conversion))
+        return np.ascontiguousarray(pixels[2:2 + height, 2:2 + width])
+    return np.asarray(cv2.cvtColor(mosaic, getattr(cv2, conversion)))

@@ -1,0 +1,104 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""sensor_msgs Image and CompressedImage to Frame, for messages of rclpy and of rosbags alike.
+
+Nothing here imports ROS: a message is any object with the fields of its type. cv_bridge is used for
+encodings that Frame does not know, where it is installed.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..dependencies import BACK_TO_NUMPY_1, built_for_numpy_1
+from ..errors import FrameError
+from .encodings import ENCODINGS, supported
+from .frame import Frame
+from .size import check_size
+
+
+def frame_from_image(message: Any) -> Frame:
+    """Return the Frame of a sensor_msgs/Image; it shares the message's data.
+
+    Raises FrameError if the message is malformed (see Frame.from_buffer), or if its encoding is
+    known neither to Frame nor to cv_bridge.
+    """
+    if message.encoding in ENCODINGS:
+        return Frame.from_buffer(
+            message.encoding, message.width, message.height, message.step, message.is_bigendian,
+            message.data)
+    return Frame.from_bgr(_convert_with_cv_bridge(message))
+
+
+def frame_from_compressed_image(message: Any) -> Frame:
+    """Return the decoded Frame of a sensor_msgs/CompressedImage (JPEG or PNG).
+
+    Raises FrameError, see Frame.from_compressed.
+    """
+    return Frame.from_compressed(message.data, message.format)
+
+
+@functools.lru_cache(maxsize=1)
+def _cv_bridge() -> tuple[Any, str]:
+    """Return (a CvBridge or None, why there is none); looked for once, not with every bad frame."""
+    try:
+        if _would_crash():
+            return None, f'was built for NumPy 1 and crashes with a newer one ({BACK_TO_NUMPY_1})'
+        from cv_bridge import CvBridge
+
+        return CvBridge(), ''
+    except ModuleNotFoundError as error:
+        if error.name == 'cv_bridge':
+            return None, 'is not installed (sudo apt install ros-<distro>-cv-bridge)'
+        return None, f'does not import: {error}'
+    except Exception as error:  # Built for another NumPy, it fails with whatever NumPy raises.
+        if built_for_numpy_1(error):
+            return None, f'was built for NumPy 1 and does not import with a newer one ({BACK_TO_NUMPY_1})'
+        return None, f'does not import: {error}'
+
+
+def _would_crash() -> bool:
+    """Whether cv_bridge's library was built for NumPy 1 and a newer one is here.
+
+    It swallows the error of its import then, and its first conversion ends the process by SIGSEGV: it must not be
+    tried. A library that was built with NumPy 2, and works with 1 as well, names the module numpy._core.
+    """
+    if int(np.__version__.split('.', maxsplit=1)[0]) < 2:
+        return False
+    spec = importlib.util.find_spec('cv_bridge')
+    folders = (spec.submodule_search_locations if spec is not None else None) or ()
+    libraries = [path for folder in folders for path in Path(folder).glob('boost/cv_bridge_boost*.so')]
+    return any(b'numpy._core' not in path.read_bytes() for path in libraries)
+
+
+def _convert_with_cv_bridge(message: Any) -> np.ndarray:
+    bridge, reason = _cv_bridge()
+    if bridge is None:
+        raise FrameError(
+            f'encoding {message.encoding!r} is not supported; supported: {supported()}; '
+            f'others need cv_bridge, which {reason}')
+    # cv_bridge trusts the sizes, and what is no multiple of a pixel in the step it rounds off.
+    what = f'{message.width}x{message.height} {message.encoding} image'
+    check_size(message.width, message.height, message.encoding)
+    if len(message.data) < message.step * message.height:
+        raise FrameError(
+            f'{what}: data has {len(message.data)} bytes, but step {message.step} x '
+            f'{message.height} rows = {message.step * message.height}')
+    try:
+        pixels = np.asarray(bridge.imgmsg_to_cv2(message, desired_encoding='bgr8'))
+        dtype, channels = bridge.encoding_to_dtype_with_channels(message.encoding)
+    except Exception as error:  # CvBridgeError, and NumPy's errors for a step that does not fit.
+        raise FrameError(
+            f'encoding {message.encoding!r} is not supported; supported: {supported()}; '
+            f'cv_bridge cannot convert it either: {error}') from error
+    pixel_bytes = np.dtype(dtype).itemsize * channels
+    if message.step < message.width * pixel_bytes or message.step % pixel_bytes:
+        raise FrameError(
+            f'{what}: step is {message.step} bytes, but a row of {message.width} pixels takes '
+            f'{message.width * pixel_bytes}, or more by a multiple of {pixel_bytes}')
+    return pixels

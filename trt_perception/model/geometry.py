@@ -1,0 +1,134 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The map from an image to the network's input and its exact inverse.
+
+Coordinates are continuous pixel edges: an image of width w spans 0..w, the centre of its first pixel is 0.5. In
+these coordinates a resize is a plain multiplication, also for OpenCV's INTER_LINEAR, which samples at
+(x + 0.5) / scale - 0.5 in pixel centres.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from ..errors import ModelError
+
+RESIZE_MODES = ('letterbox', 'center_crop', 'stretch')
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """One image size mapped onto one network input size.
+
+    Network x = (image x - crop_x) * (target_width / crop_width) + target_x, and the same for y.
+
+    image_*: the incoming image in pixels
+    network_*: the network's input in pixels
+    crop_*: the part of the image that is used, in whole image pixels
+    target_*: where it lands in the network's input, in whole network pixels; the rest is padding
+    """
+
+    image_width: int
+    image_height: int
+    network_width: int
+    network_height: int
+    crop_x: int
+    crop_y: int
+    crop_width: int
+    crop_height: int
+    target_x: int
+    target_y: int
+    target_width: int
+    target_height: int
+
+    @property
+    def scale_x(self) -> float:
+        """Network pixels for one image pixel, horizontally."""
+        return self.target_width / self.crop_width
+
+    @property
+    def scale_y(self) -> float:
+        """Network pixels for one image pixel, vertically."""
+        return self.target_height / self.crop_height
+
+    def to_network(self, boxes: np.ndarray) -> np.ndarray:
+        """Map (N, 4) x_min, y_min, x_max, y_max from image to network pixels."""
+        return (np.asarray(boxes, np.float64) - self._crop) * self._scale + self._target
+
+    def to_image(self, boxes: np.ndarray) -> np.ndarray:
+        """Map (N, 4) x_min, y_min, x_max, y_max from network to image pixels, not clipped."""
+        return (np.asarray(boxes, np.float64) - self._target) / self._scale + self._crop
+
+    def clip(self, boxes: np.ndarray) -> np.ndarray:
+        """Clip (N, 4) boxes in image pixels to the image."""
+        return np.minimum(np.maximum(boxes, 0.0), self._limits)
+
+    # For x_min, y_min, x_max, y_max; kept, since every frame needs them.
+
+    @cached_property
+    def _scale(self) -> np.ndarray:
+        return np.array([self.scale_x, self.scale_y] * 2)
+
+    @cached_property
+    def _crop(self) -> np.ndarray:
+        return np.array([self.crop_x, self.crop_y] * 2, np.float64)
+
+    @cached_property
+    def _target(self) -> np.ndarray:
+        return np.array([self.target_x, self.target_y] * 2, np.float64)
+
+    @cached_property
+    def _limits(self) -> np.ndarray:
+        return np.array([self.image_width, self.image_height] * 2, np.float64)
+
+
+def letterbox(image_width: int, image_height: int, width: int, height: int) -> Geometry:
+    """Keep the aspect ratio, centre, pad the rest: as YOLOv5's `letterbox(auto=False)` does."""
+    ratio = min(width / image_width, height / image_height)
+    # At least one pixel: a 10000x3 image would else vanish.
+    target_width = min(width, max(1, round(image_width * ratio)))
+    target_height = min(height, max(1, round(image_height * ratio)))
+    # An odd rest puts the extra padding on the right and at the bottom, as YOLOv5's round(d - 0.1) does.
+    return Geometry(
+        image_width, image_height, width, height, 0, 0, image_width, image_height,
+        (width - target_width) // 2, (height - target_height) // 2, target_width, target_height)
+
+
+def center_crop(
+    image_width: int, image_height: int, width: int, height: int, fraction: float,
+) -> Geometry:
+    """Use the central part of the image, of the network's aspect ratio.
+
+    `fraction` of the shorter side is kept: 0.875 is ImageNet's "resize to 256, crop 224".
+    """
+    ratio = min(image_width / width, image_height / height) * fraction
+    crop_width = min(image_width, max(1, round(width * ratio)))
+    crop_height = min(image_height, max(1, round(height * ratio)))
+    return Geometry(
+        image_width, image_height, width, height,
+        (image_width - crop_width) // 2, (image_height - crop_height) // 2,
+        crop_width, crop_height, 0, 0, width, height)
+
+
+def stretch(image_width: int, image_height: int, width: int, height: int) -> Geometry:
+    """Resize without keeping the aspect ratio."""
+    return Geometry(
+        image_width, image_height, width, height, 0, 0, image_width, image_height,
+        0, 0, width, height)
+
+
+def make_geometry(
+    mode: str, image_width: int, image_height: int, width: int, height: int,
+    crop_fraction: float = 0.875,
+) -> Geometry:
+    """Return the geometry of `mode` (letterbox, center_crop, stretch); ModelError for another."""
+    if mode == 'letterbox':
+        return letterbox(image_width, image_height, width, height)
+    if mode == 'center_crop':
+        return center_crop(image_width, image_height, width, height, crop_fraction)
+    if mode == 'stretch':
+        return stretch(image_width, image_height, width, height)
+    raise ModelError(f"resize_mode is '{mode}': expected one of {', '.join(RESIZE_MODES)}")

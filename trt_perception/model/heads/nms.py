@@ -1,0 +1,47 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Non-maximum suppression."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...dependencies import require
+
+
+def non_maximum_suppression(
+    boxes: np.ndarray, scores: np.ndarray, class_indices: np.ndarray, iou_threshold: float,
+    class_agnostic: bool = False, max_detections: int = 300,
+) -> np.ndarray:
+    """Return the indices of the boxes to keep, highest score first.
+
+    boxes: (N, 4) x_min, y_min, x_max, y_max; scores: (N,); class_indices: (N,)
+    A box goes if a kept one with a higher score, of the same class unless `class_agnostic`, overlaps it by more
+    than `iou_threshold`. Boxes with a score of 0 are left out; of equal scores the first box counts as the higher.
+    """
+    if len(boxes) == 0:
+        return np.zeros(0, np.int64)
+    rectangles = np.array(boxes, np.float64)
+    rectangles[:, 2:] = np.maximum(rectangles[:, 2:] - rectangles[:, :2], 0.0)
+    scores = np.asarray(scores, np.float32)
+    # cv2.dnn.NMSBoxes knows no classes, and NMSBoxesBatched is missing before OpenCV 4.7 (Humble and Jazzy's apt).
+    # It also moves each class to a place of its own, where doubles are no more exact if a coordinate is very large.
+    classes = np.zeros(len(boxes), np.int64) if class_agnostic else np.asarray(class_indices)
+    by_class = np.argsort(classes, kind='stable')
+    edges = np.flatnonzero(np.diff(classes[by_class])) + 1
+    kept = np.concatenate([
+        _of_one_class(rectangles, scores, members, iou_threshold) for members in np.split(by_class, edges)])
+    kept.sort()
+    return kept[np.argsort(-scores[kept], kind='stable')][:max_detections]
+
+
+def _of_one_class(
+    rectangles: np.ndarray, scores: np.ndarray, members: np.ndarray, iou_threshold: float,
+) -> np.ndarray:
+    """Return those of `members` that are kept. rectangles: (N, 4) x, y, width, height."""
+    if len(members) == 1:
+        return members[scores[members] > 0]
+    kept = require('cv2').dnn.NMSBoxes(
+        rectangles[members].tolist(), scores[members].tolist(), 0.0, float(iou_threshold))
+    # OpenCV 4.5.4 returns (N, 1) and an empty tuple; later versions (N,).
+    return members[np.asarray(kept, np.int64).reshape(-1)]

@@ -1,0 +1,181 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Class names by index, read from the files that training tools write."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..dependencies import require
+from ..errors import LabelsError
+
+_DATA = Path(__file__).parents[1] / 'data'
+SHIPPED = ('coco', 'imagenet')
+
+_FORMATS = (
+    'expected .txt (one name a line), .json (a list, {"0": name, ...} or {"names": ...}) or '
+    ".yaml (Ultralytics' data.yaml with names:)")
+_WORDNET_ID = re.compile(r'n\d{8}')
+
+
+def load_labels(path: str | Path) -> list[str]:
+    """Read class names; the position in the returned list is the class index.
+
+    - .txt, .names, .labels: one name a line, every line counts; blank lines are allowed at the end only, because one
+      in the middle would shift all that follow
+    - .json: a list of names, {"0": name, ...}, {"names": either of these}, or Keras' imagenet_class_index.json
+    - .yaml, .yml: `names:` as a list or as {0: name, ...}, as in Ultralytics' data.yaml, or a plain list
+
+    A byte order mark, CRLF and space around names are dropped. Two classes may have the same name: lists of ImageNet's
+    classes often name two of them crane.
+    Raises LabelsError for a file that is missing, malformed, empty, or leaves an index without a name.
+    """
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if suffix not in _READERS:
+        raise LabelsError(f'labels file {path}: {_FORMATS}, found the suffix {path.suffix!r}')
+    try:
+        if path.is_fifo():
+            # Reading waits for a writer, for ever.
+            raise LabelsError(f'labels file {path}: it is a pipe; expected a file')
+        text = path.read_bytes().decode('utf-8-sig')
+    except UnicodeDecodeError as error:
+        raise LabelsError(
+            f'labels file {path}: expected UTF-8 text, found byte {error.object[error.start]:#04x} at '
+            f'offset {error.start}; save the file as UTF-8') from error
+    except OSError as error:
+        raise LabelsError(f'labels file {path}: {error.strerror or error}') from error
+    return _READERS[suffix](text, f'labels file {path}')
+
+
+def shipped_labels(name: str) -> list[str]:
+    """Return the names that come with this package.
+
+    name: 'coco' (80 classes, Ultralytics' spelling and order) or 'imagenet' (the 1000 of ILSVRC 2012, as
+    torchvision names them). Raises LabelsError for another name.
+    """
+    if name not in SHIPPED:
+        raise LabelsError(f'there is no shipped list of names {name!r}: expected one of {", ".join(SHIPPED)}')
+    return load_labels(_DATA / f'{name}.txt')
+
+
+def names_from(value: Any, where: str) -> list[str]:
+    """Turn a list of names or a mapping from index to name into a list.
+
+    where: what the value was read from, begins the message of the LabelsError raised for anything else, for an index
+    without a name and for a name that is none.
+    """
+    if isinstance(value, Mapping):
+        value = _in_order(value, where)
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        raise LabelsError(
+            f'{where}: expected a list of names or a mapping from index to name, found {_kind(value)}')
+    if not value:
+        raise LabelsError(f'{where}: expected class names, found none')
+    return [_name(entry, f'{where}: class {index}') for index, entry in enumerate(value)]
+
+
+def _in_order(names: Mapping[Any, Any], where: str) -> list[Any]:
+    by_index: dict[int, Any] = {}
+    for key, name in names.items():
+        try:
+            if isinstance(key, bool) or not isinstance(key, (int, str)):
+                raise ValueError
+            index = int(key)
+        except ValueError:
+            raise LabelsError(f'{where}: expected class indices as keys, found {key!r}') from None
+        if index in by_index:
+            raise LabelsError(f'{where}: class {index} is named twice')
+        by_index[index] = name
+    missing = sorted(set(range(len(by_index))) - set(by_index))
+    if missing:
+        raise LabelsError(
+            f'{where}: {len(by_index)} names must have the indices 0 to {len(by_index) - 1}, but class '
+            f'{missing[0]} has none and the highest index is {max(by_index)}')
+    return [by_index[index] for index in range(len(by_index))]
+
+
+def _name(entry: Any, where: str) -> str:
+    if _is_wordnet_pair(entry):
+        entry = entry[1]
+    if isinstance(entry, int) and not isinstance(entry, bool):
+        # Digits and street numbers are fair names that YAML and JSON read as numbers.
+        return str(entry)
+    if not isinstance(entry, str):
+        raise LabelsError(
+            f'{where}: expected a name, found {_kind(entry)}; YAML reads words such as yes, no, on and '
+            'null as values: put the name in quotes')
+    if not entry.strip():
+        raise LabelsError(f'{where}: expected a name, found an empty one')
+    return entry.strip()
+
+
+def _is_wordnet_pair(entry: Any) -> bool:
+    """["n01440764", "tench"], as in Keras' imagenet_class_index.json."""
+    return (isinstance(entry, list) and len(entry) == 2 and isinstance(entry[0], str)
+            and _WORDNET_ID.fullmatch(entry[0]) is not None)
+
+
+def _kind(value: Any) -> str:
+    text = repr(value)
+    return f'{type(value).__name__} {text if len(text) <= 40 else text[:37] + "..."}'
+
+
+def _read_txt(text: str, where: str) -> list[str]:
+    # Not splitlines(): it also splits at characters that may stand in a name.
+    lines = text.replace('\r\n', '\n').replace('\r', '\n').rstrip().split('\n')
+    if lines == ['']:
+        raise LabelsError(f'{where}: expected one class name a line, found an empty file')
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            raise LabelsError(
+                f'{where}: line {number} is blank; each line is a class, so this would shift the '
+                'indices of all that follow: remove the line or give the class a name')
+    return [line.strip() for line in lines]
+
+
+def _read_json(text: str, where: str) -> list[str]:
+    try:
+        value = json.loads(text, object_pairs_hook=lambda pairs: _unique(pairs, where))
+    except ValueError as error:
+        raise LabelsError(f'{where}: not valid JSON: {error}') from error
+    if isinstance(value, dict) and 'names' in value:
+        value = value['names']
+    return names_from(value, where)
+
+
+def _unique(pairs: list[tuple[str, Any]], where: str) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in result:
+            raise LabelsError(f'{where}: the key {key!r} appears twice')
+        result[key] = value
+    return result
+
+
+def _read_yaml(text: str, where: str) -> list[str]:
+    yaml = require('yaml')
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise LabelsError(f'{where}: not valid YAML: {" ".join(str(error).split())}') from error
+    if isinstance(value, Mapping):
+        if 'names' not in value:
+            keys = ', '.join(str(key) for key in value) or 'nothing'
+            raise LabelsError(f'{where}: expected the key names:, found {keys}')
+        names = names_from(value['names'], where)
+        count = value.get('nc')
+        if count is not None and count != len(names):
+            raise LabelsError(f'{where}: nc: says {count} classes, but names: has {len(names)}')
+        return names
+    return names_from(value, where)
+
+
+_READERS = {
+    '.txt': _read_txt, '.names': _read_txt, '.labels': _read_txt,
+    '.json': _read_json, '.yaml': _read_yaml, '.yml': _read_yaml,
+}

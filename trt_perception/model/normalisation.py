@@ -1,0 +1,140 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""How an image is brought to a network's input: colours, normalisation, resizing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ..errors import ModelError
+from .geometry import RESIZE_MODES
+
+METADATA_KEY = 'trt_perception.preprocessing'
+COLOR_ORDERS = ('rgb', 'bgr')
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """x = (pixel * scale - mean) / std for each channel, pixels being 0..255 in `color_order`.
+
+    resize_mode: letterbox, center_crop or stretch
+    crop_fraction: the part of the shorter side that center_crop keeps
+    """
+
+    color_order: str = 'rgb'
+    scale: float = 1.0 / 255.0
+    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    resize_mode: str = 'letterbox'
+    crop_fraction: float = 0.875
+
+
+# torchvision's ImageNet statistics, of RGB in 0..1.
+IMAGENET = Preprocessing(
+    mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225), resize_mode='center_crop')
+YOLO = Preprocessing()
+# A uint8 input takes the pixels as they are: its graph normalises.
+_RAW_PIXELS = {'scale': 1.0, 'mean': (0.0, 0.0, 0.0), 'std': (1.0, 1.0, 1.0)}
+
+
+@dataclass(frozen=True)
+class Overrides:
+    """A user's settings; None (or 'auto') leaves the model's own."""
+
+    color_order: str = 'auto'
+    scale: float | None = None
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+    resize_mode: str = 'auto'
+    crop_fraction: float | None = None
+
+
+def preprocessing_of(
+    task: str, metadata: Mapping[str, str], input_dtype: np.dtype, overrides: Overrides,
+) -> Preprocessing:
+    """Return the task's usual preprocessing, changed by the file's metadata, then by the user.
+
+    Raises ModelError for values that cannot be.
+    """
+    result = YOLO if task == 'detection' else IMAGENET
+    if task == 'classification' and metadata.get('task') == 'classify' and 'imgsz' in metadata:
+        # Ultralytics' classifiers take plain 0..1 with a full centre crop.
+        result = replace(YOLO, resize_mode='center_crop', crop_fraction=1.0)
+    elif task == 'classification' and 'stride' in metadata and 'task' not in metadata:
+        # YOLOv5's export.py writes stride and names; its classifiers crop the same, with ImageNet's statistics.
+        result = replace(IMAGENET, crop_fraction=1.0)
+    is_uint8 = np.dtype(input_dtype) == np.uint8
+    if is_uint8:
+        result = replace(result, **_RAW_PIXELS)  # type: ignore[arg-type]
+    result = _checked(replace(result, **_from_metadata(metadata)), "the model's metadata")
+    chosen: dict[str, Any] = {
+        name: value for name, value in vars(overrides).items() if value not in (None, 'auto')}
+    for name in ('mean', 'std'):
+        if name in chosen:
+            chosen[name] = _three(chosen[name], name)
+    result = _checked(replace(result, **chosen), 'the settings')
+    if is_uint8 and any(getattr(result, name) != value for name, value in _RAW_PIXELS.items()):
+        raise ModelError(
+            'the model takes uint8 pixels and normalises them itself: leave scale, mean and std unset')
+    return result
+
+
+def _from_metadata(metadata: Mapping[str, str]) -> dict[str, Any]:
+    text = metadata.get(METADATA_KEY)
+    if not text:
+        return {}
+    try:
+        values = dict(json.loads(text))
+    except (ValueError, TypeError) as error:
+        raise ModelError(
+            f"the model's metadata {METADATA_KEY} is no JSON object: {text!r}") from error
+    unknown = set(values) - set(vars(YOLO))
+    if unknown:
+        raise ModelError(
+            f"the model's metadata {METADATA_KEY} has unknown keys {sorted(unknown)}: "
+            f'known are {sorted(vars(YOLO))}')
+    for name in ('mean', 'std'):
+        if name in values:
+            values[name] = _three(values[name], name)
+    for name in ('scale', 'crop_fraction'):
+        if name in values:
+            try:
+                values[name] = float(values[name])
+            except (TypeError, ValueError) as error:
+                raise ModelError(
+                    f"the model's metadata {METADATA_KEY} has {name} {values[name]!r}: expected a number") from error
+    return values
+
+
+def _three(values: Any, name: str) -> tuple[float, float, float]:
+    try:
+        numbers = tuple(float(value) for value in values)
+    except (TypeError, ValueError):
+        numbers = ()
+    if len(numbers) == 1:
+        numbers *= 3
+    if len(numbers) != 3 or not np.all(np.isfinite(numbers)):
+        raise ModelError(f'{name} is {values!r}: expected one or three finite numbers')
+    return numbers[0], numbers[1], numbers[2]
+
+
+def _checked(result: Preprocessing, origin: str) -> Preprocessing:
+    if result.color_order not in COLOR_ORDERS:
+        raise ModelError(
+            f"color_order in {origin} is '{result.color_order}': expected rgb or bgr")
+    if result.resize_mode not in RESIZE_MODES:
+        raise ModelError(
+            f"resize_mode in {origin} is '{result.resize_mode}': expected one of {', '.join(RESIZE_MODES)}")
+    if not np.isfinite(result.scale) or result.scale <= 0:
+        raise ModelError(f'scale in {origin} is {result.scale}: expected a number above 0, 1/255 as a rule')
+    if min(result.std) <= 0:
+        raise ModelError(f'std in {origin} is {list(result.std)}: expected numbers above 0')
+    if not 0 < result.crop_fraction <= 1:
+        raise ModelError(
+            f'crop_fraction in {origin} is {result.crop_fraction}: expected more than 0 and at most 1')
+    return result

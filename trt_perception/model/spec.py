@@ -1,0 +1,199 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""ModelSpec: all that the package needs to know of a model, read from its ONNX file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import LabelsError, ModelError
+from .heads.identify import Head, HeadEvidence, identify_head
+from .labels import SHIPPED, load_labels, shipped_labels
+from .normalisation import Overrides, Preprocessing, preprocessing_of
+from .onnx_file import OnnxSummary, output_shapes, read_onnx
+
+TASKS = ('auto', 'detection', 'classification')
+# Ultralytics' names of the tasks, in ONNX metadata.
+_METADATA_TASKS = {'detect': 'detection', 'classify': 'classification'}
+_UNSUPPORTED_TASKS = {'segment': 'segmentation', 'pose': 'pose', 'obb': 'oriented-box'}
+# Where neither the file nor the user gives the size of a dynamic input.
+_DEFAULT_SIZE = {'detection': 640, 'classification': 224}
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """A model, as the pipeline runs it.
+
+    sha256: of the ONNX file with its external data
+    layout: nchw or nhwc; input_dtype: float32, float16 or uint8
+    width, height: the input in pixels; channels: 1 or 3
+    dynamic_size, dynamic_batch: which dimensions the file leaves open (the batch is run as 1)
+    outputs: name and shape of each output at this input size
+    names: class names by index
+    names_source: where they came from
+    labels_warning: why the given class names are not used; '' where they are, or none were given
+    stored_precision: fp32, fp16 or int8: what the file itself computes in
+    """
+
+    path: Path
+    sha256: str
+    input_name: str
+    input_dtype: np.dtype
+    layout: str
+    width: int
+    height: int
+    channels: int
+    dynamic_size: bool
+    dynamic_batch: bool
+    outputs: tuple[tuple[str, tuple[int, ...]], ...]
+    head: Head
+    names: tuple[str, ...]
+    names_source: str
+    preprocessing: Preprocessing
+    stored_precision: str = 'fp32'
+    labels_warning: str = ''
+
+    @property
+    def task(self) -> str:
+        """detection or classification."""
+        return self.head.task
+
+    @property
+    def input_shape(self) -> tuple[int, int, int, int]:
+        """The shape of the input tensor."""
+        if self.layout == 'nchw':
+            return (1, self.channels, self.height, self.width)
+        return (1, self.height, self.width, self.channels)
+
+    def name_of(self, class_index: int) -> str:
+        """Return the class name, or the index as text where no name is known."""
+        if 0 <= class_index < len(self.names):
+            return self.names[class_index]
+        return str(class_index)
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """What a user may say about a model beyond its file; the defaults leave all to the file.
+
+    labels: path of a names file, or 'coco' or 'imagenet' for the shipped lists, '' for the file's own names
+    input_size: width, height for a model with a dynamic size, (0, 0) for its default
+    """
+
+    task: str = 'auto'
+    head: str = 'auto'
+    labels: str = ''
+    input_size: tuple[int, int] = (0, 0)
+    preprocessing: Overrides = Overrides()
+
+
+def load_model(path: str | Path, options: ModelOptions | None = None) -> ModelSpec:
+    """Read the ONNX file and find out how to run it.
+
+    Raises ModelError (LabelsError for class names) saying what was expected, what was found, what to do.
+    """
+    options = options or ModelOptions()
+    if options.task not in TASKS:
+        raise ModelError(f"task is '{options.task}': expected one of {', '.join(TASKS)}")
+    summary = read_onnx(Path(path))
+    said = summary.metadata.get('task', '')
+    if said in _UNSUPPORTED_TASKS:
+        raise ModelError(
+            f'{summary.path.name} is a {_UNSUPPORTED_TASKS[said]} model, by its metadata: expected a detection or '
+            'classification model; export one of those (yolov8n.pt or yolov8n-cls.pt, for example)')
+    task = options.task if options.task != 'auto' else _METADATA_TASKS.get(said, 'auto')
+    given = _given_names(options.labels)
+    num_names = len(summary.names or given) or None
+    width, height, shapes, head = _head(summary, options, task, num_names)
+    if _input_size(summary, options.input_size, head.task) != (width, height):
+        # The head tells the usual size of an input that the file leaves open.
+        width, height, shapes, head = _head(summary, options, head.task, num_names)
+    if options.task not in ('auto', head.task):
+        raise ModelError(
+            f"{summary.path.name} is a {head.task} model (output {shapes[0][0]} "
+            f"{list(shapes[0][1])}), but task is '{options.task}': set task to auto or {head.task}")
+    names, source = _names(summary, head, given, options.labels)
+    return ModelSpec(
+        path=summary.path, sha256=summary.sha256, input_name=summary.input_name,
+        input_dtype=summary.input_dtype, layout=summary.layout, width=width, height=height,
+        channels=summary.channels, dynamic_size=summary.width == 0 or summary.height == 0,
+        dynamic_batch=summary.dynamic_batch, outputs=shapes, head=head, names=names,
+        names_source=source, stored_precision=summary.stored_precision,
+        preprocessing=preprocessing_of(
+            head.task, summary.metadata, summary.input_dtype, options.preprocessing),
+        labels_warning=_labels_warning(summary, given, options.labels))
+
+
+def _head(
+    summary: OnnxSummary, options: ModelOptions, task: str, num_names: int | None,
+) -> tuple[int, int, tuple[tuple[str, tuple[int, ...]], ...], Head]:
+    width, height = _input_size(summary, options.input_size, task)
+    shapes = output_shapes(summary, width, height)
+    head = identify_head(
+        HeadEvidence(shapes, (width, height), num_names, summary.end_to_end), options.head)
+    return width, height, shapes, head
+
+
+def _input_size(summary: OnnxSummary, asked: tuple[int, int], task: str) -> tuple[int, int]:
+    if min(asked) < 0 or (min(asked) == 0 and max(asked) > 0):
+        raise ModelError(
+            f"input_size is {list(asked)}: expected [width, height] in pixels, or [0, 0] for the model's own")
+    size = []
+    for fixed, wanted, default in zip(
+            (summary.width, summary.height), asked, summary.metadata_size or (0, 0)):
+        if fixed and wanted and fixed != wanted:
+            raise ModelError(
+                f'input_size is {list(asked)}, but {summary.path.name} has the fixed input size '
+                f'[{summary.width}, {summary.height}]: leave input_size at [0, 0], or export the model '
+                'with that size or with dynamic axes')
+        size.append(fixed or wanted or default or _DEFAULT_SIZE.get(task, 640))
+    return size[0], size[1]
+
+
+def _given_names(labels: str) -> tuple[str, ...]:
+    if not labels:
+        return ()
+    return tuple(shipped_labels(labels) if labels in SHIPPED else load_labels(Path(labels)))
+
+
+def _names(summary: OnnxSummary, head: Head, given: tuple[str, ...], labels: str) -> tuple[tuple[str, ...], str]:
+    """Return the class names and their source: the file's metadata, else the given ones. Both have to fit."""
+    source = f'shipped list {labels}' if labels in SHIPPED else labels
+    # The output of an end-to-end model does not say how many classes there are, but the file's own names do.
+    by_metadata = head.kind == 'end_to_end'
+    expected = len(summary.names) if by_metadata else head.num_classes
+    evidence = 'by its metadata' if by_metadata else f'output {head.output_name}'
+    for names, where, remedy in (
+            (summary.names, 'ONNX metadata', "correct 'names' in its metadata (models/README.md says how)"),
+            (given, source, 'give the labels_file this model was trained with')):
+        if names and expected and len(names) != expected:
+            raise LabelsError(
+                f'{where} names {len(names)} classes, but {summary.path.name} has {expected} '
+                f'({evidence}): {remedy}{_hint(head, names)}')
+    if summary.names:
+        return summary.names, 'ONNX metadata'
+    if given:
+        return given, source
+    return tuple(str(index) for index in range(expected)), 'their indices (the file names none)'
+
+
+def _labels_warning(summary: OnnxSummary, given: tuple[str, ...], labels: str) -> str:
+    differing = [pair for pair in zip(summary.names, given) if pair[0] != pair[1]]
+    if not differing:
+        return ''
+    own, other = differing[0]
+    return (
+        f"the class names of labels_file {labels} are not used: {summary.path.name} has names of its own, such as "
+        f"'{own}' in place of '{other}'; to rename classes, change 'names' in its metadata (models/README.md says how)")
+
+
+def _hint(head: Any, names: tuple[str, ...]) -> str:
+    if head.kind in ('yolov5', 'yolov8') and head.num_classes > len(names):
+        return (
+            '; a segmentation or pose model has more output columns than classes and is not supported: '
+            'export a detection model')
+    return ''

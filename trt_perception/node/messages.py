@@ -1,0 +1,80 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Results to ROS messages."""
+
+from __future__ import annotations
+
+import array
+from collections.abc import Callable
+
+import numpy as np
+from sensor_msgs.msg import Image
+from std_msgs.msg import Header
+from vision_msgs.msg import (
+    BoundingBox2D,
+    Classification,
+    Detection2D,
+    Detection2DArray,
+    LabelInfo,
+    ObjectHypothesis,
+    ObjectHypothesisWithPose,
+    VisionClass,
+    VisionInfo,
+)
+
+from ..model.spec import ModelSpec
+from ..results.results import Classifications, Detections
+
+# VisionClass.class_id is a uint16.
+_MAX_CLASS = 65535
+
+
+def detections_message(
+    detections: Detections, header: Header, class_id: Callable[[int], str],
+) -> Detection2DArray:
+    """Return boxes as centre and size in float pixels of the image, with the image's header."""
+    message = Detection2DArray(header=header)
+    for box, score, index in zip(
+            detections.boxes.tolist(), detections.scores.tolist(),
+            detections.class_indices.tolist()):
+        bbox = BoundingBox2D(size_x=box[2] - box[0], size_y=box[3] - box[1])
+        bbox.center.position.x = (box[0] + box[2]) / 2
+        bbox.center.position.y = (box[1] + box[3]) / 2
+        hypothesis = ObjectHypothesisWithPose(
+            hypothesis=ObjectHypothesis(class_id=class_id(index), score=score))
+        message.detections.append(Detection2D(header=header, results=[hypothesis], bbox=bbox))
+    return message
+
+
+def classification_message(
+    classifications: Classifications, header: Header, class_id: Callable[[int], str],
+) -> Classification:
+    """Return the top-k classes, highest score first, with the image's header."""
+    return Classification(header=header, results=[
+        ObjectHypothesis(class_id=class_id(index), score=score)
+        for index, score in zip(
+            classifications.class_indices.tolist(), classifications.scores.tolist())])
+
+
+def label_info_message(spec: ModelSpec, header: Header, threshold: float) -> LabelInfo:
+    """Return the class names by index; published once, transient local."""
+    return LabelInfo(header=header, threshold=threshold, class_map=[
+        VisionClass(class_id=index, class_name=name)
+        for index, name in enumerate(spec.names) if index <= _MAX_CLASS])
+
+
+def vision_info_message(spec: ModelSpec, header: Header, label_topic: str) -> VisionInfo:
+    """Return where the class names are found and which model they belong to."""
+    return VisionInfo(
+        header=header, method=f'{spec.path.name} sha256:{spec.sha256}', database_location=label_topic,
+        database_version=0)
+
+
+def image_message(bgr: np.ndarray, header: Header) -> Image:
+    """Return an (H, W, 3) uint8 BGR array as a bgr8 image."""
+    height, width = bgr.shape[:2]
+    data = array.array('B')
+    data.frombytes(np.ascontiguousarray(bgr).data)
+    return Image(
+        header=header, height=height, width=width, encoding='bgr8', is_bigendian=0,
+        step=3 * width, data=data)

@@ -1,0 +1,93 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The node's publishers: results, class names, the debug image."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from sensor_msgs.msg import Image
+from std_msgs.msg import Header
+from vision_msgs.msg import Classification, Detection2DArray, LabelInfo, VisionInfo
+
+from ..image.frame import Frame
+from ..model.spec import ModelSpec
+from ..results.draw import draw_classifications, draw_detections
+from ..results.results import Detections, Result
+from .messages import classification_message, detections_message, image_message, label_info_message, vision_info_message
+from .parameters import Settings
+from .worker import LatestWorker
+
+_LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+
+
+class Outputs:
+    """Made on configure, closed on cleanup; publishes while the lifecycle node is active."""
+
+    def __init__(self, node: Any, spec: ModelSpec, settings: Settings) -> None:
+        self._node = node
+        self._spec = spec
+        self._use_names = settings.class_id_format == 'name'
+        # Their QoS events have a group of their own: the default one is that of the parameters.
+        group = MutuallyExclusiveCallbackGroup()
+        create: Any = functools.partial(node.create_lifecycle_publisher, callback_group=group)
+        self._results: Any
+        if spec.task == 'detection':
+            self._results = create(Detection2DArray, 'detections', 10)
+        else:
+            self._results = create(Classification, 'classifications', 10)
+        self._label_info = create(LabelInfo, 'label_info', _LATCHED)
+        self._vision_info = create(VisionInfo, 'vision_info', _LATCHED)
+        self._debug_image = create(Image, 'debug_image', 1)
+        # Drawing has a thread of its own: detections must not wait for pictures.
+        self._artist: LatestWorker[tuple[Frame, Result, Header]] | None = LatestWorker(
+            'debug_image', self._draw, self._drawing_failed)
+
+    def announce(self, settings: Settings) -> None:
+        """Publish the class names, for those who are there and for late joiners."""
+        header = Header(stamp=self._node.get_clock().now().to_msg())
+        self._label_info.publish(
+            label_info_message(self._spec, header, settings.score_threshold))
+        self._vision_info.publish(
+            vision_info_message(self._spec, header, self._label_info.topic_name))
+
+    def publish(self, result: Result, header: Header) -> None:
+        """Publish the result, also an empty one, with the image's header."""
+        if isinstance(result, Detections):
+            self._results.publish(detections_message(result, header, self._class_id))
+        else:
+            self._results.publish(classification_message(result, header, self._class_id))
+
+    def draw(self, frame: Frame, result: Result, header: Header) -> None:
+        """Hand the frame to be drawn, if anybody looks; a frame that is still waiting is dropped."""
+        if self._artist is not None and self._debug_image.get_subscription_count() > 0:
+            self._artist.offer((frame, result, header))
+
+    def close(self) -> None:
+        """End the drawing and destroy the publishers."""
+        artist, self._artist = self._artist, None
+        if artist is not None:
+            artist.close()
+        for publisher in (
+                self._results, self._label_info, self._vision_info, self._debug_image):
+            self._node.destroy_lifecycle_publisher(publisher)
+
+    def _class_id(self, index: int) -> str:
+        return self._spec.name_of(index) if self._use_names else str(index)
+
+    def _draw(self, item: tuple[Frame, Result, Header]) -> None:
+        frame, result, header = item
+        picture: np.ndarray
+        if isinstance(result, Detections):
+            picture = draw_detections(frame.bgr(), result, self._spec.names)
+        else:
+            picture = draw_classifications(frame.bgr(), result, self._spec.names)
+        self._debug_image.publish(image_message(picture, header))
+
+    def _drawing_failed(self, error: Exception) -> None:
+        self._node.get_logger().warning(
+            f'debug image not drawn: {error}', throttle_duration_sec=5.0)

@@ -1,0 +1,37 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Whether a detector's file decodes its boxes: its shapes do not tell."""
+
+from __future__ import annotations
+
+import threading
+
+from ..errors import MissingDependencyError, ModelError
+from ..model.heads.yolo import YoloHead
+from ..model.spec import ModelSpec
+from ..ort.backend import OnnxRuntimeBackend
+from .preprocess import Preprocessor, grey_frame
+
+
+def require_decoded_boxes(
+    spec: ModelSpec, num_threads: int = 0, cancel: threading.Event | None = None,
+) -> None:
+    """Run a detector once on ONNX Runtime; ModelError where its boxes cannot be pixels of its input.
+
+    For what is about to take minutes with the file. Says nothing where ONNX Runtime is missing or cannot run the file.
+    EngineError once `cancel` is set.
+    """
+    if not isinstance(spec.head, YoloHead):
+        return
+    backend = OnnxRuntimeBackend(spec.path, num_threads, cancel)
+    try:
+        backend.open()
+    except (MissingDependencyError, ModelError):
+        # TensorRT may know operators that ONNX Runtime does not.
+        return
+    try:
+        tensor, _ = Preprocessor(spec)(grey_frame(spec))
+        outputs = backend.infer(spec.input_name, tensor)
+    finally:
+        backend.close()
+    spec.head.require_decoded(outputs[spec.head.output_name], spec.width, spec.height)

@@ -1,0 +1,116 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""From a camera's frame to the network's input tensor, on the host with OpenCV and NumPy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..dependencies import require
+from ..image.frame import Frame
+from ..model.geometry import Geometry, make_geometry
+from ..model.spec import ModelSpec
+
+# The grey that YOLO's letterbox pads with, in training and in inference.
+PADDING = 114
+
+
+class Preprocessor:
+    """Resizes, pads, reorders colours and normalises into a buffer that is allocated once.
+
+    x = (pixel * scale - mean) / std for each channel in the model's colour order. Not thread-safe: the returned
+    tensor is overwritten by the next call.
+    """
+
+    def __init__(self, spec: ModelSpec) -> None:
+        self._cv2: Any = require('cv2')
+        self._spec = spec
+        height, width, channels = spec.height, spec.width, spec.channels
+        self._canvas = np.full((height, width, channels), PADDING, np.uint8)
+        if spec.layout == 'nchw':
+            shape: tuple[int, ...] = (1, channels, height, width)
+        else:
+            shape = (1, height, width, channels)
+        self._float = np.empty(shape, np.float32)
+        self._tensor = (
+            self._float if spec.input_dtype == np.float32 else np.empty(shape, spec.input_dtype))
+        self._gain, self._bias = normalisation(spec)
+        self._geometry: Geometry | None = None
+
+    def __call__(self, frame: Frame) -> tuple[np.ndarray, Geometry]:
+        """Return the input tensor, [1, C, H, W] or [1, H, W, C], and the geometry of this frame."""
+        pixels, order = frame.view()
+        geometry = self._geometry_of(frame.width, frame.height)
+        self._canvas[
+            geometry.target_y:geometry.target_y + geometry.target_height,
+            geometry.target_x:geometry.target_x + geometry.target_width,
+        ] = self._resized(pixels, order, geometry)
+        return self._normalised(), geometry
+
+    def _geometry_of(self, width: int, height: int) -> Geometry:
+        geometry = self._geometry
+        if geometry is None or (geometry.image_width, geometry.image_height) != (width, height):
+            options = self._spec.preprocessing
+            geometry = make_geometry(
+                options.resize_mode, width, height, self._spec.width, self._spec.height,
+                options.crop_fraction)
+            self._geometry = geometry
+            # What the previous size wrote outside the new target would else stay as padding.
+            self._canvas[:] = PADDING
+        return geometry
+
+    def _resized(self, pixels: np.ndarray, order: str, geometry: Geometry) -> np.ndarray:
+        """Return the used part at its target size, (h, w, C) uint8 in the model's colour order."""
+        cv2 = self._cv2
+        crop = pixels[
+            geometry.crop_y:geometry.crop_y + geometry.crop_height,
+            geometry.crop_x:geometry.crop_x + geometry.crop_width]
+        if crop.shape[:2] == (1, 1):
+            # cv2 4.5.4 (Ubuntu 22.04) takes no array of a single pixel in colour.
+            crop = np.repeat(crop, 2, axis=1)
+        # Resizing first and converting after touches fewer pixels when the image is larger than the input.
+        small = cv2.resize(
+            crop, (geometry.target_width, geometry.target_height), interpolation=cv2.INTER_LINEAR)
+        if self._spec.channels == 1:
+            if order == 'mono':
+                return small[..., np.newaxis]
+            code = getattr(cv2, f'COLOR_{order.upper()}2GRAY')
+            return cv2.cvtColor(small, code)[..., np.newaxis]
+        wanted = self._spec.preprocessing.color_order
+        if order == wanted:
+            return small
+        if order == 'mono':
+            return cv2.cvtColor(small, cv2.COLOR_GRAY2BGR)
+        return cv2.cvtColor(small, getattr(cv2, f'COLOR_{order.upper()}2{wanted.upper()}'))
+
+    def _normalised(self) -> np.ndarray:
+        if self._tensor.dtype == np.uint8:
+            if self._spec.layout == 'nchw':
+                self._tensor[0] = self._canvas.transpose(2, 0, 1)
+            else:
+                self._tensor[0] = self._canvas
+            return self._tensor
+        # Taking the channels apart first makes the products twice as fast: their bytes are next to each other then.
+        for channel, pixels in enumerate(self._cv2.split(self._canvas)):
+            plane = self._float[0, channel] if self._spec.layout == 'nchw' else self._float[0, :, :, channel]
+            np.multiply(pixels, self._gain[channel], out=plane)
+            if self._bias[channel]:
+                plane += self._bias[channel]
+        if self._tensor is not self._float:
+            self._tensor[...] = self._float
+        return self._tensor
+
+
+def grey_frame(spec: ModelSpec) -> Frame:
+    """Return an image of the network's size in the colour of the padding."""
+    return Frame.from_bgr(np.full((spec.height, spec.width, 3), PADDING, np.uint8))
+
+
+def normalisation(spec: ModelSpec) -> tuple[np.ndarray, np.ndarray]:
+    """Return gain and bias (C,) float32 of x = pixel * gain + bias, in the model's colour order."""
+    options = spec.preprocessing
+    std = np.asarray(options.std, np.float64)[:spec.channels]
+    mean = np.asarray(options.mean, np.float64)[:spec.channels]
+    return (options.scale / std).astype(np.float32), (-mean / std).astype(np.float32)

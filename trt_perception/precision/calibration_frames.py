@@ -1,0 +1,107 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Frames for calibration and for checking it, spread evenly over a folder of images, a video or a rosbag2."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from os import PathLike
+from typing import TypeVar
+
+from ..errors import CalibrationError, PerceptionError
+from ..image.frame import Frame
+from ..progress import ProgressCallback
+from ..sources.open_source import open_source
+from ..sources.source import SourceFrame
+
+# Below that, ranges miss what the camera sees on another day.
+FEW = 32
+# More than that is not kept just to spread the frames more evenly: a robot's computer has other uses for it.
+_MANY_BYTES = 256 << 20
+_T = TypeVar('_T')
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Frames to calibrate with, and others of the same source to measure the agreement on.
+
+    held_out: whether `checking` shares no frame with `calibration`; a source with too few has to do with the same
+    warnings: what a user should know of them
+    """
+
+    calibration: tuple[Frame, ...]
+    checking: tuple[Frame, ...]
+    held_out: bool
+    warnings: tuple[str, ...] = ()
+
+
+def read_samples(
+    source: str | PathLike[str] | None, count: int, checking: int = 16, topic: str | None = None,
+    progress: ProgressCallback | None = None,
+) -> Samples:
+    """Read `count` frames for calibration and `checking` others between them, fewer of both where there are not enough.
+
+    Raises CalibrationError where there is no source or not one frame in it; SourceError where it cannot be opened.
+    """
+    if source is None or not str(source):
+        raise CalibrationError(
+            'int8 needs calibration data, found none: give a folder of images, a video or a rosbag2 of what the '
+            'camera will see (random data would give random ranges)')
+    if count < 1 or checking < 0:
+        raise CalibrationError(f'{count} calibration samples and {checking} for checking: expected 1 or more')
+    failed: list[str] = []
+    frames = _spread(source, count + checking, topic, lambda error: failed.append(str(error)), progress)
+    if not frames:
+        reason = f': {failed[0]}' if failed else ''
+        raise CalibrationError(f'{source}: expected images for calibration, found none that can be read{reason}')
+    warnings = []
+    if failed:
+        warnings.append(f'{source}: {len(failed)} frames could not be read, the first: {failed[0]}')
+    # Of too few frames two thirds calibrate, but never more than were asked for.
+    num_checking = min(checking, max(len(frames) // 3, len(frames) - count))
+    if num_checking:
+        indices = _even(len(frames), num_checking)
+        chosen = [frames[index] for index in indices]
+        rest = [frame for index, frame in enumerate(frames) if index not in set(indices)]
+    else:
+        chosen, rest = frames[:checking], frames
+        if checking:
+            warnings.append('too few frames to hold some out: the agreement is measured on the calibration frames')
+    if len(rest) < FEW:
+        warnings.append(
+            f'only {len(rest)} calibration samples ({count} asked for): expected {FEW} or more, of all '
+            'scenes and lights that the camera will see')
+    return Samples(tuple(rest), tuple(chosen), bool(num_checking), tuple(warnings))
+
+
+def thin(items: list[_T], count: int) -> list[_T]:
+    """Return `count` items in the middles of equal parts of the list, or all where there are no more."""
+    return [items[index] for index in _even(len(items), count)] if len(items) > count else items
+
+
+def _even(length: int, count: int) -> list[int]:
+    return [(2 * index + 1) * length // (2 * count) for index in range(count)]
+
+
+def _spread(
+    source: str | PathLike[str], count: int, topic: str | None, on_error: Callable[[PerceptionError], None],
+    progress: ProgressCallback | None,
+) -> list[Frame]:
+    """Read the source once, keeping every 2^k-th frame: lengths in the headers of videos and bags can be wrong."""
+    kept: list[SourceFrame] = []
+    stride, seen, size = 1, 0, 0
+    with open_source(source, topic, on_error) as frames:
+        for item in frames:
+            if seen % stride == 0:
+                kept.append(item)
+                size += item.frame.data.nbytes
+            seen += 1
+            if len(kept) >= (2 if size > _MANY_BYTES else 4) * count:
+                kept, stride = kept[::2], stride * 2
+                size = sum(item.frame.data.nbytes for item in kept)
+            if progress:
+                progress(f'reading {source}', seen, frames.len_hint)
+    return [item.frame for item in thin(kept, count)]
+
+

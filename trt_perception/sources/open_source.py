@@ -1,0 +1,48 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Frames from files: images, folders of images, videos and rosbag2 recordings."""
+
+from __future__ import annotations
+
+from os import PathLike
+from pathlib import Path
+
+from ..errors import SourceError
+from .bag_reader import is_bag
+from .bag_source import open_bag
+from .images import IMAGE_SUFFIXES, list_images, open_images
+from .source import OnError, Source, SourceFrame
+from .video import open_video
+
+__all__ = ['OnError', 'Source', 'SourceFrame', 'open_source']
+
+
+def open_source(
+    path: str | PathLike[str], topic: str | None = None, on_error: OnError | None = None,
+) -> Source:
+    """Open an image, a folder of images, a video or a rosbag2 (a folder, an .mcap or a .db3 file).
+
+    topic: image topic of a bag; None takes the only one
+    on_error: called with a SourceError for each single image or message that cannot be read, and
+        the source goes on; without it that error is raised. The first frame of a video that cannot
+        be decoded is its end, and an error if its header promised many more.
+
+    Raises SourceError, before any frame is read, for a missing path, a folder without images, a
+    file that is neither image, video nor bag, and a bag without a (single) image topic.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise SourceError(f'{path}: no such file or folder')
+    if path.is_fifo():
+        raise SourceError(f'{path}: a pipe; expected an image, a folder, a video or a rosbag2')
+    if is_bag(path):
+        return open_bag(path, topic, on_error)
+    if topic is not None:
+        raise SourceError(f"{path}: not a rosbag2, so there is no topic '{topic}' in it")
+    if path.is_dir():
+        return open_images(list_images(path), on_error)
+    if path.suffix.lower() in IMAGE_SUFFIXES:
+        return open_images([path], on_error)
+    if path.suffix.lower() == '.bag':
+        raise SourceError(f'{path}: a ROS 1 bag; convert it with rosbags-convert (pip: rosbags)')
+    return open_video(path, on_error)
