@@ -1,7 +1,91 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""HostPipeline."""
+"""HostPipeline: preprocessing and decoding on the CPU, around any backend."""
 
-from .interface import HostPipeline
+from __future__ import annotations
 
-__all__ = ['HostPipeline']
+import time
+
+import numpy as np
+
+from ..closing import Closing
+from ..errors import EngineError
+from ..image.frame import Frame
+from ..model.geometry import Geometry
+from ..model.heads.classification import ClassificationHead
+from ..model.heads.yolo import YoloHead
+from ..model.spec import ModelSpec
+from ..results.results import Result
+from .interface import Backend, PipelineOutput, PostprocessSettings
+from .preprocess import Preprocessor, grey_frame
+
+
+class HostPipeline(Closing):
+    """OpenCV and NumPy around any backend.
+
+    `settings` may be replaced at any time, from any thread: a frame reads it once.
+    """
+
+    def __init__(
+        self, spec: ModelSpec, backend: Backend, settings: PostprocessSettings | None = None,
+    ) -> None:
+        self.spec = spec
+        self.settings = settings or PostprocessSettings()
+        self._backend = backend
+        self._preprocessor: Preprocessor | None = None
+
+    def open(self) -> None:
+        """Load the model and run it once on a grey frame."""
+        self._backend.open()
+        try:
+            self._preprocessor = Preprocessor(self.spec)
+            tensor, geometry = self._preprocessor(grey_frame(self.spec))
+            output = self._infer(tensor)
+            if isinstance(self.spec.head, YoloHead):
+                self.spec.head.require_decoded(output, self.spec.width, self.spec.height)
+            self._decode(output, geometry, self.settings)
+        except BaseException:
+            self.close()
+            raise
+
+    def run(self, frame: Frame) -> PipelineOutput:
+        """Process one frame."""
+        if self._preprocessor is None:
+            raise EngineError('the pipeline is not open')
+        settings = self.settings
+        started = time.perf_counter()
+        tensor, geometry = self._preprocessor(frame)
+        preprocessed = time.perf_counter()
+        output = self._infer(tensor)
+        inferred = time.perf_counter()
+        result = self._decode(output, geometry, settings)
+        finished = time.perf_counter()
+        return PipelineOutput(result, {
+            'preprocess': (preprocessed - started) * 1e3,
+            'infer': (inferred - preprocessed) * 1e3,
+            'postprocess': (finished - inferred) * 1e3})
+
+    def _infer(self, tensor: np.ndarray) -> np.ndarray:
+        outputs = self._backend.infer(self.spec.input_name, tensor)
+        try:
+            return outputs[self.spec.head.output_name]
+        except KeyError:
+            raise EngineError(
+                f"the backend gave no output '{self.spec.head.output_name}', only {sorted(outputs)}") from None
+
+    def _decode(self, output: np.ndarray, geometry: Geometry, settings: PostprocessSettings) -> Result:
+        head = self.spec.head
+        if isinstance(head, ClassificationHead):
+            return head.decode(output, settings.classification)
+        return head.decode(output, geometry, settings.detection)
+
+    def describe(self) -> dict[str, str]:
+        """Return the backend's description, the pipeline's kind and the precision it really runs in."""
+        return {
+            **self._backend.describe(), 'pipeline': 'host',
+            'precision_effective': self.spec.stored_precision}
+
+    def close(self) -> None:
+        """Free the backend and the buffers."""
+        self._preprocessor = None
+        self._backend.close()
