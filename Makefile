@@ -34,15 +34,17 @@ demo: setup  ## Detect objects in a video over DDS, into demo_output [VIDEO=file
 	@'$(VENV)/bin/trt_perception' demo --output '$(OUTPUT)' \
 	    $(if $(VIDEO),--video '$(VIDEO)') $(if $(MODEL),--model '$(MODEL)')
 
-lint: setup  ## Check style (ruff) and types (mypy)
+lint: setup  ## Check style (ruff), types (mypy) and imports between rooms (import-linter)
 	'$(VENV)/bin/ruff' check .
 	'$(VENV)/bin/mypy' trt_perception scripts
+	'$(VENV)/bin/lint-imports'
 
 # Goes on after a failure: one run tells everything that is wrong.
 test: setup  ## Check style and types, and run every test that this machine can run
 	@failed=; set -x; \
 	'$(VENV)/bin/ruff' check . || failed=1; \
 	'$(VENV)/bin/mypy' trt_perception scripts || failed=1; \
+	'$(VENV)/bin/lint-imports' || failed=1; \
 	'$(VENV)/bin/python' -m pytest -rs --timeout 300 $(PYTEST) test || failed=1; \
 	{ set +x; } 2> /dev/null; test -z "$$failed"
 
@@ -61,6 +63,6 @@ benchmark: setup  ## Measure the pipeline and the node on this machine [MODEL=my
 	PYTHONPATH=.:test '$(VENV)/bin/python' test/benchmarks/node_benchmark.py
 
 clean:  ## Remove environments, builds and outputs; downloaded models stay in the cache
-	rm -rf .venv .venv-kilted .venv-ubuntu demo_output build install log .mypy_cache .ruff_cache \
+	rm -rf .venv .venv-kilted .venv-ubuntu demo_output build install log .mypy_cache .ruff_cache .import_linter_cache \
 	    .pytest_cache .hypothesis ./*.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

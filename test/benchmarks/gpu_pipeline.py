@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """From a 1280x720 bgr8 frame in host memory to detections in host memory, on a GPU, for one or more ONNX files.
 
-    PYTHONPATH=.:test python3 test/benchmarks/gpu_pipeline.py MODEL.onnx [MODEL_fp16.onnx ...] [--processes 5] [--json FILE]
+    PYTHONPATH=.:test python3 test/benchmarks/gpu_pipeline.py MODEL.onnx [MODEL_fp16.onnx ...] [--processes 5]
 
 For each model, interleaved frame by frame in one process, and then each of the first two back to back:
 
