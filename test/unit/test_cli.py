@@ -79,8 +79,8 @@ def test_preprocessing_is_given_as_in_the_node(capsys, tmp_path, detector, photo
 
 
 @pytest.mark.parametrize('arguments, code, says', [
-    (('--mean', '1,2'), 2, '1,2: expected one number, or three with commas between them'),
-    (('--std', 'x'), 2, 'x: expected one number, or three with commas between them'),
+    (('--mean', '1,2'), 2, '1,2: expected one number, or three numbers separated by commas'),
+    (('--std', 'x'), 2, 'x: expected one number, or three numbers separated by commas'),
     (('--std', '0'), 1, 'std in the settings is [0.0, 0.0, 0.0]: expected numbers above 0'),
     (('--scale', '0'), 2, '0: expected a number above 0'),
     (('--color-order', 'gbr'), 2, "'gbr'"),
@@ -166,7 +166,7 @@ def test_a_closed_pipe_is_no_traceback(tmp_path, detector, photo):
     (('predict', 'm.onnx', 'a.png', '--score', 'high'), 'argument --score: high: expected a number from 0 to 1'),
     (('predict', 'm.onnx', 'a.png', '--threads', 'two'), 'argument --threads: two: expected a whole number from 1 to'),
     (('benchmark', 'm.onnx', '--frames', '-3'), 'argument --frames: -3: expected a whole number above 0'),
-    (('cache', 'prune', '--unused-for', 'abc'), 'argument --unused-for: abc: expected a number from 0 on'),
+    (('cache', 'prune', '--unused-for', 'abc'), 'argument --unused-for: abc: expected a number, 0 or more'),
     (('build', 'm.onnx', '--workspace-mib', '-1'), 'argument --workspace-mib: -1: expected a whole number from 0 to'),
     (('quantize', 'm.onnx', '--samples', '0'), 'argument --samples: 0: expected a whole number above 0'),
     (('predict', 'm.onnx', 'a.png', '--top-k', '0'), 'argument --top-k: 0: expected a whole number above 0'),

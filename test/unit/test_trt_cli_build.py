@@ -166,7 +166,7 @@ def test_a_video_of_the_catalogue_calibrates_by_its_name(rtx, model, tmp_path, c
     (tmp_path / 'fetched').mkdir()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(
-        'trt_perception.catalogue.fetch.fetch_entry', lambda entry, **_: tmp_path / 'fetched' / entry.name)
+        'trt_perception.catalogue.resolve.fetch_entry', lambda entry, **_: tmp_path / 'fetched' / entry.name)
     (tmp_path / 'fetched' / 'bikes').mkdir()
     name, *rest = words
     assert main([name, str(model), *rest, '--precision', 'int8', '--calibration', 'bikes']) == 1
@@ -193,7 +193,7 @@ LAYERS = parsed(
 def test_inspect_shows_what_was_fused(tmp_path, capsys):
     assert main(['inspect', str(engine(tmp_path, LAYERS))]) == 0
     out = capsys.readouterr().out
-    assert '3 ONNX nodes became 2 layers, 1 of them of several nodes' in out
+    assert '3 ONNX nodes became 2 layers (1 with several nodes)' in out
     assert 'fused:  conv + relu' in out
     assert 'fp16 [1, 16, 20, 20] -> fp16 [1, 32, 10, 10]' in out
     assert 'computes in fp16, 0.46 M multiply-adds, 4,640 weights' in out
@@ -261,7 +261,7 @@ def test_inspect_takes_a_json_file_of_the_same_name_for_somebody_elses(tmp_path,
     (tmp_path / 'some.json').write_text('{"frame": 0}\n{"frame": 1}\n')
     assert main(['inspect', str(path)]) == 1
     error = capsys.readouterr().err
-    assert 'no description of the layers of some.plan is beside it' in error and 'remove' not in error
+    assert 'some.plan has no description beside it' in error and 'remove' not in error
     # In the cache it is the engine's own.
     cached = path.rename(tmp_path / f'{"0f" * 16}.plan')
     (tmp_path / 'some.json').rename(cached.with_suffix('.json'))
@@ -279,11 +279,11 @@ def test_inspect_of_an_engine_for_other_gpus_shows_its_description(rtx, model, t
     assert main(['inspect', str(plan)]) == 0
     rows = dict(line.split(':', 1) for line in capsys.readouterr().out.splitlines())
     assert rows['model'].strip() == 'colors.onnx'
-    assert rows['precision'].strip() == 'fp32 asked for'
+    assert rows['precision'].strip() == 'fp32 requested'
     assert rows['for GPUs'].strip() == 'of compute capability 8.6, 12.0'
     assert f'by {key["tensorrt"]}' in rows['built']
     assert f'model_sha256 {key["model_sha256"]}, ' in rows['key'] and 'workspace_mib 64' in rows['key']
-    assert rows['layers'].strip() == 'they and their types are read on a GPU that it is for: inspect it there'
+    assert rows['layers'].strip() == 'unknown here: inspect the engine on a machine with one of these GPUs'
     assert 'fusion' not in rows
     assert main(['inspect', '--json', str(plan)]) == 0
     report = json.loads(capsys.readouterr().out)
@@ -309,4 +309,4 @@ def test_inspect_needs_a_gpu_for_an_engine_without_description(tmp_path, capsys)
     path = tmp_path / 'foreign.engine'
     path.write_bytes(b'x')
     assert main(['inspect', str(path)]) == 1
-    assert 'it cannot be asked: inspect it on a machine with a GPU that it was built for (' in capsys.readouterr().err
+    assert 'inspect it on a machine with the GPU that it was built for (' in capsys.readouterr().err

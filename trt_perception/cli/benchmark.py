@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Measure a model's pipeline on this machine: each stage's p50, p95 and p99, in one run.
 
-The frame is --image, or a picture of noise of --size. Nothing here uses ROS: what the node adds is measured by
-test/benchmarks/node_benchmark.py of the source tree.
+The frame is --image, or noise of size --size. This command does not use ROS. test/benchmarks/node_benchmark.py in the
+source tree measures the whole node.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def _frame(options: argparse.Namespace) -> Frame:
         with open_source(options.image) as source:
             frame = next(iter(source), None)
         if frame is None:
-            raise SourceError(f'{options.image}: no image in it')
+            raise SourceError(f'{options.image}: expected an image, found none')
         pixels = frame.frame.bgr()
         if options.size:
             from ..dependencies import require

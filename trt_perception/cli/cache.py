@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """List or prune the cached TensorRT engines and timing caches.
 
-prune always removes broken engines and what killed builds left a day ago or earlier, and of the sound engines those
-that the options name. A timing cache, with which the next build of a model by a TensorRT on a GPU takes less time, goes
-with the last engine of that model, TensorRT and GPU. Engines that are being built stay. Models, also those made fp16 or
-int8, are kept elsewhere.
+prune always removes broken engines and files that killed builds left more than a day ago. It removes valid engines only
+if an option selects them. A timing cache makes the next build of a model faster; it is removed with the last engine of
+the same model, TensorRT and GPU. Engines that are being built stay. Model files, also those converted to fp16 or int8,
+are not in this cache.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from ..errors import EngineError
 from .numbers import duration
 
 _DAY_S = 86400.0
-# Of what cannot be removed.
-_TOLD = 3
+# Files that cannot be removed: name at most this many.
+_NAMED = 3
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,10 +28,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(dest='action', metavar='ACTION', required=True)
     commands.add_parser('list', help='show what is in the cache')
     prune = commands.add_parser(
-        'prune', help='remove engines, and the timing caches that are left without one',
+        'prune', help='remove engines, and timing caches without an engine',
         description=(__doc__ or '').partition('\n\n')[2])
     prune.add_argument(
-        '--unused-for', type=duration, metavar='DAYS', help='remove engines not used for so many days')
+        '--unused-for', type=duration, metavar='DAYS', help='remove engines not used for this many days')
     prune.add_argument('--all', action='store_true', help='remove all engines and timing caches')
 
 
@@ -60,8 +60,8 @@ def run(options: argparse.Namespace) -> int:
     freed = sum(e.plan_bytes for e in removed) + sum(t.size for t in timings)
     print(f'{len(removed)} engines removed, {len(timings)} timing caches removed, {freed / 1e6:.1f} MB freed')
     if stuck:
-        more = f' (and {len(stuck) - _TOLD} more)' if len(stuck) > _TOLD else ''
-        raise EngineError(f'{"; ".join(stuck[:_TOLD])}{more}')
+        more = f' (and {len(stuck) - _NAMED} more)' if len(stuck) > _NAMED else ''
+        raise EngineError(f'{"; ".join(stuck[:_NAMED])}{more}')
     return 0
 
 
@@ -75,7 +75,7 @@ def _line(entry: CacheEntry) -> str:
     if entry.problem:
         return f'{entry.digest} {size}  used {used}  unusable: {entry.problem or "no sidecar"}'
     key = entry.sidecar['key']
-    effective = entry.sidecar.get('precision_effective', key['precision']) or 'types not known'
+    effective = entry.sidecar.get('precision_effective', key['precision']) or 'unknown types'
     return (
         f'{entry.digest} {size}  used {used}  {entry.sidecar["model"]} {key["precision"]} (runs in {effective}), '
         f'{key["gpu"]}, {key["tensorrt"]}')

@@ -1,21 +1,23 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Detect objects in a video over DDS, with a node, a player and a consumer in processes of their own.
+"""Detect objects in a video over DDS: node, player and consumer are separate processes.
 
-Fetches the model and the video, writes the video as a rosbag2, starts perception_node, configures and activates it
-through its lifecycle services, plays the bag in real time with each image stamped when it is sent, and receives the
-results as another robot program would. --output then has
+The demo fetches the model and the video, writes the video as a rosbag2, and starts perception_node. It configures and
+activates the node through its lifecycle services. It plays the bag in real time and stamps each image when it is sent.
+It receives the results as another robot program would. Then --output has
 
-  detections.jsonl    one JSON object for each frame processed; timings_ms is from stamp to arrival at the consumer
-  annotated.mp4       every frame with what was found in it
-  contact_sheet.png   nine of them
-  report.txt          the table that is printed: frames, classes, times
-  node.log            what the node logged
+  detections.jsonl    one JSON object for each frame processed; timings_ms: from stamp to arrival at the consumer
+  annotated.mp4       every frame with its results
+  contact_sheet.png   nine of these frames
+  report.txt          the printed table: frames, classes, times
+  node.log            the log of the node
   video_bag           the rosbag2, reused while the video is the same
 
-The processes have a ROS_DOMAIN_ID of their own, a free one unlike yours, so that a robot that is running is not
-disturbed; --domain-id chooses one. Discovery stays on this machine (from ROS 2 Iron on). To watch, use the
-ROS_DOMAIN_ID that is printed: ROS_DOMAIN_ID=... ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST ros2 topic echo /detections
+The processes use a free ROS_DOMAIN_ID that differs from yours, so the demo does not disturb a running robot.
+--domain-id chooses one. Discovery stays on this machine (ROS 2 Iron and later). To watch, use the printed
+ROS_DOMAIN_ID:
+
+  ROS_DOMAIN_ID=... ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST ros2 topic echo /detections
 """
 
 from __future__ import annotations
@@ -41,12 +43,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--labels', default='', metavar='FILE',
         help='class names (txt, json, yaml), or coco or imagenet, of a model that has none of its own')
     parser.add_argument(
-        '--score', type=fraction, default=0.25, metavar='S', help='least score of a detection (default: %(default)s)')
+        '--score', type=fraction, default=0.25, metavar='S', help='lowest score of a detection (default: %(default)s)')
     parser.add_argument(
         '--rate', type=above_zero, default=1.0, metavar='R', help='speed of playing (default: %(default)s, real time)')
     parser.add_argument(
         '--seconds', type=duration, default=20.0, metavar='S',
-        help='take so much of the video, images in the bag are not compressed; 0 takes all (default: %(default)g)')
+        help='use only the first S seconds of the video, because images in the bag are not compressed; 0 uses all '
+             '(default: %(default)g)')
     parser.add_argument(
         '--domain-id', type=whole(0, HIGHEST_DOMAIN), metavar='ID',
         help='ROS_DOMAIN_ID of the demo (default: a free one)')
@@ -68,18 +71,18 @@ def run(options: argparse.Namespace) -> int:
     except BrokenPipeError:
         raise
     except OSError as error:
-        # A full disk, a folder that may not be written: what is written is all below --output.
+        # A full disk, or a folder without write permission: the demo writes only below --output.
         raise DemoError(f'{error.filename or options.output}: {error.strerror or error}') from error
     return 0
 
 
 def _terminated(number: int, _: Any) -> None:
-    # An exception, so that the processes are ended on the way out.
+    # An exception, so that the context managers end the child processes.
     raise SystemExit(128 + number)
 
 
 def _folder(text: str) -> Path:
-    # Path('') is the working folder, of which the demo would remove files.
+    # Path('') is the working folder; the demo would remove files there.
     if not text:
         raise argparse.ArgumentTypeError('expected the name of a folder')
     return Path(text)

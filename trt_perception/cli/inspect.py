@@ -1,9 +1,9 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Show what a model file is: input, output head, class names, preprocessing, operators.
+"""Show a model file: input, output head, class names, preprocessing, operators.
 
-Of a TensorRT engine (.plan, .engine) it shows the layers: which nodes of the model became one kernel, in which types.
-Exit code 1 if the file cannot be run as a detector or a classifier, or if onnx.checker rejects it.
+For a TensorRT engine (.plan, .engine) it shows the layers: the nodes that were fused into each kernel, and their types.
+The exit code is 1 if the file cannot run as a detector or a classifier, or if onnx.checker rejects it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print what was found; 0 if the model is sound."""
+    """Print the report; 0 if the model is valid."""
     if Path(options.model).suffix.lower() in SUFFIXES:
         return inspect_engine(Path(options.model), options.json)
     onnx = require('onnx')
@@ -103,7 +103,7 @@ def _print(report: dict[str, Any]) -> None:
     rows = {
         'file': report['file'],
         'sha256': report['sha256'],
-        'producer': report['producer'] or 'not said',
+        'producer': report['producer'] or 'unknown',
         'opset': ', '.join(f'{domain} {version}' for domain, version in report['opset'].items()),
         'onnx.checker': report['checker'],
         'task': f"{report['task']} ({report['head']})",

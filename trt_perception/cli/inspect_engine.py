@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""`trt_perception inspect` of a TensorRT engine: which nodes became one kernel, in which types, by which tactics."""
+"""`trt_perception inspect` for a TensorRT engine: the fused nodes of each kernel, their types and tactics."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from ..errors import EngineError, ModelError, PerceptionError, printable
 
 SUFFIXES = ('.plan', '.engine')
 _IN_CACHE = re.compile('[0-9a-f]{32}')
-# What is read of a description, where it is there.
+# The fields of a description that are read; each may be absent.
 _FIELDS: Mapping[str, Callable[[Any], bool]] = {
     'model': lambda value: isinstance(value, str),
     'built': lambda value: isinstance(value, str),
@@ -37,7 +37,7 @@ _FIELDS: Mapping[str, Callable[[Any], bool]] = {
 
 
 def inspect_engine(path: Path, as_json: bool) -> int:
-    """Print what the engine is made of; 0. EngineError or ModelError if that cannot be told."""
+    """Print the layers of the engine and return 0. EngineError or ModelError if they cannot be read."""
     try:
         plan = _read(path)
     except FileNotFoundError as error:
@@ -56,9 +56,9 @@ def inspect_engine(path: Path, as_json: bool) -> int:
         except PerceptionError as error:
             if not targets:
                 raise EngineError(
-                    f'no description of the layers of {path.name} is beside it, and here it cannot be asked: inspect '
-                    f'it on a machine with a GPU that it was built for ({error})') from error
-            # Built for other GPUs, where the build could not ask it either.
+                    f'{path.name} has no description beside it, and this machine cannot load it to read its layers: '
+                    f'inspect it on a machine with the GPU that it was built for ({error})') from error
+            # It was built for other GPUs, so the build could not read the layers either.
             source = 'its description beside it'
     summary = summarize(layers)
     report: dict[str, Any] = {
@@ -75,19 +75,19 @@ def inspect_engine(path: Path, as_json: bool) -> int:
 
 
 def _read(path: Path) -> bytes:
-    """Return the content of an engine or of its description; FileNotFoundError, or EngineError saying what to do."""
+    """Return the content of an engine or its description; FileNotFoundError, or EngineError with a remedy."""
     try:
         return read_private(path)
     except UnreadableFileError as error:
-        raise EngineError(f'{error}: expected an engine, or the description beside it, that you may read') from error
+        raise EngineError(f'{error}: expected an engine, or its description, that you are allowed to read') from error
     except UntrustedFileError as error:
         raise EngineError(
-            f'{error}: an engine is code, and it and its description are read only from regular files of your own that '
-            'no other may write; if you trust this one, inspect a copy (cp, then chmod 600)') from error
+            f'{error}: an engine is code, so it and its description must be regular files that you own and that no '
+            'other user can write; if you trust this one, inspect a copy (cp, then chmod 600)') from error
 
 
 def _sidecar(path: Path, plan: bytes) -> dict[str, Any]:
-    """Return the description that the build left, {} without one."""
+    """Return the description that the build wrote, or {} if there is none."""
     for candidate in (path.with_name(f'{path.name}.json'), path.with_suffix('.json')):
         try:
             found = json.loads(_read(candidate))
@@ -95,12 +95,12 @@ def _sidecar(path: Path, plan: bytes) -> dict[str, Any]:
             continue
         except (ValueError, RecursionError) as error:
             if candidate.name != f'{path.name}.json' and not _IN_CACHE.fullmatch(path.stem):
-                # Of something else that has the name.
+                # This file belongs to something else and only has the name.
                 continue
             raise EngineError(f'{candidate} is damaged: remove it, or build the engine again') from error
         if isinstance(found, dict) and 'plan_sha256' in found:
             if found['plan_sha256'] != hashlib.sha256(plan).hexdigest():
-                raise EngineError(f'{path} is damaged, or {candidate.name} is of another engine: build it again')
+                raise EngineError(f'{path} is damaged, or {candidate.name} describes another engine: build it again')
             wrong = [name for name, is_right in _FIELDS.items() if name in found and not is_right(found[name])]
             if wrong:
                 raise EngineError(
@@ -119,18 +119,18 @@ def _print(report: dict[str, Any], layers: tuple[Layer, ...], precision: str) ->
     fused = [layer for layer in layers if len(layer.onnx_nodes) > 1]
     rows = {
         'file': f"{report['file']} ({report['plan_bytes'] / 1e6:.1f} MB)",
-        'model': report.get('model', 'not known'),
-        'built': f"{report.get('built', 'not known')} by {report.get('tensorrt', 'not known')}",
+        'model': report.get('model', 'unknown'),
+        'built': f"{report.get('built', 'unknown')} by {report.get('tensorrt', 'unknown')}",
         'known from': report['known_from'],
-        'precision': precision or 'not known: the engine was built without details',
-        'fusion': f'{len(set(nodes))} ONNX nodes became {len(layers)} layers, {len(fused)} of them of several nodes'}
+        'precision': precision or 'unknown: the engine was built without details',
+        'fusion': f'{len(set(nodes))} ONNX nodes became {len(layers)} layers ({len(fused)} with several nodes)'}
     key = report.get('key', {})
     if not layers and key.get('compute_capabilities'):
         del rows['fusion']
-        rows['precision'] = f"{key.get('precision', 'not known')} asked for"
+        rows['precision'] = f"{key.get('precision', 'unknown')} requested"
         rows['key'] = ', '.join(f'{name} {value}' for name, value in key.items() if name != 'compute_capabilities')
         rows['for GPUs'] = f"of compute capability {', '.join(key['compute_capabilities'])}"
-        rows['layers'] = 'they and their types are read on a GPU that it is for: inspect it there'
+        rows['layers'] = 'unknown here: inspect the engine on a machine with one of these GPUs'
     if 'device_memory_bytes' in report:
         rows['memory'] = f"{report['device_memory_bytes'] / 1e6:.1f} MB for activations"
     for name, value in rows.items():

@@ -14,13 +14,13 @@ from typing import NoReturn
 from .. import __version__
 from ..errors import PerceptionError, one_line, printable
 
-# Imported only when chosen or when help is asked for: `--help` works with NumPy alone.
+# These modules import only NumPy at the top, so `--help` works without the other packages.
 SUBCOMMANDS = (
     'fetch', 'inspect', 'predict', 'quantize', 'build', 'cache', 'benchmark', 'play', 'demo')
 
 
 class OneLineParser(argparse.ArgumentParser):
-    """Says what is wrong with the arguments in one line, without the usage before it."""
+    """Reports wrong arguments in one line, without the usage text."""
 
     def error(self, message: str) -> NoReturn:
         """End the process with code 2."""
@@ -30,7 +30,7 @@ class OneLineParser(argparse.ArgumentParser):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one subcommand.
 
-    Returns 0; 1 if it failed; exits with 2 for wrong usage, both with one line on stderr; 130 after Ctrl-C.
+    Returns 0 for success, 1 for a failure (one line on stderr), 130 after Ctrl-C. Exits with 2 for wrong usage.
     """
     parser = _parser()
     options = parser.parse_args(arguments)
@@ -40,16 +40,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f'trt_perception: {one_line(error)}', file=sys.stderr)
         return 1
     except BrokenPipeError:
-        # `| head` closed the pipe: nothing more can be told, also not by the flush at exit.
+        # `| head` closed the pipe: no more output is possible, not even the flush at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
-        # A full disk, a file that vanished while it was read: nothing that a trace would explain.
+        # A full disk, or a file that was removed while it was read: a traceback would not help.
         where = f'{printable(error.filename)}: ' if error.filename else ''
         print(f'trt_perception: {where}{error.strerror or error}', file=sys.stderr)
         return 1
     except MemoryError as error:
-        # NumPy's says how much and for what shape: an --input-size or --size with digits too many.
+        # NumPy's message has the amount and the shape: usually --input-size or --size is too large.
         print(f'trt_perception: out of memory: {one_line(error)}', file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Numbers on the command line: each says what was expected when it is none."""
+"""Numbers on the command line, with an error that says what was expected."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ N = TypeVar('N', int, float)
 
 
 def _parser(kind: type[N], accepts: Callable[[N], bool], what: str) -> Callable[[str], N]:
-    """Return what argparse calls with the text of an argument."""
+    """Return the function that argparse calls with the text of an argument."""
     def parse(text: str) -> N:
         try:
             value = kind(text)
         except ValueError:
             accepted = False
         else:
-            # Nothing compares with NaN.
+            # Every comparison with NaN is False.
             accepted = accepts(value)
         if not accepted:
             raise argparse.ArgumentTypeError(f'{text}: expected {what}')
@@ -36,17 +36,17 @@ def whole(low: int, high: int) -> Callable[[str], int]:
 _INFINITE = float('inf')
 fraction = _parser(float, lambda value: 0.0 <= value <= 1.0, 'a number from 0 to 1')
 positive = _parser(int, lambda value: value >= 1, 'a whole number above 0')
-not_negative = _parser(int, lambda value: value >= 0, 'a whole number from 0 on')
+not_negative = _parser(int, lambda value: value >= 0, 'a whole number, 0 or more')
 above_zero = _parser(float, lambda value: 0.0 < value < _INFINITE, 'a number above 0')
-duration = _parser(float, lambda value: 0.0 <= value < _INFINITE, 'a number from 0 on')
+duration = _parser(float, lambda value: 0.0 <= value < _INFINITE, 'a number, 0 or more')
 
 
 def numbers(text: str) -> tuple[float, ...]:
-    """Parse one number, or three with commas between them."""
+    """Parse one number, or three numbers separated by commas."""
     try:
         values = tuple(float(part) for part in text.split(','))
     except ValueError:
         values = ()
     if len(values) not in (1, 3) or not all(abs(value) < _INFINITE for value in values):
-        raise argparse.ArgumentTypeError(f'{text}: expected one number, or three with commas between them')
+        raise argparse.ArgumentTypeError(f'{text}: expected one number, or three numbers separated by commas')
     return values
