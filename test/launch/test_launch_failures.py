@@ -20,7 +20,7 @@ from support.launch_harness import Consumer, prepare, write_bag
 CASES = {
     'no_model': (
         'detect.launch.py',
-        ["parameter 'model_file' is empty", '/detector could not configure: its log says why',
+        ["parameter 'model_file' is empty", '/detector could not configure: see its log',
          'ros2 lifecycle set /detector configure, then activate'], None),
     'missing_model': (
         'detect.launch.py model:=/no/such/model.onnx',
@@ -28,13 +28,13 @@ CASES = {
         None),
     'wrong_task': (
         'classify.launch.py model:={detector}',
-        ['is a detection model', '/classifier could not configure: its log says why'], None),
+        ['is a detection model', '/classifier could not configure: see its log'], None),
     'missing_params_file': (
         'detect.launch.py params_file:=/no/such.yaml', ['params_file:=/no/such.yaml: there is no such file'], 1),
     # The node dies before there is anything to configure; with it the launch has nothing left to do.
     'wrong_type_in_params_file': (
         'detect.launch.py model:={detector} params_file:={wrong}',
-        ["perception_node: parameter 'score_threshold'", '/detector died (exit code 1): no more results from it'], 0),
+        ["perception_node: parameter 'score_threshold'", '/detector died (exit code 1) and publishes no'], 0),
     'not_a_log_level': (
         'detect.launch.py log_level:=loud', ['log_level:=loud: expected one of debug, info, warn, error, fatal'], 1),
     'not_a_number': (

@@ -98,7 +98,7 @@ def test_fast_dds_here_takes_the_profile_and_warns_of_nothing(with_profile):
 def test_own_choice_of_transports_stays(name):
     added, note = profile_environment('/share/profile.xml', {name: 'mine'})
     assert added == {}
-    assert f'{name} is set to mine' in note
+    assert f'{name} is already set to mine' in note
 
 
 def test_empty_variable_is_no_choice(prefixes):

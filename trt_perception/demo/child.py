@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""One process of the demo: started with a log file, watched, and ended by its id."""
+"""One child process of the demo, with a log file."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _TELLING = ('configure failed',)
 class Child:
     """A process whose output goes to `log`; a context manager that ends it.
 
-    It stays in this process group, so that what ends the group ends it too. Raises DemoError if it cannot start.
+    It stays in this process group, so a signal to the group ends it too. Raises DemoError if it cannot start.
     """
 
     def __init__(self, name: str, command: Sequence[str], log: Path, environment: Mapping[str, str]) -> None:
@@ -47,19 +47,19 @@ class Child:
         """Raise DemoError if the process has ended."""
         code = self.ended()
         if code is not None:
-            # Ctrl-C reaches all processes of the terminal at once: let it be heard here before it is called a failure.
+            # Ctrl-C reaches all processes of the terminal at once: wait for it here before reporting a failure.
             time.sleep(_INTERRUPT_S)
             raise self.failure(f'{self.name} ended unexpectedly with code {code}')
 
     def failure(self, what: str) -> DemoError:
         """Return an error with the last error that the process logged."""
         reason = last_error(self.log)
-        # The node's own words say best which transition failed.
+        # The node's own message names the failed transition.
         words = reason if reason.startswith(_TELLING) else f'{what}{": " + reason if reason else ""}'
         return DemoError(f'{words} (log: {self.log})')
 
     def stop(self) -> int:
-        """End the process: SIGINT, then SIGTERM, then SIGKILL, with a few seconds before each; its exit code."""
+        """End the process with SIGINT, then SIGTERM, then SIGKILL, a few seconds apart; return its exit code."""
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
             if self._process.poll() is None:
                 self._process.send_signal(number)
@@ -77,7 +77,7 @@ class Child:
 
 
 def last_error(log: Path) -> str:
-    """Return the last line of a log that tells of an error, without what rclpy puts in front of it; '' for none."""
+    """Return the last error line of a log without rclpy's prefix, or '' if there is none."""
     try:
         lines = log.read_text('utf-8', 'replace').splitlines()
     except OSError:
@@ -88,5 +88,5 @@ def last_error(log: Path) -> str:
         for program in ('perception_node: ', 'trt_perception: '):
             if line.startswith(program):
                 return line[len(program):].strip()
-    # A traceback has the error in its last line.
+    # The last line of a traceback is the error.
     return lines[-1].strip() if lines and any(line.startswith('Traceback ') for line in lines) else ''

@@ -26,7 +26,7 @@ from .waiting import wait_until
 
 _LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 _SERVICE_S = 30.0
-# A question that is not answered in this time is asked again.
+# A request without an answer in this time is sent again.
 _ANSWER_S = 1.0
 
 
@@ -44,9 +44,9 @@ class Received:
 
 
 class Consumer:
-    """Subscribes what `node_name` publishes; a context manager. It has a thread of its own for the callbacks.
+    """Subscribes to the topics of `node_name`; a context manager. A thread of its own runs the callbacks.
 
-    Reads the DDS settings from the environment, as every ROS process does.
+    It reads the DDS settings from the environment, as every ROS process does.
     """
 
     def __init__(self, node_name: str) -> None:
@@ -59,12 +59,12 @@ class Consumer:
         self._diagnostics: dict[str, str] = {}
         self._diagnostics_received = 0
         for kind, topic in ((Detection2DArray, 'detections'), (Classification, 'classifications')):
-            # Reliable and deep: a consumer that counts must not lose any itself.
+            # Reliable and deep: a consumer that counts results must not lose any.
             self._node.create_subscription(kind, topic, self._on_result, 1000)
         self._node.create_subscription(LabelInfo, 'label_info', self._on_label_info, _LATCHED)
         self._node.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, 10)
         self._change_state = self._node.create_client(ChangeState, f'{node_name}/change_state')
-        # After the other one: what is announced later is found later.
+        # Created after the other client: DDS discovers it later.
         self._get_state = self._node.create_client(GetState, f'{node_name}/get_state')
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self._node)
@@ -81,11 +81,12 @@ class Consumer:
         wait_until(
             self._change_state.service_is_ready, _SERVICE_S, f'the service {self._change_state.srv_name}', [node],
             meanwhile)
-        # DDS drops the answer of a service that has not found the one who asks yet. A transition must not be asked for
-        # twice, the state may be; and whoever finds this client has found the other.
-        question = _Question(self._get_state)
+        # DDS drops the answer of a service that has not discovered its client yet. A transition must not be requested
+        # twice, but the state may be. A service that has discovered this client has also discovered the other one.
+        request_state = _StateRequest(self._get_state)
         wait_until(
-            question.is_answered, _SERVICE_S, f'an answer of the service {self._get_state.srv_name}', [node], meanwhile)
+            request_state.is_answered, _SERVICE_S,
+            f'an answer from the service {self._get_state.srv_name}', [node], meanwhile)
         request = ChangeState.Request()
         request.transition.id = transition
         future = self._change_state.call_async(request)
@@ -95,16 +96,16 @@ class Consumer:
             raise node.failure(f'{what} failed')
 
     def diagnostics_after(self, seen: int) -> dict[str, str] | None:
-        """Return the node's newest diagnostics if there were more than `seen` by now, else None."""
+        """Return the node's newest diagnostics if more than `seen` have arrived, else None."""
         return self._diagnostics if self._diagnostics_received > seen else None
 
     @property
     def diagnostics_received(self) -> int:
-        """How many diagnostics of the node have come."""
+        """The number of diagnostics received from the node."""
         return self._diagnostics_received
 
     def is_connected(self) -> bool:
-        """Tell whether somebody publishes results and class names have arrived."""
+        """Return whether results have a publisher and class names have arrived."""
         return bool(self.class_names) and any(
             self._node.count_publishers(topic) for topic in ('detections', 'classifications'))
 
@@ -143,8 +144,8 @@ class Consumer:
                 self._diagnostics_received += 1
 
 
-class _Question:
-    """A node's state, asked for again and again until one of the questions is answered."""
+class _StateRequest:
+    """Requests a node's state repeatedly until one request is answered."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
@@ -152,7 +153,7 @@ class _Question:
         self._next = 0.0
 
     def is_answered(self) -> bool:
-        """Tell whether an answer has come; asks if it is time to."""
+        """Return whether an answer has arrived; sends the next request when it is due."""
         if any(future.done() for future in self._futures):
             for future in self._futures:
                 self._client.remove_pending_request(future)
@@ -164,7 +165,7 @@ class _Question:
 
 
 def start_consumer(environment: dict[str, str], node_name: str) -> Consumer:
-    """Return a consumer whose DDS settings are those of `environment`, which this process takes over."""
+    """Return a consumer with the DDS settings of `environment`; this process adopts that environment."""
     for name in set(os.environ) - set(environment):
         del os.environ[name]
     os.environ.update(environment)

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The demo from names to files: model, video, one session, and what is left in the output folder."""
+"""The whole demo: model, video, one session, and the files in the output folder."""
 
 from __future__ import annotations
 
@@ -37,9 +37,11 @@ _STALE = (DETECTIONS, VIDEO, SHEET, REPORT, 'node.log', 'player.log', 'frames_se
 
 @dataclass(frozen=True)
 class DemoOptions:
-    """output: folder; video: file or catalogue name; model: ONNX file or catalogue name; the node's labels and score.
+    """Options of the demo.
 
-    rate: speed of playing; seconds: so much of the video, 0 for all; domain_id: None for a free one
+    output: folder; video: file or catalogue name; model: ONNX file or catalogue name
+    labels, score: the node's labels_file and score_threshold
+    rate: speed of playing; seconds: length of the video to use, 0 for all; domain_id: None for a free one
     """
 
     output: Path
@@ -53,12 +55,12 @@ class DemoOptions:
 
 
 def _print_now(text: str) -> None:
-    # Into a pipe or a file Python prints when it ends: too late to watch, and behind the progress, which is on stderr.
+    # Python buffers output to a pipe or a file until it exits: too late to watch, and after the progress on stderr.
     print(text, flush=True)
 
 
 def run_demo(options: DemoOptions, say: Callable[[str], None] = _print_now) -> None:
-    """Run everything and print the table. Raises PerceptionError; no process is left then either."""
+    """Run everything and print the table. Raises PerceptionError. No process is left in any case."""
     was_there = _is_cached(options.model)
     with ConsoleProgress() as progress:
         model = resolve_model(options.model, progress=progress).resolve()
@@ -80,7 +82,7 @@ def _run_in(folder: Path, model: Path, video: Path, options: DemoOptions, say: C
     def make_recording() -> Recording:
         with ConsoleProgress() as reading, ConsoleProgress(unit='frames') as progress:
             def writing(done: int, total: int | None) -> None:
-                # Each bar has the line to itself.
+                # Only one bar can use the line.
                 reading.close()
                 progress('writing the bag', done, total)
 
@@ -112,14 +114,14 @@ def _run_in(folder: Path, model: Path, video: Path, options: DemoOptions, say: C
 
 
 def _is_cached(name: str) -> str:
-    """Say of a catalogue name whether it is fetched already, of a path nothing."""
+    """Say if a catalogue name is already fetched; an empty text for a path."""
     entry = None if Path(name).exists() else find_entry(name)
     return '' if entry is None else ' (from the cache)' if is_fetched(entry) else ' (fetched now)'
 
 
 @contextlib.contextmanager
 def _prepared(folder: Path) -> Iterator[Path]:
-    """Make the folder, lock it, and remove what an earlier run left: nothing old can be taken for this run's."""
+    """Make the folder, lock it, and remove the files of an earlier run, so they cannot be mistaken for new ones."""
     with contextlib.ExitStack() as stack:
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -137,15 +139,15 @@ def _parameters(options: DemoOptions, model: Path) -> dict[str, object]:
         'model_file': str(model),
         'labels_file': str(labels.resolve()) if options.labels and labels.exists() else options.labels,
         'score_threshold': options.score,
-        # The usual queue is 1 deep: what comes while the executor is late overwrites the frame before, uncounted.
-        # A second's worth of frames leaves only real losses.
+        # With the default depth of 1 a new frame overwrites an unread one while the executor is busy, and nobody counts
+        # it. A depth of one second leaves only real losses.
         'image_depth': 30,
         # Two classes may share a name (ImageNet's crane, the bird and the machine); label_info has the names.
         'class_id_format': 'index'}
 
 
 def _by_frame(session: Session) -> dict[int, tuple[Result, float]]:
-    """Return (result, stamp-to-arrival in ms) by the frame's number, found by the stamp that the result carries."""
+    """Return (result, ms from stamp to arrival) by frame number. The result's stamp identifies the frame."""
     frame_of = {stamp: frame for frame, stamp in session.stamps_sent.items()}
     unknown = [received.stamp_ns for received in session.results if received.stamp_ns not in frame_of]
     if unknown:

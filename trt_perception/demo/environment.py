@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Environment of the demo's processes: a DDS domain of their own, this machine only, room for large images."""
+"""Environment of the demo's processes: their own DDS domain, this machine only, shared memory for large images."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from pathlib import Path
 from ..launching.large_images import PROFILE_VARIABLES, profile_variables
 from .errors import DemoError
 
-# Highest domain whose ports lie below those that Linux hands out by itself (7400 + 250 * 101 = 32650).
+# The highest domain whose ports are below Linux's ephemeral ports (7400 + 250 * 101 = 32650).
 HIGHEST_DOMAIN = 101
-# These would lead the processes into a graph that is already running.
+# These would connect the processes to a graph that is already running.
 _FOREIGN = (
     'ROS_DISCOVERY_SERVER', 'ROS_SUPER_CLIENT', 'ROS_STATIC_PEERS', 'ROS_NAMESPACE', 'FASTDDS_BUILTIN_TRANSPORTS',
     'FASTDDS_ENVIRONMENT_FILE', *PROFILE_VARIABLES)
 
 
 def demo_environment(domain_id: int, profile: Path) -> dict[str, str]:
-    """Return this process's environment with what concerns DDS replaced.
+    """Return this process's environment with the DDS settings replaced.
 
-    ROS_AUTOMATIC_DISCOVERY_RANGE keeps discovery on this machine from Iron on. Humble has ROS_LOCALHOST_ONLY for that,
-    which later distributions warn of.
+    ROS_AUTOMATIC_DISCOVERY_RANGE keeps discovery on this machine (Iron and later). Humble has ROS_LOCALHOST_ONLY for
+    that; later distributions warn about it.
     """
     environment = {name: value for name, value in os.environ.items() if name not in _FOREIGN}
     environment.update({
@@ -39,7 +39,7 @@ def demo_environment(domain_id: int, profile: Path) -> dict[str, str]:
 
 
 def free_domain_id(environment: Mapping[str, str] = os.environ) -> int:
-    """Return a domain that nothing on this machine uses: neither the default 0 nor the user's ROS_DOMAIN_ID.
+    """Return a domain that is free on this machine, and is neither 0 nor the user's ROS_DOMAIN_ID.
 
     Raises DemoError if all are in use.
     """
@@ -49,7 +49,7 @@ def free_domain_id(environment: Mapping[str, str] = os.environ) -> int:
         if str(domain) != environment.get('ROS_DOMAIN_ID', '').strip() and not _in_use(domain):
             return domain
     raise DemoError(
-        f'every ROS_DOMAIN_ID from 1 to {HIGHEST_DOMAIN} is in use on this machine: give one with --domain-id')
+        f'every ROS_DOMAIN_ID from 1 to {HIGHEST_DOMAIN} is in use on this machine: choose one with --domain-id')
 
 
 def _in_use(domain: int) -> bool:

@@ -15,9 +15,9 @@ _PACKAGE = 'trt_perception'
 
 
 def executable(name: str) -> Path:
-    """Return the path of one of the package's executables, the one that belongs to the running program.
+    """Return the path of an executable of this package, from the same installation as the running program.
 
-    A ROS 2 install has it in <prefix>/lib/trt_perception, pip in the environment's bin. Raises DemoError.
+    A ROS 2 install has it in <prefix>/lib/trt_perception, a pip install in the environment's bin. Raises DemoError.
     """
     places = [Path(sys.argv[0]).absolute().parent, Path(sys.executable).parent]
     prefix = _ament_prefix()
@@ -36,7 +36,7 @@ def executable(name: str) -> Path:
 
 
 def large_images_profile() -> Path:
-    """Return the Fast DDS profile that the package ships. Raises DemoError where it is not installed."""
+    """Return the Fast DDS profile that the package ships. Raises DemoError if it is not installed."""
     name = Path('config') / 'fastdds_large_images.xml'
     places = [Path(__file__).parents[2]]
     prefix = _ament_prefix()
@@ -49,7 +49,7 @@ def large_images_profile() -> Path:
 
 
 def _ament_prefix() -> Path | None:
-    """Return the prefix that the package is installed in, as ROS sees it."""
+    """Return the prefix of the package in the ament index."""
     try:
         from ament_index_python.packages import PackageNotFoundError, get_package_prefix
     except ImportError:

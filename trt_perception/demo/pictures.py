@@ -17,7 +17,7 @@ from ..sources.open_source import open_source
 from .errors import DemoError
 
 _SHEET_CELLS = 9
-# MPEG-4 counts time in fractions of at most 65535 a second; OpenCV makes them from the decimals of the rate.
+# MPEG-4 counts time in units of at least 1/65535 s; OpenCV derives the unit from the decimals of the rate.
 _MAX_FPS = 600.0
 
 
@@ -25,13 +25,13 @@ def write_pictures(
     bag: Path, fps: float, results: Mapping[int, Result], names: Sequence[str], video: Path, sheet: Path, caption: str,
     progress: Callable[[int, int | None], None],
 ) -> int:
-    """Draw the results into the bag's frames: all of them as a video (mp4), some as a PNG; return the video's frames.
+    """Draw the results on the bag's frames: all as a video (mp4), some as a PNG. Return the number of video frames.
 
     fps: frames a second of the video
-    results: by number of the frame in the bag; a frame without one is marked as not processed
+    results: by frame number in the bag; a frame without a result is marked as not processed
     names: class names by index
 
-    Raises DemoError if a file cannot be written or the video does not hold every frame.
+    Raises DemoError if a file cannot be written, or if the video lacks a frame.
     """
     cv2 = require('cv2')
     shown = _fullest(results, _SHEET_CELLS)
@@ -57,7 +57,7 @@ def write_pictures(
         raise DemoError(f'{sheet} cannot be written: check the space left and the permissions')
     held = _count(video)
     if held != written:
-        # VideoWriter says nothing where the disk is full or the codec refuses a frame.
+        # VideoWriter reports neither a full disk nor a frame that the codec refuses.
         raise DemoError(f'{video}: {written} frames were written, {held} can be read back: check the space left')
     return written
 
@@ -71,7 +71,7 @@ def _draw(bgr: np.ndarray, result: Result | None, names: Sequence[str]) -> np.nd
 
 
 def _marked(bgr: np.ndarray) -> np.ndarray:
-    """Return a copy that says that no result exists for this frame."""
+    """Return a copy with the words: not processed."""
     cv2 = require('cv2')
     canvas = np.array(bgr, dtype=np.uint8, order='C')
     height, width = canvas.shape[:2]
@@ -84,7 +84,7 @@ def _marked(bgr: np.ndarray) -> np.ndarray:
 
 
 def _fullest(results: Mapping[int, Result], count: int) -> set[int]:
-    """Cut the video into `count` stretches and return the frame of each with most in it, by the sum of its scores."""
+    """Return for each of `count` equal parts of the video the frame with the largest sum of scores."""
     chosen: set[int] = set()
     for stretch in np.array_split(np.array(sorted(results)), count):
         middle = len(stretch) // 2
@@ -96,7 +96,7 @@ def _fullest(results: Mapping[int, Result], count: int) -> set[int]:
 
 
 def _even(picture: np.ndarray) -> np.ndarray:
-    """Repeat the last row and column where their number is odd: MPEG-4 has half of them in its colours."""
+    """Repeat the last row or column if the size is odd: MPEG-4 halves the colour resolution."""
     height, width = picture.shape[:2]
     return np.pad(picture, ((0, height % 2), (0, width % 2), (0, 0)), 'edge')
 

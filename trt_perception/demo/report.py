@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The demo's table: what was sent, what arrived, how long it took."""
+"""The demo's table: sent frames, received results, times."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from ..node.statistics import PERCENTILES
 
-# The node's stages, in the order a frame meets them, and what they are.
+# The node's stages in the order of processing, with a short description.
 STAGES = {
     'receive_age': 'stamp to arrival in node',
     'convert': 'message to image',
@@ -22,7 +22,7 @@ STAGES = {
     'total': 'arrival to result sent',
     'stamp_to_publish': 'stamp to result sent',
 }
-# The node's counters of frames that it received and did not process.
+# The node's counters of frames that it received but did not process.
 DROPS = {
     'replaced': 'replaced by a newer one', 'stale': 'too old', 'bad': 'malformed', 'failed': 'inference failed',
 }

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""vision_msgs as results: the way back from what the node publishes. Nothing here imports ROS."""
+"""Converts vision_msgs back to results. Nothing here imports ROS."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..results.results import Classifications, Detections, Result
 def result_from_message(message: Any) -> Result:
     """Return the result in a Detection2DArray or a Classification whose class_id fields are indices.
 
-    A Detection2D holds its box as centre and size in pixels and its best hypothesis first.
+    A Detection2D has its box as centre and size in pixels, and its best hypothesis first.
     """
     if hasattr(message, 'detections'):
         found = [(detection.bbox, detection.results[0].hypothesis) for detection in message.detections]
@@ -31,7 +31,7 @@ def result_from_message(message: Any) -> Result:
 
 
 def class_counts(results: list[Result], names: Mapping[int, str]) -> list[tuple[str, int]]:
-    """Return (class name, how often), most frequent first: of all objects, or of each image's best class."""
+    """Return (class name, count), most frequent first: over all objects, or over each image's best class."""
     counts: dict[int, int] = {}
     for result in results:
         indices = result.class_indices if isinstance(result, Detections) else result.class_indices[:1]

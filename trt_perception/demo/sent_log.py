@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What `trt_perception play --sent` writes, read while it grows."""
+"""Reads the file of `trt_perception play --sent` while it grows."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 class SentLog:
-    """Reads a file of JSON lines; a line that is not complete yet waits for the next read."""
+    """Reads a file of JSON lines; an incomplete line is left for the next read."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""One run of the demo: a node, a player and this process as the consumer, from start to clean end."""
+"""One run of the demo: a node, a player, and this process as the consumer."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from .sent_log import SentLog
 from .waiting import wait_until
 
 NODE = '/perception_node'
-# TensorRT may build its engine first.
+# TensorRT may have to build its engine first.
 _CONFIGURE_S = 3600.0
 _TRANSITION_S = 30.0
 _CONNECT_S = 20.0
-# What playing may take beyond the recording's length.
+# Playing may take this much longer than the recording.
 _PLAY_EXTRA_S = 60.0
 _DRAIN_S = 30.0
 _LAST_RESULTS_S = 3.0
@@ -37,7 +37,7 @@ _LAST_RESULTS_S = 3.0
 
 @dataclass(frozen=True)
 class Session:
-    """What a run left: stamps of the frames sent, by number in the bag; results; the node's last diagnostics."""
+    """The outcome of a run: stamps of the sent frames by number in the bag, results, the node's last diagnostics."""
 
     stamps_sent: dict[int, int]
     results: list[Received]
@@ -49,18 +49,18 @@ def run_session(
     parameters: dict[str, object], make_recording: Callable[[], Recording], rate: float,
     environment: dict[str, str], folder: Path, say: Callable[[str], None],
 ) -> Session:
-    """Start the node, configure it, have the bag made, activate, play, wait for the last result, end everything.
+    """Start the node, configure it, make the bag, activate, play, wait for the last result, end everything.
 
-    parameters: of the node; make_recording: called once the model is known to work
-    folder: gets the logs and what was sent; say: told about each step
+    parameters: of the node; make_recording: called when the model is known to work
+    folder: for the logs and the list of sent frames; say: called with a text for each step
 
-    Raises PerceptionError; no process is left, however this ends.
+    Raises PerceptionError. No process is left in any case.
     """
     parameters_file = folder / 'perception_node.yaml'
-    # JSON is YAML in which no value can be taken for another type.
+    # JSON is YAML with unambiguous types.
     parameters_file.write_text(json.dumps({'/**': {'ros__parameters': parameters}}, indent=1) + '\n')
     command = [str(executable('perception_node')), '--ros-args', '--params-file', str(parameters_file)]
-    with _ended_in_peace() as stack:
+    with _ended_completely() as stack:
         node = stack.enter_context(Child('the node', command, folder / 'node.log', environment))
         consumer = stack.enter_context(start_consumer(environment, NODE))
         say(f'node         process {node.pid}, ROS_DOMAIN_ID {environment["ROS_DOMAIN_ID"]}, log {node.log}')
@@ -79,8 +79,8 @@ def run_session(
 
 
 @contextlib.contextmanager
-def _ended_in_peace() -> Iterator[contextlib.ExitStack]:
-    """An ExitStack whose unwinding a second Ctrl-C does not interrupt: it takes seconds and leaves no process."""
+def _ended_completely() -> Iterator[contextlib.ExitStack]:
+    """An ExitStack that a second Ctrl-C does not interrupt while it ends the processes, which takes seconds."""
     numbers = (signal.SIGINT, signal.SIGTERM)
     before = {number: signal.getsignal(number) for number in numbers}
     try:
@@ -104,7 +104,7 @@ def _play(
     recording: Recording, rate: float, environment: dict[str, str], folder: Path, node: Child, consumer: Consumer,
     say: Callable[[str], None],
 ) -> dict[int, int]:
-    """Play the bag in a process of its own; return the stamp of each frame sent."""
+    """Play the bag in a child process; return the stamp of each sent frame."""
     sent = folder / 'frames_sent.jsonl'
     command = [
         str(executable('trt_perception')), 'play', str(recording.bag), '--restamp', '--rate', str(rate),
@@ -123,7 +123,7 @@ def _play(
 
 
 def _drain(consumer: Consumer, node: Child) -> dict[str, str]:
-    """Wait until the node is done with every frame it received; return its diagnostics of then."""
+    """Wait until the node has finished every received frame; return its diagnostics at that moment."""
     seen = consumer.diagnostics_received
     latest: dict[str, str] = {}
 
@@ -134,11 +134,11 @@ def _drain(consumer: Consumer, node: Child) -> dict[str, str]:
 
     with ConsoleProgress() as progress:
         wait_until(is_done, _DRAIN_S, 'the last results', [node], lambda: progress('last frames', 0, None))
-    # Results travel apart from diagnostics; those that never come show up in the table.
+    # Results and diagnostics travel separately. The table shows results that never arrive.
     with contextlib.suppress(PerceptionError):
         wait_until(lambda: len(consumer.results) >= int(latest['processed']), _LAST_RESULTS_S, 'results')
     if not consumer.results:
         raise node.failure(
-            f'no result has arrived; the node received {latest["received"]} frames and processed '
+            f'no result arrived; the node received {latest["received"]} frames and processed '
             f'{latest["processed"]}')
     return latest

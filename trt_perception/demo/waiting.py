@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Waits for something that other processes do."""
+"""Waits for other processes."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def wait_until(
 ) -> None:
     """Return once `done()` is true.
 
-    what: what is waited for, for the message
-    children: processes that must not end before
+    what: the awaited thing, for the message
+    children: processes that must not end before that
     meanwhile: called while waiting, to show progress
 
     Raises DemoError after `timeout_s` seconds, or if one of the children ends.
@@ -30,7 +30,7 @@ def wait_until(
         for child in children:
             child.check_running()
         if time.monotonic() > deadline:
-            reason = f'waited {timeout_s:.0f} s in vain for {what}'
+            reason = f'waited {timeout_s:.0f} s for {what} without success'
             raise children[0].failure(reason) if children else DemoError(reason)
         meanwhile()
         time.sleep(_POLL_S)

@@ -1,10 +1,10 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Configures and activates a lifecycle node on every start of its process, and says when that fails.
+"""Configures and activates a lifecycle node at every start of its process, and reports a failure.
 
-Not by launch_ros's ChangeState event, though the node answers those too: sent to a node that was killed and started
-again it goes to the dead process, which DDS still announces for 20 s, and waits for an answer for ever; so does the
-launch if the process dies in between. launch_ros's own autostart is newer than Humble.
+This does not use launch_ros's ChangeState event. DDS announces a killed process for another 20 s, so the event can go
+to the dead process after a respawn and wait forever. The launch waits forever too if it dies before it answers.
+launch_ros's own autostart does not exist on Humble.
 """
 
 from __future__ import annotations
@@ -30,8 +30,7 @@ _STEPS = (
 )
 _POLL_S = 0.05
 _ANSWER_S = 1.0
-# A process that does not answer is said to be silent again and again; one that is respawned is ended after a while,
-# first as one asks for it, then for sure.
+# A process that does not answer is reported repeatedly. With respawn it is ended: first by SIGTERM, then by SIGKILL.
 SILENT_S = 15.0
 GIVE_UP_S = 60.0
 KILL_S = 70.0
@@ -41,10 +40,10 @@ class Autostart:
     """Brings a launch_ros LifecycleNode to active whenever its process starts."""
 
     def __init__(self, node: Any, respawn: bool, on_active: list[Any], on_failure: list[Any]) -> None:
-        """Prepare; on_active and on_failure are actions for when it is active and when it cannot become so.
+        """Store the arguments; on_active and on_failure are launch actions for the two outcomes.
 
-        respawn: the process is started again when it ends; so one that DDS does not reach is ended. Of 65 nodes that
-        were killed and started again Fast DDS 2.14 left one listening in shared memory that nobody else wrote to.
+        respawn: the process starts again when it ends, so a process that DDS does not reach is ended. With Fast DDS
+        2.14, 1 of 65 respawned nodes listened on a shared-memory segment that no other process wrote to.
         """
         self._node = node
         self._respawn = respawn
@@ -54,7 +53,7 @@ class Autostart:
         self._task: asyncio.Task[None] | None = None
 
     def handlers(self) -> list[Any]:
-        """Return the event handlers; launch them before the node."""
+        """Return the event handlers; add them to the launch before the node."""
         return [
             RegisterEventHandler(OnProcessStart(
                 target_action=self._node, on_start=lambda event, context: OpaqueCoroutine(coroutine=self._bring_up))),
@@ -72,24 +71,24 @@ class Autostart:
         change_state = ros_node.create_client(ChangeState, f'{name}/change_state')
         get_state = ros_node.create_client(GetState, f'{name}/get_state')
         try:
-            # Only a process that lives answers this; the other service exists then, having been announced before.
+            # Only a living process answers. Its change_state service was announced earlier, so it exists too.
             if await self._state(get_state, context) != State.PRIMARY_STATE_UNCONFIGURED:
-                self._logger.info(f'{name} is no longer unconfigured: autostart leaves it alone')
+                self._logger.info(f'{name} is not unconfigured: autostart does nothing')
                 return
             for verb, transition in _STEPS:
                 request = ChangeState.Request(transition=Transition(id=transition))
                 answer = await _answer(change_state.call_async(request))
                 if not answer.success:
-                    self._logger.error(f'{name} could not {verb}: its log says why')
+                    self._logger.error(f'{name} could not {verb}: see its log for the reason')
                     if not self._on_failure:
                         self._logger.error(
-                            f'{name} is still running; when the cause is mended: ros2 lifecycle set {name} {verb}'
+                            f'{name} is still running; after you fix the cause: ros2 lifecycle set {name} {verb}'
                             f'{", then activate" if verb == "configure" else ""}')
                     await self._launch(context, self._on_failure)
                     return
             await self._launch(context, self._on_active)
         except asyncio.CancelledError:
-            # The process or the launch ends. A cancelled task would end launch's main loop: this one just returns.
+            # The process or the launch ends. A cancelled task would end launch's main loop, so this task returns.
             pass
         finally:
             ros_node.destroy_client(get_state)
@@ -100,7 +99,7 @@ class Autostart:
         await context.emit_event(IncludeLaunchDescription(LaunchDescription(actions)))
 
     async def _state(self, client: Any, context: Any) -> int:
-        """Return the node's state; asks again until there is an answer, as requests to a dead process get none."""
+        """Return the node's state. The request is repeated, because a dead process never answers."""
         started = time.monotonic()
         next_word = SILENT_S
         signals = [(GIVE_UP_S, signal.SIGTERM), (KILL_S, signal.SIGKILL)] if self._respawn else []
@@ -122,15 +121,15 @@ class Autostart:
 
     def _silence(self, seconds: float) -> str:
         remedy = (
-            f'after {GIVE_UP_S:.0f} s it is ended and started again' if self._respawn
-            else 'if it goes on, end the launch and start it again (respawn:=true does so by itself)')
+            f'after {GIVE_UP_S:.0f} s it is restarted' if self._respawn
+            else 'if this continues, restart the launch (respawn:=true does so automatically)')
         return (
             f'{self._node.node_name} has not answered since its process started {seconds:.0f} s ago: '
-            f'it is still starting, or DDS does not reach it; {remedy}')
+            f'it is still starting, or DDS cannot reach it; {remedy}')
 
 
 async def _answer(future: Any) -> Any:
-    """Await an rclpy future, which the thread of launch_ros's executor completes."""
+    """Await an rclpy future that the thread of launch_ros's executor completes."""
     while not future.done():
         await asyncio.sleep(_POLL_S)
     return future.result()

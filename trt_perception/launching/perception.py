@@ -27,7 +27,7 @@ RESPAWN_DELAY_S = 2.0
 
 @dataclass(frozen=True)
 class Hooks:
-    """Actions of a launch file for what becomes of the node; failures are logged anyway."""
+    """Actions that a launch file wants for the outcomes of the node. Failures are logged in any case."""
 
     active: list[Any] = field(default_factory=list)
     start_failed: list[Any] = field(default_factory=list)
@@ -37,12 +37,12 @@ class Hooks:
 def perception_actions(
     values: Mapping[str, str], task: str, hooks: Hooks | None = None,
 ) -> list[Any]:
-    """Return the actions that launch the node.
+    """Return the actions that start the node.
 
     values: launch configurations, those of arguments.py and image_topic, autostart, respawn
     task: DETECTION or CLASSIFICATION
 
-    Raises LaunchArgumentError for a value that cannot be used.
+    Raises LaunchArgumentError for an invalid value.
     """
     hooks = hooks or Hooks()
     respawn = parse_bool('respawn', values.get('respawn', 'false'))
@@ -64,7 +64,7 @@ def perception_actions(
 
 
 def process_environment(values: Mapping[str, str]) -> tuple[dict[str, str], str]:
-    """Return the variables that large_images adds for a process, and what to log about them."""
+    """Return the variables that large_images adds for a process, and the text to log."""
     if not parse_bool('large_images', values['large_images']):
         return {}, ''
     return profile_environment(share_file('config', 'fastdds_large_images.xml'), os.environ)
@@ -94,8 +94,8 @@ def _on_exit(event: Any, context: Any, node: Any, respawn: bool, actions: list[A
     if context.is_shutdown:
         return []
     consequence = (
-        f'it is started again in {RESPAWN_DELAY_S:.0f} s' if respawn
-        else 'it is not started again (respawn:=true would)')
+        f'it restarts in {RESPAWN_DELAY_S:.0f} s' if respawn
+        else 'it does not restart (set respawn:=true for that)')
     launch.logging.get_logger('launch.user').error(
-        f'{node.node_name} died (exit code {event.returncode}): no more results from it; {consequence}')
+        f'{node.node_name} died (exit code {event.returncode}) and publishes no more results; {consequence}')
     return actions

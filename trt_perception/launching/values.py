@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Launch arguments are text: what they mean, or one clear line about what is wrong with them."""
+"""Parses the text of launch arguments, with one clear line for a wrong one."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import os.path
 
 
 class LaunchArgumentError(Exception):
-    """A launch argument has a value that cannot be used."""
+    """A launch argument has an invalid value."""
 
 
 def parse_bool(name: str, text: str) -> bool:
-    """Parse a launch argument that is true or false; LaunchArgumentError if it is neither."""
+    """Parse true or false; LaunchArgumentError for any other text."""
     value = text.strip().lower()
     if value in ('true', '1', 'yes', 'on'):
         return True
@@ -22,12 +22,12 @@ def parse_bool(name: str, text: str) -> bool:
 
 
 def parse_path(name: str, text: str) -> str:
-    """Expand a leading ~, which a shell leaves alone after ':='."""
+    """Expand a leading ~: a shell does not expand it after ':='."""
     return os.path.expanduser(text)
 
 
 def parse_number(name: str, text: str) -> float:
-    """Parse a number; LaunchArgumentError if it is none."""
+    """Parse a number; LaunchArgumentError for any other text."""
     try:
         return float(text)
     except ValueError:
@@ -35,7 +35,7 @@ def parse_number(name: str, text: str) -> float:
 
 
 def parse_integer(name: str, text: str) -> int:
-    """Parse a whole number; LaunchArgumentError if it is none."""
+    """Parse a whole number; LaunchArgumentError for any other text."""
     try:
         return int(text)
     except ValueError:
@@ -43,12 +43,12 @@ def parse_integer(name: str, text: str) -> int:
 
 
 def parse_text(name: str, text: str) -> str:
-    """Return the text itself."""
+    """Return the text unchanged."""
     return text
 
 
 def parse_log_level(name: str, text: str) -> str:
-    """Check LEVEL or LOGGER:=LEVEL, which a node with a wrong one would not survive; return it."""
+    """Return LEVEL or LOGGER:=LEVEL unchanged; LaunchArgumentError for a level that would end the node at start."""
     levels = ('debug', 'info', 'warn', 'error', 'fatal')
     if text.rpartition(':=')[2].lower() not in levels:
         raise LaunchArgumentError(f'{name}:={text}: expected one of {", ".join(levels)}, or LOGGER:=LEVEL')
