@@ -200,8 +200,8 @@ CASES = {
         '{path}: its file bag.mcap.zstd is not compressed with zstd'),
     'compressed messages alone': (
         lambda f: lone(f, compress='message'), None,
-        '{path}: each message is compressed (compression_mode: message), which is read with the metadata.yaml of the '
-        'bag only: give the folder that has both'),
+        '{path}: each message is compressed (compression_mode: message), and such a file needs the metadata.yaml of '
+        'its bag: give the folder that has both'),
     'compressed messages alone in db3': (
         lambda f: lone(f, 'sqlite3', compress='message'), None, '{path}: each message is compressed (...'),
 
@@ -262,7 +262,7 @@ CASES = {
     'a topic without messages': (
         set_to('topics_with_message_count', 0, 'message_count', value=0), None,
         '{path}: the image topic /image has no messages'),
-    'the name of another folder': (
+    'a metadata.yaml of another program': (
         lambda f: [f.joinpath('data').mkdir(), with_text(f / 'data' / 'metadata.yaml', b'author: x\n'),
                    lone(f).rename(f / 'data' / 'x.mcap'), f / 'data'][3], None,
         '{path}: not a rosbag2: metadata.yaml in this folder is not from rosbag2; give the .mcap or .db3 file itself'),
@@ -270,8 +270,8 @@ CASES = {
         lambda f: [f.joinpath('data').mkdir(), f / 'data'][1], None,
         '{path}: not a rosbag2: this folder has neither metadata.yaml nor an .mcap or .db3 file'),
 }
-# Folders that could be folders of images for all that is known: predict and calibration say that first.
-NO_BAGS = ('the name of another folder', 'an empty folder')
+# Folders that may be meant as folders of images: predict and calibration say that there are none first.
+NO_BAGS = ('a metadata.yaml of another program', 'an empty folder')
 
 
 @pytest.mark.parametrize('case', CASES)
@@ -320,6 +320,6 @@ def test_a_path_that_rosbags_cannot_open(tmp_path, name):
     folder = tmp_path / name
     folder.mkdir()
     sqlite = shutil.copytree(bag(tmp_path, 'x', 'sqlite3'), folder / 'x')
-    with pytest.raises(SourceError, match='rosbags opens no .db3 file with one of # . % .* in its path: rename it'):
+    with pytest.raises(SourceError, match='rosbags cannot open a .db3 file whose path has one of # . % .*: rename it'):
         read_samples(sqlite, 4)
     assert len(read_samples(shutil.copytree(bag(tmp_path, 'y'), folder / 'y'), 4).checking) == 1

@@ -57,10 +57,11 @@ class BagReader:
     path: as it was given
     folder: the folder whose metadata.yaml describes this bag; None for a file that is read for itself
 
-    To open it is cheap: metadata.yaml is read, and of each storage file the first and last bytes. The topics of a bag
-    with a folder need PyYAML alone; those of a single file, and all messages, need rosbags.
+    Opening it is cheap: metadata.yaml is read, and the first and last bytes of each storage file. The topics of a bag
+    with a folder need PyYAML alone; the topics of a single file, and all messages, need rosbags.
 
     All methods raise SourceError for a bag that cannot be used, and MissingDependencyError for a missing package.
+    Nobody else reads bags, so that all say the same of the same file.
     """
 
     def __init__(self, path: Path) -> None:
@@ -147,8 +148,8 @@ class BagReader:
                 _, _, cdr = next(reader.messages(connections=images), (None, 0, b''))
                 if bytes(cdr[:len(ZSTD_MAGIC)]) == ZSTD_MAGIC:
                     raise SourceError(
-                        f'{self.path}: each message is compressed (compression_mode: message), which is read with the '
-                        'metadata.yaml of the bag only: give the folder that has both')
+                        f'{self.path}: each message is compressed (compression_mode: message), and such a file needs the '
+                        f'{METADATA} of its bag: give the folder that has both')
         return [BagTopic(*key, count) for key, count in counts.items()]
 
     @contextmanager
@@ -169,8 +170,8 @@ class BagReader:
     def _reason(self, error: Exception) -> str:
         for file in self._files:
             if file.suffix == SQLITE and not _is_sqlite_uri(file):
-                return (f'rosbags opens no .db3 file with one of {" ".join(_NOT_IN_SQLITE_PATHS)} or a character that '
-                        'is not UTF-8 in its path: rename it')
+                return (f'rosbags cannot open a .db3 file whose path has one of {" ".join(_NOT_IN_SQLITE_PATHS)} or is '
+                        'not UTF-8: rename it')
         text = one_line(error, 300).rstrip('.')
         if len(self._files) > 1:
             return text
