@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Play a bag through the node, and end with it.
+"""Play a bag through the node; the launch ends when the bag ends.
 
   ros2 launch trt_perception replay.launch.py bag:=BAG model:=FILE.onnx
 """
@@ -15,17 +15,17 @@ from trt_perception.launching.replay import TASKS, replay_actions
 def generate_launch_description():
     """Return the launch description; see its arguments with --show-args."""
     return LaunchDescription([
-        DeclareLaunchArgument('bag', description='The rosbag2: its folder, or an .mcap or .db3 file in it.'),
+        DeclareLaunchArgument('bag', description='The rosbag2: its folder, or an .mcap or .db3 file.'),
         DeclareLaunchArgument(
             'task', default_value='detect', choices=list(TASKS), description='What the model does.'),
         DeclareLaunchArgument(
             'image_topic', default_value='',
-            description='Image topic in the bag, raw or compressed. Empty: the only one. Its name stays the same.'),
+            description='Image topic of the bag, raw or compressed. Empty: the only one. Its name stays the same.'),
         DeclareLaunchArgument('rate', default_value='1.0', description='Speed, 2.0 is twice as fast as recorded.'),
         DeclareLaunchArgument(
             'delay', default_value='5.0',
-            description='Seconds from the active node to the first image: other nodes need them to find the results. '
-                        'At least 5 with ros2 bag play.'),
+            description='Seconds between the active node and the first image, in which other nodes find the topics of '
+                        'the results. At least 5 with ros2 bag play.'),
         *declare_parameters(DETECTION, CLASSIFICATION, use_sim_time='true'),
         *declare_process(DETECTION, CLASSIFICATION),
         OpaqueFunction(function=_launch),

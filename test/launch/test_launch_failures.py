@@ -43,14 +43,18 @@ CASES = {
         'replay.launch.py model:={detector} bag:=/no/such/bag', ['bag:=/no/such/bag: no such file or folder'], 1),
     'replay_wrong_topic': (
         'replay.launch.py model:={detector} bag:={bag} image_topic:=/other',
-        ['image_topic:=/other: not in', 'which has /camera/image_raw (raw, 1)'], 1),
+        ["bag: no image topic '/other' in this bag; it has /camera/image_raw (Image, 1)"], 1),
     'replay_rate_of_nothing': (
         'replay.launch.py model:={detector} bag:={bag} rate:=0', ['rate:=0: expected a number above 0'], 1),
     'replay_negative_delay': (
         'replay.launch.py model:={detector} bag:={bag} delay:=-1', ['delay:=-1: expected 0 or more seconds'], 1),
-    # Found by the player, whichever it is.
     'replay_bag_without_its_file': (
-        'replay.launch.py model:={detector} bag:={hollow} delay:=0', ['the player failed (exit code 1)'], 1),
+        'replay.launch.py model:={detector} bag:={hollow}', ['hollow: its file hollow.db3 is missing'], 1),
+    'replay_cut_off_file': (
+        'replay.launch.py model:={detector} bag:={cut}', ['bag:=', 'cut.db3: the file is cut off ('], 1),
+    # Found by the player only, whichever it is.
+    'replay_damaged_in_the_middle': (
+        'replay.launch.py model:={detector} bag:={damaged} delay:=0', ['the player failed (exit code 1)'], 1),
     'replay_missing_model': (
         'replay.launch.py model:=/no/such/model.onnx bag:={bag}',
         ['/detector could not configure', 'the node did not become active: nothing was played'], 1),
@@ -68,7 +72,15 @@ def generate_test_description(case):
     write_bag(values['bag'], [harness_images.picture(64, 48, {})], '/camera/image_raw')
     values['hollow'] = folder / 'hollow'
     write_bag(values['hollow'], [harness_images.picture(64, 48, {})], '/camera/image_raw')
-    next(values['hollow'].glob('*.db3')).unlink()
+    hollow_file = next(values['hollow'].glob('*.db3'))
+    values['cut'] = folder / 'cut.db3'
+    values['cut'].write_bytes(hollow_file.read_bytes()[:9000])
+    hollow_file.unlink()
+    values['damaged'] = folder / 'damaged'
+    write_bag(values['damaged'], [harness_images.picture(64, 48, {})], '/camera/image_raw')
+    damaged_file = next(values['damaged'].glob('*.db3'))
+    data = damaged_file.read_bytes()
+    damaged_file.write_bytes(data[:100] + bytes(len(data) - 100))
     values['wrong'] = folder / 'wrong.yaml'
     values['wrong'].write_text('/**: {ros__parameters: {score_threshold: high}}')
     words = CASES[case][0].format(**values).split()

@@ -27,6 +27,9 @@ CASES = {
     # Not as image_transport names it.
     'compressed_oddly_named': ('/jpegs', 'detect'),
     'classify': ('/camera/image_raw', 'classify'),
+    # Without the folder's metadata.yaml; played by the package's own player.
+    'lone_file': ('/camera/image_raw', 'detect'),
+    'lone_mcap_file': ('/jpegs', 'detect'),
 }
 
 
@@ -51,9 +54,15 @@ def generate_test_description(case):
     model = (
         harness_models.color_detector(folder / 'model.onnx') if task == 'detect'
         else harness_models.color_classifier(folder / 'model.onnx'))
-    write_bag(folder / 'bag', pictures(), topic, compressed=case.startswith('compressed'), rate_hz=RATE_HZ)
+    bag = folder / 'bag'
+    write_bag(
+        bag, pictures(), topic, compressed=topic != '/camera/image_raw', rate_hz=RATE_HZ,
+        storage='mcap' if 'mcap' in case else 'sqlite3')
+    if case.startswith('lone'):
+        (file,) = (entry for entry in bag.iterdir() if entry.name != 'metadata.yaml')
+        bag = file.rename(folder / f'lone{file.suffix}')
     replay = ExecuteProcess(
-        cmd=['ros2', 'launch', 'trt_perception', 'replay.launch.py', f'bag:={folder / "bag"}', f'task:={task}',
+        cmd=['ros2', 'launch', 'trt_perception', 'replay.launch.py', f'bag:={bag}', f'task:={task}',
              f'model:={model}', 'namespace:=replayed'],
         name='replay', output='screen')
     return LaunchDescription([replay, launch_testing.actions.ReadyToTest()]), {'replay': replay}

@@ -72,16 +72,17 @@ def launch_file(name: str) -> str:
 
 def write_bag(
     folder: Path, pictures: Sequence[np.ndarray], topic: str, compressed: bool = False, rate_hz: float = 2.0,
+    storage: str = 'sqlite3',
 ) -> None:
     """Write BGR pictures as a rosbag2, stamped from 1 s on, with frame_id 'camera'; compressed: as PNG."""
     from rclpy.serialization import serialize_message
-    from rosbags.rosbag2 import Writer
+    from rosbags.rosbag2 import StoragePlugin, Writer
     from rosbags.typesys import Stores, get_typestore
 
     from support import harness_images
 
     kind = 'CompressedImage' if compressed else 'Image'
-    with Writer(folder, version=8) as writer:
+    with Writer(folder, version=8, storage_plugin=StoragePlugin[storage.upper()]) as writer:
         connection = writer.add_connection(
             topic, f'sensor_msgs/msg/{kind}', typestore=get_typestore(Stores.ROS2_JAZZY))
         for index, picture in enumerate(pictures):

@@ -12,15 +12,9 @@ from support.subprocesses import python_environment
 
 from trt_perception.errors import SourceError
 from trt_perception.image.frame import Frame
-from trt_perception.sources.bag_reader import (
-    IMAGE,
-    ImageTopic,
-    deserialize,
-    image_topics,
-    is_bag,
-    read_image_messages,
-    with_stamp,
-)
+from trt_perception.sources.bag_messages import IMAGE, deserialize, with_stamp
+from trt_perception.sources.bag_metadata import BagTopic
+from trt_perception.sources.bag_reader import BagReader, looks_like_bag
 from trt_perception.sources.bag_writer import write_video_bag
 from trt_perception.sources.open_source import open_source
 from trt_perception.sources.source import SourceFrame
@@ -38,6 +32,11 @@ def frames(count, period_ns=40_000_000, size=(30, 20)):
                           None if period_ns is None else 5 * 10**9 + index * period_ns)
 
 
+def messages(path):
+    bag = BagReader(path)
+    return bag.messages(bag.choose_image_topic())
+
+
 @pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
 def test_round_trip(tmp_path, storage):
     bag = tmp_path / 'new' / 'bag'
@@ -47,9 +46,9 @@ def test_round_trip(tmp_path, storage):
                               progress=lambda done, total: seen.append((done, total)))
     assert written == 4
     assert seen == [(1, None), (2, None), (3, None), (4, None)]
-    assert is_bag(bag)
-    assert image_topics(bag) == [ImageTopic('/camera/image', IMAGE, 4)]
-    for expected, message in zip(frames(4), read_image_messages(bag), strict=True):
+    assert looks_like_bag(bag)
+    assert BagReader(bag).image_topics == (BagTopic('/camera/image', IMAGE, 4),)
+    for expected, message in zip(frames(4), messages(bag), strict=True):
         assert (message.topic, message.type) == ('/camera/image', IMAGE)
         assert message.stamp_ns == 1_700_000_000 * 10**9 + expected.index * 40_000_000
         fields = deserialize(message)
@@ -82,7 +81,7 @@ def test_rclpy_reads_and_writes_the_same_bytes(tmp_path):
     serialization = pytest.importorskip('rclpy.serialization')
     from sensor_msgs.msg import Image
     write_video_bag(frames(1), tmp_path / 'bag')
-    [message] = read_image_messages(tmp_path / 'bag')
+    [message] = messages(tmp_path / 'bag')
     fields = serialization.deserialize_message(with_stamp(message.cdr, 123 * 10**9 + 456), Image)
     assert (fields.header.stamp.sec, fields.header.stamp.nanosec) == (123, 456)
     assert (fields.header.frame_id, fields.encoding) == ('camera', 'bgr8')
@@ -108,7 +107,7 @@ def test_video_with_its_own_times_and_with_a_given_rate(tmp_path):
     write_video_bag(video, tmp_path / 'a', progress=lambda done, total: totals.append(total))
     write_video_bag(video, tmp_path / 'b', fps=8)
     assert totals == [3, 3, 3]
-    stamps = {name: [m.stamp_ns - 10**9 for m in read_image_messages(tmp_path / name)]
+    stamps = {name: [m.stamp_ns - 10**9 for m in messages(tmp_path / name)]
               for name in 'ab'}
     assert stamps['a'] == pytest.approx([0, 50_000_000, 100_000_000], abs=1000)
     assert stamps['b'] == [0, 125_000_000, 250_000_000]
@@ -140,7 +139,7 @@ def test_an_existing_bag_is_kept(tmp_path):
     write_video_bag(frames(1), tmp_path / 'bag')
     with pytest.raises(SourceError, match='exists already'):
         write_video_bag(frames(2), tmp_path / 'bag')
-    assert image_topics(tmp_path / 'bag')[0].count == 1
+    assert BagReader(tmp_path / 'bag').image_topics[0].count == 1
 
 
 def test_unwritable_folder(tmp_path):
@@ -162,5 +161,5 @@ write_video_bag(frames(9, size=(900, 500)), {str(tmp_path / 'bag')!r}, progress=
     assert subprocess.run(
         [sys.executable, '-c', code], env=python_environment(Path(__file__).parent)).returncode == -9
     assert not (tmp_path / 'bag').exists()
-    assert not any(is_bag(path) for path in tmp_path.iterdir())
+    assert not any(looks_like_bag(path) for path in tmp_path.iterdir())
     assert write_video_bag(frames(1), tmp_path / 'bag') == 1  # What is left is not in the way.

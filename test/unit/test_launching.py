@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from trt_perception.demo.environment import free_domain_id
-from trt_perception.launching.image_topics import BagTopic, bag_image_topic, image_remappings, played_as
+from trt_perception.launching.image_topics import image_remappings, image_transport, played_as
 from trt_perception.launching.large_images import PROFILE_VARIABLES, profile_environment, profile_variables
 from trt_perception.launching.values import (
     LaunchArgumentError,
@@ -20,9 +20,8 @@ from trt_perception.launching.values import (
     parse_number,
     parse_path,
 )
-
-IMAGE = 'sensor_msgs/msg/Image'
-COMPRESSED = 'sensor_msgs/msg/CompressedImage'
+from trt_perception.sources.bag_messages import COMPRESSED_IMAGE, IMAGE
+from trt_perception.sources.bag_metadata import BagTopic
 
 
 @pytest.fixture
@@ -117,10 +116,12 @@ def test_image_topic_with_and_without_compressed():
 
 
 def test_compressed_topic_is_played_where_the_node_looks():
-    for topic in (BagTopic('/jpegs', 'compressed', 1), BagTopic('/a/compressed', 'compressed', 1)):
+    for topic in (BagTopic('/jpegs', COMPRESSED_IMAGE, 1), BagTopic('/a/compressed', COMPRESSED_IMAGE, 1)):
+        assert image_transport(topic) == 'compressed'
         assert dict(image_remappings(played_as(topic)))['image/compressed'] == played_as(topic)
-    assert played_as(BagTopic('/jpegs', 'compressed', 1)) == '/jpegs/compressed'
-    assert played_as(BagTopic('/image', 'raw', 1)) == '/image'
+    assert played_as(BagTopic('/jpegs', COMPRESSED_IMAGE, 1)) == '/jpegs/compressed'
+    raw = BagTopic('/image', IMAGE, 1)
+    assert (image_transport(raw), played_as(raw)) == ('raw', '/image')
 
 
 def test_values():
@@ -140,43 +141,3 @@ def test_values():
 def test_wrong_values_are_named(parse, text, message):
     with pytest.raises(LaunchArgumentError, match=message):
         parse('respawn', text)
-
-
-def write_metadata(folder: Path, *topics: tuple[str, str, int]) -> Path:
-    yaml = pytest.importorskip('yaml')
-    folder.mkdir(exist_ok=True)
-    (folder / 'metadata.yaml').write_text(yaml.safe_dump({'rosbag2_bagfile_information': {
-        'topics_with_message_count': [
-            {'topic_metadata': {'name': name, 'type': kind}, 'message_count': count}
-            for name, kind, count in topics]}}))
-    return folder
-
-
-def test_only_image_topic_of_a_bag(tmp_path):
-    bag = write_metadata(
-        tmp_path, ('/tf', 'tf2_msgs/msg/TFMessage', 9), ('/unused', IMAGE, 0), ('/cam', COMPRESSED, 3))
-    assert bag_image_topic(bag, '') == BagTopic('/cam', 'compressed', 3)
-    (bag / 'bag_0.mcap').touch()
-    assert bag_image_topic(bag / 'bag_0.mcap', '').name == '/cam'
-    assert bag_image_topic(bag, 'unused').transport == 'raw'
-
-
-def test_bags_that_leave_a_question(tmp_path):
-    bag = write_metadata(tmp_path / 'two', ('/left', IMAGE, 5), ('/right', IMAGE, 6))
-    with pytest.raises(LaunchArgumentError, match=r'choose one with image_topic:= of /left \(raw, 5\), /right'):
-        bag_image_topic(bag, '')
-    with pytest.raises(LaunchArgumentError, match='image_topic:=/up: not in .*two, which has /left'):
-        bag_image_topic(bag, '/up')
-    with pytest.raises(LaunchArgumentError, match='no topic of'):
-        bag_image_topic(write_metadata(tmp_path / 'none', ('/tf', 'tf2_msgs/msg/TFMessage', 9)), '')
-    with pytest.raises(LaunchArgumentError, match='no such file or folder'):
-        bag_image_topic(tmp_path / 'missing', '')
-
-
-@pytest.mark.parametrize('content', [None, '', 'a: [', 'rosbag2_bagfile_information: {}'])
-def test_folders_that_are_no_bags(tmp_path, content):
-    pytest.importorskip('yaml')
-    if content is not None:
-        (tmp_path / 'metadata.yaml').write_text(content)
-    with pytest.raises(LaunchArgumentError, match='ros2 bag reindex' if content is None else 'cannot be read'):
-        bag_image_topic(tmp_path, '')

@@ -5,12 +5,14 @@ import struct
 import cv2
 import numpy as np
 import pytest
+from support.bags import grey_image as image
+from support.bags import write_bag
 
 from trt_perception.errors import SourceError
-from trt_perception.sources.bag_reader import COMPRESSED_IMAGE, IMAGE, typestore
+from trt_perception.sources.bag_messages import COMPRESSED_IMAGE
 from trt_perception.sources.open_source import open_source
 
-rosbag2 = pytest.importorskip('rosbags.rosbag2')
+pytest.importorskip('rosbags.rosbag2')
 
 
 def plain(value, size=(32, 24)):
@@ -23,27 +25,6 @@ def write_video(path, values, fourcc='MJPG', fps=12.5):
     for value in values:
         writer.write(plain(value, (64, 48)))
     writer.release()
-
-
-def write_bag(path, topics, storage='MCAP', distro='ROS2_HUMBLE'):
-    """Write {topic: [(type, recorded ns, header ns, fields), ...]} with rosbags itself."""
-    from rosbags.typesys import Stores, get_typestore
-    store = get_typestore(Stores[distro])
-    t = store.types
-    with rosbag2.Writer(path, version=8, storage_plugin=rosbag2.StoragePlugin[storage]) as writer:
-        for topic, messages in topics.items():
-            connection = writer.add_connection(topic, messages[0][0], typestore=store)
-            for kind, recorded, header, fields in messages:
-                stamp = t['builtin_interfaces/msg/Time'](*divmod(header, 10**9))
-                message = t[kind](header=t['std_msgs/msg/Header'](stamp, 'camera'), **fields)
-                writer.write(connection, recorded, store.serialize_cdr(message, kind))
-
-
-def image(value, recorded, header, size=(32, 24), **changes):
-    width, height = size
-    fields = {'height': height, 'width': width, 'encoding': 'mono8', 'is_bigendian': 0,
-              'step': width, 'data': np.full(width * height, value, np.uint8), **changes}
-    return IMAGE, recorded, header, fields
 
 
 def compressed(value, recorded, header):
@@ -129,8 +110,8 @@ def test_huge_image_file_is_refused_by_its_header(tmp_path):
     (lambda p: (p / 'x.bag').write_bytes(b'#ROSBAG V2.0\n') and p / 'x.bag', 'rosbags-convert'),
     (lambda p: (p / 'x.txt').write_text('hello') and p / 'x.txt', 'not an image, video or bag'),
     (lambda p: (p / 'x.mp4').write_bytes(bytes(999)) and p / 'x.mp4', 'not an image, video or bag'),
-    (lambda p: (p / 'x.mcap').write_bytes(b'text') and p / 'x.mcap', 'the bag cannot be read'),
-    (lambda p: (p / 'x.db3').write_bytes(b'text') and p / 'x.db3', 'the bag cannot be read'),
+    (lambda p: (p / 'x.mcap').write_bytes(b'text') and p / 'x.mcap', 'x.mcap: the file is not an MCAP file'),
+    (lambda p: (p / 'x.db3').write_bytes(b'text') and p / 'x.db3', 'x.db3: the file is not an SQLite database'),
 ])
 def test_unusable_paths(tmp_path, make, message):
     with pytest.raises(SourceError, match=message):
@@ -180,13 +161,13 @@ def test_closing_a_source_ends_it(tmp_path):
 
 # --- bags ---
 
-@pytest.mark.parametrize('storage, suffix', [('MCAP', 'mcap'), ('SQLITE3', 'db3')])
+@pytest.mark.parametrize('storage, suffix', [('mcap', 'mcap'), ('sqlite3', 'db3')])
 @pytest.mark.parametrize('distro', ['ROS2_HUMBLE', 'ROS2_JAZZY', 'ROS2_KILTED'])
 def test_bag(tmp_path, storage, suffix, distro):
     bag = tmp_path / 'recording'
     write_bag(bag, {'/camera/image_raw': [
         image(5, 1_000, 7_000_000_001), image(6, 2_000, 0), image(7, 3_000, 7_500_000_000)]},
-        storage, distro)
+        storage, distro=distro)
     # The header's stamp counts; a header without one is given the time of recording.
     expected = [(0, 5, 7_000_000_001), (1, 6, 2_000), (2, 7, 7_500_000_000)]
     for path in (bag, bag / f'recording.{suffix}'):
@@ -215,10 +196,8 @@ def test_bag_with_several_image_topics_asks_for_one(tmp_path):
 
 
 def test_bag_without_images(tmp_path):
-    store = typestore()
     bag = tmp_path / 'bag'
-    with rosbag2.Writer(bag, version=8, storage_plugin=rosbag2.StoragePlugin.MCAP) as writer:
-        writer.add_connection('/chatter', 'std_msgs/msg/String', typestore=store)
+    write_bag(bag, {'/chatter': None})
     with pytest.raises(SourceError, match='no image topic in this bag'):
         open_source(bag)
 

@@ -1,12 +1,12 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Play the images of a rosbag2 in real time, where `ros2 bag play` is not installed.
+"""Play the images of a rosbag2 in real time, without `ros2 bag play`.
 
-Publishes one image topic of the bag (sensor_msgs/Image or CompressedImage) at the pace of its recording. The messages
-leave as they were recorded; --restamp gives each header the time of sending instead, as if a camera took the picture at
-that moment: only so can latencies be measured from the stamp.
+Publishes one image topic of the bag (sensor_msgs/Image or CompressedImage) at the speed of its recording. The messages
+are sent as they were recorded. --restamp sets each header's stamp to the time of sending, as if a camera took the
+picture at that moment; latencies can be measured from such stamps only.
 
-Images need the Fast DDS profile in this process (README, Large images; FASTDDS_DEFAULT_PROFILES_FILE from Kilted on):
+This process needs the Fast DDS profile for images (README, Large images; FASTDDS_DEFAULT_PROFILES_FILE from Kilted on):
 
   FASTRTPS_DEFAULT_PROFILES_FILE=config/fastdds_large_images.xml trt_perception play BAG --restamp
 """
@@ -26,16 +26,18 @@ from typing import Any, TextIO
 
 from ..dependencies import require
 from ..errors import ParameterError, SourceError
-from ..sources.bag_reader import IMAGE, ImageMessage, choose_image_topic, is_bag, read_image_messages, with_stamp
+from ..sources.bag_messages import IMAGE, ImageMessage, with_stamp
+from ..sources.bag_metadata import BagTopic
+from ..sources.bag_reader import BagReader
 from .files import check_report
 from .numbers import above_zero, duration
 
-# Above it the ports that the RTPS standard computes do not exist.
+# For a higher domain the RTPS standard computes ports that do not exist.
 HIGHEST_DOMAIN = 232
 _POLL_S = 0.02
-# Both sides must know of each other; the publisher may know first, and what it then sends goes nowhere.
+# The publisher may know the subscriber before the subscriber knows the publisher; what is sent then is lost.
 _SETTLE_S = 0.5
-# What was sent last must be out before the publisher's memory goes.
+# The last image must be sent before the publisher's memory is freed.
 _LINGER_S = 0.5
 # As ros2 bag play --clock does: 40 Hz.
 _CLOCK_PERIOD_S = 0.025
@@ -51,23 +53,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--restamp', action='store_true', help="set each header's stamp to the time of sending")
     parser.add_argument(
         '--clock', action='store_true', help='publish /clock, the time of the recording, for nodes with use_sim_time')
-    parser.add_argument('--loop', action='store_true', help='begin again at the end, until Ctrl-C')
+    parser.add_argument('--loop', action='store_true', help='begin again at the end; Ctrl-C ends it')
     parser.add_argument(
         '--wait', type=duration, default=5.0, metavar='SECONDS',
-        help='wait so long for a subscriber before the first image (default: %(default)s)')
+        help='wait for a subscriber for at most this time before the first image (default: %(default)s)')
     parser.add_argument(
         '--sent', type=Path, metavar='FILE',
-        help='write a JSON line for each image sent: its index in the bag, when it was recorded, its stamp as sent')
+        help='write a JSON line for each image sent: its index in the bag, time of recording and stamp as sent')
 
 
 def run(options: argparse.Namespace) -> int:
-    """Play; 0 when all was sent."""
-    if not options.bag.exists():
-        raise SourceError(f'{options.bag}: no such file or folder')
-    if not is_bag(options.bag):
-        raise SourceError(f'{options.bag}: not a rosbag2')
+    """Play; 0 if all images were sent."""
+    bag = BagReader(options.bag)
     check_report('--sent', options.sent)
-    chosen = choose_image_topic(options.bag, options.topic)
+    chosen = bag.choose_image_topic(options.topic)
     rclpy: Any = require('rclpy')
     messages: Any = require('sensor_msgs.msg')
     from rclpy.signals import SignalHandlerOptions
@@ -84,7 +83,7 @@ def run(options: argparse.Namespace) -> int:
             started = time.monotonic()
             sent = 0
             for index, message in _paced(
-                    options.bag, chosen.name, options.rate, options.loop, tell_time):
+                    bag, chosen, options.rate, options.loop, tell_time):
                 cdr = bytes(with_stamp(message.cdr, time.time_ns())) if options.restamp else message.cdr
                 publisher.publish(cdr)
                 sent += 1
@@ -100,7 +99,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _check_domain() -> None:
-    """Raise ParameterError for a ROS_DOMAIN_ID with which Fast DDS or rcl ends the process."""
+    """Raise ParameterError for a ROS_DOMAIN_ID that makes Fast DDS or rcl end the process."""
     text = os.environ.get('ROS_DOMAIN_ID', '')
     if text and not (text.strip().isdecimal() and int(text) <= HIGHEST_DOMAIN):
         raise ParameterError(f"ROS_DOMAIN_ID is '{text}': expected a number from 0 to {HIGHEST_DOMAIN}")
@@ -110,10 +109,10 @@ def _publisher(node: Any, kind: Any, topic: str) -> Any:
     from rclpy.exceptions import InvalidTopicNameException
 
     try:
-        # Reliable, which serves subscribers of both kinds.
+        # Reliable: it serves reliable and best-effort subscribers.
         return node.create_publisher(kind, topic, 5)
     except InvalidTopicNameException as error:
-        # Its lines point at the character with an arrow.
+        # Its further lines are an arrow under the wrong character.
         reason = str(error).splitlines()[0].rstrip(': ')
         raise ParameterError(f"--to '{topic}': {reason}; expected a name such as /camera/image_raw") from error
 
@@ -123,7 +122,7 @@ def _wait_for_subscriber(publisher: Any, seconds: float) -> None:
     while publisher.get_subscription_count() == 0:
         if time.monotonic() > deadline:
             print(
-                f'trt_perception: nobody has subscribed {publisher.topic_name} in {seconds:g} s, playing anyway',
+                f'trt_perception: no subscriber of {publisher.topic_name} in {seconds:g} s, playing anyway',
                 file=sys.stderr)
             return
         time.sleep(_POLL_S)
@@ -144,14 +143,14 @@ def _clock(node: Any) -> Callable[[int], None]:
 
 
 def _paced(
-    bag: Path, topic: str, rate: float, loop: bool, tell_time: Callable[[int], None] | None,
+    bag: BagReader, topic: BagTopic, rate: float, loop: bool, tell_time: Callable[[int], None] | None,
 ) -> Iterator[tuple[int, ImageMessage]]:
-    """Yield (index in the bag, message) when each is due; tell the recording's time meanwhile."""
+    """Yield (index in the bag, message) when each message is due; publish the time of the recording in between."""
     while True:
         started = time.monotonic()
         first_ns: int | None = None
-        # A message is read before its time comes: the disk does not delay it.
-        for index, message in enumerate(read_image_messages(bag, topic)):
+        # A message is read before it is due, so the disk does not delay it.
+        for index, message in enumerate(bag.messages(topic)):
             first_ns = message.stamp_ns if first_ns is None else first_ns
             due = started + (message.stamp_ns - first_ns) / 1e9 / rate
             while (pause := due - time.monotonic()) > 0:
@@ -172,7 +171,7 @@ def _log(path: Path | None) -> Iterator[TextIO | None]:
         yield None
         return
     try:
-        # Line by line, for a reader that follows it.
+        # Written line by line, for a reader that follows the file.
         file = path.open('w', encoding='utf-8', buffering=1)
     except OSError as error:
         raise SourceError(f'--sent {path}: {error.strerror}') from error
@@ -181,7 +180,7 @@ def _log(path: Path | None) -> Iterator[TextIO | None]:
 
 
 def _header_stamp(cdr: bytes) -> int:
-    """Return the header's stamp of a serialised message in nanoseconds; see bag.with_stamp for the layout."""
+    """Return the header's stamp of a serialised message in nanoseconds; with_stamp describes the layout."""
     seconds, nanoseconds = struct.unpack_from('<iI' if cdr[1] & 1 else '>iI', cdr, 4)
     return int(seconds) * 1_000_000_000 + int(nanoseconds)
 

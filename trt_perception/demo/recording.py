@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The video as a rosbag2, made once and reused while the video is the same."""
+"""The video as a rosbag2, made once and used again for the same video."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 from ..errors import SourceError
 from ..file_cache import file_sha256
-from ..sources.bag_reader import is_bag
+from ..sources.bag_reader import BagReader, looks_like_bag
 from ..sources.bag_writer import partial_bags, write_video_bag
 from ..sources.open_source import open_source
 from ..sources.source import Source, SourceFrame
@@ -28,8 +28,9 @@ _HEADROOM = 1.05
 class Recording:
     """A bag with one image topic.
 
-    frames: how many; fps: frames a second by their stamps; width, height: pixels of each
-    notes: what a reader of its results should know
+    frames: number of frames; fps: frames a second by their stamps; width, height: pixels of each frame
+    reused: whether the bag was there already
+    notes: remarks for the reader of the results
     """
 
     bag: Path
@@ -47,11 +48,11 @@ def record(
 ) -> Recording:
     """Write the video's frames as bgr8 images into the rosbag2 `bag`, unless it is there already.
 
-    seconds: take only so much of the video; 0 for all
-    progress: called with frames written and frames expected or None
-    reading: called before that, while the video is compared with the bag's, with its bytes read and its size
+    seconds: length that is taken from the start of the video; 0 for all
+    progress: called with the number of frames written and the number expected or None
+    reading: called earlier, while the video is compared with that of the bag, with the bytes read and the file's size
 
-    Raises SourceError if the video cannot be read or the bag not be written.
+    Raises SourceError if the video cannot be read or the bag cannot be written.
     """
     key = {'sha256': file_sha256(video, reading), 'seconds': seconds, 'topic': TOPIC, 'layout': 2}
     known = _known(bag, key)
@@ -59,7 +60,7 @@ def record(
         return Recording(bag, reused=True, **known)
     _remove(bag)
     for partial in partial_bags(bag):
-        # Of a demo that was killed; this one holds the folder.
+        # Left by a demo that was killed; no other one runs, since this one holds the folder.
         shutil.rmtree(partial, ignore_errors=True)
     faults: list[str] = []
     with open_source(video, on_error=lambda error: faults.append(str(error))) as source:
@@ -74,10 +75,11 @@ def record(
 
 
 def check_video(video: Path) -> None:
-    """Raise SourceError for what is obviously no video, before anything is started for it."""
+    """Raise SourceError for a path that is obviously no video, before anything is started for it."""
     if not video.exists():
         raise SourceError(f'video {video}: there is no such file')
-    if is_bag(video):
+    if looks_like_bag(video):
+        BagReader(video)  # Raises the usual words for a bag that cannot be played either.
         raise SourceError(f'video {video}: is a rosbag2; play it with replay.launch.py or trt_perception play')
     if not video.is_file():
         raise SourceError(f'video {video}: is a folder or a device; expected a video file')
@@ -119,16 +121,16 @@ class _Cut:
             yield item
 
     def report(self, written: int, _: int | None) -> None:
-        """Pass on how much is written."""
+        """Pass on how many frames are written."""
         if self._progress is not None:
             self._progress(written, self._expected)
 
     def fps(self, written: int) -> float:
-        """Return frames a second, from the first frame to the last; 1 where there is only one."""
+        """Return frames a second, from the first frame to the last; 1 for a single frame."""
         return (written - 1) * 1e9 / self._last_ns if self._last_ns else 1.0
 
     def notes(self, written: int) -> list[str]:
-        """Return what is worth saying about the frames written."""
+        """Return remarks about the frames written."""
         announced = self._source.len_hint
         if self._was_cut:
             of = f' of about {announced}' if announced else ''
@@ -149,7 +151,7 @@ class _Cut:
 def _known(bag: Path, key: dict[str, Any]) -> dict[str, Any] | None:
     try:
         record = json.loads((bag / _RECORD).read_text())
-        # A bag that was cut short or lost its storage file is written anew.
+        # A bag that was cut off or lost its storage file is written again.
         is_whole = record['bytes'] == _storage_bytes(bag)
         return dict(record['recording']) if record['key'] == key and is_whole else None
     except (OSError, ValueError, KeyError, TypeError):
@@ -161,7 +163,7 @@ def _storage_bytes(bag: Path) -> int:
 
 
 def _remove(bag: Path) -> None:
-    """Remove a bag that the demo made from something else; never one of somebody else's."""
+    """Remove a bag that the demo made of another video; never a bag that it did not make."""
     if not bag.exists():
         return
     if not (bag / _RECORD).is_file():

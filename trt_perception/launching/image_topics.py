@@ -1,82 +1,50 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Names of image topics: remapped, and found in the metadata.yaml of a rosbag2 without a bag library."""
+"""Names of image topics: how the node subscribes them, and which one a bag has."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from ..dependencies import require
+from ..errors import MissingDependencyError, SourceError
+from ..sources.bag_messages import COMPRESSED_IMAGE
+from ..sources.bag_metadata import BagTopic
+from ..sources.bag_reader import BagReader
 from .values import LaunchArgumentError
 
-_TRANSPORTS = {'sensor_msgs/msg/Image': 'raw', 'sensor_msgs/msg/CompressedImage': 'compressed'}
-
-
-@dataclass(frozen=True)
-class BagTopic:
-    """An image topic of a bag: its name, 'raw' or 'compressed', the number of messages."""
-
-    name: str
-    transport: str
-    count: int
+_COMPRESSED = '/compressed'
 
 
 def image_remappings(image_topic: str) -> list[tuple[str, str]]:
-    """Return the remappings that make the node subscribe this topic.
+    """Return the remappings with which the node subscribes this topic.
 
     A compressed topic may be given with or without image_transport's /compressed.
     """
-    base = image_topic.removesuffix('/compressed')
-    return [('image', base), ('image/compressed', f'{base}/compressed')]
+    base = image_topic.removesuffix(_COMPRESSED)
+    return [('image', base), ('image/compressed', f'{base}{_COMPRESSED}')]
+
+
+def image_transport(topic: BagTopic) -> str:
+    """Return the node's image_transport for an image topic of a bag: 'raw' or 'compressed'."""
+    return 'compressed' if topic.type == COMPRESSED_IMAGE else 'raw'
 
 
 def played_as(topic: BagTopic) -> str:
-    """Return the name under which the node can find the topic: a compressed one ends with /compressed."""
-    if topic.transport == 'compressed' and not topic.name.endswith('/compressed'):
-        return f'{topic.name}/compressed'
+    """Return the name under which the node finds a topic of a bag: a compressed one ends with /compressed."""
+    if topic.type == COMPRESSED_IMAGE and not topic.name.endswith(_COMPRESSED):
+        return f'{topic.name}{_COMPRESSED}'
     return topic.name
 
 
-def bag_image_topic(bag: Path, wanted: str) -> BagTopic:
-    """Return the image topic of this name, or the bag's only one if wanted is empty.
+def open_bag_argument(path: Path, image_topic: str) -> tuple[BagReader, BagTopic]:
+    """Return the bag of the launch argument bag, and its image topic of this name, or its only one if '' is given.
 
-    Raises LaunchArgumentError if there is no such bag, no such topic, or several to choose from.
+    Raises LaunchArgumentError, in the words of the other commands, if there is no such bag or topic.
     """
-    topics = _image_topics(bag)
-    listing = ', '.join(f'{topic.name} ({topic.transport}, {topic.count})' for topic in topics)
-    if not topics:
-        raise LaunchArgumentError(f'bag:={bag}: no topic of {" or ".join(_TRANSPORTS)} in it')
-    if wanted:
-        found = [topic for topic in topics if topic.name.lstrip('/') == wanted.lstrip('/')]
-        if not found:
-            raise LaunchArgumentError(f'image_topic:={wanted}: not in {bag}, which has {listing}')
-    else:
-        found = [topic for topic in topics if topic.count] or topics
-        if len(found) > 1:
-            raise LaunchArgumentError(f'bag:={bag}: several image topics, choose one with image_topic:= of {listing}')
-    return found[0]
-
-
-def _image_topics(bag: Path) -> list[BagTopic]:
-    yaml = require('yaml')
-    if not bag.exists():
-        raise LaunchArgumentError(f'bag:={bag}: no such file or folder')
-    metadata = (bag if bag.is_dir() else bag.parent) / 'metadata.yaml'
     try:
-        information = yaml.safe_load(metadata.read_text(encoding='utf-8'))['rosbag2_bagfile_information']
-        topics = [_topic(entry) for entry in information['topics_with_message_count']]
-    except FileNotFoundError:
-        raise LaunchArgumentError(
-            f'bag:={bag}: expected a rosbag2, but there is no {metadata}; if its recording was cut off: '
-            f'ros2 bag reindex {metadata.parent}') from None
-    except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError) as error:
-        raise LaunchArgumentError(f'bag:={bag}: {metadata} cannot be read: {error!r}') from error
-    return [topic for topic in topics if topic.transport]
-
-
-def _topic(entry: Any) -> BagTopic:
-    metadata = entry['topic_metadata']
-    return BagTopic(
-        str(metadata['name']), _TRANSPORTS.get(metadata['type'], ''), int(entry['message_count']))
+        bag = BagReader(path)
+        return bag, bag.choose_image_topic(image_topic or None)
+    except SourceError as error:
+        raise LaunchArgumentError(f'bag:={error}') from error
+    except MissingDependencyError as error:
+        raise LaunchArgumentError(f'bag:={path}: {error}') from error

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A bag played to the perception node: the player starts when the node is active, everything ends with it."""
+"""A bag played to the perception node: the player starts when the node is active, and its end is the end of all."""
 
 from __future__ import annotations
 
@@ -17,22 +17,24 @@ from launch.event_handlers import OnProcessExit
 from launch.events import Shutdown
 from launch_ros.substitutions import ExecutableInPackage
 
+from ..sources.bag_metadata import BagTopic
+from ..sources.bag_reader import BagReader
 from .arguments import CLASSIFICATION, DETECTION
-from .image_topics import BagTopic, bag_image_topic, played_as
+from .image_topics import image_transport, open_bag_argument, played_as
 from .perception import PACKAGE, Hooks, perception_actions, process_environment
 from .values import LaunchArgumentError, parse_bool, parse_number, parse_path
 
 TASKS = {'detect': DETECTION, 'classify': CLASSIFICATION}
-# The last image is on its way, and may be in work, when the player ends.
+# When the player ends, the last image may still be on its way or in work.
 _LAST_FRAME_S = 2.0
-# ros2 bag play does not wait until the node has found its topic, as our own player does. Fast DDS repeats an
-# announcement that was missed after 3 s: up to 3.6 s after the player's start were seen. Ctrl-C does not end this
-# pause, so it is no longer than needed.
+# Our own player waits until the node has found its topic, ros2 bag play does not. Fast DDS repeats a missed
+# announcement after 3 s; up to 3.6 s after the player's start were seen. Ctrl-C does not end this pause, so it is no
+# longer than needed.
 _BAG_PLAY_PAUSE_S = 5.0
 
 
 class ReplayError(Exception):
-    """The replay did not come about; ends the launch with exit code 1."""
+    """The replay failed; ends the launch with exit code 1."""
 
 
 def replay_actions(values: Mapping[str, str]) -> list[Any]:
@@ -42,8 +44,7 @@ def replay_actions(values: Mapping[str, str]) -> list[Any]:
 
     Raises LaunchArgumentError for a value that cannot be used.
     """
-    bag = Path(parse_path('bag', values['bag']))
-    topic = bag_image_topic(bag, values['image_topic'])
+    bag, topic = open_bag_argument(Path(parse_path('bag', values['bag'])), values['image_topic'])
     rate, delay = (parse_number(name, values[name]) for name in ('rate', 'delay'))
     if not 0 < rate < math.inf:
         raise LaunchArgumentError(f'rate:={values["rate"]}: expected a number above 0')
@@ -56,31 +57,35 @@ def replay_actions(values: Mapping[str, str]) -> list[Any]:
     return [
         RegisterEventHandler(OnProcessExit(target_action=player, on_exit=_player_ended)),
         *perception_actions(
-            {**values, 'image_transport': topic.transport, 'image_topic': played_as(topic)}, TASKS[values['task']],
+            {**values, 'image_transport': image_transport(topic), 'image_topic': played_as(topic)},
+            TASKS[values['task']],
             Hooks(active=[TimerAction(period=max(delay - pause, 0.0), actions=[player])],
                   start_failed=[_fail('the node did not become active: nothing was played')],
                   died=[_fail('the node died during the replay')])),
     ]
 
 
-def player_command(bag: Path, topic: BagTopic, rate: float, clock: bool) -> tuple[list[Any], float]:
+def player_command(bag: BagReader, topic: BagTopic, rate: float, clock: bool) -> tuple[list[Any], float]:
     """Return the command that plays the bag's image topic, and the seconds that it pauses before the first image.
+
+    ros2 bag play takes the bags that have a folder with metadata.yaml. A file without one is played by our own player,
+    whose library has read the topics already; ros2 bag play depends on the storage plugins that are installed.
 
     rate: speed, 1.0 as recorded; clock: publish /clock too
     """
     name = played_as(topic)
-    if rosbag2_installed():
+    if bag.folder is not None and rosbag2_installed():
         return [
-            'ros2', 'bag', 'play', str(bag), '--rate', str(rate), '--delay', str(_BAG_PLAY_PAUSE_S),
+            'ros2', 'bag', 'play', str(bag.folder), '--rate', str(rate), '--delay', str(_BAG_PLAY_PAUSE_S),
             *(['--clock'] if clock else []), *(['--remap', f'{topic.name}:={name}'] if name != topic.name else []),
             '--topics', topic.name], _BAG_PLAY_PAUSE_S
     return [
-        ExecutableInPackage(executable='trt_perception', package=PACKAGE), 'play', str(bag), '--topic', topic.name,
+        ExecutableInPackage(executable='trt_perception', package=PACKAGE), 'play', str(bag.path), '--topic', topic.name,
         '--to', name, '--rate', str(rate), *(['--clock'] if clock else [])], 0.0
 
 
 def rosbag2_installed() -> bool:
-    """Tell whether ros2 bag play is there."""
+    """Tell whether ros2 bag play is installed."""
     return shutil.which('ros2') is not None and all(
         importlib.util.find_spec(module) is not None for module in ('ros2bag', 'rosbag2_py'))
 
@@ -95,7 +100,7 @@ def _player_ended(event: Any, context: Any) -> list[Any]:
 
 
 def _fail(reason: str) -> Any:
-    """Return an action that ends the launch; an exception alone gives it another exit code than 0."""
+    """Return an action that ends the launch; only an exception gives it an exit code other than 0."""
     def fail(context: Any) -> None:
         raise ReplayError(reason)
 

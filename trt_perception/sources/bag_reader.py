@@ -1,162 +1,256 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Reads the image topics of a rosbag2, sqlite3 or mcap, without a ROS installation."""
+"""The one reader of rosbag2 recordings (sqlite3 and mcap), without a ROS installation."""
 
 from __future__ import annotations
 
-import functools
-import struct
+import os.path
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from ..dependencies import require
-from ..errors import SourceError
+from ..errors import PerceptionError, SourceError, one_line
+from .bag_messages import COMPRESSED_IMAGE, IMAGE, ImageMessage
+from .bag_metadata import METADATA, BagMetadata, BagTopic, head_of_metadata, read_metadata
+from .bag_storage import (
+    SQLITE,
+    ZSTD_MAGIC,
+    is_compressed_storage_file,
+    is_storage_file,
+    recovery,
+    storage_fault,
+)
 
-IMAGE = 'sensor_msgs/msg/Image'
-COMPRESSED_IMAGE = 'sensor_msgs/msg/CompressedImage'
+IMAGE_TYPES = (IMAGE, COMPRESSED_IMAGE)
+_EXPECTED = 'its folder, or an .mcap or .db3 file'
+# rosbags opens SQLite files by a URI and does not escape these.
+_NOT_IN_SQLITE_PATHS = '#?%'
 
 
-@dataclass(frozen=True)
-class ImageTopic:
-    """An image topic of a bag: name, type (IMAGE or COMPRESSED_IMAGE), number of messages."""
+def looks_like_bag(path: Path) -> bool:
+    """Tell whether a path is meant as a bag, by names and the first bytes of metadata.yaml.
 
-    name: str
-    type: str
-    count: int
+    True also for a bag that BagReader refuses: a damaged one, a ROS 1 bag, a compressed storage file. A folder is a bag
+    if its metadata.yaml is one of rosbag2; without one, or with a damaged one, if it has storage files.
+
+    Raises SourceError if a folder cannot be read.
+    """
+    try:
+        if not path.is_dir():
+            return (is_storage_file(path) or is_compressed_storage_file(path) or _is_ros1_bag(path)
+                    or path.name == METADATA)
+        head = head_of_metadata(path)
+        return head == 'rosbag2' or (head != 'other' and _has_storage_files(path))
+    except OSError as error:
+        raise SourceError(f'{path}: cannot be read: {error.strerror}') from error
 
 
-@dataclass(frozen=True)
-class ImageMessage:
-    """One recorded message.
+class BagReader:
+    """A rosbag2: a folder with metadata.yaml, or a single .mcap or .db3 file.
 
-    type: IMAGE or COMPRESSED_IMAGE
-    stamp_ns: when it was recorded, nanoseconds (not the header's stamp)
-    cdr: the serialised message with its encapsulation header, as rclpy's publish() takes it
+    A file that is the only one of the folder's metadata.yaml is read as that bag, so its topics need no rosbags and its
+    messages may be compressed. Any other file is read for itself.
+
+    path: as it was given
+    folder: the folder whose metadata.yaml describes this bag; None for a file that is read for itself
+
+    Opening it is cheap: metadata.yaml is read, and the first and last bytes of each storage file. The topics of a bag
+    with a folder need PyYAML alone; the topics of a single file, and all messages, need rosbags.
+
+    All methods raise SourceError for a bag that cannot be used, and MissingDependencyError for a missing package.
+    Nobody else reads bags, so that all say the same of the same file.
     """
 
-    topic: str
-    type: str
-    stamp_ns: int
-    cdr: bytes
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self.folder, self._metadata = _find_metadata(path)
+            self._files = (
+                [path] if self.folder is None or self._metadata is None
+                else [self.folder / name for name in self._metadata.files])
+            self._check_files()
+        except OSError as error:
+            raise SourceError(f'{path}: cannot be read: {error.strerror}') from error
 
+    @cached_property
+    def topics(self) -> tuple[BagTopic, ...]:
+        """All topics, sorted by name."""
+        found = self._topics_of_file() if self._metadata is None else self._metadata.topics
+        return tuple(sorted(found, key=lambda topic: (topic.name, topic.type)))
 
-def is_bag(path: Path) -> bool:
-    """Tell whether a path is a rosbag2 folder or one of its storage files."""
-    if not path.is_dir():
-        return path.suffix in ('.mcap', '.db3')
-    metadata = path / 'metadata.yaml'
-    if metadata.is_file():
-        # Datasets of images have such files too.
-        return b'rosbag2_bagfile_information' in metadata.read_bytes()
-    return any(path.glob('*.mcap')) or any(path.glob('*.db3'))
+    @property
+    def image_topics(self) -> tuple[BagTopic, ...]:
+        """The topics of Image and CompressedImage, sorted by name."""
+        return tuple(topic for topic in self.topics if topic.type in IMAGE_TYPES)
 
+    def choose_image_topic(self, name: str | None = None) -> BagTopic:
+        """Return the image topic of this name (with or without the leading /), or the only one that has messages.
 
-def image_topics(path: Path) -> list[ImageTopic]:
-    """Return the bag's topics of Image and CompressedImage, sorted by name.
+        Raises SourceError, which lists the bag's image topics, if there is no such topic, if it has no messages, or if
+        there are several and no name is given.
+        """
+        topics = self.image_topics
+        if not topics:
+            raise SourceError(f'{self.path}: no image topic in this bag (looked for {" and ".join(IMAGE_TYPES)})')
+        listing = ', '.join(f'{topic.name} ({topic.type.rsplit("/", 1)[1]}, {topic.count})' for topic in topics)
+        if name is not None:
+            topics = tuple(topic for topic in topics if _same_name(topic, name))
+            if not topics:
+                others = [topic for topic in self.topics if _same_name(topic, name)]
+                what = f' ({others[0].name} is of {others[0].type})' if others else ''
+                raise SourceError(f"{self.path}: no image topic '{name}' in this bag{what}; it has {listing}")
+        filled = [topic for topic in topics if topic.count]
+        if len(filled) > 1 and name is None:
+            raise SourceError(
+                f'{self.path}: several image topics, choose one by its name (--topic, calibration_topic of the node, '
+                f'image_topic of replay.launch.py): {listing}')
+        if not filled:
+            raise SourceError(
+                f'{self.path}: the image topic {topics[0].name} has no messages' if len(topics) == 1 else
+                f'{self.path}: the image topics of this bag have no messages: {listing}')
+        return filled[0]
 
-    Raises SourceError if the bag cannot be read.
-    """
-    with _reader(path) as reader:
-        counts: dict[tuple[str, str], int] = {}
-        for connection in reader.connections:
-            if connection.msgtype in (IMAGE, COMPRESSED_IMAGE):
+    def messages(self, topic: BagTopic) -> Iterator[ImageMessage]:
+        """Yield the messages of an image topic of this bag in the order of recording.
+
+        Raises SourceError if a message cannot be read, or if there are none although metadata.yaml counts some.
+        """
+        found = 0
+        with self._opened() as reader:
+            connections = [c for c in reader.connections if (c.topic, c.msgtype) == (topic.name, topic.type)]
+            if connections:  # Without any, rosbags would give the messages of all topics.
+                for _, stamp_ns, cdr in reader.messages(connections=connections):
+                    found += 1
+                    yield ImageMessage(topic.name, topic.type, stamp_ns, cdr)
+        if topic.count and not found:
+            raise SourceError(
+                f'{self.path}: {METADATA} counts {topic.count} messages of {topic.name}, the storage files have none: '
+                f'`ros2 bag reindex {self.folder}` counts again')
+
+    def _check_files(self) -> None:
+        for file in self._files:
+            fault = storage_fault(file)
+            if fault:
+                what = 'the file' if file.name == self.path.name else f'its file {file.name}'
+                raise SourceError(f'{self.path}: {what} {fault}')
+
+    def _topics_of_file(self) -> list[BagTopic]:
+        with self._opened() as reader:
+            counts: dict[tuple[str, str], int] = {}
+            for connection in reader.connections:
                 key = connection.topic, connection.msgtype
                 counts[key] = counts.get(key, 0) + connection.msgcount
-    return [ImageTopic(*key, count) for key, count in sorted(counts.items())]
+            images = [c for c in reader.connections if c.msgtype in IMAGE_TYPES and c.msgcount]
+            if images:
+                _, _, cdr = next(reader.messages(connections=images), (None, 0, b''))
+                if bytes(cdr[:len(ZSTD_MAGIC)]) == ZSTD_MAGIC:
+                    raise SourceError(
+                        f'{self.path}: each message is compressed (compression_mode: message), and such a file needs the '
+                        f'{METADATA} of its bag: give the folder that has both')
+        return [BagTopic(*key, count) for key, count in counts.items()]
+
+    @contextmanager
+    def _opened(self) -> Iterator[Any]:
+        rosbag2 = require('rosbags.rosbag2')
+        try:
+            with rosbag2.Reader(self.folder or self.path) as reader:
+                yield reader
+        except (PerceptionError, GeneratorExit, MemoryError):
+            raise
+        except OSError as error:
+            # Also a full disk: compressed storage files are unpacked into the folder for temporary files.
+            where = f'{error.filename}: ' if error.filename else ''
+            raise SourceError(f'{self.path}: cannot be read: {where}{error.strerror or error}') from error
+        except Exception as error:  # rosbags raises errors of many types for damaged files.
+            raise SourceError(f'{self.path}: the bag cannot be read: {self._reason(error)}') from error
+
+    def _reason(self, error: Exception) -> str:
+        for file in self._files:
+            if file.suffix == SQLITE and not _is_sqlite_uri(file):
+                return (f'rosbags cannot open a .db3 file whose path has one of {" ".join(_NOT_IN_SQLITE_PATHS)} or is '
+                        'not UTF-8: rename it')
+        text = one_line(error, 300).rstrip('.')
+        if len(self._files) > 1:
+            return text
+        return f'{text}; if it is damaged, {recovery(self._files[0])} may save a part of it'
 
 
-def choose_image_topic(path: Path, topic: str | None = None) -> ImageTopic:
-    """Return the image topic of this name (with or without the leading /), or the only one.
+def _find_metadata(path: Path) -> tuple[Path | None, BagMetadata | None]:
+    """Return the folder with the metadata of a bag, and the metadata; None for a single file.
 
-    Raises SourceError naming the bag's image topics if there is none, no such one, one without
-    messages, or no name was given and there are several.
+    Raises SourceError if the path is no bag, or its metadata.yaml is damaged.
     """
-    topics = image_topics(path)
-    if not topics:
-        raise SourceError(f'{path}: no image topic in this bag (looked for {IMAGE} and '
-                          f'{COMPRESSED_IMAGE})')
-    listing = ', '.join(f'{t.name} ({t.type.rsplit("/", 1)[1]}, {t.count})' for t in topics)
-    if topic is not None:
-        found = [t for t in topics if t.name.lstrip('/') == topic.lstrip('/')]
-        if not found:
-            raise SourceError(f"{path}: no image topic '{topic}' in this bag; it has {listing}")
-    else:
-        found = [t for t in topics if t.count] or topics
-        if len(found) > 1:
-            raise SourceError(
-                f'{path}: several image topics, choose one by its name (--topic, or calibration_topic of the node): '
-                f'{listing}')
-    if not found[0].count:
-        raise SourceError(f'{path}: the image topic {found[0].name} has no messages')
-    return found[0]
-
-
-def read_image_messages(path: Path, topic: str | None = None) -> Iterator[ImageMessage]:
-    """Yield the messages of one image topic (see choose_image_topic) in the order of recording.
-
-    Raises SourceError if the bag cannot be read.
-    """
-    chosen = choose_image_topic(path, topic)
-    with _reader(path) as reader:
-        connections = [
-            c for c in reader.connections
-            if (c.topic, c.msgtype) == (chosen.name, chosen.type)]
-        for connection, stamp_ns, cdr in reader.messages(connections=connections):
-            yield ImageMessage(connection.topic, connection.msgtype, stamp_ns, cdr)
-
-
-def deserialize(message: ImageMessage) -> Any:
-    """Return the message with the fields of its type; the image data is an ndarray.
-
-    Raises SourceError if the bytes are not such a message.
-    """
-    try:
-        return typestore().deserialize_cdr(message.cdr, message.type)
-    except Exception as error:  # Damaged bytes surface as whatever the decoder trips over.
-        raise SourceError(f'not a {message.type}: {error!r}') from error
-
-
-def with_stamp(cdr: bytes, stamp_ns: int) -> bytes:
-    """Return a copy of a serialised message whose header.stamp is `stamp_ns` nanoseconds.
-
-    For players that publish recorded bytes as if they were live. The message's type must begin with
-    a std_msgs/Header, as Image and CompressedImage do: four bytes of CDR encapsulation, then
-    int32 sec, uint32 nanosec.
-    """
-    order = '<' if cdr[1] & 1 else '>'  # OMG DDS-RTPS: CDR_BE is {0, 0}, CDR_LE is {0, 1}.
-    stamp = struct.pack(f'{order}iI', *divmod(stamp_ns, 1_000_000_000))
-    return b''.join((cdr[:4], stamp, memoryview(cdr)[12:]))
-
-
-@functools.lru_cache(maxsize=1)
-def typestore() -> Any:
-    """Return the rosbags type store of Jazzy.
-
-    Image and CompressedImage are the same in every ROS 2 distribution, so this store reads all
-    bags; a bag's own definitions are not needed, and broken ones of other topics do no harm.
-    """
-    typesys = require('rosbags.typesys')
-    return typesys.get_typestore(typesys.Stores.ROS2_JAZZY)
-
-
-@contextmanager
-def _reader(path: Path) -> Iterator[Any]:
-    rosbag2 = require('rosbags.rosbag2')
+    if not os.path.exists(path):
+        raise SourceError(f'{path}: no such file or folder')
     if path.is_fifo():
-        raise SourceError(f'{path}: a pipe; expected a rosbag2, a folder or an .mcap or .db3 file')
-    if path.is_dir() and not (path / 'metadata.yaml').is_file():
+        raise SourceError(f'{path}: a pipe; expected a rosbag2, {_EXPECTED}')
+    if path.is_dir():
+        if not looks_like_bag(path):
+            raise SourceError(f'{path}: {why_no_bag(path)}')
+        if head_of_metadata(path) == 'missing':
+            raise SourceError(
+                f'{path}: {METADATA} is missing, the recording was not closed: run `ros2 bag reindex {path}`, or give '
+                'the .mcap or .db3 file itself')
+        return path, read_metadata(path)
+    metadata = _metadata_of_file(path)
+    if metadata is not None:
+        return path.parent, metadata
+    if _is_ros1_bag(path):
         raise SourceError(
-            f'{path}: metadata.yaml is missing, the recording was not closed: run '
-            f'`ros2 bag reindex {path}`, or give the .mcap or .db3 file itself')
+            f'{path}: a ROS 1 bag; convert it: rosbags-convert --src {path} --dst {path.with_suffix("")} '
+            '(pip install rosbags)')
+    if is_compressed_storage_file(path):
+        raise SourceError(
+            f'{path}: a compressed storage file without the {METADATA} of its bag: unpack it with `zstd -d {path}`')
+    if path.name == METADATA:
+        raise SourceError(f'{path}: not a rosbag2: give the folder of this file, {path.parent}')
+    if not is_storage_file(path):
+        raise SourceError(f'{path}: not a rosbag2: expected {_EXPECTED}')
+    return None, None
+
+
+def why_no_bag(folder: Path) -> str:
+    """Return why a folder is no rosbag2, in words without its path.
+
+    Raises OSError if it cannot be read.
+    """
+    if head_of_metadata(folder) == 'missing':
+        return f'not a rosbag2: this folder has neither {METADATA} nor an .mcap or .db3 file'
+    hint = '; give the .mcap or .db3 file itself' if _has_storage_files(folder) else ''
+    return f'not a rosbag2: {METADATA} in this folder is not from rosbag2{hint}'
+
+
+def _metadata_of_file(path: Path) -> BagMetadata | None:
+    """Return the metadata of the bag whose only storage file this is; None if there is none that can be read."""
+    if not (is_storage_file(path) or is_compressed_storage_file(path)):
+        return None
     try:
-        with rosbag2.Reader(path) as reader:
-            yield reader
-    except (SourceError, GeneratorExit):
-        raise
-    except Exception as error:  # Damaged files surface as any of a dozen kinds of errors.
-        raise SourceError(
-            f'{path}: the bag cannot be read: {error}; if its recording was cut off, '
-            '`ros2 bag reindex` or `mcap recover` may save it') from error
+        if head_of_metadata(path.parent) != 'rosbag2':
+            return None
+        metadata = read_metadata(path.parent)
+    except (SourceError, OSError):
+        return None  # The file is read for itself.
+    return metadata if metadata.files == (path.name,) else None
+
+
+def _is_ros1_bag(path: Path) -> bool:
+    return path.suffix.lower() == '.bag'
+
+
+def _is_sqlite_uri(path: Path) -> bool:
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return not any(character in _NOT_IN_SQLITE_PATHS for character in str(path))
+
+
+def _has_storage_files(folder: Path) -> bool:
+    return any(is_storage_file(path) or is_compressed_storage_file(path) for path in folder.iterdir())
+
+
+def _same_name(topic: BagTopic, name: str) -> bool:
+    return topic.name.lstrip('/') == name.lstrip('/')

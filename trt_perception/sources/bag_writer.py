@@ -15,11 +15,11 @@ import numpy as np
 
 from ..dependencies import require
 from ..errors import SourceError
-from .bag_reader import IMAGE, typestore
+from .bag_messages import IMAGE, typestore
 from .open_source import open_source
 from .source import Source, SourceFrame
 
-# ROS reads a stamp of 0 as "not set", so a bag of its own begins a second later.
+# A stamp of 0 means "not set" in ROS, so a new bag begins at 1 s.
 DEFAULT_START_NS = 1_000_000_000
 _PARTIAL = '.partial'
 
@@ -36,17 +36,17 @@ def write_video_bag(
 ) -> int:
     """Write frames as bgr8 sensor_msgs/Image messages into a new rosbag2; return how many.
 
-    frames: a video (or whatever `open_source` opens), or frames
-    bag_path: the bag's folder; it appears only once the bag is complete, so a write that was
-        interrupted leaves nothing that could be taken for a bag
-    topic: as it will be played; a name without / becomes absolute, as rosbag2 records all names
+    frames: a video (or another path that `open_source` opens), or frames
+    bag_path: the bag's folder; it appears when the bag is complete, so an interrupted write leaves nothing that could
+        be taken for a bag
+    topic: name to play the images as; a name without / becomes absolute, as rosbag2 records all names
     fps: frames per second; None takes the frames' own stamps
     progress: called after each frame with the number written and the number expected or None
     storage: 'mcap' or 'sqlite3'
     start_ns: time of the first frame, both the header's stamp and the time of recording
 
-    Raises SourceError if the frames cannot be read, carry no increasing stamps where fps is None,
-    there are none, or the bag exists already or cannot be written.
+    Raises SourceError if there are no frames, they cannot be read, their stamps do not increase and fps is None, or the
+    bag exists already or cannot be written.
     """
     target = Path(bag_path)
     if target.exists():
@@ -72,7 +72,7 @@ def write_video_bag(
 
 
 def partial_bags(bag_path: Path) -> list[Path]:
-    """Return what writes of this bag are under way in, or have left where their process was killed."""
+    """Return the folders of unfinished writes of this bag: under way, or left by a process that was killed."""
     return list(bag_path.parent.glob(f'.{glob.escape(bag_path.name)}.*{_PARTIAL}'))
 
 

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Image files and folders of them."""
+"""Image files and folders of image files."""
 
 from __future__ import annotations
 
@@ -28,12 +28,14 @@ def open_images(paths: list[Path], on_error: OnError | None) -> Source:
     return Source(_read_all(paths, on_error), len(paths))
 
 
-def list_images(folder: Path) -> list[Path]:
+def list_images(folder: Path, otherwise: str = '') -> list[Path]:
     """Return the images in a folder in natural order: frame2 before frame10.
 
     Subfolders, hidden files and files of other kinds are left out.
 
-    Raises SourceError if there is none or the folder cannot be read.
+    otherwise: added to the error for a folder without images, such as why the folder is no bag either
+
+    Raises SourceError if there are no images or the folder cannot be read.
     """
     try:
         entries = list(folder.iterdir())
@@ -46,17 +48,17 @@ def list_images(folder: Path) -> list[Path]:
         hint = '; its subfolders are not searched' if any(p.is_dir() for p in entries) else ''
         raise SourceError(
             f'{folder}: no images in this folder ({len(entries)} entries; looked for '
-            f'{", ".join(sorted(IMAGE_SUFFIXES))}{hint})')
+            f'{", ".join(sorted(IMAGE_SUFFIXES))}{hint}){"; " if otherwise else ""}{otherwise}')
     return sorted(found, key=_natural_key)
 
 
 def read_image(path: Path) -> Frame:
     """Read an image file as bgr8: 16 bits become 8, alpha is dropped.
 
-    EXIF orientation is applied, as image viewers and cv2.imread do: a photograph's results are in
-    the pixels of the picture as people see it.
+    The EXIF orientation is applied, as image viewers and cv2.imread do: results are in the pixels of the picture as
+    people see it.
 
-    Raises SourceError if the file cannot be read, is no image, is damaged, or is too large.
+    Raises SourceError if the file cannot be read, is not an image, is damaged, or is too large.
     """
     cv2 = require('cv2')
     try:

@@ -4,11 +4,12 @@
 
 from __future__ import annotations
 
+import os.path
 from os import PathLike
 from pathlib import Path
 
 from ..errors import SourceError
-from .bag_reader import is_bag
+from .bag_reader import looks_like_bag, why_no_bag
 from .bag_source import open_bag
 from .images import IMAGE_SUFFIXES, list_images, open_images
 from .source import OnError, Source, SourceFrame
@@ -23,26 +24,25 @@ def open_source(
     """Open an image, a folder of images, a video or a rosbag2 (a folder, an .mcap or a .db3 file).
 
     topic: image topic of a bag; None takes the only one
-    on_error: called with a SourceError for each single image or message that cannot be read, and
-        the source goes on; without it that error is raised. The first frame of a video that cannot
-        be decoded is its end, and an error if its header promised many more.
+    on_error: called with a SourceError for each image or message that cannot be read, and the source goes on with the
+        next; without it that error is raised. A video ends at the first frame that cannot be decoded, and this is an
+        error if its header promised many more.
 
-    Raises SourceError, before any frame is read, for a missing path, a folder without images, a
-    file that is neither image, video nor bag, and a bag without a (single) image topic.
+    Raises SourceError, before any frame is read, for a missing path, a folder without images, a file that is not an
+    image, a video or a bag, and a bag that cannot be read or whose image topic cannot be chosen.
     """
     path = Path(path)
-    if not path.exists():
+    if not os.path.exists(path):
         raise SourceError(f'{path}: no such file or folder')
     if path.is_fifo():
         raise SourceError(f'{path}: a pipe; expected an image, a folder, a video or a rosbag2')
-    if is_bag(path):
+    if looks_like_bag(path):
         return open_bag(path, topic, on_error)
     if topic is not None:
         raise SourceError(f"{path}: not a rosbag2, so there is no topic '{topic}' in it")
     if path.is_dir():
-        return open_images(list_images(path), on_error)
+        return open_images(list_images(path, why_no_bag(path)), on_error)
     if path.suffix.lower() in IMAGE_SUFFIXES:
         return open_images([path], on_error)
-    if path.suffix.lower() == '.bag':
-        raise SourceError(f'{path}: a ROS 1 bag; convert it with rosbags-convert (pip: rosbags)')
     return open_video(path, on_error)
+

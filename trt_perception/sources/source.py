@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What every source of frames gives."""
+"""Frames, and the iterator over them that every source returns."""
 
 from __future__ import annotations
 
@@ -19,12 +19,11 @@ OnError = Callable[[SourceError], None]
 class SourceFrame:
     """One frame and where it comes from.
 
-    source: path of the image, video or bag; in a folder that of the image
-    index: number of the frame in its source, or of the image in its folder, from 0; frames that
-        cannot be read keep their number
+    source: path of the image, video or bag; for a folder the path of the image in it
+    index: number of the frame in its source, or of the image in its folder, from 0; frames that cannot be read are
+        counted
     frame: the image
-    stamp_ns: nanoseconds: in a bag the header's stamp, in a video the time since its start; None
-        for images
+    stamp_ns: nanoseconds: the header's stamp for a bag, the time since the start for a video; None for images
     """
 
     source: str
@@ -36,13 +35,11 @@ class SourceFrame:
 class Source:
     """An iterator over the frames of one source, and a context manager that closes it.
 
-    len_hint: number of frames to come, for a progress bar: exact for images, what the file's header
-        says for videos (can be off) and bags, None where it is not known
+    len_hint: number of frames to come, for a progress bar; exact for images; for videos and bags the number in the
+        file's header, which can be wrong; None if it is unknown
     """
 
-    def __init__(
-        self, frames: Generator[SourceFrame, None, None], len_hint: int | None,
-    ) -> None:
+    def __init__(self, frames: Generator[SourceFrame, None, None], len_hint: int | None) -> None:
         self._frames = frames
         self.len_hint = len_hint
 
@@ -67,7 +64,7 @@ class Source:
 
 
 def report(error: SourceError, on_error: OnError | None) -> None:
-    """Hand the error of one frame to `on_error`, or raise it where there is none."""
+    """Pass the error of one frame to `on_error`, or raise it if there is no `on_error`."""
     if on_error is None:
         raise error
     on_error(error)

@@ -20,10 +20,10 @@ _COMPLETE = 0.9
 
 
 def open_video(path: Path, on_error: OnError | None = None) -> Source:
-    """Return the frames of a video as bgr8, turned upright where the file says how it was held.
+    """Return the frames of a video as bgr8, turned upright if the file says how the camera was held.
 
-    Stamps begin at 0 for the first frame. A video that ends at a frame that cannot be decoded, long
-    before the end that its header tells, is reported once, after its last frame.
+    Stamps begin at 0 for the first frame. A video ends at the first frame that cannot be decoded; if this is long
+    before the end that its header promised, it is reported once, after the last frame.
 
     Raises SourceError if OpenCV cannot open the file or finds no frame in it.
     """
@@ -63,7 +63,7 @@ def _read(
 @contextmanager
 def _quiet(cv2: Any) -> Iterator[None]:
     """Keep OpenCV and FFmpeg from printing what the SourceError says already."""
-    # Read when FFmpeg is first used. 8: what makes it give up; its default prints each odd packet.
+    # Read when FFmpeg is first used. 8: fatal errors only; by default FFmpeg prints each odd packet.
     os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '8')
     logging = getattr(cv2.utils, 'logging', cv2)  # OpenCV 4.5.4 has the functions at its top.
     level = logging.getLogLevel()
@@ -75,10 +75,10 @@ def _quiet(cv2: Any) -> Iterator[None]:
 
 
 class _Clock:
-    """Times of frames from the container's time stamps, and from the frame rate where they fail.
+    """Times of frames from the container's time stamps, or from the frame rate if these do not increase.
 
-    CAP_PROP_POS_MSEC after a read is the time of that frame in newer OpenCV and of the next one in
-    older ones, and some backends leave it at 0. Differences to the first are the same in both.
+    CAP_PROP_POS_MSEC after a read is the time of that frame in newer OpenCV and of the next one in older ones, and some
+    backends leave it at 0. Differences to the first are the same in both.
     """
 
     def __init__(self, fps: float) -> None:
