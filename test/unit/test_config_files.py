@@ -20,7 +20,7 @@ TASKS = {'detect.yaml': 'detection', 'classify.yaml': 'classification'}
 def test_parameters_and_defaults(name):
     yaml = pytest.importorskip('yaml')
     pytest.importorskip('rclpy', reason='needs ROS 2: make setup')
-    from trt_perception.node.parameters import PARAMETERS
+    from trt_perception.parameters.table import PARAMETERS
 
     text = (CONFIG / name).read_text()
     values = yaml.safe_load(text)['/**']['ros__parameters']

@@ -24,15 +24,15 @@ from ..catalogue.resolve import resolve_model
 from ..errors import EngineError, FrameError, ParameterError, PerceptionError, one_line
 from ..image.message import frame_from_compressed_image, frame_from_image
 from ..model.spec import ModelSpec, load_model
+from ..parameters import table as parameters
+from ..parameters.table import Settings
 from ..pipeline.interface import Pipeline
 from ..pipeline.options import Monitor
-from . import parameters
 from .camera import Arrival, Camera
 from .diagnostics import diagnostics_message
 from .health import Condition, assess
 from .memory import trim_memory
 from .outputs import Outputs
-from .parameters import Settings
 from .statistics import Statistics
 from .transition_guard import TransitionGuard
 from .worker import LatestWorker
