@@ -24,10 +24,11 @@ from ..catalogue.resolve import resolve_model
 from ..errors import EngineError, FrameError, ParameterError, PerceptionError, one_line
 from ..image.message import frame_from_compressed_image, frame_from_image
 from ..model.spec import ModelSpec, load_model
-from ..parameters import table as parameters
-from ..parameters.table import Settings
+from ..parameters.settings import Settings
+from ..parameters.table import PARAMETERS
 from ..pipeline.interface import Pipeline
 from ..pipeline.options import Monitor
+from . import parameters
 from .camera import Arrival, Camera
 from .diagnostics import diagnostics_message
 from .health import Condition, assess
@@ -85,7 +86,7 @@ class PerceptionNode(LifecycleNodeMixin, Node):
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
         self._diagnostics_group = MutuallyExclusiveCallbackGroup()
         self._diagnostics_timer = self._start_diagnostics(
-            parameters.PARAMETERS['diagnostics_period'].default)
+            PARAMETERS['diagnostics_period'].default)
 
     # Transitions
 
@@ -388,7 +389,7 @@ class PerceptionNode(LifecycleNodeMixin, Node):
         before, spec, pipeline = self._settings, self._spec, self._pipeline
         for change in changes:
             parameters.check(change)
-            known = parameters.PARAMETERS.get(change.name)
+            known = PARAMETERS.get(change.name)
             if known is not None and not known.live and before is not None:
                 raise ParameterError(
                     f'{change.name} is read on configure: bring the node to unconfigured '

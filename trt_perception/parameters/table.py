@@ -1,343 +1,271 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Every ROS parameter of the node: declaration, description, range, validation."""
+"""The table of the node's parameters: each is declared here, and only here.
+
+The descriptors, the files in config/, docs/parameters.md, and the texts of launch arguments and of command-line options
+of the same meaning come from it. After a change run `make generate`.
+"""
 
 from __future__ import annotations
 
-import difflib
+import enum
 import math
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, TypeVar
 
-from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
-from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
-from rclpy.node import Node
-from rclpy.parameter import Parameter
-
-from ..errors import ParameterError
 from ..model.geometry import RESIZE_MODES
-from ..model.heads.classification import ClassificationSettings
 from ..model.heads.identify import HEADS
-from ..model.heads.yolo import DetectionSettings
-from ..model.normalisation import Overrides
-from ..model.spec import TASKS, ModelOptions, ModelSpec
-from ..pipeline.interface import PostprocessSettings
-from ..pipeline.options import BACKENDS, CALIBRATION_METHODS, PRECISIONS, PipelineOptions
-from ..pipeline.tensorrt_options import HARDWARE_COMPATIBILITIES, SWITCHES, BuildOptions, RunOptions
+from ..model.normalisation import COLOR_ORDERS
+from ..model.spec import TASKS
+from ..pipeline.options import BACKENDS, CALIBRATION_METHODS, DEFAULT_INT8_AGREEMENT, PRECISIONS
+from ..pipeline.tensorrt_options import HARDWARE_COMPATIBILITIES, SWITCHES
 
-_RECONFIGURE = 'Read on configure: a change needs cleanup and configure.'
-_LIVE = 'May change while active.'
+T = TypeVar('T')
+# What YAML reads as text without quotes, apart from these words.
+_PLAIN = re.compile('[A-Za-z][A-Za-z0-9_]*')
+_NOT_TEXT = ('on', 'off', 'yes', 'no', 'y', 'n', 'true', 'false', 'null')
+
+
+class Kind(enum.Enum):
+    """The type of a parameter: ROS's type and the parser of a launch argument follow from it."""
+
+    BOOL = 'bool'
+    INTEGER = 'integer'
+    NUMBER = 'number'
+    TEXT = 'text'
+    PATH = 'path'
+    INTEGERS = 'integers'
+    NUMBERS = 'numbers'
+    TEXTS = 'texts'
 
 
 @dataclass(frozen=True)
-class ParameterSpec:
+class Group:
+    """Parameters that belong together. task: the only task they are for, '' for every task."""
+
+    title: str
+    text: str = ''
+    task: str = ''
+
+
+MODEL = Group('Model')
+PRECISION = Group(
+    'Precision',
+    'int8 needs frames of what the camera will see. The accuracy check compares on frames of the same source.')
+TENSORRT = Group('TensorRT', 'These parameters have no effect on other backends.')
+PREPROCESSING = Group(
+    'Preprocessing', "The network's input is (pixel * scale - mean) / std. By default the model decides.")
+IMAGES = Group('Images')
+DETECTION = Group('Detection', task='detection')
+CLASSIFICATION = Group('Classification', task='classification')
+OUTPUT = Group('Output')
+
+
+@dataclass(frozen=True)
+class Row:
     """One parameter.
 
-    Each has a default: rclpy answers a question for many values with none at all if one of them is not set, which makes
-    `ros2 param dump` empty.
+    default: as ROS has it. Each parameter has one: rclpy answers a request for many values with none at all if one of
+        them is not set, which makes `ros2 param dump` empty
+    text: what it means, without a full stop at the end
+    default_means: what the default stands for, if it is not just a value; '' if it is
+    choices, limits: the allowed values of a text, the lowest and highest of a number; () if all are allowed
+    live: whether it may change while the node is active
     """
 
+    name: str
+    group: Group
+    kind: Kind
     default: Any
-    description: str
+    text: str
+    default_means: str = ''
+    choices: tuple[str, ...] = ()
+    limits: tuple[float, ...] = ()
     live: bool = False
-    choices: Sequence[str] = ()
-    minimum: float | None = None
-    maximum: float | None = None
 
-    def descriptor(self) -> ParameterDescriptor:
-        """Return the descriptor that `ros2 param describe` shows."""
-        descriptor = ParameterDescriptor(
-            description=f'{self.description} {_LIVE if self.live else _RECONFIGURE}')
+    @property
+    def expected(self) -> str:
+        """What an error message says of the allowed values."""
         if self.choices:
-            descriptor.additional_constraints = f'one of: {", ".join(self.choices)}'
-        if self.minimum is not None and self.maximum is not None:
-            if isinstance(self.default, float):
-                descriptor.floating_point_range = [FloatingPointRange(
-                    from_value=float(self.minimum), to_value=float(self.maximum))]
-            else:
-                descriptor.integer_range = [IntegerRange(
-                    from_value=int(self.minimum), to_value=int(self.maximum), step=1)]
-        return descriptor
+            return f'one of {", ".join(self.choices)}'
+        return ' to '.join(map(str, self.limits))
+
+    @property
+    def constraint(self) -> str:
+        """The allowed values as a sentence, '' if the type says all."""
+        if self.choices:
+            return f'Choices: {", ".join(map(as_yaml, self.choices))}.'
+        return f'Range: {self.expected}.' if self.limits else ''
+
+    @property
+    def explanation(self) -> str:
+        """The text in sentences, with the meaning of the default."""
+        if not self.default_means:
+            return f'{self.text}.'
+        return f'{self.text}. {as_yaml(self.default)}: {self.default_means}.'
 
 
-PARAMETERS: Mapping[str, ParameterSpec] = {
-    'task': ParameterSpec('auto', 'What the model does; auto finds out from the file.', choices=TASKS),
-    'model_file': ParameterSpec(
-        '', 'ONNX file, or the name of a catalogue model that is already fetched.'),
-    'labels_file': ParameterSpec(
-        '', "Class names of a model whose metadata has none: a txt, json or yaml file, or 'coco' or 'imagenet' for the "
-        'shipped lists.'),
-    'head': ParameterSpec(
-        'auto', "Layout of the model's output; auto finds out from its shape.", choices=HEADS),
-    'backend': ParameterSpec('auto', 'What runs the network.', choices=BACKENDS),
-    'precision': ParameterSpec('fp32', 'Arithmetic of the network.', choices=PRECISIONS),
-    'input_size': ParameterSpec(
-        [0, 0], 'Width and height in pixels for a model whose input size is dynamic; [0, 0] for its '
-        'default.'),
-    'score_threshold': ParameterSpec(
-        0.25, 'Detections below this score are left out.', True, (), 0.0, 1.0),
-    'iou_threshold': ParameterSpec(
-        0.45, 'Of two boxes of a class that overlap by more, the weaker one is dropped.',
-        True, (), 0.0, 1.0),
-    'class_agnostic_nms': ParameterSpec(
-        False, 'Suppress overlapping boxes also where their classes differ.'),
-    'max_detections': ParameterSpec(
-        300, 'At most so many detections an image, the best ones.', True, (), 1, 10000),
-    'classes': ParameterSpec(
-        [''], "Names of the classes to report; [''] for all.", True),
-    'top_k': ParameterSpec(5, 'How many classes a classification reports.', False, (), 1, 10000),
-    'image_transport': ParameterSpec(
-        'raw', "raw subscribes 'image' (sensor_msgs/Image), compressed 'image/compressed' "
-        '(sensor_msgs/CompressedImage: jpeg, png).', choices=('raw', 'compressed')),
-    'image_reliability': ParameterSpec(
-        'best_effort', 'Reliability of the image subscription; best_effort matches every publisher.',
-        choices=('best_effort', 'reliable')),
-    'image_depth': ParameterSpec(
-        1, 'Queue depth of the image subscription.', False, (), 1, 1000),
-    'max_age_ms': ParameterSpec(
-        0, 'Frames whose stamp is older than this when their turn comes are dropped and counted; '
-        '0 keeps all.', True, (), 0, 3600000),
-    'mean': ParameterSpec(
-        [math.nan], 'Subtracted from pixel * scale, one or three numbers in the '
-        "order of the model's colours; [.nan] for the model's own."),
-    'std': ParameterSpec(
-        [math.nan], 'Divides pixel * scale - mean, one or three numbers; [.nan] for '
-        "the model's own."),
-    'scale': ParameterSpec(
-        0.0, "Multiplies the pixels (0..255), 1/255 as a rule; 0.0 for the model's own.",
-        False, (), 0.0, 1000.0),
-    'color_order': ParameterSpec(
-        'auto', "Order of the model's input channels.", choices=('auto', 'rgb', 'bgr')),
-    'resize_mode': ParameterSpec(
-        'auto', 'How an image is brought to the input size.', choices=('auto', *RESIZE_MODES)),
-    'crop_fraction': ParameterSpec(
-        0.0, "Part of the shorter side that center_crop keeps; 0.0 for the model's own.",
-        False, (), 0.0, 1.0),
-    'publish_debug_image': ParameterSpec(
-        False, "Draw the results on the image and publish it on 'debug_image' while somebody "
-        'subscribes.', True),
-    'class_id_format': ParameterSpec(
-        'name', 'What class_id holds: the class name or its index.', choices=('name', 'index')),
-    'num_threads': ParameterSpec(
-        0, 'CPU threads of one inference, at most one a processor; 0: one on each physical core that the node '
-        'may use.', False, (), 0, 1024),
-    'calibration_source': ParameterSpec(
-        '', 'Folder of images, video or rosbag2 of what the camera sees: int8 is calibrated with it, and the '
-        'accuracy gate compares on it.'),
-    'calibration_topic': ParameterSpec(
-        '', "Image topic of a calibration_source that is a bag with several; '' where it has only one."),
-    'calibration_samples': ParameterSpec(
-        64, 'Frames to calibrate with.', False, (), 1, 10000),
-    'calibration_method': ParameterSpec(
-        'auto', 'How ranges are found; auto measures which loses least.', choices=CALIBRATION_METHODS),
-    'min_agreement': ParameterSpec(
-        -1.0, 'Least agreement with ONNX Runtime fp32 on frames of calibration_source; configure fails below it, '
-        'and where nothing is found on these frames. 0.0: no gate; -1.0: 0.9 for int8, no gate for the others.',
-        False, (), -1.0, 1.0),
-    'strict_precision': ParameterSpec(
-        False, 'Fail configure, instead of a warning, where the network does not run in the precision asked for.'),
-    'device_index': ParameterSpec(0, 'TensorRT: which GPU.', False, (), 0, 64),
-    'workspace_mib': ParameterSpec(
-        0, 'TensorRT: GPU memory that kernels may use, in MiB; 0 for a part of what is free.', False, (), 0, 1048576),
-    'builder_optimization_level': ParameterSpec(
-        3, 'TensorRT: 0 builds fastest, 5 runs fastest.', False, (), 0, 5),
-    'timing_cache': ParameterSpec(True, "TensorRT: keep the builder's measurements for the next build."),
-    'batch_profile': ParameterSpec(
-        [1, 1, 1], 'TensorRT: smallest, usual and largest batch of a model with a dynamic batch.'),
-    'dla_core': ParameterSpec(-1, 'TensorRT: core of the deep learning accelerator; -1 for the GPU.', False, (), -1, 7),
-    'hardware_compatibility': ParameterSpec(
-        'none', 'TensorRT: let the engine run on other GPUs too, slower.', choices=HARDWARE_COMPATIBILITIES),
-    'cuda_graph': ParameterSpec(True, 'TensorRT: launch each frame as one CUDA graph, where that works.'),
-    'zero_copy': ParameterSpec(
-        'auto', 'TensorRT: let the GPU read frames from page-locked host memory instead of a copy of its own; auto: on '
-        'integrated GPUs, and for frames that are not made larger.',
-        choices=SWITCHES),
-    'diagnostics_period': ParameterSpec(
-        1.0, 'Seconds between two diagnostics messages.', False, (), 0.1, 60.0),
-}
+def _row(
+    group: Group, default: T, text: str, default_means: str = '', *, ros_default: Sequence[Any] | None = None,
+    choices: Sequence[str] = (), limits: tuple[float, float] | tuple[()] = (), live: bool = False, path: bool = False,
+) -> T:
+    """Return a field of Values; see Row for the arguments.
+
+    ros_default: the default as ROS has it, if an empty list or None stands for it in Values
+    """
+    stored = default if ros_default is None else ros_default
+    stored = list(stored) if isinstance(stored, (list, tuple)) else stored
+    kind = Kind.PATH if path else _kind_of(stored)
+    row = Row('', group, kind, stored, text, default_means, tuple(choices), limits, live)
+    declared: T = field(default=default, metadata={'row': row})
+    return declared
+
+
+def _kind_of(value: Any) -> Kind:
+    if isinstance(value, list):
+        return {int: Kind.INTEGERS, float: Kind.NUMBERS, str: Kind.TEXTS}[type(value[0])]
+    return {bool: Kind.BOOL, int: Kind.INTEGER, float: Kind.NUMBER, str: Kind.TEXT}[type(value)]
 
 
 @dataclass(frozen=True)
-class Settings:
-    """The parameters' values; see PARAMETERS for each one's meaning."""
+class Values:
+    """The table. A field is a parameter: its name, its type here, its row."""
 
-    task: str
-    model_file: str
-    labels_file: str
-    head: str
-    backend: str
-    precision: str
-    input_size: tuple[int, int]
-    score_threshold: float
-    iou_threshold: float
-    class_agnostic_nms: bool
-    max_detections: int
-    classes: tuple[str, ...]
-    top_k: int
-    image_transport: str
-    image_reliability: str
-    image_depth: int
-    max_age_ms: int
-    mean: tuple[float, ...] | None
-    std: tuple[float, ...] | None
-    scale: float
-    color_order: str
-    resize_mode: str
-    crop_fraction: float
-    publish_debug_image: bool
-    class_id_format: str
-    num_threads: int
-    calibration_source: str
-    calibration_topic: str
-    calibration_samples: int
-    calibration_method: str
-    min_agreement: float
-    strict_precision: bool
-    device_index: int
-    workspace_mib: int
-    builder_optimization_level: int
-    timing_cache: bool
-    batch_profile: tuple[int, int, int]
-    dla_core: int
-    hardware_compatibility: str
-    cuda_graph: bool
-    zero_copy: str
-    diagnostics_period: float
+    task: str = _row(
+        MODEL, 'auto', 'Task of the model; a model for another task is refused', 'the task is read from the file',
+        choices=TASKS)
+    model_file: str = _row(
+        MODEL, '', 'ONNX file, or the name of a catalogue model that is already fetched (trt_perception fetch NAME)',
+        'configure fails', path=True)
+    labels_file: str = _row(
+        MODEL, '', 'Class names for a model without names in its metadata: a txt, json or yaml file, or coco or '
+        'imagenet for the shipped lists', "the model's own names, or class indices if it has none", path=True)
+    head: str = _row(
+        MODEL, 'auto', "Layout of the model's output", "found from the output's shape and the metadata", choices=HEADS)
+    backend: str = _row(
+        MODEL, 'auto', 'Library that runs the network', 'TensorRT if it and a GPU are found, otherwise ONNX Runtime',
+        choices=BACKENDS)
+    num_threads: int = _row(
+        MODEL, 0, 'CPU threads for one inference with ONNX Runtime, at most one for each processor',
+        'one for each physical core that the process may use', limits=(0, 1024))
+    input_size: tuple[int, int] = _row(
+        MODEL, (0, 0), 'Width and height in pixels for a model with a dynamic input size', "the model's usual size")
 
-    def model_options(self) -> ModelOptions:
-        """Return what load_model takes."""
-        return ModelOptions(
-            task=self.task, head=self.head, labels=self.labels_file, input_size=self.input_size,
-            preprocessing=Overrides(
-                color_order=self.color_order, scale=self.scale or None, mean=self.mean,
-                std=self.std, resize_mode=self.resize_mode,
-                crop_fraction=self.crop_fraction or None))
+    precision: str = _row(
+        PRECISION, 'fp32', 'Arithmetic of the network', choices=PRECISIONS)
+    strict_precision: bool = _row(
+        PRECISION, False, 'Refuse a network that does not run in the given precision, instead of a warning')
+    calibration_source: str = _row(
+        PRECISION, '', 'Folder of images, video or rosbag2 with what the camera will see: int8 is calibrated with '
+        'these frames, and accuracy is checked on them', path=True)
+    calibration_topic: str = _row(
+        PRECISION, '', 'Image topic to calibrate with, for a bag with several', "the bag's only image topic")
+    calibration_samples: int = _row(
+        PRECISION, 64, 'Number of frames to calibrate with, spread evenly over the source', limits=(1, 10000))
+    calibration_method: str = _row(
+        PRECISION, 'auto', 'How the ranges of int8 are found', 'all methods are measured and the best one is used',
+        choices=CALIBRATION_METHODS)
+    min_agreement: float = _row(
+        PRECISION, -1.0, 'Lowest agreement with ONNX Runtime fp32 on the calibration frames. The model is refused if '
+        'agreement is lower, or if nothing is detected in these frames. 0.0 disables the check',
+        f'{DEFAULT_INT8_AGREEMENT} for int8, with only a warning if nothing is detected; no check for the others',
+        limits=(-1.0, 1.0))
 
-    def pipeline_options(self) -> PipelineOptions:
-        """Return what create_pipeline takes."""
-        return PipelineOptions(
-            backend=self.backend, precision=self.precision, strict_precision=self.strict_precision,
-            num_threads=self.num_threads, calibration_source=self.calibration_source,
-            calibration_topic=self.calibration_topic,
-            calibration_samples=self.calibration_samples, calibration_method=self.calibration_method,
-            min_agreement=None if self.min_agreement < 0 else self.min_agreement, timing_cache=self.timing_cache,
-            build=BuildOptions(
-                precision=self.precision, input_size=self.input_size, batch=self.batch_profile,
-                workspace_mib=self.workspace_mib, optimization_level=self.builder_optimization_level,
-                dla_core=self.dla_core, hardware_compatibility=self.hardware_compatibility),
-            run=RunOptions(self.device_index, self.cuda_graph, self.zero_copy))
+    device_index: int = _row(TENSORRT, 0, 'Index of the GPU that TensorRT uses', limits=(0, 64))
+    workspace_mib: int = _row(
+        TENSORRT, 0, 'GPU memory in MiB that the kernels of a TensorRT engine may use', 'a part of the free memory',
+        limits=(0, 1 << 20))
+    builder_optimization_level: int = _row(
+        TENSORRT, 3, 'Optimization level of the TensorRT builder: 0 builds fastest, 5 gives the fastest engine',
+        limits=(0, 5))
+    timing_cache: bool = _row(TENSORRT, True, 'Keep the kernel timings of a TensorRT build for the next build')
+    batch_profile: tuple[int, int, int] = _row(
+        TENSORRT, (1, 1, 1),
+        'Smallest, usual and largest batch of the TensorRT engine, for a model with a dynamic batch')
+    dla_core: int = _row(
+        TENSORRT, -1, 'DLA core (deep learning accelerator of a Jetson) that runs the TensorRT engine', 'the GPU',
+        limits=(-1, 7))
+    hardware_compatibility: str = _row(
+        TENSORRT, 'none', 'Other GPUs that the TensorRT engine may run on; it is slower then', 'this GPU model only',
+        choices=HARDWARE_COMPATIBILITIES)
+    cuda_graph: bool = _row(TENSORRT, True, 'Launch each frame as one CUDA graph, if that works')
+    zero_copy: str = _row(
+        TENSORRT, 'auto', 'Let the GPU read frames from page-locked host memory, instead of a copy in GPU memory',
+        'on for integrated GPUs, and for frames that are not enlarged', choices=SWITCHES)
 
-    def postprocess(self, spec: ModelSpec) -> PostprocessSettings:
-        """Return the heads' settings; ParameterError for a class name the model has not."""
-        keep = None
-        if self.classes:
-            index_of = {name: index for index, name in reversed(list(enumerate(spec.names)))}
-            unknown = [name for name in self.classes if name not in index_of]
-            if unknown:
-                close = difflib.get_close_matches(unknown[0], spec.names, 1)
-                raise ParameterError(
-                    f"classes names '{unknown[0]}', which {spec.path.name} does not know"
-                    + (f": did you mean '{close[0]}'?" if close else
-                       f': it knows {len(spec.names)} classes, {", ".join(spec.names[:5])}, ...'))
-            wanted = set(self.classes)
-            keep = frozenset(i for i, name in enumerate(spec.names) if name in wanted)
-        return PostprocessSettings(
-            DetectionSettings(
-                self.score_threshold, self.iou_threshold, self.class_agnostic_nms,
-                self.max_detections, keep),
-            ClassificationSettings(self.top_k))
+    scale: float = _row(
+        PREPROCESSING, 0.0, 'Factor for the pixel values (0..255), usually 1/255', "the model's value",
+        limits=(0.0, 1000.0))
+    mean: tuple[float, ...] | None = _row(
+        PREPROCESSING, None, "Subtracted from pixel * scale: one number, or three in the order of the model's colours",
+        "the model's values", ros_default=[math.nan])
+    std: tuple[float, ...] | None = _row(
+        PREPROCESSING, None, "Divides pixel * scale - mean: one number, or three in the order of the model's colours",
+        "the model's values", ros_default=[math.nan])
+    color_order: str = _row(
+        PREPROCESSING, 'auto', "Order of the model's input channels", "the model's order",
+        choices=('auto', *COLOR_ORDERS))
+    resize_mode: str = _row(
+        PREPROCESSING, 'auto', 'How an image is fitted to the input size', "the model's mode",
+        choices=('auto', *RESIZE_MODES))
+    crop_fraction: float = _row(
+        PREPROCESSING, 0.0, 'Part of the shorter side that center_crop keeps', "the model's value", limits=(0.0, 1.0))
 
+    image_transport: str = _row(
+        IMAGES, 'raw', "raw subscribes to the topic 'image' (sensor_msgs/Image), compressed to 'image/compressed' "
+        '(sensor_msgs/CompressedImage: jpeg, png)', choices=('raw', 'compressed'))
+    image_reliability: str = _row(
+        IMAGES, 'best_effort', 'Reliability of the image subscription; best_effort matches every publisher',
+        choices=('best_effort', 'reliable'))
+    image_depth: int = _row(IMAGES, 1, 'Queue depth of the image subscription', limits=(1, 1000))
+    max_age_ms: int = _row(
+        IMAGES, 0, 'Milliseconds since its stamp after which a waiting frame is dropped and counted as stale',
+        'no limit', limits=(0, 3600000), live=True)
 
-def declare(node: Node) -> None:
-    """Declare all parameters; ParameterError for an override of a wrong type or out of range."""
-    for name, spec in PARAMETERS.items():
-        try:
-            node.declare_parameter(name, spec.default, spec.descriptor())
-        except InvalidParameterTypeException as error:
-            raise ParameterError(f"parameter '{name}': {_type_hint(spec, error)}") from error
-        except InvalidParameterValueException as error:
-            raise ParameterError(f"parameter '{name}': {error}") from error
+    score_threshold: float = _row(
+        DETECTION, 0.25, 'Detections with a lower score are dropped', limits=(0.0, 1.0), live=True)
+    iou_threshold: float = _row(
+        DETECTION, 0.45, 'IoU above which the lower-scoring box of the same class is removed', limits=(0.0, 1.0),
+        live=True)
+    class_agnostic_nms: bool = _row(DETECTION, False, 'Also remove overlapping boxes of different classes')
+    max_detections: int = _row(
+        DETECTION, 300, 'Largest number of detections in one image; the best ones are kept', limits=(1, 10000),
+        live=True)
+    classes: tuple[str, ...] = _row(
+        DETECTION, (), 'Names of the classes to report', 'all classes', ros_default=[''], live=True)
 
+    top_k: int = _row(
+        CLASSIFICATION, 5, 'Number of classes that a classification reports, the best ones', limits=(1, 10000))
 
-def unknown_overrides(node: Node) -> list[str]:
-    """Return a warning for each parameter that was given but that the node does not have."""
-    # rclpy offers no public look at the overrides; without them a misspelt name would pass in silence.
-    given = getattr(node, '_parameter_overrides', {})
-    warnings = []
-    for name in given:
-        if node.has_parameter(name) or name.startswith('qos_overrides.'):
-            continue
-        close = difflib.get_close_matches(name, PARAMETERS, 1)
-        hint = f": did you mean '{close[0]}'?" if close else ''
-        warnings.append(f"parameter '{name}' does not exist and has no effect{hint}")
-    return warnings
-
-
-def read(node: Node) -> Settings:
-    """Return the current values, validated; ParameterError naming the first that is wrong."""
-    values = {name: node.get_parameter_or(name).value for name in PARAMETERS}
-    return _settings(values)
+    class_id_format: str = _row(
+        OUTPUT, 'name', 'Content of class_id in the results: the name of the class or its index',
+        choices=('name', 'index'))
+    publish_debug_image: bool = _row(
+        OUTPUT, False,
+        "Draw the results on the image and publish it on the topic 'debug_image' while it has a subscriber", live=True)
+    diagnostics_period: float = _row(OUTPUT, 1.0, 'Seconds between two diagnostics messages', limits=(0.1, 60.0))
 
 
-def changed(settings: Settings, parameters: Sequence[Parameter]) -> Settings:
-    """Return `settings` with live parameters changed; ParameterError for a bad value."""
-    values = {field.name: getattr(settings, field.name) for field in fields(Settings)}
-    values.update((p.name, p.value) for p in parameters if p.name in PARAMETERS)
-    return _settings(values)
+PARAMETERS: Mapping[str, Row] = {
+    declared.name: replace(declared.metadata['row'], name=declared.name) for declared in fields(Values)}
+GROUPS: Sequence[Group] = tuple(dict.fromkeys(row.group for row in PARAMETERS.values()))
 
 
-def check(parameter: Parameter) -> None:
-    """Raise ParameterError if this value could never be right."""
-    if parameter.name in PARAMETERS:
-        _check_value(parameter.name, parameter.value)
+def text(name: str) -> str:
+    """Return what the parameter means, without a full stop at the end."""
+    return PARAMETERS[name].text
 
 
-def _settings(values: dict[str, Any]) -> Settings:
-    for name, value in values.items():
-        _check_value(name, value)
-    values = dict(values)
-    values['classes'] = tuple(name for name in values['classes'] or () if name)
-    values['input_size'] = tuple(values['input_size'])
-    values['batch_profile'] = tuple(values['batch_profile'])
-    for name in ('mean', 'std'):
-        values[name] = None if _is_unset(values[name]) else tuple(values[name])
-    return Settings(**values)
-
-
-def _check_value(name: str, value: Any) -> None:
-    spec = PARAMETERS[name]
-    if spec.choices and value not in spec.choices:
-        close = difflib.get_close_matches(str(value), spec.choices, 1)
-        raise ParameterError(
-            f"{name} is '{value}': expected one of {', '.join(spec.choices)}"
-            + (f" (did you mean '{close[0]}'?)" if close else ''))
-    if spec.minimum is not None and spec.maximum is not None and (
-            not math.isfinite(value) or not spec.minimum <= value <= spec.maximum):
-        raise ParameterError(
-            f'{name} is {value}: expected {spec.minimum} to {spec.maximum}')
-    if name == 'input_size' and (len(value) != 2 or min(value) < 0):
-        raise ParameterError(
-            f'input_size is {list(value)}: expected [width, height] in pixels, or [0, 0]')
-    if name == 'batch_profile' and (len(value) != 3 or not 1 <= value[0] <= value[1] <= value[2]):
-        raise ParameterError(
-            f'batch_profile is {list(value)}: expected [smallest, usual, largest], each at least 1 and the one before')
-    if name in ('mean', 'std') and not _is_unset(value):
-        if len(value) not in (1, 3):
-            raise ParameterError(f'{name} is {list(value)}: expected one or three numbers')
-        if not all(map(math.isfinite, value)):
-            raise ParameterError(
-                f"{name} is {list(value)}: expected finite numbers, or [.nan] alone for the model's own")
-
-
-def _is_unset(numbers: Sequence[float] | None) -> bool:
-    # None: rclpy takes an empty list at the start for no value at all.
-    return numbers is None or (len(numbers) == 1 and math.isnan(numbers[0]))
-
-
-def _type_hint(spec: ParameterSpec, error: Exception) -> str:
-    message = str(error)
-    number = spec.default[0] if isinstance(spec.default, list) else spec.default
-    if isinstance(number, float):
-        message += ' (write numbers with a decimal point, 1.0 instead of 1)'
-    return message
+def as_yaml(value: Any) -> str:
+    """Return a parameter's value as a ROS parameter file has it."""
+    if isinstance(value, list):
+        return f'[{", ".join(map(as_yaml, value))}]'
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float) and math.isnan(value):
+        return '.nan'
+    if isinstance(value, str) and (value.lower() in _NOT_TEXT or not _PLAIN.fullmatch(value)):
+        return f"'{value}'"
+    return str(value)

@@ -1,0 +1,82 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The table of parameters as ROS parameters of the node: declared with descriptors, read, changed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+
+from ..errors import ParameterError
+from ..parameters.checks import check_value, closest
+from ..parameters.settings import Settings
+from ..parameters.table import PARAMETERS, Kind, Row
+
+_RECONFIGURE = 'Read on configure: a change needs cleanup and configure.'
+_LIVE = 'May change while active.'
+
+
+def declare(node: Node) -> None:
+    """Declare all parameters; ParameterError for an override of a wrong type or out of range."""
+    for name, row in PARAMETERS.items():
+        try:
+            node.declare_parameter(name, row.default, _descriptor(row))
+        except InvalidParameterTypeException as error:
+            raise ParameterError(f"parameter '{name}': {error}{_type_hint(row)}") from error
+        except InvalidParameterValueException as error:
+            raise ParameterError(f"parameter '{name}': {error}") from error
+
+
+def unknown_overrides(node: Node) -> list[str]:
+    """Return a warning for each parameter that was given but that the node does not have."""
+    # rclpy offers no public look at the overrides; without them a misspelt name would pass in silence.
+    given = getattr(node, '_parameter_overrides', {})
+    warnings = []
+    for name in given:
+        if node.has_parameter(name) or name.startswith('qos_overrides.'):
+            continue
+        close = closest(name, PARAMETERS)
+        hint = f": did you mean '{close}'?" if close else ''
+        warnings.append(f"parameter '{name}' does not exist and has no effect{hint}")
+    return warnings
+
+
+def read(node: Node) -> Settings:
+    """Return the current values, validated; ParameterError naming the first that is wrong."""
+    return Settings().changed({name: node.get_parameter_or(name).value for name in PARAMETERS})
+
+
+def changed(settings: Settings, parameters: Sequence[Parameter]) -> Settings:
+    """Return `settings` with live parameters changed; ParameterError for a bad value."""
+    return settings.changed({
+        parameter.name: parameter.value for parameter in parameters if parameter.name in PARAMETERS})
+
+
+def check(parameter: Parameter) -> None:
+    """Raise ParameterError if this value could never be right."""
+    if parameter.name in PARAMETERS:
+        check_value(parameter.name, parameter.value)
+
+
+def _descriptor(row: Row) -> ParameterDescriptor:
+    """Return what `ros2 param describe` shows."""
+    descriptor = ParameterDescriptor(description=f'{row.explanation} {_LIVE if row.live else _RECONFIGURE}')
+    if row.choices:
+        descriptor.additional_constraints = f'one of: {", ".join(row.choices)}'
+    if row.limits:
+        low, high = row.limits
+        if row.kind is Kind.NUMBER:
+            descriptor.floating_point_range = [FloatingPointRange(from_value=float(low), to_value=float(high))]
+        else:
+            descriptor.integer_range = [IntegerRange(from_value=int(low), to_value=int(high), step=1)]
+    return descriptor
+
+
+def _type_hint(row: Row) -> str:
+    if row.kind in (Kind.NUMBER, Kind.NUMBERS):
+        return ' (write numbers with a decimal point, 1.0 instead of 1)'
+    return ''
