@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from scripts.generate import stale
+from trt_perception.demo.environment import free_domain_id
 from trt_perception.parameters.documents import CONFIG_FILES, documents
 from trt_perception.parameters.settings import Settings
 from trt_perception.parameters.table import PARAMETERS
@@ -65,7 +66,7 @@ def test_the_node_takes_the_whole_file(task):
     from trt_perception.node import parameters
 
     context = rclpy.Context()
-    rclpy.init(context=context)
+    rclpy.init(context=context, domain_id=free_domain_id())
     try:
         node = rclpy.create_node(
             'reader', context=context, cli_args=['--ros-args', '--params-file', str(CONFIG / CONFIG_FILES[task])])
