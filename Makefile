@@ -12,7 +12,7 @@ MODEL ?=
 PYTEST ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint node-test ubuntu-test benchmark clean
+.PHONY: help setup demo test lint generate node-test ubuntu-test benchmark clean
 
 ifdef ROS_DISTRO
 $(info Note: a ROS 2 install ($(ROS_DISTRO)) is sourced. With it, use rosdep and colcon: see README.md.)
@@ -38,6 +38,9 @@ lint: setup  ## Check style (ruff), types (mypy) and imports between rooms (impo
 	'$(VENV)/bin/ruff' check .
 	'$(VENV)/bin/mypy' trt_perception scripts
 	'$(VENV)/bin/lint-imports'
+
+generate: setup  ## Write config/*.yaml and docs/parameters.md from the table of parameters
+	@'$(VENV)/bin/python' -m scripts.generate
 
 # Goes on after a failure: one run tells everything that is wrong.
 test: setup  ## Check style and types, and run every test that this machine can run

@@ -1,45 +1,107 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The files in config/: they know every parameter, with the default that the node has."""
+"""The generated files, docs/parameters.md and those in config/: what is in them, and that they are up to date."""
 
+import math
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import pytest
 
-CONFIG = Path(__file__).resolve().parents[2] / 'config'
+from scripts.generate import stale
+from trt_perception.demo.environment import free_domain_id
+from trt_perception.parameters.documents import CONFIG_FILES, documents
+from trt_perception.parameters.settings import Settings
+from trt_perception.parameters.table import PARAMETERS
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIG = ROOT / 'config'
 # What concerns one task only is in one file only.
 OTHERS = {
-    'detect.yaml': {'top_k'},
-    'classify.yaml': {'score_threshold', 'iou_threshold', 'class_agnostic_nms', 'max_detections', 'classes'},
+    'detection': {'top_k'},
+    'classification': {'score_threshold', 'iou_threshold', 'class_agnostic_nms', 'max_detections', 'classes'},
 }
-TASKS = {'detect.yaml': 'detection', 'classify.yaml': 'classification'}
 
 
-@pytest.mark.parametrize('name', TASKS)
-def test_parameters_and_defaults(name):
+def test_generated_files_are_up_to_date():
+    assert not sorted(stale()), 'these files differ from trt_perception/parameters/table.py: run make generate'
+
+
+def test_a_file_that_differs_or_is_missing_is_stale(tmp_path):
+    names = set(documents())
+    assert names == {'config/detect.yaml', 'config/classify.yaml', 'docs/parameters.md'}
+    assert set(stale(tmp_path)) == names
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text((ROOT / name).read_text())
+    assert not stale(tmp_path)
+    edited = tmp_path / 'config/detect.yaml'
+    edited.write_text(edited.read_text().replace('num_threads: 0', 'num_threads: 1'))
+    assert set(stale(tmp_path)) == {'config/detect.yaml'}
+
+
+def values_in(task):
     yaml = pytest.importorskip('yaml')
-    pytest.importorskip('rclpy', reason='needs ROS 2: make setup')
-    from trt_perception.node.parameters import PARAMETERS
-
-    text = (CONFIG / name).read_text()
-    values = yaml.safe_load(text)['/**']['ros__parameters']
-    # Not a number: the model's own.
-    unset = {'mean', 'std'}
-    expected = {
-        key: spec.default for key, spec in PARAMETERS.items() if key not in unset and key not in OTHERS[name]}
-    assert values == {**expected, 'task': TASKS[name]}
-    for key, value in values.items():
-        assert type(value) is type(expected[key]), f'{key}: ROS tells 1 from 1.0'
-    for key in unset:
-        assert f'    # {key}: ' in text
+    return yaml.safe_load((CONFIG / CONFIG_FILES[task]).read_text())['/**']['ros__parameters']
 
 
-@pytest.mark.parametrize('name', TASKS)
-def test_every_parameter_is_explained(name):
-    lines = [line for line in (CONFIG / name).read_text().splitlines() if line.startswith('    ') and ': ' in line]
-    bare = [line.strip() for line in lines if '#' not in line]
-    assert not bare
+@pytest.mark.parametrize('task', CONFIG_FILES)
+def test_parameters_and_defaults(task):
+    values = values_in(task)
+    assert set(values) == set(PARAMETERS) - OTHERS[task]
+    for name, value in values.items():
+        expected = task if name == 'task' else PARAMETERS[name].default
+        assert type(value) is type(expected), f'{name}: ROS tells 1 from 1.0'
+        if name in ('mean', 'std'):
+            assert len(value) == 1 and math.isnan(value[0]), name
+        else:
+            assert value == expected, name
+    assert Settings().changed(values) == Settings(task=task)
+
+
+@pytest.mark.parametrize('task', CONFIG_FILES)
+def test_the_node_takes_the_whole_file(task):
+    """As rcl parses it, which is not as PyYAML does."""
+    rclpy = pytest.importorskip('rclpy', reason='needs ROS 2: make setup')
+    from trt_perception.node import parameters
+
+    context = rclpy.Context()
+    rclpy.init(context=context, domain_id=free_domain_id())
+    try:
+        node = rclpy.create_node(
+            'reader', context=context, cli_args=['--ros-args', '--params-file', str(CONFIG / CONFIG_FILES[task])])
+        parameters.declare(node)
+        assert not parameters.unknown_overrides(node)
+        assert parameters.read(node) == Settings(task=task)
+        node.destroy_node()
+    finally:
+        rclpy.shutdown(context=context)
+
+
+@pytest.mark.parametrize('task', CONFIG_FILES)
+def test_every_parameter_is_explained(task):
+    """By comment lines right above it."""
+    lines = (CONFIG / CONFIG_FILES[task]).read_text().splitlines()
+    for before, line in zip(lines, lines[1:]):
+        if line.startswith('    ') and not line.startswith('    #'):
+            assert before.startswith('    # '), line
+        assert len(line) <= 120
+
+
+def test_the_page_has_a_row_for_each_parameter():
+    rows = [
+        [cell.strip() for cell in line.strip('|').split(' | ')]
+        for line in (ROOT / 'docs/parameters.md').read_text().splitlines() if line.startswith('| `')]
+    assert {row[0].strip('`') for row in rows} == set(PARAMETERS)
+    assert all(len(row) == 5 for row in rows)
+    page = {row[0].strip('`'): row[1:] for row in rows}
+    assert page['score_threshold'][:3] == ['`0.25`', '0.0 to 1.0', 'yes']
+    assert page['precision'][:3] == ['`fp32`', '`fp32`, `fp16`, `int8`', '']
+    assert page['mean'][0] == '`[.nan]`'
+    # YAML reads on and off as true and false.
+    assert page['zero_copy'][1] == "`auto`, `'on'`, `'off'`"
+    assert {name for name, row in page.items() if row[2]} == {
+        'score_threshold', 'iou_threshold', 'max_detections', 'max_age_ms', 'publish_debug_image', 'classes'}
 
 
 def test_fast_dds_profile_has_room_for_large_images():

@@ -30,8 +30,8 @@ from ..backends.tensorrt.library.compat import PREFERENCES, load_for
 from ..backends.tensorrt.library.inspector import layers_from_records, precision_doubt, precision_shortfall, summarize
 from ..errors import EngineError, printable
 from ..pipeline.decoded_boxes import require_decoded_boxes
-from ..pipeline.options import PRECISIONS, PipelineOptions
-from ..pipeline.tensorrt_options import HARDWARE_COMPATIBILITIES, BuildOptions, RunOptions
+from ..pipeline.options import PipelineOptions
+from ..pipeline.tensorrt_options import BuildOptions, RunOptions
 from ..precision.gate import needed_agreement
 from ..precision.precise_model import precise_model
 from .files import OutputError, check_new_file
@@ -43,42 +43,27 @@ from .model_arguments import (
     console_monitor,
 )
 from .model_arguments import load as load_spec
-from .numbers import not_negative, positive, whole
+from .parameter_options import add_parameter
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add this subcommand's arguments."""
     add_model_arguments(parser)
-    defaults = BuildOptions()
-    parser.add_argument(
-        '--precision', choices=PRECISIONS, help='what the engine computes in (default: as the file is stored)')
-    parser.add_argument(
-        '--calibration', default='', metavar='SOURCE', help='images, video or bag that int8 is calibrated with')
+    add_parameter(parser, '--precision', 'precision', 'as the file is stored', default=None)
     add_calibration_arguments(parser)
     add_gate_argument(parser)
-    parser.add_argument(
-        '--strict-precision', action='store_true', help='fail if the engine does not run in the precision asked for')
+    add_parameter(parser, '--strict-precision', 'strict_precision')
     parser.add_argument(
         '--output', type=Path, metavar='FILE', help='write the engine there instead of into the cache')
     parser.add_argument(
         '--compute-capability', action='append', type=_capabilities, default=[], metavar='X.Y[,X.Y...]',
         help='build for these GPUs instead of the one here (TensorRT for RTX; with --output)')
-    parser.add_argument(
-        '--workspace-mib', type=whole(0, 1 << 20), default=defaults.workspace_mib, metavar='MIB',
-        help='GPU memory that kernels may use while they work (default: a part of what is free)')
-    parser.add_argument(
-        '--optimization-level', type=int, choices=range(6), default=defaults.optimization_level,
-        help='0 builds fastest, 5 runs fastest (default: %(default)s)')
-    parser.add_argument(
-        '--batch', nargs=3, type=positive, default=defaults.batch, metavar=('MIN', 'OPT', 'MAX'),
-        help='batch sizes of a model with a dynamic batch (default: 1 1 1)')
-    parser.add_argument(
-        '--dla-core', type=whole(-1, 7), default=defaults.dla_core, metavar='N',
-        help='run on this DLA core of a Jetson (default: -1, the GPU)')
-    parser.add_argument(
-        '--hardware-compatibility', choices=HARDWARE_COMPATIBILITIES, default=defaults.hardware_compatibility,
-        help='let the engine run on other GPUs too, slower (default: %(default)s)')
-    parser.add_argument('--device-index', type=not_negative, default=0, metavar='N', help='which GPU (default: 0)')
+    add_parameter(parser, '--workspace-mib', 'workspace_mib', metavar='MIB')
+    add_parameter(parser, '--optimization-level', 'builder_optimization_level', metavar='LEVEL')
+    add_parameter(parser, '--batch', 'batch_profile', metavar=('MIN', 'OPT', 'MAX'))
+    add_parameter(parser, '--dla-core', 'dla_core', metavar='N')
+    add_parameter(parser, '--hardware-compatibility', 'hardware_compatibility')
+    add_parameter(parser, '--device-index', 'device_index', metavar='N')
     parser.add_argument(
         '--tensorrt', choices=PREFERENCES, default='auto', help='which TensorRT builds (default: %(default)s)')
     parser.add_argument(

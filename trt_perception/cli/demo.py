@@ -28,7 +28,8 @@ from pathlib import Path
 from typing import Any
 
 from ..dependencies import require
-from .numbers import above_zero, duration, fraction, whole
+from .numbers import above_zero, duration, whole
+from .parameter_options import add_parameter
 from .play import HIGHEST_DOMAIN
 
 
@@ -39,11 +40,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--video', default='bikes', help='a video file or a catalogue name (default: %(default)s)')
     parser.add_argument(
         '--model', default='yolov3-tiny', help='an ONNX file or a catalogue name (default: %(default)s)')
-    parser.add_argument(
-        '--labels', default='', metavar='FILE',
-        help='class names (txt, json, yaml), or coco or imagenet, of a model that has none of its own')
-    parser.add_argument(
-        '--score', type=fraction, default=0.25, metavar='S', help='lowest score of a detection (default: %(default)s)')
+    add_parameter(parser, '--labels', 'labels_file', metavar='FILE')
+    add_parameter(parser, '--score', 'score_threshold', metavar='S')
     parser.add_argument(
         '--rate', type=above_zero, default=1.0, metavar='R', help='speed of playing (default: %(default)s, real time)')
     parser.add_argument(

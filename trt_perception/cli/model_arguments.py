@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,101 +13,61 @@ from pathlib import Path
 from ..backends.create import create_pipeline
 from ..catalogue.resolve import resolve_model, resolve_video
 from ..model.heads.classification import ClassificationSettings
-from ..model.heads.identify import HEADS
 from ..model.heads.yolo import DetectionSettings
-from ..model.normalisation import COLOR_ORDERS, RESIZE_MODES, Overrides
-from ..model.spec import TASKS, ModelOptions, ModelSpec, load_model
+from ..model.normalisation import Overrides
+from ..model.spec import ModelOptions, ModelSpec, load_model
+from ..parameters.table import PREPROCESSING
 from ..pipeline.interface import Pipeline, PostprocessSettings
-from ..pipeline.options import (
-    BACKENDS,
-    CALIBRATION_METHODS,
-    DEFAULT_INT8_AGREEMENT,
-    PRECISIONS,
-    Monitor,
-    PipelineOptions,
-)
+from ..pipeline.options import Monitor, PipelineOptions
 from ..pipeline.tensorrt_options import BuildOptions
-from ..precision.prepare import CalibrationOptions
 from ..progress import ConsoleProgress
-from .numbers import above_zero, fraction, numbers, positive, whole
-
-# Threads spin while they wait for each other: with many more than processors an inference takes minutes.
-_MOST_THREADS = max(16, os.cpu_count() or 1)
+from .numbers import above_zero, fraction
+from .parameter_options import add_parameter
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     """Add MODEL and what says how to read it."""
     parser.add_argument(
         'model', metavar='MODEL', help='an ONNX file, or the name of a catalogue model (fetched if missing)')
-    parser.add_argument(
-        '--labels', default='', metavar='FILE',
-        help='class names (txt, json, yaml), or coco or imagenet, of a model that has none of its own')
-    parser.add_argument('--task', choices=TASKS, default='auto', help='what the model does (default: auto)')
-    parser.add_argument(
-        '--head', choices=HEADS, default='auto', help="layout of the model's output (default: auto)")
-    parser.add_argument(
-        '--input-size', nargs=2, type=positive, default=(0, 0), metavar=('WIDTH', 'HEIGHT'),
-        help='input size of a model that leaves it open')
-    group = parser.add_argument_group(
-        'preprocessing', 'x = (pixel * scale - mean) / std; what is not given is as the model says')
-    group.add_argument('--color-order', choices=('auto', *COLOR_ORDERS), default='auto', help="of the model's input")
-    group.add_argument('--scale', type=above_zero, metavar='S', help='multiplies the pixels (0..255)')
-    for name, what in (('mean', 'subtracted'), ('std', 'divides')):
-        group.add_argument(
-            f'--{name}', type=numbers, metavar='A[,B,C]',
-            help=f"{what}: one number, or three with commas in the order of the model's colours")
-    group.add_argument(
-        '--resize-mode', choices=('auto', *RESIZE_MODES), default='auto',
-        help='how an image is brought to the input size')
-    group.add_argument(
-        '--crop-fraction', type=fraction, metavar='F', help='part of the shorter side that center_crop keeps')
+    add_parameter(parser, '--labels', 'labels_file', metavar='FILE')
+    add_parameter(parser, '--task', 'task')
+    add_parameter(parser, '--head', 'head')
+    add_parameter(parser, '--input-size', 'input_size', metavar=('WIDTH', 'HEIGHT'))
+    group = parser.add_argument_group('preprocessing', PREPROCESSING.text)
+    add_parameter(group, '--color-order', 'color_order')
+    add_parameter(group, '--scale', 'scale', default=None, type=above_zero, metavar='S')
+    add_parameter(group, '--mean', 'mean', metavar='A[,B,C]')
+    add_parameter(group, '--std', 'std', metavar='A[,B,C]')
+    add_parameter(group, '--resize-mode', 'resize_mode')
+    add_parameter(group, '--crop-fraction', 'crop_fraction', default=None, metavar='F')
 
 
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add backend and thresholds."""
-    parser.add_argument('--backend', choices=BACKENDS, default='auto', help='what runs the network')
-    parser.add_argument(
-        '--threads', type=whole(1, _MOST_THREADS), default=0, metavar='N', help='CPU threads of one inference')
-    parser.add_argument(
-        '--precision', choices=PRECISIONS, help='arithmetic of the network (default: as the file is stored)')
-    parser.add_argument(
-        '--calibration', default='', metavar='SOURCE', help='images, video or bag that int8 is calibrated with')
+    """Add backend, precision and thresholds."""
+    add_parameter(parser, '--backend', 'backend')
+    add_parameter(parser, '--threads', 'num_threads', metavar='N')
+    add_parameter(parser, '--precision', 'precision', 'as the file is stored', default=None)
     add_calibration_arguments(parser, '--calibration-')
     add_gate_argument(parser)
-    defaults = DetectionSettings()
-    parser.add_argument(
-        '--score', type=fraction, default=defaults.score_threshold, metavar='S',
-        help='least score of a detection (default: %(default)s)')
-    parser.add_argument(
-        '--iou', type=fraction, default=defaults.iou_threshold, metavar='T',
-        help='overlap at which the weaker of two boxes of a class goes (default: %(default)s)')
-    parser.add_argument(
-        '--top-k', type=positive, default=ClassificationSettings().top_k, metavar='K',
-        help='classes a classification reports (default: %(default)s)')
+    add_parameter(parser, '--score', 'score_threshold', metavar='S')
+    add_parameter(parser, '--iou', 'iou_threshold', metavar='T')
+    add_parameter(parser, '--top-k', 'top_k', metavar='K')
 
 
 def add_calibration_arguments(parser: argparse.ArgumentParser, prefix: str = '--') -> None:
-    """Add what is done with the frames of --calibration.
+    """Add --calibration and what is done with its frames.
 
-    prefix: of the options, '--calibration-' where a plain --topic would be another one's
+    prefix: of the other options, '--calibration-' if a plain --topic means something else
     """
-    defaults = CalibrationOptions()
-    parser.add_argument(
-        f'{prefix}topic', dest='calibration_topic', default='', help='image topic of a bag that has several')
-    parser.add_argument(
-        f'{prefix}samples', dest='calibration_samples', type=positive, default=defaults.samples, metavar='N',
-        help='frames to calibrate with, spread evenly over the source (default: %(default)s)')
-    parser.add_argument(
-        f'{prefix}method', dest='calibration_method', choices=CALIBRATION_METHODS, default=defaults.method,
-        help='how ranges come from what the network computes; auto measures all (default: %(default)s)')
+    add_parameter(parser, '--calibration', 'calibration_source', metavar='SOURCE')
+    add_parameter(parser, f'{prefix}topic', 'calibration_topic', dest='calibration_topic', metavar='TOPIC')
+    add_parameter(parser, f'{prefix}samples', 'calibration_samples', dest='calibration_samples', metavar='N')
+    add_parameter(parser, f'{prefix}method', 'calibration_method', dest='calibration_method')
 
 
 def add_gate_argument(parser: argparse.ArgumentParser) -> None:
-    """Add what the accuracy gate asks for."""
-    parser.add_argument(
-        '--min-agreement', type=fraction, default=None, metavar='A',
-        help='least agreement with ONNX Runtime fp32 on frames of the calibration source, 0 for no check (default: '
-        f'{DEFAULT_INT8_AGREEMENT} for int8, else 0)')
+    """Add the lowest agreement that the accuracy check accepts."""
+    add_parameter(parser, '--min-agreement', 'min_agreement', default=None, type=fraction, metavar='A')
 
 
 def load(options: argparse.Namespace) -> ModelSpec:

@@ -33,8 +33,13 @@ def whole(low: int, high: int) -> Callable[[str], int]:
     return _parser(int, lambda value: low <= value <= high, f'a whole number from {low} to {high}')
 
 
+def number(low: float, high: float) -> Callable[[str], float]:
+    """Return a parser of a number from `low` to `high`."""
+    return _parser(float, lambda value: low <= value <= high, f'a number from {low:g} to {high:g}')
+
+
 _INFINITE = float('inf')
-fraction = _parser(float, lambda value: 0.0 <= value <= 1.0, 'a number from 0 to 1')
+fraction = number(0.0, 1.0)
 positive = _parser(int, lambda value: value >= 1, 'a whole number above 0')
 not_negative = _parser(int, lambda value: value >= 0, 'a whole number, 0 or more')
 above_zero = _parser(float, lambda value: 0.0 < value < _INFINITE, 'a number above 0')

@@ -33,6 +33,7 @@ from ..progress import ConsoleProgress, ProgressCallback, counted
 from .files import check_new_file, check_report, write_report
 from .model_arguments import add_calibration_arguments, add_model_arguments, calibration_source, load
 from .numbers import fraction, not_negative
+from .parameter_options import add_parameter
 
 _TIMED_RUNS = 20
 _TIMED_SECONDS = 20.0
@@ -42,26 +43,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add this subcommand's arguments."""
     defaults = CalibrationOptions()
     add_model_arguments(parser)
-    parser.add_argument('--precision', choices=('int8', 'fp16'), default='int8', help='(default: %(default)s)')
-    parser.add_argument(
-        '--calibration', default='', metavar='SOURCE',
-        help='a folder of images, a video or a rosbag2 of what the camera will see; int8 needs it')
+    add_parameter(parser, '--precision', 'precision', 'int8', choices=('int8', 'fp16'), default='int8')
     add_calibration_arguments(parser)
     parser.add_argument(
         '--checking', type=not_negative, default=defaults.checking, metavar='N',
-        help='other frames of it to measure the agreement on (default: %(default)s)')
+        help='other frames of the source to measure the agreement on (default: %(default)s)')
     parser.add_argument(
         '--keep-float', nargs='*', metavar='LAYER',
-        help='layers to leave in float (without names: none), instead of those that measuring finds')
+        help='layers to leave in float (without names: no layers), instead of the layers that measuring finds')
     parser.add_argument(
         '--min-agreement', type=fraction, default=defaults.target.agreement, metavar='A',
-        help='agreement that the search has to reach (default: %(default)s)')
+        help='lowest agreement with fp32 that the search accepts (default: %(default)s)')
     parser.add_argument(
         '--max-score-difference', type=fraction, default=defaults.target.score_difference, metavar='D',
-        help='mean score difference that it must not exceed (default: %(default)s)')
+        help='largest mean score difference that the search accepts (default: %(default)s)')
     parser.add_argument(
         '--half-rest', action='store_true',
-        help="float16 for an int8 file's float layers: for TensorRT 10 and newer and for RTX")
+        help='store the float layers of an int8 file in float16, for TensorRT 10 and newer and for TensorRT for RTX')
     parser.add_argument(
         '--output', type=Path, metavar='FILE', help='the file to write (default: MODEL-PRECISION.onnx in this folder)')
     parser.add_argument('--json', type=Path, metavar='FILE', help='write the figures as one JSON object')

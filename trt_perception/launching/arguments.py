@@ -10,12 +10,13 @@ from typing import Any
 
 from launch.actions import DeclareLaunchArgument
 
-from .values import parse_bool, parse_integer, parse_number, parse_path, parse_text
+from ..parameters.documents import CONFIG_FILES
+from ..parameters.table import PARAMETERS, Kind
+from .values import PARSERS, parse_bool
 
 DETECTION = 'detection'
 CLASSIFICATION = 'classification'
 NODE_NAMES = {DETECTION: 'detector', CLASSIFICATION: 'classifier'}
-CONFIG_FILES = {DETECTION: 'detect.yaml', CLASSIFICATION: 'classify.yaml'}
 
 
 @dataclass(frozen=True)
@@ -25,37 +26,28 @@ class ParameterArgument:
     name: str
     parameter: str
     description: str
-    parse: Callable[[str, str], Any] = parse_text
+    parse: Callable[[str, str], Any]
 
 
-_KEEPS = 'Empty: as in params_file.'
+def _argument(name: str, parameter: str = '') -> ParameterArgument:
+    """Return the launch argument for a parameter of the table, by default of the same name."""
+    row = PARAMETERS[parameter or name]
+    constraint = 'Choices: true, false.' if row.kind is Kind.BOOL else row.constraint
+    return ParameterArgument(name, row.name, f'{row.text}. {constraint}'.rstrip(), PARSERS[row.kind])
+
 
 _COMMON = (
-    ParameterArgument(
-        'model', 'model_file',
-        'ONNX file, or name of a catalogue model that was fetched before (trt_perception fetch NAME).', parse_path),
-    ParameterArgument(
-        'labels', 'labels_file',
-        'Class names: a txt, json or yaml file, or coco or imagenet for the shipped lists. Not needed where the '
-        'model has them.', parse_path),
-    ParameterArgument('backend', 'backend', 'What runs the network: auto, onnxruntime or tensorrt.'),
-    ParameterArgument('precision', 'precision', 'Arithmetic of the network: fp32, fp16 or int8.'),
-    ParameterArgument(
-        'image_transport', 'image_transport',
-        'raw subscribes image_topic (sensor_msgs/Image), compressed image_topic/compressed '
-        '(sensor_msgs/CompressedImage).'),
-    ParameterArgument(
-        'publish_debug_image', 'publish_debug_image',
-        'true: draw the results on the image and publish it on debug_image.', parse_bool),
+    _argument('model', 'model_file'),
+    _argument('labels', 'labels_file'),
+    _argument('backend'),
+    _argument('precision'),
+    _argument('image_transport'),
+    _argument('publish_debug_image'),
+    # A parameter of every ROS node.
     ParameterArgument('use_sim_time', 'use_sim_time', 'true: take the time from /clock.', parse_bool),
 )
-_OF_TASK = {
-    DETECTION: (ParameterArgument(
-        'score_threshold', 'score_threshold', 'Detections below this score (0.0 to 1.0) are left out.',
-        parse_number),),
-    CLASSIFICATION: (ParameterArgument(
-        'top_k', 'top_k', 'How many classes to report, the best ones.', parse_integer),),
-}
+_OF_TASK = {DETECTION: (_argument('score_threshold'),), CLASSIFICATION: (_argument('top_k'),)}
+_KEEPS = 'Empty: as in params_file, or the default.'
 
 
 def parameter_arguments(*tasks: str) -> tuple[ParameterArgument, ...]:
@@ -65,15 +57,15 @@ def parameter_arguments(*tasks: str) -> tuple[ParameterArgument, ...]:
 
 def declare_parameters(*tasks: str, use_sim_time: str = '') -> list[Any]:
     """Return the declarations of parameter_arguments and of params_file; use_sim_time: the default of that one."""
-    files = ' or '.join(CONFIG_FILES[task] for task in tasks)
+    files = ' or '.join(f'config/{CONFIG_FILES[task]}' for task in tasks)
     return [
         *(DeclareLaunchArgument(
             argument.name, default_value=use_sim_time if argument.name == 'use_sim_time' else '',
             description=f'{argument.description} {_KEEPS}') for argument in parameter_arguments(*tasks)),
         DeclareLaunchArgument(
             'params_file', default_value='',
-            description="YAML file with the node's parameters; what it leaves out has the node's default. Arguments "
-                        f'that are given win over it. Empty: config/{files} of trt_perception.'),
+            description="YAML file with the node's parameters. Parameters that it leaves out have the node's default. "
+                        f'Launch arguments win over it. A full file to copy from: {files} of trt_perception.'),
     ]
 
 

@@ -15,7 +15,7 @@ from launch.actions import LogInfo, RegisterEventHandler
 from launch.event_handlers import OnProcessExit
 from launch_ros.actions import LifecycleNode
 
-from .arguments import CONFIG_FILES, NODE_NAMES, given_parameters
+from .arguments import NODE_NAMES, given_parameters
 from .autostart import Autostart
 from .image_topics import image_remappings
 from .large_images import profile_environment
@@ -46,14 +46,17 @@ def perception_actions(
     """
     hooks = hooks or Hooks()
     respawn = parse_bool('respawn', values.get('respawn', 'false'))
+    own = _parameter_file(values)
     given = given_parameters(values, task)
     environment, note = process_environment(values)
     node = LifecycleNode(
         package=PACKAGE, executable='perception_node',
         namespace=values['namespace'], name=values['name'] or NODE_NAMES[task],
-        parameters=[_parameter_file(values, task), *([given] if given else [])],
+        parameters=[*([own] if own else []), *([given] if given else [])],
         remappings=image_remappings(values['image_topic']),
-        ros_arguments=['--log-level', parse_log_level('log_level', values['log_level'])],
+        ros_arguments=[
+            '--log-level', parse_log_level('log_level', values['log_level']),
+            *([] if own else ['-p', f'task:={task}'])],
         additional_env=environment, output='screen', emulate_tty=True,
         respawn=respawn, respawn_delay=RESPAWN_DELAY_S)
     handlers = [RegisterEventHandler(OnProcessExit(
@@ -75,14 +78,15 @@ def share_file(*parts: str) -> str:
     return os.path.join(get_package_share_directory(PACKAGE), *parts)
 
 
-def _parameter_file(values: Mapping[str, str], task: str) -> str:
-    """Return the one file of parameters.
+def _parameter_file(values: Mapping[str, str]) -> str:
+    """Return the user's file of parameters, '' if there is none.
 
-    Not two, the user's after the package's: where both name a parameter, with values of different types, rcl takes
-    either and says nothing.
+    No file of this package is loaded: it would win over what SetParameter sets in a launch file that includes ours. Nor
+    are there ever two files: if both name a parameter, with values of different types, rcl takes either and says
+    nothing.
     """
     if not values['params_file']:
-        return share_file('config', CONFIG_FILES[task])
+        return ''
     own = parse_path('params_file', values['params_file'])
     if not os.path.isfile(own):
         # launch_ros would warn and start the node without it.

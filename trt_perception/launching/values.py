@@ -5,6 +5,10 @@
 from __future__ import annotations
 
 import os.path
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ..parameters.table import Kind
 
 
 class LaunchArgumentError(Exception):
@@ -45,6 +49,12 @@ def parse_integer(name: str, text: str) -> int:
 def parse_text(name: str, text: str) -> str:
     """Return the text unchanged."""
     return text
+
+
+# For launch arguments that set a parameter.
+PARSERS: Mapping[Kind, Callable[[str, str], Any]] = {
+    Kind.BOOL: parse_bool, Kind.INTEGER: parse_integer, Kind.NUMBER: parse_number, Kind.TEXT: parse_text,
+    Kind.PATH: parse_path}
 
 
 def parse_log_level(name: str, text: str) -> str:

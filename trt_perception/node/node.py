@@ -24,6 +24,8 @@ from ..catalogue.resolve import resolve_model
 from ..errors import EngineError, FrameError, ParameterError, PerceptionError, one_line
 from ..image.message import frame_from_compressed_image, frame_from_image
 from ..model.spec import ModelSpec, load_model
+from ..parameters.settings import Settings
+from ..parameters.table import PARAMETERS
 from ..pipeline.interface import Pipeline
 from ..pipeline.options import Monitor
 from . import parameters
@@ -32,7 +34,6 @@ from .diagnostics import diagnostics_message
 from .health import Condition, assess
 from .memory import trim_memory
 from .outputs import Outputs
-from .parameters import Settings
 from .statistics import Statistics
 from .transition_guard import TransitionGuard
 from .worker import LatestWorker
@@ -85,7 +86,7 @@ class PerceptionNode(LifecycleNodeMixin, Node):
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
         self._diagnostics_group = MutuallyExclusiveCallbackGroup()
         self._diagnostics_timer = self._start_diagnostics(
-            parameters.PARAMETERS['diagnostics_period'].default)
+            PARAMETERS['diagnostics_period'].default)
 
     # Transitions
 
@@ -388,7 +389,7 @@ class PerceptionNode(LifecycleNodeMixin, Node):
         before, spec, pipeline = self._settings, self._spec, self._pipeline
         for change in changes:
             parameters.check(change)
-            known = parameters.PARAMETERS.get(change.name)
+            known = PARAMETERS.get(change.name)
             if known is not None and not known.live and before is not None:
                 raise ParameterError(
                     f'{change.name} is read on configure: bring the node to unconfigured '

@@ -16,10 +16,10 @@ from vision_msgs.msg import Classification, Detection2DArray, LabelInfo, VisionI
 
 from ..image.frame import Frame
 from ..model.spec import ModelSpec
+from ..parameters.settings import Settings
 from ..results.draw import draw_classifications, draw_detections
 from ..results.results import Detections, Result
 from .messages import classification_message, detections_message, image_message, label_info_message, vision_info_message
-from .parameters import Settings
 from .worker import LatestWorker
 
 _LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)

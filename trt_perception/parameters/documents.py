@@ -1,0 +1,110 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The files that are written from the table of parameters: config/*.yaml and docs/parameters.md."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping, Sequence
+
+from .table import GROUPS, PARAMETERS, Group, Kind, Row, as_yaml
+
+# By the task of the launch file.
+CONFIG_FILES = {'detection': 'detect.yaml', 'classification': 'classify.yaml'}
+_WIDTH = 118
+_TABLE = 'trt_perception/parameters/table.py'
+
+_YAML_HEAD = """\
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+#
+# Written by `make generate` from {table}: change that file, not this one.
+#
+# All parameters of {what}, with the values that {launch_file} starts the node with.
+# To change some, copy the lines that you need into a file of your own and give it to the launch file:
+# params_file:=my.yaml. Launch arguments win over the file. Parameters marked "Live" can also change while the node is
+# active (ros2 param set); the others are read on configure.
+/**:
+  ros__parameters:
+"""
+
+_PAGE_HEAD = """\
+# Parameters
+
+<!-- Written by `make generate` from {table}: change that file, not this one. -->
+
+To set parameters at the start, give a launch file `params_file:=my.yaml` ([detect.yaml](../config/detect.yaml) and
+[classify.yaml](../config/classify.yaml) are full files to copy from) or launch arguments (`ros2 launch trt_perception
+detect.launch.py --show-args` lists them). To change a *live* parameter while the node is active, use
+`ros2 param set /detector score_threshold 0.4`; the other parameters are read on configure, so a change needs cleanup
+and configure.
+
+If a parameter is set in several places, launch arguments win over `params_file`, and `params_file` wins over
+`SetParameter` in a launch file that includes ours. Without `params_file`, `detect.launch.py` sets `task` to `detection`
+and `classify.launch.py` sets it to `classification`, unless `SetParameter` does.
+
+"""
+
+
+def documents() -> dict[str, str]:
+    """Return the text of each generated file by its path in the source tree."""
+    return {
+        **{f'config/{name}': parameter_file(task) for task, name in CONFIG_FILES.items()},
+        'docs/parameters.md': parameters_page()}
+
+
+def parameter_file(task: str) -> str:
+    """Return a ROS parameter file with all parameters of a task, with their defaults.
+
+    task: detection or classification
+    """
+    launch_file = CONFIG_FILES[task].replace('.yaml', '.launch.py')
+    what = {'detection': 'an object detector', 'classification': 'an image classifier'}[task]
+    lines = [_YAML_HEAD.format(table=_TABLE, what=what, launch_file=launch_file)]
+    for group, rows in _by_group().items():
+        if group.task not in ('', task):
+            continue
+        lines.append(_comment(f'{group.title}. {group.text}' if group.text else f'{group.title}.', 4) + '\n')
+        for row in rows:
+            value = task if row.name == 'task' else as_yaml(row.default)
+            lines.append(f'{_comment(_sentences(row), 4)}    {row.name}: {value}\n')
+        lines.append('\n')
+    return ''.join(lines[:-1])
+
+
+def parameters_page() -> str:
+    """Return docs/parameters.md: a table for each group."""
+    lines = [_PAGE_HEAD.format(table=_TABLE)]
+    for group, rows in _by_group().items():
+        lines.append(f'## {group.title}\n\n')
+        if group.text:
+            lines.append(f'{group.text}\n\n')
+        lines.append('| name | default | range or choices | live | meaning |\n|---|---|---|---|---|\n')
+        for row in rows:
+            cells = (
+                f'`{row.name}`', f'`{as_yaml(row.default)}`', _allowed(row), 'yes' if row.live else '',
+                row.explanation.replace('|', '\\|'))
+            lines.append(f'| {" | ".join(cells)} |\n')
+        lines.append('\n')
+    return ''.join(lines[:-1])
+
+
+def _by_group() -> Mapping[Group, Sequence[Row]]:
+    return {group: [row for row in PARAMETERS.values() if row.group == group] for group in GROUPS}
+
+
+def _allowed(row: Row) -> str:
+    if row.kind is Kind.BOOL:
+        return '`true`, `false`'
+    return ', '.join(f'`{as_yaml(choice)}`' for choice in row.choices) or row.expected
+
+
+def _sentences(row: Row) -> str:
+    return ' '.join(filter(None, (row.explanation, row.constraint, 'Live.' if row.live else '')))
+
+
+def _comment(text: str, indent: int) -> str:
+    prefix = f'{" " * indent}# '
+    return textwrap.fill(
+        text, _WIDTH, initial_indent=prefix, subsequent_indent=prefix, break_long_words=False,
+        break_on_hyphens=False) + '\n'

@@ -1,0 +1,271 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The table of the node's parameters: each is declared here, and only here.
+
+The descriptors, the files in config/, docs/parameters.md, and the texts of launch arguments and of command-line options
+of the same meaning come from it. After a change run `make generate`.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, TypeVar
+
+from ..model.geometry import RESIZE_MODES
+from ..model.heads.identify import HEADS
+from ..model.normalisation import COLOR_ORDERS
+from ..model.spec import TASKS
+from ..pipeline.options import BACKENDS, CALIBRATION_METHODS, DEFAULT_INT8_AGREEMENT, PRECISIONS
+from ..pipeline.tensorrt_options import HARDWARE_COMPATIBILITIES, SWITCHES
+
+T = TypeVar('T')
+# What YAML reads as text without quotes, apart from these words.
+_PLAIN = re.compile('[A-Za-z][A-Za-z0-9_]*')
+_NOT_TEXT = ('on', 'off', 'yes', 'no', 'y', 'n', 'true', 'false', 'null')
+
+
+class Kind(enum.Enum):
+    """The type of a parameter: ROS's type and the parser of a launch argument follow from it."""
+
+    BOOL = 'bool'
+    INTEGER = 'integer'
+    NUMBER = 'number'
+    TEXT = 'text'
+    PATH = 'path'
+    INTEGERS = 'integers'
+    NUMBERS = 'numbers'
+    TEXTS = 'texts'
+
+
+@dataclass(frozen=True)
+class Group:
+    """Parameters that belong together. task: the only task they are for, '' for every task."""
+
+    title: str
+    text: str = ''
+    task: str = ''
+
+
+MODEL = Group('Model')
+PRECISION = Group(
+    'Precision',
+    'int8 needs frames of what the camera will see. The accuracy check compares on frames of the same source.')
+TENSORRT = Group('TensorRT', 'These parameters have no effect on other backends.')
+PREPROCESSING = Group(
+    'Preprocessing', "The network's input is (pixel * scale - mean) / std. By default the model decides.")
+IMAGES = Group('Images')
+DETECTION = Group('Detection', task='detection')
+CLASSIFICATION = Group('Classification', task='classification')
+OUTPUT = Group('Output')
+
+
+@dataclass(frozen=True)
+class Row:
+    """One parameter.
+
+    default: as ROS has it. Each parameter has one: rclpy answers a request for many values with none at all if one of
+        them is not set, which makes `ros2 param dump` empty
+    text: what it means, without a full stop at the end
+    default_means: what the default stands for, if it is not just a value; '' if it is
+    choices, limits: the allowed values of a text, the lowest and highest of a number; () if all are allowed
+    live: whether it may change while the node is active
+    """
+
+    name: str
+    group: Group
+    kind: Kind
+    default: Any
+    text: str
+    default_means: str = ''
+    choices: tuple[str, ...] = ()
+    limits: tuple[float, ...] = ()
+    live: bool = False
+
+    @property
+    def expected(self) -> str:
+        """What an error message says of the allowed values."""
+        if self.choices:
+            return f'one of {", ".join(self.choices)}'
+        return ' to '.join(map(str, self.limits))
+
+    @property
+    def constraint(self) -> str:
+        """The allowed values as a sentence, '' if the type says all."""
+        if self.choices:
+            return f'Choices: {", ".join(map(as_yaml, self.choices))}.'
+        return f'Range: {self.expected}.' if self.limits else ''
+
+    @property
+    def explanation(self) -> str:
+        """The text in sentences, with the meaning of the default."""
+        if not self.default_means:
+            return f'{self.text}.'
+        return f'{self.text}. {as_yaml(self.default)}: {self.default_means}.'
+
+
+def _row(
+    group: Group, default: T, text: str, default_means: str = '', *, ros_default: Sequence[Any] | None = None,
+    choices: Sequence[str] = (), limits: tuple[float, float] | tuple[()] = (), live: bool = False, path: bool = False,
+) -> T:
+    """Return a field of Values; see Row for the arguments.
+
+    ros_default: the default as ROS has it, if an empty list or None stands for it in Values
+    """
+    stored = default if ros_default is None else ros_default
+    stored = list(stored) if isinstance(stored, (list, tuple)) else stored
+    kind = Kind.PATH if path else _kind_of(stored)
+    row = Row('', group, kind, stored, text, default_means, tuple(choices), limits, live)
+    declared: T = field(default=default, metadata={'row': row})
+    return declared
+
+
+def _kind_of(value: Any) -> Kind:
+    if isinstance(value, list):
+        return {int: Kind.INTEGERS, float: Kind.NUMBERS, str: Kind.TEXTS}[type(value[0])]
+    return {bool: Kind.BOOL, int: Kind.INTEGER, float: Kind.NUMBER, str: Kind.TEXT}[type(value)]
+
+
+@dataclass(frozen=True)
+class Values:
+    """The table. A field is a parameter: its name, its type here, its row."""
+
+    task: str = _row(
+        MODEL, 'auto', 'Task of the model; a model for another task is refused', 'the task is read from the file',
+        choices=TASKS)
+    model_file: str = _row(
+        MODEL, '', 'ONNX file, or the name of a catalogue model that is already fetched (trt_perception fetch NAME)',
+        'configure fails', path=True)
+    labels_file: str = _row(
+        MODEL, '', 'Class names for a model without names in its metadata: a txt, json or yaml file, or coco or '
+        'imagenet for the shipped lists', "the model's own names, or class indices if it has none", path=True)
+    head: str = _row(
+        MODEL, 'auto', "Layout of the model's output", "found from the output's shape and the metadata", choices=HEADS)
+    backend: str = _row(
+        MODEL, 'auto', 'Library that runs the network', 'TensorRT if it and a GPU are found, otherwise ONNX Runtime',
+        choices=BACKENDS)
+    num_threads: int = _row(
+        MODEL, 0, 'CPU threads for one inference with ONNX Runtime, at most one for each processor',
+        'one for each physical core that the process may use', limits=(0, 1024))
+    input_size: tuple[int, int] = _row(
+        MODEL, (0, 0), 'Width and height in pixels for a model with a dynamic input size', "the model's usual size")
+
+    precision: str = _row(
+        PRECISION, 'fp32', 'Arithmetic of the network', choices=PRECISIONS)
+    strict_precision: bool = _row(
+        PRECISION, False, 'Refuse a network that does not run in the given precision, instead of a warning')
+    calibration_source: str = _row(
+        PRECISION, '', 'Folder of images, video or rosbag2 with what the camera will see: int8 is calibrated with '
+        'these frames, and accuracy is checked on them', path=True)
+    calibration_topic: str = _row(
+        PRECISION, '', 'Image topic to calibrate with, for a bag with several', "the bag's only image topic")
+    calibration_samples: int = _row(
+        PRECISION, 64, 'Number of frames to calibrate with, spread evenly over the source', limits=(1, 10000))
+    calibration_method: str = _row(
+        PRECISION, 'auto', 'How the ranges of int8 are found', 'all methods are measured and the best one is used',
+        choices=CALIBRATION_METHODS)
+    min_agreement: float = _row(
+        PRECISION, -1.0, 'Lowest agreement with ONNX Runtime fp32 on the calibration frames. The model is refused if '
+        'agreement is lower, or if nothing is detected in these frames. 0.0 disables the check',
+        f'{DEFAULT_INT8_AGREEMENT} for int8, with only a warning if nothing is detected; no check for the others',
+        limits=(-1.0, 1.0))
+
+    device_index: int = _row(TENSORRT, 0, 'Index of the GPU that TensorRT uses', limits=(0, 64))
+    workspace_mib: int = _row(
+        TENSORRT, 0, 'GPU memory in MiB that the kernels of a TensorRT engine may use', 'a part of the free memory',
+        limits=(0, 1 << 20))
+    builder_optimization_level: int = _row(
+        TENSORRT, 3, 'Optimization level of the TensorRT builder: 0 builds fastest, 5 gives the fastest engine',
+        limits=(0, 5))
+    timing_cache: bool = _row(TENSORRT, True, 'Keep the kernel timings of a TensorRT build for the next build')
+    batch_profile: tuple[int, int, int] = _row(
+        TENSORRT, (1, 1, 1),
+        'Smallest, usual and largest batch of the TensorRT engine, for a model with a dynamic batch')
+    dla_core: int = _row(
+        TENSORRT, -1, 'DLA core (deep learning accelerator of a Jetson) that runs the TensorRT engine', 'the GPU',
+        limits=(-1, 7))
+    hardware_compatibility: str = _row(
+        TENSORRT, 'none', 'Other GPUs that the TensorRT engine may run on; it is slower then', 'this GPU model only',
+        choices=HARDWARE_COMPATIBILITIES)
+    cuda_graph: bool = _row(TENSORRT, True, 'Launch each frame as one CUDA graph, if that works')
+    zero_copy: str = _row(
+        TENSORRT, 'auto', 'Let the GPU read frames from page-locked host memory, instead of a copy in GPU memory',
+        'on for integrated GPUs, and for frames that are not enlarged', choices=SWITCHES)
+
+    scale: float = _row(
+        PREPROCESSING, 0.0, 'Factor for the pixel values (0..255), usually 1/255', "the model's value",
+        limits=(0.0, 1000.0))
+    mean: tuple[float, ...] | None = _row(
+        PREPROCESSING, None, "Subtracted from pixel * scale: one number, or three in the order of the model's colours",
+        "the model's values", ros_default=[math.nan])
+    std: tuple[float, ...] | None = _row(
+        PREPROCESSING, None, "Divides pixel * scale - mean: one number, or three in the order of the model's colours",
+        "the model's values", ros_default=[math.nan])
+    color_order: str = _row(
+        PREPROCESSING, 'auto', "Order of the model's input channels", "the model's order",
+        choices=('auto', *COLOR_ORDERS))
+    resize_mode: str = _row(
+        PREPROCESSING, 'auto', 'How an image is fitted to the input size', "the model's mode",
+        choices=('auto', *RESIZE_MODES))
+    crop_fraction: float = _row(
+        PREPROCESSING, 0.0, 'Part of the shorter side that center_crop keeps', "the model's value", limits=(0.0, 1.0))
+
+    image_transport: str = _row(
+        IMAGES, 'raw', "raw subscribes to the topic 'image' (sensor_msgs/Image), compressed to 'image/compressed' "
+        '(sensor_msgs/CompressedImage: jpeg, png)', choices=('raw', 'compressed'))
+    image_reliability: str = _row(
+        IMAGES, 'best_effort', 'Reliability of the image subscription; best_effort matches every publisher',
+        choices=('best_effort', 'reliable'))
+    image_depth: int = _row(IMAGES, 1, 'Queue depth of the image subscription', limits=(1, 1000))
+    max_age_ms: int = _row(
+        IMAGES, 0, 'Milliseconds since its stamp after which a waiting frame is dropped and counted as stale',
+        'no limit', limits=(0, 3600000), live=True)
+
+    score_threshold: float = _row(
+        DETECTION, 0.25, 'Detections with a lower score are dropped', limits=(0.0, 1.0), live=True)
+    iou_threshold: float = _row(
+        DETECTION, 0.45, 'IoU above which the lower-scoring box of the same class is removed', limits=(0.0, 1.0),
+        live=True)
+    class_agnostic_nms: bool = _row(DETECTION, False, 'Also remove overlapping boxes of different classes')
+    max_detections: int = _row(
+        DETECTION, 300, 'Largest number of detections in one image; the best ones are kept', limits=(1, 10000),
+        live=True)
+    classes: tuple[str, ...] = _row(
+        DETECTION, (), 'Names of the classes to report', 'all classes', ros_default=[''], live=True)
+
+    top_k: int = _row(
+        CLASSIFICATION, 5, 'Number of classes that a classification reports, the best ones', limits=(1, 10000))
+
+    class_id_format: str = _row(
+        OUTPUT, 'name', 'Content of class_id in the results: the name of the class or its index',
+        choices=('name', 'index'))
+    publish_debug_image: bool = _row(
+        OUTPUT, False,
+        "Draw the results on the image and publish it on the topic 'debug_image' while it has a subscriber", live=True)
+    diagnostics_period: float = _row(OUTPUT, 1.0, 'Seconds between two diagnostics messages', limits=(0.1, 60.0))
+
+
+PARAMETERS: Mapping[str, Row] = {
+    declared.name: replace(declared.metadata['row'], name=declared.name) for declared in fields(Values)}
+GROUPS: Sequence[Group] = tuple(dict.fromkeys(row.group for row in PARAMETERS.values()))
+
+
+def text(name: str) -> str:
+    """Return what the parameter means, without a full stop at the end."""
+    return PARAMETERS[name].text
+
+
+def as_yaml(value: Any) -> str:
+    """Return a parameter's value as a ROS parameter file has it."""
+    if isinstance(value, list):
+        return f'[{", ".join(map(as_yaml, value))}]'
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float) and math.isnan(value):
+        return '.nan'
+    if isinstance(value, str) and (value.lower() in _NOT_TEXT or not _PLAIN.fullmatch(value)):
+        return f"'{value}'"
+    return str(value)
