@@ -118,6 +118,12 @@ def test_setup_installs_every_python_package_and_its_data(setup_arguments):
         assert any(Path(name).match(pattern) for pattern in patterns), name
 
 
+def test_the_package_says_that_it_has_type_hints(setup_arguments):
+    """PEP 561: type checkers heed the hints of an installed package only beside this file."""
+    assert (ROOT / 'trt_perception' / 'py.typed').read_bytes() == b''
+    assert 'py.typed' in setup_arguments['package_data']['trt_perception']
+
+
 def test_console_scripts_name_functions_that_exist(setup_arguments):
     scripts = dict(re.split(r'\s*=\s*', entry)
                    for entry in setup_arguments['entry_points']['console_scripts'])
