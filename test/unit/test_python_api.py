@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """trt_perception.open: a model file and an array in, results in pixels of the array out. The page's examples run."""
 
+import itertools
 import logging
 import os
 import re
@@ -210,7 +211,7 @@ def test_int8_with_frames_to_calibrate_with(tmp_path, monkeypatch, caplog):
     assert 0 < np.abs(found.scores - expected.scores).max() < 2.5 / 127
     phases = [record.message for record in caplog.records]
     assert 'comparing with ONNX Runtime fp32 on 16 frames' in phases
-    assert all(first != second for first, second in zip(phases, phases[1:])), phases
+    assert all(first != second for first, second in itertools.pairwise(phases)), phases
 
 
 def test_warnings_go_to_the_logger(detector, caplog):
@@ -405,7 +406,7 @@ def test_an_example_of_the_page_runs_as_it_stands(page_folder, number):
 
 def test_type_checkers_see_the_names(page_folder):
     """`py.typed` and the imports for type checkers: what a program under `mypy --strict` is told of them."""
-    pytest.importorskip('mypy', reason='needs mypy')
+    pytest.importorskip('mypy.version', minversion='1.5', reason='needs mypy 1.5')
     program = page_folder / 'program.py'
     program.write_text(
         'import numpy as np\nimport trt_perception\n'
@@ -420,7 +421,7 @@ def test_type_checkers_see_the_names(page_folder):
         env={**os.environ, 'MYPYPATH': str(ROOT), 'PYTHONPATH': str(ROOT)})
     told = done.stdout
     assert 'program.py:5: note: Revealed type is "trt_perception.api.model.Model"' in told
-    assert '"trt_perception.results.results.Detections | trt_perception.results.results.Classifications"' in told
+    assert re.search(r'program\.py:6: note: .*results\.Detections.*results\.Classifications', told)
     assert 'Revealed type is "str"' in told or 'Revealed type is "builtins.str"' in told
     errors = re.findall(r'^program\.py:(\d+): error: .*\[([\w-]+)\]$', told, re.M)
     assert errors == [('8', 'call-arg'), ('9', 'arg-type')], told

@@ -59,7 +59,7 @@ def open(
 ) -> Model:
     """Open a model, ready to be called with images.
 
-    The options have the names and the meaning of the node's parameters.
+    The options have the names and the meaning of the node's parameters; `labels` is its labels_file.
 
     model: an ONNX file, or the name of a catalogue model
     precision: fp32, fp16 or int8; None runs the file as it is stored. int8 needs `calibration_source`
