@@ -10,7 +10,7 @@ setup(
     name=package_name,
     version='0.1.0',
     packages=find_packages(include=[package_name, f'{package_name}.*']),
-    package_data={package_name: ['data/*', 'backends/tensorrt/cuda/kernels/*']},
+    package_data={package_name: ['py.typed', 'data/*', 'backends/tensorrt/cuda/kernels/*']},
     data_files=[
         ('share/ament_index/resource_index/packages', [f'resource/{package_name}']),
         (f'share/{package_name}', ['package.xml']),
@@ -25,12 +25,15 @@ setup(
     extras_require={
         'onnxruntime': ['onnx', 'onnxruntime'],
         'cli': ['onnx', 'onnxruntime', 'opencv-python-headless', 'pyyaml', 'rosbags'],
+        # colcon runs the tests with pytest because it is named here; current setuptools know no tests_require.
         'test': ['pytest', 'hypothesis'],
     },
-    tests_require=['pytest'],
     # The catalogue and the label lists are read as files.
     zip_safe=False,
+    # The address and the URL are placeholders: RELEASING.md.
+    url='https://trt-perception.invalid/trt_perception',
     author='trt_perception contributors',
+    author_email='maintainers@trt-perception.invalid',
     maintainer='trt_perception contributors',
     maintainer_email='maintainers@trt-perception.invalid',
     description='Object detection and image classification for ROS 2 with TensorRT or ONNX Runtime',

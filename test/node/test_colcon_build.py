@@ -83,3 +83,13 @@ def test_shipped_labels_come_along(workspace):
     package = next((workspace / 'install' / 'trt_perception').glob('**/site-packages/*/data'))
     here = {path.name for path in (ROOT / 'trt_perception' / 'data').iterdir()}
     assert {path.name for path in package.iterdir()} == here
+
+
+def test_type_checkers_find_the_mark_of_a_typed_package(workspace):
+    """`py.typed` lies beside the installed __init__.py (PEP 561)."""
+    done = run_in(workspace, f'''{sys.executable} -c "
+import pathlib, trt_perception
+print(pathlib.Path(trt_perception.__file__).with_name('py.typed').is_file(), trt_perception.__file__)"''')
+    assert done.returncode == 0, done.stderr
+    found, module = done.stdout.split()
+    assert (found, module.startswith(str(workspace / 'install'))) == ('True', True)

@@ -72,6 +72,27 @@ def test_catkin_pkg_accepts_package_xml():
     assert warnings == []
 
 
+def test_package_xml_has_the_order_of_its_schema(package_xml):
+    """As package_format3.xsd has it, which xmllint and the reviewers of a release go by."""
+    order = ['name', 'version', 'description', 'maintainer', 'license', 'url', 'author', 'depend', 'export']
+    places = [order.index('depend' if child.tag.endswith('depend') else child.tag) for child in package_xml]
+    assert places == sorted(places)
+
+
+def test_setup_hands_over_nothing_that_setuptools_dropped(setup_arguments):
+    """A current setuptools warns of a keyword that it does not know."""
+    dropped = {
+        'tests_require', 'test_suite', 'test_loader', 'setup_requires', 'use_2to3', 'convert_2to3_doctests',
+        'namespace_packages', 'features', 'license_file', 'dependency_links', 'eager_resources'}
+    assert set(setup_arguments) & dropped == set()
+    # colcon looks for it there to choose pytest.
+    assert 'pytest' in setup_arguments['extras_require']['test']
+    done = subprocess.run(
+        [sys.executable, '-W', 'error:Unknown distribution option:UserWarning', 'setup.py', '--version'], cwd=ROOT,
+        check=True, capture_output=True, text=True)
+    assert done.stdout.split()[-1] == trt_perception.__version__
+
+
 def test_version_is_the_same_everywhere(package_xml, setup_arguments):
     version = package_xml.findtext('version')
     assert re.fullmatch(r'\d+\.\d+\.\d+', version)
@@ -116,6 +137,12 @@ def test_setup_installs_every_python_package_and_its_data(setup_arguments):
     assert data, 'expected label files'
     for name in data:
         assert any(Path(name).match(pattern) for pattern in patterns), name
+
+
+def test_the_package_says_that_it_has_type_hints(setup_arguments):
+    """PEP 561: type checkers heed the hints of an installed package only beside this file."""
+    assert (ROOT / 'trt_perception' / 'py.typed').read_bytes() == b''
+    assert 'py.typed' in setup_arguments['package_data']['trt_perception']
 
 
 def test_console_scripts_name_functions_that_exist(setup_arguments):
