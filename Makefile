@@ -1,14 +1,14 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
 #
-# The way without a ROS 2 install: everything happens in a venv with ROS 2 wheels from PyPI.
+# For machines without a ROS 2 install: everything runs in a venv with ROS 2 wheels from PyPI.
 
 DISTRO ?= jazzy
 VENV ?= $(if $(filter jazzy,$(DISTRO)),.venv,.venv-$(DISTRO))
 OUTPUT ?= demo_output
 VIDEO ?=
 MODEL ?=
-# Words for pytest, e.g. make test PYTEST='-k letterbox -x'
+# Arguments for pytest, e.g. make test PYTEST='-k letterbox -x'
 PYTEST ?=
 
 .DEFAULT_GOAL := help
@@ -16,8 +16,8 @@ PYTEST ?=
 
 ifdef ROS_DISTRO
 $(info Note: a ROS 2 install ($(ROS_DISTRO)) is sourced. With it, use rosdep and colcon: see README.md.)
-$(info This Makefile makes its own environment with ROS 2 wheels from PyPI and leaves the install alone.)
-# What the install sourced must not leak into the wheels' processes.
+$(info This Makefile creates its own environment with ROS 2 wheels from PyPI and does not change the install.)
+# Variables of the sourced install must not affect the wheels' processes.
 unexport ROS_DISTRO ROS_VERSION ROS_PYTHON_VERSION RMW_IMPLEMENTATION
 unexport AMENT_PREFIX_PATH CMAKE_PREFIX_PATH COLCON_PREFIX_PATH LD_LIBRARY_PATH PYTHONPATH
 endif
@@ -26,7 +26,7 @@ help:  ## List the targets
 	@echo 'Usage: make TARGET [DISTRO=jazzy|kilted]'
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
 
-setup:  ## Make the environment (.venv, or .venv-kilted with DISTRO=kilted)
+setup:  ## Create the environment (.venv, or .venv-kilted with DISTRO=kilted)
 	@python=$$(scripts/find_python.sh) && \
 	    "$$python" -m scripts.environment --distro '$(DISTRO)' --venv '$(VENV)'
 
@@ -42,7 +42,7 @@ lint: setup  ## Check style (ruff), types (mypy) and imports between rooms (impo
 generate: setup  ## Write config/*.yaml and docs/parameters.md from the table of parameters
 	@'$(VENV)/bin/python' -m scripts.generate
 
-# Goes on after a failure: one run tells everything that is wrong.
+# Continues after a failure, so that one run reports all failures.
 test: setup  ## Check style and types, and run every test that this machine can run
 	@failed=; set -x; \
 	'$(VENV)/bin/ruff' check . || failed=1; \
@@ -54,8 +54,8 @@ test: setup  ## Check style and types, and run every test that this machine can 
 node-test: setup  ## Run the tests that talk over DDS, e.g. with DISTRO=kilted
 	'$(VENV)/bin/python' -m pytest -rs --timeout 300 $(PYTEST) test/node
 
-# Not ROS itself: what a robot has from apt is older than what pip takes.
-ubuntu-test:  ## Run the unit tests with the OpenCV and NumPy that Ubuntu brings beside ROS 2 (Python 3.10 to 3.12)
+# A robot's libraries from apt are older than pip's. ROS itself is not part of this test.
+ubuntu-test:  ## Run the unit tests with the OpenCV and NumPy of Ubuntu's apt (Python 3.10 to 3.12)
 	@python=$$(scripts/find_python.sh) && { test -x .venv-ubuntu/bin/pip || "$$python" -m venv .venv-ubuntu; }
 	.venv-ubuntu/bin/python -m pip install --quiet --disable-pip-version-check --constraint requirements/ubuntu.txt \
 	    --requirement requirements/runtime.txt --requirement requirements/test.txt 'setuptools<80'

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Runs a module of this package in a process of its own, which never outlives the one that started it."""
+"""Runs a module of this package in a child process that never outlives its parent."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ from pathlib import Path
 from typing import Any
 
 _PR_SET_PDEATHSIG = 1
-# Of -1000..1000: when memory runs out, the kernel is to take this process and not the node.
+# Range -1000..1000. If memory runs out, the kernel kills the process with the highest score: this one, not the node.
 _OOM_SCORE = '800'
 
 
 def start_module(module: str, *arguments: str, **options: Any) -> subprocess.Popen[bytes]:
-    """Start `python -m module arguments...` with this process's package; OSError if there can be no process.
+    """Start `python -m module arguments...` with this process's package. Raises OSError if it cannot be started.
 
-    options: of subprocess.Popen. The process leads a group of its own, which its id names until it is waited for, and
-    runs in the root folder: paths among its arguments must be absolute.
+    options: passed to subprocess.Popen. The process leads its own process group, whose id is its pid until it is
+    waited for. It runs in the root folder, so paths in its arguments must be absolute.
     """
     package_root = str(Path(__file__).resolve().parents[1])
     others = [part for part in os.environ.get('PYTHONPATH', '').split(os.pathsep) if part]
     path = os.pathsep.join([package_root, *map(os.path.abspath, others)])
-    # A session of its own: a Ctrl-C on the console reaches the parent alone, and the group ends as one. The working
-    # folder would be searched for modules.
+    # In its own session: a Ctrl-C on the console reaches only the parent, and the whole group can be ended at once.
+    # Not in the user's working folder: Python would search it for modules.
     return subprocess.Popen(
         [sys.executable, '-m', module, *arguments], start_new_session=True,
         env={**os.environ, 'PYTHONPATH': path}, cwd='/', **options)
 
 
 def serve(parent_pid: int) -> None:
-    """Make this process one that serves its parent: the kernel kills it with that, and before that for memory.
+    """Tie this process to its parent: the kernel kills it when the parent ends, and first if memory runs out.
 
-    parent_pid: the parent when it started this process, which may be gone by now: then this process ends.
+    parent_pid: the parent at the start; if it has ended already, this process ends too
     """
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
@@ -48,7 +48,7 @@ def serve(parent_pid: int) -> None:
 
 
 def signal_name(number: int) -> str:
-    """Return a signal's name, as SIGKILL, or its number where it has none."""
+    """Return a signal's name, such as SIGKILL, or 'signal N' if it has none."""
     try:
         return signal.Signals(number).name
     except ValueError:

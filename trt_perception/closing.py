@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""`with` for everything that is opened and closed."""
+"""Base class for objects with open() and close(): they work in a `with` statement."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ _T = TypeVar('_T', bound='Closing')
 
 
 class Closing:
-    """A context manager over a class's own open and close."""
+    """Context manager that calls open and close of the subclass."""
 
     def open(self) -> None:
-        """Open; overridden."""
+        """Open; subclasses override it."""
         raise NotImplementedError
 
     def close(self) -> None:
-        """Close; overridden."""
+        """Close; subclasses override it."""
         raise NotImplementedError
 
     def __enter__(self: _T) -> _T:

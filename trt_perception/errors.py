@@ -4,11 +4,11 @@
 
 
 class PerceptionError(Exception):
-    """Base of every error this package raises for something a user can mend."""
+    """Base of all errors that a user can fix."""
 
 
 class ModelError(PerceptionError):
-    """The model file is missing, broken, or of a kind that is not supported."""
+    """The model file is missing, damaged or not supported."""
 
 
 class LabelsError(ModelError):
@@ -18,7 +18,7 @@ class LabelsError(ModelError):
 class EngineError(PerceptionError):
     """A backend could not load or run the model.
 
-    fatal: this process can use the device no more, as after an illegal memory access; a new process can
+    fatal: this process can no longer use the device, for example after an illegal memory access; a new process can
     """
 
     def __init__(self, *args: object, fatal: bool = False) -> None:
@@ -27,7 +27,7 @@ class EngineError(PerceptionError):
 
 
 class PlanError(EngineError):
-    """A TensorRT plan that is none, or that this TensorRT or this GPU cannot load: it has to be built anew."""
+    """The file is not a TensorRT plan, or this TensorRT or GPU cannot load it: build it again."""
 
 
 class CalibrationError(PerceptionError):
@@ -55,9 +55,9 @@ class MissingDependencyError(PerceptionError):
 
 
 def printable(text: object) -> str:
-    """Return a name or path with what would break a line, or is no character, as escapes: file names may hold anything.
+    """Return a name or path on one line: line breaks, control characters and undecodable bytes are escaped.
 
-    Unlike one_line it keeps all spaces, so that what is printed can be copied.
+    Keeps all spaces, unlike one_line, so a printed path can be copied.
     """
     return ''.join(c if c.isprintable() else c.encode('unicode_escape').decode() for c in str(text))
 
@@ -65,7 +65,7 @@ def printable(text: object) -> str:
 def one_line(what: object, most: int = 0) -> str:
     """Return the text of an error as one line, for logs, diagnostics and the console.
 
-    most: number of characters after which it is cut off, 0 for all: part of it may be somebody else's
+    most: maximum number of characters, 0 for all; texts of other software may be very long
     """
     text = ' '.join(str(what).split())
     return f'{text[:most]} ...' if 0 < most < len(text) else text

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Paths that C++ libraries can open."""
+"""Checks that C++ libraries can open a path."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from .errors import ModelError, printable
 
 
 def require_utf8(path: str | Path, reader: str) -> None:
-    """Raise ModelError for a path that cannot be handed to C++; reader: what would open it, as TensorRT."""
+    """Raise ModelError if the path is not UTF-8; reader: the C++ library that opens it, such as TensorRT."""
     try:
         str(path).encode()
     except UnicodeEncodeError:
         raise ModelError(
-            f'{printable(path)}: this path is not UTF-8, and {reader} reads no other; rename the file, or the folder '
-            'that it is in') from None
+            f'{printable(path)}: this path is not UTF-8, but {reader} needs UTF-8; rename the file or its folder'
+        ) from None

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""python -m scripts.environment --distro jazzy --venv .venv: makes or completes the environment."""
+"""python -m scripts.environment --distro jazzy --venv .venv: creates or completes the environment."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument('--distro', choices=DISTROS, default='jazzy')
     parser.add_argument('--venv', type=Path, default=Path('.venv'))
     parser.add_argument('--list-missing', action='store_true',
-                        help='print the system packages that are missing, and stop')
+                        help='print the missing system packages and exit')
     return parser.parse_args(arguments)
 
 
 def _lock(folder: Path) -> int:
-    """Keep a second setup of the same environment waiting; the kernel frees the lock."""
+    """Make a second setup of the same environment wait; the kernel releases the lock after a crash."""
     folder.mkdir(parents=True, exist_ok=True)
     handle = os.open(folder, os.O_RDONLY)
     try:
@@ -38,7 +38,7 @@ def _lock(folder: Path) -> int:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Return 0 when the environment is complete, 1 with one message when it cannot be made."""
+    """Return 0 if the environment is complete, 1 after an error message, 130 after Ctrl-C."""
     options = _parse(sys.argv[1:] if arguments is None else arguments)
     if options.list_missing:
         print(*missing_packages(), sep='\n')
@@ -61,7 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f'make setup: {error}', file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print('make setup: interrupted; run it again to go on', file=sys.stderr)
+        print('make setup: interrupted; run it again to continue', file=sys.stderr)
         return 130
     if made:
         print(f'{options.venv} is ready ({time.monotonic() - started:.0f} s): '

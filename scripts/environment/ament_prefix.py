@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Makes the venv an ament prefix without anybody having to source a file first."""
+"""Makes the venv an ament prefix that works without sourcing a file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 _MODULE = '''\
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Puts this environment in front of AMENT_PREFIX_PATH: what sourcing setup.bash does for ROS 2."""
+"""Puts this environment in front of AMENT_PREFIX_PATH, like sourcing setup.bash of ROS 2."""
 
 import os
 import sys
@@ -22,7 +22,7 @@ if sys.prefix not in _paths:
 _LOCAL_SETUP = """\
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-# A colcon workspace that was built in this environment sources this file as its underlay.
+# A colcon workspace built in this environment sources this file as its underlay.
 case ":${{AMENT_PREFIX_PATH:-}}:" in
     *":{prefix}:"*) ;;
     *) export AMENT_PREFIX_PATH="{prefix}${{AMENT_PREFIX_PATH:+:$AMENT_PREFIX_PATH}}" ;;
@@ -35,10 +35,10 @@ esac
 
 
 def install_ament_prefix(prefix: Path, site_packages: Path) -> None:
-    """Write what every Python of the venv, and every workspace on top of it, starts with.
+    """Write the start-up files for every Python of the venv and every workspace on top of it.
 
-    The .pth file runs before anything is imported, so that `ros2 run`, `.venv/bin/python` and an
-    IDE's interpreter all find the same packages.
+    The .pth file runs before anything is imported, so `ros2 run`, `.venv/bin/python` and an IDE's
+    interpreter find the same packages.
     """
     (site_packages / '_ament_prefix_path.py').write_text(_MODULE)
     (site_packages / 'ament_prefix_path.pth').write_text('import _ament_prefix_path\n')

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Mends the CMake files of the ROS wheels, which name folders of the machine that built them."""
+"""Repairs the CMake files of the ROS wheels, which contain folders of the build machine."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _NUMPY_INCLUDE = re.compile(r'/[^;"\s]*?/site-packages/numpy/_?core/include')
 
 
 def mend(text: str, python_include: str, numpy_include: str) -> str:
-    """Return text with the builder's include folders replaced by the given ones."""
+    """Return text with the build machine's include folders replaced by the given ones."""
     text = _NUMPY_INCLUDE.sub(lambda _: numpy_include, text)
     return _PYTHON_INCLUDE.sub(lambda _: python_include, text)
 
 
 def mend_exports(prefix: Path, python_include: str, numpy_include: str) -> int:
-    """Mend every *Export*.cmake under prefix/share; return how many files were changed."""
+    """Repair every *Export*.cmake under prefix/share; return the number of changed files."""
     changed = 0
     for path in (prefix / 'share').glob('**/*Export*.cmake'):
         old = path.read_text()

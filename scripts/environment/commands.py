@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Runs the commands of the setup, keeps what they print in a log and explains a failure."""
+"""Runs the commands of the setup, logs their output and explains a failure."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from .errors import SetupError
 
 _LAST_LINES = 15
 
-# A sourced ROS 2 or another venv must not leak into this one.
+# Variables of a sourced ROS 2 or another venv must not affect this venv.
 _FOREIGN_VARIABLES = (
     'AMENT_PREFIX_PATH', 'CMAKE_PREFIX_PATH', 'COLCON_PREFIX_PATH', 'LD_LIBRARY_PATH',
     'PYTHONHOME', 'PYTHONPATH', 'ROS_DISTRO', '_ROS_WHEELS_BOOTSTRAP_COMPLETE')
 
 
 def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return the environment without another ROS 2's or Python's variables, plus extra."""
+    """Return the environment without variables of another ROS 2 or Python, plus extra."""
     environment = {k: v for k, v in os.environ.items() if k not in _FOREIGN_VARIABLES}
     environment.update(extra or {})
     return environment
@@ -32,9 +32,9 @@ def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
 def run_logged(command: Sequence[str], log: Path, *, cwd: Path | None = None,
                environment: Mapping[str, str] | None = None,
                on_line: Callable[[str], None] | None = None, advice: str = '') -> None:
-    """Run command; append its output to log and hand every line to on_line.
+    """Run command, append its output to log and pass every line to on_line.
 
-    Raises SetupError with the last lines of the output when the command fails.
+    Raises SetupError with the last lines of the output if the command fails.
     """
     last: deque[str] = deque(maxlen=_LAST_LINES)
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -63,11 +63,11 @@ def run_logged(command: Sequence[str], log: Path, *, cwd: Path | None = None,
         shown = '\n  '.join(last)
         raise SetupError(
             f'{Path(command[0]).name} failed with exit code {code}:\n  {shown}\n'
-            f'{advice + chr(10) if advice else ""}The whole output is in {log}')
+            f'{advice + chr(10) if advice else ""}The full output is in {log}')
 
 
 def capture(command: Sequence[str]) -> str:
-    """Return what command prints on stdout; raises SetupError when it fails."""
+    """Return the stdout of command. Raises SetupError if it fails."""
     done = subprocess.run(
         list(command), capture_output=True, text=True, env=clean_environment(), check=False)
     if done.returncode:

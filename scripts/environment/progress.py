@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Shows what a long step is doing: a bar on a terminal, a line now and then elsewhere."""
+"""Shows the progress of a long step: a bar on a terminal, otherwise a line every 15 s."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _BAR_WIDTH = 24
 
 
 class Step:
-    """One step of the setup; a context manager that reports itself until it ends."""
+    """One step of the setup; a context manager that reports progress until it ends."""
 
     def __init__(self, title: str, stream: TextIO | None = None) -> None:
         self._title = title
@@ -40,7 +40,7 @@ class Step:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
                  trace: TracebackType | None) -> None:
-        """Stop the reporter and say how it ended."""
+        """Stop the reporter and print how the step ended."""
         self._ended.set()
         self._reporter.join()
         word = 'done' if error is None else (
@@ -48,7 +48,7 @@ class Step:
         self._write(f'{self._clear()}{self._title}: {word} ({self._elapsed():.0f} s)\n')
 
     def update(self, note: str = '', fraction: float | None = None) -> None:
-        """Say what is going on; fraction is 0..1, or None where the end is not known."""
+        """Set what is shown; fraction is 0..1, or None if the progress is unknown."""
         self._note = note
         self._fraction = fraction
 
@@ -58,7 +58,7 @@ class Step:
             if self._terminal:
                 wait = _TERMINAL_PERIOD_S
                 line = f'{self._title} {self._bar()} {self._tail()}'
-                # A line that wraps could not be cleared again.
+                # A wrapped line could not be cleared.
                 width = shutil.get_terminal_size().columns - 1
                 self._write(self._clear() + line[:width])
             else:
@@ -66,7 +66,7 @@ class Step:
 
     def _bar(self) -> str:
         if self._fraction is None:
-            # The end is not known: a block that wanders shows that something moves.
+            # Progress unknown: a moving block shows activity.
             at = int(self._elapsed() * 4) % (_BAR_WIDTH - 3)
             return f'[{" " * at}###{" " * (_BAR_WIDTH - 3 - at)}]'
         full = round(_BAR_WIDTH * min(max(self._fraction, 0.0), 1.0))

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Installs the checkout into the venv so that it stays current while it is edited."""
+"""Installs the checkout into the venv in editable mode."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _EXECUTABLES = ('trt_perception', 'perception_node')
 def install(root: Path, venv: Venv, log: Path, step: Step) -> None:
     """Install root as an editable package, and as a ROS package of the venv's prefix.
 
-    pip installs none of setup.py's data_files for an editable package: links take their place.
+    pip does not install setup.py's data_files for an editable package: links replace them.
     """
     venv.pip(['install', '--no-deps', '--no-build-isolation', '--editable', str(root)], log, step)
     share = venv.prefix / 'share'
@@ -26,7 +26,7 @@ def install(root: Path, venv: Venv, log: Path, step: Step) -> None:
           root / 'resource' / _PACKAGE)
     for name in _SHARED:
         _link(share / _PACKAGE / name, root / name)
-    # Where `ros2 run` and launch_ros look for executables.
+    # `ros2 run` and launch_ros look for executables here.
     for name in _EXECUTABLES:
         _link(venv.prefix / 'lib' / _PACKAGE / name, venv.prefix / 'bin' / name)
 

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The steps of the setup, in order; each is skipped while what it was made from is unchanged."""
+"""The steps of the setup, in order. A step is skipped if its inputs are unchanged."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ _SCRIPTS = Path(__file__).parent
 
 
 def set_up(root: Path, prefix: Path, distro: str) -> bool:
-    """Make or complete the environment at prefix; return whether there was anything to do."""
+    """Create or complete the environment at prefix; return whether anything was done."""
     venv = Venv(prefix)
     stamps = Stamps(prefix / '.setup')
     log = prefix / '.setup' / 'setup.log'
     requirements = [root / 'requirements' / name for name in (f'ros-{distro}.txt', *_PIP_FILES)]
     interfaces = root / 'interfaces' / 'vision_msgs'
 
-    # A step's key holds the key of the step that it stands on: what is below changes, all above
-    # is made anew.
+    # A step's key includes the key of the step before: if a step changes, the steps that build on
+    # it run again.
     keys = {'venv': content_key(
         [BASE_PYTHON, sysconfig.get_python_version(), str(prefix), str(root), distro])}
     keys['packages'] = content_key(
         [keys['venv']], [*requirements, _SCRIPTS / 'cmake_exports.py'])
-    # Built against ROS and NumPy: a newer linter is no reason to build it again.
+    # Depends only on ROS and NumPy: a newer linter must not rebuild it.
     keys['vision_msgs'] = content_key(
         [keys['venv']],
         [*requirements[:2], *(path for path in interfaces.rglob('*') if path.is_file()),
@@ -84,7 +84,7 @@ def _install_packages(venv: Venv, requirements: list[Path], log: Path, step: Ste
     forgotten = venv.forget_half_installed()
     if forgotten:
         with log.open('a', encoding='utf-8') as log_file:
-            log_file.write(f'cut off earlier, installed again: {", ".join(forgotten)}\n')
+            log_file.write(f'interrupted earlier, now installed again: {", ".join(forgotten)}\n')
     arguments = [word for path in requirements for word in ('--requirement', str(path))]
     venv.pip(['install', *arguments], log, step)
     numpy_include = capture(

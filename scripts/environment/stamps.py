@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Remembers which steps are complete, by the content that each was made from."""
+"""Remembers which steps are complete, with a hash of their inputs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def content_key(parts: Iterable[str], files: Iterable[Path] = ()) -> str:
 
 
 class Stamps:
-    """One small file a step, written only after the step has ended well."""
+    """One small file per step, written only after the step has succeeded."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -35,7 +35,7 @@ class Stamps:
             return False
 
     def begin(self, step: str) -> None:
-        """Forget the step: until complete() it counts as never done."""
+        """Forget the step: until complete() it counts as not done."""
         (self._folder / step).unlink(missing_ok=True)
 
     def complete(self, step: str, key: str) -> None:

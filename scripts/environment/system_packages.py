@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Finds out what the machine lacks before anything is downloaded."""
+"""Checks what the machine lacks, before anything is downloaded."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from .errors import SetupError
 
 # tool -> Debian and Ubuntu package
 _TOOLS = {'gcc': 'gcc', 'g++': 'g++', 'make': 'make'}
-# The versions that PyPI has ROS 2 wheels for.
+# PyPI has ROS 2 wheels for these Python versions.
 _OLDEST = (3, 10)
 _NEWEST = (3, 14)
 _NEEDED_BYTES = 3 << 30
 
 
 def check_machine(venv: Path) -> None:
-    """Raise SetupError naming everything that is missing and the one apt line to run."""
+    """Raise SetupError with everything that is missing and one apt command to install it."""
     _check_platform()
     _check_python_version()
     missing = missing_packages()
@@ -34,7 +34,7 @@ def check_machine(venv: Path) -> None:
 
 
 def missing_packages() -> list[str]:
-    """Return the Debian or Ubuntu packages that have to be installed before the setup."""
+    """Return the Debian or Ubuntu packages that must be installed before the setup."""
     missing = [package for tool, package in _TOOLS.items() if shutil.which(tool) is None]
     return missing + _missing_python_packages()
 
@@ -43,7 +43,7 @@ def _check_platform() -> None:
     machine = platform.machine()
     if sys.platform != 'linux' or machine != 'x86_64':
         raise SetupError(
-            'expected Linux on x86-64, for which PyPI has ROS 2 wheels; found '
+            'expected Linux on x86-64, because PyPI has ROS 2 wheels for it only; found '
             f'{sys.platform} on {machine}. Install ROS 2 with apt and build with colcon: '
             'see README.md')
 
@@ -54,7 +54,7 @@ def _check_python_version() -> None:
         raise SetupError(
             f'expected CPython {_OLDEST[0]}.{_OLDEST[1]} to {_NEWEST[0]}.{_NEWEST[1]}; found '
             f'{sys.implementation.name} {platform.python_version()} at {sys.executable}. '
-            'Name another one: make setup PYTHON=python3.12')
+            'Choose another Python: make setup PYTHON=python3.12')
 
 
 def _missing_python_packages() -> list[str]:

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The virtual environment itself: its folders and its Python packages."""
+"""The virtual environment: its folders and Python packages."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pathlib import Path
 from .commands import capture, run_logged
 from .progress import Step
 
-# Run from inside a venv, possibly this very one, the new one is still made from what is below it.
+# The setup may run inside a venv, even this one: the new one is created from that venv's base.
 BASE_PYTHON = os.path.realpath(getattr(sys, '_base_executable', sys.executable))
 
 _QUESTION = """
@@ -23,7 +23,7 @@ import json, sysconfig
 paths = sysconfig.get_paths()
 print(json.dumps([paths['purelib'], paths['include']]))
 """
-_NETWORK_ADVICE = 'PyPI must be reachable for this step; what was downloaded before is not lost.'
+_NETWORK_ADVICE = 'This step needs access to PyPI; earlier downloads are kept.'
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Venv:
         return self._ask()[1]
 
     def create(self, log: Path, prompt: str) -> None:
-        """Make it from nothing, with a current pip; whatever is in the folder goes."""
+        """Create it with a current pip; everything in the folder is deleted first."""
         for child in list(self.prefix.iterdir()):
             if child.is_dir() and not child.is_symlink():
                 shutil.rmtree(child)
@@ -58,7 +58,7 @@ class Venv:
         self.pip(['install', '--upgrade', 'pip'], log)
 
     def pip(self, arguments: Sequence[str], log: Path, step: Step | None = None) -> None:
-        """Run pip in it; step shows what pip does."""
+        """Run pip in the venv; step shows its progress."""
         watch = _PipWatcher(step).on_line if step else None
         run_logged(
             [str(self.python), '-m', 'pip', '--disable-pip-version-check', '--no-input',
@@ -66,9 +66,9 @@ class Venv:
             log, on_line=watch, advice=_NETWORK_ADVICE)
 
     def forget_half_installed(self) -> list[str]:
-        """Make pip forget packages whose installation was cut off; return their names.
+        """Make pip forget packages whose installation was interrupted; return their names.
 
-        pip believes a package is there as soon as its METADATA is, but writes RECORD last.
+        pip treats a package as installed as soon as METADATA exists, but writes RECORD last.
         """
         forgotten = []
         site_packages = self.site_packages
@@ -93,7 +93,7 @@ def _is_complete(info: Path, site_packages: Path) -> bool:
 
 
 class _PipWatcher:
-    """Turns what pip prints into progress."""
+    """Turns pip's output into progress."""
 
     def __init__(self, step: Step) -> None:
         self._step = step

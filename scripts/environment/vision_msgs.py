@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Builds interfaces/vision_msgs into the venv and proves that it is the vision_msgs."""
+"""Builds interfaces/vision_msgs into the venv and checks that it equals the released vision_msgs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _NINJA_COUNT = re.compile(r'^\[(\d+)/(\d+)\]')
 def build(source: Path, venv: Venv, log: Path, step: Step) -> None:
     """Configure, build and install the package at source into the venv's prefix."""
     build_folder = venv.prefix / 'build' / 'vision_msgs'
-    # A build folder that was cut off, or was made with other wheels, is not to be trusted.
+    # An old build folder may be incomplete, or built with other wheels.
     shutil.rmtree(build_folder, ignore_errors=True)
     environment = clean_environment({
         'AMENT_PREFIX_PATH': str(venv.prefix),
@@ -49,7 +49,7 @@ def build(source: Path, venv: Venv, log: Path, step: Step) -> None:
 
 
 def read_expected_hashes(path: Path) -> dict[str, str]:
-    """Return message name -> RIHS01 hash from a table with a message a line."""
+    """Return message name -> RIHS01 hash from a table with one message per line."""
     lines = [line.split() for line in path.read_text().splitlines()]
     return {line[0]: line[1] for line in lines if line and not line[0].startswith('#')}
 
@@ -65,7 +65,7 @@ def read_installed_hashes(prefix: Path) -> dict[str, str]:
 
 
 def verify(expected: dict[str, str], found: dict[str, str]) -> None:
-    """Raise SetupError unless both tables are equal: other hashes mean other bytes on the wire."""
+    """Raise SetupError unless both tables are equal: different hashes mean different bytes on the wire."""
     wrong = [
         f'{name}: expected {expected.get(name, "no such message")}, '
         f'found {found.get(name, "no such message")}'
@@ -74,5 +74,5 @@ def verify(expected: dict[str, str], found: dict[str, str]) -> None:
     if wrong:
         listed = '\n  '.join(wrong)
         raise SetupError(
-            f'the vision_msgs built here cannot talk to vision_msgs 4.1.1:\n  {listed}\n'
+            f'the vision_msgs built here is not compatible with vision_msgs 4.1.1:\n  {listed}\n'
             'Compare interfaces/vision_msgs/msg with the released definitions')

@@ -44,7 +44,7 @@ def bad_file(kind, models, folder):
     if kind == 'other outputs':
         return Path(models('odd_outputs')), r'segmentation \[1, 3, 64, 64\].*known layouts'
     if kind == 'too many names':
-        return Path(models(names=('red', 'green', 'blue', 'pink', 'grey'))), 'names 5 classes.*has 3'
+        return Path(models(names=('red', 'green', 'blue', 'pink', 'grey'))), 'found 5 class names.*has 3'
     name, data, said = files[kind]
     (folder / name).write_bytes(data)
     return folder / name, said
@@ -77,7 +77,7 @@ def test_bad_model_fails_configure_and_the_next_one_works(node, models, tmp_path
     ({'task': 'classification'}, 'detection model.*task to auto or detection'),
     ({'head': 'end_to_end'}, "head is set to 'end_to_end'"),
     ({'input_size': [320, 320]}, r'fixed input size \[640, 640\]'),
-    ({'labels_file': 'coco'}, 'names 80 classes.*has 3'),
+    ({'labels_file': 'coco'}, 'found 80 class names.*has 3'),
     ({'labels_file': '/no/such/labels.txt'}, '/no/such/labels.txt'),
     ({'classes': ['red', 'gren']}, "'gren'.*did you mean 'green'"),
     pytest.param(

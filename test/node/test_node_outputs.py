@@ -67,7 +67,7 @@ def test_names_of_a_labels_file(node, models, tmp_path):
     # The names of a model that has its own are those.
     node.bring_to('active', labels_file=labels_file)
     assert set(boxes_of(node.answer_to(node.camera(), message))) == {'red', 'blue'}
-    wait_until(lambda: f'{labels_file} are not used' in node.process.output, 'the warning')
+    wait_until(lambda: f'{labels_file} is not used' in node.process.output, 'the warning')
 
 
 def test_debug_image_only_when_enabled_and_subscribed(node):

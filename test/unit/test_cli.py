@@ -255,7 +255,7 @@ def test_inspect_says_what_is_not_supported(capsys, tmp_path):
     path = fixed_outputs(tmp_path / 'm.onnx', np.zeros((1, 21, 8, 8)))
     code, out, err = run(capsys, 'inspect', path)
     assert (code, out) == (1, '')
-    assert err.startswith('trt_perception: the outputs are of no layout that is known: found output0 [1, 21, 8, 8]')
+    assert err.startswith('trt_perception: unknown output layout: found output0 [1, 21, 8, 8]')
     assert err.count('\n') == 1
 
 
@@ -315,7 +315,7 @@ def test_a_classifier_with_labels_and_top_k(capsys, tmp_path, photo):
     code, out, err = run(capsys, 'predict', color_classifier(path), photo, '--labels', labels, '--json', '-')
     assert code == 0
     assert records(out)[0]['classifications'][0]['class_id'] in ('red', 'green', 'blue')
-    assert err.startswith(f'warning: the class names of labels_file {labels} are not used')
+    assert err.startswith(f'warning: labels_file {labels} is not used')
     assert err.count('\n') == 1
 
 
@@ -380,5 +380,5 @@ def test_a_report_among_the_images_is_replaced(capsys, tmp_path, detector, photo
 def test_wrong_labels_fail_before_any_frame(capsys, tmp_path, detector, photo):
     code, out, err = run(capsys, 'predict', detector, photo, '--labels', 'coco')
     assert (code, out) == (1, '')
-    assert 'shipped list coco names 80 classes, but colors.onnx has 3' in err
+    assert 'shipped list coco: found 80 class names, but colors.onnx has 3' in err
     assert err.count('\n') == 1

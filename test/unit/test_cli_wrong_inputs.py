@@ -65,7 +65,7 @@ def run(capfd, *arguments):
 
     (('inspect', 'd'), 1, "model 'd': it is a folder; expected an ONNX file"),
     (('inspect', 'p.png'), 1, 'p.png cannot be read as ONNX'),
-    (('inspect', 'm.onnx', '--labels', 'p.png'), 1, 'labels file p.png: expected .txt (one name a line), .json'),
+    (('inspect', 'm.onnx', '--labels', 'p.png'), 1, 'labels file p.png: expected .txt (one name per line), .json'),
     (('inspect', 'm.onnx', '--labels', 'd'), 1, 'labels file d'),
     (('inspect', 'm.onnx', '--input-size', '32', '32'), 1, 'has the fixed input size [64, 64]'),
     (('inspect', 'm.onnx', '--head', 'end_to_end'), 1, "head is set to 'end_to_end'"),
@@ -87,7 +87,7 @@ def run(capfd, *arguments):
     (('predict', 'm.onnx', 'pipe.jpg'), 1, 'pipe.jpg: a pipe; expected an image, a folder, a video or a rosbag2'),
     (('predict', 'm.onnx', 'pipe.mp4'), 1, 'pipe.mp4: a pipe; expected an image'),
     (('predict', 'm.onnx', 'pipe.mcap'), 1, 'pipe.mcap: a pipe; expected an image'),
-    (('predict', 'm.onnx', 'p.png', '--labels', 'pipe.txt'), 1, 'labels file pipe.txt: it is a pipe; expected a file'),
+    (('predict', 'm.onnx', 'p.png', '--labels', 'pipe.txt'), 1, 'labels file pipe.txt: expected a file, found a pipe'),
     (('predict', 'm.onnx', 'p.png', '--threads', '100000'), 2, 'argument --threads: 100000: expected a whole number'),
     (('predict', 'm.onnx', 'p.png', '--topic', '/x'), 1, "p.png: not a rosbag2, so there is no topic '/x' in it"),
     (('predict', 'm.onnx', 'p.png', '--precision', 'int8', '--calibration', 'none'), 1, 'none: no such file or folder'),
@@ -237,7 +237,7 @@ def test_a_path_that_is_not_utf8(folder, capfd, words, reader, path):
     code, line = run(capfd, name, model, *rest)
     assert code == 1
     shown = model.encode('ascii', 'backslashreplace').decode()
-    assert f'{shown}: this path is not UTF-8, and {reader} reads no' in line
+    assert f'{shown}: this path is not UTF-8, but {reader} needs UTF-8' in line
     assert not Path('x').exists()
 
 

@@ -31,7 +31,7 @@ def detections(boxes, classes=None, scores=None):
 
 
 def where_drawn(image, before):
-    """Return the bounds (left, top, right, bottom) of what changed, in pixel edges."""
+    """Return the bounds (left, top, right, bottom) of the changed pixels, in pixel edges."""
     rows, columns = np.nonzero((image != before).any(axis=2))
     return columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
 
@@ -53,7 +53,7 @@ def test_the_line_lies_on_the_edges_of_the_box(size):
     for x, y in ((left, (top + bottom) // 2), (right - 1, (top + bottom) // 2),
                  ((left + right) // 2, bottom - 1)):
         assert drawn[y, x].tolist() == list(color)
-    # Lines grow with the image, and the inside stays as it was. OpenCV draws up to two pixels more.
+    # Lines grow with the image; the inside is unchanged. OpenCV draws up to two pixels more.
     line = np.count_nonzero((drawn[(top + bottom) // 2] == color).all(axis=1)) / 2
     asked = max(2, 0.0022 * (width * height) ** 0.5)
     assert asked - 1 < line < asked + 2.5
@@ -69,9 +69,9 @@ def test_labels_are_readable(size):
         width, height, 2)
     assert label.text == 'person 0.90'
     canvas = np.zeros((height, width, 3), np.uint8)
-    label.draw(canvas, (0, 0, 0))  # White on black: the letters alone.
+    label.draw(canvas, (0, 0, 0))  # White on black: only the letters.
     left, top, right, bottom = where_drawn(canvas, np.zeros_like(canvas))
-    # From the d's top to the p's foot is about 1.3 capitals.
+    # From the top of d to the bottom of p: about 1.3 capitals.
     assert bottom - top >= 9
     assert 0.015 <= (bottom - top) / (width * height) ** 0.5 <= 0.06
     assert 4 < (right - left) / (bottom - top) < 12
@@ -108,7 +108,7 @@ def test_labels_stay_inside_the_image(size, seed):
     for _, label in labels:
         assert label.x >= 0 and label.x + label.width <= width
         assert label.y >= 0 and label.y + label.height <= height
-        # The letters stay inside their rectangle, and hence inside the image.
+        # The letters stay inside their rectangle, and therefore inside the image.
         canvas = np.zeros((height, width, 3), np.uint8)
         label.draw(canvas, (0, 0, 0))
         left, top, right, bottom = where_drawn(canvas, np.zeros_like(canvas))
@@ -177,7 +177,7 @@ def test_the_highest_score_is_on_top():
 
 def test_nothing_found_is_an_equal_copy():
     image = np.arange(12 * 9 * 3, dtype=np.uint8).reshape(12, 9, 3)
-    image.setflags(write=False)  # As the view of a message's bytes.
+    image.setflags(write=False)  # Like the view of a message's bytes.
     drawn = draw_detections(image, Detections.empty(), NAMES)
     np.testing.assert_array_equal(drawn, image)
     assert drawn.flags.writeable
@@ -191,7 +191,7 @@ def test_classifications_are_listed_at_the_top_left():
     assert (left, top) == (0, 0) and right < 320 and bottom < 120
     rows = [area_of(drawn, class_color(c))[1] for c in (1, 0, 7)]
     assert rows == sorted(rows) and len(set(rows)) == 3
-    # In an image too low for three, the first stay.
+    # If the image is too low for three, the first ones are drawn.
     low = draw_classifications(image[:40], result, NAMES)
     assert (low == class_color(1)).all(axis=2).any()
     assert not (low == class_color(7)).all(axis=2).any()
@@ -199,7 +199,7 @@ def test_classifications_are_listed_at_the_top_left():
 
 def test_contact_sheet():
     images = [np.full((90, 160, 3), v, np.uint8) for v in (50, 100, 150, 200)]
-    images.append(np.full((300, 100, 3), 250, np.uint8))  # Of another shape: fitted, not stretched.
+    images.append(np.full((300, 100, 3), 250, np.uint8))  # Another shape: fitted, not stretched.
     sheet = contact_sheet(images, columns=3, caption='five frames', cell_width=320)
     # Two rows of 180 pixels and three columns of 320, gaps of 4, and the caption.
     assert sheet.shape[1] == 3 * 320 + 4 * 4

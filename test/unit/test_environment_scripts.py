@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""`make setup` notices what is missing, resumes what was cut off and believes nothing half done."""
+"""`make setup` reports missing packages, resumes after an interruption and repeats incomplete steps."""
 
 import io
 import os
@@ -133,7 +133,7 @@ def test_step_says_how_it_ended(failing, word):
     ('old-python', 'expected Python 3.10 to 3.14, found 3.8.10')])
 def test_unusable_python_is_refused(tmp_path, python, expected):
     old = tmp_path / 'old-python'
-    # Stands for an interpreter that is too old: answers as one would.
+    # Answers like an interpreter that is too old.
     old.write_text('#!/bin/sh\ncase "$2" in *platform*) echo 3.8.10 ;; *) exit 1 ;; esac\n')
     old.chmod(0o755)
     done = subprocess.run(

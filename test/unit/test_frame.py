@@ -30,7 +30,7 @@ BAYER = ('rggb', 'bggr', 'gbrg', 'grbg')
 # Offsets of U, first Y, V, second Y in the four bytes of two pixels.
 YUV422 = {'yuv422': (0, 1, 2, 3), 'uyvy': (0, 1, 2, 3),
           'yuv422_yuy2': (1, 0, 3, 2), 'yuyv': (1, 0, 3, 2)}
-NV = {'nv12': (0, 1), 'nv21': (1, 0)}  # Places of U and V in a pair.
+NV = {'nv12': (0, 1), 'nv21': (1, 0)}  # Positions of U and V in a pair.
 
 sizes = st.tuples(st.integers(1, 23), st.integers(1, 17))
 paddings = st.integers(0, 9)
@@ -38,7 +38,7 @@ seeds = st.integers(0, 2**32 - 1)
 
 
 def padded(rows, padding, rng, extra=0):
-    """Lay rows (H, N) of bytes out with random bytes behind each: (step, buffer)."""
+    """Return (step, buffer) of byte rows (H, N) with random bytes after each row."""
     rows = np.ascontiguousarray(rows)
     rows = rows.reshape(len(rows), -1).view(np.uint8)
     filler = rng.integers(0, 256, (len(rows), padding), dtype=np.uint8)
@@ -53,7 +53,7 @@ def to_bgr(pixels, order):
 
 
 def bt601(y, u, v):
-    """ITU-R BT.601 limited range to BGR, float; inputs of one shape; Y below black counts as 16."""
+    """ITU-R BT.601 limited range to BGR, float; inputs of equal shape; Y below black counts as 16."""
     y, u, v = (np.asarray(p, np.float64) for p in (y, u, v))
     y = (np.maximum(y, 16) - 16) * 255 / 219
     u, v = (u - 128) * 255 / 224, (v - 128) * 255 / 224
@@ -107,7 +107,7 @@ def test_16_bit_scaling_is_right_for_every_value():
        color=st.tuples(*[st.integers(0, 255)] * 3), big=st.booleans())
 @settings(max_examples=30)
 def test_bayer_of_one_colour_gives_that_colour(pattern, bits, size, padding, color, big):
-    # The pattern as ROS defines it: its letters are pixels (0,0), (0,1), (1,0), (1,1).
+    # ROS's definition of the pattern: its letters are the pixels (0,0), (0,1), (1,0), (1,1).
     width, height = size
     tile = np.array([color['bgr'.index(c)] for c in pattern]).reshape(2, 2)
     mosaic = np.tile(tile, (height, width))[:height, :width]
@@ -154,7 +154,7 @@ def test_yuv422(encoding, size, padding, seed):
 
 @pytest.mark.parametrize('encoding', ['uyvy', 'yuyv'])
 def test_yuv422_of_odd_width_with_a_tight_step(encoding):
-    # 3 pixels in 6 bytes: the last V is missing and comes from the pair to the left.
+    # 3 pixels in 6 bytes: the last V is missing and is copied from the pair to the left.
     u, y0, v, y1 = YUV422[encoding]
     row = np.zeros(8, np.uint8)
     row[[u, y0, v, y1]] = 90, 100, 200, 150
@@ -193,13 +193,13 @@ def test_agrees_with_rosbags_image(encoding):
     data = rng.integers(0, 256, step * height, dtype=np.uint8)
     message = SimpleNamespace(encoding=encoding, width=width, height=height, step=step,
                               is_bigendian=0, data=data)
-    if encoding[0] in '18':  # rosbags-image gives generic types no colours.
+    if encoding[0] in '18':  # rosbags-image has no colours for generic types.
         stored = image.image_to_cvimage(message)
         order = {1: 'mono', 3: 'bgr', 4: 'bgra'}[layout.channels]
         expected = to_bgr(np.rint(stored / (257.0 if stored.dtype == np.uint16 else 1)), order)
     else:
         expected = image.image_to_cvimage(message, 'bgr8').astype(float)
-    # It demosaics at 16 bits, and then cuts off instead of rounding.
+    # rosbags-image demosaics at 16 bits and truncates instead of rounding.
     np.testing.assert_allclose(
         frame_from_image(message).bgr(), expected, atol=1.5 if '16' in encoding else 0)
 
@@ -208,7 +208,7 @@ def test_agrees_with_rosbags_image(encoding):
 def test_nv_agrees_with_rosbags_image(encoding):
     image = pytest.importorskip('rosbags.image')
     data = np.random.default_rng(8).integers(0, 256, 32 * 24, dtype=np.uint8)
-    # rosbags-image wants the rows of both planes as the height, sensor_msgs that of the luma.
+    # Height in rosbags-image: the rows of both planes. In sensor_msgs: the rows of the luma.
     rows = SimpleNamespace(encoding=encoding, width=32, height=24, step=32, is_bigendian=0,
                            data=data)
     found = Frame.from_buffer(encoding, 32, 16, 32, False, data).bgr()
@@ -245,7 +245,7 @@ def test_from_bgr():
     (('bgr8', 4, 3, 16, bytes(44)), r'data has 44 bytes'),  # All but the last row's padding.
     (('mono16', 4, 3, 7, bytes(99)), 'step is 7 bytes, but a row of 4 pixels takes 8'),
     (('yuyv', 5, 1, 9, bytes(99)), 'step is 9 bytes, but a row of 5 pixels takes 10'),
-    (('nv12', 4, 4, 4, bytes(16)), r'16 bytes, but step 4 x 6 rows \(height 4 is that of the luma'),
+    (('nv12', 4, 4, 4, bytes(16)), r'16 bytes, but step 4 x 6 rows \(height 4 counts only luma rows'),
     (('nv12', 5, 4, 5, bytes(99)), 'a row of 5 pixels takes 6'),
     (('mono8', 8192, 8193, 8192, b''), 'limit is 64 MPix'),
     (('mono8', 2**32 - 1, 2**32 - 1, 2**32 - 1, b''), 'limit is 64 MPix'),
@@ -261,7 +261,7 @@ def test_malformed_images_name_the_numbers(arguments, message):
 
 
 def test_largest_size_is_accepted():
-    data = np.zeros(8192 * 8192, np.uint8)  # Untouched pages: it costs address space only.
+    data = np.zeros(8192 * 8192, np.uint8)  # Untouched pages need only address space.
     assert Frame.from_buffer('mono8', 8192, 8192, 8192, False, data).view()[0].shape[0] == 8192
 
 
@@ -291,7 +291,7 @@ def encode(suffix, pixels, parameters=()):
 @pytest.mark.parametrize('channels, dtype, encoding', [
     (1, np.uint8, 'mono8'), (3, np.uint8, 'bgr8'), (4, np.uint8, 'bgra8'),
     (1, np.uint16, 'mono16'), (3, np.uint16, 'bgr16'), (4, np.uint16, 'bgra16')])
-@pytest.mark.parametrize('hint', ['png', '', 'jpeg'])  # The data counts, not a wrong hint.
+@pytest.mark.parametrize('hint', ['png', '', 'jpeg'])  # The data decides, not a wrong hint.
 def test_png_is_lossless(channels, dtype, encoding, hint):
     pixels = photo(channels, dtype)
     frame = Frame.from_compressed(encode('.png', pixels), hint)
@@ -316,7 +316,7 @@ def test_jpeg(hint):
     ('rgb8; jpeg compressed rgb8', np.uint8), ('bgr8; png compressed rgb8', np.uint8),
     ('rgb16; png compressed rgb16', np.uint16)])
 def test_red_and_blue_exchanged_by_the_sender(hint, dtype):
-    stored = photo(3, dtype)[..., ::-1]  # RGB given to an encoder that takes BGR.
+    stored = photo(3, dtype)[..., ::-1]  # RGB given to an encoder that expects BGR.
     frame = Frame.from_compressed(encode('.png', stored), hint)
     assert frame.encoding == hint.split()[-1]
     np.testing.assert_array_equal(frame.bgr(), photo())
@@ -327,7 +327,7 @@ def test_png_of_a_bayer_mosaic():
     frame = Frame.from_compressed(encode('.png', mosaic), 'bayer_rggb8; png compressed ')
     assert frame.encoding == 'bayer_rggb8'
     assert np.unique(frame.bgr().reshape(-1, 3), axis=0).tolist() == [[50, 100, 200]]
-    # A JPEG of it is grey: the sender demosaics first.
+    # A JPEG is grey, because the sender demosaics first.
     grey = Frame.from_compressed(encode('.jpg', mosaic), 'bayer_rggb8; jpeg compressed mono8')
     assert grey.encoding == 'mono8'
 
@@ -415,7 +415,7 @@ def test_messages():
 def test_messages_of_other_encodings_need_cv_bridge():
     image = SimpleNamespace(encoding='32FC1', width=2, height=2, step=8, is_bigendian=0,
                             data=array.array('B', bytes(16)))
-    # Depth is no colour: cv_bridge does not convert it either.
+    # Depth is not a colour: cv_bridge does not convert it either.
     with pytest.raises(FrameError, match="'32FC1' is not supported; supported: .*cv_bridge"):
         frame_from_image(image)
 
@@ -433,7 +433,8 @@ def test_cv_bridge_is_not_touched_where_it_would_crash(monkeypatch, tmp_path, nu
     monkeypatch.setattr(np, '__version__', numpy)
     bridge, reason = image_message._cv_bridge.__wrapped__()
     assert bridge is None
-    assert reason.startswith('was built for NumPy 1 and crashes' if crashes else 'does not import: it was imported')
+    assert reason.startswith(
+        'was built for NumPy 1 and crashes with NumPy 2' if crashes else 'cannot be imported: it was imported')
 
 
 def test_a_library_of_cv_bridge_that_cannot_be_read(monkeypatch, tmp_path):
@@ -446,11 +447,11 @@ def test_a_library_of_cv_bridge_that_cannot_be_read(monkeypatch, tmp_path):
     monkeypatch.setattr(np, '__version__', '2.2.6')
     bridge, reason = image_message._cv_bridge.__wrapped__()
     assert bridge is None
-    assert reason.startswith('does not import: ') and 'cv_bridge_boost.so' in reason
+    assert reason.startswith('cannot be imported: ') and 'cv_bridge_boost.so' in reason
 
 
 class RoundingBridge:
-    """Reads rows as cv_bridge's core.py does: the step rounded off to whole pixels, nothing checked."""
+    """Reads rows like cv_bridge's core.py: the step is rounded down to whole pixels, without a check."""
 
     def encoding_to_dtype_with_channels(self, encoding):
         return 'uint8', 3
@@ -461,7 +462,8 @@ class RoundingBridge:
 
 
 @pytest.mark.parametrize('step, said', [
-    (6, ''), (9, ''), (8, 'step is 8 bytes, but a row of 2 pixels takes 6'), (3, 'step is 3 bytes'), (0, 'step is 0')])
+    (6, ''), (9, ''), (3, 'step is 3 bytes'), (0, 'step is 0'),
+    (8, 'step is 8 bytes, but a row of 2 pixels takes at least 6, and step must be a multiple of 3')])
 def test_steps_that_cv_bridge_misreads_are_refused(monkeypatch, step, said):
     monkeypatch.setattr(image_message, '_cv_bridge', lambda: (RoundingBridge(), ''))
     rows = np.full((2, step), 99, np.uint8)

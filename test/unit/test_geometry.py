@@ -26,7 +26,7 @@ def test_to_image_is_the_inverse_of_to_network(mode, width, height, network_widt
     geometry = make_geometry(mode, width, height, network_width, network_height, fraction)
     boxes = np.array(parts) * [width, height, width, height]
     back = geometry.to_image(geometry.to_network(boxes))
-    # Doubles: 1e-12 of the largest coordinate that comes up on the way.
+    # Doubles: 1e-12 of the largest intermediate coordinate.
     limit = 1e-11 * max(width, height) * max(1, geometry.crop_width, geometry.crop_height)
     np.testing.assert_allclose(back, boxes, rtol=0, atol=limit)
 
@@ -55,7 +55,7 @@ def test_the_used_part_lands_on_the_target_and_both_are_inside(
 @example(333, 500, 640, 384)
 def test_letterbox_is_that_of_yolov5(width, height, network_width, network_height):
     # The formula of YOLOv5's training code (auto=False, scaleFill=False, scaleup=True), written from its description:
-    # scale by the smaller ratio, round the size, split the rest in two halves of which the first is rounded down.
+    # scale by the smaller ratio, round the size, split the padding into two halves and round the first one down.
     scale = min(network_height / height, network_width / width)
     new_width, new_height = int(round(width * scale)), int(round(height * scale))
     half_x, half_y = (network_width - new_width) / 2, (network_height - new_height) / 2
@@ -66,18 +66,18 @@ def test_letterbox_is_that_of_yolov5(width, height, network_width, network_heigh
         assert (g.target_x, g.target_y, g.target_width, g.target_height) == (left, top, new_width, new_height)
         assert network_width - g.target_x - g.target_width == right
         assert network_height - g.target_y - g.target_height == bottom
-    else:  # YOLOv5 has no answer where a side vanishes; here one pixel stays.
+    else:  # YOLOv5 gives no result if a side vanishes; here one pixel is kept.
         assert (g.target_width, g.target_height) == (max(1, new_width), max(1, new_height))
     assert (g.crop_x, g.crop_y, g.crop_width, g.crop_height) == (0, 0, width, height)
 
 
 @pytest.mark.parametrize('size, expected', [
-    # width, height -> target x, y, width, height in 640x640, worked out by hand
+    # width, height -> target x, y, width, height in 640x640, calculated by hand
     ((1920, 1080), (0, 140, 640, 360)),
     ((1280, 720), (0, 140, 640, 360)),
     ((480, 640), (80, 0, 480, 640)),
     ((320, 320), (0, 0, 640, 640)),
-    ((1000, 333), (0, 213, 640, 213)),  # 213.12 rows: the odd rest of 427 has 213 above, 214 below
+    ((1000, 333), (0, 213, 640, 213)),  # 213.12 rows: of the 427 rows of padding, 213 are above and 214 below
     ((999, 1000), (0, 0, 639, 640)),  # 639.36 columns: the one column of padding is on the right
 ])
 def test_letterbox_by_hand(size, expected):
@@ -110,9 +110,9 @@ def test_scales_differ_by_axis_where_rounding_makes_them():
     ((480, 640), (224, 224), 0.875, (30, 110, 420, 420)),
     # Ultralytics: the whole shorter side
     ((640, 480), (224, 224), 1.0, (80, 0, 480, 480)),
-    # Already of the crop's size
+    # Already as large as the crop
     ((256, 256), (224, 224), 0.875, (16, 16, 224, 224)),
-    # A network twice as wide as high takes a part of that shape
+    # A network twice as wide as high uses a part of that shape
     ((1000, 1000), (256, 128), 1.0, (0, 250, 1000, 500)),
     ((1, 1), (224, 224), 0.875, (0, 0, 1, 1)),
 ])
@@ -128,7 +128,7 @@ def test_center_crop_is_central_and_keeps_the_aspect_ratio(width, height, networ
     assert abs((width - g.crop_width) - 2 * g.crop_x) <= 1
     assert abs((height - g.crop_height) - 2 * g.crop_y) <= 1
     side = min(width / network_width, height / network_height) * fraction
-    # Rounded to whole pixels, and never less than one.
+    # Rounded to whole pixels, at least one.
     assert abs(g.crop_width - max(1.0, side * network_width)) <= 0.5 + 1e-6
     assert abs(g.crop_height - max(1.0, side * network_height)) <= 0.5 + 1e-6
 

@@ -37,7 +37,7 @@ def output_of(layout, candidates, num_classes=3, dtype=np.float32):
     scores = np.zeros((len(rows), num_classes))
     scores[np.arange(len(rows)), rows[:, 5].astype(int)] = rows[:, 4]
     if layout == 'yolov5':
-        # Objectness 0.8; the class score carries the rest.
+        # Objectness is 0.8; the class score is the rest.
         rows = np.concatenate([rows[:, :4], np.full((len(rows), 1), 0.8), scores / 0.8], axis=1)
         return rows[np.newaxis].astype(dtype)
     columns = np.concatenate([rows[:, :4], scores], axis=1)
@@ -88,7 +88,7 @@ def test_dense_layouts_agree_and_results_keep_their_promises(candidates, agnosti
         head_of(layout).decode(output_of(layout, candidates), GEOMETRY, options)
         for layout in ('yolov8', 'transposed', 'yolov5')]
     for other in results[1:]:
-        # YOLOv5's product of two float32 may turn a tie; the scores and the number do not change.
+        # YOLOv5's product of two float32 may change the order of equal scores, but not the scores or their number.
         np.testing.assert_allclose(other.scores, results[0].scores, rtol=1e-6)
     np.testing.assert_array_equal(results[0].boxes, results[1].boxes)
     result = results[0]
@@ -103,7 +103,7 @@ def test_dense_layouts_agree_and_results_keep_their_promises(candidates, agnosti
 
 
 def test_yolov5_score_is_objectness_times_class():
-    # 0.6 * 0.5 = 0.3 stays at a threshold of 0.3, 0.6 * 0.4 goes, objectness 0.2 goes whatever its class.
+    # At a threshold of 0.3: 0.5 * 0.625 is kept, 0.6 * 0.4 and objectness 0.2 (with any class score) are removed.
     rows = np.array([[
         [100, 300, 10, 10, 0.5, 0.1, 0.625, 0.2],
         [200, 300, 10, 10, 0.6, 0.4, 0.1, 0.2],
@@ -124,8 +124,8 @@ def test_a_score_of_exactly_the_threshold_stays():
 
 OVERLAPPING = [
     (300, 300, 100, 100, 0.75, 0),
-    (310, 300, 100, 100, 0.5, 0),  # the same thing again
-    (305, 300, 100, 100, 0.625, 1),  # another class there
+    (310, 300, 100, 100, 0.5, 0),  # the same object again
+    (305, 300, 100, 100, 0.625, 1),  # another class at the same place
 ]
 
 
@@ -191,7 +191,7 @@ def test_boxes_are_clipped_and_those_in_the_padding_dropped(layout):
 def test_more_candidates_than_suppression_looks_at():
     count = MAX_CANDIDATES + 500
     rng = np.random.default_rng(1)
-    side = 75  # boxes of 4 pixels, 8 apart: none overlap
+    side = 75  # boxes of 4 pixels, 8 apart, do not overlap
     index = rng.permutation(side * side)[:count]
     columns = np.zeros((5, count), np.float32)
     columns[0], columns[1] = 10 + 8 * (index % side), 10 + 8 * (index // side)
@@ -233,7 +233,7 @@ def test_boxes_below_the_threshold_may_be_anything():
 
 @pytest.mark.parametrize('layout', ['yolov5', 'yolov8', 'transposed'])
 def test_boxes_that_are_no_pixels_are_an_error(layout):
-    """YOLOX without decode_in_inference: offsets within a cell; others give parts of the image."""
+    """YOLOX without decode_in_inference gives offsets within a cell; other models give fractions of the image."""
     head = YoloHead('yolov5' if layout == 'yolov5' else 'yolov8', 'out', 2, transposed=layout == 'transposed')
     rows = np.zeros((100, 7 if layout == 'yolov5' else 6), np.float32)
     rows[:, :2] = np.random.default_rng(0).uniform(-1, 2, (100, 2))
@@ -244,7 +244,7 @@ def test_boxes_that_are_no_pixels_are_an_error(layout):
     rows[7, :2] = 600.0
     with pytest.raises(ModelError, match=r"output 'out' has 100 boxes, half of them within 0\.\d\d of .*640x480 input"):
         head.require_decoded(output(rows), 640, 480)
-    # Few boxes are no grid.
+    # A few boxes are not a grid.
     head.require_decoded(output(rows[:7]), 640, 480)
     rows[:, :2] = np.stack([np.arange(100) % 10 * 64, np.arange(100) // 10 * 48], axis=1)
     head.require_decoded(output(rows), 640, 480)

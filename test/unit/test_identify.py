@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Heads by the output shapes of real exporters; the comments say which."""
+"""Identifies heads from output shapes of real exporters; the comments name the models."""
 
 import pytest
 
@@ -28,14 +28,14 @@ def yolo(kind, num_classes, transposed=False, output='output0'):
     ([1, 57960, 85], (1280, 736), None, yolo('yolov5', 80)),
     # YOLOv5n6, strides 8 to 64
     ([1, 102000, 85], (1280, 1280), 80, yolo('yolov5', 80)),
-    # YOLOv5 of one class, of two
+    # YOLOv5 with one and with two classes
     ([1, 25200, 6], (640, 640), 1, yolo('yolov5', 1)),
     ([1, 25200, 6], (640, 640), None, yolo('yolov5', 1)),
     ([1, 25200, 7], (640, 640), 2, yolo('yolov5', 2)),
     # YOLOv8n, YOLO11n, YOLO12n
     ([1, 84, 8400], (640, 640), 80, yolo('yolov8', 80)),
     ([1, 84, 8400], (640, 640), None, yolo('yolov8', 80)),
-    # YOLOv8 of one class, of two
+    # YOLOv8 with one and with two classes
     ([1, 5, 8400], (640, 640), 1, yolo('yolov8', 1)),
     ([1, 5, 8400], (640, 640), None, yolo('yolov8', 1)),
     ([1, 6, 8400], (640, 640), 2, yolo('yolov8', 2)),
@@ -47,11 +47,11 @@ def yolo(kind, num_classes, transposed=False, output='output0'):
     # YOLOv8n at 32 pixels: 21 candidates
     ([1, 84, 21], (32, 32), 80, yolo('yolov8', 80)),
     ([1, 84, 21], (32, 32), None, yolo('yolov8', 80)),
-    # YOLOv5 of 1000 classes at 64 pixels: 252 candidates
+    # YOLOv5 with 1000 classes at 64 pixels: 252 candidates
     ([1, 252, 1005], (64, 64), None, yolo('yolov5', 1000)),
     # YOLOv8 of COCO with a P2 head, strides 4 to 32
     ([1, 84, 34000], (640, 640), None, yolo('yolov8', 80)),
-    # Transposed YOLOv8: only class names tell it from YOLOv5
+    # Transposed YOLOv8: only class names distinguish it from YOLOv5
     ([1, 8400, 84], (640, 640), 80, yolo('yolov8', 80, transposed=True)),
     ([1, 8400, 84], (640, 640), None, yolo('yolov5', 79)),
     ([1, 8400, 6], (640, 640), 2, yolo('yolov8', 2, transposed=True)),
@@ -64,7 +64,7 @@ def yolo(kind, num_classes, transposed=False, output='output0'):
     ([1, 2535, 85], (416, 416), 80, yolo('yolov5', 80)),
     ([1, 2535, 85], (416, 416), None, yolo('yolov5', 80)),
     ([1, 2535, 6], (416, 416), 1, yolo('yolov5', 1)),
-    # YOLOv10 and YOLO11 with nms=True: nothing but names says how many classes
+    # YOLOv10 and YOLO11 with nms=True: only names give the number of classes
     ([1, 300, 6], (640, 640), 80, yolo('end_to_end', 80)),
     ([1, 300, 6], (640, 640), None, yolo('end_to_end', 0)),
     ([1, 300, 6], (640, 640), 1, yolo('end_to_end', 1)),
@@ -81,7 +81,7 @@ def test_layouts(shape, size, names, expected):
 
 
 @pytest.mark.parametrize('shape, names, end_to_end, expected', [
-    # [1, 300, 6] is dense where metadata says so, and [1, 8400, 6] after NMS where it does
+    # Metadata can make [1, 300, 6] dense and [1, 25200, 6] end-to-end
     ([1, 300, 6], 1, False, yolo('yolov5', 1)),
     ([1, 25200, 6], 1, True, yolo('end_to_end', 1)),
     ([1, 25200, 6], None, True, yolo('end_to_end', 0)),
@@ -112,7 +112,7 @@ RAW = [[1, 3, 80, 80, 85], [1, 3, 40, 40, 85], [1, 3, 20, 20, 85]]
     [shape[:4] + [6] for shape in RAW],  # one class
     [[1, 255, 80, 80], [1, 255, 40, 40], [1, 255, 20, 20]],  # before the reshape
     [[1, 255, 13, 13], [1, 255, 26, 26]],  # darknet's yolov3-tiny
-    [[1, 144, 80, 80], [1, 144, 40, 40], [1, 144, 20, 20]],  # YOLOv8's: 64 for the box, 80 classes
+    [[1, 144, 80, 80], [1, 144, 40, 40], [1, 144, 20, 20]],  # YOLOv8: 64 for the box, 80 classes
 ])
 def test_raw_training_outputs_are_refused_with_the_command(shapes):
     with pytest.raises(ModelError) as error:
@@ -122,7 +122,7 @@ def test_raw_training_outputs_are_refused_with_the_command(shapes):
     assert f'output1 {shapes[1]}' in message
     assert 'expected one decoded output [1, N, 5+C]' in message
     assert 'python export.py --weights yolov5s.pt --include onnx' in message
-    # Maps of four dimensions may be of either.
+    # Maps with four dimensions may come from either.
     assert ('yolo export model=yolov8n.pt format=onnx' in message) == (len(shapes[0]) == 4)
 
 
@@ -142,7 +142,7 @@ def test_of_decoded_and_raw_outputs_the_decoded_one_counts(place, classes):
 ])
 @pytest.mark.parametrize('names', [None, 80])
 def test_segmentation_is_refused(shapes, size, names):
-    with pytest.raises(ModelError, match='segmentation model, with a map of mask prototypes') as error:
+    with pytest.raises(ModelError, match='segmentation model with mask prototypes in addition to boxes') as error:
         identify(*shapes, size=size, names=names)
     assert 'export the detection variant' in str(error.value)
 
@@ -150,7 +150,7 @@ def test_segmentation_is_refused(shapes, size, names):
 @pytest.mark.parametrize('shapes, names, reason', [
     # DETR: logits and boxes
     ([[1, 100, 92], [1, 100, 4]], None, 'output0 [1, 100, 92], output1 [1, 100, 4]'),
-    # RT-DETR of Ultralytics: boxes in parts of the image
+    # RT-DETR from Ultralytics: boxes as fractions of the image
     ([[1, 300, 84]], 80, 'output0 [1, 300, 84] and 80 class names'),
     # torchvision's detectors, with any number of boxes
     ([[0, 4], [0], [0]], None, 'output0 [0, 4], output1 [0], output2 [0]'),
@@ -184,12 +184,12 @@ def test_unknown_layouts_are_refused_with_shapes_and_known_layouts(shapes, names
     [1, 300, 7],  # YOLO11-obb with nms=True
 ])
 def test_other_columns_after_nms_are_refused(shape):
-    with pytest.raises(ModelError, match='no layout that is known'):
+    with pytest.raises(ModelError, match='unknown output layout: found'):
         identify(shape, names=1, end_to_end=True)
 
 
 def test_a_single_score_is_refused_with_the_reason():
-    with pytest.raises(ModelError, match=r'a single score \[1, 1\] has no classes to choose from'):
+    with pytest.raises(ModelError, match=r'output \[1, 1\] is only one score, export the model with one'):
         identify([1, 1])
 
 

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The package imports with NumPy alone; what is missing is named where it is used, with the way to install it."""
+"""The package needs only NumPy to import. A missing package is reported on use, with the install command."""
 
 import os
 import pkgutil
@@ -15,18 +15,18 @@ from trt_perception.dependencies import require
 from trt_perception.errors import MissingDependencyError, PerceptionError
 
 PACKAGE_ROOT = Path(trt_perception.__file__).resolve().parents[1]
-# What only the node, its launch files and the demo around it may need.
+# Only the node, its launch files and the demo around it may need these.
 ROS = {
     'rclpy', 'launch', 'launch_ros', 'lifecycle_msgs', 'sensor_msgs', 'vision_msgs', 'std_msgs', 'diagnostic_msgs',
     'rcl_interfaces', 'builtin_interfaces', 'geometry_msgs', 'ament_index_python'}
-# What a program without ROS may use.
+# A program without ROS may use these.
 WITHOUT_ROS = {
     'cli.inspect', 'cli.main', 'cli.predict', 'image.frame', 'node.gaps', 'node.health', 'node.statistics',
     'node.worker', 'model.geometry', 'model.heads.identify', 'model.heads.nms', 'model.heads.yolo', 'model.labels',
     'model.onnx_file', 'model.operations', 'model.spec', 'ort.backend', 'pipeline.interface', 'pipeline.preprocess',
     'progress', 'results.json_lines', 'results.results', 'sources.open_source'}
 
-# Refuses every top-level module that is neither the standard library's nor NumPy's nor the package's.
+# Blocks all top-level modules except the standard library, NumPy and the package.
 BLOCKER = """
 import sys
 class Blocker:
@@ -39,7 +39,7 @@ sys.meta_path.insert(0, Blocker())
 
 
 def blocked(code):
-    """Run code in a process that has nothing but NumPy and the package."""
+    """Run code in a process that has only NumPy and the package."""
     environment = {**os.environ, 'PYTHONPATH': str(PACKAGE_ROOT)}
     return subprocess.run(
         [sys.executable, '-c', BLOCKER + code], capture_output=True, text=True, timeout=60, env=environment)
@@ -136,13 +136,13 @@ def test_a_module_that_is_there():
     ('tensorrt', 'with pip: pip install tensorrt'),
     ('sensor_msgs.msg', 'sudo apt install ros-<distro>-sensor-msgs; with pip: pip install ros-jazzy-sensor-msgs'),
     ('diagnostic_msgs.msg', 'with pip: pip install ros-jazzy-diagnostic-msgs'),
-    ('vision_msgs.msg', "ros-<distro>-vision-msgs; without ROS 2: not on PyPI, the checkout's `make setup` builds it"),
+    ('vision_msgs.msg', '-vision-msgs; without ROS 2: run `make setup` in the checkout (it is not on PyPI)'),
     ('no_such.part', "the Python package 'no_such' is not installed; with pip: pip install no_such"),
 ])
 def test_a_module_that_is_not(monkeypatch, module, message):
     top = module.partition('.')[0]
     for name in [name for name in sys.modules if name.startswith(f'{top}.')]:
-        # Of another test: a part that was imported is found without its package.
+        # From other tests: an imported submodule is found without its package.
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, top, None)
     require.cache_clear()
@@ -157,7 +157,7 @@ def test_a_missing_ros_package_ends_the_demo_before_it_starts_anything(tmp_path,
     pytest.importorskip('rclpy', reason='needs ROS 2')
     code = (f'import sys; sys.modules[{package!r}] = None; from trt_perception.cli.main import main; '
             "sys.exit(main(['demo', '--output', 'out']))")
-    # A ROS 2 that was sourced is found by PYTHONPATH.
+    # A sourced ROS 2 is found through PYTHONPATH.
     path = os.pathsep.join(filter(None, [str(PACKAGE_ROOT), os.environ.get('PYTHONPATH')]))
     done = subprocess.run(
         [sys.executable, '-c', code], cwd=tmp_path, env={**os.environ, 'PYTHONPATH': path},
@@ -176,15 +176,15 @@ def test_a_module_that_lacks_something_itself(monkeypatch, tmp_path, source, rea
     monkeypatch.syspath_prepend(str(tmp_path))
     with pytest.raises(MissingDependencyError) as error:
         require('half_installed')
-    assert f'half_installed is installed but does not import: {reason}' in str(error.value)
+    assert f'half_installed is installed but cannot be imported: {reason}' in str(error.value)
 
 
 @pytest.mark.parametrize('raised', [
-    # What NumPy 2.2 and OpenCV 4.5.4 raise, and what cv_bridge's library does.
+    # Raised by NumPy 2.2 with OpenCV 4.5.4, and by cv_bridge's library.
     "ImportError('numpy.core.multiarray failed to import')", "ImportError('_ARRAY_API not found')"])
 def test_a_module_that_was_built_for_numpy_1(monkeypatch, tmp_path, raised):
     (tmp_path / 'of_old.py').write_text(f'raise {raised}\n')
     monkeypatch.syspath_prepend(str(tmp_path))
     with pytest.raises(MissingDependencyError, match=(
-            'of_old.* was built for NumPy 1 .*: PIP_BREAK_SYSTEM_PACKAGES=1 pip install onnx .numpy<2')):
+            'of_old.* was built for NumPy 1 .*: run PIP_BREAK_SYSTEM_PACKAGES=1 pip install onnx .numpy<2')):
         require('of_old')

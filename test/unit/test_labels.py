@@ -66,11 +66,12 @@ def test_yaml_numbers_are_names(tmp_path):
 
 
 @pytest.mark.parametrize('name, text, message', [
-    ('a.json', '{"0": "a", "2": "c"}', 'class 1 has none and the highest index is 2'),
-    ('a.json', '{"1": "a", "2": "c"}', 'class 0 has none'),
+    ('a.json', '{"0": "a", "2": "c"}',
+     'expected the indices 0 to 1 for 2 names, but class 1 has no name and the highest index is 2'),
+    ('a.json', '{"1": "a", "2": "c"}', 'class 0 has no name'),
     ('a.json', '{"person": 0}', "found 'person'"),
     ('a.json', '{"0": "a", "0": "b"}', "'0' appears twice"),
-    ('a.json', '{"0": "a", "00": "b"}', 'class 0 is named twice'),
+    ('a.json', '{"0": "a", "00": "b"}', 'class 0 has two names'),
     ('a.json', '"person"', 'expected a list of names'),
     ('a.json', '[]', 'found none'),
     ('a.json', '["a", ""]', 'class 1: expected a name, found an empty one'),
@@ -78,9 +79,9 @@ def test_yaml_numbers_are_names(tmp_path):
     ('a.json', '[', 'not valid JSON'),
     ('a.yaml', 'names: [yes, maybe]', 'class 0: expected a name, found bool True.*quotes'),
     ('a.yaml', 'names: [~]', 'found NoneType'),
-    ('a.yaml', 'nc: 3\nnames: [a, b]', 'nc: says 3 classes, but names: has 2'),
+    ('a.yaml', 'nc: 3\nnames: [a, b]', 'nc: is 3, but names: has 2 names'),
     ('a.yaml', 'train: images', 'expected the key names:, found train'),
-    ('a.yaml', 'names: {0: a, 5: b}', 'class 1 has none'),
+    ('a.yaml', 'names: {0: a, 5: b}', 'class 1 has no name'),
     ('a.yaml', 'names: [', 'not valid YAML'),
     ('a.yaml', '', 'found NoneType None'),
     ('a.txt', '', 'empty file'),

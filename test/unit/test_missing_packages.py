@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The tests themselves where a package is missing: skipped, with the reason, and nothing else is hidden by that."""
+"""If a package is missing, the tests that need it are skipped with the reason, and no other failure is hidden."""
 
 import os
 import subprocess
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-# Python's finder of files does not find the package, in this process and in those it starts.
+# Python's path finder does not find the package, in this process and its child processes.
 _HIDING = """
 import importlib.machinery
 real = importlib.machinery.PathFinder.find_spec.__func__

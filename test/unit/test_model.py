@@ -60,7 +60,7 @@ def test_layouts_and_types(tmp_path, layout, shape, dtype, numpy_type):
     ('yolov8', YoloHead('yolov8', 'output0', 3)),
     ('transposed', YoloHead('yolov8', 'output0', 3, True))])
 def test_heads_by_the_names_in_the_file(tmp_path, head, expected):
-    # 96x96 has 189 dense candidates, of which none of these has; transposed needs that.
+    # 96x96 has 189 dense candidates, unlike the other files here; transposed needs that number.
     if head == 'transposed':
         path = fixed_outputs(
             tmp_path / 'm.onnx', np.zeros((1, 189, 7)), input_shape=(1, 3, 96, 96),
@@ -150,8 +150,8 @@ def test_names_of_the_metadata_come_first(tmp_path):
     spec = load_model(color_detector(tmp_path / 'm.onnx'), ModelOptions(labels=str(labels)))
     assert spec.names == ('red', 'green', 'blue')
     assert spec.names_source == 'ONNX metadata'
-    assert f'labels_file {labels} are not used: m.onnx has names of its own, such as ' \
-        "'green' in place of 'vert'" in spec.labels_warning
+    assert f'labels_file {labels} is not used: m.onnx has its own class names, such as ' \
+        "'green' instead of 'vert'" in spec.labels_warning
     labels.write_text('red\ngreen\nblue\n')
     assert load_model(tmp_path / 'm.onnx', ModelOptions(labels=str(labels))).labels_warning == ''
 
@@ -167,7 +167,7 @@ def test_renaming_by_metadata_as_the_readme_says(tmp_path):
 
 def test_names_are_indices_where_there_are_none(tmp_path):
     spec = load_model(color_detector(tmp_path / 'm.onnx', metadata={}))
-    assert (spec.names, spec.names_source) == (('0', '1', '2'), 'their indices (the file names none)')
+    assert (spec.names, spec.names_source) == (('0', '1', '2'), 'class indices (the file has no names)')
 
 
 @pytest.mark.parametrize('builder', [color_detector, color_classifier])
@@ -177,16 +177,16 @@ def test_a_wrong_number_of_names_fails(tmp_path, builder, count):
     labels.write_text('\n'.join('abcd'[:count]))
     with pytest.raises(LabelsError) as error:
         load_model(builder(tmp_path / 'm.onnx'), ModelOptions(labels=str(labels)))
-    assert f'names.txt names {count} classes, but m.onnx has 3 (output ' in str(error.value)
-    assert 'give the labels_file this model was trained with' in str(error.value)
+    assert f'names.txt: found {count} class names, but m.onnx has 3 classes (output ' in str(error.value)
+    assert 'set labels_file to the class names of this model' in str(error.value)
 
 
 def test_a_wrong_number_of_names_in_the_file_itself_fails(tmp_path):
     path = color_classifier(tmp_path / 'm.onnx', metadata={'names': ['a', 'b']})
-    with pytest.raises(LabelsError, match="ONNX metadata names 2 classes, but m.onnx has 3 .*correct 'names'"):
+    with pytest.raises(LabelsError, match="ONNX metadata: found 2 class names, but m.onnx has 3 .*correct 'names'"):
         load_model(path)
     (tmp_path / 'names.txt').write_text('a\nb\nc\n')
-    with pytest.raises(LabelsError, match='ONNX metadata names 2 classes'):
+    with pytest.raises(LabelsError, match='ONNX metadata: found 2 class names'):
         load_model(path, ModelOptions(labels=str(tmp_path / 'names.txt')))
 
 
@@ -195,7 +195,7 @@ def test_shipped_names_where_asked_for(tmp_path):
     spec = load_model(path, ModelOptions(labels='coco'))
     assert (spec.names[0], spec.names[16], len(spec.names)) == ('person', 'dog', 80)
     assert spec.names_source == 'shipped list coco'
-    with pytest.raises(LabelsError, match='shipped list imagenet names 1000 classes'):
+    with pytest.raises(LabelsError, match='shipped list imagenet: found 1000 class names'):
         load_model(path, ModelOptions(labels='imagenet'))
 
 
@@ -227,14 +227,14 @@ def test_end_to_end_takes_the_number_of_classes_from_the_names(tmp_path):
 def test_end_to_end_refuses_names_that_are_fewer_than_its_own(tmp_path):
     path = fixed_outputs(tmp_path / 'm.onnx', np.zeros((1, 300, 6)), metadata={'names': list('abcde')})
     (tmp_path / 'three.txt').write_text('x\ny\nz\n')
-    with pytest.raises(LabelsError, match=r'three.txt names 3 classes, but m.onnx has 5 \(by its metadata\)'):
+    with pytest.raises(LabelsError, match=r'three.txt: found 3 class names, but m.onnx has 5 .*\(in its metadata\)'):
         load_model(path, ModelOptions(labels=str(tmp_path / 'three.txt')))
     (tmp_path / 'five.txt').write_text('v\nw\nx\ny\nz\n')
     assert load_model(path, ModelOptions(labels=str(tmp_path / 'five.txt'))).names == tuple('abcde')
 
 
 def test_yolo11_with_nms(tmp_path):
-    # What Ultralytics writes into such a file: the network is not end-to-end, the export is.
+    # Ultralytics' metadata of such a file: the network is not end-to-end, but the export is.
     path = fixed_outputs(tmp_path / 'm.onnx', np.zeros((1, 300, 6)), metadata={
         'task': 'detect', 'imgsz': '[64, 64]', 'names': "{0: 'person'}", 'end2end': 'False', 'stride': '32',
         'args': "{'batch': 1, 'half': False, 'dynamic': False, 'simplify': True, 'opset': None, 'nms': True}"})
@@ -270,7 +270,7 @@ def test_the_right_task_is_accepted(tmp_path, builder, task):
 @pytest.mark.parametrize('task, word', [('segment', 'segmentation'), ('pose', 'pose'), ('obb', 'oriented-box')])
 def test_other_tasks_of_ultralytics_are_refused(tmp_path, task, word):
     path = color_detector(tmp_path / 'm.onnx', metadata={'task': task, 'names': list(COLORS)})
-    with pytest.raises(ModelError, match=f'm.onnx is a {word} model, by its metadata: expected a detection or'):
+    with pytest.raises(ModelError, match=f'm.onnx is a {word} model according to its metadata: expected a detection'):
         load_model(path)
 
 
@@ -317,7 +317,7 @@ def test_one_channel_models(tmp_path):
 
 
 def test_external_data(tmp_path):
-    # A model above 2 GB must keep its weights outside; any may.
+    # Weights outside the file are required above 2 GB and allowed below.
     path = save(
         tmp_path / 'm.onnx',
         [onnx.helper.make_node('GlobalAveragePool', ['images'], ['means']),
@@ -328,5 +328,5 @@ def test_external_data(tmp_path):
     onnx.save(onnx.load(str(path)), str(path), save_as_external_data=True, location='m.data', size_threshold=0)
     assert load_model(path).head == ClassificationHead('out', 500)
     Path(tmp_path / 'm.data').unlink()
-    with pytest.raises(ModelError, match='keeps its weights in m.data'):
+    with pytest.raises(ModelError, match='has weights in the file m.data, which is missing in'):
         load_model(path)

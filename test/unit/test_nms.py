@@ -31,7 +31,7 @@ box = st.tuples(
     st.floats(-50, 700, width=32), st.floats(-50, 700, width=32), st.floats(1, 200, width=32),
     st.floats(1, 200, width=32)
 ).map(lambda b: (b[0], b[1], b[0] + b[2], b[1] + b[3]))
-# Whole coordinates give many equal and touching boxes, few scores many ties.
+# Integer coordinates give many equal and touching boxes; few score values give many equal scores.
 coarse_box = st.tuples(st.integers(0, 6), st.integers(0, 6), st.integers(1, 4), st.integers(1, 4)).map(
     lambda b: (10.0 * b[0], 10.0 * b[1], 10.0 * (b[0] + b[2]), 10.0 * (b[1] + b[3])))
 score = st.one_of(st.sampled_from([0.25, 0.5, 0.75]), st.floats(0.015625, 1.0, width=32))
@@ -46,14 +46,14 @@ def test_same_as_box_by_box(candidates, threshold, agnostic, most):
     scores = np.array([c[1] for c in candidates], np.float32)
     classes = np.array([c[2] for c in candidates], np.int64)
     exact = boxes.astype(np.float64)
-    # OpenCV compares in float32: an overlap of exactly the threshold may fall on either side.
+    # OpenCV compares in float32: an IoU equal to the threshold may fall on either side.
     assume(all(abs(overlap(a, b) - threshold) > 1e-5 for i, a in enumerate(exact) for b in exact[:i]))
     kept = non_maximum_suppression(boxes, scores, classes, threshold, agnostic, most)
     assert kept.dtype == np.int64
     assert kept.tolist() == reference(exact, scores, classes, threshold, agnostic, most)
 
 
-# Overlaps of the first with the others: 1/3 (half shifted), 0.6 (shifted by a quarter), 0.
+# IoU of the first with the others: 1/3 (shifted by a half), 0.6 (shifted by a quarter), 0.
 BOXES = np.array([[0, 0, 40, 40], [20, 0, 60, 40], [10, 0, 50, 40], [100, 100, 140, 140]], np.float32)
 SCORES = np.array([0.9, 0.8, 0.7, 0.6], np.float32)
 SAME = np.zeros(4, np.int64)
@@ -66,7 +66,7 @@ def test_by_hand(threshold, kept):
 
 
 def test_a_suppressed_box_suppresses_nothing():
-    # Each overlaps its neighbour by 1/3; the second goes, so the third stays.
+    # IoU of neighbours is 1/3. The second is suppressed, so the third is kept.
     boxes = np.array([[0, 0, 40, 40], [20, 0, 60, 40], [40, 0, 80, 40]], np.float32)
     assert non_maximum_suppression(boxes, SCORES[:3], SAME[:3], 0.2).tolist() == [0, 2]
 
@@ -79,7 +79,7 @@ def test_classes_are_apart_unless_agnostic():
 
 
 def test_classes_stay_apart_with_boxes_outside_the_image_and_many_classes():
-    # Moving a class aside must not bring it onto another, nor cost precision: pairs overlap by 0.6, or not at all.
+    # An offset per class must not make classes overlap or lose precision: the IoU of each pair is 0.6 or 0.
     boxes, classes = [], []
     for index in (0, 1, 499, 998, 999):
         for x in (-3000.0, 0.0, 3000.0):
@@ -92,7 +92,7 @@ def test_classes_stay_apart_with_boxes_outside_the_image_and_many_classes():
 
 
 def test_classes_stay_apart_wherever_their_boxes_are():
-    # Each class covers the plane with touching boxes: a class that is moved onto another would lose some.
+    # Each class covers the plane with touching boxes: if classes were moved onto each other, some would be lost.
     x, y = np.mgrid[-480:480:120, -480:480:120].reshape(2, -1).astype(np.float32)
     tiles = np.stack([x, y, x + 120, y + 120], axis=1)
     boxes, classes = np.tile(tiles, (4, 1)), np.repeat([0, 1, 2, 7], len(tiles))

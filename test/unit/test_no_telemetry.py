@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""ONNX Runtime reports nothing to its makers: it is loaded with its telemetry off, unless the user wants it."""
+"""ONNX Runtime sends no telemetry: it is disabled before loading, unless the user enables it."""
 
 import os
 import site
@@ -23,13 +23,13 @@ print(os.environ['ORT_DISABLE_TELEMETRY'])
 
 
 def run(tmp_path, **variables):
-    """Open a model in a process of its own; return its value of the variable and the files left in its home folder."""
+    """Open a model in a child process; return its value of the variable and the new files in its home folder."""
     model = tmp_path / 'model.onnx'
     tiny_models.color_classifier(model)
     home = tmp_path / 'home'
     home.mkdir()
-    # None of this process's variables: where CI is set, ONNX Runtime keeps quiet by itself.
-    # Beside a ROS 2 from apt, ONNX Runtime lies below the user's real home folder: ~/.local.
+    # Without this process's variables: ONNX Runtime sends nothing if CI is set.
+    # With a ROS 2 from apt, ONNX Runtime is in the user's real home folder: ~/.local.
     environment = {
         'PATH': os.defpath, 'PYTHONPATH': str(ROOT), 'PYTHONUSERBASE': site.getuserbase(),
         'HOME': str(home), 'XDG_CACHE_HOME': str(home), **variables}

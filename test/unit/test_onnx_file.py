@@ -69,7 +69,7 @@ def test_a_batch_of_minus_one_is_open(tmp_path):
 
 
 def test_shapes_that_inference_cannot_tell_are_read_off_a_run(tmp_path):
-    # How many pixels are not zero is known only when the network runs: none here.
+    # The number of pixels that are not zero is known only at run time: here it is 0.
     path = save(
         tmp_path / 'm.onnx', [helper.make_node('NonZero', ['images'], ['where'])],
         {'images': (FLOAT, [1, 3, 8, 8])}, {'where': (TensorProto.INT64, [4, 'count'])})
@@ -77,7 +77,7 @@ def test_shapes_that_inference_cannot_tell_are_read_off_a_run(tmp_path):
 
 
 def halving_and_doubling(path):
-    """A network that takes even sizes only, as those with skip connections do."""
+    """A network that accepts only even sizes, like networks with skip connections."""
     return save(
         path,
         [helper.make_node('AveragePool', ['images'], ['half'], kernel_shape=[2, 2], strides=[2, 2]),
@@ -93,8 +93,8 @@ def test_a_size_that_the_network_cannot_take(tmp_path):
     assert output_shapes(summary, 10, 8) == (('where', (4, 0)),)
     with pytest.raises(ModelError) as error:
         output_shapes(summary, 11, 8)
-    assert str(error.value).startswith('m.onnx does not run at 11x8: ONNX Runtime failed on m.onnx: ')
-    assert 'set input_size to a size the network can take, a multiple of 32 as a rule' in str(error.value)
+    assert str(error.value).startswith('m.onnx cannot run at 11x8: ONNX Runtime failed on m.onnx: ')
+    assert 'set input_size to a size that the network accepts, usually a multiple of 32' in str(error.value)
 
 
 # Class names
@@ -106,14 +106,14 @@ def test_a_size_that_the_network_cannot_take(tmp_path):
     ("{0: 'it\\'s', 1: \"o'clock\"}", ("it's", "o'clock")),
     ('["person", "bicycle"]', ('person', 'bicycle')),
     ("['person', 'bicycle']", ('person', 'bicycle')),
-    # By number, not by the order of the text or of the keys as text
+    # In order of the number, not of the entries or of the keys as text
     (json.dumps({str(i): f'c{i}' for i in reversed(range(12))}), tuple(f'c{i}' for i in range(12))),
     ('{"0": 7, "1": "seven"}', ('7', 'seven')),
     ('{"0": "Füßgänger"}', ('Füßgänger',)),
-    # Nothing that could be used
+    # Unusable
     ('', ()), ('person, bicycle', ()), ('{"a": "person"}', ()), ('5', ()), ('"person"', ()), ('{', ()),
     ('None', ()), ('{}', ()),
-    # A missing index would shift what follows
+    # A missing index would shift all later classes
     ('{"0": "person", "2": "car"}', ()), ('{"1": "person", "2": "car"}', ()),
 ])
 def test_names_from_metadata(text, names):
@@ -124,17 +124,17 @@ def test_no_names_in_metadata():
     assert metadata_names({}) == ()
 
 
-# Where NMS is
+# Whether NMS is included
 
 
 @pytest.mark.parametrize('metadata, expected', [
     ({}, None),
     ({'end2end': 'True'}, True),
     ({'end2end': 'False'}, False),
-    # YOLO11 with nms=True: the network is not end-to-end, the export is
+    # YOLO11 with nms=True: the network is not end-to-end, but the export is
     ({'end2end': 'False', 'args': "{'batch': 1, 'half': False, 'nms': True}"}, True),
     ({'end2end': 'False', 'args': "{'batch': 1, 'nms': False}"}, False),
-    # YOLOv10 by an Ultralytics that wrote no end2end yet: nms=False says nothing
+    # YOLOv10 from an older Ultralytics without end2end: nms=False means nothing
     ({'args': "{'batch': 1, 'dynamic': False, 'nms': False}"}, None),
     ({'args': "{'nms': True}"}, True),
     ({'args': 'none of this'}, None),
@@ -182,7 +182,7 @@ def test_stored_precision(tmp_path):
     assert read_onnx(path).stored_precision == 'int8'
 
 
-# Files that are none
+# Files that are not ONNX
 
 
 @pytest.mark.parametrize('name, content, message', [
@@ -210,7 +210,7 @@ def test_files_that_are_no_onnx(tmp_path, name, content, message):
 def test_an_empty_protobuf_is_no_model(tmp_path):
     path = tmp_path / 'm.onnx'
     path.write_bytes(onnx.ModelProto(ir_version=8).SerializeToString())
-    with pytest.raises(ModelError, match='m.onnx holds no graph: expected an ONNX file'):
+    with pytest.raises(ModelError, match='m.onnx contains no graph: expected an ONNX file'):
         load_proto(path)
 
 
@@ -219,7 +219,7 @@ def test_a_truncated_file(tmp_path, part):
     whole = color_detector(tmp_path / 'whole.onnx').read_bytes()
     path = tmp_path / 'm.onnx'
     path.write_bytes(whole[:int(len(whole) * part)])
-    with pytest.raises(ModelError, match='m.onnx (cannot be read as ONNX|holds no graph).*copy or export it again'):
+    with pytest.raises(ModelError, match='m.onnx (cannot be read as ONNX|contains no graph).*copy or export it again'):
         read_onnx(path)
 
 
@@ -230,7 +230,7 @@ def test_a_missing_file_and_a_folder(tmp_path):
         read_onnx(tmp_path)
 
 
-# Inputs that are no image
+# Inputs that are not an image
 
 
 def test_two_inputs(tmp_path):
@@ -244,7 +244,7 @@ def test_two_inputs(tmp_path):
 
 
 def test_an_initializer_that_is_listed_as_input_is_none(tmp_path):
-    # As exporters of ONNX IR 3 write it.
+    # Exporters of ONNX IR 3 write it this way.
     path = color_classifier(tmp_path / 'm.onnx')
     model = onnx.load(str(path))
     model.graph.input.append(helper.make_tensor_value_info('ten', FLOAT, []))
@@ -274,7 +274,7 @@ def test_inputs_that_are_no_image(tmp_path, kind, shape, message):
 
 
 def external(path, seed=0, location='weights.bin'):
-    """A model with its weights in a file beside it."""
+    """A model with its weights in a separate file."""
     weights = np.random.default_rng(seed).normal(size=(12, 40)).astype(np.float32)
     save(path, [helper.make_node('Flatten', ['images'], ['flat']), helper.make_node('MatMul', ['flat', 'w'], ['out'])],
          {'images': (FLOAT, [1, 3, 2, 2])}, {'out': (FLOAT, [1, 40])}, {'w': weights})
@@ -309,7 +309,7 @@ def constant_nodes(name='w', kind=np.float32):
 
 
 def in_a_branch():
-    """Weights that only the two graphs within an If have."""
+    """Weights that are only in the two graphs inside an If."""
     branches = {
         key: helper.make_graph(
             [helper.make_node('MatMul', ['flat', 'w'], ['o'])], key, [],
@@ -322,7 +322,7 @@ def in_a_branch():
 
 
 def outside(path, nodes):
-    """A model whose nodes have their tensors in a file beside it."""
+    """A model with its nodes' tensors in a separate file."""
     save(path, nodes, {'images': (FLOAT, [1, 3, 2, 2])}, {'out': (FLOAT, [1, 40])}, {})
     onnx.save(
         onnx.load(str(path)), str(path), save_as_external_data=True, location='weights.bin', size_threshold=100,
@@ -345,7 +345,7 @@ def test_the_hash_covers_external_data_of_nodes(tmp_path, nodes):
     data.write_bytes(changed)
     assert read_onnx(path).sha256 != first
     data.unlink()
-    with pytest.raises(ModelError, match=r'm\.onnx keeps its weights in weights\.bin, which is not beside it'):
+    with pytest.raises(ModelError, match=r'm\.onnx has weights in the file weights\.bin, which is missing in'):
         read_onnx(path)
 
 
@@ -361,7 +361,7 @@ def test_the_precision_is_that_of_the_weights_wherever_they_are(tmp_path, kind, 
 
 
 def test_all_tensors_are_found():
-    """In every place that ONNX has for one."""
+    """In every place that ONNX has for a tensor."""
     def tensor(name):
         return numpy_helper.from_array(np.zeros(2, np.float32), name)
 
@@ -390,4 +390,4 @@ def test_missing_external_data_is_named(tmp_path):
     with pytest.raises(ModelError) as error:
         read_onnx(path)
     assert str(error.value) == (
-        f'm.onnx keeps its weights in weights.bin, which is not beside it in {tmp_path}: copy that file too')
+        f'm.onnx has weights in the file weights.bin, which is missing in {tmp_path}: copy that file too')

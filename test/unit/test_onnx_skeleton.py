@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A model read without its weights, against onnx's own reading of the whole file."""
+"""Compares a model read without its weights with the whole file read by onnx."""
 
 import numpy as np
 import onnx
@@ -19,7 +19,7 @@ VALUES = ('float_data', 'int32_data', 'string_data', 'int64_data', 'raw_data', '
 
 
 def without_values(proto, largest=4096):
-    """The whole file's proto, the values of its large initializers cleared by protobuf."""
+    """The whole file's proto; protobuf clears the values of its large initializers."""
     for tensor in proto.graph.initializer:
         if tensor.ByteSize() > largest:
             for name in VALUES:
@@ -28,7 +28,7 @@ def without_values(proto, largest=4096):
 
 
 def heavy(path):
-    """A model with an initializer of each way to keep values, small and large ones, and one beside the file."""
+    """A model with an initializer for each way to store values, small and large, and one in a separate file."""
     rng = np.random.default_rng(0)
     raw = numpy_helper.from_array(rng.random((64, 100), np.float32), 'raw')
     floats = helper.make_tensor('floats', FLOAT, [50, 50], rng.random(2500).tolist())
@@ -66,7 +66,7 @@ def test_small_values_stay_and_large_ones_go(tmp_path):
 
 
 def test_a_model_is_the_same_either_way(tmp_path, monkeypatch):
-    """Open output shapes are inferred from the small values alone."""
+    """Dynamic output shapes are inferred from the small values only."""
     path = tmp_path / 'm.onnx'
     weights = np.random.default_rng(0).normal(size=(7 * 64, 3 * 64 * 64)).astype(np.float32)
     save(path,
@@ -135,6 +135,6 @@ def test_a_damaged_byte_is_read_as_onnx_reads_it(tmp_path_factory, place, value)
     try:
         found = onnx.ModelProto.FromString(read_skeleton(damaged))
     except ValueError:
-        # What protobuf puts up with, such as a group, this leaves to onnx.load.
+        # Files with rare features of protobuf, such as groups, are left to onnx.load.
         return
     assert without_values(found) == expected

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Multiply-adds worked out by hand."""
+"""Compares multiply-adds with counts made by hand."""
 
 import numpy as np
 import onnx
@@ -34,7 +34,7 @@ def test_convolution(tmp_path):
         [helper.make_node('Conv', ['images', 'w'], ['features'], kernel_shape=[3, 3], strides=[2, 2],
                           pads=[1, 1, 1, 1])],
         {'w': weights(10, 3, 3, 3)})
-    # 4x4 outputs of 10 channels, each 3 channels x 3x3
+    # 4x4 outputs with 10 channels, each from 3 channels x 3x3
     assert count(path) == 4 * 4 * 10 * 27
 
 
@@ -42,7 +42,7 @@ def test_grouped_convolution(tmp_path):
     path = network(
         tmp_path / 'm.onnx',
         [helper.make_node('Conv', ['images', 'w'], ['features'], group=3)], {'w': weights(9, 1, 5, 3)}, 9)
-    # 4x6 outputs (8 - 5 + 1, 8 - 3 + 1) of 9 channels, each 1 channel x 5x3
+    # 4x6 outputs (8 - 5 + 1, 8 - 3 + 1) with 9 channels, each from 1 channel x 5x3
     assert count(path) == 4 * 6 * 9 * 15
 
 
@@ -79,7 +79,7 @@ def test_gemm_with_its_first_matrix_transposed(tmp_path):
 def test_matrix_product_of_stacks(tmp_path):
     path = network(
         tmp_path / 'm.onnx', [helper.make_node('MatMul', ['images', 'w'], ['features'])], {'w': weights(8, 6)}, 3)
-    # 3 x 8x6 products of length 8
+    # 3 x 8x6 dot products of length 8
     assert count(path) == 3 * 8 * 6 * 8
 
 
@@ -94,7 +94,7 @@ def test_weights_of_constant_nodes_and_sums_over_nodes(tmp_path):
 
 
 def test_constants_that_pytorch_shares_are_followed(tmp_path):
-    """Equal constants are written once, the others are an Identity of it: as the scales of YOLOv5's two Resize are."""
+    """PyTorch writes equal constants once and the others as Identity, like the scales of YOLOv5's two Resize nodes."""
     path = network(
         tmp_path / 'm.onnx',
         [helper.make_node('Identity', ['scales'], ['again']), helper.make_node('Identity', ['w'], ['w_again']),

@@ -17,9 +17,9 @@ import trt_perception
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = sorted((ROOT / 'trt_perception').rglob('*.py'))
-# Python module -> the key that package.xml declares it by
+# Python module -> its rosdep key in package.xml
 KEYS = {'numpy': 'python3-numpy', 'cv2': 'python3-opencv', 'yaml': 'python3-yaml'}
-# No rosdep key brings these by apt on every distribution: package.xml names them in a comment.
+# No rosdep key installs these with apt on every distribution: package.xml lists them in a comment.
 DOCUMENTED = {'onnx', 'onnxruntime', 'tensorrt', 'pycuda', 'rosbags'}
 
 
@@ -30,7 +30,7 @@ def package_xml():
 
 @pytest.fixture(scope='module')
 def setup_arguments():
-    """Return what setup.py hands to setuptools."""
+    """Return the arguments that setup.py passes to setuptools."""
     handed = {}
     original, setuptools.setup = setuptools.setup, handed.update
     try:

@@ -226,7 +226,7 @@ def test_a_file_that_does_not_decode_its_boxes_does_not_open(tmp_path):
         fixed_outputs(tmp_path / 'm.onnx', rows), ModelOptions(head='yolov5', labels=_three_names(tmp_path)))
     with pytest.raises(ModelError, match=r'84 boxes, half of them within 0\.\d\d of the corner: .*64x64'):
         HostPipeline(undecoded, OnnxRuntimeBackend(undecoded.path)).open()
-    with pytest.raises(ModelError, match='export the model with its decoding'):
+    with pytest.raises(ModelError, match='export the model with box decoding'):
         require_decoded_boxes(undecoded)
     require_decoded_boxes(load_model(color_detector(tmp_path / 'decoded.onnx')))
     require_decoded_boxes(load_model(color_classifier(tmp_path / 'classifier.onnx')))

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Preprocessing against a plain NumPy implementation, written from the documentation of ModelSpec and Preprocessing."""
+"""Compares preprocessing with a plain NumPy version, written from the documentation of ModelSpec and Preprocessing."""
 
 from pathlib import Path
 
@@ -87,7 +87,7 @@ def reference(pixels, encoding, spec):
 
 
 def one_grey_level(spec, levels=1.01):
-    """What `levels` steps of a pixel are in the tensor: OpenCV rounds its resized pixels to whole ones."""
+    """Return the size of `levels` pixel steps in the tensor: OpenCV rounds resized pixels to integers."""
     if spec.input_dtype == np.uint8:
         return levels
     largest = levels * spec.preprocessing.scale / min(spec.preprocessing.std)
@@ -113,7 +113,7 @@ def test_every_encoding_order_layout_and_type_without_resizing(encoding, color_o
     if dtype == np.uint8:
         np.testing.assert_array_equal(tensor, expected)
     else:
-        # Half the last place of float16 at 4.0, the largest value here.
+        # Half of float16's step at 4.0, the largest value here.
         np.testing.assert_allclose(tensor, expected, rtol=0, atol=2e-6 if dtype == np.float32 else 2e-3)
 
 
@@ -142,7 +142,7 @@ def test_any_size_against_plain_numpy(
     spec = model(network_width, network_height, layout, dtype, channels, options)
     pixels = random_pixels(encoding, width, height, seed=width * 100 + height)
     tensor, _ = Preprocessor(spec)(frame(pixels, encoding, padding))
-    # Grey is rounded twice: after resizing and after adding the channels up.
+    # Grey is rounded twice: after resizing and after adding the channels.
     levels = 2.01 if channels == 1 else 1.01
     np.testing.assert_allclose(
         tensor.astype(np.float64), reference(pixels, encoding, spec), rtol=0, atol=one_grey_level(spec, levels))
@@ -182,7 +182,7 @@ def test_every_frame_of_a_size_replaces_the_one_before():
 
 
 def test_normalisation_by_hand():
-    # One pixel of B=10, G=20, R=30 for a model of RGB order: (30/255 - 0.485) / 0.229 ...
+    # A pixel B=10, G=20, R=30 for a model with RGB order: (30/255 - 0.485) / 0.229 ...
     pixels = np.empty((4, 4, 3), np.uint8)
     pixels[:] = 10, 20, 30
     options = Preprocessing(mean=IMAGENET.mean, std=IMAGENET.std, resize_mode='stretch')
@@ -214,7 +214,7 @@ def test_pixels_land_where_the_geometry_says(size, mode):
     t = geometry
     target = np.s_[t.target_y:t.target_y + t.target_height, t.target_x:t.target_x + t.target_width]
     inside[target] = tensor[0, 0][target]
-    # The bright mass, and its centre, are those of the mapped box, to a fraction of a pixel.
+    # The bright mass and its centre match the mapped box to a fraction of a pixel.
     expected = geometry.to_network(box)[0]
     total = inside.sum()
     x = (inside.sum(axis=0) * (np.arange(64) + 0.5)).sum() / total

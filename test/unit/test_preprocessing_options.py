@@ -30,7 +30,7 @@ def test_a_classifier_of_ultralytics_takes_plain_pixels_of_the_whole_centre():
     metadata = {'task': 'classify', 'imgsz': '[224, 224]'}
     assert resolve('classification', metadata=metadata) == Preprocessing(
         'rgb', 1 / 255, (0.0,) * 3, (1.0,) * 3, 'center_crop', 1.0)
-    # The catalogue's files say the task in the same words, and all else as well.
+    # The catalogue's files use the same task names, and also give all other values.
     assert resolve('classification', metadata={'task': 'classify'}) == IMAGENET
 
 
@@ -93,10 +93,10 @@ def test_wishes_that_cannot_be(overrides, message):
 
 
 @pytest.mark.parametrize('said, message', [
-    ('not json', 'is no JSON object'),
-    ('5', 'is no JSON object'),
-    ('[1, 2]', 'is no JSON object'),
-    ({'size': 5}, r"has unknown keys \['size'\]: known are .*'color_order'"),
+    ('not json', 'is not a JSON object'),
+    ('5', 'is not a JSON object'),
+    ('[1, 2]', 'is not a JSON object'),
+    ({'size': 5}, r"has unknown keys \['size'\]: expected only .*'color_order'"),
     ({'mean': 'high'}, "mean is 'high': expected one or three finite numbers"),
     ({'mean': 5}, 'mean is 5: expected one or three finite numbers'),
     ({'scale': 'small'}, "has scale 'small': expected a number"),

@@ -123,7 +123,7 @@ def test_no_engine_for_a_file_that_does_not_decode_its_boxes(rtx, tmp_path, caps
                  '--compute-capability', '8.6'])
     error = capsys.readouterr().err
     assert (code, error.count('\n')) == (1, 1)
-    assert 'export the model with its decoding' in error
+    assert 'export the model with box decoding' in error
     assert not (tmp_path / 'm.plan').exists()
 
 

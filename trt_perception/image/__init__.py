@@ -1,3 +1,3 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""An image message or file as checked pixels."""
+"""Image messages and files as checked pixels."""

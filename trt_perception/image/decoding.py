@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Decodes JPEG and PNG data, and refuses what is damaged or too large before decoding it."""
+"""Decodes JPEG and PNG data; refuses damaged or too large data before decoding."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def decode_compressed(data: np.ndarray, format_hint: str = '') -> tuple[str, np.
     """Decode a CompressedImage's data to (encoding, pixels). See Frame.from_compressed.
 
     data: uint8 (N,)
-    Returns pixels HxW or HxWxC, uint8 or native uint16, of the named sensor_msgs encoding.
+    Returns pixels HxW or HxWxC, uint8 or native uint16, in the named sensor_msgs encoding.
     """
     if 'compressedDepth' in format_hint:
         raise FrameError(
@@ -51,26 +51,26 @@ def decode_compressed(data: np.ndarray, format_hint: str = '') -> tuple[str, np.
     # image_transport's '<original encoding>; <codec> compressed <stored encoding>'.
     original, _, stored = (part.strip() for part in format_hint.partition(';'))
     if channels == 1:
-        # A Bayer mosaic goes into a PNG as it is; into a JPEG it goes as grey ('... mono8').
+        # A PNG stores a Bayer mosaic unchanged; a JPEG stores it as grey ('... mono8').
         mosaic = re.fullmatch(r'bayer_[rgb]{4}(8|16)', original)
         if mosaic and original in ENCODINGS and stored.endswith('compressed'):
             encoding = original[:-len(mosaic.group(1))] + str(bits)
     elif re.search(r'compressed rgba?(8|16)$', stored):
-        # The sender gave RGB to an encoder that takes BGR: red and blue are exchanged in the file.
+        # The sender gave RGB to an encoder that expects BGR: red and blue are swapped in the file.
         encoding = encoding.replace('bgr', 'rgb')
     return encoding, pixels
 
 
 def is_jpeg_or_png(data: np.ndarray) -> bool:
-    """Tell whether data (uint8 (N,)) begins as a JPEG or a PNG does."""
+    """Return whether data (uint8 (N,)) begins like a JPEG or a PNG."""
     return data[:8].tobytes().startswith((_PNG_MAGIC, _JPEG_MAGIC))
 
 
 def check_header(data: np.ndarray, format_hint: str = '') -> None:
-    """Raise FrameError unless data (uint8 (N,)) is a whole JPEG or PNG of an allowed size.
+    """Raise FrameError unless data (uint8 (N,)) is a complete JPEG or PNG of an allowed size.
 
-    OpenCV decodes a JPEG that was cut off to a picture with a grey rest, and gives memory to
-    whatever size a header claims; both are found here.
+    OpenCV fills the missing part of a truncated JPEG with grey, and allocates memory for any size
+    in a header; this check finds both.
     """
     hint = f' of format {format_hint!r}' if format_hint else ''
     if data.size == 0:
@@ -97,7 +97,7 @@ def check_header(data: np.ndarray, format_hint: str = '') -> None:
 
 
 def png_size(content: bytes) -> tuple[int, int] | None:
-    """Return (width, height) that a PNG's header chunk declares, or None if there is none."""
+    """Return (width, height) from a PNG's header chunk, or None without one."""
     if len(content) < 24 or content[12:16] != b'IHDR':
         return None
     return int.from_bytes(content[16:20], 'big'), int.from_bytes(content[20:24], 'big')
@@ -106,7 +106,7 @@ def png_size(content: bytes) -> tuple[int, int] | None:
 def jpeg_size(content: bytes) -> tuple[tuple[int, int] | None, int]:
     """Return ((width, height), offset of the first scan) of a JPEG; (None, 0) if damaged.
 
-    A height of 0, which the standard allows to be given later, counts as having no pixels.
+    The standard allows a height of 0, with the real one after the scan: such an image counts as empty.
     """
     size = None
     position = 2

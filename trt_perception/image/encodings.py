@@ -9,15 +9,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Encoding:
-    """How the bytes of one encoding are laid out.
+    """The byte layout of one encoding.
 
-    layout: 'packed' (all channels of a pixel together), 'bayer' (one sample a pixel),
+    layout: 'packed' (all channels of a pixel together), 'bayer' (one sample per pixel),
         'yuv422' (packed 4:2:2, two pixels share four bytes) or 'nv' (4:2:0, a luma plane followed
         by a plane of interleaved chroma pairs)
-    order: channel order of the pixels that `Frame.view` gives: bgr, rgb, bgra, rgba or mono
-    channels: samples a pixel ('packed'), 1 for the other layouts
+    order: channel order of the pixels that `Frame.view` returns: bgr, rgb, bgra, rgba or mono
+    channels: samples per pixel ('packed'), 1 for the other layouts
     sample_bytes: 1, or 2 for the 16-bit encodings
-    conversion: name of the cv2 constant that converts to BGR; '' where none is needed
+    conversion: name of the cv2 constant that converts to BGR; '' if not needed
     """
 
     layout: str
@@ -27,7 +27,7 @@ class Encoding:
     conversion: str = ''
 
     def row_bytes(self, width: int) -> int:
-        """Return the fewest bytes that one row of `width` pixels takes."""
+        """Return the minimum number of bytes of a row of `width` pixels."""
         if self.layout == 'yuv422':
             return 2 * width
         if self.layout == 'nv':
@@ -36,7 +36,7 @@ class Encoding:
         return width * self.channels * self.sample_bytes
 
     def rows(self, height: int) -> int:
-        """Return how many rows of `step` bytes an image of `height` pixels takes."""
+        """Return the number of rows of `step` bytes in an image of `height` pixels."""
         return height + (height + 1) // 2 if self.layout == 'nv' else height
 
 
@@ -44,7 +44,7 @@ def _table() -> dict[str, Encoding]:
     table = {
         '8UC1': Encoding('packed', 'mono'),
         '16UC1': Encoding('packed', 'mono', 1, 2),
-        # Generic types name no colours; OpenCV's convention, and every cv_bridge user's, is BGR.
+        # Generic types define no colours; OpenCV and cv_bridge users expect BGR.
         '8UC3': Encoding('packed', 'bgr', 3),
         '8UC4': Encoding('packed', 'bgra', 4),
         'uyvy': Encoding('yuv422', 'bgr', conversion='COLOR_YUV2BGR_UYVY'),
@@ -59,7 +59,7 @@ def _table() -> dict[str, Encoding]:
         for order in ('bgr', 'rgb', 'bgra', 'rgba'):
             table[f'{order}{bits}'] = Encoding('packed', order, len(order), sample_bytes)
         # ROS names the pattern by the pixels (0,0) (0,1) (1,0) (1,1). OpenCV names it by (1,1)
-        # and (1,2), so that RGGB is its BG. The same table as in cv_bridge.cpp.
+        # and (1,2), so RGGB is BG in OpenCV. The same table as in cv_bridge.cpp.
         for ros, opencv in (('rggb', 'BG'), ('bggr', 'RG'), ('gbrg', 'GR'), ('grbg', 'GB')):
             table[f'bayer_{ros}{bits}'] = Encoding(
                 'bayer', 'bgr', 1, sample_bytes, f'COLOR_Bayer{opencv}2BGR')

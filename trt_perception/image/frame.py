@@ -22,11 +22,11 @@ class Frame:
     """One image: the fields of sensor_msgs/Image over a buffer that is not copied.
 
     encoding: a name of sensor_msgs/image_encodings.hpp that is in `encodings.ENCODINGS`
-    width, height: pixels; for nv12 and nv21 those of the luma plane, whose `height` rows are
-        followed by (height + 1) // 2 chroma rows of the same step
+    width, height: pixels; for nv12 and nv21 of the luma plane. Its `height` rows are followed by
+        (height + 1) // 2 chroma rows of the same step
     step: bytes from one row to the next, padding included
     is_bigendian: byte order of 16-bit samples
-    data: uint8 (N,), N >= step * rows; what follows the last row is ignored
+    data: uint8 (N,), N >= step * rows; bytes after the last row are ignored
     """
 
     encoding: str
@@ -48,11 +48,11 @@ class Frame:
             raise FrameError(
                 f'{what}: step is {self.step} bytes, but a row of {self.width} pixels takes {row}')
         # Image.msg: "size is (step * rows)". A buffer that lacks only the padding of its last row
-        # is refused as well, as cv_bridge and image_transport do: it is no longer what the sender
-        # declared, and where the bytes were lost is unknown.
+        # is also refused, as in cv_bridge and image_transport: it differs from what the sender
+        # declared, and the place of the lost bytes is unknown.
         rows = layout.rows(self.height)
         if self.data.size < self.step * rows:
-            chroma = f' (height {self.height} is that of the luma)' if rows > self.height else ''
+            chroma = f' (height {self.height} counts only luma rows)' if rows > self.height else ''
             raise FrameError(
                 f'{what}: data has {self.data.size} bytes, '
                 f'but step {self.step} x {rows} rows{chroma} = {self.step * rows}')
@@ -61,13 +61,13 @@ class Frame:
     def from_buffer(
         encoding: str, width: int, height: int, step: int, is_bigendian: bool, buffer: Any,
     ) -> Frame:
-        """Wrap the data field of an image message; the buffer is shared, not copied.
+        """Wrap the data field of an image message. The buffer is shared, not copied.
 
-        buffer: anything with a contiguous buffer: bytes, bytearray, array.array, memoryview,
-            ndarray. It must stay unchanged as long as the frame is in use.
+        buffer: any contiguous buffer: bytes, bytearray, array.array, memoryview, ndarray. It must
+            not change while the frame is in use.
 
         Raises FrameError for an unsupported encoding (listing the supported ones), a size of 0 or
-        over image_size.MAX_PIXELS, a step shorter than a row, or data shorter than step * rows.
+        over image.size.MAX_PIXELS, a step shorter than a row, or data shorter than step * rows.
         """
         return Frame(encoding, int(width), int(height), int(step), bool(is_bigendian),
                      _flat_bytes(buffer))
@@ -86,15 +86,14 @@ class Frame:
 
         data: a buffer as in `from_buffer`
         format_hint: the message's `format`, e.g. 'jpeg', 'png' or image_transport's
-            'bgr8; jpeg compressed bgr8'. What the data is, is read from the data; from the hint
-            come only the channel order ('compressed rgb8') and a Bayer pattern
-            ('bayer_rggb8; png compressed ').
+            'bgr8; jpeg compressed bgr8'. It gives only the channel order ('compressed rgb8') and
+            the Bayer pattern ('bayer_rggb8; png compressed '); the codec is read from the data.
 
         8 and 16 bits, grey, colour and alpha are kept. EXIF orientation is ignored: a camera's
-        calibration, and every consumer of its topic, means the pixels as they were stored.
+        calibration, and all consumers of its topic, use the pixels as stored.
 
         Raises FrameError for empty, truncated or damaged data, data that is neither JPEG nor PNG,
-        depth formats, and sizes over image_size.MAX_PIXELS (read from the header, before decoding).
+        depth formats, and sizes over image.size.MAX_PIXELS (read from the header before decoding).
         """
         return Frame._from_pixels(*decode_compressed(_flat_bytes(data), format_hint))
 
@@ -109,10 +108,10 @@ class Frame:
     def view(self) -> tuple[np.ndarray, str]:
         """Return (pixels, order): HxW ('mono') or HxWxC uint8 ('bgr', 'rgb', 'bgra', 'rgba').
 
-        8-bit packed encodings are given without copying: rows are then `step` bytes apart, and the
-        array is read-only if the buffer is. The others are converted: Bayer and YUV to 'bgr' (YUV
-        as BT.601 limited range), 16 bits to 8 by x * 255 / 65535, rounded, as cv_bridge does. That
-        is the full range: 16UC1 depth in millimetres becomes nearly black.
+        8-bit packed encodings are returned without copying: rows are then `step` bytes apart, and
+        the array is read-only if the buffer is. The others are converted: Bayer and YUV to 'bgr'
+        (YUV as BT.601 limited range), 16 bits to 8 by x * 255 / 65535, rounded, as in cv_bridge.
+        This is the full range: 16UC1 depth in millimetres becomes nearly black.
         """
         layout = ENCODINGS[self.encoding]
         if layout.layout == 'yuv422':
@@ -135,14 +134,14 @@ class Frame:
         if order == 'bgr':
             return pixels
         if pixels.shape == (1, 1, 3):
-            return pixels[..., ::-1].copy()  # cv2 4.5.4 (Ubuntu 22.04) takes no such array.
+            return pixels[..., ::-1].copy()  # cv2 4.5.4 (Ubuntu 22.04) does not accept it.
         cv2 = require('cv2')
         code = {'rgb': cv2.COLOR_RGB2BGR, 'bgra': cv2.COLOR_BGRA2BGR,
                 'rgba': cv2.COLOR_RGBA2BGR, 'mono': cv2.COLOR_GRAY2BGR}[order]
         return np.asarray(cv2.cvtColor(pixels, code))
 
     def _samples(self, layout: Encoding) -> np.ndarray:
-        """Return the samples in place, HxW or HxWxC, uint8 or uint16 in the sender's order."""
+        """Return a view of the samples, HxW or HxWxC, uint8 or uint16 in the sender's byte order."""
         size = layout.sample_bytes
         shape: tuple[int, ...] = (self.height, self.width)
         strides: tuple[int, ...] = (self.step, layout.channels * size)
@@ -161,8 +160,8 @@ class Frame:
         if self.step >= 2 * even:
             packed = self._rows(self.height, 2 * even)
         else:
-            # An odd width without room for the last pair: two bytes, its second luma and its V,
-            # are missing. Nobody sees that luma; V comes from the pair to the left.
+            # The width is odd and the row too short for the last pair: its second luma and its V
+            # are missing. That luma is not visible; V is copied from the pair to the left.
             packed = np.empty((self.height, 2 * even), np.uint8)
             packed[:, :-2] = self._rows(self.height, 2 * self.width)
             packed[:, -2:] = packed[:, -6:-4] if even > 2 else 128
@@ -189,7 +188,7 @@ class Frame:
 
 
 def _flat_bytes(buffer: Any) -> np.ndarray:
-    """Return `buffer` as uint8 (N,) that shares its memory."""
+    """Return `buffer` as uint8 (N,), sharing its memory."""
     if isinstance(buffer, np.ndarray):
         if not buffer.flags.c_contiguous:
             raise FrameError('the image data must be contiguous; use numpy.ascontiguousarray')
@@ -203,12 +202,12 @@ def _flat_bytes(buffer: Any) -> np.ndarray:
 
 
 def _to_8_bits(samples: np.ndarray) -> np.ndarray:
-    """Scale uint16 of either byte order and any alignment to uint8, 65535 to 255, rounded."""
-    native = samples.astype(np.uint16, copy=False)  # Swaps foreign bytes, else keeps the buffer.
+    """Scale uint16 (any byte order and alignment) to uint8, 65535 to 255, rounded."""
+    native = samples.astype(np.uint16, copy=False)  # Swaps bytes only if needed.
     if not native.flags.aligned:
-        # An odd step or start: OpenCV needs whole samples from row to row.
+        # The step or start is odd, but OpenCV needs aligned samples.
         native = native.copy()
-    # 255 / 65535 = 1 / 257, an odd number: no ties, so every way of rounding agrees.
+    # 255 / 65535 = 1 / 257. 257 is odd: no ties, so all rounding modes agree.
     return np.asarray(require('cv2').convertScaleAbs(native, alpha=1 / 257))
 
 
@@ -217,8 +216,8 @@ def _demosaic(mosaic: np.ndarray, conversion: str) -> np.ndarray:
     cv2 = require('cv2')
     height, width = mosaic.shape
     if min(height, width) < 3:
-        # OpenCV leaves images narrower than its 3x3 window black. Mirroring keeps the pattern for 2
-        # rows or columns; of a single one the colours cannot be known, and what comes is grey-ish.
+        # OpenCV returns black for images smaller than its 3x3 window. Mirroring keeps the pattern
+        # of 2 rows or columns. A single one lacks colours, so its result is nearly grey.
         mosaic = np.pad(mosaic, 2, mode='reflect')
         pixels = cv2.cvtColor(mosaic, getattr(cv2, conversion))
         return np.ascontiguousarray(pixels[2:2 + height, 2:2 + width])

@@ -1,9 +1,9 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""sensor_msgs Image and CompressedImage to Frame, for messages of rclpy and of rosbags alike.
+"""Converts sensor_msgs Image and CompressedImage messages, from rclpy or rosbags, to Frame.
 
-Nothing here imports ROS: a message is any object with the fields of its type. cv_bridge is used for
-encodings that Frame does not know, where it is installed.
+Nothing here imports ROS: a message is any object with the fields of its type. Encodings that Frame
+does not support are passed to cv_bridge if it is installed.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from .size import check_size
 
 
 def frame_from_image(message: Any) -> Frame:
-    """Return the Frame of a sensor_msgs/Image; it shares the message's data.
+    """Return the Frame of a sensor_msgs/Image, sharing the message's data.
 
-    Raises FrameError if the message is malformed (see Frame.from_buffer), or if its encoding is
-    known neither to Frame nor to cv_bridge.
+    Raises FrameError if the message is malformed (see Frame.from_buffer), or if neither Frame nor
+    cv_bridge supports its encoding.
     """
     if message.encoding in ENCODINGS:
         return Frame.from_buffer(
@@ -45,28 +45,28 @@ def frame_from_compressed_image(message: Any) -> Frame:
 
 @functools.lru_cache(maxsize=1)
 def _cv_bridge() -> tuple[Any, str]:
-    """Return (a CvBridge or None, why there is none); looked for once, not with every bad frame."""
+    """Return (a CvBridge or None, the reason if None); cached, so it runs once and not for every bad frame."""
     try:
         if _would_crash():
-            return None, f'was built for NumPy 1 and crashes with a newer one ({BACK_TO_NUMPY_1})'
+            return None, f'was built for NumPy 1 and crashes with NumPy 2 ({BACK_TO_NUMPY_1})'
         from cv_bridge import CvBridge
 
         return CvBridge(), ''
     except ModuleNotFoundError as error:
         if error.name == 'cv_bridge':
             return None, 'is not installed (sudo apt install ros-<distro>-cv-bridge)'
-        return None, f'does not import: {error}'
-    except Exception as error:  # Built for another NumPy, it fails with whatever NumPy raises.
+        return None, f'cannot be imported: {error}'
+    except Exception as error:  # If built for another NumPy, NumPy's error types vary.
         if built_for_numpy_1(error):
-            return None, f'was built for NumPy 1 and does not import with a newer one ({BACK_TO_NUMPY_1})'
-        return None, f'does not import: {error}'
+            return None, f'was built for NumPy 1 and cannot be imported with NumPy 2 ({BACK_TO_NUMPY_1})'
+        return None, f'cannot be imported: {error}'
 
 
 def _would_crash() -> bool:
-    """Whether cv_bridge's library was built for NumPy 1 and a newer one is here.
+    """Return whether cv_bridge's library was built for NumPy 1 and NumPy 2 is installed.
 
-    It swallows the error of its import then, and its first conversion ends the process by SIGSEGV: it must not be
-    tried. A library that was built with NumPy 2, and works with 1 as well, names the module numpy._core.
+    Then it hides its import error, and its first conversion ends the process with SIGSEGV: it must not be tried. A
+    library built with NumPy 2, which also works with NumPy 1, contains the module name numpy._core.
     """
     if int(np.__version__.split('.', maxsplit=1)[0]) < 2:
         return False
@@ -82,7 +82,7 @@ def _convert_with_cv_bridge(message: Any) -> np.ndarray:
         raise FrameError(
             f'encoding {message.encoding!r} is not supported; supported: {supported()}; '
             f'others need cv_bridge, which {reason}')
-    # cv_bridge trusts the sizes, and what is no multiple of a pixel in the step it rounds off.
+    # cv_bridge trusts the sizes, and rounds down a step that is not a multiple of a pixel.
     what = f'{message.width}x{message.height} {message.encoding} image'
     check_size(message.width, message.height, message.encoding)
     if len(message.data) < message.step * message.height:
@@ -92,13 +92,13 @@ def _convert_with_cv_bridge(message: Any) -> np.ndarray:
     try:
         pixels = np.asarray(bridge.imgmsg_to_cv2(message, desired_encoding='bgr8'))
         dtype, channels = bridge.encoding_to_dtype_with_channels(message.encoding)
-    except Exception as error:  # CvBridgeError, and NumPy's errors for a step that does not fit.
+    except Exception as error:  # CvBridgeError, or NumPy's errors if the step does not fit.
         raise FrameError(
             f'encoding {message.encoding!r} is not supported; supported: {supported()}; '
             f'cv_bridge cannot convert it either: {error}') from error
     pixel_bytes = np.dtype(dtype).itemsize * channels
     if message.step < message.width * pixel_bytes or message.step % pixel_bytes:
         raise FrameError(
-            f'{what}: step is {message.step} bytes, but a row of {message.width} pixels takes '
-            f'{message.width * pixel_bytes}, or more by a multiple of {pixel_bytes}')
+            f'{what}: step is {message.step} bytes, but a row of {message.width} pixels takes at least '
+            f'{message.width * pixel_bytes}, and step must be a multiple of {pixel_bytes}')
     return pixels

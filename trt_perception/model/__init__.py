@@ -1,3 +1,3 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What a model file is: its input, its outputs, its class names."""
+"""The contents of a model file: its input, outputs and class names."""

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The map from an image to the network's input and its exact inverse.
 
-Coordinates are continuous pixel edges: an image of width w spans 0..w, the centre of its first pixel is 0.5. In
-these coordinates a resize is a plain multiplication, also for OpenCV's INTER_LINEAR, which samples at
-(x + 0.5) / scale - 0.5 in pixel centres.
+Coordinates are continuous pixel edges: an image of width w spans 0..w, and the centre of its first pixel is 0.5. A
+resize is then a plain multiplication, also for OpenCV's INTER_LINEAR, which samples at (x + 0.5) / scale - 0.5 in
+pixel centres.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ class Geometry:
 
     Network x = (image x - crop_x) * (target_width / crop_width) + target_x, and the same for y.
 
-    image_*: the incoming image in pixels
-    network_*: the network's input in pixels
+    image_*: size of the incoming image in pixels
+    network_*: size of the network's input in pixels
     crop_*: the part of the image that is used, in whole image pixels
-    target_*: where it lands in the network's input, in whole network pixels; the rest is padding
+    target_*: the place of the crop in the network's input, in whole network pixels; the rest is padding
     """
 
     image_width: int
@@ -46,12 +46,12 @@ class Geometry:
 
     @property
     def scale_x(self) -> float:
-        """Network pixels for one image pixel, horizontally."""
+        """Network pixels per image pixel, horizontally."""
         return self.target_width / self.crop_width
 
     @property
     def scale_y(self) -> float:
-        """Network pixels for one image pixel, vertically."""
+        """Network pixels per image pixel, vertically."""
         return self.target_height / self.crop_height
 
     def to_network(self, boxes: np.ndarray) -> np.ndarray:
@@ -66,7 +66,7 @@ class Geometry:
         """Clip (N, 4) boxes in image pixels to the image."""
         return np.minimum(np.maximum(boxes, 0.0), self._limits)
 
-    # For x_min, y_min, x_max, y_max; kept, since every frame needs them.
+    # For x_min, y_min, x_max, y_max; cached, because every frame needs them.
 
     @cached_property
     def _scale(self) -> np.ndarray:
@@ -86,12 +86,12 @@ class Geometry:
 
 
 def letterbox(image_width: int, image_height: int, width: int, height: int) -> Geometry:
-    """Keep the aspect ratio, centre, pad the rest: as YOLOv5's `letterbox(auto=False)` does."""
+    """Keep the aspect ratio, centre the image and pad the rest, like YOLOv5's `letterbox(auto=False)`."""
     ratio = min(width / image_width, height / image_height)
-    # At least one pixel: a 10000x3 image would else vanish.
+    # At least one pixel: otherwise a 10000x3 image would vanish.
     target_width = min(width, max(1, round(image_width * ratio)))
     target_height = min(height, max(1, round(image_height * ratio)))
-    # An odd rest puts the extra padding on the right and at the bottom, as YOLOv5's round(d - 0.1) does.
+    # If the padding is odd, the extra pixel is on the right or at the bottom, as with YOLOv5's round(d - 0.1).
     return Geometry(
         image_width, image_height, width, height, 0, 0, image_width, image_height,
         (width - target_width) // 2, (height - target_height) // 2, target_width, target_height)
@@ -100,9 +100,9 @@ def letterbox(image_width: int, image_height: int, width: int, height: int) -> G
 def center_crop(
     image_width: int, image_height: int, width: int, height: int, fraction: float,
 ) -> Geometry:
-    """Use the central part of the image, of the network's aspect ratio.
+    """Use the central part of the image, with the network's aspect ratio.
 
-    `fraction` of the shorter side is kept: 0.875 is ImageNet's "resize to 256, crop 224".
+    fraction: the part of the shorter side to keep; 0.875 is ImageNet's "resize to 256, crop 224"
     """
     ratio = min(image_width / width, image_height / height) * fraction
     crop_width = min(image_width, max(1, round(width * ratio)))
@@ -124,7 +124,7 @@ def make_geometry(
     mode: str, image_width: int, image_height: int, width: int, height: int,
     crop_fraction: float = 0.875,
 ) -> Geometry:
-    """Return the geometry of `mode` (letterbox, center_crop, stretch); ModelError for another."""
+    """Return the geometry of `mode` (letterbox, center_crop, stretch). Raises ModelError for another mode."""
     if mode == 'letterbox':
         return letterbox(image_width, image_height, width, height)
     if mode == 'center_crop':

@@ -17,22 +17,22 @@ _DATA = Path(__file__).parents[1] / 'data'
 SHIPPED = ('coco', 'imagenet')
 
 _FORMATS = (
-    'expected .txt (one name a line), .json (a list, {"0": name, ...} or {"names": ...}) or '
+    'expected .txt (one name per line), .json (a list, {"0": name, ...} or {"names": ...}) or '
     ".yaml (Ultralytics' data.yaml with names:)")
 _WORDNET_ID = re.compile(r'n\d{8}')
 
 
 def load_labels(path: str | Path) -> list[str]:
-    """Read class names; the position in the returned list is the class index.
+    """Read class names. The position in the returned list is the class index.
 
-    - .txt, .names, .labels: one name a line, every line counts; blank lines are allowed at the end only, because one
-      in the middle would shift all that follow
+    - .txt, .names, .labels: one name per line. Blank lines are allowed only at the end, because one in the middle
+      would shift the indices of all later classes
     - .json: a list of names, {"0": name, ...}, {"names": either of these}, or Keras' imagenet_class_index.json
     - .yaml, .yml: `names:` as a list or as {0: name, ...}, as in Ultralytics' data.yaml, or a plain list
 
-    A byte order mark, CRLF and space around names are dropped. Two classes may have the same name: lists of ImageNet's
-    classes often name two of them crane.
-    Raises LabelsError for a file that is missing, malformed, empty, or leaves an index without a name.
+    A byte order mark, CRLF and spaces around names are removed. Two classes may have the same name: ImageNet lists
+    often contain 'crane' twice.
+    Raises LabelsError if the file is missing, malformed or empty, or if an index has no name.
     """
     path = Path(path)
     suffix = path.suffix.lower()
@@ -40,8 +40,8 @@ def load_labels(path: str | Path) -> list[str]:
         raise LabelsError(f'labels file {path}: {_FORMATS}, found the suffix {path.suffix!r}')
     try:
         if path.is_fifo():
-            # Reading waits for a writer, for ever.
-            raise LabelsError(f'labels file {path}: it is a pipe; expected a file')
+            # Reading a pipe would wait forever for a writer.
+            raise LabelsError(f'labels file {path}: expected a file, found a pipe')
         text = path.read_bytes().decode('utf-8-sig')
     except UnicodeDecodeError as error:
         raise LabelsError(
@@ -53,21 +53,21 @@ def load_labels(path: str | Path) -> list[str]:
 
 
 def shipped_labels(name: str) -> list[str]:
-    """Return the names that come with this package.
+    """Return class names that are shipped with this package.
 
-    name: 'coco' (80 classes, Ultralytics' spelling and order) or 'imagenet' (the 1000 of ILSVRC 2012, as
-    torchvision names them). Raises LabelsError for another name.
+    name: 'coco' (80 classes, Ultralytics' spelling and order) or 'imagenet' (the 1000 classes of ILSVRC 2012 with
+    torchvision's names). Raises LabelsError for another name.
     """
     if name not in SHIPPED:
-        raise LabelsError(f'there is no shipped list of names {name!r}: expected one of {", ".join(SHIPPED)}')
+        raise LabelsError(f'unknown list of class names {name!r}: expected one of {", ".join(SHIPPED)}')
     return load_labels(_DATA / f'{name}.txt')
 
 
 def names_from(value: Any, where: str) -> list[str]:
-    """Turn a list of names or a mapping from index to name into a list.
+    """Turn a list of names, or a mapping from index to name, into a list.
 
-    where: what the value was read from, begins the message of the LabelsError raised for anything else, for an index
-    without a name and for a name that is none.
+    where: the source of the value; error messages begin with it
+    Raises LabelsError for another type, an index without a name, or a name that is not text.
     """
     if isinstance(value, Mapping):
         value = _in_order(value, where)
@@ -89,13 +89,13 @@ def _in_order(names: Mapping[Any, Any], where: str) -> list[Any]:
         except ValueError:
             raise LabelsError(f'{where}: expected class indices as keys, found {key!r}') from None
         if index in by_index:
-            raise LabelsError(f'{where}: class {index} is named twice')
+            raise LabelsError(f'{where}: class {index} has two names; remove one')
         by_index[index] = name
     missing = sorted(set(range(len(by_index))) - set(by_index))
     if missing:
         raise LabelsError(
-            f'{where}: {len(by_index)} names must have the indices 0 to {len(by_index) - 1}, but class '
-            f'{missing[0]} has none and the highest index is {max(by_index)}')
+            f'{where}: expected the indices 0 to {len(by_index) - 1} for {len(by_index)} names, but class '
+            f'{missing[0]} has no name and the highest index is {max(by_index)}')
     return [by_index[index] for index in range(len(by_index))]
 
 
@@ -103,7 +103,7 @@ def _name(entry: Any, where: str) -> str:
     if _is_wordnet_pair(entry):
         entry = entry[1]
     if isinstance(entry, int) and not isinstance(entry, bool):
-        # Digits and street numbers are fair names that YAML and JSON read as numbers.
+        # Digits and street numbers are valid names, but YAML and JSON read them as numbers.
         return str(entry)
     if not isinstance(entry, str):
         raise LabelsError(
@@ -115,7 +115,7 @@ def _name(entry: Any, where: str) -> str:
 
 
 def _is_wordnet_pair(entry: Any) -> bool:
-    """["n01440764", "tench"], as in Keras' imagenet_class_index.json."""
+    """Return whether entry is like ["n01440764", "tench"] in Keras' imagenet_class_index.json."""
     return (isinstance(entry, list) and len(entry) == 2 and isinstance(entry[0], str)
             and _WORDNET_ID.fullmatch(entry[0]) is not None)
 
@@ -126,15 +126,15 @@ def _kind(value: Any) -> str:
 
 
 def _read_txt(text: str, where: str) -> list[str]:
-    # Not splitlines(): it also splits at characters that may stand in a name.
+    # Not splitlines(): it also splits at characters that a name may contain.
     lines = text.replace('\r\n', '\n').replace('\r', '\n').rstrip().split('\n')
     if lines == ['']:
-        raise LabelsError(f'{where}: expected one class name a line, found an empty file')
+        raise LabelsError(f'{where}: expected one class name per line, found an empty file')
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             raise LabelsError(
-                f'{where}: line {number} is blank; each line is a class, so this would shift the '
-                'indices of all that follow: remove the line or give the class a name')
+                f'{where}: line {number} is blank, but each line is a class and a blank one would shift the '
+                'indices of all later classes: remove the line or give the class a name')
     return [line.strip() for line in lines]
 
 
@@ -152,7 +152,7 @@ def _unique(pairs: list[tuple[str, Any]], where: str) -> dict[str, Any]:
     result: dict[str, Any] = {}
     for key, value in pairs:
         if key in result:
-            raise LabelsError(f'{where}: the key {key!r} appears twice')
+            raise LabelsError(f'{where}: the key {key!r} appears twice; remove one')
         result[key] = value
     return result
 
@@ -170,7 +170,7 @@ def _read_yaml(text: str, where: str) -> list[str]:
         names = names_from(value['names'], where)
         count = value.get('nc')
         if count is not None and count != len(names):
-            raise LabelsError(f'{where}: nc: says {count} classes, but names: has {len(names)}')
+            raise LabelsError(f'{where}: nc: is {count}, but names: has {len(names)} names; correct one of them')
         return names
     return names_from(value, where)
 

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""How an image is brought to a network's input: colours, normalisation, resizing."""
+"""How an image becomes a network's input: colours, normalisation, resizing."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ COLOR_ORDERS = ('rgb', 'bgr')
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """x = (pixel * scale - mean) / std for each channel, pixels being 0..255 in `color_order`.
+    """x = (pixel * scale - mean) / std per channel, with pixels 0..255 in `color_order`.
 
     resize_mode: letterbox, center_crop or stretch
     crop_fraction: the part of the shorter side that center_crop keeps
@@ -34,17 +34,17 @@ class Preprocessing:
     crop_fraction: float = 0.875
 
 
-# torchvision's ImageNet statistics, of RGB in 0..1.
+# torchvision's ImageNet statistics, for RGB in 0..1.
 IMAGENET = Preprocessing(
     mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225), resize_mode='center_crop')
 YOLO = Preprocessing()
-# A uint8 input takes the pixels as they are: its graph normalises.
+# A uint8 input takes unchanged pixels: the graph normalises them.
 _RAW_PIXELS = {'scale': 1.0, 'mean': (0.0, 0.0, 0.0), 'std': (1.0, 1.0, 1.0)}
 
 
 @dataclass(frozen=True)
 class Overrides:
-    """A user's settings; None (or 'auto') leaves the model's own."""
+    """The user's settings; None or 'auto' keeps the model's own value."""
 
     color_order: str = 'auto'
     scale: float | None = None
@@ -57,16 +57,16 @@ class Overrides:
 def preprocessing_of(
     task: str, metadata: Mapping[str, str], input_dtype: np.dtype, overrides: Overrides,
 ) -> Preprocessing:
-    """Return the task's usual preprocessing, changed by the file's metadata, then by the user.
+    """Return the task's usual preprocessing, changed first by the file's metadata and then by the user.
 
-    Raises ModelError for values that cannot be.
+    Raises ModelError for invalid values.
     """
     result = YOLO if task == 'detection' else IMAGENET
     if task == 'classification' and metadata.get('task') == 'classify' and 'imgsz' in metadata:
-        # Ultralytics' classifiers take plain 0..1 with a full centre crop.
+        # Ultralytics' classifiers expect pixels in 0..1 and a full centre crop.
         result = replace(YOLO, resize_mode='center_crop', crop_fraction=1.0)
     elif task == 'classification' and 'stride' in metadata and 'task' not in metadata:
-        # YOLOv5's export.py writes stride and names; its classifiers crop the same, with ImageNet's statistics.
+        # YOLOv5's export.py writes stride and names. Its classifiers use the same crop, but ImageNet's statistics.
         result = replace(IMAGENET, crop_fraction=1.0)
     is_uint8 = np.dtype(input_dtype) == np.uint8
     if is_uint8:
@@ -92,12 +92,12 @@ def _from_metadata(metadata: Mapping[str, str]) -> dict[str, Any]:
         values = dict(json.loads(text))
     except (ValueError, TypeError) as error:
         raise ModelError(
-            f"the model's metadata {METADATA_KEY} is no JSON object: {text!r}") from error
+            f"the model's metadata {METADATA_KEY} is not a JSON object: {text!r}") from error
     unknown = set(values) - set(vars(YOLO))
     if unknown:
         raise ModelError(
             f"the model's metadata {METADATA_KEY} has unknown keys {sorted(unknown)}: "
-            f'known are {sorted(vars(YOLO))}')
+            f'expected only {sorted(vars(YOLO))}')
     for name in ('mean', 'std'):
         if name in values:
             values[name] = _three(values[name], name)
@@ -131,7 +131,7 @@ def _checked(result: Preprocessing, origin: str) -> Preprocessing:
         raise ModelError(
             f"resize_mode in {origin} is '{result.resize_mode}': expected one of {', '.join(RESIZE_MODES)}")
     if not np.isfinite(result.scale) or result.scale <= 0:
-        raise ModelError(f'scale in {origin} is {result.scale}: expected a number above 0, 1/255 as a rule')
+        raise ModelError(f'scale in {origin} is {result.scale}: expected a number above 0, usually 1/255')
     if min(result.std) <= 0:
         raise ModelError(f'std in {origin} is {list(result.std)}: expected numbers above 0')
     if not 0 < result.crop_fraction <= 1:

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Reads what matters here from an ONNX file: its input, outputs and metadata."""
+"""Reads an ONNX file's input, outputs and metadata."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ _CHUNK = 1 << 20
 
 @dataclass(frozen=True)
 class OnnxSummary:
-    """One ONNX file. `width` and `height` are 0 where the file leaves them open.
+    """One ONNX file. `width` and `height` are 0 if they are dynamic.
 
-    stored_precision: fp32, fp16 or int8, by the weights and the Q/DQ nodes of the graph
-    end_to_end: whether NMS is inside the graph, None where nothing tells
-    metadata_size: (width, height) by the exporter's metadata, None where there is none
+    stored_precision: fp32, fp16 or int8, from the weights and the Q/DQ nodes of the graph
+    end_to_end: whether the graph includes NMS, None if unknown
+    metadata_size: (width, height) from the exporter's metadata, None if missing
     """
 
     path: Path
@@ -57,9 +57,9 @@ class OnnxSummary:
 
 
 def load_proto(path: Path, weights: bool = True) -> Any:
-    """Return the onnx.ModelProto without its external data; ModelError for a file that is none.
+    """Return the onnx.ModelProto without its external data. Raises ModelError if the file is not ONNX.
 
-    weights: False leaves the values of large initializers out (onnx_skeleton.py)
+    weights: False omits the values of large initializers (onnx_skeleton.py)
     """
     onnx = require('onnx')
     if not path.exists():
@@ -87,19 +87,19 @@ def load_proto(path: Path, weights: bool = True) -> Any:
     try:
         proto = onnx.load(str(path), load_external_data=False)
     except MemoryError:
-        raise  # Says nothing about the file.
-    except Exception as error:  # protobuf raises types of its own, which differ between versions
+        raise  # Does not mean that the file is damaged.
+    except Exception as error:  # protobuf's exception types differ between versions
         reason = one_line(error, 200) or type(error).__name__
         raise ModelError(
-            f'{path} cannot be read as ONNX ({reason}): the file is damaged or of another kind; copy or export it '
+            f'{path} cannot be read as ONNX ({reason}): the file is damaged or not an ONNX file; copy or export it '
             'again') from error
     if not proto.graph.node or not proto.graph.output:
-        raise ModelError(f'{path} holds no graph: expected an ONNX file; copy or export it again')
+        raise ModelError(f'{path} contains no graph: expected an ONNX file; copy or export it again')
     return proto
 
 
 def _skeleton(onnx: Any, path: Path) -> Any | None:
-    """None for what is not to be read this way: another format of onnx.load, or damaged, which onnx.load tells best."""
+    """Return None if onnx.load must read the file: another format, or damaged (onnx.load gives the better error)."""
     try:
         proto = onnx.ModelProto.FromString(read_skeleton(path))
     except MemoryError:
@@ -110,7 +110,7 @@ def _skeleton(onnx: Any, path: Path) -> Any | None:
 
 
 def read_onnx(path: Path) -> OnnxSummary:
-    """Read the file; ModelError for what cannot be run on images."""
+    """Read the file. Raises ModelError if the model cannot run on images."""
     proto = load_proto(path, weights=False)
     graph = proto.graph
     constants = {tensor.name for tensor in graph.initializer}
@@ -148,9 +148,9 @@ def read_onnx(path: Path) -> OnnxSummary:
 def output_shapes(
     summary: OnnxSummary, width: int, height: int,
 ) -> tuple[tuple[str, tuple[int, ...]], ...]:
-    """Return name and shape of each output at this input size and batch 1.
+    """Return the name and shape of each output at this input size and batch 1.
 
-    Shapes that the file leaves open are inferred, or, where inference cannot tell, read off one run.
+    Dynamic shapes are inferred; if that fails, the model is run once to get them.
     """
     known = summary.declared_outputs
     if all(shape and 0 not in shape for _, shape in known):
@@ -168,7 +168,7 @@ def output_shapes(
 
 
 def metadata_names(metadata: dict[str, str]) -> tuple[str, ...]:
-    """Class names from the exporter's `names` entry: a JSON or Python dict or list, as Ultralytics writes it."""
+    """Return the class names in the exporter's `names` entry: a JSON or Python dict or list, as from Ultralytics."""
     text = metadata.get('names', '')
     if not text:
         return ()
@@ -192,7 +192,7 @@ def metadata_names(metadata: dict[str, str]) -> tuple[str, ...]:
 
 
 def sha256_of(path: Path, proto: Any = None) -> str:
-    """SHA-256 over the file, then over each external data file it names, in the order of their names."""
+    """Return the SHA-256 over the file, then over its external data files, sorted by name."""
     digest = hashlib.sha256()
     _digest_file(digest, path)
     if proto is None:
@@ -204,7 +204,7 @@ def sha256_of(path: Path, proto: Any = None) -> str:
         data = path.parent / location
         if not data.is_file():
             raise ModelError(
-                f'{path.name} keeps its weights in {location}, which is not beside it in {path.parent}: '
+                f'{path.name} has weights in the file {location}, which is missing in {path.parent}: '
                 'copy that file too')
         _digest_file(digest, data)
     return digest.hexdigest()
@@ -225,7 +225,7 @@ def _layout(shape: tuple[int, ...]) -> str | None:
 
 
 def _shape(value: Any) -> tuple[int, ...]:
-    """Shape with 0 for each dimension that is open."""
+    """Return the shape, with 0 for each dynamic dimension."""
     return tuple(
         max(0, dim.dim_value) if dim.HasField('dim_value') else 0
         for dim in value.type.tensor_type.shape.dim)
@@ -238,7 +238,7 @@ def _show(value: Any) -> str:
 
 
 def _metadata_size(metadata: dict[str, str]) -> tuple[int, int] | None:
-    """Ultralytics' `imgsz`, '[height, width]'."""
+    """Return (width, height) from Ultralytics' `imgsz`, '[height, width]'."""
     try:
         height, width = json.loads(metadata['imgsz'])
         return int(width), int(height)
@@ -249,7 +249,7 @@ def _metadata_size(metadata: dict[str, str]) -> tuple[int, int] | None:
 def _stored_precision(proto: Any) -> str:
     if any(node.op_type in ('QuantizeLinear', 'QLinearConv', 'ConvInteger') for node in proto.graph.node):
         return 'int8'
-    # 10: TensorProto.FLOAT16. Weights alone decide: a float32 input is often cast at once.
+    # 10: TensorProto.FLOAT16. Only the weights decide: a float32 input is often cast at once.
     sizes = {10: 0, 1: 0}
     for tensor in all_tensors(proto):
         if tensor.data_type in sizes:
@@ -265,8 +265,8 @@ def _end_to_end(graph: Any, metadata: dict[str, str]) -> bool | None:
             said.append('true')
     except (ValueError, SyntaxError):
         pass
-    # Ultralytics' end2end is about the network: it says False of a YOLO11 exported with nms=True, whose arguments tell;
-    # nms=False among those says nothing, YOLOv10 has it too.
+    # Ultralytics' end2end describes the network: it is False for a YOLO11 exported with nms=True, which only its args
+    # show. nms=False in args means nothing: YOLOv10 has it too.
     if 'true' in said:
         return True
     if 'false' in said:
@@ -286,7 +286,7 @@ def _with_fixed_input(summary: OnnxSummary, width: int, height: int) -> Any:
             for dim, size in zip(value.type.tensor_type.shape.dim, dims):
                 dim.Clear()
                 dim.dim_value = size
-    # Declared symbolic outputs would win over what inference finds.
+    # Declared symbolic output shapes would override the inferred ones.
     for value in proto.graph.output:
         value.type.tensor_type.ClearField('shape')
     return proto
@@ -302,6 +302,6 @@ def _shapes_by_running(
             outputs = backend.infer(summary.input_name, np.zeros(shape, summary.input_dtype))
         except EngineError as error:
             hint = '' if summary.width and summary.height else (
-                '; set input_size to a size the network can take, a multiple of 32 as a rule')
-            raise ModelError(f'{summary.path.name} does not run at {width}x{height}: {error}{hint}') from error
+                '; set input_size to a size that the network accepts, usually a multiple of 32')
+            raise ModelError(f'{summary.path.name} cannot run at {width}x{height}: {error}{hint}') from error
     return tuple((name, tuple(array.shape)) for name, array in outputs.items())

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-# Values of this many bytes stay: shape inference needs shapes, axes and scales.
+# Initializers of up to this many bytes keep their values: shape inference needs shapes, axes and scales.
 _SMALL = 4096
 _VARINT, _EIGHT_BYTES, _LENGTH, _FOUR_BYTES = 0, 1, 2, 5
-# More than in any network; a file of something else may look like millions.
+# More than any network has; another kind of file may look like millions of fields.
 _MOST_FIELDS = 200_000
 # ModelProto.graph and GraphProto.initializer.
 _GRAPH, _INITIALIZER = 7, 5
@@ -27,7 +27,7 @@ _VALUES = frozenset({4, 5, 6, 7, 9, 10, 11})
 
 @dataclass(frozen=True)
 class _Field:
-    """One field of a message: its number, and where it, its content and the next one begin in the file."""
+    """One field of a message: its number and wire type, and the file offsets of its start, its content and its end."""
 
     number: int
     kind: int
@@ -39,7 +39,8 @@ class _Field:
 def read_skeleton(path: Path) -> bytes:
     """Return the serialized ModelProto of a file without the values of its large initializers.
 
-    Their names, types, dimensions and places of external data stay. ValueError for what is no such file, OSError.
+    Their names, types, dimensions and external data locations stay. Raises ValueError if the file is not a
+    ModelProto, OSError if it cannot be read.
     """
     with path.open('rb') as file:
         return b''.join(_model(file, path.stat().st_size))
@@ -70,7 +71,7 @@ def _fields(file: BinaryIO, start: int, end: int) -> Iterator[_Field]:
         if count > _MOST_FIELDS:
             raise ValueError(f'more than {_MOST_FIELDS} fields in one message')
         file.seek(at)
-        # A tag and a length or a number: at most ten bytes each.
+        # A tag, then a length or a number: at most ten bytes each.
         head = file.read(20)
         tag, used = _varint(head, 0)
         number, kind = tag >> 3, tag & 7
@@ -103,7 +104,7 @@ def _message(number: int, content: bytes) -> bytes:
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:
-    """Return the number that begins at `at`, seven bits a byte, the lowest first, and where it ends."""
+    """Return the number at `at` (seven bits per byte, lowest first) and the offset after it."""
     value = 0
     for index, byte in enumerate(data[at:at + 10]):
         value |= (byte & 0x7F) << 7 * index

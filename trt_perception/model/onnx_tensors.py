@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""All constant tensors of an ONNX file, wherever it keeps them: most exporters use initializers, but not all do."""
+"""Finds all constant tensors of an ONNX file: most exporters store them as initializers, but not all."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import Any
 def all_tensors(proto: Any) -> Iterator[Any]:
     """Yield each onnx.TensorProto of a ModelProto.
 
-    Initializers, sparse ones too, and attributes of nodes, those of Constant among them; of the graph, of the graphs
-    within its nodes (If, Loop, Scan) and of the model's functions.
+    These are dense and sparse initializers and node attributes (Constant, for example), in the graph, in the graphs
+    inside its nodes (If, Loop, Scan) and in the model's functions.
     """
     yield from _of_graph(proto.graph)
-    # onnx has them from 1.10 on.
+    # Since onnx 1.10.
     for function in getattr(proto, 'functions', ()):
         yield from _of_nodes(function.node)
 
@@ -30,7 +30,7 @@ def _of_graph(graph: Any) -> Iterator[Any]:
 def _of_nodes(nodes: Any) -> Iterator[Any]:
     for node in nodes:
         for attribute in node.attribute:
-            # Of these fields an attribute has one; the others are empty.
+            # An attribute has one of these fields; the others are empty.
             if attribute.HasField('t'):
                 yield attribute.t
             if attribute.HasField('sparse_tensor'):

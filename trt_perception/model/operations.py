@@ -12,14 +12,14 @@ from ..dependencies import require
 from .spec import ModelSpec
 
 _COUNTED = ('Conv', 'ConvTranspose', 'Gemm', 'MatMul')
-# They multiply as well: a number without them would mislead.
+# These multiply too, so a count without them would mislead.
 _NOT_COUNTED = ('QLinearConv', 'ConvInteger', 'QLinearMatMul', 'MatMulInteger', 'Einsum', 'LSTM', 'GRU', 'RNN')
 
 
 def multiply_accumulates(proto: Any, spec: ModelSpec) -> int | None:
-    """Multiply-adds of one inference in Conv, ConvTranspose, Gemm and MatMul.
+    """Return the multiply-adds of one inference in Conv, ConvTranspose, Gemm and MatMul.
 
-    None if a shape is unknown, or where other operators multiply matrices.
+    None if a shape is unknown or another operator multiplies matrices.
     """
     if any(node.op_type in _NOT_COUNTED for node in proto.graph.node):
         return None
@@ -33,9 +33,9 @@ def multiply_accumulates(proto: Any, spec: ModelSpec) -> int | None:
 
 
 def node_multiply_accumulates(proto: Any, input_name: str, input_shape: tuple[int, ...]) -> dict[str, int]:
-    """Multiply-adds by node, as far as they are known.
+    """Return the multiply-adds of each node, if its shapes are known.
 
-    A node without a name goes by the one that TensorRT gives it, node_of_<its first output>.
+    A node without a name gets TensorRT's name for it, node_of_<its first output>.
     """
     return {
         node.name or f'node_of_{node.output[0]}': count
@@ -43,7 +43,7 @@ def node_multiply_accumulates(proto: Any, input_name: str, input_shape: tuple[in
 
 
 def _counts(proto: Any, input_name: str, input_shape: tuple[int, ...]) -> list[tuple[Any, int | None]]:
-    """Return (node, multiply-adds) of each counted operator, None where a shape is unknown; [] without shapes.
+    """Return (node, multiply-adds or None if a shape is unknown) of each counted operator; [] if inference fails.
 
     Conv: output elements x (input channels / groups) x kernel area. ConvTranspose: the same with input and output
     exchanged. MatMul and Gemm: output elements x inner dimension.
@@ -99,10 +99,10 @@ def _fixed(proto: Any, input_name: str, input_shape: tuple[int, ...]) -> Any:
 
 
 def _resolve_shared(graph: Any) -> None:
-    """Have nodes read a shared initializer itself where they read an Identity of it.
+    """Make nodes that read the Identity of an initializer read the initializer itself.
 
-    PyTorch writes equal constants once and the others as Identity, through which shape inference does not see: of two
-    Resize with the same scales the second one would have no shape.
+    PyTorch writes equal constants once and the others as Identity, which shape inference does not follow: the second
+    of two Resize nodes with the same scales would have no shape.
     """
     constants = {tensor.name for tensor in graph.initializer}
     meant: dict[str, str] = {}

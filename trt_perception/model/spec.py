@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""ModelSpec: all that the package needs to know of a model, read from its ONNX file."""
+"""ModelSpec: everything the package needs to know about a model, read from its ONNX file."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from .normalisation import Overrides, Preprocessing, preprocessing_of
 from .onnx_file import OnnxSummary, output_shapes, read_onnx
 
 TASKS = ('auto', 'detection', 'classification')
-# Ultralytics' names of the tasks, in ONNX metadata.
+# Ultralytics' task names, in ONNX metadata.
 _METADATA_TASKS = {'detect': 'detection', 'classify': 'classification'}
 _UNSUPPORTED_TASKS = {'segment': 'segmentation', 'pose': 'pose', 'obb': 'oriented-box'}
-# Where neither the file nor the user gives the size of a dynamic input.
+# Used if neither the file nor the user gives the size of a dynamic input.
 _DEFAULT_SIZE = {'detection': 640, 'classification': 224}
 
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """A model, as the pipeline runs it.
+    """A model as the pipeline runs it.
 
-    sha256: of the ONNX file with its external data
+    sha256: hash of the ONNX file and its external data
     layout: nchw or nhwc; input_dtype: float32, float16 or uint8
     width, height: the input in pixels; channels: 1 or 3
-    dynamic_size, dynamic_batch: which dimensions the file leaves open (the batch is run as 1)
+    dynamic_size, dynamic_batch: whether these dimensions are dynamic in the file (the batch is run as 1)
     outputs: name and shape of each output at this input size
     names: class names by index
-    names_source: where they came from
-    labels_warning: why the given class names are not used; '' where they are, or none were given
-    stored_precision: fp32, fp16 or int8: what the file itself computes in
+    names_source: the source of the class names
+    labels_warning: why the given class names are not used; '' if they are used or not given
+    stored_precision: fp32, fp16 or int8, the precision of the file itself
     """
 
     path: Path
@@ -70,7 +70,7 @@ class ModelSpec:
         return (1, self.height, self.width, self.channels)
 
     def name_of(self, class_index: int) -> str:
-        """Return the class name, or the index as text where no name is known."""
+        """Return the class name, or the index as text if it has no name."""
         if 0 <= class_index < len(self.names):
             return self.names[class_index]
         return str(class_index)
@@ -78,7 +78,7 @@ class ModelSpec:
 
 @dataclass(frozen=True)
 class ModelOptions:
-    """What a user may say about a model beyond its file; the defaults leave all to the file.
+    """The user's settings for a model; by default the file decides everything.
 
     labels: path of a names file, or 'coco' or 'imagenet' for the shipped lists, '' for the file's own names
     input_size: width, height for a model with a dynamic size, (0, 0) for its default
@@ -94,7 +94,7 @@ class ModelOptions:
 def load_model(path: str | Path, options: ModelOptions | None = None) -> ModelSpec:
     """Read the ONNX file and find out how to run it.
 
-    Raises ModelError (LabelsError for class names) saying what was expected, what was found, what to do.
+    Raises ModelError, or LabelsError for class names.
     """
     options = options or ModelOptions()
     if options.task not in TASKS:
@@ -103,14 +103,14 @@ def load_model(path: str | Path, options: ModelOptions | None = None) -> ModelSp
     said = summary.metadata.get('task', '')
     if said in _UNSUPPORTED_TASKS:
         raise ModelError(
-            f'{summary.path.name} is a {_UNSUPPORTED_TASKS[said]} model, by its metadata: expected a detection or '
-            'classification model; export one of those (yolov8n.pt or yolov8n-cls.pt, for example)')
+            f'{summary.path.name} is a {_UNSUPPORTED_TASKS[said]} model according to its metadata: expected a '
+            'detection or classification model; export one of those (yolov8n.pt or yolov8n-cls.pt, for example)')
     task = options.task if options.task != 'auto' else _METADATA_TASKS.get(said, 'auto')
     given = _given_names(options.labels)
     num_names = len(summary.names or given) or None
     width, height, shapes, head = _head(summary, options, task, num_names)
     if _input_size(summary, options.input_size, head.task) != (width, height):
-        # The head tells the usual size of an input that the file leaves open.
+        # The head decides the default size of a dynamic input.
         width, height, shapes, head = _head(summary, options, head.task, num_names)
     if options.task not in ('auto', head.task):
         raise ModelError(
@@ -161,24 +161,24 @@ def _given_names(labels: str) -> tuple[str, ...]:
 
 
 def _names(summary: OnnxSummary, head: Head, given: tuple[str, ...], labels: str) -> tuple[tuple[str, ...], str]:
-    """Return the class names and their source: the file's metadata, else the given ones. Both have to fit."""
+    """Return the class names and their source: the file's metadata, otherwise the given names. Both must fit."""
     source = f'shipped list {labels}' if labels in SHIPPED else labels
-    # The output of an end-to-end model does not say how many classes there are, but the file's own names do.
+    # The output of an end-to-end model does not show the number of classes, but the file's own names do.
     by_metadata = head.kind == 'end_to_end'
     expected = len(summary.names) if by_metadata else head.num_classes
-    evidence = 'by its metadata' if by_metadata else f'output {head.output_name}'
+    evidence = 'in its metadata' if by_metadata else f'output {head.output_name}'
     for names, where, remedy in (
-            (summary.names, 'ONNX metadata', "correct 'names' in its metadata (models/README.md says how)"),
-            (given, source, 'give the labels_file this model was trained with')):
+            (summary.names, 'ONNX metadata', "correct 'names' in its metadata (see models/README.md)"),
+            (given, source, 'set labels_file to the class names of this model')):
         if names and expected and len(names) != expected:
             raise LabelsError(
-                f'{where} names {len(names)} classes, but {summary.path.name} has {expected} '
+                f'{where}: found {len(names)} class names, but {summary.path.name} has {expected} classes '
                 f'({evidence}): {remedy}{_hint(head, names)}')
     if summary.names:
         return summary.names, 'ONNX metadata'
     if given:
         return given, source
-    return tuple(str(index) for index in range(expected)), 'their indices (the file names none)'
+    return tuple(str(index) for index in range(expected)), 'class indices (the file has no names)'
 
 
 def _labels_warning(summary: OnnxSummary, given: tuple[str, ...], labels: str) -> str:
@@ -187,8 +187,8 @@ def _labels_warning(summary: OnnxSummary, given: tuple[str, ...], labels: str) -
         return ''
     own, other = differing[0]
     return (
-        f"the class names of labels_file {labels} are not used: {summary.path.name} has names of its own, such as "
-        f"'{own}' in place of '{other}'; to rename classes, change 'names' in its metadata (models/README.md says how)")
+        f"labels_file {labels} is not used: {summary.path.name} has its own class names, such as '{own}' instead of "
+        f"'{other}'; to rename classes, change 'names' in its metadata (see models/README.md)")
 
 
 def _hint(head: Any, names: tuple[str, ...]) -> str:

@@ -20,10 +20,10 @@ _SHEET_BACKGROUND: Color = (32, 32, 32)
 
 @functools.lru_cache(maxsize=4096)
 def class_color(class_index: int) -> Color:
-    """Return the class's colour, (blue, green, red) 0..255: always the same, unlike its neighbours.
+    """Return the class's colour, (blue, green, red) 0..255: constant, and unlike its neighbours'.
 
-    Hues are a golden angle apart, so that any run of indices spreads over the circle; every few
-    classes saturation and brightness change too.
+    Hues are a golden angle apart, so any run of indices spreads over the colour circle. Saturation
+    and brightness also change every few classes.
     """
     hue = (0.02 + class_index * 0.618033988749895) % 1.0
     saturation = (0.95, 0.65, 0.85)[class_index // 8 % 3]
@@ -37,7 +37,7 @@ def draw_detections(bgr: np.ndarray, result: Detections, names: Sequence[str]) -
 
     bgr: HxWx3 uint8
     names: class names; an index beyond them is shown as its number
-    Labels stay inside the image and, where there is room, off each other; the box with the highest
+    Labels stay inside the image and do not overlap if there is room. The box with the highest
     score is drawn last, on top.
     """
     cv2 = require('cv2')
@@ -46,7 +46,7 @@ def draw_detections(bgr: np.ndarray, result: Detections, names: Sequence[str]) -
     line = max(2, round(0.0022 * math.sqrt(width * height)))
     for i in reversed(_by_score(result)):
         left, top, right, bottom = _pixel_corners(result.boxes[i], width, height)
-        # A dark edge keeps the box visible on a background of its own colour.
+        # A dark edge keeps the box visible on a background of the same colour.
         cv2.rectangle(canvas, (left, top), (right, bottom), BLACK, line + 2)
         cv2.rectangle(
             canvas, (left, top), (right, bottom), class_color(int(result.class_indices[i])), line)
@@ -59,10 +59,10 @@ def draw_detections(bgr: np.ndarray, result: Detections, names: Sequence[str]) -
 def lay_out_labels(
     result: Detections, names: Sequence[str], width: int, height: int, line: int,
 ) -> list[tuple[int, TextLabel]]:
-    """Return (index of the detection, its label in its place), highest score first.
+    """Return (index of the detection, its placed label), highest score first.
 
-    width, height: of the image, which all labels are inside; line: thickness of the boxes' lines;
-    all in pixels. Images that are too small for a label get none.
+    width, height: size of the image, labels stay inside it; line: line thickness of the boxes; all
+    in pixels. An image that is too small for a label gets none.
     """
     style = TextStyle.for_image(width, height)
     labels: list[tuple[int, TextLabel]] = []
@@ -81,8 +81,8 @@ def draw_classifications(
 ) -> np.ndarray:
     """Return a copy of the image with the classes and their scores listed at the top left.
 
-    bgr: HxWx3 uint8; names: class names. What does not fit into the image is left out, lowest score
-    first.
+    bgr: HxWx3 uint8; names: class names. Classes that do not fit into the image are left out, lowest
+    score first.
     """
     canvas = np.array(bgr, dtype=np.uint8, order='C')
     height, width = canvas.shape[:2]
@@ -148,7 +148,7 @@ def _place(
 ) -> TextLabel:
     """Put the label above its box, inside its top, below it or inside its bottom.
 
-    The first place without another label wins, or, where all are taken, the first.
+    The first place that overlaps no other label is used, or the very first if all overlap.
     """
     left, top, right, bottom = box
     edge = line // 2 + 1
@@ -163,7 +163,7 @@ def _place(
                 first = label.x, label.y
             if not any(label.overlaps(other) for other in taken):
                 return label
-    # A box that is lower than its label at the edge of the image leaves no place at all.
+    # For a thin box at the image's edge, no place may fit: the label is moved into the image.
     label.x, label.y = first or (
         min(max(0, left - edge), width - label.width),
         min(max(0, top - edge), height - label.height))

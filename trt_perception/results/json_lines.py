@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Results as JSON objects, one line a frame."""
+"""Results as JSON objects, one line per frame."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What a pipeline returns for one image."""
+"""The results of a pipeline for one image."""
 
 from __future__ import annotations
 

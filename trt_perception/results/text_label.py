@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Text on a filled rectangle, as large as an image of its size asks for, and never outside it."""
+"""Text on a filled rectangle, scaled with the image size and always inside the image."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ Color = tuple[int, int, int]  # Blue, green, red, 0..255.
 
 BLACK: Color = (0, 0, 0)
 WHITE: Color = (255, 255, 255)
-MIN_TEXT_HEIGHT = 9  # Pixels; capitals of OpenCV's fonts are unreadable below.
-_HERSHEY_CAPITAL = 21  # Pixels that a capital of FONT_HERSHEY_SIMPLEX is high at scale 1.
+MIN_TEXT_HEIGHT = 9  # Pixels; smaller capitals of OpenCV's fonts are unreadable.
+_HERSHEY_CAPITAL = 21  # Height of a FONT_HERSHEY_SIMPLEX capital at scale 1, in pixels.
 
 
 def text_color(background: Color) -> Color:
@@ -32,7 +32,7 @@ def text_color(background: Color) -> Color:
 
 @dataclass
 class TextLabel:
-    """A filled rectangle with text, x, y its top left corner in pixels."""
+    """A filled rectangle with text; x, y: its top left corner in pixels."""
 
     text: str
     width: int
@@ -45,7 +45,7 @@ class TextLabel:
     y: int = 0
 
     def draw(self, canvas: np.ndarray, background: Color) -> None:
-        """Draw it into HxWx3 uint8 BGR pixels, which it must be inside."""
+        """Draw the label into HxWx3 uint8 BGR pixels; the label must lie inside."""
         cv2 = require('cv2')
         canvas[self.y:self.y + self.height, self.x:self.x + self.width] = background
         cv2.putText(
@@ -54,7 +54,7 @@ class TextLabel:
             cv2.LINE_AA)
 
     def overlaps(self, other: TextLabel) -> bool:
-        """Tell whether the rectangles share a pixel."""
+        """Return whether the rectangles share a pixel."""
         return (self.x < other.x + other.width and other.x < self.x + self.width
                 and self.y < other.y + other.height and other.y < self.y + self.height)
 
@@ -71,7 +71,7 @@ class TextStyle:
         return TextStyle(max(MIN_TEXT_HEIGHT, round(0.017 * math.sqrt(width * height))))
 
     def fit(self, text: str, width: int, height: int) -> TextLabel | None:
-        """Return a label at most this large: smaller text, then shorter text; None if in vain."""
+        """Return a label of at most this size: first with smaller, then with shorter text; None if impossible."""
         capital = self.capital_height
         while capital > MIN_TEXT_HEIGHT and not _fits(_measure(text, capital), width, height):
             capital -= 1
@@ -97,7 +97,7 @@ def _text_width(text: str, scale: float, thickness: int) -> int:
 def _measure(text: str, capital: int) -> TextLabel:
     scale = capital / _HERSHEY_CAPITAL
     thickness = max(1, round(capital / 9))
-    # Below the base line hang letters like g: 0.4 of a capital in OpenCV 4.
+    # Letters like g reach below the base line: 0.4 of a capital in OpenCV 4.
     margin = max(2, capital // 4)
     descent = margin + round(0.4 * capital)
     return TextLabel(
@@ -106,7 +106,7 @@ def _measure(text: str, capital: int) -> TextLabel:
 
 
 def to_ascii(text: str) -> str:
-    """Return the text without accents, '?' for other letters: OpenCV's 4.x fonts have ASCII only."""
+    """Return the text without accents and with '?' for other letters: OpenCV 4's fonts are ASCII only."""
     plain = unicodedata.normalize('NFKD', text)
     plain = ''.join(c for c in plain if not unicodedata.combining(c))
     return plain.encode('ascii', 'replace').decode()

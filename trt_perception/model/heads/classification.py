@@ -16,7 +16,7 @@ from ...results.results import Classifications
 class ClassificationSettings:
     """Settings of the classification head.
 
-    top_k: how many classes to report, from the highest score down
+    top_k: number of classes to report, highest scores first
     """
 
     top_k: int = 5
@@ -33,7 +33,7 @@ class ClassificationHead:
     task = 'classification'
 
     def decode(self, output: np.ndarray, settings: ClassificationSettings) -> Classifications:
-        """Return the top-k classes; softmax only where the outputs are not probabilities yet."""
+        """Return the top-k classes. Softmax is applied only if the outputs are not probabilities yet."""
         values = np.asarray(output, np.float64).reshape(-1)
         if not np.isfinite(values).all():
             raise EngineError(
@@ -45,9 +45,9 @@ class ClassificationHead:
 
 
 def is_distribution(values: np.ndarray) -> bool:
-    """Whether `values` (C,) are probabilities: none negative, and their sum is one.
+    """Return whether `values` (C,) are probabilities: not negative, with a sum of one.
 
-    The tolerance is that of a float16 softmax over 1000 classes.
+    The tolerance allows for a float16 softmax over 1000 classes.
     """
     return bool(values.min() >= 0.0 and abs(values.sum() - 1.0) < 5e-3)
 

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Finds out which head a model has, from its output shapes, its metadata and its class names."""
+"""Identifies a model's head from its output shapes, metadata and class names."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ KNOWN_LAYOUTS = (
 
 @dataclass(frozen=True)
 class HeadEvidence:
-    """What is known of a model when its head is looked for.
+    """The known facts about a model before its head is identified.
 
-    outputs: (name, shape) in the graph's order, shapes with no unknown dimension
+    outputs: (name, shape) in the graph's order, shapes without dynamic dimensions
     input_size: width, height of the network's input
-    num_names: number of class names where they are known already, else None
-    end_to_end: True or False where the model's metadata or graph say whether NMS is inside, else None
+    num_names: number of class names if known, else None
+    end_to_end: whether the model includes NMS according to its metadata or graph, None if unknown
     """
 
     outputs: tuple[tuple[str, tuple[int, ...]], ...]
@@ -35,9 +35,9 @@ class HeadEvidence:
 
 
 def identify_head(evidence: HeadEvidence, wanted: str = 'auto') -> Head:
-    """Return the head; ModelError with the shapes found and the layouts known if there is none.
+    """Return the head. Raises ModelError with the found shapes and the known layouts if none fits.
 
-    `wanted` (classification, yolov5, yolov8, end_to_end) settles what the shapes leave open.
+    wanted: classification, yolov5, yolov8 or end_to_end, to decide between heads if the shapes fit several
     """
     if wanted not in HEADS:
         raise ModelError(f"head is '{wanted}': expected one of {', '.join(HEADS)}")
@@ -48,8 +48,8 @@ def identify_head(evidence: HeadEvidence, wanted: str = 'auto') -> Head:
     if len(candidates) == 1:
         head = candidates[0]
         others = [shape for name, shape in evidence.outputs if name != head.output_name]
-        # Older YOLOv5 exports give the decoded output and the raw maps beside it: the decoded one counts. Any other
-        # output beside a detector's says that its columns mean something else (masks, DETR's boxes).
+        # Older YOLOv5 exports have the raw maps in addition to the decoded output: the decoded one counts. Any other
+        # additional output means that the columns are not a detector's (masks, DETR's boxes).
         if head.task == 'classification' or wanted != 'auto' or all(_is_raw_map(shape) for shape in others):
             return head
         _refuse_segmentation(evidence, others)
@@ -57,11 +57,11 @@ def identify_head(evidence: HeadEvidence, wanted: str = 'auto') -> Head:
     if len(evidence.outputs) > 1 and candidates:
         found.append('more than one output could be the result')
     if any(shape == (1, 1) for _, shape in evidence.outputs) and not candidates:
-        found.append('a single score [1, 1] has no classes to choose from, give the model one output a class')
+        found.append('an output [1, 1] is only one score, export the model with one score per class')
     if wanted != 'auto':
         found.append(f"head is set to '{wanted}'")
     raise ModelError(
-        f'the outputs are of no layout that is known: {"; ".join(found)}; {KNOWN_LAYOUTS}')
+        f'unknown output layout: {"; ".join(found)}; {KNOWN_LAYOUTS}')
 
 
 def _head_of_output(
@@ -78,8 +78,8 @@ def _head_of_output(
     if wanted == 'auto' and evidence.end_to_end:
         # Other columns after NMS: masks, key points or angles.
         return None
-    # With the class names known, the number of columns tells the layouts apart; else the axis whose length is that of
-    # a dense head holds the candidates, or the longer one. YOLOv8 lays them out last.
+    # If the number of class names is known, the number of columns identifies the layout. Otherwise the axis with the
+    # length of a dense head holds the candidates, or else the longer axis. In YOLOv8 it is the last axis.
     options = [
         YoloHead('yolov5', name, columns - 5),
         YoloHead('yolov8', name, rows - 4),
@@ -89,7 +89,7 @@ def _head_of_output(
     exact = [head for head in options if head.num_classes == evidence.num_names]
     if len(exact) == 1:
         if wanted == 'auto' and exact[0].transposed and rows not in dense:
-            # RT-DETR and its like give a box a query, [1, 300, 4 + C], in parts of the image instead of pixels.
+            # RT-DETR and similar models give one box per query, [1, 300, 4 + C], as fractions of the image.
             return None
         return exact[0]
     rows_are_candidates = rows > columns if (rows in dense) == (columns in dense) else rows in dense
@@ -102,7 +102,7 @@ def _head_of_output(
 
 
 def _is_end_to_end(rows: int, evidence: HeadEvidence, wanted: str, dense: set[int]) -> bool:
-    """[1, N, 6] is end-to-end, or dense: YOLOv5 with a single class, or transposed YOLOv8 with two."""
+    """Return whether [1, N, 6] is end-to-end; otherwise dense: YOLOv5 with one class or transposed YOLOv8 with two."""
     if wanted == 'end_to_end':
         return True
     if evidence.end_to_end is not None:
@@ -113,7 +113,7 @@ def _is_end_to_end(rows: int, evidence: HeadEvidence, wanted: str, dense: set[in
 
 
 def _anchor_counts(input_size: tuple[int, int]) -> set[int]:
-    """Candidate counts of dense YOLO heads: 1 or 3 anchors a cell at the usual strides."""
+    """Return the candidate counts of dense YOLO heads: 1 or 3 anchors per cell at the usual strides."""
     width, height = input_size
 
     def cells(strides: tuple[int, ...]) -> int:
@@ -126,7 +126,7 @@ def _anchor_counts(input_size: tuple[int, int]) -> set[int]:
 
 
 def _is_raw_map(shape: tuple[int, ...]) -> bool:
-    """YOLOv5's training-time map: [1, anchors, h, w, 5 + C]."""
+    """Return whether it is YOLOv5's training-time map: [1, anchors, h, w, 5 + C]."""
     return len(shape) == 5 and shape[0] == 1 and shape[4] > 5
 
 
@@ -136,13 +136,13 @@ def _is_feature_map(shape: tuple[int, ...]) -> bool:
 
 def _refuse_raw_maps(evidence: HeadEvidence) -> None:
     shapes = [shape for _, shape in evidence.outputs]
-    # The same before the reshape, as for accelerators without 5-D tensors: [1, anchors * (5 + C), h, w], each scale.
+    # Raw maps before the reshape, for accelerators without 5-D tensors: [1, anchors * (5 + C), h, w] per scale.
     is_flat = (
         len(shapes) > 1 and all(_is_feature_map(shape) for shape in shapes)
         and len({shape[2:] for shape in shapes}) == len(shapes)
         and len({shape[1] for shape in shapes}) == 1 and shapes[0][1] % 3 == 0 and shapes[0][1] > 15)
     if shapes and (is_flat or all(_is_raw_map(shape) for shape in shapes)):
-        # YOLOv8's have no anchors: 64 numbers for the box and one for each class.
+        # YOLOv8's maps have no anchors: 64 numbers for the box and one per class.
         others = '; YOLOv8 and later: yolo export model=yolov8n.pt format=onnx' if is_flat else ''
         raise ModelError(
             f'this is a YOLOv5 {"or later " if is_flat else ""}export with its raw training-time outputs '
@@ -154,7 +154,7 @@ def _refuse_raw_maps(evidence: HeadEvidence) -> None:
 def _refuse_segmentation(evidence: HeadEvidence, others: list[tuple[int, ...]]) -> None:
     if any(_is_feature_map(shape) for shape in others):
         raise ModelError(
-            f'this looks like a segmentation model, with a map of mask prototypes beside the boxes '
+            f'this looks like a segmentation model with mask prototypes in addition to boxes '
             f'({_describe(evidence)}): expected a detection or classification model; export the detection '
             'variant, such as yolov8n.pt instead of yolov8n-seg.pt')
 

@@ -16,16 +16,17 @@ def non_maximum_suppression(
     """Return the indices of the boxes to keep, highest score first.
 
     boxes: (N, 4) x_min, y_min, x_max, y_max; scores: (N,); class_indices: (N,)
-    A box goes if a kept one with a higher score, of the same class unless `class_agnostic`, overlaps it by more
-    than `iou_threshold`. Boxes with a score of 0 are left out; of equal scores the first box counts as the higher.
+    A box is suppressed if its IoU with a kept box of a higher score is above `iou_threshold`. Only boxes of the same
+    class suppress each other, unless `class_agnostic`. Boxes with score 0 are removed. If scores are equal, the first
+    box counts as the higher one.
     """
     if len(boxes) == 0:
         return np.zeros(0, np.int64)
     rectangles = np.array(boxes, np.float64)
     rectangles[:, 2:] = np.maximum(rectangles[:, 2:] - rectangles[:, :2], 0.0)
     scores = np.asarray(scores, np.float32)
-    # cv2.dnn.NMSBoxes knows no classes, and NMSBoxesBatched is missing before OpenCV 4.7 (Humble and Jazzy's apt).
-    # It also moves each class to a place of its own, where doubles are no more exact if a coordinate is very large.
+    # cv2.dnn.NMSBoxes ignores classes. NMSBoxesBatched needs OpenCV 4.7, newer than apt's for Humble and Jazzy, and
+    # it adds an offset per class to the boxes, so very large coordinates lose precision.
     classes = np.zeros(len(boxes), np.int64) if class_agnostic else np.asarray(class_indices)
     by_class = np.argsort(classes, kind='stable')
     edges = np.flatnonzero(np.diff(classes[by_class])) + 1
@@ -38,7 +39,7 @@ def non_maximum_suppression(
 def _of_one_class(
     rectangles: np.ndarray, scores: np.ndarray, members: np.ndarray, iou_threshold: float,
 ) -> np.ndarray:
-    """Return those of `members` that are kept. rectangles: (N, 4) x, y, width, height."""
+    """Return the kept indices of `members`. rectangles: (N, 4) x, y, width, height."""
     if len(members) == 1:
         return members[scores[members] > 0]
     kept = require('cv2').dnn.NMSBoxes(

@@ -20,9 +20,9 @@ from ...results.results import Detections
 from ..geometry import Geometry
 from .nms import non_maximum_suppression
 
-# NMS looks at no more candidates than this, the best ones: a threshold near zero must not stop a robot.
+# NMS gets only this many of the best candidates: a threshold near zero must not stop a robot.
 MAX_CANDIDATES = 5000
-# A decoder for an input of 32x32 gives 21 boxes or more, spread over all of it.
+# A decoder gives at least 21 boxes (for a 32x32 input), spread over the whole input.
 _FEWEST_OF_A_GRID = 20
 _FIRST_PART = 0.1
 
@@ -31,8 +31,8 @@ _FIRST_PART = 0.1
 class DetectionSettings:
     """Thresholds of the detection head; all may change between two frames.
 
-    score_threshold: detections below it are dropped, 0..1
-    iou_threshold: overlap above which the lower-scored box of a pair is suppressed, 0..1
+    score_threshold: detections with a lower score are removed, 0..1
+    iou_threshold: IoU above which the lower-scoring box of a pair is suppressed, 0..1
     keep_classes: class indices to keep, None for all
     """
 
@@ -59,7 +59,7 @@ class YoloHead:
     ) -> Detections:
         """Turn the raw output of one image into detections in image pixels.
 
-        EngineError where scores, or boxes above the threshold, are not finite.
+        Raises EngineError if scores, or boxes above the threshold, are not finite.
         """
         rows = output[0]
         if self.kind == 'yolov5':
@@ -77,9 +77,9 @@ class YoloHead:
         """Turn the candidates above the score threshold into detections in image pixels.
 
         boxes: (N, 4) x_min, y_min, x_max, y_max in network pixels; scores: (N,); classes: (N,) class indices
-        EngineError where scores or boxes are not finite.
+        Raises EngineError if scores or boxes are not finite.
         """
-        # A box of NaN compares as not greater than anything: NMS would let it suppress all others, in silence.
+        # NaN is never greater than anything, so in NMS a NaN box would silently suppress all others.
         if not (np.isfinite(boxes).all() and np.isfinite(scores).all()):
             raise self.not_finite()
         if settings.keep_classes is not None:
@@ -94,7 +94,7 @@ class YoloHead:
             kept = non_maximum_suppression(
                 boxes, scores, classes, settings.iou_threshold, settings.class_agnostic_nms, len(scores))
         in_image = geometry.clip(geometry.to_image(boxes[kept]))
-        # A box that lies in the padding alone has no area in the image.
+        # A box that lies only in the padding has no area in the image.
         visible = (in_image[:, 2] > in_image[:, 0]) & (in_image[:, 3] > in_image[:, 1])
         first = slice(0, settings.max_detections)
         kept = kept[visible][first]
@@ -103,10 +103,10 @@ class YoloHead:
             classes[kept].astype(np.int64))
 
     def require_decoded(self, output: np.ndarray, width: int, height: int) -> None:
-        """Raise ModelError where the boxes of a raw output cannot be pixels of the network's input, `width` x `height`.
+        """Raise ModelError if the boxes of a raw output cannot be pixels of the network's `width` x `height` input.
 
-        A decoder puts boxes all over the image, whatever is in it. Without one (YOLOX without decode_in_inference, an
-        output in parts of the image) nearly all of them lie in its first pixels, with the same shape of the output.
+        A decoder gives boxes all over the image, whatever it shows. Without one (YOLOX without decode_in_inference,
+        boxes as fractions of the image) the output has the same shape, but nearly all boxes lie in the first pixels.
         """
         if self.kind == 'end_to_end':
             return
@@ -119,7 +119,7 @@ class YoloHead:
         if usual < _FIRST_PART * min(width, height):
             raise ModelError(
                 f"output '{self.output_name}' has {count} boxes, half of them within {usual:.2f} of the corner: "
-                f'expected pixels of the {width}x{height} input; export the model with its decoding (YOLOX: '
+                f'expected boxes in pixels of the {width}x{height} input; export the model with box decoding (YOLOX: '
                 '--decode_in_inference)')
 
     def not_finite(self) -> EngineError:
@@ -131,7 +131,7 @@ class YoloHead:
     def _yolov5(
         self, rows: np.ndarray, settings: DetectionSettings,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        # score = objectness * class <= objectness: most rows go by one comparison. NaN stays, to be reported.
+        # score = objectness * class <= objectness, so one comparison removes most rows. NaN stays and is reported.
         rows = rows[~(rows[:, 4] < settings.score_threshold)].astype(np.float32)
         class_scores = rows[:, 5:]
         classes = class_scores.argmax(axis=1) if len(rows) else np.zeros(0, np.int64)
