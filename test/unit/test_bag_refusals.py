@@ -200,7 +200,7 @@ CASES = {
         '{path}: its file bag.mcap.zstd is not compressed with zstd'),
     'compressed messages alone': (
         lambda f: lone(f, compress='message'), None,
-        '{path}: each message is compressed (compression_mode: message), so the file needs the metadata.yaml of '
+        '{path}: each message is compressed (compression_mode: message), such a file needs the metadata.yaml of '
         'its bag: give the folder that has both'),
     'compressed messages alone in db3': (
         lambda f: lone(f, 'sqlite3', compress='message'), None, '{path}: each message is compressed (...'),

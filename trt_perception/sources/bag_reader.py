@@ -148,7 +148,7 @@ class BagReader:
                 _, _, cdr = next(reader.messages(connections=images), (None, 0, b''))
                 if bytes(cdr[:len(ZSTD_MAGIC)]) == ZSTD_MAGIC:
                     raise SourceError(
-                        f'{self.path}: each message is compressed (compression_mode: message), so the file needs the '
+                        f'{self.path}: each message is compressed (compression_mode: message), such a file needs the '
                         f'{METADATA} of its bag: give the folder that has both')
         return [BagTopic(*key, count) for key, count in counts.items()]
 
