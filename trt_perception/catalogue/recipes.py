@@ -23,7 +23,7 @@ def convert(entry: CatalogEntry, members: Mapping[str, bytes], input_size: int |
     """Return the bytes of the entry's ONNX file.
 
     members: file contents by role, as the entry's `members` names them; input_size: side in pixels, for detectors.
-    Raises FetchError when the files do not fit the converter.
+    Raises FetchError if the files do not fit the converter.
     """
     metadata = model_metadata(entry)
     try:
@@ -51,5 +51,5 @@ def model_metadata(entry: CatalogEntry) -> dict[str, str]:
         METADATA_KEY: json.dumps(dict(entry.preprocessing), sort_keys=True),
         'description': entry.description,
         'license': entry.weights_licence,
-        'source': f'{entry.package} {entry.version}, {entry.file}, sha256 {entry.sha256}',
+        'source': f'{entry.origin}, {entry.file}, sha256 {entry.sha256}',
     }

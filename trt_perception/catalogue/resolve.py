@@ -17,8 +17,8 @@ def resolve_model(
 ) -> Path:
     """Return the path of an ONNX file: one that exists stays, a catalogue name is fetched if it is missing.
 
-    fetch: False forbids the network; a catalogue name must then be in the cache. Raises ModelError when the text is
-    neither a file nor a known name, FetchError when a known name cannot be brought.
+    fetch: False forbids the network; a catalogue name must then be in the cache. Raises ModelError if the text is
+    neither a file nor a known name, FetchError if a known name cannot be fetched.
     """
     path = Path(name_or_path).expanduser()
     if path.is_file():

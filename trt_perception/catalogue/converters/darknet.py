@@ -30,7 +30,7 @@ class Section:
     line: int
 
     def integer(self, key: str, default: int | None = None) -> int:
-        """Return the option as int; ModelError when it is missing or is none."""
+        """Return the option as int; ModelError if it is missing or not an integer."""
         text = self.options.get(key)
         if text is None and default is not None:
             return default
@@ -290,10 +290,10 @@ def convert_darknet(
     weights: the content of the .weights file
     metadata: becomes the model's metadata_props
     input_size: side of the square input in pixels, a multiple of 32; None for the cfg's own
-    masks: one list of anchor indices for each [yolo] section, where the cfg's are wrong
+    masks: one list of anchor indices for each [yolo] section, if those in the cfg are wrong
 
     Input `images` (1, 3, height, width) float32, RGB in 0..1. Output `output0` (1, rows, 5 + classes) float32: centre
     x, centre y, width, height in input pixels, objectness, class scores in 0..1. Batch normalisation is folded into
-    the convolutions. Raises ModelError when the files are malformed, do not belong together or use other layers.
+    the convolutions. Raises ModelError if the files are malformed, do not belong together or use other layers.
     """
     return _Network(parse_cfg(cfg), weights, input_size, masks).write(metadata)

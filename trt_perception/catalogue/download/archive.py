@@ -19,7 +19,7 @@ def read_members(archive: Path, members: Mapping[str, str]) -> dict[str, bytes]:
     """Return the content of each member by its role.
 
     archive: a .whl, .zip, .tar.gz or .tgz; members: role to path in the archive, regular files only. The archive's
-    sha256 is checked before this is called. Raises FetchError when it is none or lacks a member.
+    sha256 must have been checked. Raises FetchError if it is not an archive or lacks a member.
     """
     try:
         if archive.name.endswith(('.tar.gz', '.tgz')):
