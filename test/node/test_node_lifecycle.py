@@ -110,7 +110,7 @@ def test_state_is_answered_while_configure_runs(node, models):
         assert node.change_state('deactivate') is False
         asked += 1
     assert asked >= 3
-    node.process.wait_for_line('transition deactivate refused: another one is under way', mark)
+    node.process.wait_for_line('transition deactivate refused: another transition is running', mark)
     assert node.result(configured, 'configure').success
     assert node.state() == 'inactive'
 
@@ -161,10 +161,10 @@ def test_of_two_shutdowns_one_waits(start_node, models):
     configured = node.begin('configure')
     wait_until(lambda: node.state() == 'configuring', 'configuring')
     shut_down = node.begin('shutdown')
-    node.process.wait_for_line('what configure is doing is cancelled')
+    node.process.wait_for_line('cancelling configure')
     mark = node.process.mark()
     assert node.change_state('shutdown') is False
-    node.process.wait_for_line('transition shutdown refused: another one is under way', mark)
+    node.process.wait_for_line('transition shutdown refused: another transition is running', mark)
     assert node.result(shut_down, 'shutdown').success, node.process.tail()
     assert configured.done()
     assert node.state() == 'finalized'

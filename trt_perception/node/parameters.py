@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -260,10 +260,8 @@ def declare(node: Node) -> None:
             raise ParameterError(f"parameter '{name}': {error}") from error
 
 
-def unknown_overrides(node: Node) -> list[str]:
-    """Return a warning for each parameter that was given but that the node does not have."""
-    # rclpy offers no public look at the overrides; without them a misspelt name would pass in silence.
-    given = getattr(node, '_parameter_overrides', {})
+def unknown_overrides(node: Node, given: Iterable[str]) -> list[str]:
+    """Return a warning for each name of a parameter that was given but that the node does not have."""
     warnings = []
     for name in given:
         if node.has_parameter(name) or name.startswith('qos_overrides.'):
