@@ -12,6 +12,7 @@ from support.node_fixtures import end_process, needs_ros, ros_environment, start
 
 __all__ = ['ros_environment', 'start_node']
 
+
 @pytest.fixture(scope='session')
 def driver(ros_environment: int) -> Iterator[Any]:
     """This process's side of DDS."""
@@ -58,6 +59,5 @@ def node(shared_process: Any) -> Iterator[Any]:
     """Return the shared node, unconfigured, with the parameters it was started with."""
     shared_process.bring_to('unconfigured')
     yield shared_process
-    for publisher in list(shared_process._publishers):
-        shared_process.close_camera(publisher)
+    shared_process.close_cameras()
     shared_process.process.assert_clean()

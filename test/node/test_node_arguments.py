@@ -21,7 +21,7 @@ pytest.importorskip('vision_msgs.msg', reason='needs vision_msgs: make setup')
 def test_ros_arguments_that_cannot_be_used(arguments, said):
     process = subprocess.run(
         [sys.executable, '-m', 'trt_perception.node.main', '--ros-args', *arguments],
-        capture_output=True, text=True, timeout=60)
+        capture_output=True, text=True, timeout=120)
     assert process.returncode == 1
     own = [line for line in process.stderr.splitlines() if line.startswith('perception_node: ')]
     assert len(own) == 1, process.stderr

@@ -8,6 +8,7 @@ import threading
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytest.importorskip('rclpy', reason='needs ROS 2: make setup')
@@ -26,6 +27,14 @@ STAGES = (
 def red_image(node):
     return images.image(
         images.picture(320, 240, {'red': (64, 48, 256, 192)}), images.header('', node.driver.now_ns()))
+
+
+def stamped(node, since):
+    """Return (stamp in seconds, status) of each diagnosis of the node from message number `since` on."""
+    return [
+        (message.header.stamp.sec + message.header.stamp.nanosec / 1e9, message.status[0])
+        for message in node.driver.diagnostics.messages[since:]
+        if message.status[0].name == f'{node.name}: perception']
 
 
 def test_contents_while_active(node, models):
@@ -71,29 +80,26 @@ def test_states_that_do_nothing_are_a_warning(node, state):
 def test_one_message_a_second(start_node, models):
     node = start_node(model_file=models(), diagnostics_period=None)
     node.bring_to('inactive')
-    stamps = []
-
-    def collect(status, _):
-        stamps.append(status)
-        return len(stamps) == 5
-
-    # Four periods of a second each, by the stamps of the messages.
-    messages = node.driver.diagnostics.messages
-    since = len(messages)
-    node.diagnosis(collect, 'five messages')
-    times = [
-        m.header.stamp.sec + m.header.stamp.nanosec / 1e9 for m in messages[since:]
-        if m.status[0].name == f'{node.name}: perception'][:5]
-    assert (times[4] - times[0]) / 4 == pytest.approx(1.0, abs=0.2)
+    since = node.driver.diagnostics.count()
+    for _ in range(5):
+        node.diagnosis()
+    times = [stamp for stamp, _ in stamped(node, since)][:5]
+    # Of the four, one or two may be off on a busy machine.
+    assert 0.5 < np.median(np.diff(times)) < 2.0
 
 
 def test_silence_names_the_topic_and_its_publishers(node):
     node.bring_to('active')
+    since = node.driver.diagnostics.count()
     status, _ = node.diagnosis(lambda s, _: 'no images for' in s.message, 'no images')
     assert status.level == DiagnosticStatus.WARN
     assert f'nobody publishes {node.topic("image")}' in status.message
     seconds = int(re.search(r'no images for (\d+) s', status.message).group(1))
-    assert 5 <= seconds <= 7
+    # It is told as soon as it is five seconds, rounded here: the message before did not tell it yet.
+    told = [(stamp, s.message) for stamp, s in stamped(node, since)]
+    number = next(i for i, (_, text) in enumerate(told) if 'no images for' in text)
+    assert number > 0
+    assert 5 <= seconds <= 5 + 1 + (told[number][0] - told[number - 1][0])
     # A camera that says nothing.
     camera = node.camera()
     status, values = node.diagnosis(lambda s, _: 'published by' in s.message, 'a silent camera')
@@ -117,8 +123,10 @@ def test_incompatible_reliability_is_an_error_naming_both(node):
     mark = node.process.mark()
     node.bring_to('active', image_reliability='reliable')
     camera = node.camera(reliability=ReliabilityPolicy.BEST_EFFORT, connected=False)
-    status, _ = node.diagnosis(lambda s, _: s.level == DiagnosticStatus.ERROR, 'ERROR for the QoS')
-    assert '/driver offers reliability best_effort' in status.message
+    # DDS tells of a publisher and of its node apart: the name may come later.
+    status, _ = node.diagnosis(
+        lambda s, _: '/driver offers reliability best_effort' in s.message, 'the publisher by its name')
+    assert status.level == DiagnosticStatus.ERROR
     assert 'asks for reliable' in status.message
     assert node.topic('image') in status.message and 'image_reliability' in status.message
     assert camera.get_subscription_count() == 0
@@ -147,8 +155,10 @@ def test_best_effort_matches_every_camera(node, offered):
 def test_wrong_type_on_the_topic_is_an_error_naming_both(node):
     node.bring_to('active')
     node.camera(CompressedImage, connected=False)
-    status, _ = node.diagnosis(lambda s, _: s.level == DiagnosticStatus.ERROR, 'ERROR for the type')
-    assert f'/driver publishes {node.topic("image")} as sensor_msgs/msg/CompressedImage' in status.message
+    status, _ = node.diagnosis(
+        lambda s, _: f'/driver publishes {node.topic("image")} as sensor_msgs/msg/CompressedImage' in s.message,
+        'the publisher by its name')
+    assert status.level == DiagnosticStatus.ERROR
     assert 'sensor_msgs/msg/Image' in status.message and 'image_transport' in status.message
 
 

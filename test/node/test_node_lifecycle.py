@@ -18,12 +18,14 @@ from lifecycle_msgs.msg import Transition, TransitionEvent
 from sensor_msgs.msg import Image
 from support import harness_images as images
 from support.harness_driver import LATCHED, Collector, boxes_of, wait_until
+from support.harness_process import promised
 from vision_msgs.msg import LabelInfo
 
 BOXES = {'red': (64, 48, 256, 192)}
+# A shutdown that ends what configure is doing, at most. Each configure that is ended takes ten times as long.
+SHUTDOWN_S = 2.0
 # Fifty cycles grow by 0.3 to 0.5 MiB. With one publisher lost in each it is 2.2 MiB, with one subscription 4.9 MiB,
 # with one session of this small model 9.6 MiB and 50 threads.
-LEAK_MIB = 1.5
 POSSIBLE = {
     'unconfigured': {'configure', 'shutdown'}, 'inactive': {'activate', 'cleanup', 'shutdown'},
     'active': {'deactivate', 'shutdown'}, 'finalized': set()}
@@ -110,7 +112,7 @@ def test_state_is_answered_while_configure_runs(node, models):
         assert node.change_state('deactivate') is False
         asked += 1
     assert asked >= 3
-    node.process.wait_for_line('transition deactivate refused: another one is under way', mark)
+    node.process.wait_for_line('transition deactivate refused: another transition is running', mark)
     assert node.result(configured, 'configure').success
     assert node.state() == 'inactive'
 
@@ -127,11 +129,9 @@ def test_shutdown_ends_what_configure_is_doing(start_node, models, tmp_path, req
         model_file=models(), precision='int8', calibration_source=str(photo.parent), calibration_samples=300)
     configured = node.begin('configure')
     node.diagnosis(lambda status, _: 'reading' in status.message)
-    started = time.monotonic()
-    shut_down = node.begin(request_)
-    assert node.result(shut_down, 'shutdown').success, node.process.tail()
-    print(f'shut down after {time.monotonic() - started:.2f} s')
-    assert time.monotonic() - started < 2
+    most, started = promised(SHUTDOWN_S), time.monotonic()
+    assert node.change_state(request_), node.process.tail()
+    assert time.monotonic() - started < most
     assert node.result(configured, 'configure').success is False
     assert node.state() == 'finalized'
     node.process.wait_for_line('configure failed: .* was cancelled while reading')
@@ -147,10 +147,9 @@ def test_shutdown_ends_a_calibration(start_node, models, tmp_path):
     configured = node.begin('configure')
     node.diagnosis(lambda status, _: 'finding the largest values' in status.message)
     node.process.wait_for_line('finding the largest values, [0-9]+%')
-    started = time.monotonic()
-    shut_down = node.begin('shutdown')
-    assert node.result(shut_down, 'shutdown').success, node.process.tail()
-    assert time.monotonic() - started < 2
+    most, started = promised(SHUTDOWN_S), time.monotonic()
+    assert node.change_state('shutdown'), node.process.tail()
+    assert time.monotonic() - started < most
     assert node.result(configured, 'configure').success is False
     node.process.wait_for_line('configure failed: int8 of .* was cancelled while finding the largest values')
 
@@ -161,10 +160,10 @@ def test_of_two_shutdowns_one_waits(start_node, models):
     configured = node.begin('configure')
     wait_until(lambda: node.state() == 'configuring', 'configuring')
     shut_down = node.begin('shutdown')
-    node.process.wait_for_line('what configure is doing is cancelled')
+    node.process.wait_for_line('cancelling configure')
     mark = node.process.mark()
     assert node.change_state('shutdown') is False
-    node.process.wait_for_line('transition shutdown refused: another one is under way', mark)
+    node.process.wait_for_line('transition shutdown refused: another transition is running', mark)
     assert node.result(shut_down, 'shutdown').success, node.process.tail()
     assert configured.done()
     assert node.state() == 'finalized'
@@ -202,20 +201,27 @@ def test_fifty_cycles_leak_nothing(start_node, models):
         for transition in ('configure', 'activate', 'deactivate', 'cleanup'):
             assert node.change_state(transition)
 
+    unused = node.process.resident_mib()
     # The first ones fill the pools of the allocator, of DDS and of NumPy.
     for _ in range(15):
         cycle()
-    memory, descriptors, threads = (
-        node.process.resident_mib(), node.process.descriptors(), node.process.threads())
-    for _ in range(50):
-        cycle()
-    grown = node.process.resident_mib() - memory
-    print(f'{memory:.1f} MiB, {descriptors} descriptors, {threads} threads; after 50 cycles {grown:+.2f} MiB, '
-          f'{node.process.descriptors() - descriptors:+d} descriptors, {node.process.threads() - threads:+d} threads')
+    used = node.process.resident_mib() - unused
+    descriptors, threads = node.process.descriptors(), node.process.threads()
+    grown = []
+    for _ in range(5):
+        memory = node.process.resident_mib()
+        for _ in range(10):
+            cycle()
+        grown.append(node.process.resident_mib() - memory)
+    print(f'{used:.1f} MiB for the first cycles, {descriptors} descriptors, {threads} threads; then in 10 cycles each '
+          f'{", ".join(f"{mib:+.2f}" for mib in grown)} MiB, and {node.process.descriptors() - descriptors:+d} '
+          f'descriptors, {node.process.threads() - threads:+d} threads')
     # The executor's pool may still start a thread; one lost in each cycle would make fifty.
     assert node.process.descriptors() < descriptors + 10
     assert node.process.threads() < threads + 10
-    assert grown < LEAK_MIB
+    # What is lost in each cycle shows in every ten of them; what fills a pool does not. A cycle may lose a two
+    # thousandth of what a configured node needs.
+    assert min(grown) < used / 200
 
 
 def test_activate_and_deactivate_200_times_while_a_camera_publishes(node, models):

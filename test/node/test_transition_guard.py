@@ -13,6 +13,8 @@ from lifecycle_msgs.srv import ChangeState
 
 from trt_perception.node.transition_guard import TransitionGuard
 
+SOON = 60.0  # seconds to wait for what comes at once
+
 
 class Machine:
     """Configures until it is cancelled or released; its shutdown raises as long as `broken`."""
@@ -62,9 +64,9 @@ def machine():
 @pytest.mark.parametrize('how', [{'label': 'shutdown'}, {'number': Transition.TRANSITION_UNCONFIGURED_SHUTDOWN}])
 def test_a_shutdown_ends_configure_and_comes_next(machine, how):
     thread, answers = machine.begin('configure')
-    assert machine.configuring.wait(10)
+    assert machine.configuring.wait(SOON)
     assert machine.ask(**how) is True
-    thread.join(10)
+    thread.join(SOON)
     assert answers == [False]
     assert (machine.state, machine.asked, machine.warnings) == ('finalized', ['configure', 'shutdown'], [])
     assert not machine.guard.lock.locked()
@@ -73,9 +75,9 @@ def test_a_shutdown_ends_configure_and_comes_next(machine, how):
 def test_after_a_shutdown_that_failed_configure_is_possible_again(machine):
     machine.broken = True
     thread, _ = machine.begin('configure')
-    assert machine.configuring.wait(10)
+    assert machine.configuring.wait(SOON)
     assert machine.ask('shutdown') is False
-    thread.join(10)
+    thread.join(SOON)
     assert machine.warnings == ['transition shutdown is not possible in state unconfigured (broken)']
     machine.release.set()
     assert machine.ask('configure') is True
@@ -84,12 +86,12 @@ def test_after_a_shutdown_that_failed_configure_is_possible_again(machine):
 
 def test_other_transitions_are_refused_meanwhile(machine):
     thread, answers = machine.begin('configure')
-    assert machine.configuring.wait(10)
+    assert machine.configuring.wait(SOON)
     for label in ('configure', 'activate', 'cleanup'):
         assert machine.ask(label) is False
     assert machine.ask(number=Transition.TRANSITION_ACTIVATE) is False
-    assert machine.warnings == [f'transition {wanted} refused: another one is under way' for wanted in (
+    assert machine.warnings == [f'transition {wanted} refused: another transition is running' for wanted in (
         'configure', 'activate', 'cleanup', Transition.TRANSITION_ACTIVATE)]
     machine.release.set()
-    thread.join(10)
+    thread.join(SOON)
     assert (answers, machine.asked, machine.state) == ([True], ['configure'], 'inactive')

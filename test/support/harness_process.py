@@ -23,6 +23,24 @@ FORBIDDEN = re.compile(
     r'Traceback|never retrieved|Exception ignored|error in a callback|terminate called|'
     r'Segmentation fault|Fatal Python error|unexpectedly|InvalidHandle')
 
+_TRIVIAL_NODE = """
+import rclpy
+rclpy.init()
+node = rclpy.create_node('trivial')
+node.destroy_node()
+rclpy.shutdown()
+"""
+
+
+def promised(seconds: float) -> float:
+    """Return how long something may take now that takes at most `seconds` on an idle machine.
+
+    That much, and three times as long as a process with a ROS node that does nothing takes now, from start to end.
+    """
+    started = time.monotonic()
+    subprocess.run([sys.executable, '-c', _TRIVIAL_NODE], check=True, timeout=120)
+    return seconds + 3 * (time.monotonic() - started)
+
 
 class NodeProcess:
     """`perception_node` in a namespace of its own, started with parameters from a file.
@@ -71,7 +89,7 @@ class NodeProcess:
         with self._changed:
             return self._lines[mark:]
 
-    def wait_for_line(self, pattern: str, since: int = 0, timeout: float = 30.0) -> str:
+    def wait_for_line(self, pattern: str, since: int = 0, timeout: float = 60.0) -> str:
         """Return the first line after `since` in which the pattern is found."""
         def find() -> str | None:
             return next((line for line in self._lines[since:] if re.search(pattern, line)), None)
@@ -116,7 +134,7 @@ class NodeProcess:
         mask = int(re.search(r'^SigCgt:\s*([0-9a-f]+)', status, re.M).group(1), 16)  # type: ignore[union-attr]
         return bool(mask >> (number - 1) & 1)
 
-    def stop(self, number: signal.Signals = signal.SIGINT, timeout: float = 30.0) -> tuple[int, float]:
+    def stop(self, number: signal.Signals = signal.SIGINT, timeout: float = 60.0) -> tuple[int, float]:
         """Send the signal; returns the exit code and how many seconds the end took."""
         started = time.monotonic()
         if self.process.poll() is None:

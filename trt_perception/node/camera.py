@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""One image topic: the subscription, its QoS, its publishers, and whether frames come."""
+"""One image topic: the subscription, its QoS, and whether frames come."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from std_msgs.msg import Header
 from ..errors import FrameError
 from .gaps import GapEstimator
 from .health import CameraReport
+from .publishers import MismatchLog, publishers_of
 from .serialized_image import MakeHeader, NotPlainCdr, read_compressed_image, read_image, stamp_of
 from .taking_thread import NotOfTheExecutor, TakingThread
 
@@ -40,7 +41,7 @@ _TOPICS = {'raw': 'image', 'compressed': 'image/compressed'}
 class Arrival:
     """A message as it arrived.
 
-    data: the serialized message; stamp_ns: its header's stamp
+    data: the serialized message; stamp_ns: the stamp of its header, in nanoseconds
     received: when it came, on the monotonic clock in seconds
     """
 
@@ -65,50 +66,51 @@ class Camera:
         self._lock = threading.Lock()
         self._gaps = GapEstimator()
         self._last = time.monotonic()
-        self._logged: set[str] = set()
+        # Not the method itself: rclpy ties a severity to the place that logs.
+        self._mismatches = MismatchLog(lambda text: self._node.get_logger().error(text))
         self._subscription: Any | None = node.create_subscription(
             _TYPES[transport], _TOPICS[transport], _never_called,
-            QoSProfile(
-                history=HistoryPolicy.KEEP_LAST, depth=depth, reliability=self._reliability),
+            QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=depth, reliability=self._reliability),
             callback_group=NotOfTheExecutor(),
-            # No QoS events: nobody waits for them. What they tell is found out by `report`.
+            # No QoS events: nobody waits for them. `report` finds out what they would tell.
             event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False),
-            # Serialized: making Python objects of a large image would hold up the next one, and be in vain for a
+            # Serialized: to make Python objects of a large image would delay the next one, and would be in vain for a
             # frame that a newer one replaces.
             raw=True)
         self.topic: str = self._subscription.topic_name
         self._taking = TakingThread(node, self._subscription, self._received, self._not_taken)
 
     def message_of(self, arrival: Arrival) -> Any:
-        """Return what has the fields of a sensor_msgs/Image or CompressedImage; FrameError if the bytes are none."""
+        """Return an object with the fields of the message, a sensor_msgs/Image or CompressedImage.
+
+        Raises FrameError if the bytes are no such message.
+        """
         try:
             return _READERS[self._transport](arrival.data, _header)
         except NotPlainCdr as error:
             reason = error
-        # Another format, or broken: what rclpy reads counts.
+        # Another format, or damaged: rclpy decides.
         try:
             return deserialize_message(arrival.data, _TYPES[self._transport])
         except Exception as error:  # RMWError and UnicodeDecodeError, by middleware
             raise FrameError(f'the message cannot be deserialized: {reason} (rclpy: {error})') from error
 
     def close(self) -> None:
-        """End the subscription; when this returns, `on_image` is not running and is not called any more."""
+        """End the subscription. When this returns, `on_image` is not running and is not called any more."""
         if self._subscription is not None:
             self._taking.close()
             self._node.destroy_subscription(self._subscription)
             self._subscription = None
 
     def report(self) -> CameraReport:
-        """Return the state of the topic now; logs each publisher that cannot match, once."""
-        publishers, incompatible = self._publishers()
-        for reason in incompatible:
-            if reason not in self._logged:
-                self._logged.add(reason)
-                self._node.get_logger().error(reason)
+        """Return the state of the topic now. Logs each publisher that cannot match, once."""
+        publishers = publishers_of(
+            self._node.get_publishers_info_by_topic(self.topic), self.topic, _TYPE_NAMES[self._transport],
+            self._reliability == ReliabilityPolicy.RELIABLE)
+        self._mismatches.update(publishers)
         with self._lock:
             return CameraReport(
-                self.topic, tuple(publishers), tuple(incompatible),
-                time.monotonic() - self._last,
+                self.topic, publishers.names, publishers.incompatible, time.monotonic() - self._last,
                 self._gaps.missing_fraction())
 
     def _received(self, data: bytes) -> None:
@@ -128,29 +130,10 @@ class Camera:
             f'an image on {self.topic} could not be taken: {type(error).__name__}: {error}',
             throttle_duration_sec=_THROTTLE_S)
 
-    def _publishers(self) -> tuple[list[str], list[str]]:
-        """Return names of all publishers, and why those that cannot match do not."""
-        names, incompatible = [], []
-        wanted_type = _TYPE_NAMES[self._transport]
-        for endpoint in self._node.get_publishers_info_by_topic(self.topic):
-            name = f'{endpoint.node_namespace.rstrip("/")}/{endpoint.node_name}'
-            names.append(name)
-            offered = endpoint.qos_profile.reliability
-            if endpoint.topic_type != wanted_type:
-                incompatible.append(
-                    f'{name} publishes {self.topic} as {endpoint.topic_type}, this node subscribes '
-                    f'{wanted_type}: set image_transport or remap the topic')
-            elif (offered == ReliabilityPolicy.BEST_EFFORT
-                    and self._reliability == ReliabilityPolicy.RELIABLE):
-                incompatible.append(
-                    f'{name} offers reliability best_effort on {self.topic}, this node asks for '
-                    'reliable: set image_reliability to best_effort')
-        return names, incompatible
-
 
 def _header(sec: int, nanosec: int, frame_id: str) -> Header:
     return Header(stamp=Time(sec=sec, nanosec=nanosec), frame_id=frame_id)
 
 
 def _never_called(_: Any) -> None:
-    """What rclpy wants to have for a subscription; the messages are taken by a TakingThread."""
+    """rclpy wants a callback for each subscription. A TakingThread takes the messages of this one."""

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Statistics, health and provenance as diagnostic_msgs."""
+"""Makes one diagnostic_msgs message of statistics, health and provenance."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def diagnostics_message(
     name: str, stamp: Time, level: Level, reason: str, state: str, snapshot: Snapshot,
     camera: CameraReport | None, provenance: Mapping[str, str],
 ) -> DiagnosticArray:
-    """Return one status with everything measured; `name` is the node's full name."""
+    """Return one status with everything that was measured. `name` is the node's full name."""
     values = {'state': state, **provenance}
     if camera is not None:
         values['image_topic'] = camera.topic

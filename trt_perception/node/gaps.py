@@ -8,10 +8,10 @@ from collections import deque
 
 import numpy as np
 
-# Below this many frames an estimate would be guesswork.
+# Fewer frames do not allow an estimate.
 _FEWEST = 10
-# Mean distance of the intervals from whole periods, in periods. Intervals without any period have 0.25; a camera so
-# irregular (one that is triggered, say) must not be accused of losing frames.
+# Mean distance of the intervals from whole periods, in periods. Intervals without a period have 0.25. A camera that is
+# so irregular, as one with a trigger, must not be said to lose frames.
 _STEADY = 0.15
 
 
@@ -19,8 +19,8 @@ class GapEstimator:
     """Estimates lost frames of a camera with a steady rate from the header stamps of those received.
 
     The camera's period is taken from the shortest intervals seen (the median of those less than half as long again as
-    the 10th percentile); an interval of about k periods counts as k - 1 frames missing. Where the intervals are no
-    multiples of a period, nothing can be said and nothing is missing.
+    the 10th percentile). An interval of about k periods counts as k - 1 frames missing. If the intervals are not
+    multiples of a period, nothing is missing.
     """
 
     def __init__(self, window: int = 60) -> None:

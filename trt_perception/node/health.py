@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Is the node well? One level and one line, from what was measured. No ROS in here."""
+"""The node's health: one level and one line, from what was measured. Without ROS."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Level(IntEnum):
 class CameraReport:
     """What is known of the image topic at one moment.
 
-    topic: the resolved name; publishers: names of the nodes that publish it
+    topic: the resolved name; publishers: the node of each publisher, or that it is not discovered yet
     incompatible: a sentence for each publisher whose QoS or type does not match
     silent_s: seconds since the last frame, or since the subscription if none came
     missing_fraction: estimated part of the camera's frames that did not arrive
@@ -46,10 +46,12 @@ class CameraReport:
 class Condition:
     """What health depends on.
 
-    state: label of the lifecycle state; error: what went wrong last in a transition, '' for nothing
+    state: label of the lifecycle state; error: why the last transition failed, or ''
     recent: events a second over the window, by name (received, processed, stale, bad, failed)
     last_failure: the last frame's error text
-    activity: what a transition is at
+    precision_wanted, precision_effective: of the network, '' if unconfigured
+    age_p50_ms: median age of the images on arrival by their stamps, None without images
+    activity: what configure is doing, or ''
     """
 
     state: str

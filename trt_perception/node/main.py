@@ -14,19 +14,20 @@ import time
 from typing import Any
 
 from ..errors import one_line
+from .rclpy_internals import require_internals, wait_for_callbacks
 from .stop_request import StopRequest
 
-# A stop must end in 2 s: this long the executor may take to finish what it is in, then the process goes anyway,
+# A stop must end in 2 s. The executor may take this long to finish its callbacks, then the process ends anyway.
 _GRACE_S = 0.8
-# and this long DDS may take to leave.
+# DDS may take this long to leave.
 _LEAVE_S = 0.6
 
 
 def main(args: list[str] | None = None) -> int:
     """Run the node until SIGINT or SIGTERM, then end the process.
 
-    Exit code 0 after a signal in any state; 1 if the node cannot start, with one line that says why, and if its device
-    is lost to this process.
+    Exit code 0 after a signal in any state. Exit code 1 if the node cannot start, with one line that says why, or if
+    this process cannot use its device any more.
     """
     stop = StopRequest()
     # Before anything is imported: a signal during start-up ends the process as quietly as later.
@@ -38,6 +39,8 @@ def main(args: list[str] | None = None) -> int:
         rclpy: Any = require('rclpy')
         for package in ('sensor_msgs.msg', 'diagnostic_msgs.msg', 'vision_msgs.msg'):
             require(package)
+        # Before the imports that use these names.
+        require_internals()
         from rclpy.executors import MultiThreadedExecutor
         from rclpy.signals import SignalHandlerOptions
 
@@ -54,11 +57,12 @@ def main(args: list[str] | None = None) -> int:
             stop.make()
 
         node = PerceptionNode(give_up)
+        # One thread for transitions, one for diagnostics, one for parameters and the rest; images have their own.
+        executor = MultiThreadedExecutor(num_threads=3)
+        require_internals(executor=executor)
     except PerceptionError as error:
         print(f'perception_node: {error}', file=sys.stderr)
         return 1
-    # One thread for transitions, one for diagnostics, one for parameters and the rest; images have their own.
-    executor = MultiThreadedExecutor(num_threads=3)
     executor.add_node(node)
     spinner = threading.Thread(
         target=_spin, args=(executor, node, stop), name='executor', daemon=True)
@@ -71,38 +75,37 @@ def main(args: list[str] | None = None) -> int:
     started = time.monotonic()
     ender.join(_GRACE_S)
     if time.monotonic() - started > 2 * _GRACE_S:
-        # A library held Python's lock, as some do while they read a large file, and all of the time was lost to that.
+        # A library held Python's lock all this time, as some do while they read a large file.
         ender.join(_GRACE_S)
     if ender.is_alive():
-        # In the middle of a model load or an inference, which hold nothing of DDS. Its participant must go all the
-        # same: the shared memory would stay behind, tens of MB a time with the profile for large images.
+        # In the middle of a model load or an inference, which hold nothing of DDS. The participant must leave all the
+        # same: its shared memory would stay behind, tens of MB each time with the profile for large images.
         impatient.set()
         leaver = threading.Thread(target=_leave, args=(node,), daemon=True)
         leaver.start()
         leaver.join(_LEAVE_S)
-    # Straight out, also where all has ended well: what is left are destructors of libraries, which have been seen to
-    # wait for threads that are gone; and in the middle of a model load or an inference there is nothing to save.
+    # Without Python's own way out, also if all has ended well: only destructors of libraries are left, which have been
+    # seen to wait for threads that are gone. In the middle of a model load or an inference there is nothing to save.
     sys.stderr.flush()
     sys.stdout.flush()
     os._exit(codes[0] if codes else 0)
 
 
 def _without_places(error: Exception) -> str:
-    """Return rcl's message without the lines of its source that it names."""
+    """Return rcl's message without the places in its source."""
     return re.sub(r',? at /[^ ,]+:\d+', '', one_line(error))
 
 
 def _spin(executor: Any, node: Any, stop: StopRequest) -> None:
-    """Spin; an exception in one callback is logged and does not end the node."""
-    # The executor's own: where it comes from differs between the distributions.
-    from rclpy.executors import InvalidHandle
+    """Spin. An exception in one callback is logged and does not end the node."""
+    from rclpy.exceptions import InvalidHandle
 
     while not stop.made:
         try:
             executor.spin_once(timeout_sec=0.5)
         except InvalidHandle:
             # A transition destroyed a subscription or publisher while the executor was about to wait for its
-            # events: rclpy looks out for that everywhere but there. It starts anew without them.
+            # events. rclpy handles that everywhere else. The next round is without them.
             continue
         except Exception as error:
             if stop.made:
@@ -114,11 +117,8 @@ def _end(node: Any, executor: Any, spinner: threading.Thread, rclpy: Any, impati
     try:
         executor.wake()
         spinner.join()
-        # Callbacks that are under way must end before what they use is destroyed; rclpy has no public way to wait
-        # for them.
-        pool = getattr(executor, '_executor', None)
-        if pool is not None:
-            pool.shutdown(wait=True)
+        # Callbacks that are running must end before what they use is destroyed.
+        wait_for_callbacks(executor)
         node.end()
         executor.shutdown()
         node.destroy_node()

@@ -9,7 +9,7 @@ import gc
 
 
 def trim_memory() -> None:
-    """Return what loading a model left behind: about 20 MB with YOLOv8n. Does nothing where there is no glibc."""
+    """Return memory that loading a model left behind: about 20 MB with YOLOv8n. Does nothing without glibc."""
     gc.collect()
     trim = getattr(ctypes.CDLL(None), 'malloc_trim', None)
     if trim is not None:

@@ -26,13 +26,13 @@ _LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
 class Outputs:
-    """Made on configure, closed on cleanup; publishes while the lifecycle node is active."""
+    """Made on configure, closed on cleanup. Publishes while the lifecycle node is active."""
 
     def __init__(self, node: Any, spec: ModelSpec, settings: Settings) -> None:
         self._node = node
         self._spec = spec
         self._use_names = settings.class_id_format == 'name'
-        # Their QoS events have a group of their own: the default one is that of the parameters.
+        # Their QoS events have a group of their own: the default group is that of the parameters.
         group = MutuallyExclusiveCallbackGroup()
         create: Any = functools.partial(node.create_lifecycle_publisher, callback_group=group)
         self._results: Any
@@ -48,7 +48,7 @@ class Outputs:
             'debug_image', self._draw, self._drawing_failed)
 
     def announce(self, settings: Settings) -> None:
-        """Publish the class names, for those who are there and for late joiners."""
+        """Publish the class names, also for subscribers that come later."""
         header = Header(stamp=self._node.get_clock().now().to_msg())
         self._label_info.publish(
             label_info_message(self._spec, header, settings.score_threshold))
@@ -63,7 +63,7 @@ class Outputs:
             self._results.publish(classification_message(result, header, self._class_id))
 
     def draw(self, frame: Frame, result: Result, header: Header) -> None:
-        """Hand the frame to be drawn, if anybody looks; a frame that is still waiting is dropped."""
+        """Draw the frame in another thread, if somebody subscribes. A frame that still waits is dropped."""
         if self._artist is not None and self._debug_image.get_subscription_count() > 0:
             self._artist.offer((frame, result, header))
 

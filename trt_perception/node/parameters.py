@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
@@ -31,10 +31,8 @@ def declare(node: Node) -> None:
             raise ParameterError(f"parameter '{name}': {error}") from error
 
 
-def unknown_overrides(node: Node) -> list[str]:
-    """Return a warning for each parameter that was given but that the node does not have."""
-    # rclpy offers no public look at the overrides; without them a misspelt name would pass in silence.
-    given = getattr(node, '_parameter_overrides', {})
+def unknown_overrides(node: Node, given: Iterable[str]) -> list[str]:
+    """Return a warning for each given name that is not a parameter of the node."""
     warnings = []
     for name in given:
         if node.has_parameter(name) or name.startswith('qos_overrides.'):

@@ -23,7 +23,7 @@ WINDOW_S = 10.0
 class Snapshot:
     """Statistics at one moment.
 
-    stages: stage name -> (p50, p95, p99) in milliseconds over the window; stages with no sample are absent
+    stages: stage name -> (p50, p95, p99) in milliseconds over the window; stages without a sample are absent
     rates: event name -> events a second over the window
     counts: event name -> events since the last reset
     """
@@ -34,7 +34,7 @@ class Snapshot:
 
 
 class Statistics:
-    """Collects stage times and events; `window_s` is how far back percentiles and rates look."""
+    """Collects stage times and events. `window_s` is how far back percentiles and rates look."""
 
     def __init__(
         self, window_s: float = WINDOW_S, clock: Callable[[], float] = time.monotonic,

@@ -13,9 +13,9 @@ from typing import Any
 class StopRequest:
     """Made by any thread or signal handler, waited for by the main thread.
 
-    A pipe, for two reasons. A handler must take no lock: a second signal that comes while threading.Event's lock is
-    held in the main thread would wait for ever. And of several signals at once the kernel gives some to other threads,
-    which leaves the main thread asleep, where alone Python runs handlers; the pipe is written to in any thread.
+    It is a pipe, for two reasons. A handler must take no lock: a second signal that comes while the main thread holds
+    the lock of a threading.Event would wait for ever. And if several signals come at once, the kernel gives some to
+    other threads. The main thread, in which Python runs handlers, would stay asleep; any thread can write to the pipe.
     """
 
     def __init__(self) -> None:
@@ -32,7 +32,7 @@ class StopRequest:
     def make(self) -> None:
         """Ask to stop, any number of times."""
         self.made = True
-        # A full pipe: it was asked often enough.
+        # A full pipe has enough requests.
         with contextlib.suppress(BlockingIOError):
             os.write(self._write, b'.')
 

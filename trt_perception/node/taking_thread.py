@@ -1,6 +1,12 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A thread that waits for one subscription and takes its messages, apart from the executor."""
+"""A thread that waits for one subscription and takes its messages, apart from the executor.
+
+Why not the executor: rclpy's MultiThreadedExecutor builds its wait set of all entities in Python for each message, and
+hands the message from its own thread to one of a pool. Both threads then contend for Python's lock with the thread that
+works on the image. That takes a millisecond or two, and with a queue of one the next image may replace the one that
+waits. Here is a wait set of one subscription.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +16,10 @@ from typing import Any
 
 from rclpy.callback_groups import CallbackGroup
 from rclpy.guard_condition import GuardCondition
-
-# As rclpy.wait_for_message does it, alike from Humble to Kilted; there is no public name.
-from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.node import Node
 from rclpy.subscription import Subscription
 
-_FOR_EVER = -1
+from .rclpy_internals import SubscriptionWait
 
 
 class NotOfTheExecutor(CallbackGroup):
@@ -35,12 +38,7 @@ class NotOfTheExecutor(CallbackGroup):
 
 
 class TakingThread:
-    """Calls `on_message` with each message of `subscription`, in a thread of its own; close() ends it.
-
-    rclpy's MultiThreadedExecutor builds its wait set of all entities in Python for each message, and hands the message
-    from its own thread to one of a pool, while both contend for Python's lock with whoever works on the message: that
-    takes a millisecond or two, and with a queue of one the next image may replace the one that waits. Here is a wait
-    set of one subscription.
+    """Calls `on_message` with each message of `subscription`, in a thread of its own. close() ends it.
 
     subscription: of the callback group NotOfTheExecutor
     on_error: called with what taking or `on_message` raised; the thread goes on, unless ROS was shut down
@@ -60,32 +58,27 @@ class TakingThread:
         self._thread.start()
 
     def close(self) -> None:
-        """End the thread: when this returns, `on_message` is not running and is not called any more."""
+        """End the thread. When this returns, `on_message` is not running and is not called any more."""
         self._ending.set()
         self._end.trigger()
         self._thread.join()
         self._end.destroy()
 
     def _run(self) -> None:
-        handle, end = self._subscription.handle, self._end.handle
-        with handle, end:
-            waiting = rclpy_implementation.WaitSet(1, 1, 0, 0, 0, 0, self._context.handle)
-            with waiting:
-                while not self._ending.is_set():
-                    try:
-                        waiting.clear_entities()
-                        waiting.add_subscription(handle)
-                        waiting.add_guard_condition(end)
-                        waiting.wait(_FOR_EVER)
-                        if self._ending.is_set() or not waiting.get_ready_entities('subscription'):
-                            continue
-                        taken = handle.take_message(self._subscription.msg_type, self._subscription.raw)
-                        # None: it is gone again, replaced by one that has not come whole.
-                        if taken is not None:
-                            self._on_message(taken[0])
-                    except Exception as error:
-                        if not self._context.ok():
-                            return
-                        self._on_error(error)
-                        # Whatever is wrong must not keep a core busy.
-                        self._ending.wait(0.1)
+        with SubscriptionWait(self._subscription, self._end, self._context) as waiting:
+            while not self._ending.is_set():
+                try:
+                    self._take_one(waiting)
+                except Exception as error:
+                    if not self._context.ok():
+                        return
+                    self._on_error(error)
+                    # Whatever is wrong must not keep a core busy.
+                    self._ending.wait(0.1)
+
+    def _take_one(self, waiting: SubscriptionWait) -> None:
+        if not waiting.wait() or self._ending.is_set():
+            return
+        message = waiting.take()
+        if message is not None:
+            self._on_message(message)

@@ -1,9 +1,11 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""One transition at a time: answers change_state where rclpy would start a second one, or raise and stop the executor.
+"""One transition at a time: answers change_state requests that rclpy does not handle.
 
-A shutdown waits for the transition under way, and ends a configure for it: a build of minutes must not keep a robot's
-lifecycle manager from shutting the node down.
+Why: the lifecycle services are in a reentrant group, so that the state can be asked for during configure. rclpy would
+start a second transition inside the first one, and it raises for a transition that the state does not have, which ends
+the executor. Here both are refused. Only a shutdown waits, and it cancels configure: an engine build of minutes must
+not keep a robot's lifecycle manager from shutting the node down.
 """
 
 from __future__ import annotations
@@ -15,14 +17,14 @@ from typing import Any
 from lifecycle_msgs.msg import Transition
 
 _SHUTDOWN = 'shutdown'
-# By id it is another transition from each state.
+# Each state has an id of its own for it.
 _SHUTDOWNS = (
     Transition.TRANSITION_UNCONFIGURED_SHUTDOWN, Transition.TRANSITION_INACTIVE_SHUTDOWN,
     Transition.TRANSITION_ACTIVE_SHUTDOWN)
 
 
 class TransitionGuard:
-    """Around the callback of a change_state service. `lock` is held while a transition runs."""
+    """Takes the place of the callback of a change_state service. `lock` is held while a transition runs."""
 
     def __init__(
         self, change_state: Callable[[Any, Any], Any], state: Callable[[], str], warn: Callable[[str], None],
@@ -30,8 +32,8 @@ class TransitionGuard:
     ) -> None:
         """Guard `change_state`, which takes a request and a response of lifecycle_msgs/ChangeState.
 
-        state: the label of the node's state; warn: told why a transition is refused
-        cancel_configure: ends a configure soon, this one or one that is about to start; allow_configure: undoes that
+        state: returns the label of the node's state; warn: called with the reason why a transition is refused
+        cancel_configure: ends configure soon, also one that is about to start; allow_configure: undoes that
         """
         self.lock = threading.Lock()
         self._change_state = change_state
@@ -42,7 +44,7 @@ class TransitionGuard:
         self._shutdown_waits = threading.Lock()
 
     def __call__(self, request: Any, response: Any) -> Any:
-        """Answer a request; success is False where the transition is not possible or another one is under way."""
+        """Answer a request. success is False if the transition is not possible or another transition is running."""
         wanted = request.transition.label or str(request.transition.id)
         if self.lock.acquire(blocking=False):
             try:
@@ -54,19 +56,19 @@ class TransitionGuard:
                 return self._shut_down(wanted, request, response)
             finally:
                 self._shutdown_waits.release()
-        # Of shutdowns too only one waits: each takes one of the executor's threads.
-        self._warn(f'transition {wanted} refused: another one is under way')
+        # Only one shutdown waits: each takes one of the executor's threads.
+        self._warn(f'transition {wanted} refused: another transition is running')
         response.success = False
         return response
 
     def _shut_down(self, wanted: str, request: Any, response: Any) -> Any:
-        """Shut down after the transition under way."""
-        # It may have the lock and not be configuring yet.
+        """Shut down after the transition that is running."""
+        # A configure may hold the lock and not have begun.
         cancelling = self._state() in ('unconfigured', 'configuring')
         if cancelling:
             self._cancel_configure()
         with self.lock:
-            # From whatever state the other transition has led to.
+            # By label: the id depends on the state that the other transition has led to.
             request.transition.label = _SHUTDOWN
             try:
                 return self._answer(wanted, request, response)

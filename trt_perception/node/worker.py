@@ -33,7 +33,7 @@ class LatestWorker(Generic[T]):
         self._pool = ThreadPoolExecutor(1, thread_name_prefix=name)
 
     def offer(self, item: T) -> bool:
-        """Leave an item, never blocking. True if it replaced one that was still waiting.
+        """Leave an item without blocking. Returns True if it replaced one that was still waiting.
 
         After `close` items are ignored.
         """
@@ -52,7 +52,7 @@ class LatestWorker(Generic[T]):
         return self._pool.submit(function).result(timeout)
 
     def clear(self, timeout: float | None = None) -> int:
-        """Drop the waiting item and wait until the one being handled is done; returns items dropped."""
+        """Drop the waiting item and wait until the one being handled is done. Returns how many were dropped."""
         with self._lock:
             dropped = 0 if self._waiting is None else 1
             self._waiting = None

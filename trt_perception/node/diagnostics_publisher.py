@@ -1,0 +1,74 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Publishes the node's diagnostics: the timer, its period, and the health that is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+
+from .diagnostics import diagnostics_message
+from .frame_loop import FrameReport
+from .health import Condition, assess
+
+
+@dataclass(frozen=True)
+class NodeStatus:
+    """What the diagnostics tell besides the frames.
+
+    state: label of the lifecycle state; activity: what configure is doing, or ''
+    error: why the last transition failed, or ''; provenance: model and backend of a configured node, by key
+    """
+
+    state: str
+    activity: str
+    error: str
+    provenance: Mapping[str, str]
+
+
+class DiagnosticsPublisher:
+    """Publishes on /diagnostics from the start to the end of the node, in a callback group of its own."""
+
+    def __init__(
+        self, node: Node, period: float, status: Callable[[], NodeStatus], frames: Callable[[], FrameReport],
+    ) -> None:
+        """Start to publish.
+
+        period: seconds from one message to the next; status, frames: return what to tell, asked for each message
+        """
+        self._node = node
+        self._status = status
+        self._frames = frames
+        self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 10)
+        self._group = MutuallyExclusiveCallbackGroup()
+        self._timer = self._start(period)
+
+    def set_period(self, period: float) -> None:
+        """Publish once in so many seconds from now on."""
+        if period * 1e9 != self._timer.timer_period_ns:
+            self._node.destroy_timer(self._timer)
+            self._timer = self._start(period)
+
+    def _start(self, period: float) -> Any:
+        # On the steady clock: a paused bag must not stop the diagnostics.
+        return self._node.create_timer(
+            period, self._publish, callback_group=self._group, clock=Clock(clock_type=ClockType.STEADY_TIME))
+
+    def _publish(self) -> None:
+        frames, status = self._frames(), self._status()
+        age = frames.snapshot.stages.get('receive_age')
+        level, reason = assess(Condition(
+            state=status.state, activity=status.activity, error=status.error, camera=frames.camera,
+            recent=frames.snapshot.rates, last_failure=frames.last_failure,
+            precision_wanted=status.provenance.get('precision', ''),
+            precision_effective=status.provenance.get('precision_effective', ''),
+            age_p50_ms=age[0] if age else None))
+        self._publisher.publish(diagnostics_message(
+            self._node.get_fully_qualified_name(), self._node.get_clock().now().to_msg(), level, reason,
+            status.state, frames.snapshot, frames.camera, status.provenance))

@@ -1,0 +1,211 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The frames of one camera, from the arrival of an image to the published result: processed, counted, given up on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from rclpy.node import Node
+
+from ..errors import EngineError, FrameError, one_line
+from ..image.frame import Frame
+from ..image.message import frame_from_compressed_image, frame_from_image
+from ..parameters.settings import Settings
+from ..pipeline.interface import Pipeline
+from .camera import Arrival, Camera
+from .health import CameraReport
+from .outputs import Outputs
+from .statistics import Snapshot, Statistics
+from .worker import LatestWorker
+
+# So many failed inferences in a row are no accident: the node goes through the error path.
+_FAILURES_TO_GIVE_UP = 10
+_THROTTLE_S = 5.0
+# Of the reason why a frame failed: an image message may hold any text, and diagnostics repeat it each second.
+_LONGEST_REASON = 1000
+
+
+@dataclass(frozen=True)
+class FrameParts:
+    """What a frame needs while the node is configured. Only the outputs belong to one camera.
+
+    worker: its thread owns the pipeline and calls FrameLoop.process
+    """
+
+    worker: LatestWorker[Arrival]
+    pipeline: Pipeline
+    outputs: Outputs
+
+
+@dataclass(frozen=True)
+class FrameReport:
+    """What is known of a camera's frames at one moment.
+
+    camera: None if the node is not active; last_failure: why the last bad frame or failed inference was none, or ''
+    """
+
+    camera: CameraReport | None
+    snapshot: Snapshot
+    last_failure: str
+
+
+class FrameLoop:
+    """One camera's subscription, statistics and failures. It lives as long as the node.
+
+    connect() on configure, start() on activate, stop() on deactivate, disconnect() on cleanup.
+    """
+
+    def __init__(
+        self, node: Node, settings: Callable[[], Settings | None], on_give_up: Callable[[], None],
+        on_device_lost: Callable[[EngineError], None],
+    ) -> None:
+        """Prepare.
+
+        settings: returns the present values; each frame asks once
+        on_give_up: called in the worker's thread after so many failed inferences in a row that `failing` is true
+        on_device_lost: called in the worker's thread if this process cannot use its device any more
+        """
+        self._node = node
+        self._settings = settings
+        self._on_give_up = on_give_up
+        self._on_device_lost = on_device_lost
+        self._statistics = Statistics()
+        self._parts: FrameParts | None = None
+        self._camera: Camera | None = None
+        self._last_failure = ''
+        self._failures_in_a_row = 0
+        self._failures_expected = False
+
+    @property
+    def failing(self) -> bool:
+        """Whether the last inferences have all failed, and so many that the node should give up."""
+        return self._failures_in_a_row >= _FAILURES_TO_GIVE_UP
+
+    @property
+    def why_failing(self) -> str:
+        """One line for the log and the diagnostics of a node that gives up."""
+        return f'{_FAILURES_TO_GIVE_UP} inferences in a row failed: {self._last_failure}'
+
+    def connect(self, parts: FrameParts) -> None:
+        """Use these parts from now on. To be called while no image can arrive."""
+        self._parts = parts
+
+    def start(self, settings: Settings) -> str:
+        """Count from zero and subscribe. Returns the topic."""
+        self._statistics.reset()
+        self._failures_in_a_row = 0
+        self._camera = Camera(
+            self._node, settings.image_transport, settings.image_reliability, settings.image_depth, self._arrived)
+        return self._camera.topic
+
+    def stop(self, timeout: float | None) -> None:
+        """End the subscription and wait for the frame in hand. May be called in any state.
+
+        timeout: seconds, None for as long as it takes; afterwards it raises concurrent.futures.TimeoutError
+        """
+        self.unsubscribe()
+        if self._parts is not None and self._parts.worker.clear(timeout):
+            self._statistics.count('replaced')
+
+    def unsubscribe(self) -> None:
+        """End the subscription: no frame arrives any more."""
+        camera, self._camera = self._camera, None
+        if camera is not None:
+            camera.close()
+
+    def disconnect(self) -> None:
+        """Forget the parts. To be called after stop()."""
+        self._parts = None
+
+    def expect_failures(self) -> None:
+        """Do not count or log failed inferences: the process is about to end, and what they need may be gone."""
+        self._failures_expected = True
+
+    def report(self) -> FrameReport:
+        """Return what is known now. Logs each publisher that cannot match, once."""
+        camera = self._camera
+        return FrameReport(
+            camera.report() if camera is not None else None, self._statistics.snapshot(), self._last_failure)
+
+    def process(self, arrival: Arrival) -> None:
+        """Turn one image into a published result. Runs in the worker's thread."""
+        settings, parts, camera = self._settings(), self._parts, self._camera
+        assert settings is not None and parts is not None
+        if camera is None:
+            # The node is being deactivated: as if a newer frame had come.
+            self._statistics.count('replaced')
+            return
+        if settings.max_age_ms and self._age_ms(arrival) > settings.max_age_ms:
+            self._statistics.count('stale')
+            return
+        started = time.perf_counter()
+        try:
+            message = camera.message_of(arrival)
+            frame = _frame_of(message, settings.image_transport)
+            converted = time.perf_counter()
+            output = parts.pipeline.run(frame)
+        except FrameError as error:
+            self._bad(error)
+            return
+        except EngineError as error:
+            self._failed(error)
+            return
+        self._failures_in_a_row = 0
+        publishing = time.perf_counter()
+        parts.outputs.publish(output.result, message.header)
+        published = time.perf_counter()
+        self._statistics.record({
+            'convert': (converted - started) * 1e3, **output.timings_ms,
+            'publish': (published - publishing) * 1e3,
+            'total': (time.monotonic() - arrival.received) * 1e3,
+            'stamp_to_publish': self._age_ms(arrival)})
+        self._statistics.count('processed')
+        if settings.publish_debug_image:
+            parts.outputs.draw(frame, output.result, message.header)
+
+    def failed_unexpectedly(self, error: Exception) -> None:
+        """Take an error of `process` that no part foresaw: as fatal as a failed inference. In the worker's thread."""
+        self._failed(EngineError(f'{type(error).__name__}: {error}'))
+
+    def _arrived(self, arrival: Arrival) -> None:
+        """Hand an image to the worker. Runs in the camera's thread."""
+        parts = self._parts
+        if parts is None:
+            return
+        self._statistics.count('received')
+        self._statistics.record({'receive_age': self._age_ms(arrival)})
+        if parts.worker.offer(arrival):
+            self._statistics.count('replaced')
+
+    def _bad(self, error: FrameError) -> None:
+        self._statistics.count('bad')
+        self._last_failure = one_line(error, _LONGEST_REASON)
+        self._node.get_logger().warning(
+            f'bad image dropped: {self._last_failure}', throttle_duration_sec=_THROTTLE_S)
+
+    def _failed(self, error: EngineError) -> None:
+        if self._failures_expected:
+            return
+        self._statistics.count('failed')
+        self._last_failure = one_line(error, _LONGEST_REASON)
+        self._failures_in_a_row += 1
+        self._node.get_logger().error(
+            f'inference failed: {self._last_failure}', throttle_duration_sec=_THROTTLE_S)
+        if error.fatal:
+            self._on_device_lost(error)
+        elif self._failures_in_a_row == _FAILURES_TO_GIVE_UP:
+            self._on_give_up()
+
+    def _age_ms(self, arrival: Arrival) -> float:
+        now_ns: int = self._node.get_clock().now().nanoseconds
+        return (now_ns - arrival.stamp_ns) / 1e6
+
+
+def _frame_of(message: Any, transport: str) -> Frame:
+    if transport == 'compressed':
+        return frame_from_compressed_image(message)
+    return frame_from_image(message)

@@ -1,0 +1,92 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The parameters of a configured node, of which some may change at any time."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+
+from ..errors import ParameterError, PerceptionError
+from ..model.spec import ModelSpec
+from ..parameters.settings import Settings
+from ..parameters.table import PARAMETERS
+from ..pipeline.interface import Pipeline
+from . import parameters
+from .outputs import Outputs
+
+
+class LiveSettings:
+    """One immutable Settings, which a change replaces; a frame reads it once.
+
+    Parameters are set in another thread than transitions run in, also while configure reads the model.
+    """
+
+    def __init__(self) -> None:
+        # Held while settings change.
+        self._lock = threading.Lock()
+        self._settings: Settings | None = None
+        self._spec: ModelSpec | None = None
+        self._pipeline: Pipeline | None = None
+        self._outputs: Outputs | None = None
+
+    @property
+    def current(self) -> Settings | None:
+        """The present values, None if the node is unconfigured."""
+        return self._settings
+
+    def read(self, node: Node) -> Settings:
+        """Read the node's parameters. From now on only live ones may change. ParameterError for a wrong value."""
+        with self._lock:
+            self._settings = parameters.read(node)
+            return self._settings
+
+    def connect_pipeline(self, spec: ModelSpec, create: Callable[[Settings], Pipeline]) -> Pipeline:
+        """Create a pipeline with the present values, and change its settings when live parameters change."""
+        with self._lock:
+            # The values may have changed since they were read: reading the model takes a while.
+            assert self._settings is not None
+            self._spec, self._pipeline = spec, create(self._settings)
+            return self._pipeline
+
+    def connect_outputs(self, outputs: Outputs) -> None:
+        """Announce a changed threshold with these outputs."""
+        with self._lock:
+            self._outputs = outputs
+
+    def disconnect(self) -> None:
+        """Forget all. When this returns no change uses the pipeline or the outputs any more."""
+        with self._lock:
+            self._settings = self._spec = self._pipeline = self._outputs = None
+
+    def set_parameters(self, changes: Sequence[Parameter]) -> SetParametersResult:
+        """Accept or refuse changes of parameters: rclpy's callback for that."""
+        try:
+            with self._lock:
+                self._change(changes)
+        except PerceptionError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        return SetParametersResult(successful=True)
+
+    def _change(self, changes: Sequence[Parameter]) -> None:
+        before = self._settings
+        for change in changes:
+            parameters.check(change)
+            known = PARAMETERS.get(change.name)
+            if known is not None and not known.live and before is not None:
+                raise ParameterError(
+                    f'{change.name} is read on configure: bring the node to unconfigured '
+                    '(deactivate, cleanup), set it, and configure again')
+        if before is None:
+            return
+        settings = parameters.changed(before, changes)
+        if self._spec is not None and self._pipeline is not None:
+            self._pipeline.settings = settings.postprocess(self._spec)
+        self._settings = settings
+        if settings.score_threshold != before.score_threshold and self._outputs is not None:
+            # label_info holds the threshold, also for late joiners.
+            self._outputs.announce(settings)

@@ -1,0 +1,40 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What a node tells while a pipeline opens, which may build an engine for minutes."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from rclpy.logging import LoggingSeverity
+
+from ..pipeline.options import Monitor
+
+_THROTTLE_S = 5.0
+
+
+def opening_monitor(logger: Any, cancel: threading.Event, tell: Callable[[str], None]) -> Monitor:
+    """Return what follows the opening of a pipeline.
+
+    logger: rclpy's logger, for progress and for what the backend logs; cancel: ends the opening once it is set
+    tell: called with one line for each step; the diagnostics show the last one
+    """
+    def on_progress(fraction: float | None, text: str) -> None:
+        activity = text if fraction is None else f'{text}, {fraction:.0%}'
+        tell(activity)
+        logger.info(activity, throttle_duration_sec=_THROTTLE_S)
+
+    def on_log(severity: str, text: str) -> None:
+        # One line for each: rclpy ties a severity to the place that logs.
+        if severity == 'error':
+            logger.error(text)
+        elif severity == 'warning':
+            logger.warning(text)
+        elif severity == 'info':
+            logger.info(text)
+        else:
+            logger.debug(text)
+
+    return Monitor(on_progress, on_log, cancel, logger.is_enabled_for(LoggingSeverity.DEBUG))

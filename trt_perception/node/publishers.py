@@ -1,0 +1,84 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Who publishes an image topic, and which of the publishers cannot match the subscription."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from rclpy.qos import ReliabilityPolicy
+
+# What stands in place of a name until DDS has told which node a publisher belongs to. A publisher outside ROS has none.
+_UNDISCOVERED = ('', '_NODE_NAME_UNKNOWN_')
+_UNNAMED = 'a publisher whose node is not discovered yet'
+# So long the log waits for the name of such a publisher, in seconds. Discovery takes a fraction of that.
+_DISCOVERY_S = 5.0
+
+
+@dataclass(frozen=True)
+class Publishers:
+    """The publishers of a topic at one moment.
+
+    names: full names of their nodes, one for each publisher
+    incompatible: a sentence for each publisher that cannot match the subscription
+    unnamed: those of these sentences that cannot name the node yet
+    """
+
+    names: tuple[str, ...]
+    incompatible: tuple[str, ...]
+    unnamed: frozenset[str]
+
+
+def publishers_of(endpoints: Iterable[Any], topic: str, message_type: str, reliable: bool) -> Publishers:
+    """Compare publishers with a subscription.
+
+    endpoints: rclpy's TopicEndpointInfo of each publisher of `topic`, which is the resolved name
+    message_type: what the subscription takes, as 'sensor_msgs/msg/Image'; reliable: whether it asks for reliability
+    """
+    names, incompatible, unnamed = [], [], set()
+    for endpoint in endpoints:
+        named = endpoint.node_name not in _UNDISCOVERED
+        name = f'{endpoint.node_namespace.rstrip("/")}/{endpoint.node_name}' if named else _UNNAMED
+        names.append(name)
+        reason = _mismatch(endpoint, name, topic, message_type, reliable)
+        if reason:
+            incompatible.append(reason)
+            if not named:
+                unnamed.add(reason)
+    return Publishers(tuple(names), tuple(incompatible), frozenset(unnamed))
+
+
+def _mismatch(endpoint: Any, name: str, topic: str, message_type: str, reliable: bool) -> str:
+    if endpoint.topic_type != message_type:
+        return (
+            f'{name} publishes {topic} as {endpoint.topic_type}, this node subscribes {message_type}: set '
+            'image_transport or remap the topic')
+    if reliable and endpoint.qos_profile.reliability == ReliabilityPolicy.BEST_EFFORT:
+        return (
+            f'{name} offers reliability best_effort on {topic}, this node asks for reliable: set image_reliability to '
+            'best_effort')
+    return ''
+
+
+class MismatchLog:
+    """Logs once why a publisher cannot match, with the name of its node if that becomes known soon."""
+
+    def __init__(self, log: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
+        self._log = log
+        self._clock = clock
+        self._logged: set[str] = set()
+        # When each sentence without a name was first seen.
+        self._since: dict[str, float] = {}
+
+    def update(self, publishers: Publishers) -> None:
+        """Log what is new of the present publishers."""
+        now = self._clock()
+        self._since = {reason: self._since.get(reason, now) for reason in publishers.unnamed}
+        for reason in publishers.incompatible:
+            waiting = reason in self._since and now - self._since[reason] < _DISCOVERY_S
+            if reason not in self._logged and not waiting:
+                self._logged.add(reason)
+                self._log(reason)
