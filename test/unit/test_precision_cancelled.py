@@ -17,8 +17,8 @@ from trt_perception.errors import EngineError
 from trt_perception.model.spec import load_model
 from trt_perception.pipeline.options import PipelineOptions
 from trt_perception.precision.gate import checking_frames
-from trt_perception.precision.precise_model import precise_model
 from trt_perception.precision.prepare import CalibrationOptions, prepare_model
+from trt_perception.precision.strong_types import precise_model
 
 SAMPLES, CHECKING, IMAGES = 10, 5, 15
 METHODS = ('minmax', 'entropy', 'percentile', 'mse')

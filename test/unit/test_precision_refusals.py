@@ -21,9 +21,9 @@ from trt_perception.precision import quantizer
 from trt_perception.precision.expected import expected_agreement
 from trt_perception.precision.graph import load_model as load_graph
 from trt_perception.precision.graph import require_finite
-from trt_perception.precision.precise_model import precise_model
 from trt_perception.precision.prepare import prepare_model
 from trt_perception.precision.simulation import SimulationBackend
+from trt_perception.precision.strong_types import precise_model
 
 
 def changed(path, change):

@@ -30,7 +30,7 @@ from trt_perception.errors import EngineError, MissingDependencyError, ModelErro
 from trt_perception.model.spec import ModelOptions, load_model
 from trt_perception.pipeline.options import Monitor, PipelineOptions
 from trt_perception.pipeline.tensorrt_options import BuildOptions
-from trt_perception.precision.precise_model import precise_model
+from trt_perception.precision.strong_types import precise_model
 
 pytest.importorskip('tensorrt_rtx', reason='TensorRT for RTX is not installed (pip install tensorrt-rtx-cu13)')
 

@@ -14,7 +14,7 @@ from ..pipeline.host import HostPipeline
 from ..pipeline.interface import PostprocessSettings
 from ..pipeline.options import Monitor, PipelineOptions
 from ..precision.gate import checking_frames, measure_agreement, needed_agreement, require_agreement
-from ..precision.precise_model import precise_model
+from ..precision.strong_types import precise_model
 
 
 class OnnxRuntimePipeline(HostPipeline):

@@ -33,7 +33,7 @@ from ..pipeline.decoded_boxes import require_decoded_boxes
 from ..pipeline.options import PRECISIONS, PipelineOptions
 from ..pipeline.tensorrt_options import HARDWARE_COMPATIBILITIES, BuildOptions, RunOptions
 from ..precision.gate import needed_agreement
-from ..precision.precise_model import precise_model
+from ..precision.strong_types import precise_model
 from .files import OutputError, check_new_file
 from .model_arguments import (
     add_calibration_arguments,

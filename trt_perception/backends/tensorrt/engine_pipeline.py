@@ -22,8 +22,8 @@ from ...precision.gate import (
     require_agreement,
     require_frames,
 )
-from ...precision.precise_model import precise_model, require_convertible
 from ...precision.prepare import PreparedModel
+from ...precision.strong_types import precise_model, require_convertible
 from .build.request import build_request
 from .cache.engine_cache import CachedEngine, EngineCache
 from .cuda.gpu_info import gpu_info

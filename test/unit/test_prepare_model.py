@@ -30,7 +30,7 @@ from trt_perception.pipeline.options import PipelineOptions
 from trt_perception.pipeline.tensorrt_options import BuildOptions
 from trt_perception.precision import prepare
 from trt_perception.precision.graph import read_record
-from trt_perception.precision.precise_model import precise_model
+from trt_perception.precision.strong_types import precise_model
 
 TARGET = BuildOptions('int8', compute_capabilities=('8.6',), optimization_level=0)
 
@@ -196,7 +196,7 @@ def test_a_killed_conversion_leaves_no_file_that_counts(cache, spec, options, tm
         'import sys, os, signal\n'
         'from trt_perception.model.spec import load_model\n'
         'from trt_perception.pipeline.options import Monitor, PipelineOptions\n'
-        'from trt_perception.precision.precise_model import precise_model\n'
+        'from trt_perception.precision.strong_types import precise_model\n'
         'def on_progress(fraction, text):\n'
         "    if 'measuring' in text:\n"
         '        os.kill(os.getpid(), signal.SIGKILL)\n'
