@@ -230,7 +230,7 @@ class _FrameWork:
 
     def wait(self) -> None:
         """Wait until the GPU is done with what was launched."""
-        self._upload.wait()
+        self._session.synchronize()
 
     def result(self, settings: PostprocessSettings) -> Result:
         """Return the result of the frame that was launched; EngineError for values that are not finite."""
