@@ -1,6 +1,10 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Shows what a long step is doing: a bar on a terminal, a line now and then elsewhere."""
+"""Shows what a long step is doing: a bar on a terminal, a line now and then elsewhere.
+
+The package has a display of its own (trt_perception/progress.py). This one runs before the package is installed, and
+reports from a thread, because pip and apt tell nothing of how far they are.
+"""
 
 from __future__ import annotations
 

@@ -24,8 +24,8 @@ from ..catalogue.resolve import resolve_model
 from ..errors import EngineError, FrameError, ParameterError, PerceptionError, one_line
 from ..image.message import frame_from_compressed_image, frame_from_image
 from ..model.spec import ModelSpec, load_model
+from ..monitor import Monitor
 from ..pipeline.interface import Pipeline
-from ..pipeline.options import Monitor
 from . import parameters
 from .camera import Arrival, Camera
 from .diagnostics import diagnostics_message
@@ -283,8 +283,8 @@ class PerceptionNode(LifecycleNodeMixin, Node):
 
     # What configure is told while it waits for an engine
 
-    def _on_progress(self, fraction: float | None, text: str) -> None:
-        self._activity = text if fraction is None else f'{text}, {fraction:.0%}'
+    def _on_progress(self, text: str, done: float, total: float | None) -> None:
+        self._activity = f'{text}, {done / total:.0%}' if total else text
         self.get_logger().info(self._activity, throttle_duration_sec=_THROTTLE_S)
 
     def _on_backend_log(self, severity: str, text: str) -> None:

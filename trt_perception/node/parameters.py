@@ -23,7 +23,7 @@ from ..model.heads.yolo import DetectionSettings
 from ..model.normalisation import Overrides
 from ..model.spec import TASKS, ModelOptions, ModelSpec
 from ..pipeline.interface import PostprocessSettings
-from ..pipeline.options import BACKENDS, CALIBRATION_METHODS, PRECISIONS, PipelineOptions
+from ..pipeline.options import BACKENDS, CALIBRATION_METHODS, PRECISIONS, CalibrationOptions, PipelineOptions
 from ..pipeline.tensorrt_options import HARDWARE_COMPATIBILITIES, SWITCHES, BuildOptions, RunOptions
 
 _RECONFIGURE = 'Read on configure: a change needs cleanup and configure.'
@@ -218,9 +218,10 @@ class Settings:
         """Return what create_pipeline takes."""
         return PipelineOptions(
             backend=self.backend, precision=self.precision, strict_precision=self.strict_precision,
-            num_threads=self.num_threads, calibration_source=self.calibration_source,
-            calibration_topic=self.calibration_topic,
-            calibration_samples=self.calibration_samples, calibration_method=self.calibration_method,
+            num_threads=self.num_threads,
+            calibration=CalibrationOptions(
+                self.calibration_source, self.calibration_topic, self.calibration_samples,
+                method=self.calibration_method),
             min_agreement=None if self.min_agreement < 0 else self.min_agreement, timing_cache=self.timing_cache,
             build=BuildOptions(
                 precision=self.precision, input_size=self.input_size, batch=self.batch_profile,

@@ -1,52 +1,31 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The model file in the precision asked for, with what the conversion says passed on."""
+"""An int8 model for a backend that takes the types of a file literally, as TensorRT does from 10 on."""
 
 from __future__ import annotations
 
 from ..errors import ModelError
-from ..model.spec import ModelSpec
-from ..pipeline.options import Monitor, PipelineOptions
-from .prepare import CalibrationOptions, PreparedModel, prepare_model, with_half_rest
+from ..monitor import Monitor
+from .prepare import PreparedModel, with_half_rest
 
 
-def require_convertible(spec: ModelSpec, options: PipelineOptions) -> None:
-    """Raise what precise_model would raise at once, but convert nothing: ModelError, CalibrationError."""
-    missing = not options.calibration_source and options.precision == 'int8' != spec.stored_precision
-    if missing or spec.stored_precision not in ('fp32', options.precision):
-        # Which says why: neither gets as far as reading anything.
-        prepare_model(spec, options.precision)
+def for_strong_types(prepared: PreparedModel, monitor: Monitor) -> PreparedModel:
+    """Return the model with the float layers of an int8 file in float16, or as it is if that cannot be had.
 
-
-def precise_model(
-    spec: ModelSpec, options: PipelineOptions, monitor: Monitor, strongly_typed: bool = False,
-) -> PreparedModel:
-    """Return the model in `options.precision`; made once, then cached.
-
-    Raises what prepare_model raises, and EngineError once `monitor.cancel` is set.
-
-    strongly_typed: what runs the file takes its types literally, so that the float layers of an int8 model have to be
-        float16 in the file to run so
+    Such a backend would run them in float32 otherwise, which is slower. A file that the user stored so stays as it is;
+    so does one that cannot be brought to that form, with a warning. Raises EngineError if `monitor.cancel` is set.
     """
-    progress = monitor.following(f'{options.precision} of {spec.path.name}')
-    prepared = prepare_model(
-        spec, options.precision,
-        CalibrationOptions(
-            source=options.calibration_source or None, topic=options.calibration_topic or None,
-            samples=options.calibration_samples, method=options.calibration_method),
-        progress=progress)
-    for warning in prepared.warnings:
-        monitor.on_log('warning', warning)
-    if not (strongly_typed and prepared.rest_is_float32):
+    if not prepared.rest_is_float32:
         return prepared
-    if prepared.path == spec.path:
+    name = prepared.original.path.name
+    if prepared.path == prepared.original.path:
         # Somebody chose to store it so.
-        monitor.on_log('info', (
-            f'{spec.path.name} has its float layers in float32, in which they run here: '
+        monitor.log('info', (
+            f'{name} has its float layers in float32, in which they run here: '
             'trt_perception quantize --half-rest stores them in float16, which is faster'))
         return prepared
     try:
-        return with_half_rest(spec, prepared, progress=progress)
+        return with_half_rest(prepared, progress=monitor.following(f'{prepared.precision} of {name}'))
     except ModelError as error:
-        monitor.on_log('warning', f"the int8 model's float layers run in float32, which is slower: {error}")
+        monitor.log('warning', f"the int8 model's float layers run in float32, which is slower: {error}")
         return prepared
