@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import json
 import os
@@ -16,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from .errors import FetchError
+from .file_lock import LockingError, hold_lock
 from .progress import ProgressCallback
 
-_LOCK_POLL_SECONDS = 0.1
 _STALE_SECONDS = 86400
 
 
@@ -144,28 +143,22 @@ def _record_path(target: Path) -> Path:
 def locked(path: Path, progress: ProgressCallback | None = None) -> Iterator[None]:
     """Hold an exclusive lock, so that two processes do not fetch the same thing at once.
 
-    The lock goes with its process: one that is killed leaves nothing to clean up.
+    progress: told of it again and again while another process holds the lock
+    Raises FetchError if the folder cannot be written.
     """
-    import fcntl
+    def waiting(seconds: float) -> None:
+        if progress:
+            progress('waiting for another process that makes the same file', 0, None)
 
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open('a')
-    except OSError as error:
-        raise FetchError(
-            f'{path.parent} cannot be written: {error.strerror or error}; set XDG_CACHE_HOME to a folder '
-            'that can') from error
-    with file:
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
-                    # No locks on this file system: files still appear whole, only work may be done twice.
-                    break
-                if progress:
-                    progress('waiting for another process that makes the same file', 0, None)
-                time.sleep(_LOCK_POLL_SECONDS)
-            else:
-                break
+    with contextlib.ExitStack() as stack:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(hold_lock(path, waiting))
+        except LockingError:
+            # No locks on this file system: files still appear whole, only work may be done twice.
+            pass
+        except OSError as error:
+            raise FetchError(
+                f'{path.parent} cannot be written: {error.strerror or error}; set XDG_CACHE_HOME to a folder '
+                'that can') from error
         yield

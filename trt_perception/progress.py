@@ -11,20 +11,21 @@ from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 from typing import TextIO, TypeVar
 
-# (what is being done, how much is done, of how much or None where that is unknown)
-ProgressCallback = Callable[[str, int, int | None], None]
+# (what is being done, how much of it is done, of how much, or None if that is unknown). Counts are whole numbers. If
+# the total is a float, it is 1.0, and `done` is the fraction that is done.
+ProgressCallback = Callable[[str, float, float | None], None]
 _T = TypeVar('_T')
 
 _REDRAW_SECONDS = 0.1
 _LINE_SECONDS = 5.0
 
 
-def silent(text: str, done: int, total: int | None) -> None:
-    """A ProgressCallback for where nobody listens."""
+def silent(text: str, done: float, total: float | None) -> None:
+    """A ProgressCallback if nobody listens."""
 
 
 def counted(items: Iterable[_T], text: str, total: int | None, progress: ProgressCallback) -> Iterator[_T]:
-    """Give the items; reports before each how many are done, and in the end that all are.
+    """Give the items; tells `progress` before each how many are done, and in the end that all are.
 
     What `progress` raises, to cancel, comes out of the loop over them.
     """
@@ -39,10 +40,10 @@ def counted(items: Iterable[_T], text: str, total: int | None, progress: Progres
 class ConsoleProgress:
     """A bar on a terminal, a line every few seconds elsewhere; nothing for a job shorter than `delay`.
 
-    Call it with (text, done, total); use it as a context manager, so that the terminal's line is left clean.
+    It is a ProgressCallback. Use it as a context manager, so that the terminal's line is left clean.
 
     delay: seconds before anything is shown
-    unit: 'B' shows amounts as MB; any other word is shown after plain counts
+    unit: 'B' shows counts as MB; any other word is shown after them. Fractions are shown as a percentage
     """
 
     def __init__(
@@ -60,7 +61,7 @@ class ConsoleProgress:
         self._shown_end = False
         self._width = 0
 
-    def __call__(self, text: str, done: int, total: int | None) -> None:
+    def __call__(self, text: str, done: float, total: float | None) -> None:
         """Report that `done` of `total` (None: unknown) of `text` is done."""
         now = self._clock()
         if self._started is None:
@@ -86,16 +87,19 @@ class ConsoleProgress:
             self._stream.write(line + '\n')
         self._stream.flush()
 
-    def _amount(self, done: int, total: int | None) -> str:
+    def _amount(self, done: float, total: float | None) -> str:
         if not done and not total:
             return ''
+        if isinstance(total, float):
+            # The bar has the percentage already.
+            return '' if self._is_terminal else f': {done / total:.0%}'
         if self._unit == 'B':
             of = f' of {total / 1e6:.1f}' if total else ''
             return f': {done / 1e6:.1f}{of} MB'
         return f': {done}{f" of {total}" if total else ""} {self._unit}'.rstrip()
 
     @staticmethod
-    def _bar(done: int, total: int | None) -> str:
+    def _bar(done: float, total: float | None) -> str:
         if not total:
             return ''
         part = min(1.0, done / total)
@@ -118,36 +122,3 @@ class ConsoleProgress:
     ) -> None:
         """Clear the bar."""
         self.close()
-
-
-class Progress:
-    """Counts the steps of one job on the console: `advance()` after each.
-
-    label: what is being done; total: the number of steps, None where it is unknown; unit: what is counted
-    """
-
-    def __init__(
-        self, label: str, total: int | None = None, unit: str = '', stream: TextIO | None = None,
-    ) -> None:
-        self._label = label
-        self._total = total
-        self._done = 0
-        self._console = ConsoleProgress(stream, unit=unit)
-        # Time runs from here: a first step that is slow counts as well.
-        self._console(label, 0, total)
-
-    def advance(self, count: int = 1) -> None:
-        """Report that `count` more steps are done."""
-        self._done += count
-        self._console(self._label, self._done, self._total)
-
-    def __enter__(self) -> Progress:
-        """Return itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Clear the bar."""
-        self._console.close()

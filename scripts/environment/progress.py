@@ -1,6 +1,10 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Shows the progress of a long step: a bar on a terminal, otherwise a line every 15 s."""
+"""Shows the progress of a long step: a bar on a terminal, otherwise a line every 15 s.
+
+The package has its own display (trt_perception/progress.py). This one runs before the package is installed. It reports
+from a thread, because pip and apt do not say how far they are.
+"""
 
 from __future__ import annotations
 

@@ -5,8 +5,7 @@
     PYTHONPATH=.:test python3 test/benchmarks/frame_copy.py [--threads 16 8 4 1] [--size 1280 720]
 
 OpenCV's threads wait for the next call for a moment before they sleep; then they have to be woken, one by one. Prints a
-Markdown table: medians in microseconds, a row for each number of threads, a column for each pause before the copy. With
---awake they are called once more a quarter of a millisecond before each copy, as AwakeThreads does while the GPU works.
+Markdown table: medians in microseconds, a row for each number of threads, a column for each pause before the copy.
 """
 
 import argparse
@@ -15,7 +14,6 @@ import time
 import cv2
 import numpy as np
 
-from trt_perception.backends.tensorrt.run.awake_threads import awake_copying_threads
 from trt_perception.backends.tensorrt.run.frame_copy import copy_rows
 from trt_perception.cli.numbers import positive
 
@@ -23,7 +21,6 @@ PAUSES_US = (0, 300, 600, 1000, 2000, 5000)
 # A thread that waits longer than this for the next frame sleeps as well, as one does that waits for a camera.
 LONGEST_BUSY_US = 2000
 WARM_UP, FRAMES = 20, 3  # frames: different ones, so that not one alone stays in the processor's cache
-AHEAD_US = 250
 
 
 def pass_time(microseconds):
@@ -35,16 +32,11 @@ def pass_time(microseconds):
         pass
 
 
-def copying(frames, target, pause_us, call, count):
+def copying(frames, target, pause_us, count):
     """The median of copies, each `pause_us` after the one before, in microseconds."""
     seconds = []
     for index in range(-WARM_UP, count):
-        if call is not None and pause_us > AHEAD_US:
-            pass_time(pause_us - AHEAD_US)
-            call()
-            pass_time(AHEAD_US)
-        else:
-            pass_time(pause_us)
+        pass_time(pause_us)
         start = time.perf_counter()
         copy_rows(frames[index % FRAMES], target)
         if index >= 0:
@@ -59,7 +51,6 @@ def main():
         help='how many threads OpenCV may use (default: as many as it takes, and one)')
     parser.add_argument('--size', type=positive, nargs=2, default=(1280, 720), metavar=('WIDTH', 'HEIGHT'))
     parser.add_argument('--count', type=positive, default=200, help='copies for each figure (default: %(default)s)')
-    parser.add_argument('--awake', action='store_true', help='call the threads once more before each copy')
     options = parser.parse_args()
     width, height = options.size
     generator = np.random.default_rng(0)
@@ -68,8 +59,7 @@ def main():
     print('| us, by the pause before | ' + ' | '.join(map(str, PAUSES_US)) + ' |\n|' + '---|' * (len(PAUSES_US) + 1))
     for threads in options.threads:
         cv2.setNumThreads(threads)
-        call = awake_copying_threads(threads).call if options.awake else None
-        figures = (copying(frames, target, pause, call, options.count) for pause in PAUSES_US)
+        figures = (copying(frames, target, pause, options.count) for pause in PAUSES_US)
         print(f'| {threads} threads | ' + ' | '.join(f'{figure:.0f}' for figure in figures) + ' |', flush=True)
 
 

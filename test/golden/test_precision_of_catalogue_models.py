@@ -12,9 +12,10 @@ from trt_perception.errors import FetchError
 from trt_perception.model.spec import load_model
 from trt_perception.ort.backend import OnnxRuntimeBackend
 from trt_perception.pipeline.host import HostPipeline
+from trt_perception.pipeline.options import CalibrationOptions
 from trt_perception.precision.expected import expected_agreement
 from trt_perception.precision.parity import compare
-from trt_perception.precision.prepare import CalibrationOptions, prepare_model
+from trt_perception.precision.prepare import ConversionOptions, prepare_model
 
 pytest.importorskip('cv2')
 onnx = pytest.importorskip('onnx')
@@ -55,8 +56,9 @@ def test_fp16_changes_next_to_nothing(name, video, tmp_path):
 
 def test_int8_of_the_detector(video, tmp_path):
     spec = load_model(fetched(resolve_model, 'yolov3-tiny'))
-    options = CalibrationOptions(video, samples=32, checking=8, method='percentile', keep_float=SENSITIVE)
-    prepared = prepare_model(spec, 'int8', options, tmp_path / 'int8.onnx')
+    options = CalibrationOptions(video, samples=32, checking=8, method='percentile')
+    prepared = prepare_model(
+        spec, 'int8', options, tmp_path / 'int8.onnx', conversion=ConversionOptions(keep_float=SENSITIVE))
     assert prepared.record['int8_share'] == pytest.approx(0.81, abs=0.01)
     agreement = expected_agreement(spec, prepared, prepared.checking)
     assert agreement.matched >= 8 and agreement.value >= 0.9

@@ -7,7 +7,6 @@ TRT_PERCEPTION_RECORD names a folder that the inspector's JSON of the engines is
 
 import json
 import os
-import threading
 import time
 from pathlib import Path
 
@@ -16,18 +15,20 @@ import onnx
 import pytest
 from onnx import helper
 from support.engines import convolutional_detector
+from support.recording_monitor import Told
 from support.tiny_models import FLOAT, save
 
-from trt_perception.backends.tensorrt.build.process import BuildCancelled, build_in_process
+from trt_perception.backends.tensorrt.build.process import build_in_process
 from trt_perception.backends.tensorrt.build.request import build_request
 from trt_perception.backends.tensorrt.cache.engine_cache import EngineCache
 from trt_perception.backends.tensorrt.cuda.gpu_info import gpu_info
 from trt_perception.backends.tensorrt.cuda.runtime_api import CudaSession
-from trt_perception.backends.tensorrt.engine_source import cached_engine
+from trt_perception.backends.tensorrt.engine_source import EngineSource
 from trt_perception.backends.tensorrt.library.inspector import layers_from_records, precision_shortfall, summarize
 from trt_perception.cli.main import main
 from trt_perception.errors import EngineError, ModelError
 from trt_perception.model.spec import load_model
+from trt_perception.pipeline.options import PipelineOptions
 from trt_perception.pipeline.tensorrt_options import BuildOptions
 from trt_perception.precision.fp16 import to_fp16
 
@@ -145,39 +146,43 @@ def test_the_build_leaves_no_gpu_memory(models, built):
 
 
 def test_a_cancelled_build_is_gone_within_two_seconds(models):
-    cancel = threading.Event()
     started = []
 
-    def on_progress(fraction, text):
+    def progress(text, done, total):
         # Not while Python starts: in the middle of TensorRT's work.
-        if 'building' in text.lower() or fraction:
+        if 'building' in text.lower() or done:
             started.append(time.monotonic())
-            cancel.set()
+            told.cancel.set()
 
-    with pytest.raises(BuildCancelled):
-        build_in_process(build_request(load_model(models['fp32']), options()), on_progress, cancel=cancel)
+    told = Told(progress)
+    with pytest.raises(EngineError, match='was cancelled'):
+        build_in_process(build_request(load_model(models['fp32']), options()), told.monitor)
     assert time.monotonic() - started[0] < 2.0
 
 
 def test_the_cache_and_its_timings(models, tmp_path):
     cache = EngineCache(tmp_path / 'engines')
-    spec, logged, seconds = load_model(models['fp32']), [], []
+    spec, told, seconds = load_model(models['fp32']), Told(), []
+
+    def engine_of(build):
+        source = EngineSource(spec, PipelineOptions('tensorrt', build=build), told.monitor, cache=cache)
+        return source.engine(source.prepare())
+
     for expected in (False, True):
         started = time.monotonic()
-        engine = cached_engine(
-            spec, options(), cache=cache, on_log=lambda severity, text: logged.append(f'{severity}: {text}'))
+        engine = engine_of(options())
         seconds.append(time.monotonic() - started)
         assert engine.hit == expected
     print(f'built in {seconds[0]:.1f} s, from the cache in {seconds[1]:.3f} s')
-    assert any('no engine in the cache' in text for text in logged)
-    assert any('found in the cache' in text for text in logged)
+    assert any('no engine in the cache' in text for _, text in told.log)
+    assert any('found in the cache' in text for _, text in told.log)
     gpu = gpu_info()
     assert (engine.sidecar['key']['gpu'], engine.sidecar['key']['compute_capability']) == (
         gpu.name, gpu.compute_capability)
     timings, = (tmp_path / 'engines').glob('*.timings')
     assert timings.stat().st_size > 100
     # Another engine of the same model profits from the timings.
-    again = cached_engine(spec, options(workspace_mib=500), cache=cache)
+    again = engine_of(options(workspace_mib=500))
     assert not again.hit
     assert again.sidecar['timings_known']
     print(f'built again with known timings in {again.sidecar["build_seconds"]} s')

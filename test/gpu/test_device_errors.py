@@ -13,13 +13,15 @@ from pathlib import Path
 
 import pytest
 from support.random_frames import random_frame
+from support.recording_monitor import Told
 
-from trt_perception.backends.tensorrt import engine_source as engine_store
+from trt_perception.backends.tensorrt import engine_source
 from trt_perception.backends.tensorrt.cache.engine_cache import BuiltEngine
 from trt_perception.backends.tensorrt.engine_pipeline import EnginePipeline
+from trt_perception.backends.tensorrt.engine_source import EngineSource
 from trt_perception.backends.tensorrt.run.device_pipeline import DevicePipeline
 from trt_perception.errors import EngineError, PlanError
-from trt_perception.pipeline.options import Monitor, PipelineOptions
+from trt_perception.pipeline.options import PipelineOptions
 
 ROOT = Path(__file__).parents[2]
 BEGIN = """
@@ -230,20 +232,19 @@ def test_an_engine_is_built_again_once_only(engines, tmp_path, monkeypatch):
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
     builds = []
 
-    def build(request, *others):
+    def build(request, monitor):
         builds.append(request.onnx_path)
         return BuiltEngine(b'not a plan at all' * 100, {'layers': [], 'precision_effective': ''})
 
-    monkeypatch.setattr(engine_store, 'build_in_process', build)
+    monkeypatch.setattr(engine_source, 'build_in_process', build)
     spec = engines('yolov8').spec
-    warnings = []
-    monitor = Monitor(on_log=lambda severity, text: warnings.append(text) if severity == 'warning' else None)
+    told = Told()
     for again in (0, 1):
-        pipeline = EnginePipeline(spec, PipelineOptions('tensorrt'), None, monitor)
-        del builds[:], warnings[:]
+        pipeline = EnginePipeline(EngineSource(spec, PipelineOptions('tensorrt'), told.monitor))
+        del builds[:], told.log[:]
         # The first time there is no engine, then one that does not load.
         with pytest.raises(PlanError, match='the engine cannot be loaded by this TensorRT and GPU'):
             pipeline.open()
         assert len(builds) == 1
-        assert len([text for text in warnings if text.endswith('building it again')]) == again
+        assert len([text for text in told.warnings if text.endswith('building it again')]) == again
         assert pipeline.describe() == {}

@@ -11,10 +11,8 @@ from support.engines import MODELS
 from support.random_frames import CONVERTED_FIRST, READ_BY_KERNELS, random_frame
 
 from trt_perception.backends.tensorrt.cuda.runtime_api import CudaSession
-from trt_perception.backends.tensorrt.run import awake_threads
 from trt_perception.backends.tensorrt.run.backend import TensorRtBackend
 from trt_perception.backends.tensorrt.run.device_pipeline import DevicePipeline
-from trt_perception.backends.tensorrt.run.frame_copy import copy_rows
 from trt_perception.image.frame import Frame
 from trt_perception.model.heads.yolo import DetectionSettings
 from trt_perception.ort.backend import OnnxRuntimeBackend
@@ -150,30 +148,6 @@ def test_auto_reads_every_frame_in_place_where_the_memory_is_shared(engines, ten
             assert_alike(device.run(small).result, expected, integrated)
         assert device.describe()['zero_copy'] == ('on' if integrated else 'off')
         assert device.describe()['cuda_graph'] == 'on'
-
-
-def test_same_results_without_a_pause_between_frames(engines, tensorrt, monkeypatch):
-    """The copying threads are called while the GPU works: here without end, and for several sizes of frames."""
-    calls = []
-
-    def counted(source, target):
-        calls.append(len(source))
-        copy_rows(source, target)
-
-    monkeypatch.setattr(awake_threads, 'copy_rows', counted)
-    monkeypatch.setattr(awake_threads, '_PERIOD_S', 1e-6)
-    monkeypatch.setattr(awake_threads, '_LONGEST_PAUSE_S', 1.0)
-    model = engines('convolutions8')
-    with DevicePipeline(model.spec, model.load, tensorrt, settings=SETTINGS) as device:
-        threads = {cv2.getNumThreads()} - {1} if not device._session.integrated else set()
-        expected = [(frame, device.run(frame).result) for _, frame in frames()]
-        for _ in range(3):
-            for frame, first in expected:
-                for _ in range(3):
-                    found = device.run(frame).result
-                    assert np.array_equal(found.boxes, first.boxes) and np.array_equal(found.scores, first.scores)
-    assert set(calls) == threads
-    assert sum(len(first) for _, first in expected) > 0
 
 
 @pytest.mark.parametrize('name', ['convolutions5', 'convolutions8'])

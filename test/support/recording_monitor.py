@@ -2,22 +2,31 @@
 # SPDX-License-Identifier: Apache-2.0
 """A Monitor that keeps what it is told."""
 
-import threading
-
-from trt_perception.pipeline.options import Monitor
+from trt_perception.monitor import Monitor
 
 
 class Told:
-    """`monitor` to hand over; `progress` (fraction, text) and `log` (severity, text) that it was told since.
+    """`monitor` to hand over; `progress` (text, done, total) and `log` (severity, text) that it was told since.
 
-    when: called with each text of the progress; cancel: the monitor's event
+    when: called with each report of the progress; cancel: the monitor's event
     """
 
-    def __init__(self, when=lambda text: None):
-        self.progress, self.log, self.cancel = [], [], threading.Event()
+    def __init__(self, when=lambda text, done, total: None):
+        self.progress, self.log = [], []
 
-        def on_progress(fraction, text):
-            self.progress.append((fraction, text))
-            when(text)
+        def progress(text, done, total):
+            self.progress.append((text, done, total))
+            when(text, done, total)
 
-        self.monitor = Monitor(on_progress, lambda severity, text: self.log.append((severity, text)), self.cancel)
+        self.monitor = Monitor(progress, lambda severity, text: self.log.append((severity, text)))
+        self.cancel = self.monitor.cancel
+
+    @property
+    def texts(self):
+        """What was said to be done, in its order."""
+        return [text for text, _, _ in self.progress]
+
+    @property
+    def warnings(self):
+        """What was logged as a warning."""
+        return [text for severity, text in self.log if severity == 'warning']

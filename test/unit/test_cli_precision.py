@@ -12,7 +12,8 @@ from support.precision_models import color_frames, conv_detector, two_topic_bag
 
 from trt_perception.cli.main import main
 from trt_perception.model.spec import load_model
-from trt_perception.precision.prepare import CalibrationOptions, prepare_model
+from trt_perception.pipeline.options import CalibrationOptions
+from trt_perception.precision.prepare import prepare_model
 
 
 @pytest.fixture(autouse=True)

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import fcntl
 import json
 import multiprocessing
 import os
@@ -14,10 +15,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from support.recording_monitor import Told
 from support.subprocesses import python_environment
 
 from trt_perception.backends.tensorrt.cache import engine_cache as cache_module
-from trt_perception.backends.tensorrt.cache.engine_cache import BuiltEngine, EngineCache
+from trt_perception.backends.tensorrt.cache.engine_cache import BuiltEngine, EngineCache, sealed_json
 from trt_perception.backends.tensorrt.cache.engine_key import EngineKey, differences
 from trt_perception.backends.tensorrt.cache.private_files import replace_private
 from trt_perception.backends.tensorrt.cache.timings import prune_timings, timing_cache_path, timing_caches
@@ -53,16 +55,17 @@ def cache(tmp_path: Path) -> EngineCache:
 
 
 def test_a_second_call_is_a_hit_with_the_same_content(cache: EngineCache) -> None:
-    build = Builds()
-    lines: list[str] = []
-    first = cache.get_or_build(KEY, 'm.onnx', build, lines.append)
-    second = cache.get_or_build(KEY, 'm.onnx', build, lines.append)
+    build, told = Builds(), Told()
+    first = cache.get_or_build(KEY, 'm.onnx', build, told.monitor)
+    second = cache.get_or_build(KEY, 'm.onnx', build, told.monitor)
     assert (build.count, first.hit, second.hit) == (1, False, True)
     assert first.plan == second.plan == PLAN
     assert second.sidecar['precision_effective'] == 'fp16'
     assert second.sidecar['key']['compute_capability'] == '8.7'
-    assert 'none was built before' in lines[0]
-    assert 'found in the cache' in lines[-1]
+    assert told.log == [
+        ('info', 'no engine in the cache for m.onnx: none was built before; building it'),
+        ('info', f'engine for m.onnx found in the cache ({first.digest}, built {first.sidecar["built"]})')]
+    assert told.progress == []
 
 
 def test_folder_and_files_are_private(cache: EngineCache) -> None:
@@ -87,12 +90,11 @@ def test_folder_and_files_are_private(cache: EngineCache) -> None:
     {'options': BuildOptions(precision='fp16', workspace_mib=512)}])
 def test_every_part_of_the_key_counts(cache: EngineCache, change: dict) -> None:
     cache.get_or_build(KEY, 'm.onnx', Builds())
-    build = Builds(b'other')
-    lines: list[str] = []
-    entry = cache.get_or_build(replace(KEY, **change), 'm.onnx', build, lines.append)
+    build, told = Builds(b'other'), Told()
+    entry = cache.get_or_build(replace(KEY, **change), 'm.onnx', build, told.monitor)
     assert build.count == 1
     assert entry.plan == b'other'
-    assert 'changed since the last build' in lines[0]
+    assert 'changed since the last build' in told.log[0][1]
     assert cache.get_or_build(KEY, 'm.onnx', unexpected).plan == PLAN
 
 
@@ -132,7 +134,7 @@ def test_a_damaged_engine_is_built_again(cache: EngineCache, damage: str) -> Non
 
 
 def sealed(values: dict) -> str:
-    return cache_module._json(values).decode()
+    return sealed_json(values).decode()
 
 
 @pytest.mark.parametrize('change', [
@@ -328,17 +330,12 @@ def test_waiting_for_another_build_can_be_cancelled(cache: EngineCache) -> None:
     thread = threading.Thread(target=cache.get_or_build, args=(KEY, 'm.onnx', slow))
     thread.start()
     assert building.wait(10)
-    cancel = threading.Event()
-    waited: list[str] = []
-
-    def waiting(text: str) -> None:
-        waited.append(text)
-        if len(waited) == 2:
-            cancel.set()
-
-    with pytest.raises(EngineError, match='cancelled'):
-        cache.get_or_build(KEY, 'm.onnx', unexpected, cancel=cancel, waiting=waiting)
-    assert waited == [f'waiting for another process that builds the same engine ({n} s)' for n in (0, 1)]
+    what = 'waiting for another process that builds the same engine'
+    told = Told(lambda text, done, total: told.cancel.set() if '(1 s)' in text else None)
+    with pytest.raises(EngineError, match=rf'^the engine build for m\.onnx was cancelled while {what}$'):
+        cache.get_or_build(KEY, 'm.onnx', unexpected, told.monitor)
+    assert told.progress == [(f'{what} ({n} s)', 0, None) for n in (0, 1)]
+    assert told.log == [('info', what)]
     release.set()
     thread.join(30)
     assert cache.get_or_build(KEY, 'm.onnx', unexpected).hit
@@ -384,7 +381,7 @@ def test_prune_leaves_an_engine_that_is_being_built(cache: EngineCache) -> None:
 def test_a_lock_that_prune_removes_in_the_same_moment_is_taken_anew(cache: EngineCache, monkeypatch) -> None:
     """Else two processes would build the same engine at once: one with the removed file, one with a new one."""
     lock = cache.root / f'{KEY.digest()}.lock'
-    real, removed = cache_module.fcntl.flock, []
+    real, removed = fcntl.flock, []
 
     def flock(descriptor: int, operation: int) -> None:
         if not removed:
@@ -394,10 +391,10 @@ def test_a_lock_that_prune_removes_in_the_same_moment_is_taken_anew(cache: Engin
 
     def build() -> BuiltEngine:
         with lock.open() as file, pytest.raises(BlockingIOError):
-            real(file, cache_module.fcntl.LOCK_EX | cache_module.fcntl.LOCK_NB)
+            real(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return BuiltEngine(PLAN, {})
 
-    monkeypatch.setattr(cache_module.fcntl, 'flock', flock)
+    monkeypatch.setattr(fcntl, 'flock', flock)
     assert not cache.get_or_build(KEY, 'm.onnx', build).hit
     assert removed == [lock]
 

@@ -1,9 +1,9 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What EnginePipeline decides around an engine: refusals before one is built, the gate's report, its states.
+"""What EngineSource and EnginePipeline decide around an engine: refusals before one is built, the gate, their states.
 
 Whole nodes on a GPU are in test/gpu. Here engines are built by TensorRT for RTX, which needs no GPU but cannot run them
-without one: where a running engine is needed, ONNX Runtime runs its file.
+without one: if a running engine is needed, ONNX Runtime runs a model's file in its place.
 """
 
 import json
@@ -27,29 +27,29 @@ from support.recording_monitor import Told
 
 from trt_perception.backends.create import create_pipeline
 from trt_perception.backends.onnxruntime_pipeline import OnnxRuntimePipeline
-from trt_perception.backends.tensorrt import engine_pipeline
-from trt_perception.backends.tensorrt.build.process import build_in_process
-from trt_perception.backends.tensorrt.build.request import build_request
-from trt_perception.backends.tensorrt.cache.engine_cache import BuiltEngine, EngineCache
+from trt_perception.backends.tensorrt import engine_source
+from trt_perception.backends.tensorrt.cache.engine_cache import BuiltEngine
 from trt_perception.backends.tensorrt.cache.engine_key import EngineKey
 from trt_perception.backends.tensorrt.cuda import gpu_info
 from trt_perception.backends.tensorrt.cuda.gpu_info import GpuInfo, has_gpu
-from trt_perception.backends.tensorrt.engine_pipeline import EnginePipeline, prepared_spec
-from trt_perception.backends.tensorrt.engine_source import engine_key
+from trt_perception.backends.tensorrt.engine_pipeline import EnginePipeline
+from trt_perception.backends.tensorrt.engine_source import EngineSource, engine_key
 from trt_perception.backends.tensorrt.library.compat import TensorRt, load
 from trt_perception.backends.tensorrt.library.inspector import parse_layers
-from trt_perception.errors import CalibrationError, EngineError, MissingDependencyError, ModelError
+from trt_perception.errors import CalibrationError, EngineError, MissingDependencyError, ModelError, PlanError
 from trt_perception.image.frame import Frame
 from trt_perception.model.heads.yolo import DetectionSettings
 from trt_perception.model.spec import load_model
+from trt_perception.monitor import Monitor
 from trt_perception.ort.backend import OnnxRuntimeBackend
 from trt_perception.pipeline.host import HostPipeline
 from trt_perception.pipeline.interface import PostprocessSettings
-from trt_perception.pipeline.options import PipelineOptions
+from trt_perception.pipeline.options import CalibrationOptions, PipelineOptions
 from trt_perception.pipeline.tensorrt_options import BuildOptions
-from trt_perception.precision.prepare import PreparedModel, prepare_model
+from trt_perception.precision.prepare import prepare_model
 
 RECORDINGS = Path(__file__).parents[1] / 'data' / 'tensorrt_inspector'
+CARD = GpuInfo('a card', '8.6', 28, 12288, integrated=False)
 TARGET = BuildOptions(compute_capabilities=('8.6',), optimization_level=0)
 FRAME = Frame.from_bgr(next(color_frames(1, seed=5)))
 without_gpu = pytest.mark.skipif(has_gpu(), reason='there is a GPU')
@@ -79,13 +79,13 @@ def rtx():
 
 @pytest.fixture
 def a_gpu(monkeypatch):
-    """A graphics card for what open asks before it converts the model; what comes then does without it."""
-    monkeypatch.setattr(
-        engine_pipeline, 'gpu_info', lambda index: GpuInfo('a card', '8.6', 28, 12288, integrated=False))
+    """A graphics card for what is asked of the driver before an engine is built; what is done then does without it."""
+    monkeypatch.setattr(engine_source, 'gpu_info', lambda index: CARD)
 
 
-def options(precision='fp32', **changes):
-    return PipelineOptions('tensorrt', precision, calibration_method='mse', calibration_samples=32, **changes)
+def options(precision='fp32', source='', **changes):
+    return PipelineOptions(
+        'tensorrt', precision, calibration=CalibrationOptions(source, samples=32, method='mse'), **changes)
 
 
 # -- which pipeline
@@ -129,21 +129,13 @@ def test_auto_with_a_gpu_takes_tensorrt(spec, monkeypatch):
     assert load().identity == 'tensorrt_rtx 1.7.1.116'
 
 
-def test_the_spec_of_a_prepared_model_is_that_of_its_file(spec):
-    assert prepared_spec(spec, PreparedModel(spec.path, 'fp32', {})) is spec
-    prepared = prepare_model(spec, 'fp16')
-    found, read = prepared_spec(spec, prepared), load_model(prepared.path)
-    assert (found.path, found.sha256, found.stored_precision) == (prepared.path, read.sha256, 'fp16')
-    assert (found.head, found.names, found.preprocessing) == (spec.head, spec.names, spec.preprocessing)
-
-
 # -- open, without a GPU
 
 @without_gpu
 @pytest.mark.parametrize('precision', ['fp32', 'fp16', 'int8'])
 def test_without_a_gpu_opening_is_one_error_that_says_what_to_do(rtx, spec, images, precision, cache_folder):
     told = Told()
-    pipeline = create_pipeline(spec, options(precision, calibration_source=images), monitor=told.monitor)
+    pipeline = create_pipeline(spec, options(precision, source=images), monitor=told.monitor)
     with pytest.raises((MissingDependencyError, EngineError), match='set backend to onnxruntime'):
         pipeline.open()
     # Before the model is converted: int8 takes half a minute.
@@ -159,7 +151,7 @@ def test_without_a_gpu_opening_is_one_error_that_says_what_to_do(rtx, spec, imag
 def test_options_that_cannot_be_are_refused_before_the_model_is_converted(
         rtx, spec, images, a_gpu, cache_folder, build, message):
     told = Told()
-    given = options('int8', calibration_source=images, build=BuildOptions(precision='int8', **build))
+    given = options('int8', source=images, build=BuildOptions(precision='int8', **build))
     with pytest.raises(EngineError, match=message):
         create_pipeline(spec, given, monitor=told.monitor).open()
     assert told.progress == []
@@ -192,8 +184,8 @@ def test_a_file_of_another_precision_is_refused(rtx, spec):
 
 
 def test_opening_can_be_cancelled_while_the_model_is_prepared(rtx, spec, images, a_gpu, cache_folder):
-    told = Told(lambda text: told.cancel.set())
-    pipeline = create_pipeline(spec, options('int8', calibration_source=images), monitor=told.monitor)
+    told = Told(lambda text, done, total: told.cancel.set())
+    pipeline = create_pipeline(spec, options('int8', source=images), monitor=told.monitor)
     with pytest.raises(EngineError, match=r'int8 of model\.onnx was cancelled while reading'):
         pipeline.open()
     assert not list(cache_folder.rglob('*.onnx'))
@@ -204,7 +196,7 @@ def test_an_int8_model_is_made_as_a_strongly_typed_tensorrt_needs_it(rtx, spec, 
     if not load().is_strongly_typed(BuildOptions()):
         pytest.skip('TensorRT below 10 is installed')
     with pytest.raises((MissingDependencyError, EngineError)):
-        create_pipeline(spec, options('int8', calibration_source=images)).open()
+        create_pipeline(spec, options('int8', source=images)).open()
     records = [prepare_model(load_model(path), 'int8').record for path in cache_folder.rglob('*.onnx')]
     assert sorted(record.get('rest', 'fp32') for record in records) == ['fp16', 'fp32']
 
@@ -228,34 +220,54 @@ def test_the_key_of_an_engine_names_all_that_it_depends_on(spec):
 
 # -- around an engine that is there
 
-def engine_of(spec, cache, report=None):
-    """An engine for the file of `spec` in the cache, built by TensorRT for RTX; `report` is added to its sidecar."""
-    key = EngineKey(spec.sha256, 'tensorrt_rtx 1', 'none', '8.6', 0, 0, TARGET)
+def target_options(precision='fp32', source='', **changes):
+    """Options whose engine TensorRT for RTX builds without a GPU."""
+    return options(precision, source, build=replace(TARGET, precision=precision), **changes)
 
-    def build():
-        built = build_in_process(build_request(spec, TARGET))
-        return BuiltEngine(built.plan, {**built.report, **(report or {})})
 
-    return cache.get_or_build(key, spec.path.name, build)
+def store_engine(spec, given, plan=b'a plan', **report):
+    """Put an engine into the cache that the pipeline finds; the report is what its sidecar says of it."""
+    source = EngineSource(spec, given)
+    prepared = source.prepare()
+    key = engine_key(prepared.spec, given.build, source.library, CARD, prepared.calibration_sha256)
+    return source.cache.get_or_build(
+        key, prepared.path.name,
+        lambda: BuiltEngine(plan, {'layers': [], 'precision_effective': given.precision, **report}))
 
 
 def layers_of(name):
     """What a sidecar has of the recorded engine: its layers."""
     recorded = parse_layers((RECORDINGS / f'8.6.0-{name}.json').read_text())
-    return {'layers': json.loads(json.dumps([asdict(layer) for layer in recorded]))}
+    return json.loads(json.dumps([asdict(layer) for layer in recorded]))
+
+
+class OnOnnxRuntime(HostPipeline):
+    """Runs a model's file in place of a plan; b'no plan' does not load."""
+
+    def __init__(self, spec, load_plan, settings):
+        super().__init__(spec, OnnxRuntimeBackend(spec.path, 1), settings)
+        self._load_plan = load_plan
+
+    def open(self):
+        if self._load_plan() == b'no plan':
+            raise PlanError('it is of another version')
+        super().open()
 
 
 @pytest.fixture
-def opened(spec, images):
-    """An EnginePipeline whose engine is another file on ONNX Runtime; call with options and that file's spec."""
+def pipeline_of(rtx, spec, a_gpu):
+    """An EnginePipeline that is not open; call with options.
+
+    other: the spec of a file that runs in place of its engine, else the model's own does
+    """
     pipelines = []
 
     def make(given, other=None, monitor=None):
-        pipeline = EnginePipeline(spec, given, monitor=monitor)
-        pipeline._inner = HostPipeline(other or spec, OnnxRuntimeBackend((other or spec).path, 1))
-        pipeline._inner.open()
-        pipelines.append(pipeline)
-        return pipeline
+        def choose(model, load_plan, tensorrt, options, settings, precision_effective, log):
+            return OnOnnxRuntime(other or spec, load_plan, settings)
+
+        pipelines.append(EnginePipeline(EngineSource(spec, given, monitor or Monitor()), choose=choose))
+        return pipelines[-1]
 
     yield make
     for pipeline in pipelines:
@@ -274,53 +286,91 @@ def swapped(tmp_path):
     return load_model(path)
 
 
-def test_the_gates_report_is_kept_with_the_engine(rtx, spec, images, opened):
-    given, told = options('fp16', min_agreement=0.9, calibration_source=images), Told()
-    pipeline = opened(given, monitor=told.monitor)
-    engine = engine_of(spec, pipeline._cache)
-    prepared = PreparedModel(spec.path, 'fp16', {})
-    pipeline._check_agreement(engine, prepared)
-    measured = [text for _, text in told.progress if 'comparing' in text]
-    assert measured == ['comparing with ONNX Runtime fp32 on 24 frames']
-    kept = json.loads(engine.plan_path.with_suffix('.json').read_text())['agreement']
-    assert (kept['value'], kept['frames'], kept['source']) == (1.0, 24, images)
-    assert kept['matched'] > 24
+def comparisons(told):
+    return [text for text in told.texts if 'comparing' in text]
+
+
+def test_an_engine_is_built_once_and_then_found(pipeline_of, cache_folder):
+    given, told = target_options('fp16', min_agreement=0.0), Told()
+    with pipeline_of(given, monitor=told.monitor) as pipeline:
+        built = pipeline.describe()
+    assert built['engine_from'] == 'build (none was built before)'
+    plan, = cache_folder.glob('engines/*.plan')
+    assert (plan.stem, plan.stat().st_size > 10_000) == (built['engine'], True)
+    sidecar = json.loads(plan.with_suffix('.json').read_text())
+    # Of the model as it was made fp16.
+    assert (sidecar['model'][:11], sidecar['key']['precision']) == ('model-fp16-', 'fp16')
+    assert any(text.startswith('reading the model (') for text in told.texts)
+    told.progress.clear()
+    with pipeline_of(given, monitor=told.monitor) as pipeline:
+        assert pipeline.describe() == {**built, 'engine_from': 'cache'}
+    assert told.progress == []
+
+
+def test_a_cached_engine_that_does_not_load_is_built_again(spec, pipeline_of, cache_folder):
+    given, told = target_options(), Told()
+    stored = store_engine(spec, given, b'no plan')
+    with pipeline_of(given, monitor=told.monitor) as pipeline:
+        assert pipeline.describe()['engine_from'] == 'build (none was built before)'
+        assert len(pipeline.run(FRAME).result.scores) > 0
+    assert told.warnings[0] == 'the cached engine does not load (it is of another version); building it again'
+    assert len(stored.plan_path.read_bytes()) > 10_000
+
+
+def test_a_build_without_the_cache_leaves_nothing_in_it(rtx, spec, cache_folder):
+    source = EngineSource(spec, target_options())
+    source.require_possible(into_cache=False)
+    assert len(source.build(source.prepare()).plan) > 10_000
+    assert not cache_folder.exists()
+
+
+def test_a_build_can_be_cancelled(rtx, spec, cache_folder):
+    told = Told(lambda text, done, total: told.cancel.set())
+    source = EngineSource(spec, target_options(), told.monitor)
+    with pytest.raises(EngineError, match=r'^the engine build for model\.onnx was cancelled$'):
+        source.build(source.prepare())
+    assert len(told.progress) == 1
+
+
+def test_the_gates_report_is_kept_with_the_engine(images, pipeline_of, cache_folder):
+    given, told = target_options('fp16', images, min_agreement=0.9), Told()
+    with pipeline_of(given, monitor=told.monitor) as pipeline:
+        described = pipeline.describe()
+    assert comparisons(told) == ['comparing with ONNX Runtime fp32 on 16 frames']
+    assert described['agreement'].startswith('agreement 1.000: ')
+    sidecar, = cache_folder.glob('engines/*.json')
+    kept = json.loads(sidecar.read_text())['agreement']
+    assert (kept['value'], kept['frames'], kept['source']) == (1.0, 16, images)
+    assert kept['matched'] > 16
     # From the cache: not measured again, also by another process.
-    again = engine_of(spec, EngineCache())
-    assert again.hit
-    pipeline._check_agreement(again, prepared)
-    assert [text for _, text in told.progress if 'comparing' in text] == measured
+    with pipeline_of(given, monitor=told.monitor) as pipeline:
+        assert pipeline.describe() == {**described, 'engine_from': 'cache'}
+    assert len(comparisons(told)) == 1
 
 
-def test_a_gate_that_is_not_reached_names_the_numbers_each_time(rtx, spec, images, opened, swapped):
-    given, told = options('fp16', min_agreement=0.9, calibration_source=images), Told()
-    pipeline = opened(given, swapped, told.monitor)
-    engine = engine_of(spec, pipeline._cache)
+def test_a_gate_that_is_not_reached_names_the_numbers_each_time(images, pipeline_of, swapped, cache_folder):
+    given, told = target_options('fp16', images, min_agreement=0.9), Told()
     texts = []
     for _ in range(2):
+        pipeline = pipeline_of(given, swapped, told.monitor)
         with pytest.raises(EngineError) as found:
-            pipeline._check_agreement(engine_of(spec, pipeline._cache), PreparedModel(spec.path, 'fp16', {}))
+            pipeline.open()
+        assert pipeline.describe() == {}
         texts.append(str(found.value))
     numbers = re.match(
         r'fp16 loses too much: agreement (\S+) with ONNX Runtime fp32, needed is 0\.900 '
-        r'\(agreement \1: (\d+) boxes matched, (\d+) missing, (\d+) extra in 24 frames', texts[0])
+        r'\(agreement \1: (\d+) boxes matched, (\d+) missing, (\d+) extra in 16 frames', texts[0])
     value, (matched, missing, extra) = float(numbers[1]), map(int, numbers.groups()[1:])
     assert 0.1 < value < 0.6
     assert value == pytest.approx(2 * matched / (2 * matched + missing + extra), abs=5e-4)
     assert texts[0] == texts[1]
-    assert [text for _, text in told.progress].count('comparing with ONNX Runtime fp32 on 24 frames') == 1
+    assert len(comparisons(told)) == 1
     # Who asks for less gets the engine that is there.
-    lenient = opened(replace(given, min_agreement=0.1), swapped)
-    lenient._check_agreement(engine_of(spec, lenient._cache), PreparedModel(spec.path, 'fp16', {}))
-    assert engine.plan_path.exists()
+    with pipeline_of(replace(given, min_agreement=0.1), swapped) as lenient:
+        assert lenient.describe()['engine_from'] == 'cache'
 
 
-def test_other_frames_are_another_measurement(rtx, spec, images, opened, swapped, tmp_path):
-    prepared = PreparedModel(spec.path, 'fp16', {})
-    given = options('fp16', min_agreement=0.9, calibration_source=images)
-    with pytest.raises(EngineError, match='loses too much'):
-        pipeline = opened(given, swapped)
-        pipeline._check_agreement(engine_of(spec, pipeline._cache), prepared)
+def test_other_frames_are_another_measurement(images, pipeline_of, swapped, tmp_path):
     # In pictures of blue squares alone nothing can be exchanged.
     blue = tmp_path / 'blue'
     blue.mkdir()
@@ -328,88 +378,86 @@ def test_other_frames_are_another_measurement(rtx, spec, images, opened, swapped
         pixels = np.zeros((64, 64, 3), np.uint8)
         pixels[8 * index:8 * index + 8, 16:24] = (255, 0, 0)
         cv2.imwrite(str(blue / f'{index}.png'), pixels)
-    told = Told()
-    pipeline = opened(replace(given, calibration_source=str(blue)), swapped, told.monitor)
-    pipeline._check_agreement(engine_of(spec, pipeline._cache), prepared)
+    given, told = target_options('fp32', str(blue), min_agreement=0.9), Told()
+    pipeline = pipeline_of(given, swapped, told.monitor)
+    pipeline.open()
     # The same folder, with other pictures in it.
     for file in blue.iterdir():
         file.unlink()
     for file in Path(images).iterdir():
         shutil.copy(file, blue)
     with pytest.raises(EngineError, match='loses too much'):
-        pipeline._check_agreement(engine_of(spec, pipeline._cache), prepared)
-    measured = sum('comparing' in text for _, text in told.progress)
+        pipeline.open()
+    assert len(comparisons(told)) == 2
     # With the same pictures and other thresholds.
     pipeline.settings = PostprocessSettings(DetectionSettings(score_threshold=0.9, keep_classes=frozenset({0})))
-    pipeline._check_agreement(engine_of(spec, pipeline._cache), prepared)
-    assert sum('comparing' in text for _, text in told.progress) == measured + 1
+    pipeline.open()
+    assert len(comparisons(told)) == 3
 
 
-def test_an_agreement_that_cannot_be_kept_is_a_warning(rtx, spec, images, opened):
-    told = Told()
-    pipeline = opened(options('fp16', min_agreement=0.9, calibration_source=images), None, told.monitor)
-    engine = engine_of(spec, pipeline._cache)
+def test_an_agreement_that_cannot_be_kept_is_a_warning(spec, images, pipeline_of):
+    given, told = target_options('fp32', images, min_agreement=0.9), Told()
+    engine = store_engine(spec, given, layers=layers_of('fp32'))
     # Nothing can be opened for writing there, as on a file system that is full or mounted read-only.
     lock = engine.plan_path.with_suffix('.lock')
     lock.unlink(missing_ok=True)
     lock.mkdir()
-    pipeline._check_agreement(engine, PreparedModel(spec.path, 'fp16', {}))
-    (severity, text), = told.log
-    assert severity == 'warning' and text.startswith('the agreement is not kept: ') and str(lock) in text
-    assert engine.sidecar['agreement']['value'] == 1.0
+    with pipeline_of(given, monitor=told.monitor) as pipeline:
+        assert pipeline.describe()['agreement'].startswith('agreement 1.000: ')
+    warning, = told.warnings
+    assert warning.startswith('the agreement is not kept: ') and str(lock) in warning
 
 
-def test_a_gate_that_was_asked_for_needs_something_to_compare(rtx, spec, opened, swapped, tmp_path):
+def test_a_gate_that_was_asked_for_needs_something_to_compare(pipeline_of, swapped, tmp_path):
     cv2.imwrite(str(tmp_path / 'black.png'), np.zeros((64, 64, 3), np.uint8))
-    pipeline = opened(options('fp16', min_agreement=0.5, calibration_source=str(tmp_path / 'black.png')), swapped)
+    given, told = target_options('fp32', str(tmp_path / 'black.png'), min_agreement=0.5), Told()
     # The second time by the report that is kept.
     for _ in range(2):
         with pytest.raises(EngineError, match=(
                 r'min_agreement is 0\.5, but agreement not measured: nothing was detected in 1 frames: set '
                 'calibration_source to frames that show what the model detects')):
-            pipeline._check_agreement(engine_of(spec, pipeline._cache), PreparedModel(spec.path, 'fp16', {}))
+            pipeline_of(given, swapped, told.monitor).open()
+    assert len(comparisons(told)) == 1
 
 
-def test_without_a_gate_nothing_is_measured(rtx, spec, opened):
-    pipeline = opened(options('fp16'))
-    engine = engine_of(spec, pipeline._cache)
-    pipeline._check_agreement(engine, PreparedModel(spec.path, 'fp16', {}))
-    assert 'agreement' not in engine.sidecar
+def test_without_a_gate_nothing_is_measured(pipeline_of, cache_folder):
+    told = Told()
+    with pipeline_of(target_options(), monitor=told.monitor) as pipeline:
+        assert 'agreement' not in pipeline.describe()
+    sidecar, = cache_folder.glob('engines/*.json')
+    assert 'agreement' not in json.loads(sidecar.read_text())
+    assert comparisons(told) == []
 
 
 @pytest.mark.parametrize('recorded, asked, message', [
     ('fp32', 'fp32', ''), ('fp16', 'fp16', ''), ('all_fp16', 'fp16', ''), ('int8', 'int8', ''),
     ('fp32', 'fp16', 'fp16 was requested, but the engine runs mostly in fp32: fp32 (100 %, 6 layers)'),
     ('all_fp16', 'int8', 'int8 was requested, but the engine runs mostly in fp16: fp16 (100 %, 5 layers)'),
-    ('fp16', 'fp32', 'fp32 was requested, but the engine runs in fp16 (100 %, 3 layers), fp32 (0 %, 3 layers)')])
-def test_strict_precision_is_about_what_the_engine_runs_in(rtx, spec, recorded, asked, message):
-    """Engines that TensorRT 8.6.0 built, as its inspector described them."""
-    strict = EnginePipeline(spec, options(asked, strict_precision=True))
-    engine = engine_of(spec, strict._cache, layers_of(recorded))
+    ('fp16', 'fp32', 'fp32 was requested, but the engine runs in fp16 (100 %, 3 layers), fp32 (0 %, 3 layers)'),
+    ('', 'int8', 'int8 was requested, but TensorRT does not tell what the engine runs in')])
+def test_strict_precision_is_about_what_the_engine_runs_in(spec, images, pipeline_of, recorded, asked, message):
+    """Engines that TensorRT 8.6.0 built, as its inspector described them, and one of which it tells nothing."""
+    given = target_options(asked, images if asked == 'int8' else '', min_agreement=0.0)
+    store_engine(spec, given, layers=layers_of(recorded) if recorded else [])
+    strict = pipeline_of(replace(given, strict_precision=True))
     if message:
         with pytest.raises(EngineError) as found:
-            strict._check_precision(engine)
+            strict.open()
         assert str(found.value) == f'{message}; strict_precision is set'
+        with pytest.raises(EngineError, match='the pipeline is not open'):
+            strict.run(FRAME)
     else:
-        strict._check_precision(engine)
+        strict.open()
     told = Told()
-    EnginePipeline(spec, options(asked), monitor=told.monitor)._check_precision(engine)
-    assert told.log == ([('warning', message)] if message else [])
+    pipeline_of(given, monitor=told.monitor).open()
+    assert [text for text in told.warnings if 'was requested' in text] == ([message] if message else [])
 
 
-def test_strict_precision_is_not_met_by_an_engine_that_tells_nothing(rtx, spec):
-    strict = EnginePipeline(spec, options('int8', strict_precision=True))
-    engine = engine_of(spec, strict._cache)
-    assert engine.sidecar['layers'] == []
-    with pytest.raises(EngineError, match='int8 was requested, but TensorRT does not tell what the engine runs in; '):
-        strict._check_precision(engine)
-    told = Told()
-    EnginePipeline(spec, options('int8'), monitor=told.monitor)._check_precision(engine)
-    assert told.log == [('warning', 'int8 was requested, but TensorRT does not tell what the engine runs in')]
-
-
-def test_settings_reach_the_running_engine(spec, opened):
-    pipeline = opened(options())
+def test_settings_reach_the_running_engine(spec, pipeline_of):
+    given = target_options()
+    store_engine(spec, given)
+    pipeline = pipeline_of(given)
+    pipeline.open()
     found = len(pipeline.run(FRAME).result.scores)
     assert found > 0
     nothing = PostprocessSettings(DetectionSettings(score_threshold=1.0))

@@ -1,85 +1,66 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What FrameUpload does with a frame, in ordinary memory in place of page-locked memory."""
+"""What FrameUpload does with a frame, in ordinary memory in place of page-locked memory and the GPU's."""
 
-import cv2
+import ctypes
+
 import numpy as np
 import pytest
+from support.host_kernels import HostSession
 
-from trt_perception.backends.tensorrt.cuda.runtime_api import HostBuffer
-from trt_perception.backends.tensorrt.run import awake_threads
 from trt_perception.backends.tensorrt.run.frame_upload import FrameUpload
 
-STEP, ROWS = 1 << 16, 8
-FRAME = np.random.default_rng(1).integers(0, 256, STEP * ROWS, np.uint8)
+STEP = 1 << 16
+FULL_HD = 1920 * 1080 * 3
 
 
-class HostSession:
-    """The part of CudaSession that FrameUpload uses, with a GPU that is done when it was asked `busy_for` times."""
-
-    def __init__(self, integrated=False, busy_for=3):
-        self.integrated = integrated
-        self.busy_for = busy_for
-        self.events = []
-        self.buffers = []
-
-    def allocate_host(self, size, mapped, write_only):
-        self.buffers.append(HostBuffer(np.zeros(size, np.uint8), 0))
-        return self.buffers[-1]
-
-    def is_idle(self):
-        self.events.append('asked')
-        return self.events.count('asked') >= self.busy_for
-
-    def synchronize(self):
-        self.events.append('synchronized')
+def frame(rows, seed=1):
+    return np.random.default_rng(seed).integers(0, 256, STEP * rows, np.uint8)
 
 
-@pytest.fixture(autouse=True)
-def two_threads():
-    before = cv2.getNumThreads()
-    cv2.setNumThreads(2)
-    yield
-    cv2.setNumThreads(before)
+def at(address, size):
+    """What lies at an address, the GPU's or the host's: here they are the same memory."""
+    return np.frombuffer((ctypes.c_uint8 * size).from_address(address), np.uint8)
 
 
-@pytest.fixture
-def no_pause_is_long_and_no_work_short(monkeypatch):
-    monkeypatch.setattr(awake_threads, '_PERIOD_S', 1e-9)
-    monkeypatch.setattr(awake_threads, '_LONGEST_PAUSE_S', 3600.0)
-    monkeypatch.setattr(awake_threads, '_LONGEST_WORK_S', 3600.0)
+def staged(upload, pixels, rows=None, in_place=True):
+    """Where the GPU finds the frame, and what it finds there."""
+    upload.reserve(pixels.size, STEP, rows, in_place)
+    upload.stage(pixels)
+    upload.enqueue()
+    count = pixels.size if rows is None else len(rows) * STEP
+    return upload.pixels_address, at(upload.pixels_address, count)
 
 
-def events_of_two_frames(session, rows=None):
-    """What the session was asked for in the second frame."""
+@pytest.mark.parametrize('in_place', [True, False])
+@pytest.mark.parametrize('rows', [None, np.array([1, 4, 5])])
+def test_the_gpu_finds_the_rows_that_it_reads(in_place, rows):
+    session = HostSession()
+    pixels = frame(8)
+    _, found = staged(FrameUpload(session), pixels, rows, in_place)
+    assert np.array_equal(found, pixels if rows is None else pixels.reshape(8, STEP)[rows].reshape(-1))
+    session.check()
+
+
+@pytest.mark.parametrize('in_place', [True, False])
+def test_memory_stays_while_frames_fit_and_grows_when_they_do_not(in_place):
+    session = HostSession()
     upload = FrameUpload(session)
-    upload.reserve(FRAME.size, STEP, rows, in_place=True)
-    for _ in range(2):
-        session.events.clear()
-        upload.stage(FRAME)
-        upload.wait()
-    copied = FRAME.reshape(ROWS, STEP) if rows is None else FRAME.reshape(ROWS, STEP)[rows]
-    assert np.array_equal(session.buffers[0].array[:copied.size], copied.reshape(-1))
-    return session.events
+    small, large = frame(3), frame(FULL_HD // STEP + 1, seed=2)
+    first, _ = staged(upload, small, None, in_place)
+    again, found = staged(upload, small, None, in_place)
+    assert again == first and np.array_equal(found, small)
+    grown, found = staged(upload, large, None, in_place)
+    assert grown != first and np.array_equal(found, large)
+    # A smaller one again: the bytes behind it are of the frame before.
+    after, found = staged(upload, small, None, in_place)
+    assert after == grown and np.array_equal(found, small)
+    session.check()
 
 
-def test_frames_without_a_pause_ask_until_the_gpu_is_done(no_pause_is_long_and_no_work_short):
-    assert events_of_two_frames(HostSession()) == ['asked', 'asked', 'asked']
-
-
-def test_frames_with_a_pause_only_synchronize(monkeypatch):
-    monkeypatch.setattr(awake_threads, '_LONGEST_PAUSE_S', -1.0)
-    assert events_of_two_frames(HostSession()) == ['synchronized']
-
-
-def test_an_integrated_gpu_only_synchronizes(no_pause_is_long_and_no_work_short):
-    assert events_of_two_frames(HostSession(integrated=True)) == ['synchronized']
-
-
-def test_single_rows_need_no_threads(no_pause_is_long_and_no_work_short):
-    assert events_of_two_frames(HostSession(), rows=np.array([1, 4, 5])) == ['synchronized']
-
-
-def test_one_thread_needs_no_waking(no_pause_is_long_and_no_work_short):
-    cv2.setNumThreads(1)
-    assert events_of_two_frames(HostSession()) == ['synchronized']
+def test_a_frame_that_is_read_in_place_is_not_copied_to_the_gpu():
+    upload = FrameUpload(HostSession())
+    copied, _ = staged(upload, frame(2), in_place=False)
+    in_place, found = staged(upload, frame(2, seed=3), in_place=True)
+    assert in_place != copied
+    assert np.array_equal(found, frame(2, seed=3)) and np.array_equal(at(copied, 2 * STEP), frame(2))

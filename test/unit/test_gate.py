@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The accuracy gate on real networks whose agreement is known beforehand."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -21,7 +22,8 @@ from trt_perception.model.spec import load_model
 from trt_perception.ort.backend import OnnxRuntimeBackend
 from trt_perception.pipeline.host import HostPipeline
 from trt_perception.pipeline.interface import PostprocessSettings
-from trt_perception.pipeline.options import PipelineOptions
+from trt_perception.pipeline.options import CalibrationOptions, PipelineOptions
+from trt_perception.precision.agreement_report import AgreementReport
 from trt_perception.precision.gate import (
     checking_frames,
     comparison_identity,
@@ -67,12 +69,35 @@ def agreement(reference, candidate, frames, options=None, told=None, settings=No
 def test_the_same_network_agrees_with_itself(tmp_path):
     spec, told = detector(tmp_path / 'm.onnx'), Told()
     report = agreement(spec, spec, FRAMES, told=told)
-    assert (report['value'], report['missing'], report['extra'], report['frames']) == (1.0, 0, 0, 8)
-    assert report['matched'] > 8
-    assert (report['max_score_difference'], report['min_iou']) == (0.0, 1.0)
-    assert report['summary'].startswith(f'agreement 1.000: {report["matched"]} boxes matched, 0 missing, 0 extra in 8 ')
-    assert told.progress == [(None, 'comparing with ONNX Runtime fp32 on 8 frames')]
+    assert report.value == 1.0
+    assert [report.numbers[name] for name in ('missing', 'extra', 'frames')] == [0, 0, 8]
+    assert report.numbers['matched'] > 8
+    assert (report.numbers['max_score_difference'], report.numbers['min_iou']) == (0.0, 1.0)
+    assert report.summary.startswith(
+        f'agreement 1.000: {report.numbers["matched"]} boxes matched, 0 missing, 0 extra in 8 frames')
+    assert told.progress == [('comparing with ONNX Runtime fp32 on 8 frames', 0, None)]
     assert told.log == []
+
+
+def test_a_report_travels_through_a_sidecar(tmp_path):
+    spec, other = detector(tmp_path / 'm.onnx'), detector(tmp_path / 'swapped.onnx', swapped=True)
+    options = PipelineOptions(calibration=CalibrationOptions('the photos'))
+    # Of thirds: what is rounded for people stays exact here.
+    report = agreement(spec, other, [one_square(color) for color in ('red', 'blue', 'green')], options)
+    assert report.value == 1 / 3 and report.numbers['frames'] == 3 and 'value' not in report.numbers
+    assert (report.source, report.says_nothing) == ('the photos', False)
+    assert report.compared == comparison_identity(
+        spec, [one_square(color) for color in ('red', 'blue', 'green')], PostprocessSettings())
+    assert AgreementReport.from_json(json.loads(json.dumps(report.to_json()))) == report
+    nothing = agreement(spec, other, [Frame.from_bgr(np.zeros((64, 64, 3), np.uint8))], options)
+    assert AgreementReport.from_json(json.loads(json.dumps(nothing.to_json()))) == nothing and nothing.says_nothing
+
+
+@pytest.mark.parametrize('values', [
+    None, 0.98, 'agreement 1.000', [], {}, {'value': 1.0}, {'summary': 'fine'}, {'value': '1.0', 'summary': 'fine'},
+    {'value': True, 'summary': 'fine'}, {'value': 1.0, 'summary': None}])
+def test_what_is_no_report_is_measured_anew(values):
+    assert AgreementReport.from_json(values) is None
 
 
 def test_the_value_is_what_the_boxes_say(tmp_path):
@@ -80,44 +105,46 @@ def test_the_value_is_what_the_boxes_say(tmp_path):
     spec, other = detector(tmp_path / 'm.onnx'), detector(tmp_path / 'swapped.onnx', swapped=True)
     frames = [one_square(color) for color in ('red', 'blue', 'green', 'blue')]
     report = agreement(spec, other, frames)
-    assert (report['matched'], report['missing'], report['extra']) == (2, 2, 2)
-    assert report['value'] == 0.5
+    assert (report.numbers['matched'], report.numbers['missing'], report.numbers['extra']) == (2, 2, 2)
+    assert report.value == 0.5
 
 
 def test_the_candidates_settings_count(tmp_path):
     spec, other = detector(tmp_path / 'm.onnx'), detector(tmp_path / 'swapped.onnx', swapped=True)
     only_blue = PostprocessSettings(DetectionSettings(keep_classes=frozenset({0})))
     frames = [one_square(color) for color in ('red', 'blue', 'green')]
-    assert agreement(spec, other, frames)['value'] == pytest.approx(1 / 3)
+    assert agreement(spec, other, frames).value == pytest.approx(1 / 3)
     report = agreement(spec, other, frames, settings=only_blue)
-    assert (report['matched'], report['missing'], report['extra']) == (1, 0, 0)
+    assert (report.numbers['matched'], report.numbers['missing'], report.numbers['extra']) == (1, 0, 0)
 
 
 def test_a_classifier_is_compared_by_its_first_class(tmp_path):
     spec, other = load_model(conv_classifier(tmp_path / 'a.onnx')), load_model(conv_classifier(tmp_path / 'b.onnx', 1))
     frames = [Frame.from_bgr(pixels) for pixels in color_frames(6, size=32)]
     same = agreement(spec, spec, frames)
-    assert (same['value'], same['same_first_class'], same['max_score_difference']) == (1.0, 6, 0.0)
+    assert (same.value, same.numbers['same_first_class'], same.numbers['max_score_difference']) == (1.0, 6, 0.0)
     different = agreement(spec, other, frames)
-    assert different['max_score_difference'] > 0.05
-    assert different['value'] == different['good_first_class'] / 6
+    assert different.numbers['max_score_difference'] > 0.05
+    assert different.value == different.numbers['good_first_class'] / 6
 
 
 def test_frames_come_from_the_calibration_source_where_there_are_none(tmp_path):
     spec, told = detector(tmp_path / 'm.onnx'), Told()
-    options = PipelineOptions(min_agreement=0.5, calibration_source=str(color_folder(tmp_path / 'images', 30)))
+    images = str(color_folder(tmp_path / 'images', 30))
+    options = PipelineOptions(min_agreement=0.5, calibration=CalibrationOptions(images))
     report = agreement(spec, spec, [], options, told)
-    assert report['frames'] == 24
-    assert told.progress[-1] == (None, 'comparing with ONNX Runtime fp32 on 24 frames')
+    assert report.numbers['frames'] == 24
+    assert told.progress[-1] == ('comparing with ONNX Runtime fp32 on 24 frames', 0, None)
 
 
 def test_of_a_bag_with_several_topics_the_frames_are_those_of_calibration_topic(tmp_path):
     pytest.importorskip('rosbags.rosbag2')
     spec = detector(tmp_path / 'm.onnx')
-    options = PipelineOptions(min_agreement=0.5, calibration_source=str(two_topic_bag(tmp_path / 'bag', 4)))
+    bag = str(two_topic_bag(tmp_path / 'bag', 4))
+    options = PipelineOptions(min_agreement=0.5, calibration=CalibrationOptions(bag))
     with pytest.raises(SourceError, match='several image topics, choose one by its name .*: /left'):
         checking_frames(spec, options, [], Told().monitor)
-    found = checking_frames(spec, replace(options, calibration_topic='/right'), [], Told().monitor)
+    found = checking_frames(spec, replace(options, calibration=CalibrationOptions(bag, '/right')), [], Told().monitor)
     for frame, pixels in zip(found, color_frames(4, seed=2), strict=True):
         np.testing.assert_array_equal(frame.bgr(), pixels)
 
@@ -134,7 +161,7 @@ def test_frames_without_objects_say_nothing(tmp_path):
     spec, told = detector(tmp_path / 'm.onnx'), Told()
     dark = Frame.from_bgr(np.zeros((64, 64, 3), np.uint8))
     report = agreement(spec, spec, [dark, dark], told=told)
-    assert report['summary'] == 'agreement not measured: nothing was detected in 2 frames'
+    assert report.summary == 'agreement not measured: nothing was detected in 2 frames'
     assert told.log == [(
         'warning', 'the accuracy gate says nothing: neither run found anything on the frames')]
     # Asked for, the gate must say something; int8's own only warns.
@@ -166,7 +193,7 @@ def test_a_comparison_is_known_by_its_pixels_and_how_they_are_read(tmp_path):
 
 def test_it_can_be_cancelled(tmp_path):
     spec = detector(tmp_path / 'm.onnx')
-    told = Told(lambda text: told.cancel.set())
+    told = Told(lambda text, done, total: told.cancel.set())
     with pytest.raises(EngineError, match=r'comparing m\.onnx with ONNX Runtime was cancelled'):
         agreement(spec, spec, FRAMES, told=told)
 
@@ -183,14 +210,14 @@ def test_a_file_that_is_stored_in_int8_has_no_fp32_to_be_compared_with(tmp_path)
     spec = replace(detector(tmp_path / 'm.onnx'), stored_precision='int8')
     assert needed_agreement(spec, PipelineOptions(precision='int8')) == 0.0
     # Frames that are given cannot be meant for calibrating.
-    assert needed_agreement(spec, PipelineOptions(precision='int8', calibration_source='frames')) == 0.9
+    assert needed_agreement(spec, PipelineOptions(precision='int8', calibration=CalibrationOptions('frames'))) == 0.9
     half = replace(spec, stored_precision='fp16')
-    assert needed_agreement(half, PipelineOptions(precision='fp16', calibration_source='frames')) == 0.0
+    assert needed_agreement(half, PipelineOptions(precision='fp16', calibration=CalibrationOptions('frames'))) == 0.0
     # Asked for, it is compared with what ONNX Runtime makes of the same file.
     options, told = PipelineOptions(precision='int8', min_agreement=0.9), Told()
     assert needed_agreement(spec, options) == 0.9
     agreement(spec, spec, FRAMES, options, told)
-    assert told.progress == [(None, 'comparing with ONNX Runtime int8 on 8 frames')]
+    assert told.progress == [('comparing with ONNX Runtime int8 on 8 frames', 0, None)]
 
 
 def test_too_little_is_an_error_with_the_numbers(tmp_path):

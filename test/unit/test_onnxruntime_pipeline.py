@@ -18,7 +18,7 @@ from trt_perception.backends.onnxruntime_pipeline import OnnxRuntimePipeline
 from trt_perception.errors import CalibrationError, EngineError, ModelError
 from trt_perception.image.frame import Frame
 from trt_perception.model.spec import load_model
-from trt_perception.pipeline.options import PipelineOptions
+from trt_perception.pipeline.options import CalibrationOptions, PipelineOptions
 from trt_perception.precision.prepare import prepare_model
 
 FRAME = Frame.from_bgr(next(color_frames(1, seed=5)))
@@ -38,8 +38,8 @@ def spec(tmp_path):
 @pytest.fixture
 def int8(tmp_path):
     return PipelineOptions(
-        'onnxruntime', 'int8', num_threads=1, calibration_source=str(color_folder(tmp_path / 'images', 48)),
-        calibration_samples=32, calibration_method='mse')
+        'onnxruntime', 'int8', num_threads=1,
+        calibration=CalibrationOptions(str(color_folder(tmp_path / 'images', 48)), samples=32, method='mse'))
 
 
 def options(precision, **changes):
@@ -68,7 +68,7 @@ def test_int8_runs_the_quantised_file_and_passes_the_gate(spec, cache, int8):
     assert description['precision_effective'] == 'int8'
     assert description['agreement'].startswith('agreement 1.000: ')
     assert '0 missing, 0 extra in 16 frames' in description['agreement']
-    assert (None, 'comparing with ONNX Runtime fp32 on 16 frames') in told.progress
+    assert ('comparing with ONNX Runtime fp32 on 16 frames', 0, None) in told.progress
     np.testing.assert_array_equal(found.class_indices, expected.class_indices)
     # In int8 the scores are other numbers, but near: two layers with steps of 1/127.
     assert 0 < np.abs(found.scores - expected.scores).max() < 2.5 / 127
@@ -100,7 +100,7 @@ def test_the_gate_can_be_turned_off_and_on(spec, int8):
     told = Told()
     with create_pipeline(spec, replace(int8, min_agreement=0.0), monitor=told.monitor) as pipeline:
         assert 'agreement' not in pipeline.describe()
-    assert not any('comparing' in text for _, text in told.progress)
+    assert not any('comparing' in text for text in told.texts)
     with create_pipeline(spec, replace(int8, precision='fp32', min_agreement=1.0)) as pipeline:
         assert pipeline.describe()['agreement'].startswith('agreement 1.000')
     with pytest.raises(CalibrationError, match='min_agreement is 0.5, but there are no frames'):
@@ -118,7 +118,7 @@ def test_an_int8_file_of_ones_own_needs_no_calibration_data(spec, int8):
     told = Told()
     with create_pipeline(stored, int8, monitor=told.monitor) as pipeline:
         assert 'agreement' not in pipeline.describe()
-    assert not any('comparing' in text for _, text in told.progress)
+    assert not any('comparing' in text for text in told.texts)
 
 
 @pytest.mark.parametrize('asked', ['fp16', 'int8'])
@@ -178,14 +178,14 @@ def test_a_file_that_does_not_load_leaves_it_closed(spec):
 
 
 def test_opening_can_be_cancelled(spec, cache, int8):
-    told = Told(lambda text: told.cancel.set())
+    told = Told(lambda text, done, total: told.cancel.set())
     pipeline = create_pipeline(spec, int8, monitor=told.monitor)
     with pytest.raises(EngineError, match=r'int8 of model\.onnx was cancelled while reading'):
         pipeline.open()
     assert list(cache.glob('*.onnx')) == []
     told.cancel.clear()
     # While it is compared with fp32: the quantised file is there, the pipeline is not.
-    told = Told(lambda text: told.cancel.set() if 'comparing' in text else None)
+    told = Told(lambda text, done, total: told.cancel.set() if 'comparing' in text else None)
     pipeline = create_pipeline(spec, int8, monitor=told.monitor)
     with pytest.raises(EngineError, match='comparing .* was cancelled'):
         pipeline.open()

@@ -21,6 +21,7 @@ ort = pytest.importorskip('onnxruntime')
 from support.tiny_models import color_detector
 
 from trt_perception.errors import EngineError, ModelError
+from trt_perception.monitor import Monitor
 from trt_perception.ort import backend as backend_module
 from trt_perception.ort.backend import OnnxRuntimeBackend
 from trt_perception.ort.optimized_model import holds_lock_while_loading, optimized_model
@@ -55,6 +56,19 @@ def holding(monkeypatch):
     monkeypatch.setattr(backend_module, 'holds_lock_while_loading', lambda version: True)
 
 
+@pytest.fixture
+def loaded(monkeypatch):
+    """What ONNX Runtime was given by the backend: (model, whether it is to optimise it)."""
+    calls, load_session = [], backend_module.load_session
+
+    def load(model, options, name):
+        calls.append((model, options.graph_optimization_level != ort.GraphOptimizationLevel.ORT_DISABLE_ALL))
+        return load_session(model, options, name)
+
+    monkeypatch.setattr(backend_module, 'load_session', load)
+    return calls
+
+
 @pytest.mark.parametrize(('version', 'holds'), [
     ('1.23.2', True), ('1.30.0', True), ('1.9', True), ('1.31.0', False), ('1.32.0.dev20261101', False),
     ('2.0.0', False), ('nightly', True)])
@@ -64,18 +78,18 @@ def test_versions_that_hold_the_lock(version, holds):
 
 def test_constants_are_folded_in_the_other_process(tmp_path):
     path = folding(tmp_path / 'm.onnx', 3)
-    with optimized_model(path, 1, threading.Event()) as optimized:
+    with optimized_model(path, 1, Monitor()) as optimized:
         operators = [node.op_type for node in onnx.load(optimized).graph.node]
     assert operators == ['Add']
     assert 'MatMul' in [node.op_type for node in onnx.load(path).graph.node]
 
 
-def test_the_answers_are_the_same(tmp_path, holding):
+def test_the_answers_are_the_same(tmp_path, holding, loaded):
     path = color_detector(tmp_path / 'm.onnx', 64, 64)
     tensor = np.random.default_rng(0).uniform(0, 1, (1, 3, 64, 64)).astype(np.float32)
-    with OnnxRuntimeBackend(path) as direct, OnnxRuntimeBackend(path, cancel=threading.Event()) as other:
-        assert other._session.get_session_options().graph_optimization_level == \
-            ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    with OnnxRuntimeBackend(path) as direct, OnnxRuntimeBackend(path, monitor=Monitor()) as other:
+        (model, optimises), (optimised, again) = loaded
+        assert (model, optimises, again) == (str(path), True, False) and optimised != model
         expected, found = direct.infer('images', tensor), other.infer('images', tensor)
     assert list(found) == list(expected)
     for name, values in expected.items():
@@ -87,9 +101,9 @@ def test_external_data_is_found(tmp_path, holding, monkeypatch):
     model = onnx.load(folding(tmp_path / 'whole.onnx', 1))
     onnx.save(model, tmp_path / 'm.onnx', save_as_external_data=True, location='m.bin', size_threshold=0)
     monkeypatch.chdir(tmp_path)
-    with optimized_model(Path('m.onnx'), 1, threading.Event()) as optimized:
+    with optimized_model(Path('m.onnx'), 1, Monitor()) as optimized:
         assert [node.op_type for node in onnx.load(optimized).graph.node] == ['Add']
-    with OnnxRuntimeBackend(Path('m.onnx'), cancel=threading.Event()) as backend:
+    with OnnxRuntimeBackend(Path('m.onnx'), monitor=Monitor()) as backend:
         found, = backend.infer('images', np.zeros((1, 4), np.float32)).values()
     np.testing.assert_allclose(found, 1 / 1024, rtol=1e-5)
 
@@ -104,7 +118,7 @@ def test_other_threads_run_while_a_model_loads(tmp_path, holding):
     thread = threading.Thread(target=tick)
     thread.start()
     try:
-        OnnxRuntimeBackend(folding(tmp_path / 'm.onnx', 60), 1, threading.Event()).open()
+        OnnxRuntimeBackend(folding(tmp_path / 'm.onnx', 60), 1, Monitor()).open()
     finally:
         done.set()
         thread.join()
@@ -112,10 +126,10 @@ def test_other_threads_run_while_a_model_loads(tmp_path, holding):
 
 
 def test_cancelled_it_ends_and_leaves_nothing(tmp_path, holding):
-    cancel = threading.Event()
+    monitor = Monitor()
     descriptors = len(os.listdir('/proc/self/fd'))
-    backend = OnnxRuntimeBackend(folding(tmp_path / 'm.onnx', 2000), 1, cancel)
-    threading.Timer(1.0, cancel.set).start()
+    backend = OnnxRuntimeBackend(folding(tmp_path / 'm.onnx', 2000), 1, monitor)
+    threading.Timer(1.0, monitor.cancel.set).start()
     with pytest.raises(EngineError, match='loading m.onnx was cancelled'):
         backend.open()
     assert workers() == []
@@ -125,17 +139,17 @@ def test_cancelled_it_ends_and_leaves_nothing(tmp_path, holding):
 def test_a_refused_model_gives_the_same_error(tmp_path, holding):
     path = tmp_path / 'm.onnx'
     path.write_bytes(color_detector(tmp_path / 'whole.onnx', 64, 64).read_bytes()[:200])
-    with optimized_model(path, 1, threading.Event()) as optimized:
+    with optimized_model(path, 1, Monitor()) as optimized:
         assert optimized is None
     messages = []
-    for cancel in (None, threading.Event()):
+    for monitor in (None, Monitor()):
         with pytest.raises(ModelError) as error:
-            OnnxRuntimeBackend(path, 1, cancel).open()
+            OnnxRuntimeBackend(path, 1, monitor).open()
         messages.append(str(error.value))
     assert messages[0] == messages[1]
 
 
-def test_what_cannot_be_read_back_is_loaded_itself(tmp_path, holding, monkeypatch):
+def test_what_cannot_be_read_back_is_loaded_itself(tmp_path, holding, monkeypatch, loaded):
     class Broken:
         def __init__(self, *_):
             self.path = tmp_path / 'broken.onnx'
@@ -148,11 +162,10 @@ def test_what_cannot_be_read_back_is_loaded_itself(tmp_path, holding, monkeypatc
             pass
 
     monkeypatch.setattr(backend_module, 'optimized_model', Broken)
-    with OnnxRuntimeBackend(folding(tmp_path / 'm.onnx', 1), 1, threading.Event()) as backend:
+    with OnnxRuntimeBackend(folding(tmp_path / 'm.onnx', 1), 1, Monitor()) as backend:
         found, = backend.infer('images', np.zeros((1, 4), np.float32)).values()
-        level = backend._session.get_session_options().graph_optimization_level
     np.testing.assert_allclose(found, 1 / 1024, rtol=1e-5)
-    assert level == ort.GraphOptimizationLevel.ORT_ENABLE_ALL
+    assert loaded == [(str(tmp_path / 'broken.onnx'), False), (str(tmp_path / 'm.onnx'), True)]
 
 
 @pytest.mark.parametrize(('which', 'message'), [
@@ -167,17 +180,18 @@ def test_a_crash_is_one_clear_error(tmp_path, holding, which, message):
     thread = threading.Thread(target=crash)
     thread.start()
     with pytest.raises(ModelError, match=message):
-        OnnxRuntimeBackend(folding(tmp_path / 'm.onnx', 2000), 1, threading.Event()).open()
+        OnnxRuntimeBackend(folding(tmp_path / 'm.onnx', 2000), 1, Monitor()).open()
     thread.join()
 
 
 def test_the_worker_dies_with_its_parent(tmp_path):
     script = tmp_path / 'parent.py'
     script.write_text(
-        'import sys, threading\n'
+        'import sys\n'
         'from pathlib import Path\n'
+        'from trt_perception.monitor import Monitor\n'
         'from trt_perception.ort.optimized_model import optimized_model\n'
-        'with optimized_model(Path(sys.argv[1]), 1, threading.Event()):\n'
+        'with optimized_model(Path(sys.argv[1]), 1, Monitor()):\n'
         '    pass\n')
     environment = {**os.environ, 'PYTHONPATH': str(Path(backend_module.__file__).parents[2])}
     with subprocess.Popen(

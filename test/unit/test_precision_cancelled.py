@@ -15,10 +15,10 @@ from support.recording_monitor import Told
 
 from trt_perception.errors import EngineError
 from trt_perception.model.spec import load_model
-from trt_perception.pipeline.options import PipelineOptions
+from trt_perception.monitor import Monitor
+from trt_perception.pipeline.options import CalibrationOptions, PipelineOptions
 from trt_perception.precision.gate import checking_frames
-from trt_perception.precision.precise_model import precise_model
-from trt_perception.precision.prepare import CalibrationOptions, prepare_model
+from trt_perception.precision.prepare import ConversionOptions, prepare_model
 
 SAMPLES, CHECKING, IMAGES = 10, 5, 15
 METHODS = ('minmax', 'entropy', 'percentile', 'mse')
@@ -50,8 +50,11 @@ def spec(tmp_path):
 @pytest.fixture
 def options(tmp_path, monkeypatch):
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
-    return CalibrationOptions(
-        str(color_folder(tmp_path / 'images', IMAGES)), samples=SAMPLES, checking=CHECKING, half_rest=True)
+    return CalibrationOptions(str(color_folder(tmp_path / 'images', IMAGES)), samples=SAMPLES, checking=CHECKING)
+
+
+def convert(spec, precision, options, output, progress):
+    prepare_model(spec, precision, options, output, Monitor(progress), conversion=ConversionOptions(half_rest=True))
 
 
 def phases_of(calls):
@@ -67,7 +70,7 @@ def is_phase(text, expected, options):
 @pytest.mark.parametrize('precision', PHASES)
 def test_each_phase_tells_of_each_of_its_steps(spec, options, precision, tmp_path):
     calls = []
-    prepare_model(spec, precision, options, tmp_path / 'out.onnx', lambda *call: calls.append(call))
+    convert(spec, precision, options, tmp_path / 'out.onnx', lambda *call: calls.append(call))
     phases = phases_of(calls)
     assert len(phases) == len(PHASES[precision]), [text for text, _ in phases]
     steps = dict(phases)
@@ -94,7 +97,7 @@ def test_a_cancel_in_any_phase_ends_it_there_and_leaves_nothing(
     calls = []
     output = None if cached else tmp_path / 'out' / 'model.onnx'
     (tmp_path / 'out').mkdir()
-    prepare_model(spec, precision, options, tmp_path / 'whole.onnx', lambda *call: calls.append(call))
+    convert(spec, precision, options, tmp_path / 'whole.onnx', lambda *call: calls.append(call))
     phases = phases_of(calls)
     # The number of the first or the last report of that phase.
     before = sum(len(done) for _, done in phases[:phase])
@@ -107,7 +110,7 @@ def test_a_cancel_in_any_phase_ends_it_there_and_leaves_nothing(
             raise Cancelled
 
     with pytest.raises(Cancelled):
-        prepare_model(spec, precision, options, output, progress)
+        convert(spec, precision, options, output, progress)
     assert seen == calls[:index + 1]
     assert list((tmp_path / 'out').iterdir()) == []
     if cached:
@@ -121,17 +124,16 @@ def test_a_cancel_in_any_phase_ends_it_there_and_leaves_nothing(
     ('fp16', 'looking for values beyond float16'), ('fp16', 'converting to float16'), ('int8', 'counting values'),
     ('int8', 'measuring calibration method mse'), ('int8', 'making the int8 model')])
 def test_the_monitor_is_told_of_it_and_ends_it(spec, options, precision, phase):
-    wanted = PipelineOptions(precision=precision, calibration_source=options.source, calibration_samples=SAMPLES)
-    told = Told(lambda text: told.cancel.set() if text == phase else None)
+    told = Told(lambda text, done, total: told.cancel.set() if text == phase else None)
     with pytest.raises(EngineError, match=rf'{precision} of model\.onnx was cancelled while {phase}'):
-        precise_model(spec, wanted, told.monitor)
-    assert told.progress[-1][1] == phase
-    assert [text for _, text in told.progress].count(phase) == 1
+        prepare_model(spec, precision, options, monitor=told.monitor)
+    assert told.texts[-1] == phase
+    assert told.texts.count(phase) == 1
 
 
 def test_reading_the_frames_of_the_gate_can_be_cancelled(spec, options):
-    told = Told(lambda text: told.cancel.set())
-    wanted = PipelineOptions(precision='fp16', calibration_source=options.source, min_agreement=0.5)
+    told = Told(lambda text, done, total: told.cancel.set())
+    wanted = PipelineOptions(precision='fp16', calibration=options, min_agreement=0.5)
     with pytest.raises(EngineError, match=r'comparing model\.onnx with ONNX Runtime was cancelled while reading'):
         checking_frames(spec, wanted, (), told.monitor)
     assert len(told.progress) == 1

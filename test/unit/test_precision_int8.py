@@ -16,13 +16,14 @@ from support.precision_models import color_frames, conv_classifier, conv_detecto
 
 from trt_perception.ort.backend import OnnxRuntimeBackend
 from trt_perception.pipeline.host import HostPipeline
+from trt_perception.pipeline.options import CalibrationOptions
 from trt_perception.precision import graph
 from trt_perception.precision.calibration import calibration_of
 from trt_perception.precision.cost import multiplications
 from trt_perception.precision.fp16 import halve_rest
 from trt_perception.precision.int8 import quantize
 from trt_perception.precision.parity import compare
-from trt_perception.precision.prepare import CalibrationOptions, prepare_model
+from trt_perception.precision.prepare import prepare_model
 from trt_perception.precision.search import Target
 
 FRAMES = [Frame.from_bgr(pixels) for pixels in color_frames(8)]

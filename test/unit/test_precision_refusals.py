@@ -11,17 +11,15 @@ pytest.importorskip('cv2')
 import onnx
 from onnx import helper, numpy_helper
 from support.precision_models import color_folder, conv_classifier, conv_detector
-from support.recording_monitor import Told
 
 from trt_perception.cli.main import main
 from trt_perception.errors import EngineError, ModelError
 from trt_perception.model.spec import load_model
-from trt_perception.pipeline.options import PipelineOptions
+from trt_perception.pipeline.options import CalibrationOptions
 from trt_perception.precision import quantizer
 from trt_perception.precision.expected import expected_agreement
 from trt_perception.precision.graph import load_model as load_graph
 from trt_perception.precision.graph import require_finite
-from trt_perception.precision.precise_model import precise_model
 from trt_perception.precision.prepare import prepare_model
 from trt_perception.precision.simulation import SimulationBackend
 
@@ -104,9 +102,8 @@ def images(tmp_path, monkeypatch):
 def test_the_node_and_the_command_line_say_it_in_one_line(
         images, tmp_path, capfd, make, error, text, rest, precision):
     spec = load_model(make(tmp_path / 'model.onnx'))
-    options = PipelineOptions(precision=precision, calibration_source=str(images), calibration_samples=8)
     with pytest.raises(error, match=f'{text}.*{rest}') as raised:
-        precise_model(spec, options, Told().monitor)
+        prepare_model(spec, precision, CalibrationOptions(str(images), samples=8))
     assert '\n' not in str(raised.value)
     output = tmp_path / 'out' / 'made.onnx'
     output.parent.mkdir()
@@ -137,7 +134,7 @@ def test_fp16_that_cannot_be_measured_is_not_written(images, tmp_path, capfd, ma
     assert [path.name for path in output.parent.iterdir()] == ['half.onnx']
     assert output.read_bytes() == b'an older one'
     # Who knows that TensorRT has the operator can have it: the node converts it.
-    assert precise_model(load_model(source), PipelineOptions(precision='fp16'), Told().monitor).path.exists()
+    assert prepare_model(load_model(source), 'fp16').path.exists()
 
 
 @pytest.mark.parametrize('make, error, text', [

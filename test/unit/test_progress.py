@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from trt_perception.progress import ConsoleProgress, Progress
+from trt_perception.progress import ConsoleProgress, counted
 
 
 class Clock:
@@ -120,18 +120,42 @@ def test_an_unknown_total_has_no_bar(clock):
     assert stream.getvalue().split('\r')[1].rstrip() == 'video: 7 frames'
 
 
-def test_a_job_of_steps():
+def test_a_fraction_is_shown_as_a_percentage(clock, monkeypatch):
     stream = io.StringIO()
-    with Progress('bag', 3, 'frames', stream) as progress:
-        for _ in range(3):
-            progress.advance()
-    assert stream.getvalue() == ''  # far less than two seconds
+    with ConsoleProgress(stream, clock=clock, delay=0.0, unit='') as progress:
+        progress('building (0 s)', 0.0, None)
+        progress('building (7 s)', 0.426, 1.0)
+        progress('one file', 1, 1)
+    assert stream.getvalue().splitlines() == ['building (0 s)', 'building (7 s): 43%']
+    # A terminal's bar has it.
+    monkeypatch.setenv('COLUMNS', '100')
+    terminal = Terminal()
+    with ConsoleProgress(terminal, clock=clock, delay=0.0, unit='') as progress:
+        progress('building (7 s)', 0.426, 1.0)
+    assert terminal.getvalue().split('\r')[1].rstrip() == '[########............]  43% building (7 s)'
 
 
-def test_steps_are_added_up():
-    stream = io.StringIO()
-    progress = Progress('bag', 10, 'frames', stream)
-    progress._console._delay = 0.0
-    progress.advance(4)
-    progress.advance(6)
-    assert stream.getvalue().splitlines() == ['bag: 4 of 10 frames', 'bag: 10 of 10 frames']
+def test_counted_items_are_told_before_each_and_in_the_end(clock):
+    stream, told = io.StringIO(), []
+    with ConsoleProgress(stream, clock=clock, delay=0.0, unit='frames') as progress:
+        def tell(*call):
+            told.append(call)
+            progress(*call)
+            clock.now += 5.0
+
+        assert list(counted('abc', 'bag', 3, tell)) == ['a', 'b', 'c']
+    assert told == [('bag', done, 3) for done in range(4)]
+    assert stream.getvalue().splitlines() == [
+        'bag: 0 of 3 frames', 'bag: 1 of 3 frames', 'bag: 2 of 3 frames', 'bag: 3 of 3 frames']
+
+
+def test_what_is_raised_ends_the_loop_over_counted_items():
+    def stop(text, done, total):
+        if done == 2:
+            raise KeyboardInterrupt
+
+    seen = []
+    with pytest.raises(KeyboardInterrupt):
+        for item in counted('abcd', 'bag', 4, stop):
+            seen.append(item)
+    assert seen == ['a', 'b']

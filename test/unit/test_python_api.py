@@ -225,7 +225,7 @@ def test_labels_that_are_not_used_are_told(detector, tmp_path, caplog):
     (tmp_path / 'names.txt').write_text('crimson\ngreen\nblue\n')
     with trt_perception.open(detector, backend='onnxruntime', labels=str(tmp_path / 'names.txt')) as model:
         assert model.names[0] == 'red'
-    assert "such as 'red' in place of 'crimson'" in caplog.text
+    assert "such as 'red' instead of 'crimson'" in caplog.text
 
 
 def test_a_file_runs_as_it_is_stored(tmp_path, caplog):

@@ -2,11 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Real builds of real graphs in real processes, by TensorRT for RTX, which needs no GPU."""
 
-import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -16,21 +14,23 @@ import onnx
 import psutil
 import pytest
 from onnx import helper
+from support.recording_monitor import Told
+from support.subprocesses import python_environment
 from support.tiny_models import FLOAT, color_detector, dynamic_detector, save
 
 from trt_perception.backends.tensorrt.build import process as build_process
-from trt_perception.backends.tensorrt.build.process import BuildCancelled, build_in_process
+from trt_perception.backends.tensorrt.build.process import build_in_process
 from trt_perception.backends.tensorrt.build.request import BuildRequest, build_request
 from trt_perception.backends.tensorrt.cache.engine_cache import EngineCache
 from trt_perception.backends.tensorrt.cache.engine_key import EngineKey
 from trt_perception.backends.tensorrt.cuda.gpu_info import has_gpu
-from trt_perception.backends.tensorrt.engine_pipeline import prepared_spec
 from trt_perception.backends.tensorrt.library.graph_types import graph_types
 from trt_perception.errors import EngineError, MissingDependencyError, ModelError
 from trt_perception.model.spec import ModelOptions, load_model
-from trt_perception.pipeline.options import Monitor, PipelineOptions
+from trt_perception.pipeline.options import CalibrationOptions
 from trt_perception.pipeline.tensorrt_options import BuildOptions
-from trt_perception.precision.precise_model import precise_model
+from trt_perception.precision.prepare import prepare_model
+from trt_perception.precision.strong_types import for_strong_types
 
 pytest.importorskip('tensorrt_rtx', reason='TensorRT for RTX is not installed (pip install tensorrt-rtx-cu13)')
 
@@ -74,19 +74,18 @@ def test_real_networks_become_plans(name, precision, tmp_path, monkeypatch):
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
     spec = load_model(path)
     assert spec.task == 'classification' and spec.input_shape == (1, 3, 224, 224)
-    prepared = precise_model(
-        spec, PipelineOptions(precision=precision, calibration_source=str(PHOTOS), calibration_method='minmax'),
-        Monitor(), strongly_typed=True)
+    told = Told()
+    prepared = for_strong_types(
+        prepare_model(spec, precision, CalibrationOptions(str(PHOTOS), method='minmax')), told.monitor)
     types = graph_types(prepared.path)
     assert (types.has_float16, types.quantized) == (precision != 'fp32', precision == 'int8')
-    told = []
-    built = build_in_process(
-        build_request(prepared_spec(spec, prepared), replace(TARGET, precision=precision)),
-        lambda *progress: told.append(progress))
+    told.progress.clear()
+    built = build_in_process(build_request(prepared.spec, replace(TARGET, precision=precision)), told.monitor)
     assert len(built.plan) > 100_000
     assert built.report['tensorrt'].startswith('tensorrt_rtx ')
     assert built.report['strongly_typed']
-    fractions = [fraction for fraction, _ in told if fraction is not None]
+    fractions = [done for _, done, total in told.progress if total is not None]
+    assert {total for _, _, total in told.progress} == {None, 1.0}
     assert fractions == sorted(fractions)
     assert 0.0 <= fractions[0] <= fractions[-1] <= 1.0
     assert workers() == []
@@ -186,17 +185,17 @@ def test_an_error_that_nobody_foresaw_is_one_line_with_its_place(tmp_path):
 
 
 def test_cancelling_ends_the_build_and_its_process(endless):
-    cancel = threading.Event()
     seen, cancelled_at = [], []
 
-    def on_progress(fraction, text):
-        if fraction is not None and not cancel.is_set():
+    def progress(text, done, total):
+        if total is not None and not told.cancel.is_set():
             seen.extend(workers())
-            cancel.set()
+            told.cancel.set()
             cancelled_at.append(time.monotonic())
 
-    with pytest.raises(BuildCancelled, match=r'endless\.onnx was cancelled'):
-        build_in_process(endless, on_progress, cancel=cancel)
+    told = Told(progress)
+    with pytest.raises(EngineError, match=r'^the engine build for endless\.onnx was cancelled$'):
+        build_in_process(endless, told.monitor)
     took = time.monotonic() - cancelled_at[0]
     assert len(seen) == 1
     assert not any(worker.is_running() for worker in seen)
@@ -212,21 +211,22 @@ def test_a_build_that_does_not_heed_sigterm_is_killed_with_all_that_it_started(e
         'signal.signal(signal.SIGTERM, signal.SIG_IGN)\\nprint(flush=True)\\ntime.sleep(100)"], '
         'stdout=subprocess.PIPE)\n'
         'child.stdout.readline()\n'
-        'print(json.dumps({"progress": [0.5, str(child.pid)]}), flush=True)\n'
+        'print(json.dumps({"progress": [str(child.pid), 0.5, 1.0]}), flush=True)\n'
         'time.sleep(100)\n')
     monkeypatch.setenv('PYTHONPATH', str(tmp_path))
     monkeypatch.setattr(build_process, '_WORKER', 'stubborn')
-    cancel, processes, cancelled_at = threading.Event(), [], []
+    processes, cancelled_at = [], []
 
-    def on_progress(fraction, text):
-        if fraction is not None and not cancel.is_set():
+    def progress(text, done, total):
+        if total is not None and not told.cancel.is_set():
             processes.append(psutil.Process(int(text.split()[0])))
             processes.append(processes[0].parent())
             cancelled_at.append(time.monotonic())
-            cancel.set()
+            told.cancel.set()
 
-    with pytest.raises(BuildCancelled):
-        build_in_process(endless, on_progress, cancel=cancel)
+    told = Told(progress)
+    with pytest.raises(EngineError, match='was cancelled'):
+        build_in_process(endless, told.monitor)
     assert time.monotonic() - cancelled_at[0] < 2.0
     assert len(processes) == 2
     _, alive = psutil.wait_procs(processes, 5)
@@ -234,10 +234,10 @@ def test_a_build_that_does_not_heed_sigterm_is_killed_with_all_that_it_started(e
 
 
 def test_cancelling_before_the_start_builds_nothing(endless):
-    cancel = threading.Event()
-    cancel.set()
-    with pytest.raises(BuildCancelled):
-        build_in_process(endless, cancel=cancel)
+    told = Told()
+    told.cancel.set()
+    with pytest.raises(EngineError, match='was cancelled'):
+        build_in_process(endless, told.monitor)
     assert workers() == []
 
 
@@ -246,18 +246,17 @@ def test_cancelling_before_the_start_builds_nothing(endless):
     (signal.SIGSEGV, 'was ended by SIGSEGV: TensorRT or the driver crashed'),
     (signal.SIGABRT, 'was ended by SIGABRT: TensorRT or the driver crashed')])
 def test_a_build_that_is_killed_is_one_clear_error(endless, which, message):
-    logged = []
-
-    def on_progress(fraction, text):
-        if fraction is not None:
+    def progress(text, done, total):
+        if total is not None:
             for worker in workers():
                 worker.send_signal(which)
 
+    told = Told(progress)
     with pytest.raises(EngineError) as found:
-        build_in_process(endless, on_progress, lambda severity, text: logged.append(text))
+        build_in_process(endless, told.monitor)
     text = str(found.value)
     assert f'the process that built the engine for endless.onnx {message}' in text
-    assert logged[-1] in text
+    assert told.log[-1][1] in text
     assert workers() == []
 
 
@@ -265,24 +264,24 @@ def test_a_build_that_wants_too_much_memory_is_an_error_and_no_crash(endless):
     """The worker may have no more than when its build began: allocations fail somewhere inside TensorRT."""
     limited = []
 
-    def on_progress(fraction, text):
-        for worker in workers() if fraction is not None and not limited else ():
+    def progress(text, done, total):
+        for worker in workers() if total is not None and not limited else ():
             worker.rlimit(psutil.RLIMIT_AS, (worker.memory_info().vms + 2**20,) * 2)
             limited.append(worker)
 
     with pytest.raises(EngineError) as found:
-        build_in_process(endless, on_progress)
+        build_in_process(endless, Told(progress).monitor)
     assert len(limited) == 1
     assert workers() == []
     print(found.value)
 
 
 def test_an_exception_of_a_callback_leaves_no_process(endless):
-    def on_progress(fraction, text):
+    def progress(text, done, total):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        build_in_process(endless, on_progress)
+        build_in_process(endless, Told(progress).monitor)
     assert workers() == []
 
 
@@ -292,12 +291,14 @@ def test_the_worker_dies_with_its_parent(endless, tmp_path):
         'import sys\n'
         'from trt_perception.backends.tensorrt.build.process import build_in_process\n'
         'from trt_perception.backends.tensorrt.build.request import BuildRequest\n'
+        'from trt_perception.monitor import Monitor\n'
         'request = BuildRequest.from_json(sys.argv[1])\n'
-        "build_in_process(request, lambda f, t: print('building' if f is not None else 'wait', flush=True))\n")
+        'def progress(text, done, total):\n'
+        "    print('building' if total is not None else 'wait', flush=True)\n"
+        'build_in_process(request, Monitor(progress))\n')
     temporary = tmp_path / 'temporary'
     temporary.mkdir()
-    environment = {
-        **os.environ, 'PYTHONPATH': str(Path(build_process.__file__).parents[3]), 'TMPDIR': str(temporary)}
+    environment = {**python_environment(), 'TMPDIR': str(temporary)}
     with subprocess.Popen(
             [sys.executable, str(script), endless.to_json()], stdout=subprocess.PIPE, text=True,
             env=environment) as parent:
@@ -326,8 +327,8 @@ def test_the_cache_keeps_what_a_build_made(tmp_path):
 def test_a_failed_build_leaves_no_engine(tmp_path, endless):
     cache = EngineCache(tmp_path / 'engines')
     key = EngineKey('a' * 64, 'tensorrt_rtx 1', 'none', '8.6', 0, 0, endless.options)
-    cancel = threading.Event()
-    cancel.set()
-    with pytest.raises(BuildCancelled):
-        cache.get_or_build(key, 'endless.onnx', lambda: build_in_process(endless, cancel=cancel))
+    told = Told()
+    told.cancel.set()
+    with pytest.raises(EngineError, match='was cancelled'):
+        cache.get_or_build(key, 'endless.onnx', lambda: build_in_process(endless, told.monitor))
     assert cache.entries() == []

@@ -98,9 +98,9 @@ def test_what_cannot_be_is_told_before_anything_is_built(rtx, model, arguments, 
 
 
 @pytest.mark.parametrize('make, message', [
-    (lambda path: path.write_text('{"names": ["a"]}'), 'which is none; expected another name'),
-    (lambda path: path.write_bytes(b'\xff'), 'which is none; expected another name'),
-    (lambda path: path.write_text('[' * 100000), 'which is none; expected another name'),
+    (lambda path: path.write_text('{"names": ["a"]}'), 'exists and is not an engine description; choose another name'),
+    (lambda path: path.write_bytes(b'\xff'), 'exists and is not an engine description; choose another name'),
+    (lambda path: path.write_text('[' * 100000), 'exists and is not an engine description; choose another name'),
     (lambda path: path.mkdir(), 'it is a folder')])
 def test_the_description_replaces_no_file_of_another_kind(rtx, model, tmp_path, capsys, make, message):
     beside = tmp_path / 'net.json'

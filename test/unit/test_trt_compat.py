@@ -21,7 +21,9 @@ from trt_perception.backends.tensorrt.library import compat
 from trt_perception.backends.tensorrt.library.compat import TensorRt, adopt, load
 from trt_perception.backends.tensorrt.library.graph_types import GraphTypes, graph_types
 from trt_perception.errors import EngineError, MissingDependencyError
+from trt_perception.monitor import Monitor
 from trt_perception.pipeline.tensorrt_options import BuildOptions
+from trt_perception.progress import silent
 
 HALF = GraphTypes(has_float16=True, float32_tensors=frozenset({'boxes'}))
 QUANTIZED = GraphTypes(quantized=True)
@@ -149,7 +151,7 @@ def test_the_progress_monitor_is_used_where_it_exists(recorded):
     config, _ = recorded.config()
     if recorded.record['version'] != '8.6.0':
         config.progress_monitor = None
-    watched = adopted(recorded).watch(config, lambda fraction, text: True)
+    watched = adopted(recorded).watch(config, silent)
     assert watched == (recorded.record['version'] != '8.6.0')
     if watched:
         assert isinstance(config.progress_monitor, recorded.module.IProgressMonitor)
@@ -160,10 +162,10 @@ def test_what_a_progress_report_raises_stops_the_build_instead_of_the_process():
     config, _ = recorded.config()
     config.progress_monitor = None
 
-    def report(fraction, text):
+    def progress(text, done, total):
         raise ValueError
 
-    adopted(recorded).watch(config, report)
+    adopted(recorded).watch(config, progress)
     config.progress_monitor.phase_start('building', None, 4)
     assert config.progress_monitor.step_complete('building', 0) is False
 
@@ -373,14 +375,15 @@ def test_rtx_configures_and_builds(rtx, tmp_path):
     # It times no kernels.
     assert not rtx.load_timing_cache(config, b'')
     assert rtx.timing_cache(config) == b''
-    assert rtx.watch(config, lambda fraction, text: phases.append((fraction, text)) or True)
+    assert rtx.watch(config, lambda *call: phases.append(call))
     assert len(rtx.build(builder, network, config)) > 1000
-    fractions = [fraction for fraction, _ in phases]
+    fractions = [done for _, done, _ in phases]
+    assert {total for _, _, total in phases} == {1.0}
     assert fractions == sorted(fractions)
     assert (fractions[0], fractions[-1]) == (0.0, 1.0)
 
 
-def test_rtx_stops_when_the_report_says_so(rtx, tmp_path):
+def test_rtx_stops_when_it_is_cancelled(rtx, tmp_path):
     path = save(
         tmp_path / 'm.onnx', [helper.make_node('Relu', ['images'], ['out'])], {'images': (FLOAT, [1, 3, 8, 8])},
         {'out': (FLOAT, [1, 3, 8, 8])})
@@ -389,7 +392,9 @@ def test_rtx_stops_when_the_report_says_so(rtx, tmp_path):
     assert rtx.create_parser(network).parse_from_file(str(path))
     config = rtx.create_config(builder)
     rtx.configure(builder, config, BuildOptions(compute_capabilities=('8.6',)))
-    rtx.watch(config, lambda fraction, text: False)
+    monitor = Monitor()
+    monitor.cancel.set()
+    rtx.watch(config, monitor.following('the engine build'))
     with pytest.raises(EngineError, match='could not be built'):
         rtx.build(builder, network, config)
 

@@ -19,8 +19,9 @@ from ..model.heads.classification import ClassificationSettings
 from ..model.heads.yolo import DetectionSettings
 from ..model.normalisation import Overrides
 from ..model.spec import ModelOptions, ModelSpec, load_model
+from ..monitor import Monitor
 from ..pipeline.interface import PostprocessSettings
-from ..pipeline.options import BACKENDS, CALIBRATION_METHODS, PRECISIONS, Monitor, PipelineOptions
+from ..pipeline.options import BACKENDS, CALIBRATION_METHODS, PRECISIONS, CalibrationOptions, PipelineOptions
 from ..pipeline.tensorrt_options import BuildOptions, RunOptions
 from .checks import choice, number, size, text, whole
 from .model import Model
@@ -29,6 +30,7 @@ _LOG = logging.getLogger('trt_perception')
 _DETECTION = DetectionSettings()
 _CLASSIFICATION = ClassificationSettings()
 _PIPELINE = PipelineOptions()
+_CALIBRATION = CalibrationOptions()
 _RUN = RunOptions()
 
 
@@ -51,9 +53,9 @@ def open(
     device_index: int = _RUN.device_index,
     strict_precision: bool = _PIPELINE.strict_precision,
     calibration_source: str | os.PathLike[str] = '',
-    calibration_topic: str = '',
-    calibration_samples: int = 64,
-    calibration_method: str = 'auto',
+    calibration_topic: str = _CALIBRATION.topic,
+    calibration_samples: int = _CALIBRATION.samples,
+    calibration_method: str = _CALIBRATION.method,
     min_agreement: float | None = None,
     fetch: bool = True,
 ) -> Model:
@@ -74,7 +76,7 @@ def open(
     class_agnostic_nms: remove overlapping boxes of different classes too
     max_detections: most detections of one image
     top_k: number of classes that a classifier reports
-    num_threads: CPU threads of one inference, 0 for one on each usable core
+    num_threads: CPU threads of one inference, 0 for one on each physical core that the process may use
     device_index: which GPU (TensorRT)
     strict_precision: raise EngineError if the network does not run in `precision`, instead of a warning
     calibration_source: a folder of images, a video or a bag; int8 is calibrated with it, and the accuracy is checked
@@ -110,17 +112,19 @@ def open(
         precision=None if precision is None else choice('precision', precision, PRECISIONS),
         backend=choice('backend', backend, BACKENDS), input_size=model_options.input_size,
         num_threads=whole('num_threads', num_threads, 0), device_index=whole('device_index', device_index, 0),
-        strict_precision=strict_precision, calibration_source=text('calibration_source', calibration_source),
-        calibration_topic=calibration_topic, calibration_samples=whole('calibration_samples', calibration_samples, 1),
-        calibration_method=choice('calibration_method', calibration_method, CALIBRATION_METHODS),
+        strict_precision=strict_precision,
+        calibration=CalibrationOptions(
+            source=text('calibration_source', calibration_source), topic=calibration_topic,
+            samples=whole('calibration_samples', calibration_samples, 1),
+            method=choice('calibration_method', calibration_method, CALIBRATION_METHODS)),
         min_agreement=None if min_agreement is None else number('min_agreement', min_agreement, 0.0, 1.0))
     phases = _LoggedPhases()
     spec = load_model(resolve_model(text('model', model), fetch=fetch, progress=phases), model_options)
     if spec.labels_warning:
         _LOG.warning('%s', spec.labels_warning)
-    if chosen.calibration_source:
-        source = resolve_video(chosen.calibration_source, fetch=fetch, progress=phases)
-        chosen = replace(chosen, calibration_source=str(source))
+    if chosen.calibration.source:
+        source = resolve_video(chosen.calibration.source, fetch=fetch, progress=phases)
+        chosen = replace(chosen, calibration=replace(chosen.calibration, source=str(source)))
     pipeline = create_pipeline(spec, _pipeline_options(spec, chosen), settings, _monitor(phases))
     pipeline.open()
     return Model(pipeline)
@@ -136,10 +140,7 @@ class _Chosen:
     num_threads: int
     device_index: int
     strict_precision: bool
-    calibration_source: str
-    calibration_topic: str
-    calibration_samples: int
-    calibration_method: str
+    calibration: CalibrationOptions
     min_agreement: float | None
 
 
@@ -147,9 +148,7 @@ def _pipeline_options(spec: ModelSpec, chosen: _Chosen) -> PipelineOptions:
     precision = chosen.precision or spec.stored_precision
     return PipelineOptions(
         backend=chosen.backend, precision=precision, strict_precision=chosen.strict_precision,
-        num_threads=chosen.num_threads, calibration_source=chosen.calibration_source,
-        calibration_topic=chosen.calibration_topic, calibration_samples=chosen.calibration_samples,
-        calibration_method=chosen.calibration_method, min_agreement=chosen.min_agreement,
+        num_threads=chosen.num_threads, calibration=chosen.calibration, min_agreement=chosen.min_agreement,
         build=BuildOptions(precision=precision, input_size=chosen.input_size),
         run=RunOptions(device_index=chosen.device_index))
 
@@ -158,8 +157,8 @@ def _monitor(phases: _LoggedPhases) -> Monitor:
     """Pass the progress and the messages of a pipeline that opens on to the logger."""
     levels = {'debug': logging.DEBUG, 'info': logging.INFO, 'warning': logging.WARNING, 'error': logging.ERROR}
     return Monitor(
-        on_progress=lambda fraction, text: phases(text),
-        on_log=lambda severity, text: _LOG.log(levels.get(severity, logging.INFO), '%s', text),
+        progress=phases,
+        log=lambda severity, text: _LOG.log(levels.get(severity, logging.INFO), '%s', text),
         debug_log=_LOG.isEnabledFor(logging.DEBUG))
 
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 from ..dependencies import require
 from ..errors import EngineError, MissingDependencyError, ModelError
 from ..model.spec import ModelSpec
+from ..monitor import Monitor
 from ..pipeline.interface import Pipeline, PostprocessSettings
-from ..pipeline.options import BACKENDS, Monitor, PipelineOptions
+from ..pipeline.options import BACKENDS, PipelineOptions
 
 
 def create_pipeline(
@@ -17,20 +18,21 @@ def create_pipeline(
 ) -> Pipeline:
     """Return an unopened pipeline for the model.
 
-    monitor: follows `open`, which may take minutes where an engine is built. ModelError for an unknown backend.
+    monitor: follows `open`, which takes minutes if an engine is built. ModelError for an unknown backend.
     """
     options = options or PipelineOptions()
     if options.backend not in BACKENDS:
         raise ModelError(f"backend is '{options.backend}': expected one of {', '.join(BACKENDS)}")
     if options.backend == 'tensorrt' or (options.backend == 'auto' and _tensorrt_runs(monitor or Monitor())):
         from .tensorrt.engine_pipeline import EnginePipeline
-        return EnginePipeline(spec, options, settings, monitor)
+        from .tensorrt.engine_source import EngineSource
+        return EnginePipeline(EngineSource(spec, options, monitor or Monitor()), settings)
     from .onnxruntime_pipeline import OnnxRuntimePipeline
     return OnnxRuntimePipeline(spec, options, settings, monitor)
 
 
 def _tensorrt_runs(monitor: Monitor) -> bool:
-    """Whether a GPU, TensorRT and pycuda are there; tells why not where there is a GPU."""
+    """Whether a GPU, TensorRT and pycuda are there; if there is a GPU, tells why not."""
     from .tensorrt.cuda.gpu_info import has_gpu
     from .tensorrt.library.compat import load
     if not has_gpu():
@@ -40,6 +42,6 @@ def _tensorrt_runs(monitor: Monitor) -> bool:
         require('pycuda.driver')
     except (MissingDependencyError, EngineError) as error:
         # A robot that leaves its GPU idle is as slow as one without: whoever installed it should hear why.
-        monitor.on_log('warning', f'this machine has a GPU, but ONNX Runtime runs the model on the CPU: {error}')
+        monitor.log('warning', f'this machine has a GPU, but ONNX Runtime runs the model on the CPU: {error}')
         return False
     return True

@@ -4,17 +4,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from ..errors import EngineError
-from ..model.onnx_file import sha256_of
 from ..model.spec import ModelSpec
+from ..monitor import Monitor
 from ..ort.backend import OnnxRuntimeBackend
 from ..pipeline.host import HostPipeline
 from ..pipeline.interface import PostprocessSettings
-from ..pipeline.options import Monitor, PipelineOptions
+from ..pipeline.options import PipelineOptions
 from ..precision.gate import checking_frames, measure_agreement, needed_agreement, require_agreement
-from ..precision.precise_model import precise_model
+from ..precision.prepare import prepare_model
 
 
 class OnnxRuntimePipeline(HostPipeline):
@@ -29,15 +27,15 @@ class OnnxRuntimePipeline(HostPipeline):
         monitor: Monitor | None = None,
     ) -> None:
         # Without a monitor there is nobody who could cancel.
-        self._cancel = monitor.cancel if monitor else None
-        super().__init__(spec, OnnxRuntimeBackend(spec.path, options.num_threads, self._cancel), settings)
+        self._canceller = monitor
+        super().__init__(spec, OnnxRuntimeBackend(spec.path, options.num_threads, monitor), settings)
         self._options = options
         self._monitor = monitor or Monitor()
         self._original = spec
         self._agreement = ''
 
     def open(self) -> None:
-        """Load the model, quantised first where int8 is asked for, and run it once; then the accuracy gate."""
+        """Load the model, quantised first if int8 is asked for, and run it once; then the accuracy gate."""
         options = self._options
         convert = options.precision == 'int8' and self._original.stored_precision == 'fp32'
         effective = 'int8' if convert else self._original.stored_precision
@@ -47,17 +45,16 @@ class OnnxRuntimePipeline(HostPipeline):
                 f'{self._original.path.name} in {effective}; strict_precision is set')
         frames: tuple = ()
         if convert:
-            prepared = precise_model(self._original, options, self._monitor)
+            prepared = prepare_model(self._original, 'int8', options.calibration, monitor=self._monitor)
             frames = tuple(prepared.checking)
-            self.spec = replace(
-                self._original, path=prepared.path, sha256=sha256_of(prepared.path), stored_precision='int8')
-            self._backend = OnnxRuntimeBackend(prepared.path, options.num_threads, self._cancel)
+            self.spec = prepared.spec
+            self._backend = OnnxRuntimeBackend(prepared.path, options.num_threads, self._canceller)
         super().open()
         if effective != options.precision:
-            self._monitor.on_log(
+            self._monitor.log(
                 'warning', f'precision {options.precision} was asked for, but ONNX Runtime runs '
                 f'{self._original.path.name} in {effective}, as the file holds it')
-        # A file as it is stored would be compared with itself: only where that is asked for.
+        # A file as it is stored would be compared with itself: only if that is asked for.
         if not needed_agreement(self._original, options) or not (convert or options.min_agreement is not None):
             return
         try:
@@ -67,8 +64,8 @@ class OnnxRuntimePipeline(HostPipeline):
         except BaseException:
             self.close()
             raise
-        self._agreement = str(report['summary'])
+        self._agreement = report.summary
 
     def describe(self) -> dict[str, str]:
-        """Return the pipeline's description, with the measured agreement where there was a gate."""
+        """Return the pipeline's description, with the measured agreement if there was a gate."""
         return {**super().describe(), **({'agreement': self._agreement} if self._agreement else {})}

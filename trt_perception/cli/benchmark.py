@@ -21,7 +21,7 @@ from ..errors import SourceError, printable
 from ..image.frame import Frame
 from ..image.size import check_size
 from ..node.statistics import PERCENTILES
-from ..progress import Progress
+from ..progress import ConsoleProgress, counted
 from ..sources.open_source import open_source
 from .files import check_report, write_report
 from .model_arguments import add_model_arguments, add_run_arguments, load, open_pipeline
@@ -51,12 +51,11 @@ def run(options: argparse.Namespace) -> int:
     with open_pipeline(spec, options) as pipeline:
         for _ in range(_WARM_UP):
             pipeline.run(frame)
-        with Progress('benchmark', options.frames, 'frames') as progress:
-            for _ in range(options.frames):
+        with ConsoleProgress(unit='frames') as progress:
+            for _ in counted(range(options.frames), 'benchmark', options.frames, progress):
                 timings = pipeline.run(frame).timings_ms
                 for stage, value in {**timings, 'total': sum(timings.values())}.items():
                     samples.setdefault(stage, []).append(value)
-                progress.advance()
         description = pipeline.describe()
     stages = {
         stage: [round(float(p), 3) for p in np.percentile(values, PERCENTILES)]

@@ -14,31 +14,26 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from ..backends.tensorrt.build.builder import gpu_to_build_for, plan_sha256
-from ..backends.tensorrt.build.process import build_in_process
-from ..backends.tensorrt.build.request import build_request
 from ..backends.tensorrt.cache.private_files import replace_private
-from ..backends.tensorrt.cuda.gpu_info import gpu_info
-from ..backends.tensorrt.engine_pipeline import EnginePipeline, prepared_spec, require_sensible
-from ..backends.tensorrt.engine_source import cached_engine
+from ..backends.tensorrt.engine_pipeline import EnginePipeline
+from ..backends.tensorrt.engine_source import EngineSource
 from ..backends.tensorrt.library.compat import PREFERENCES, load_for
 from ..backends.tensorrt.library.inspector import layers_from_records, precision_doubt, precision_shortfall, summarize
 from ..errors import EngineError, printable
-from ..pipeline.decoded_boxes import require_decoded_boxes
+from ..model.spec import ModelSpec
 from ..pipeline.options import PipelineOptions
 from ..pipeline.tensorrt_options import BuildOptions, RunOptions
 from ..precision.gate import needed_agreement
-from ..precision.precise_model import precise_model
 from .files import OutputError, check_new_file
 from .model_arguments import (
     add_calibration_arguments,
     add_gate_argument,
     add_model_arguments,
+    calibration_options,
     calibration_source,
     console_monitor,
 )
@@ -84,64 +79,35 @@ def run(options: argparse.Namespace) -> int:
         raise EngineError(
             '--min-agreement cannot be kept with --output: the engine is compared where it is loaded; leave one of '
             'them out')
-    source = load_spec(options)
+    model = load_spec(options)
     if options.output is not None:
-        check_new_file('--output', options.output, source.path)
-        _check_description(_description(options.output), source.path)
-    build_options = BuildOptions(
-        precision=options.precision or source.stored_precision, input_size=tuple(options.input_size),
-        batch=tuple(options.batch),
-        workspace_mib=options.workspace_mib, optimization_level=options.optimization_level,
-        dla_core=options.dla_core, hardware_compatibility=options.hardware_compatibility,
-        compute_capabilities=capabilities)
-    tensorrt = load_for(build_options, options.tensorrt)
-    pipeline_options = PipelineOptions(
-        backend='tensorrt', precision=build_options.precision, calibration_source=options.calibration,
-        calibration_topic=options.calibration_topic, calibration_samples=options.calibration_samples,
-        calibration_method=options.calibration_method,
-        strict_precision=options.strict_precision, min_agreement=options.min_agreement,
-        timing_cache=not options.no_timing_cache, build=build_options,
-        run=RunOptions(options.device_index))
-    require_sensible(source, pipeline_options)
-    if capabilities:
-        gpu = None
-    elif options.output is None:
-        gpu = gpu_info(options.device_index)
-    else:
-        gpu = gpu_to_build_for(tensorrt, options.device_index)
-    tensorrt.require_options(build_options, gpu)
+        check_new_file('--output', options.output, model.path)
+        _check_description(_description(options.output), model.path)
+    wanted = _options(options, model, capabilities)
+    source = EngineSource(model, wanted, tensorrt=load_for(wanted.build, options.tensorrt))
+    source.require_possible(into_cache=options.output is None)
     # May fetch a video: only now that the engine can be built.
-    pipeline_options = replace(pipeline_options, calibration_source=calibration_source(options))
-    require_decoded_boxes(source)
+    wanted = replace(wanted, calibration=replace(wanted.calibration, source=calibration_source(options)))
     with console_monitor(options.verbose) as monitor:
-        prepared = precise_model(source, pipeline_options, monitor, tensorrt.is_strongly_typed(build_options))
-        spec = prepared_spec(source, prepared)
+        source = replace(source, options=wanted, monitor=monitor)
+        source.require_decoded_boxes()
+        prepared = source.prepare()
         if options.output is None:
-            engine = cached_engine(
-                spec, build_options, device_index=options.device_index,
-                calibration_sha256=prepared.calibration_sha256, tensorrt=tensorrt,
-                timing_cache=not options.no_timing_cache, on_progress=monitor.on_progress, on_log=monitor.on_log,
-                debug_log=monitor.debug_log)
+            engine = source.engine(prepared)
             path, sidecar = engine.plan_path, engine.sidecar
         else:
-            request = build_request(
-                spec, build_options, device_index=options.device_index, tensorrt=options.tensorrt,
-                debug_log=monitor.debug_log)
-            built = build_in_process(request, monitor.on_progress, monitor.on_log)
             path = options.output
-            sidecar = {
-                'model': source.path.name, 'built': time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime()),
-                'plan_sha256': plan_sha256(built.plan), 'plan_bytes': len(built.plan),
-                'key': {'model_sha256': spec.sha256, 'tensorrt': built.report['tensorrt'], **asdict(build_options)},
-                **built.report}
+            built = source.build(prepared)
+            sidecar = built.sidecar(model.path.name, {
+                'model_sha256': prepared.spec.sha256, 'tensorrt': built.report['tensorrt'], **asdict(wanted.build)})
             replace_private(path, built.plan)
             replace_private(_description(path), (json.dumps(sidecar, indent=1) + '\n').encode())
-    _report(path, sidecar, build_options)
-    if options.output is not None or not needed_agreement(source, pipeline_options):
-        _check_precision(sidecar, build_options.precision, options.strict_precision)
+    _report(path, sidecar, wanted.build)
+    if options.output is not None or not needed_agreement(model, wanted):
+        _check_precision(sidecar, wanted.precision, options.strict_precision)
     else:
         with console_monitor(options.verbose) as monitor:
-            pipeline = EnginePipeline(source, pipeline_options, None, monitor, tensorrt, prepared)
+            pipeline = EnginePipeline(replace(source, monitor=monitor), prepared=prepared)
             pipeline.open()
         try:
             print(f'  accuracy:  {pipeline.describe()["agreement"]}')
@@ -150,12 +116,27 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
+def _options(options: argparse.Namespace, model: ModelSpec, capabilities: tuple[str, ...]) -> PipelineOptions:
+    """Return what the arguments ask for."""
+    precision = options.precision or model.stored_precision
+    return PipelineOptions(
+        backend='tensorrt', precision=precision, strict_precision=options.strict_precision,
+        calibration=calibration_options(options), min_agreement=options.min_agreement,
+        timing_cache=not options.no_timing_cache,
+        build=BuildOptions(
+            precision=precision, input_size=tuple(options.input_size), batch=tuple(options.batch),
+            workspace_mib=options.workspace_mib, optimization_level=options.optimization_level,
+            dla_core=options.dla_core, hardware_compatibility=options.hardware_compatibility,
+            compute_capabilities=capabilities),
+        run=RunOptions(options.device_index))
+
+
 def _description(path: Path) -> Path:
     return path.with_name(f'{path.name}.json')
 
 
 def _check_description(path: Path, model: Path) -> None:
-    """Raise OutputError where the file beside the engine cannot be written, or is there and no engine's."""
+    """Raise OutputError if the file beside the engine cannot be written, or is there and of another kind."""
     check_new_file('--output', path, model)
     try:
         found = json.loads(path.read_text(encoding='utf-8'))
@@ -165,8 +146,7 @@ def _check_description(path: Path, model: Path) -> None:
         found = None
     if not isinstance(found, dict) or 'plan_sha256' not in found:
         raise OutputError(
-            f'--output {path.with_suffix("")}: its description would replace {path}, which is none; expected another '
-            'name')
+            f'--output {path.with_suffix("")}: {path} exists and is not an engine description; choose another name')
 
 
 def _report(path: Path, sidecar: dict[str, Any], options: BuildOptions) -> None:

@@ -8,6 +8,7 @@ import argparse
 import contextlib
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from ..backends.create import create_pipeline
@@ -16,9 +17,10 @@ from ..model.heads.classification import ClassificationSettings
 from ..model.heads.yolo import DetectionSettings
 from ..model.normalisation import Overrides
 from ..model.spec import ModelOptions, ModelSpec, load_model
+from ..monitor import Monitor
 from ..parameters.table import PREPROCESSING
 from ..pipeline.interface import Pipeline, PostprocessSettings
-from ..pipeline.options import Monitor, PipelineOptions
+from ..pipeline.options import CalibrationOptions, PipelineOptions
 from ..pipeline.tensorrt_options import BuildOptions
 from ..progress import ConsoleProgress
 from .numbers import above_zero, fraction
@@ -97,6 +99,12 @@ def calibration_source(options: argparse.Namespace) -> str:
         return str(resolve_video(options.calibration, progress=progress))
 
 
+def calibration_options(options: argparse.Namespace) -> CalibrationOptions:
+    """Return --calibration and what is done with its frames; the name of a catalogue video stays a name."""
+    return CalibrationOptions(
+        options.calibration, options.calibration_topic, options.calibration_samples, method=options.calibration_method)
+
+
 def settings(options: argparse.Namespace) -> PostprocessSettings:
     """Return the thresholds."""
     return PostprocessSettings(
@@ -109,29 +117,27 @@ def pipeline_options(spec: ModelSpec, options: argparse.Namespace) -> PipelineOp
     precision = options.precision or spec.stored_precision
     return PipelineOptions(
         backend=options.backend, precision=precision, num_threads=options.threads,
-        calibration_source=calibration_source(options), calibration_topic=options.calibration_topic,
-        calibration_samples=options.calibration_samples, calibration_method=options.calibration_method,
+        calibration=replace(calibration_options(options), source=calibration_source(options)),
         min_agreement=options.min_agreement,
         build=BuildOptions(precision=precision, input_size=tuple(options.input_size)))
 
 
 @contextlib.contextmanager
 def console_monitor(verbose: bool = False) -> Iterator[Monitor]:
-    """Show progress where it takes long, and warnings and errors at once; with `verbose` all of the log."""
-    with ConsoleProgress(unit='%') as progress:
-        def on_progress(part: float | None, text: str) -> None:
-            progress(text, 0 if part is None else round(100 * part), None if part is None else 100)
-
-        def on_log(severity: str, text: str) -> None:
+    """Show progress if it takes long, and warnings and errors at once; with `verbose` all of the log."""
+    with ConsoleProgress(unit='') as progress:
+        def log(severity: str, text: str) -> None:
             if verbose or severity not in ('info', 'debug'):
+                # The text is to begin its line, where the bar is.
+                progress.close()
                 print(f'{severity}: {text}', file=sys.stderr)
 
-        yield Monitor(on_progress, on_log, debug_log=verbose)
+        yield Monitor(progress, log, debug_log=verbose)
 
 
 @contextlib.contextmanager
 def open_pipeline(spec: ModelSpec, options: argparse.Namespace) -> Iterator[Pipeline]:
-    """Open a pipeline; shows on the console what that does, where it takes long, and its warnings at once."""
+    """Open a pipeline; shows on the console what that does if it takes long, and its warnings at once."""
     chosen = pipeline_options(spec, options)
     with console_monitor() as monitor:
         pipeline = create_pipeline(spec, chosen, settings(options), monitor)

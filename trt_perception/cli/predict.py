@@ -21,7 +21,7 @@ import numpy as np
 from ..dependencies import require
 from ..errors import PerceptionError, SourceError, printable
 from ..model.spec import ModelSpec
-from ..progress import Progress
+from ..progress import ConsoleProgress, counted
 from ..results.draw import draw_classifications, draw_detections
 from ..results.json_lines import result_record
 from ..results.results import Detections, Result
@@ -64,8 +64,8 @@ def run(options: argparse.Namespace) -> int:
             except SourceError as error:
                 failed(error)
                 continue
-            with Progress(Path(path).name, frames.len_hint, 'frames') as progress:
-                for item in frames:
+            with ConsoleProgress(unit='frames') as progress:
+                for item in counted(frames, Path(path).name, frames.len_hint, progress):
                     try:
                         done = pipeline.run(item.frame)
                     except PerceptionError as error:
@@ -80,7 +80,6 @@ def run(options: argparse.Namespace) -> int:
                         print(_summary(record))
                     if folder is not None:
                         _draw(folder, item, done.result, spec, drawn)
-                    progress.advance()
     return 1 if failures else 0
 
 

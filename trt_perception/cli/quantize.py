@@ -11,10 +11,9 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +24,21 @@ from ..file_cache import replace_file
 from ..image.frame import Frame
 from ..model.spec import ModelOptions, ModelSpec, load_model
 from ..pipeline.host import HostPipeline
+from ..pipeline.options import CalibrationOptions
 from ..precision.expected import expected_agreement
 from ..precision.parity import Agreement
-from ..precision.prepare import CalibrationOptions, PreparedModel, prepare_model
+from ..precision.prepare import ConversionOptions, PreparedModel, prepare_model
 from ..precision.search import Target
-from ..progress import ConsoleProgress, ProgressCallback, counted
+from ..progress import ProgressCallback, counted
 from .files import check_new_file, check_report, write_report
-from .model_arguments import add_calibration_arguments, add_model_arguments, calibration_source, load
+from .model_arguments import (
+    add_calibration_arguments,
+    add_model_arguments,
+    calibration_options,
+    calibration_source,
+    console_monitor,
+    load,
+)
 from .numbers import fraction, not_negative
 from .parameter_options import add_parameter
 
@@ -41,21 +48,21 @@ _TIMED_SECONDS = 20.0
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add this subcommand's arguments."""
-    defaults = CalibrationOptions()
+    target = Target()
     add_model_arguments(parser)
     add_parameter(parser, '--precision', 'precision', 'int8', choices=('int8', 'fp16'), default='int8')
     add_calibration_arguments(parser)
     parser.add_argument(
-        '--checking', type=not_negative, default=defaults.checking, metavar='N',
+        '--checking', type=not_negative, default=CalibrationOptions().checking, metavar='N',
         help='other frames of the source to measure the agreement on (default: %(default)s)')
     parser.add_argument(
         '--keep-float', nargs='*', metavar='LAYER',
         help='layers to leave in float (without names: no layers), instead of the layers that measuring finds')
     parser.add_argument(
-        '--min-agreement', type=fraction, default=defaults.target.agreement, metavar='A',
+        '--min-agreement', type=fraction, default=target.agreement, metavar='A',
         help='lowest agreement with fp32 that the search accepts (default: %(default)s)')
     parser.add_argument(
-        '--max-score-difference', type=fraction, default=defaults.target.score_difference, metavar='D',
+        '--max-score-difference', type=fraction, default=target.score_difference, metavar='D',
         help='largest mean score difference that the search accepts (default: %(default)s)')
     parser.add_argument(
         '--half-rest', action='store_true',
@@ -72,9 +79,9 @@ def run(options: argparse.Namespace) -> int:
         raise ModelError(f'{spec.path.name} is stored in {spec.stored_precision}: expected an fp32 model')
     if options.half_rest and options.precision == 'fp16':
         raise ModelError('--half-rest is about the float layers of an int8 file: leave it out for fp16')
-    calibration = CalibrationOptions(
-        calibration_source(options) or None, options.calibration_topic or None, options.calibration_samples,
-        options.checking, options.calibration_method,
+    calibration = replace(
+        calibration_options(options), source=calibration_source(options), checking=options.checking)
+    conversion = ConversionOptions(
         None if options.keep_float is None else tuple(options.keep_float),
         Target(options.min_agreement, options.max_score_difference), options.half_rest)
     output = options.output if options.output is not None else Path(f'{spec.path.stem}-{options.precision}.onnx')
@@ -83,15 +90,13 @@ def run(options: argparse.Namespace) -> int:
     measured: list[_Measured] = []
 
     def make(part: Path) -> None:
-        with ConsoleProgress(unit='') as progress:
-            prepared = prepare_model(spec, options.precision, calibration, part, progress)
-        for warning in prepared.warnings:
-            print(f'warning: {warning}', file=sys.stderr)
+        with console_monitor() as monitor:
+            prepared = prepare_model(spec, options.precision, calibration, part, monitor, conversion=conversion)
         made = ModelOptions(
             task=options.task, head=options.head, labels=options.labels, input_size=tuple(options.input_size))
-        with ConsoleProgress(unit='') as progress:
+        with console_monitor() as monitor:
             try:
-                measured.append(_measure(spec, prepared, made, progress))
+                measured.append(_measure(spec, prepared, made, monitor.progress))
             except (ModelError, EngineError) as error:
                 reason = str(error).replace(part.name, output.name)
                 raise ModelError(f'{output} is not written, for it could not be measured: {reason}') from error

@@ -5,12 +5,11 @@
 from __future__ import annotations
 
 import contextlib
-import errno
-import fcntl
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from ..file_lock import LockingError, try_lock
 from .errors import DemoError
 
 _NAME = '.lock'
@@ -20,20 +19,19 @@ _NAME = '.lock'
 def locked_folder(folder: Path) -> Iterator[None]:
     """Hold the folder, which must exist, for this process alone.
 
-    The lock is the kernel's and goes with its process: a file that a killed one leaves does not matter. Raises
-    DemoError where another process holds it, and OSError where the file cannot be written.
+    Raises DemoError if another process holds it, and OSError if the lock's file cannot be written.
     """
-    with (folder / _NAME).open('a+', encoding='utf-8') as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
-                file.seek(0)
+    path = folder / _NAME
+    with contextlib.ExitStack() as stack:
+        # A file system without locks: better unlocked than not at all.
+        with contextlib.suppress(LockingError):
+            file = stack.enter_context(try_lock(path))
+            if file is None:
+                holder = path.read_text(encoding='utf-8').strip() or 'unknown'
                 raise DemoError(
-                    f'--output {folder}: another demo writes there, process {file.read().strip() or "unknown"}: wait '
-                    'for its end, or give another folder') from None
-            # A file system without locks: better unlocked than not at all.
-        file.truncate(0)
-        file.write(f'{os.getpid()}\n')
-        file.flush()
+                    f'--output {folder}: another demo writes there, process {holder}: wait for its end, or give '
+                    'another folder')
+            file.truncate(0)
+            file.write(f'{os.getpid()}\n'.encode())
+            file.flush()
         yield

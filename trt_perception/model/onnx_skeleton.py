@@ -1,10 +1,11 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""An ONNX file without its weights: what the graph is can be told without parsing hundreds of megabytes.
+"""An ONNX file without its weights: the graph is read without parsing hundreds of megabytes.
 
-onnx.load makes two copies of the weights, and holds Python's lock while it parses: a node could neither answer nor end
-meanwhile. This walks the file by the wire format of protobuf (protobuf.dev/programming-guides/encoding) and the field
-numbers of onnx.proto3, and leaves the parsing of what it keeps to onnx.
+Why not onnx.load: it makes two copies of the weights and holds Python's lock while it parses, so that a node could
+neither answer a service nor end meanwhile. This walks the file by the wire format of protobuf
+(protobuf.dev/programming-guides/encoding) and the field numbers of onnx.proto3, and leaves the parsing of what it keeps
+to onnx.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from typing import Any
 
 from rclpy.logging import LoggingSeverity
 
-from ..pipeline.options import Monitor
+from ..monitor import Monitor
 
 _THROTTLE_S = 5.0
 
@@ -21,8 +21,8 @@ def opening_monitor(logger: Any, cancel: threading.Event, tell: Callable[[str], 
     logger: rclpy's logger, for progress and for what the backend logs; cancel: ends the opening once it is set
     tell: called with one line for each step; the diagnostics show the last one
     """
-    def on_progress(fraction: float | None, text: str) -> None:
-        activity = text if fraction is None else f'{text}, {fraction:.0%}'
+    def on_progress(text: str, done: float, total: float | None) -> None:
+        activity = f'{text}, {done / total:.0%}' if total else text
         tell(activity)
         logger.info(activity, throttle_duration_sec=_THROTTLE_S)
 

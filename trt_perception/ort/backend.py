@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import numpy as np
 from ..closing import Closing
 from ..dependencies import require
 from ..errors import EngineError, ModelError
+from ..monitor import Monitor
 from ..utf8_path import require_utf8
 from .cpu import usable_cores
 from .optimized_model import holds_lock_while_loading, optimized_model
@@ -29,21 +29,21 @@ class OnnxRuntimeBackend(Closing):
 
     num_threads: threads one inference uses, 0 for one on each physical core that the process may use;
         at most one on each processor
-    cancel: setting it ends `open` soon. It makes the versions of ONNX Runtime that hold Python's lock while they load
-        a model do most of that in another process, which takes a little longer
+    monitor: setting its cancel ends `open` soon. It makes the versions of ONNX Runtime that hold Python's lock while
+        they load a model do most of that in another process, which takes a little longer; None if nobody can cancel
     """
 
     name = 'onnxruntime'
 
-    def __init__(self, path: Path, num_threads: int = 0, cancel: threading.Event | None = None) -> None:
+    def __init__(self, path: Path, num_threads: int = 0, monitor: Monitor | None = None) -> None:
         self._path = Path(path)
-        self._cancel = cancel
+        self._monitor = monitor
         self._num_threads = num_threads
         self._session: Any = None
         self._output_names: list[str] = []
 
     def open(self) -> None:
-        """Load the model; ModelError if ONNX Runtime refuses it, EngineError once cancelled."""
+        """Load the model; ModelError if ONNX Runtime refuses it, EngineError if it was cancelled."""
         ort = require('onnxruntime')
         options = ort.SessionOptions()
         # Left to itself, ONNX Runtime pins each thread to a processor: it then waits for whatever else runs there, and
@@ -57,8 +57,8 @@ class OnnxRuntimeBackend(Closing):
         # would take the cores from the camera driver.
         options.add_session_config_entry('session.intra_op.allow_spinning', '1')
         options.add_session_config_entry('session.force_spinning_stop', '1')
-        if self._cancel is not None and holds_lock_while_loading(ort.__version__):
-            with optimized_model(self._path, options.intra_op_num_threads, self._cancel) as optimized:
+        if self._monitor is not None and holds_lock_while_loading(ort.__version__):
+            with optimized_model(self._path, options.intra_op_num_threads, self._monitor) as optimized:
                 if optimized is not None:
                     everything = options.graph_optimization_level
                     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL

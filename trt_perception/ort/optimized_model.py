@@ -8,12 +8,12 @@ import contextlib
 import os
 import signal
 import subprocess
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 from ..child_process import signal_name, start_module
-from ..errors import EngineError, ModelError
+from ..errors import ModelError
+from ..monitor import Monitor
 
 _WORKER = 'trt_perception.ort.optimize_worker'
 _POLL_S = 0.05
@@ -31,13 +31,14 @@ def holds_lock_while_loading(version: str) -> bool:
 
 
 @contextlib.contextmanager
-def optimized_model(path: Path, num_threads: int, cancel: threading.Event) -> Iterator[str | None]:
+def optimized_model(path: Path, num_threads: int, monitor: Monitor) -> Iterator[str | None]:
     """Yield the path of the model as ONNX Runtime optimised it, None if that process could not make one.
 
     To be loaded with ORT_DISABLE_ALL, which takes a small part of the time (600 MB: 0.2 s in place of 1.2 s; constants
     to fold: 0.0 s in place of 16 s). It is no file: nothing is left behind however this process ends. With None, load
     the model itself, which will tell why.
-    Raises EngineError once `cancel` is set, with no process left; ModelError if the process crashed or was killed.
+    Raises EngineError if the monitor's cancel is set, with no process left; ModelError if the process crashed or was
+    killed.
     """
     try:
         target = os.memfd_create('trt_perception_optimized')
@@ -45,12 +46,12 @@ def optimized_model(path: Path, num_threads: int, cancel: threading.Event) -> It
         yield None
         return
     try:
-        yield f'/proc/self/fd/{target}' if _optimize(path, target, num_threads, cancel) else None
+        yield f'/proc/self/fd/{target}' if _optimize(path, target, num_threads, monitor) else None
     finally:
         os.close(target)
 
 
-def _optimize(path: Path, target: int, num_threads: int, cancel: threading.Event) -> bool:
+def _optimize(path: Path, target: int, num_threads: int, monitor: Monitor) -> bool:
     try:
         process = start_module(
             _WORKER, str(path.absolute()), str(target), str(num_threads), str(os.getpid()), pass_fds=(target,),
@@ -59,8 +60,8 @@ def _optimize(path: Path, target: int, num_threads: int, cancel: threading.Event
         return False
     try:
         while process.poll() is None:
-            if cancel.wait(_POLL_S):
-                raise EngineError(f'loading {path.name} was cancelled')
+            monitor.cancel.wait(_POLL_S)
+            monitor.check(f'loading {path.name}')
     finally:
         process.kill()
         code = process.wait()

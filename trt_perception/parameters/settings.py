@@ -13,7 +13,7 @@ from ..model.heads.yolo import DetectionSettings
 from ..model.normalisation import Overrides
 from ..model.spec import ModelOptions, ModelSpec
 from ..pipeline.interface import PostprocessSettings
-from ..pipeline.options import PipelineOptions
+from ..pipeline.options import CalibrationOptions, PipelineOptions
 from ..pipeline.tensorrt_options import BuildOptions, RunOptions
 from .checks import check_value, class_indices, is_unset
 from .table import PARAMETERS, Kind, Values
@@ -42,9 +42,10 @@ class Settings(Values):
         """Return what create_pipeline takes."""
         return PipelineOptions(
             backend=self.backend, precision=self.precision, strict_precision=self.strict_precision,
-            num_threads=self.num_threads, calibration_source=self.calibration_source,
-            calibration_topic=self.calibration_topic,
-            calibration_samples=self.calibration_samples, calibration_method=self.calibration_method,
+            num_threads=self.num_threads,
+            calibration=CalibrationOptions(
+                self.calibration_source, self.calibration_topic, self.calibration_samples,
+                method=self.calibration_method),
             min_agreement=None if self.min_agreement < 0 else self.min_agreement, timing_cache=self.timing_cache,
             build=BuildOptions(
                 precision=self.precision, input_size=self.input_size, batch=self.batch_profile,

@@ -4,26 +4,23 @@
 
 from __future__ import annotations
 
-import threading
-
 from ..errors import MissingDependencyError, ModelError
 from ..model.heads.yolo import YoloHead
 from ..model.spec import ModelSpec
+from ..monitor import Monitor
 from ..ort.backend import OnnxRuntimeBackend
 from .preprocess import Preprocessor, grey_frame
 
 
-def require_decoded_boxes(
-    spec: ModelSpec, num_threads: int = 0, cancel: threading.Event | None = None,
-) -> None:
-    """Run a detector once on ONNX Runtime; ModelError where its boxes cannot be pixels of its input.
+def require_decoded_boxes(spec: ModelSpec, num_threads: int = 0, monitor: Monitor | None = None) -> None:
+    """Run a detector once on ONNX Runtime; ModelError if its boxes cannot be pixels of its input.
 
-    For what is about to take minutes with the file. Says nothing where ONNX Runtime is missing or cannot run the file.
-    EngineError once `cancel` is set.
+    For what is about to take minutes with the file. Says nothing if ONNX Runtime is missing or cannot run the file.
+    Raises EngineError if the monitor's cancel is set.
     """
     if not isinstance(spec.head, YoloHead):
         return
-    backend = OnnxRuntimeBackend(spec.path, num_threads, cancel)
+    backend = OnnxRuntimeBackend(spec.path, num_threads, monitor)
     try:
         backend.open()
     except (MissingDependencyError, ModelError):

@@ -4,32 +4,45 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from ..errors import EngineError
-from ..progress import ProgressCallback
 from .tensorrt_options import BuildOptions, RunOptions
 
 BACKENDS = ('auto', 'onnxruntime', 'tensorrt')
 PRECISIONS = ('fp32', 'fp16', 'int8')
+# The first one tries all others and takes the one that loses least.
 CALIBRATION_METHODS = ('auto', 'minmax', 'entropy', 'percentile', 'mse')
 # Below this an int8 network has lost too much to be used unseen.
 DEFAULT_INT8_AGREEMENT = 0.9
 
 
 @dataclass(frozen=True)
+class CalibrationOptions:
+    """Frames of what the camera will see, and what is done with them.
+
+    source: a folder of images, a video or a rosbag2 for int8's ranges and for the accuracy gate; '' for none
+    topic: image topic of such a bag, '' if it has only one
+    samples: frames to calibrate with; checking: other frames of the source, to measure the agreement on
+    method: how ranges are found, one of CALIBRATION_METHODS
+    """
+
+    source: str = ''
+    topic: str = ''
+    samples: int = 64
+    checking: int = 24
+    method: str = 'auto'
+
+
+@dataclass(frozen=True)
 class PipelineOptions:
     """How a model is run.
 
-    backend: auto takes TensorRT where it and a GPU are there, else ONNX Runtime
-    precision: fp32, fp16 or int8; strict_precision: fail where it is not met, instead of a warning
-    num_threads: CPU threads of one inference, 0 for one on each usable core
-    calibration_source: images, video or bag for int8's ranges and for the accuracy gate; '' for none
-    calibration_topic: image topic of such a bag, '' where it has only one
-    min_agreement: agreement with ONNX Runtime fp32 on frames of that source below which the model is refused, 0..1,
-        as it is where nothing is found on the frames; None: 0.9 for int8, no gate for the others
+    backend: auto takes TensorRT if it and a GPU are there, else ONNX Runtime
+    precision: fp32, fp16 or int8; strict_precision: fail if it is not met, instead of a warning
+    num_threads: CPU threads of one inference, 0 for one on each physical core that the process may use
+    calibration: frames for int8's ranges and for the accuracy gate
+    min_agreement: agreement with ONNX Runtime fp32 on such frames, 0..1. The model is refused if its agreement is
+        lower, or if nothing is found on the frames. None: 0.9 for int8, no gate for the others
     build, run: TensorRT's options; build.precision follows precision
     """
 
@@ -37,10 +50,7 @@ class PipelineOptions:
     precision: str = 'fp32'
     strict_precision: bool = False
     num_threads: int = 0
-    calibration_source: str = ''
-    calibration_topic: str = ''
-    calibration_samples: int = 64
-    calibration_method: str = 'auto'
+    calibration: CalibrationOptions = field(default_factory=CalibrationOptions)
     min_agreement: float | None = None
     timing_cache: bool = True
     build: BuildOptions = field(default_factory=BuildOptions)
@@ -48,31 +58,7 @@ class PipelineOptions:
 
     @property
     def needed_agreement(self) -> float:
-        """The agreement to reach, 0 where there is no gate."""
+        """The agreement to reach, 0 without a gate."""
         if self.min_agreement is not None:
             return self.min_agreement
         return DEFAULT_INT8_AGREEMENT if self.precision == 'int8' else 0.0
-
-
-@dataclass(frozen=True)
-class Monitor:
-    """Who follows the opening of a pipeline, which may build an engine for minutes.
-
-    on_progress(fraction, text): how much is done, 0..1, None where that is unknown; on_log(severity, text): debug,
-    info, warning or error. Both are called on the thread that opens. cancel: setting it ends the opening. debug_log:
-    whether debug messages are wanted of an engine build too, tens of thousands.
-    """
-
-    on_progress: Callable[[float | None, str], None] = lambda fraction, text: None
-    on_log: Callable[[str, str], None] = lambda severity, text: None
-    cancel: threading.Event = field(default_factory=threading.Event)
-    debug_log: bool = False
-
-    def following(self, what: str) -> ProgressCallback:
-        """Return what passes the progress of `what` on, and raises EngineError once `cancel` is set."""
-        def progress(text: str, done: int, total: int | None) -> None:
-            if self.cancel.is_set():
-                raise EngineError(f'{what} was cancelled while {text}')
-            self.on_progress(done / total if total else None, text)
-
-        return progress

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from ..errors import CalibrationError, PerceptionError
 from ..image.frame import Frame
-from ..progress import ProgressCallback
+from ..progress import ProgressCallback, silent
 from ..sources.open_source import open_source
 from ..sources.source import SourceFrame
 
@@ -37,17 +37,15 @@ class Samples:
 
 
 def read_samples(
-    source: str | PathLike[str] | None, count: int, checking: int = 16, topic: str | None = None,
-    progress: ProgressCallback | None = None,
+    source: str | PathLike[str], count: int, checking: int = 16, topic: str = '',
+    progress: ProgressCallback = silent,
 ) -> Samples:
-    """Read `count` frames for calibration and `checking` others between them, fewer of both where there are not enough.
+    """Read `count` frames for calibration and `checking` others between them, fewer of both if there are not enough.
 
-    Raises CalibrationError where there is no source or not one frame in it; SourceError where it cannot be opened.
+    topic: of a bag, '' if it has only one
+    Raises CalibrationError without a source ('') or if there is no frame in it; SourceError if it cannot be opened.
     """
-    if source is None or not str(source):
-        raise CalibrationError(
-            'int8 needs calibration data, found none: give a folder of images, a video or a rosbag2 of what the '
-            'camera will see (random data would give random ranges)')
+    require_source(source)
     if count < 1 or checking < 0:
         raise CalibrationError(f'{count} calibration samples and {checking} for checking: expected 1 or more')
     failed: list[str] = []
@@ -75,6 +73,14 @@ def read_samples(
     return Samples(tuple(rest), tuple(chosen), bool(num_checking), tuple(warnings))
 
 
+def require_source(source: str | PathLike[str]) -> None:
+    """Raise CalibrationError for '', no source."""
+    if not str(source):
+        raise CalibrationError(
+            'int8 needs calibration data, found none: give a folder of images, a video or a rosbag2 of what the '
+            'camera will see (random data would give random ranges)')
+
+
 def thin(items: list[_T], count: int) -> list[_T]:
     """Return `count` items in the middles of equal parts of the list, or all where there are no more."""
     return [items[index] for index in _even(len(items), count)] if len(items) > count else items
@@ -85,13 +91,13 @@ def _even(length: int, count: int) -> list[int]:
 
 
 def _spread(
-    source: str | PathLike[str], count: int, topic: str | None, on_error: Callable[[PerceptionError], None],
-    progress: ProgressCallback | None,
+    source: str | PathLike[str], count: int, topic: str, on_error: Callable[[PerceptionError], None],
+    progress: ProgressCallback,
 ) -> list[Frame]:
     """Read the source once, keeping every 2^k-th frame: lengths in the headers of videos and bags can be wrong."""
     kept: list[SourceFrame] = []
     stride, seen, size = 1, 0, 0
-    with open_source(source, topic, on_error) as frames:
+    with open_source(source, topic or None, on_error) as frames:
         for item in frames:
             if seen % stride == 0:
                 kept.append(item)
@@ -100,8 +106,7 @@ def _spread(
             if len(kept) >= (2 if size > _MANY_BYTES else 4) * count:
                 kept, stride = kept[::2], stride * 2
                 size = sum(item.frame.data.nbytes for item in kept)
-            if progress:
-                progress(f'reading {source}', seen, frames.len_hint)
+            progress(f'reading {source}', seen, frames.len_hint)
     return [item.frame for item in thin(kept, count)]
 
 

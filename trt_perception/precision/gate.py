@@ -2,46 +2,45 @@
 # SPDX-License-Identifier: Apache-2.0
 """The accuracy gate: a model in another precision or on another backend must find what ONNX Runtime finds in fp32.
 
-Of a file that is stored in fp16 or int8 there is no fp32 to compare with: what ONNX Runtime makes of the file stands
-for it. There the gate is off unless it is asked for, or the file is int8 and there is a calibration source, whose
-frames can be for nothing else.
+A file stored in fp16 or int8 has no fp32 reference: it is compared with what ONNX Runtime makes of the same file. For
+such a file the gate is off, unless it is asked for, or the file is int8 and there is a calibration source: its frames
+can be for nothing else.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from typing import Any
 
 from ..errors import CalibrationError, EngineError
 from ..image.frame import Frame
 from ..model.spec import ModelSpec
+from ..monitor import Monitor
 from ..ort.backend import OnnxRuntimeBackend
 from ..pipeline.host import HostPipeline
 from ..pipeline.interface import Pipeline, PostprocessSettings
-from ..pipeline.options import Monitor, PipelineOptions
+from ..pipeline.options import PipelineOptions
+from .agreement_report import AgreementReport
 from .calibration_frames import read_samples
 from .parity import compare
 
-_FRAMES = 24
-
 
 def needed_agreement(spec: ModelSpec, options: PipelineOptions) -> float:
-    """Return the agreement to reach with this model, as the user gave it, 0 where there is no gate."""
-    by_default = spec.stored_precision == 'fp32' or (spec.stored_precision == 'int8' and options.calibration_source)
+    """Return the agreement to reach with this model, as the user gave it, 0 without a gate."""
+    by_default = spec.stored_precision == 'fp32' or (spec.stored_precision == 'int8' and options.calibration.source)
     if options.min_agreement is None and not by_default:
         return 0.0
     return options.needed_agreement
 
 
 def require_frames(spec: ModelSpec, options: PipelineOptions, frames: Sequence[Frame]) -> None:
-    """Raise CalibrationError where there is a gate but nothing to compare on: before minutes go into a build.
+    """Raise CalibrationError if there is a gate but nothing to compare on: before minutes go into a build.
 
-    frames: those that calibrating has left for comparing, none as a rule where nothing was calibrated
+    frames: those that calibrating has left for comparing, as a rule none if nothing was calibrated
     """
-    if needed_agreement(spec, options) and not frames and not options.calibration_source:
+    if needed_agreement(spec, options) and not frames and not options.calibration.source:
         raise CalibrationError(
             f'min_agreement is {needed_agreement(spec, options)}, but there are no frames to compare on: set '
             'calibration_source to a folder of images, a video or a rosbag2, or min_agreement to 0.0')
@@ -50,17 +49,18 @@ def require_frames(spec: ModelSpec, options: PipelineOptions, frames: Sequence[F
 def checking_frames(
     spec: ModelSpec, options: PipelineOptions, frames: Sequence[Frame], monitor: Monitor,
 ) -> Sequence[Frame]:
-    """Return the frames to compare on: these, or where there are none some of the calibration source.
+    """Return the frames to compare on: these, or if there are none, some of the calibration source.
 
-    Raises CalibrationError where there is none, SourceError where it cannot be opened, EngineError once
+    Raises CalibrationError without frames and source, SourceError if it cannot be opened, EngineError if
     `monitor.cancel` is set.
     """
     require_frames(spec, options, frames)
     if frames:
         return frames
-    progress = monitor.following(f'comparing {spec.path.name} with ONNX Runtime')
+    calibration = options.calibration
     return read_samples(
-        options.calibration_source, _FRAMES, 0, options.calibration_topic or None, progress=progress).calibration
+        calibration.source, calibration.checking, 0, calibration.topic,
+        monitor.following(_comparing(spec))).calibration
 
 
 def comparison_identity(spec: ModelSpec, frames: Sequence[Frame], settings: PostprocessSettings) -> str:
@@ -78,48 +78,46 @@ def comparison_identity(spec: ModelSpec, frames: Sequence[Frame], settings: Post
 
 def measure_agreement(
     spec: ModelSpec, candidate: Pipeline, options: PipelineOptions, frames: Sequence[Frame], monitor: Monitor,
-) -> dict[str, Any]:
+) -> AgreementReport:
     """Compare an open pipeline with ONNX Runtime.
 
     spec: of the model as it was given, fp32 as a rule
     frames: of checking_frames
-    Returns Agreement's values, `value` and `summary` among them, and `says_nothing`: nothing was found on the frames.
-    Raises EngineError if a pipeline fails or once `monitor.cancel` is set.
+    Raises EngineError if a pipeline fails or if `monitor.cancel` is set.
     """
-    def check_cancelled() -> None:
-        if monitor.cancel.is_set():
-            raise EngineError(f'comparing {spec.path.name} with ONNX Runtime was cancelled')
-
     def until_cancelled() -> Iterator[Frame]:
         for frame in frames:
-            check_cancelled()
+            monitor.check(_comparing(spec))
             yield frame
 
-    monitor.on_progress(None, f'comparing with ONNX Runtime {spec.stored_precision} on {len(frames)} frames')
+    monitor.progress(f'comparing with ONNX Runtime {spec.stored_precision} on {len(frames)} frames', 0, None)
     # Before the model is loaded for it.
-    check_cancelled()
-    backend = OnnxRuntimeBackend(spec.path, options.num_threads, monitor.cancel)
+    monitor.check(_comparing(spec))
+    compared = comparison_identity(spec, frames, candidate.settings)
+    backend = OnnxRuntimeBackend(spec.path, options.num_threads, monitor)
     with HostPipeline(spec, backend, candidate.settings) as reference:
         agreement = compare(reference, candidate, until_cancelled())
     if agreement.says_nothing:
-        monitor.on_log('warning', 'the accuracy gate says nothing: neither run found anything on the frames')
-    return {
-        **agreement.as_dict(), 'value': agreement.value, 'summary': agreement.summary(),
-        'says_nothing': agreement.says_nothing}
+        monitor.log('warning', 'the accuracy gate says nothing: neither run found anything on the frames')
+    return AgreementReport.of(agreement, options.calibration.source, compared)
 
 
-def require_agreement(spec: ModelSpec, report: Mapping[str, Any], options: PipelineOptions) -> None:
-    """Raise EngineError with the numbers where the agreement is below the one needed."""
+def require_agreement(spec: ModelSpec, report: AgreementReport, options: PipelineOptions) -> None:
+    """Raise EngineError with the numbers if the agreement is lower than the one needed."""
     needed = needed_agreement(spec, options)
-    # Where nobody asked for the gate, frames without objects are no reason to refuse the model: that was a warning.
-    if needed and options.min_agreement is not None and report.get('says_nothing'):
+    # If nobody asked for the gate, frames without objects are no reason to refuse the model: that was a warning.
+    if needed and options.min_agreement is not None and report.says_nothing:
         raise EngineError(
-            f'min_agreement is {needed}, but {report["summary"]}: set calibration_source to frames that show what the '
+            f'min_agreement is {needed}, but {report.summary}: set calibration_source to frames that show what the '
             'model detects, or min_agreement to 0.0')
-    if report['value'] < needed:
+    if report.value < needed:
         raise EngineError(
-            f'{options.precision} loses too much: agreement {report["value"]:.3f} with ONNX Runtime '
-            f'{spec.stored_precision}, needed is {needed:.3f} ({report["summary"]}); {_advice(spec, options)}')
+            f'{options.precision} loses too much: agreement {report.value:.3f} with ONNX Runtime '
+            f'{spec.stored_precision}, needed is {needed:.3f} ({report.summary}); {_advice(spec, options)}')
+
+
+def _comparing(spec: ModelSpec) -> str:
+    return f'comparing {spec.path.name} with ONNX Runtime'
 
 
 def _advice(spec: ModelSpec, options: PipelineOptions) -> str:

@@ -8,7 +8,8 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,35 +19,29 @@ from ..file_cache import cache_root, is_intact, locked, store
 from ..image.frame import Frame
 from ..model.onnx_file import sha256_of
 from ..model.spec import ModelSpec
+from ..monitor import Monitor
+from ..pipeline.options import PRECISIONS, CalibrationOptions
 from ..progress import ProgressCallback, silent
 from .calibration import calibration_of
-from .calibration_frames import Samples, read_samples
+from .calibration_frames import Samples, read_samples, require_source
 from .fp16 import halve_rest, to_fp16
 from .graph import read_record
 from .int8 import quantize
-from .ranges import AUTO
 from .search import Target
 
-PRECISIONS = ('fp32', 'fp16', 'int8')
 # Raised when what this package makes of the same model and data changes.
 _FORMAT = 2
 
 
 @dataclass(frozen=True)
-class CalibrationOptions:
-    """Where calibration data comes from and what is done with it.
+class ConversionOptions:
+    """What a conversion may be told beside its calibration; `trt_perception quantize` has all of it as options.
 
-    source: a folder of images, a video or a rosbag2; None refuses int8
-    samples: frames to calibrate with; checking: others of the source to measure the agreement on
-    method: minmax, entropy, percentile, mse or auto
+    keep_float: names of layers that stay in float, None for those that measuring finds
+    target: what int8 has to reach against fp32
     half_rest: an int8 model's float layers in float16, for strongly typed TensorRT (see fp16.halve_rest)
     """
 
-    source: str | None = None
-    topic: str | None = None
-    samples: int = 64
-    checking: int = 24
-    method: str = AUTO
     keep_float: tuple[str, ...] | None = None
     target: Target = field(default_factory=Target)
     half_rest: bool = False
@@ -56,12 +51,14 @@ class CalibrationOptions:
 class PreparedModel:
     """A model file in the precision asked for.
 
+    original: the model as it was given
     path: of the ONNX file to build or run
-    record: what the conversion did (Fp16Report or Int8Report as JSON values), {} where there was nothing to do
-    checking: frames for the accuracy gate, () where no source was given
+    record: what the conversion did (Fp16Report or Int8Report as JSON values), {} if there was nothing to do
+    checking: frames for the accuracy gate, () without a source
     warnings: what a user should know of the calibration data
     """
 
+    original: ModelSpec
     path: Path
     precision: str
     record: dict[str, Any]
@@ -69,9 +66,17 @@ class PreparedModel:
     checking: Sequence[Frame] = field(default=(), repr=False)
     warnings: tuple[str, ...] = ()
 
+    @cached_property
+    def spec(self) -> ModelSpec:
+        """The spec of the file: the original's with another file, for what it takes and gives stays the same."""
+        if self.path == self.original.path:
+            return self.original
+        return replace(
+            self.original, path=self.path, sha256=sha256_of(self.path), stored_precision=self.precision)
+
     @property
     def calibration_sha256(self) -> str:
-        """Identity of the calibration data and method, '' where there is none."""
+        """Identity of the calibration data and method, '' without any."""
         return str(self.record.get('calibration_sha256', ''))
 
     @property
@@ -81,57 +86,80 @@ class PreparedModel:
 
 
 def prepare_model(
-    spec: ModelSpec, precision: str, calibration: CalibrationOptions | None = None,
-    output: Path | None = None, progress: ProgressCallback = silent,
+    spec: ModelSpec, precision: str, calibration: CalibrationOptions | None = None, output: Path | None = None,
+    monitor: Monitor | None = None, *, conversion: ConversionOptions | None = None,
 ) -> PreparedModel:
     """Return the file of `spec`'s model in this precision; `output` instead of the cache is always written anew.
 
-    A file that is stored in the precision asked for already stays as it is. Raises ModelError, SourceError,
-    CalibrationError for int8 without calibration data, EngineError where ONNX Runtime does not run the model on it; and
-    what `progress`, called several times a second, raises to cancel: then no file is written.
+    A file that is stored in the precision asked for already stays as it is. The monitor's log is told the warnings.
+    Raises ModelError, SourceError, CalibrationError for int8 without calibration data, EngineError if ONNX Runtime does
+    not run the model on it or if the monitor's cancel is set: then no file is written.
     """
+    calibration = calibration or CalibrationOptions()
+    require_convertible(spec, precision, calibration)
+    monitor = monitor or Monitor()
+    prepared = _prepared(
+        spec, precision, calibration, conversion or ConversionOptions(), output,
+        monitor.following(f'{precision} of {spec.path.name}'))
+    for warning in prepared.warnings:
+        monitor.log('warning', warning)
+    return prepared
+
+
+def require_convertible(spec: ModelSpec, precision: str, calibration: CalibrationOptions) -> None:
+    """Raise what prepare_model would raise at once, but convert nothing: ModelError, CalibrationError."""
     if precision not in PRECISIONS:
         raise ModelError(f"precision is '{precision}': expected one of {', '.join(PRECISIONS)}")
-    options = calibration or CalibrationOptions()
-    if precision == spec.stored_precision:
-        return PreparedModel(spec.path, precision, read_record(spec.path))
-    if spec.stored_precision != 'fp32':
+    if spec.stored_precision not in ('fp32', precision):
         raise ModelError(
             f'{spec.path.name} is stored in {spec.stored_precision}: expected the fp32 file to make {precision} of, or '
             f'precision {spec.stored_precision}')
+    if precision == 'int8' != spec.stored_precision:
+        require_source(calibration.source)
+
+
+def _prepared(
+    spec: ModelSpec, precision: str, calibration: CalibrationOptions, conversion: ConversionOptions,
+    output: Path | None, progress: ProgressCallback,
+) -> PreparedModel:
+    keep_float = conversion.keep_float
+    if precision == spec.stored_precision:
+        return PreparedModel(spec, spec.path, precision, read_record(spec.path))
     if precision == 'fp16':
-        kept = {} if options.keep_float is None else {'keep_float': options.keep_float}
-        if not options.source:
+        kept = {} if keep_float is None else {'keep_float': keep_float}
+        if not calibration.source:
             return _made(
                 spec, 'fp16', kept, output, progress, Samples((), (), False),
-                lambda path: to_fp16(spec.path, path, keep_float=options.keep_float, progress=progress))
-        samples = read_samples(options.source, options.samples, options.checking, options.topic, progress)
+                lambda path: to_fp16(spec.path, path, keep_float=keep_float, progress=progress))
+        samples = _samples(calibration, progress)
         seen = calibration_of(spec, samples.calibration, 'minmax', progress)
         return _made(
             spec, 'fp16', {'calibration': seen.sha256, **kept}, output, progress, samples,
-            lambda path: to_fp16(
-                spec.path, path, keep_float=options.keep_float, calibration=seen, progress=progress))
-    samples = read_samples(options.source, options.samples, options.checking, options.topic, progress)
+            lambda path: to_fp16(spec.path, path, keep_float=keep_float, calibration=seen, progress=progress))
+    samples = _samples(calibration, progress)
     # With the float layers in half precision still to come, `output` is not written yet.
-    unfinished = _unfinished(output) if output and options.half_rest else output
+    unfinished = _unfinished(output) if output and conversion.half_rest else output
     try:
-        data = calibration_of(spec, samples.calibration, options.method, progress)
-        checks = calibration_of(spec, samples.checking or samples.calibration, options.method, progress).sha256
+        data = calibration_of(spec, samples.calibration, calibration.method, progress)
+        checks = calibration_of(spec, samples.checking or samples.calibration, calibration.method, progress).sha256
         quantised = _made(
             spec, 'int8', {
                 'calibration': data.sha256, 'checking': checks if samples.checking else '',
                 # By what the head finds the layers are chosen.
-                'head': asdict(spec.head), 'keep_float': options.keep_float, 'target': asdict(options.target),
+                'head': asdict(spec.head), 'keep_float': keep_float, 'target': asdict(conversion.target),
                 'onnxruntime': require('onnxruntime').__version__},
             unfinished, progress, samples,
-            lambda path: quantize(
-                spec.path, path, data, samples.checking, options.keep_float, options.target, progress))
-        return with_half_rest(spec, quantised, output, progress) if options.half_rest else quantised
+            lambda path: quantize(spec.path, path, data, samples.checking, keep_float, conversion.target, progress))
+        return with_half_rest(quantised, output, progress) if conversion.half_rest else quantised
     except CalibrationError as error:
-        raise CalibrationError(f'{options.source}: {error}') from error
+        raise CalibrationError(f'{calibration.source}: {error}') from error
     finally:
         if unfinished is not None and unfinished != output:
             unfinished.unlink(missing_ok=True)
+
+
+def _samples(calibration: CalibrationOptions, progress: ProgressCallback) -> Samples:
+    return read_samples(calibration.source, calibration.samples, calibration.checking, calibration.topic, progress)
 
 
 def _unfinished(output: Path) -> Path:
@@ -140,15 +168,15 @@ def _unfinished(output: Path) -> Path:
 
 
 def with_half_rest(
-    spec: ModelSpec, quantised: PreparedModel, output: Path | None = None, progress: ProgressCallback = silent,
+    quantised: PreparedModel, output: Path | None = None, progress: ProgressCallback = silent,
 ) -> PreparedModel:
     """Return an int8 file of `prepare_model` with its float layers in float16, in `output` or the cache.
 
-    Raises ModelError where the file cannot be brought to that form; it stays as it is.
+    Raises ModelError if the file cannot be brought to that form; it stays as it is.
     """
     samples = Samples((), tuple(quantised.checking), False, quantised.warnings)
     return _made(
-        spec, 'int8', {'half_rest_of': sha256_of(quantised.path)}, output, progress, samples,
+        quantised.original, 'int8', {'half_rest_of': sha256_of(quantised.path)}, output, progress, samples,
         lambda path: halve_rest(quantised.path, path, progress))
 
 
@@ -157,7 +185,7 @@ def _made(
     progress: ProgressCallback, samples: Samples, make: Callable[[Path], Any],
 ) -> PreparedModel:
     def done(path: Path, cached: bool) -> PreparedModel:
-        return PreparedModel(path, precision, read_record(path), cached, samples.checking, samples.warnings)
+        return PreparedModel(spec, path, precision, read_record(path), cached, samples.checking, samples.warnings)
 
     if output is not None:
         make(output)

@@ -11,10 +11,10 @@ from __future__ import annotations
 import numpy as np
 
 from ..errors import CalibrationError
+from ..pipeline.options import CALIBRATION_METHODS
 
-METHODS = ('minmax', 'entropy', 'percentile', 'mse')
-# Tries them all and takes the one with the best agreement.
-AUTO = 'auto'
+# AUTO tries all METHODS and takes the one with the best agreement.
+AUTO, METHODS = CALIBRATION_METHODS[0], CALIBRATION_METHODS[1:]
 NUM_BINS = 2048
 PERCENTILE = 99.99
 _LEVELS = 128

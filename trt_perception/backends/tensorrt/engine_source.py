@@ -1,54 +1,112 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The engine of a model on this machine: out of the cache, or built in a process of its own and put there."""
+"""From a model to its engine: the model in the precision asked for, the engine out of the cache or built for it."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from ...model.spec import ModelSpec
+from ...monitor import Monitor
+from ...pipeline.decoded_boxes import require_decoded_boxes
+from ...pipeline.options import PipelineOptions
 from ...pipeline.tensorrt_options import BuildOptions
+from ...precision.gate import require_frames
+from ...precision.prepare import PreparedModel, prepare_model, require_convertible
+from ...precision.strong_types import for_strong_types
+from .build.builder import gpu_to_build_for
 from .build.process import build_in_process
 from .build.request import build_request
 from .cache.engine_cache import BuiltEngine, CachedEngine, EngineCache
 from .cache.engine_key import EngineKey
 from .cache.timings import timing_cache_path
 from .cuda.gpu_info import GpuInfo, gpu_info
-from .library.compat import TensorRt, load
+from .library.compat import TensorRt, load_for
 
 
-def cached_engine(
-    spec: ModelSpec, options: BuildOptions, *, device_index: int = 0, calibration_sha256: str = '',
-    tensorrt: TensorRt | None = None, cache: EngineCache | None = None, timing_cache: bool = True,
-    debug_log: bool = False,
-    on_progress: Callable[[float | None, str], None] = lambda fraction, text: None,
-    on_log: Callable[[str, str], None] = lambda severity, text: None, cancel: threading.Event | None = None,
-    before_build: Callable[[], None] = lambda: None,
-) -> CachedEngine:
-    """Return the engine for `spec`, whose file is already in the precision of `options`.
+@dataclass(frozen=True)
+class EngineSource:
+    """Where the engine of a model comes from, for the node and for `trt_perception build` alike.
 
-    Arguments as for build_process.build_in_process; before_build is called where the cache has none, and what it raises
-    is raised. The sidecar holds the report of builder.build_plan. Raises what the build raises, EngineError without a
-    GPU, MissingDependencyError without TensorRT.
+    The order is require_possible, prepare, then engine or build.
+
+    spec: of the model as it was given; options: how it is to run
+    monitor: follows the conversion and the build
+    tensorrt: what builds, None for what is installed; cache: the engines of this machine
     """
-    tensorrt = tensorrt or load()
-    gpu = gpu_info(device_index)
-    cache = cache or EngineCache()
-    key = engine_key(spec, options, tensorrt, gpu, calibration_sha256)
-    timings = timing_cache_path(
-        cache.root, tensorrt.identity, gpu.name, gpu.compute_capability, spec.sha256) if timing_cache else None
-    request = build_request(
-        spec, options, device_index=device_index, tensorrt=tensorrt.name, timing_cache=timings,
-        debug_log=debug_log)
 
-    def build() -> BuiltEngine:
-        before_build()
-        return build_in_process(request, on_progress, on_log, cancel)
+    spec: ModelSpec
+    options: PipelineOptions
+    monitor: Monitor = field(default_factory=Monitor)
+    tensorrt: TensorRt | None = None
+    cache: EngineCache = field(default_factory=EngineCache)
 
-    return cache.get_or_build(
-        key, spec.path.name, build, lambda text: on_log('info', text), cancel,
-        lambda text: on_progress(None, text))
+    @property
+    def library(self) -> TensorRt:
+        """The TensorRT that builds; MissingDependencyError or EngineError if there is none that can."""
+        return self.tensorrt or load_for(self.options.build)
+
+    def require_possible(self, into_cache: bool = True) -> None:
+        """Raise what is wrong already, before a conversion that takes minutes.
+
+        into_cache: whether the engine is for this machine's GPU; if not, the options may name other GPUs
+        Raises ModelError, CalibrationError, EngineError, MissingDependencyError.
+        """
+        library, options = self.library, self.options
+        require_convertible(self.spec, options.precision, options.calibration)
+        require_frames(self.spec, options, ())
+        build_request(self.spec, options.build)
+        gpu: GpuInfo | None = None
+        if into_cache:
+            gpu = gpu_info(options.run.device_index)
+        elif not options.build.compute_capabilities:
+            gpu = gpu_to_build_for(library, options.run.device_index)
+        library.require_options(options.build, gpu)
+
+    def require_decoded_boxes(self) -> None:
+        """Raise ModelError for a detector that does not decode its boxes; EngineError if it was cancelled."""
+        require_decoded_boxes(self.spec, self.options.num_threads, self.monitor)
+
+    def prepare(self) -> PreparedModel:
+        """Return the model in the precision of the options, as this TensorRT takes it; made once, then cached.
+
+        Raises what prepare_model raises.
+        """
+        prepared = prepare_model(self.spec, self.options.precision, self.options.calibration, monitor=self.monitor)
+        if self.library.is_strongly_typed(self.options.build):
+            return for_strong_types(prepared, self.monitor)
+        return prepared
+
+    def engine(self, prepared: PreparedModel) -> CachedEngine:
+        """Return the engine for this GPU, out of the cache, or built and put there.
+
+        Its sidecar holds the report of builder.build_plan. Raises what the build raises, ModelError for boxes that are
+        not decoded, EngineError without a GPU, MissingDependencyError without TensorRT.
+        """
+        library, gpu = self.library, gpu_info(self.options.run.device_index)
+        key = engine_key(
+            prepared.spec, self._build_options(prepared), library, gpu, prepared.calibration_sha256)
+        timings = timing_cache_path(
+            self.cache.root, library.identity, gpu.name, gpu.compute_capability,
+            prepared.spec.sha256) if self.options.timing_cache else None
+        return self.cache.get_or_build(
+            key, prepared.path.name, lambda: self._built(prepared, timings), self.monitor)
+
+    def build(self, prepared: PreparedModel) -> BuiltEngine:
+        """Build the engine without the cache, also for other GPUs; raises as `engine`."""
+        return self._built(prepared, None)
+
+    def _built(self, prepared: PreparedModel, timings: Path | None) -> BuiltEngine:
+        self.require_decoded_boxes()
+        return build_in_process(
+            build_request(
+                prepared.spec, self._build_options(prepared), device_index=self.options.run.device_index,
+                tensorrt=self.library.name, timing_cache=timings, debug_log=self.monitor.debug_log),
+            self.monitor)
+
+    def _build_options(self, prepared: PreparedModel) -> BuildOptions:
+        return replace(self.options.build, precision=prepared.precision)
 
 
 def engine_key(

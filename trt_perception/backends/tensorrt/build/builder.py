@@ -1,40 +1,34 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Builds an engine in this process. Callers want build_process, which does it in one that may crash."""
+"""Builds an engine in this process. Callers want process.build_in_process: a process of its own may crash."""
 
 from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
 from ....errors import EngineError, ModelError
 from ....model.onnx_file import load_proto
 from ....model.operations import node_multiply_accumulates
+from ....monitor import LogCallback, Monitor
 from ....utf8_path import require_utf8
 from ..cache.engine_cache import BuiltEngine
 from ..cache.private_files import make_private_folder, read_private, replace_private
 from ..cuda.gpu_info import GpuInfo, gpu_info, has_gpu, use_gpu
 from ..library.compat import ParserProblem, TensorRt, load_for
-from ..library.engine_log import WARNING, LogSink
+from ..library.engine_log import WARNING
 from ..library.graph_types import graph_types
 from ..library.inspector import parse_layers, summarize
 from .request import BuildRequest
-
-# (how much is done, 0..1 or None where this version does not say, what is being done)
-Progress = Callable[[float | None, str], None]
 
 # The CPU lives from the same memory on an integrated GPU.
 _PART_OF_FREE = {True: 0.5, False: 0.8}
 _LEAST_WORKSPACE_MIB = 64
 
 
-def build_plan(
-    request: BuildRequest, progress: Progress = lambda fraction, text: None,
-    log: LogSink = lambda severity, text: None, cancelled: Callable[[], bool] = lambda: False,
-) -> BuiltEngine:
+def build_plan(request: BuildRequest, monitor: Monitor) -> BuiltEngine:
     """Build one engine; returns the plan and a report of JSON values.
 
     The report holds tensorrt, build_seconds, workspace_mib, io, layers (see inspector.Layer), precision_effective and
@@ -44,11 +38,11 @@ def build_plan(
     started = time.monotonic()
     options = request.options
     tensorrt = load_for(options, request.tensorrt)
-    tensorrt.logger(log)
+    tensorrt.logger(monitor.log)
     require_utf8(request.onnx_path, 'TensorRT')
     workspace_mib = _workspace(request, tensorrt)
     types = graph_types(request.onnx_path)
-    progress(None, 'reading the model')
+    monitor.progress('reading the model', 0, None)
     builder = tensorrt.create_builder()
     network = tensorrt.create_network(builder, options)
     parser = tensorrt.create_parser(network)
@@ -56,29 +50,22 @@ def build_plan(
         raise _parser_error(tensorrt, parser, request)
     held = tensorrt.keep_types(network, types, options)
     if held:
-        log('info', f'{held} layers are held to float32, as in the graph')
+        monitor.log('info', f'{held} layers are held to float32, as in the graph')
     config = tensorrt.create_config(builder)
     tensorrt.configure(builder, config, options, types, workspace_mib)
     _add_profile(tensorrt, builder, config, network, request)
-    timings_known = _load_timings(tensorrt, config, request, log)
-    if cancelled():
-        raise EngineError('the engine build was cancelled')
-
-    def report(fraction: float, text: str) -> bool:
-        progress(fraction, text)
-        return not cancelled()
-
-    if not tensorrt.watch(config, report):
-        progress(None, 'building the engine')
+    timings_known = _load_timings(tensorrt, config, request, monitor.log)
+    monitor.check('the engine build')
+    if not tensorrt.watch(config, monitor.following('the engine build')):
+        monitor.progress('building the engine', 0, None)
     try:
         plan = tensorrt.build(builder, network, config)
     except EngineError as error:
-        if cancelled():
-            raise EngineError('the engine build was cancelled') from error
+        monitor.check('the engine build')
         raise _explained(error, workspace_mib) from error
-    _save_timings(tensorrt, config, request, log)
+    _save_timings(tensorrt, config, request, monitor.log)
     seconds = time.monotonic() - started
-    log('info', f'engine of {len(plan) / 1e6:.1f} MB built in {seconds:.1f} s by {tensorrt.identity}')
+    monitor.log('info', f'engine of {len(plan) / 1e6:.1f} MB built in {seconds:.1f} s by {tensorrt.identity}')
     return BuiltEngine(plan, {
         'tensorrt': tensorrt.identity, 'build_seconds': round(seconds, 2), 'workspace_mib': workspace_mib,
         'timings_known': timings_known, 'strongly_typed': tensorrt.is_strongly_typed(options),
@@ -145,7 +132,7 @@ def _add_profile(tensorrt: TensorRt, builder: Any, config: Any, network: Any, re
         tensorrt.add_profile(builder, config, request.input_name, *request.shapes)
 
 
-def _load_timings(tensorrt: TensorRt, config: Any, request: BuildRequest, log: LogSink) -> bool:
+def _load_timings(tensorrt: TensorRt, config: Any, request: BuildRequest, log: LogCallback) -> bool:
     if request.timing_cache is None:
         return False
     content = b''
@@ -161,7 +148,7 @@ def _load_timings(tensorrt: TensorRt, config: Any, request: BuildRequest, log: L
     return known
 
 
-def _save_timings(tensorrt: TensorRt, config: Any, request: BuildRequest, log: LogSink) -> None:
+def _save_timings(tensorrt: TensorRt, config: Any, request: BuildRequest, log: LogCallback) -> None:
     if request.timing_cache is None:
         return
     content = tensorrt.timing_cache(config)

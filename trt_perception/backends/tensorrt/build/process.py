@@ -14,12 +14,12 @@ import tempfile
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
 from typing import IO, Any
 
 from .... import errors
 from ....child_process import signal_name, start_module
 from ....errors import EngineError, PerceptionError
+from ....monitor import Monitor
 from ..cache.engine_cache import BuiltEngine
 from ..library.engine_log import DEBUG
 from .builder import plan_sha256
@@ -33,25 +33,18 @@ _ELAPSED_INTERVAL_S = 1.0
 _WORKER = 'trt_perception.backends.tensorrt.build.worker'
 
 
-class BuildCancelled(EngineError):
-    """The build was cancelled by who asked for it."""
-
-
-def build_in_process(
-    request: BuildRequest, on_progress: Callable[[float | None, str], None] = lambda fraction, text: None,
-    on_log: Callable[[str, str], None] = lambda severity, text: None, cancel: threading.Event | None = None,
-) -> BuiltEngine:
+def build_in_process(request: BuildRequest, monitor: Monitor | None = None) -> BuiltEngine:
     """Build one engine; returns when it is built, failed or cancelled, with no process left.
 
-    on_progress(fraction, text): how much is done, 0..1, or None where TensorRT does not say (below 10), and what;
-    called at least once a second. on_log(severity, text): TensorRT's log (info, warning, error, and debug if the
-    request asks for it). Both are called on the calling thread. cancel: setting it ends the build within 2 s.
-    Raises BuildCancelled, or the error of the build, or EngineError if its process crashed or was killed.
+    monitor: its progress is called at least once a second, with the fraction of 1.0 that is done, or with a total of
+        None if TensorRT does not say (below 10). Its log gets TensorRT's messages: info, warning, error, and debug if
+        the request asks for it. Both are called on the calling thread. Setting its cancel ends the build within 2 s
+    Raises the error of the build, or EngineError if it was cancelled, or if its process crashed or was killed.
     """
     with tempfile.TemporaryFile(prefix='trt_perception_') as plan_file:
         build = _Build(request, plan_file.fileno())
         try:
-            record = build.wait(on_progress, on_log, cancel or threading.Event())
+            record = build.wait(monitor or Monitor())
         finally:
             build.end()
         plan_file.seek(0)
@@ -85,18 +78,14 @@ class _Build:
             self._process.stdin.write(request.to_json().encode() + b'\n')
             self._process.stdin.close()
 
-    def wait(
-        self, on_progress: Callable[[float | None, str], None], on_log: Callable[[str, str], None],
-        cancel: threading.Event,
-    ) -> dict[str, Any]:
+    def wait(self, monitor: Monitor) -> dict[str, Any]:
         """Pass on what the worker says until it ends; returns its result or raises its error."""
         started = told = time.monotonic()
-        doing, fraction = 'starting', None
+        doing, done, total = 'starting', 0.0, None
         result: dict[str, Any] | None = None
         error: PerceptionError | None = None
         while True:
-            if cancel.is_set():
-                raise BuildCancelled(f'the engine build for {self._model} was cancelled')
+            monitor.check(f'the engine build for {self._model}')
             try:
                 message = self._messages.get(timeout=_POLL_S)
             except queue.Empty:
@@ -104,12 +93,12 @@ class _Build:
             if message is None:
                 break
             if 'progress' in message:
-                fraction, doing = message['progress']
+                doing, done, total = message['progress']
             elif 'log' in message:
                 severity, text = message['log']
                 if severity != DEBUG:
                     self._lines.append(text)
-                on_log(severity, text)
+                monitor.log(severity, text)
             elif 'built' in message:
                 result = message['built']
             elif 'error' in message:
@@ -117,7 +106,7 @@ class _Build:
             now = time.monotonic()
             if 'progress' in message or now - told >= _ELAPSED_INTERVAL_S:
                 told = now
-                on_progress(fraction, f'{doing} ({now - started:.0f} s)')
+                monitor.progress(f'{doing} ({now - started:.0f} s)', done, total)
         code = self._process.wait()
         if error is not None:
             raise error

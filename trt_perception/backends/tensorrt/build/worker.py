@@ -3,7 +3,7 @@
 """The process that builds one engine: `python -m trt_perception.backends.tensorrt.build.worker PLAN_FD PARENT_PID`.
 
 Reads a BuildRequest, one line of JSON, from stdin; writes the plan to the inherited file descriptor; tells the parent
-on stdout what happens, one JSON object a line: {"progress": [fraction or null, text]}, {"log": [severity, text]} and
+on stdout what happens, one JSON object a line: {"progress": [text, done, total or null]}, {"log": [severity, text]} and
 last {"built": report} or {"error": [class of the error, text]}.
 """
 
@@ -20,6 +20,7 @@ from typing import Any, TextIO
 
 from ....child_process import serve
 from ....errors import PerceptionError
+from ....monitor import Monitor
 from ..library.engine_log import DEBUG
 from .builder import build_plan, plan_sha256
 from .request import BuildRequest
@@ -37,12 +38,12 @@ class _Parent:
         self._progress_at = float('-inf')
         self.debug_log = False
 
-    def progress(self, fraction: float | None, text: str) -> None:
+    def progress(self, text: str, done: float, total: float | None) -> None:
         now = time.monotonic()
-        if fraction is None or now - self._progress_at >= _PROGRESS_INTERVAL_S:
+        if total is None or now - self._progress_at >= _PROGRESS_INTERVAL_S:
             # What comes after a time without numbers is always told.
-            self._progress_at = now if fraction is not None else float('-inf')
-            self.tell('progress', [fraction, text])
+            self._progress_at = now if total is not None else float('-inf')
+            self.tell('progress', [text, done, total])
 
     def log(self, severity: str, text: str) -> None:
         if severity != DEBUG or self.debug_log:
@@ -61,7 +62,7 @@ def main(plan_fd: int, parent_pid: int) -> int:
     try:
         request = BuildRequest.from_json(sys.stdin.readline())
         parent.debug_log = request.debug_log
-        built = build_plan(request, parent.progress, parent.log)
+        built = build_plan(request, Monitor(parent.progress, parent.log))
         with os.fdopen(plan_fd, 'wb', closefd=False) as file:
             file.write(built.plan)
     except PerceptionError as error:

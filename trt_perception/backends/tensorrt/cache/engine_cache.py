@@ -10,21 +10,21 @@ old state or the new one. It also holds a digest of itself, so that what is read
 from __future__ import annotations
 
 import contextlib
-import errno
-import fcntl
 import hashlib
 import json
 import os
 import re
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from ....errors import EngineError
 from ....file_cache import cache_root
+from ....file_lock import LockingError, hold_lock, try_lock
+from ....monitor import Monitor
 from .engine_key import EngineKey, differences, digest_of
 from .private_files import UntrustedFileError, has_private_folder, make_private_folder, read_private, replace_private
 
@@ -33,6 +33,8 @@ _POLL_S = 0.1
 _PATIENCE_S = 1.0
 _STALE_PART_S = 86400.0
 _SEAL = 'sidecar_sha256'
+# Permissions of a lock's file.
+_PRIVATE = 0o600
 _NAME = re.compile('[0-9a-f]{32}')
 # What a sidecar must have, whatever version wrote it.
 _SIDECAR_FIELDS = {'key': dict, 'plan_sha256': str, 'plan_bytes': int, 'built': str, 'model': str}
@@ -41,10 +43,17 @@ _KEY_FIELDS = ('model_sha256', 'tensorrt', 'gpu', 'compute_capability', 'precisi
 
 @dataclass(frozen=True)
 class BuiltEngine:
-    """What a build hands to the cache; `report` is put into the sidecar as it is (JSON values)."""
+    """What a build gives; `report` is put into the sidecar as it is (JSON values)."""
 
     plan: bytes
     report: dict[str, Any]
+
+    def sidecar(self, model: str, key: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the description that is kept beside the plan; model: name of its file, key: what it was built from."""
+        return {
+            'model': model, 'built': time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime()),
+            'plan_sha256': hashlib.sha256(self.plan).hexdigest(), 'plan_bytes': len(self.plan),
+            'key': dict(key), **self.report}
 
 
 @dataclass(frozen=True)
@@ -79,29 +88,33 @@ class EngineCache:
 
     def __init__(self, root: Path | None = None) -> None:
         """Use `root`, or engines/ in the package's cache folder (/trt_perception)."""
-        self.root = root or cache_root() / 'engines'
+        self._root = root
+
+    @cached_property
+    def root(self) -> Path:
+        """The folder; it need not exist. FetchError if there is no home folder to have it in."""
+        return self._root or cache_root() / 'engines'
 
     def get_or_build(
-        self, key: EngineKey, model: str, build: Callable[[], BuiltEngine],
-        log: Callable[[str], None] = lambda _: None, cancel: threading.Event | None = None,
-        waiting: Callable[[str], None] = lambda _: None,
+        self, key: EngineKey, model: str, build: Callable[[], BuiltEngine], monitor: Monitor | None = None,
     ) -> CachedEngine:
-        """Return the engine of this key; builds and stores it where it is missing.
+        """Return the engine of this key; builds and stores it if it is missing.
 
         model: name of the model file, for people; build: called while a lock keeps other processes from building the
-        same; log: told of hit, miss and its reason; waiting: told each second of a wait for another process. Raises
-        EngineError when cancelled while waiting.
+        same; monitor: its log is told of hit, miss and its reason, its progress each second of a wait for another
+        process. Raises EngineError if it is cancelled while waiting.
         """
+        monitor = monitor or Monitor()
         make_private_folder(self.root)
         digest = key.digest()
         found = self._load(digest)
         if isinstance(found, str):
-            with self._locked(digest, log, cancel, waiting):
+            with self._locked(digest, model, monitor):
                 # The process that held the lock may have built it meanwhile.
                 found = self._load(digest)
                 if isinstance(found, str):
                     reason = self._reason(key, model, found)
-                    log(f'no engine in the cache for {model}: {reason}; building it')
+                    monitor.log('info', f'no engine in the cache for {model}: {reason}; building it')
                     self._store(digest, key, model, build())
                     found = self._load(digest)
                     if isinstance(found, str):
@@ -111,7 +124,7 @@ class EngineCache:
         plan, sidecar = found
         with contextlib.suppress(OSError):
             os.utime(self._sidecar(digest))
-        log(f'engine for {model} found in the cache ({digest}, built {sidecar["built"]})')
+        monitor.log('info', f'engine for {model} found in the cache ({digest}, built {sidecar["built"]})')
         return CachedEngine(digest, self._plan(digest), plan, sidecar, True, '')
 
     def annotate(self, engine: CachedEngine, values: dict[str, Any]) -> None:
@@ -121,7 +134,7 @@ class EngineCache:
         """
         with self._same(engine) as sidecar:
             if sidecar is not None:
-                replace_private(self._sidecar(engine.digest), _json({**sidecar, **values}))
+                replace_private(self._sidecar(engine.digest), sealed_json({**sidecar, **values}))
 
     def discard(self, engine: CachedEngine) -> None:
         """Remove an engine that cannot be used; does nothing where another plan has taken its place already."""
@@ -256,10 +269,7 @@ class EngineCache:
     def _store(self, digest: str, key: EngineKey, model: str, built: BuiltEngine) -> None:
         self._remove(digest)
         replace_private(self._plan(digest), built.plan)
-        replace_private(self._sidecar(digest), _json({
-            'model': model, 'built': time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime()),
-            'plan_sha256': hashlib.sha256(built.plan).hexdigest(), 'plan_bytes': len(built.plan),
-            'key': key.as_dict(), **built.report}))
+        replace_private(self._sidecar(digest), sealed_json(built.sidecar(model, key.as_dict())))
 
     def _reason(self, key: EngineKey, model: str, found: str) -> str:
         if found:
@@ -273,51 +283,43 @@ class EngineCache:
         return f'changed since the last build: {", ".join(nearest)}'
 
     @contextlib.contextmanager
-    def _locked(
-        self, digest: str, log: Callable[[str], None], cancel: threading.Event | None, waiting: Callable[[str], None],
-    ) -> Iterator[None]:
-        """Hold the lock of one engine; it goes with its process, so a killed one leaves nothing to clean up."""
-        started, told = time.monotonic(), -1
-        while True:
-            with self._taken(self._lock(digest)) as taken:
-                if taken:
-                    yield
-                    return
-            seconds = int(time.monotonic() - started)
+    def _locked(self, digest: str, model: str, monitor: Monitor) -> Iterator[None]:
+        """Hold the lock of one engine, after another process that holds it."""
+        what = 'waiting for another process that builds the same engine'
+        told = -1
+
+        def waiting(seconds: float) -> None:
+            nonlocal told
             if told < 0:
-                log('waiting for another process that builds the same engine')
-            if seconds > told:
-                told = seconds
-                waiting(f'waiting for another process that builds the same engine ({seconds} s)')
-            if cancel is not None and cancel.wait(_POLL_S):
-                raise EngineError('cancelled while waiting for another process that builds the same engine')
-            if cancel is None:
-                time.sleep(_POLL_S)
+                monitor.log('info', what)
+            if int(seconds) > told:
+                told = int(seconds)
+                monitor.progress(f'{what} ({told} s)', 0, None)
+            monitor.check(f'the engine build for {model}', what)
+
+        path = self._lock(digest)
+        with contextlib.ExitStack() as stack:
+            with _locking_errors(path):
+                stack.enter_context(hold_lock(path, waiting, _PRIVATE))
+            yield
 
     @contextlib.contextmanager
     def _taken(self, path: Path) -> Iterator[bool]:
         """Try to take a lock; gives whether it is held until the end of the block."""
-        try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise EngineError(f'{path} cannot be opened: {error.strerror}') from error
-        with os.fdopen(descriptor, 'r+b'):
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
-                    raise EngineError(f'{path} cannot be locked: {error.strerror}') from error
-                yield False
-            else:
-                # Whoever prunes may have removed the file in between: then the next one locks another.
-                yield _is_still(descriptor, path)
+        with contextlib.ExitStack() as stack:
+            with _locking_errors(path):
+                file = stack.enter_context(try_lock(path, _PRIVATE))
+            yield file is not None
 
 
-def _is_still(descriptor: int, path: Path) -> bool:
+@contextlib.contextmanager
+def _locking_errors(path: Path) -> Iterator[None]:
     try:
-        return os.path.samestat(os.fstat(descriptor), path.lstat())
-    except FileNotFoundError:
-        return False
+        yield
+    except LockingError as error:
+        raise EngineError(f'{path} cannot be locked: {error.strerror}') from error
+    except OSError as error:
+        raise EngineError(f'{path} cannot be opened: {error.strerror}') from error
 
 
 def _parsed(text: bytes) -> dict[str, Any] | None:
@@ -335,7 +337,8 @@ def _parsed(text: bytes) -> dict[str, Any] | None:
     return found
 
 
-def _json(value: dict[str, Any]) -> bytes:
+def sealed_json(value: dict[str, Any]) -> bytes:
+    """Return a sidecar's content: the values and a digest of them."""
     return (json.dumps({**value, _SEAL: _digest(value)}, indent=1) + '\n').encode()
 
 

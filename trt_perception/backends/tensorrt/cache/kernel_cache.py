@@ -20,7 +20,8 @@ from typing import Any
 
 from ....errors import EngineError, PerceptionError, one_line
 from ....file_cache import cache_root
-from ..library.engine_log import INFO, WARNING, LogSink
+from ....monitor import LogCallback, unlogged
+from ..library.engine_log import INFO, WARNING
 from .private_files import UntrustedFileError, make_private_folder, read_private, replace_private
 
 _MAIN_SOURCE = 'kernels.cu'
@@ -28,13 +29,13 @@ _TIMEOUT_S = 300.0
 _NVCC_FOLDERS = ('/usr/local/cuda/bin', '/opt/cuda/bin')
 
 
-def kernel_cubin(compute_capability: tuple[int, int], log: LogSink | None = None) -> bytes:
+def kernel_cubin(compute_capability: tuple[int, int], log: LogCallback | None = None) -> bytes:
     """Return the kernels as machine code for the GPU, from the cache if they were compiled before.
 
     log: called with a severity of engine_log and a line
     Raises EngineError if nothing here can compile them, saying what was tried.
     """
-    log = log or (lambda severity, text: None)
+    log = log or unlogged
     architecture = f'sm_{compute_capability[0]}{compute_capability[1]}'
     sources = kernel_sources()
     try:
@@ -121,7 +122,7 @@ def find_nvcc() -> str | None:
     return None
 
 
-def _compiled(sources: dict[str, str], architecture: str, log: LogSink) -> bytes:
+def _compiled(sources: dict[str, str], architecture: str, log: LogCallback) -> bytes:
     tried = []
     for compiler in (compile_with_nvcc, compile_with_nvrtc):
         try:

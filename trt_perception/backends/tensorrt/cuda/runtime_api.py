@@ -199,10 +199,6 @@ class CudaSession:
         """Wait for all that was queued."""
         self._stream.synchronize()
 
-    def is_idle(self) -> bool:
-        """Whether all that was queued is done; raises what `synchronize` would."""
-        return bool(self._stream.is_done())
-
     def memory(self) -> tuple[int, int]:
         """Return free and total bytes of the GPU's memory."""
         free, total = self._cuda.mem_get_info()

@@ -17,10 +17,12 @@ from typing import Any
 import numpy as np
 
 from ....errors import EngineError, MissingDependencyError, PlanError, one_line
+from ....monitor import LogCallback
 from ....pipeline.tensorrt_options import BuildOptions
+from ....progress import ProgressCallback
 from ..cuda.gpu_info import GpuInfo, gpu_info
 from .build_progress import BuildPhases
-from .engine_log import LogSink, process_logger
+from .engine_log import process_logger
 from .graph_types import GraphTypes
 
 MODULES = ('tensorrt', 'tensorrt_rtx')
@@ -90,7 +92,7 @@ class TensorRt:
 
     # -- log ---------------------------------------------------------------------------------------------------------
 
-    def logger(self, sink: LogSink | None = None) -> Any:
+    def logger(self, sink: LogCallback | None = None) -> Any:
         """Return the process's ILogger; its messages go to sink(severity, text) from now on.
 
         severity: debug, info, warning or error. The sink is called on TensorRT's threads too; what it raises is
@@ -247,14 +249,14 @@ class TensorRt:
         content = cache.serialize() if cache is not None else None
         return bytes(content) if content is not None else b''
 
-    def watch(self, config: Any, report: Callable[[float, str], bool]) -> bool:
-        """Have report(fraction, phase) called during the build, which stops if it returns False.
+    def watch(self, config: Any, progress: ProgressCallback) -> bool:
+        """Have progress(phase, fraction, 1.0) called during the build, which stops if it raises.
 
-        Returns whether this version (10 and newer) can. The report comes on TensorRT's threads.
+        Returns whether this version (10 and newer) can. The calls come on TensorRT's threads.
         """
         if not hasattr(self.module, 'IProgressMonitor') or not hasattr(config, 'progress_monitor'):
             return False
-        config.progress_monitor = _progress_monitor(self.module, report)
+        config.progress_monitor = _progress_monitor(self.module, progress)
         return True
 
     def build(self, builder: Any, network: Any, config: Any) -> bytes:
@@ -486,7 +488,7 @@ def _called(thing: Any, method: str, default: Any) -> Any:
     return default if found is None else found()
 
 
-def _progress_monitor(module: Any, report: Callable[[float, str], bool]) -> Any:
+def _progress_monitor(module: Any, progress: ProgressCallback) -> Any:
     class ProgressMonitor(module.IProgressMonitor):  # type: ignore[misc, name-defined]
         def __init__(self) -> None:
             module.IProgressMonitor.__init__(self)
@@ -503,10 +505,10 @@ def _progress_monitor(module: Any, report: Callable[[float, str], bool]) -> Any:
         def phase_finish(self, name: str) -> None:
             self._report(*self._phases.finish(name))
 
-        def _report(self, fraction: float, text: str) -> None:
+        def _report(self, text: str, done: float, total: float) -> None:
             # An exception that reached TensorRT's C++ would end the process.
             try:
-                self._go_on = report(fraction, text) and self._go_on
+                progress(text, done, total)
             except Exception:
                 self._go_on = False
 

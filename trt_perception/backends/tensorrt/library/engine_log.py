@@ -6,14 +6,14 @@ from __future__ import annotations
 
 import contextlib
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from ....errors import one_line
+from ....monitor import LogCallback
 
 # The severities here. TensorRT's internal errors are errors for us: the node goes on.
 DEBUG, INFO, WARNING, ERROR = 'debug', 'info', 'warning', 'error'
-LogSink = Callable[[str, str], None]
 
 _SEVERITIES = {'INTERNAL_ERROR': ERROR, 'ERROR': ERROR, 'WARNING': WARNING, 'INFO': INFO, 'VERBOSE': DEBUG}
 _KEPT_ERRORS = 20
@@ -24,7 +24,7 @@ class LogRecord:
     """Where the messages go, and the last errors among them."""
 
     def __init__(self) -> None:
-        self.sink: LogSink | None = None
+        self.sink: LogCallback | None = None
         self._errors: deque[str] = deque(maxlen=_KEPT_ERRORS)
         self._expecting = False
 
@@ -57,7 +57,7 @@ class LogRecord:
         return errors
 
 
-def process_logger(module: Any, sink: LogSink | None) -> Any:
+def process_logger(module: Any, sink: LogCallback | None) -> Any:
     """Return the process's tensorrt.ILogger, its messages now going to `sink`; `logger.record` is its LogRecord.
 
     TensorRT remembers the first logger of a process and uses it even after those who made it are gone, so it must

@@ -8,20 +8,21 @@ from collections.abc import Callable
 
 from ....errors import EngineError
 from ....model.spec import ModelSpec
+from ....monitor import LogCallback
 from ....pipeline.host import HostPipeline
 from ....pipeline.interface import Pipeline, PostprocessSettings
 from ....pipeline.tensorrt_options import RunOptions
 from ..cache.kernel_cache import kernel_cubin
 from ..cuda.runtime_api import device_at
 from ..library.compat import TensorRt
-from ..library.engine_log import WARNING, LogSink
+from ..library.engine_log import WARNING
 from .backend import TensorRtBackend
 from .device_pipeline import DevicePipeline
 
 
 def choose_pipeline(
     spec: ModelSpec, load_plan: Callable[[], bytes], tensorrt: TensorRt, options: RunOptions | None = None,
-    settings: PostprocessSettings | None = None, precision_effective: str = '', log: LogSink | None = None,
+    settings: PostprocessSettings | None = None, precision_effective: str = '', log: LogCallback | None = None,
 ) -> Pipeline:
     """Return an unopened pipeline for the plan.
 

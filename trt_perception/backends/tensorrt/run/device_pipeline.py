@@ -15,6 +15,7 @@ from ....image.frame import Frame
 from ....model.geometry import Geometry, make_geometry
 from ....model.heads.classification import ClassificationHead
 from ....model.spec import ModelSpec
+from ....monitor import LogCallback, unlogged
 from ....pipeline.interface import PipelineOutput, PostprocessSettings
 from ....pipeline.preprocess import grey_frame
 from ....pipeline.tensorrt_options import RunOptions
@@ -24,7 +25,7 @@ from ..cuda.graph import CudaGraph
 from ..cuda.kernel_module import KernelModule
 from ..cuda.runtime_api import CudaSession
 from ..library.compat import TensorRt
-from ..library.engine_log import WARNING, LogSink
+from ..library.engine_log import WARNING
 from .detection_work import DetectionWork
 from .frame_copy import copying_speedup
 from .frame_upload import FrameUpload
@@ -60,7 +61,7 @@ class DevicePipeline(Closing):
 
     def __init__(
         self, spec: ModelSpec, load_plan: Callable[[], bytes], tensorrt: TensorRt, options: RunOptions | None = None,
-        settings: PostprocessSettings | None = None, precision_effective: str = '', log: LogSink | None = None,
+        settings: PostprocessSettings | None = None, precision_effective: str = '', log: LogCallback | None = None,
     ) -> None:
         self.spec = spec
         self.settings = settings or PostprocessSettings()
@@ -68,7 +69,7 @@ class DevicePipeline(Closing):
         self._tensorrt = tensorrt
         self._options = options or RunOptions()
         self._precision_effective = precision_effective or spec.stored_precision
-        self._log = log or (lambda severity, text: None)
+        self._log = log or unlogged
         self._session: CudaSession | None = None
         self._frame_work: _FrameWork | None = None
         self._device_name = ''
@@ -148,7 +149,7 @@ class _FrameWork:
 
     def __init__(
         self, spec: ModelSpec, options: RunOptions, session: CudaSession, engine: Engine, module: KernelModule,
-        log: LogSink,
+        log: LogCallback,
     ) -> None:
         self._spec = spec
         self._session = session
@@ -230,7 +231,7 @@ class _FrameWork:
 
     def wait(self) -> None:
         """Wait until the GPU is done with what was launched."""
-        self._upload.wait()
+        self._session.synchronize()
 
     def result(self, settings: PostprocessSettings) -> Result:
         """Return the result of the frame that was launched; EngineError for values that are not finite."""

@@ -23,11 +23,6 @@ def copy_rows(source: np.ndarray, target: np.ndarray) -> None:
     cv2.threshold(source, 0, 0, cv2.THRESH_TOZERO, dst=target)
 
 
-def copying_threads() -> int:
-    """Return how many threads `copy_rows` uses."""
-    return max(int(require('cv2').getNumThreads()), 1)
-
-
 def copying_speedup() -> int:
     """Return about how many times faster `copy_rows` is than one thread."""
-    return min(copying_threads(), _MOST_SPEEDUP)
+    return min(max(int(require('cv2').getNumThreads()), 1), _MOST_SPEEDUP)

@@ -7,8 +7,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..cuda.runtime_api import CudaSession, DeviceBuffer, HostBuffer
-from .awake_threads import awake_copying_threads
-from .frame_copy import copy_rows, copying_threads
+from .frame_copy import copy_rows
 
 # Room for a full HD colour frame from the start: most cameras never make it grow.
 _FIRST_CAPACITY = 1920 * 1080 * 3
@@ -28,9 +27,6 @@ class FrameUpload:
         self._step = 1
         self._rows: np.ndarray | None = None
         self._target = np.zeros((0, 1), np.uint8)
-        threads = copying_threads()
-        # An integrated GPU shares the processor's power: there nobody may wait actively.
-        self._awake = awake_copying_threads(threads) if threads > 1 and not session.integrated else None
         self.in_place = True
 
     @property
@@ -65,8 +61,6 @@ class FrameUpload:
         """Copy a frame of the reserved size, uint8, to the page-locked memory."""
         source = pixels.reshape(-1, self._step)
         if self._rows is None:
-            if self._awake is not None:
-                self._awake.frame_comes()
             copy_rows(source, self._target)
         else:
             # 'clip' never clips here: without it NumPy goes through a buffer of its own.
@@ -76,10 +70,3 @@ class FrameUpload:
         """Queue the upload of what was staged, if there is one."""
         if not self.in_place and self._device is not None:
             self._session.upload(self._device.address, self._target)
-
-    def wait(self) -> None:
-        """Wait until the GPU is done with the frame, ready to stage the next one."""
-        if self._rows is None and self._awake is not None:
-            self._awake.wait(self._session.is_idle, self._session.synchronize)
-        else:
-            self._session.synchronize()

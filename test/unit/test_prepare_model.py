@@ -26,11 +26,12 @@ from trt_perception.backends.tensorrt.library.compat import load_for
 from trt_perception.cli.main import main
 from trt_perception.errors import CalibrationError, EngineError, ModelError, SourceError
 from trt_perception.model.spec import load_model
-from trt_perception.pipeline.options import PipelineOptions
+from trt_perception.pipeline.options import CalibrationOptions
 from trt_perception.pipeline.tensorrt_options import BuildOptions
 from trt_perception.precision import prepare
 from trt_perception.precision.graph import read_record
-from trt_perception.precision.precise_model import precise_model
+from trt_perception.precision.prepare import prepare_model
+from trt_perception.precision.strong_types import for_strong_types
 
 TARGET = BuildOptions('int8', compute_capabilities=('8.6',), optimization_level=0)
 
@@ -48,10 +49,17 @@ def spec(tmp_path):
 
 
 @pytest.fixture
-def options(tmp_path):
-    return PipelineOptions(
-        precision='int8', calibration_source=str(color_folder(tmp_path / 'images', 48)), calibration_samples=32,
-        calibration_method='mse')
+def calibration(tmp_path):
+    return CalibrationOptions(str(color_folder(tmp_path / 'images', 48)), samples=32, method='mse')
+
+
+def int8_of(spec, calibration, monitor=None):
+    return prepare_model(spec, 'int8', calibration, monitor=monitor)
+
+
+def strongly_typed_int8_of(spec, calibration, monitor=None):
+    monitor = monitor or Told().monitor
+    return for_strong_types(int8_of(spec, calibration, monitor), monitor)
 
 
 def kinds_of_weights(path):
@@ -63,75 +71,86 @@ def kinds_of_weights(path):
 
 
 def test_fp32_is_the_file_itself(cache, spec):
-    prepared = precise_model(spec, PipelineOptions(precision='fp32'), Told().monitor, strongly_typed=True)
+    told = Told()
+    prepared = prepare_model(spec, 'fp32', monitor=told.monitor)
+    assert for_strong_types(prepared, told.monitor) is prepared
+    assert prepared.spec is spec
     assert (prepared.path, prepared.precision, prepared.record) == (spec.path, 'fp32', {})
     assert not cache.exists()
 
 
 def test_fp16_is_made_once_and_kept(cache, spec):
-    first = precise_model(spec, PipelineOptions(precision='fp16'), Told().monitor)
+    told = Told()
+    first = prepare_model(spec, 'fp16')
     assert (first.path.parent, first.precision, first.cached) == (cache, 'fp16', False)
     assert first.path.name.startswith('model-fp16-')
-    again = precise_model(spec, PipelineOptions(precision='fp16'), Told().monitor, strongly_typed=True)
+    again = for_strong_types(prepare_model(spec, 'fp16', monitor=told.monitor), told.monitor)
     assert (again.path, again.cached) == (first.path, True)
     kinds = kinds_of_weights(first.path)
     assert (kinds['mix.weight'], kinds['boxes']) == ('fp16', 'fp32')
     # A file in the precision asked for is run as it is.
     half = load_model(first.path)
-    assert precise_model(half, PipelineOptions(precision='fp16'), Told().monitor).path == first.path
+    assert prepare_model(half, 'fp16').path == first.path
+
+
+def test_the_spec_of_a_prepared_model_is_that_of_its_file(cache, spec):
+    prepared = prepare_model(spec, 'fp16')
+    found, read = prepared.spec, load_model(prepared.path)
+    assert (found.path, found.sha256, found.stored_precision) == (prepared.path, read.sha256, 'fp16')
+    assert (found.head, found.names, found.preprocessing) == (spec.head, spec.names, spec.preprocessing)
 
 
 def test_another_model_of_the_same_name_is_another_file(cache, spec, tmp_path):
     (tmp_path / 'other').mkdir()
     other = load_model(conv_detector(tmp_path / 'other' / 'model.onnx', size=32))
-    paths = {precise_model(each, PipelineOptions(precision='fp16'), Told().monitor).path for each in (spec, other)}
+    paths = {prepare_model(each, 'fp16').path for each in (spec, other)}
     assert len(paths) == 2
     assert {path.name[:11] for path in paths} == {'model-fp16-'}
 
 
-def test_what_cannot_be_made_is_told(cache, spec, options):
+def test_what_cannot_be_made_is_told(cache, spec, calibration):
     with pytest.raises(CalibrationError, match='int8 needs calibration data, found none: give a folder of images'):
-        precise_model(spec, PipelineOptions(precision='int8'), Told().monitor)
-    half = load_model(precise_model(spec, PipelineOptions(precision='fp16'), Told().monitor).path)
+        prepare_model(spec, 'int8')
+    half = load_model(prepare_model(spec, 'fp16').path)
     with pytest.raises(ModelError, match='is stored in fp16: expected the fp32 file to make int8 of, or prec'):
-        precise_model(half, options, Told().monitor)
+        int8_of(half, calibration)
     with pytest.raises(SourceError, match='/no-such-folder: no such file or folder'):
-        precise_model(spec, replace(options, calibration_source='/no-such-folder'), Told().monitor)
+        int8_of(spec, replace(calibration, source='/no-such-folder'))
 
 
-def test_each_image_topic_of_a_bag_is_calibration_data_of_its_own(cache, spec, options, tmp_path):
+def test_each_image_topic_of_a_bag_is_calibration_data_of_its_own(cache, spec, calibration, tmp_path):
     pytest.importorskip('rosbags.rosbag2')
-    given = replace(options, calibration_source=str(two_topic_bag(tmp_path / 'bag', 48)))
+    given = replace(calibration, source=str(two_topic_bag(tmp_path / 'bag', 48)))
     with pytest.raises(SourceError, match='several image topics, choose one by its name .*: /left .*, /right'):
-        precise_model(spec, given, Told().monitor)
+        int8_of(spec, given)
     left, right = (
-        precise_model(spec, replace(given, calibration_topic=topic), Told().monitor) for topic in ('/left', 'right'))
+        int8_of(spec, replace(given, topic=topic)) for topic in ('/left', 'right'))
     assert left.path != right.path and left.calibration_sha256 != right.calibration_sha256
     # The same pictures by another way are the same data.
     folder = color_folder(tmp_path / 'right', 48, seed=2)
-    again = precise_model(spec, replace(options, calibration_source=str(folder)), Told().monitor)
+    again = int8_of(spec, replace(calibration, source=str(folder)))
     assert (again.path, again.cached) == (right.path, True)
 
 
-def test_calibration_is_followed_and_its_warnings_are_passed_on(cache, spec, options, tmp_path):
+def test_calibration_is_followed_and_its_warnings_are_passed_on(cache, spec, calibration, tmp_path):
     told = Told()
     few = color_folder(tmp_path / 'few', 30)
-    prepared = precise_model(spec, replace(options, calibration_source=str(few)), told.monitor)
+    prepared = int8_of(spec, replace(calibration, source=str(few)), told.monitor)
     assert (prepared.precision, prepared.path.parent) == ('int8', cache)
     # Of 30 frames a third is held out.
     assert (len(prepared.checking), prepared.record['samples']) == (10, 20)
     assert told.log == [(
         'warning', 'only 20 calibration samples (32 asked for): expected 32 or more, of all scenes and lights that the '
         'camera will see')]
-    assert (1.0, f'reading {few}') in told.progress
-    assert any(text == 'measuring what int8 costs in each layer' for _, text in told.progress)
+    assert (f'reading {few}', 30, 30) in told.progress
+    assert 'measuring what int8 costs in each layer' in told.texts
 
 
-def test_int8_s_other_layers_are_float32_unless_types_are_taken_literally(cache, spec, options):
-    plain = precise_model(spec, options, Told().monitor)
+def test_int8_s_other_layers_are_float32_unless_types_are_taken_literally(cache, spec, calibration):
+    plain = int8_of(spec, calibration)
     assert kinds_of_weights(plain.path)['shrink.weight'] == 'fp32'
     told = Told()
-    literal = precise_model(spec, options, told.monitor, strongly_typed=True)
+    literal = strongly_typed_int8_of(spec, calibration, told.monitor)
     assert (literal.path.parent, literal.precision) == (cache, 'int8')
     assert literal.path != plain.path
     kinds = kinds_of_weights(literal.path)
@@ -141,46 +160,46 @@ def test_int8_s_other_layers_are_float32_unless_types_are_taken_literally(cache,
     assert literal.calibration_sha256 == plain.calibration_sha256
     # The same frames for the gate, and no layer was measured again.
     assert [frame.data.tobytes() for frame in literal.checking] == [frame.data.tobytes() for frame in plain.checking]
-    assert not any('measuring' in text for _, text in told.progress)
-    again = precise_model(spec, options, Told().monitor, strongly_typed=True)
+    assert not any('measuring' in text for text in told.texts)
+    again = strongly_typed_int8_of(spec, calibration)
     assert (again.path, again.cached) == (literal.path, True)
 
 
-def test_an_int8_file_that_somebody_made_is_run_as_it_is(cache, spec, options):
-    stored = load_model(precise_model(spec, options, Told().monitor).path)
+def test_an_int8_file_that_somebody_made_is_run_as_it_is(cache, spec, calibration):
+    stored = load_model(int8_of(spec, calibration).path)
     told = Told()
-    prepared = precise_model(stored, PipelineOptions(precision='int8'), told.monitor, strongly_typed=True)
+    prepared = strongly_typed_int8_of(stored, None, told.monitor)
     assert prepared.path == stored.path
     (severity, text), = told.log
     assert severity == 'info'
     assert '--half-rest' in text
-    half = load_model(precise_model(spec, options, Told().monitor, strongly_typed=True).path)
+    half = load_model(strongly_typed_int8_of(spec, calibration).path)
     told = Told()
-    assert precise_model(half, PipelineOptions(precision='int8'), told.monitor, strongly_typed=True).path == half.path
+    assert strongly_typed_int8_of(half, None, told.monitor).path == half.path
     assert told.log == []
 
 
-def test_where_the_rest_cannot_be_halved_it_runs_in_float32_with_a_warning(cache, spec, options):
-    plain = precise_model(spec, options, Told().monitor)
-    halved = precise_model(spec, options, Told().monitor, strongly_typed=True)
+def test_where_the_rest_cannot_be_halved_it_runs_in_float32_with_a_warning(cache, spec, calibration):
+    plain = int8_of(spec, calibration)
+    halved = strongly_typed_int8_of(spec, calibration)
     halved.path.unlink()
     lock = cache / f'.{halved.path.stem}.lock'
     lock.unlink()
     lock.mkdir()  # Now the file can be neither found nor made.
     told = Told()
-    prepared = precise_model(spec, options, told.monitor, strongly_typed=True)
+    prepared = strongly_typed_int8_of(spec, calibration, told.monitor)
     assert prepared.path == plain.path
     (severity, text), = told.log
     assert severity == 'warning'
     assert text.startswith("the int8 model's float layers run in float32, which is slower: ")
 
 
-def test_cancelling_ends_it_and_leaves_nothing(cache, spec, options):
-    told = Told(lambda text: told.cancel.set() if 'measuring' in text else None)
+def test_cancelling_ends_it_and_leaves_nothing(cache, spec, calibration):
+    told = Told(lambda text, done, total: told.cancel.set() if 'measuring' in text else None)
     with pytest.raises(EngineError, match=r'int8 of model\.onnx was cancelled while measuring what int8 costs'):
-        precise_model(sensitive(spec), options, told.monitor)
+        int8_of(sensitive(spec), calibration, told.monitor)
     assert [path for path in cache.iterdir() if path.suffix != '.lock'] == []
-    assert precise_model(sensitive(spec), options, Told().monitor).path.exists()
+    assert int8_of(sensitive(spec), calibration).path.exists()
 
 
 def sensitive(spec):
@@ -189,25 +208,26 @@ def sensitive(spec):
     return load_model(conv_detector(spec.path, weights_of_first=weights))
 
 
-def test_a_killed_conversion_leaves_no_file_that_counts(cache, spec, options, tmp_path):
+def test_a_killed_conversion_leaves_no_file_that_counts(cache, spec, calibration, tmp_path):
     """Killed while it measures; the next one takes its place."""
     script = tmp_path / 'convert.py'
     script.write_text(
         'import sys, os, signal\n'
         'from trt_perception.model.spec import load_model\n'
-        'from trt_perception.pipeline.options import Monitor, PipelineOptions\n'
-        'from trt_perception.precision.precise_model import precise_model\n'
-        'def on_progress(fraction, text):\n'
+        'from trt_perception.monitor import Monitor\n'
+        'from trt_perception.pipeline.options import CalibrationOptions\n'
+        'from trt_perception.precision.prepare import prepare_model\n'
+        'def progress(text, done, total):\n'
         "    if 'measuring' in text:\n"
         '        os.kill(os.getpid(), signal.SIGKILL)\n'
-        'precise_model(load_model(sys.argv[1]), PipelineOptions(precision="int8", calibration_source=sys.argv[2],\n'
-        '    calibration_samples=32, calibration_method="mse"), Monitor(on_progress))\n')
+        'prepare_model(load_model(sys.argv[1]), "int8", CalibrationOptions(sys.argv[2], samples=32, method="mse"),\n'
+        '    monitor=Monitor(progress))\n')
     done = subprocess.run(
-        [sys.executable, str(script), str(spec.path), options.calibration_source], check=False, capture_output=True,
+        [sys.executable, str(script), str(spec.path), calibration.source], check=False, capture_output=True,
         env={**os.environ, 'PYTHONPATH': str(Path(__file__).parents[2])})
     assert done.returncode == -9, done.stderr.decode()
     assert list(cache.glob('*.onnx')) == []
-    prepared = precise_model(spec, options, Told().monitor)
+    prepared = int8_of(spec, calibration)
     assert not prepared.cached
     assert load_model(prepared.path).stored_precision == 'int8'
 
@@ -237,10 +257,10 @@ def parsed_types(rtx, path):
         for layer in layers}
 
 
-def test_strongly_typed_int8_engines_have_their_float_layers_in_half(cache, spec, options, rtx):
+def test_strongly_typed_int8_engines_have_their_float_layers_in_half(cache, spec, calibration, rtx):
     assert rtx.is_strongly_typed(TARGET)
-    plain = precise_model(spec, options, Told().monitor)
-    literal = precise_model(spec, options, Told().monitor, rtx.is_strongly_typed(TARGET))
+    plain = int8_of(spec, calibration)
+    literal = strongly_typed_int8_of(spec, calibration)
     before, after = parsed_types(rtx, plain.path), parsed_types(rtx, literal.path)
     # Without the step: float32 around the int8 layers, and in the one that stays in float.
     assert before['shrink'] == ('CONVOLUTION', ['FLOAT'], ['FLOAT'])
@@ -259,62 +279,59 @@ def test_strongly_typed_int8_engines_have_their_float_layers_in_half(cache, spec
         assert len(built.plan) > 10_000
 
 
-def test_the_command_line_builds_the_same_file(cache, spec, options, rtx, tmp_path, capsys):
+def test_the_command_line_builds_the_same_file(cache, spec, calibration, rtx, tmp_path, capsys):
     """`trt_perception build` ahead of deployment makes the engine that the node would."""
     plan = tmp_path / 'm.plan'
     assert main([
-        'build', str(spec.path), '--precision', 'int8', '--calibration', options.calibration_source,
+        'build', str(spec.path), '--precision', 'int8', '--calibration', calibration.source,
         '--compute-capability', '8.6', '--optimization-level', '0', '--output', str(plan)]) == 0, capsys.readouterr()
-    expected = precise_model(
-        spec, replace(options, calibration_samples=64, calibration_method='auto'), Told().monitor, strongly_typed=True)
+    expected = strongly_typed_int8_of(spec, replace(calibration, samples=64, method='auto'))
     assert expected.cached
     assert json.loads(plan.with_name('m.plan.json').read_text())['key']['model_sha256'] == (
         load_model(expected.path).sha256)
 
 
-def test_the_command_line_calibrates_as_a_node_with_other_parameters(cache, spec, options, rtx, tmp_path, capsys):
+def test_the_command_line_calibrates_as_a_node_with_other_parameters(cache, spec, calibration, rtx, tmp_path, capsys):
     pytest.importorskip('rosbags.rosbag2')
     plan, bag = tmp_path / 'm.plan', str(two_topic_bag(tmp_path / 'bag', 48))
     assert main([
         'build', str(spec.path), '--precision', 'int8', '--calibration', bag, '--topic', '/right', '--samples', '32',
         '--method', 'mse', '--compute-capability', '8.6', '--optimization-level', '0', '--output', str(plan)]) == 0, (
         capsys.readouterr())
-    expected = precise_model(
-        spec, replace(options, calibration_source=bag, calibration_topic='/right'), Told().monitor, strongly_typed=True)
+    expected = strongly_typed_int8_of(spec, replace(calibration, source=bag, topic='/right'))
     assert expected.cached
     assert json.loads(plan.with_name('m.plan.json').read_text())['key']['model_sha256'] == (
         load_model(expected.path).sha256)
 
 
-def test_a_model_without_layers_to_quantise_is_refused(cache, tmp_path, options):
+def test_a_model_without_layers_to_quantise_is_refused(cache, tmp_path, calibration):
     helper = onnx.helper
     path = save(
         tmp_path / 'none.onnx',
         [helper.make_node('GlobalAveragePool', ['images'], ['means']), helper.make_node('Flatten', ['means'], ['out'])],
         {'images': (FLOAT, [1, 3, 16, 16])}, {'out': (FLOAT, [1, 3])}, {}, {**METADATA, 'task': 'classify'})
     with pytest.raises(ModelError, match='no convolution or matrix multiplication'):
-        precise_model(load_model(path), options, Told().monitor)
+        int8_of(load_model(path), calibration)
 
 
-def test_a_file_that_is_there_needs_no_folder_that_can_be_written(cache, spec, options):
-    made = precise_model(spec, options, Told().monitor)
+def test_a_file_that_is_there_needs_no_folder_that_can_be_written(cache, spec, calibration):
+    made = int8_of(spec, calibration)
     lock, = cache.glob('.*.lock')
     lock.unlink()
     # Nothing can be opened for writing there, as on a file system that is mounted read-only.
     lock.mkdir()
-    again = precise_model(spec, options, Told().monitor)
+    again = int8_of(spec, calibration)
     assert (again.path, again.cached) == (made.path, True)
 
 
-def test_another_head_is_another_file(cache, spec, options, monkeypatch):
+def test_another_head_is_another_file(cache, spec, calibration, monkeypatch):
     """What the head finds decides which layers become int8."""
-    made = precise_model(spec, options, Told().monitor)
+    made = int8_of(spec, calibration)
 
     def made_anew(*_):
         raise CalibrationError('made anew')
 
     monkeypatch.setattr(prepare, 'quantize', made_anew)
     with pytest.raises(CalibrationError, match='made anew'):
-        precise_model(
-            replace(spec, head=replace(spec.head, transposed=not spec.head.transposed)), options, Told().monitor)
-    assert precise_model(spec, options, Told().monitor).path == made.path
+        int8_of(replace(spec, head=replace(spec.head, transposed=not spec.head.transposed)), calibration)
+    assert int8_of(spec, calibration).path == made.path

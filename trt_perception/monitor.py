@@ -1,0 +1,47 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Who follows work that takes minutes, such as opening a pipeline that builds an engine, and may cancel it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from .errors import EngineError
+from .progress import ProgressCallback, silent
+
+# (severity: debug, info, warning or error; one line of text)
+LogCallback = Callable[[str, str], None]
+
+
+def unlogged(severity: str, text: str) -> None:
+    """A LogCallback if nobody reads the log."""
+
+
+@dataclass(frozen=True)
+class Monitor:
+    """Where long work reports, and how it is cancelled.
+
+    progress(text, done, total), log(severity, text): called on the thread that works, progress several times a second.
+    cancel: setting it ends the work. debug_log: whether debug messages are wanted of an engine build too, tens of
+    thousands.
+    """
+
+    progress: ProgressCallback = silent
+    log: LogCallback = unlogged
+    cancel: threading.Event = field(default_factory=threading.Event)
+    debug_log: bool = False
+
+    def check(self, what: str, doing: str = '') -> None:
+        """Raise EngineError, '<what> was cancelled while <doing>', if `cancel` is set."""
+        if self.cancel.is_set():
+            raise EngineError(f'{what} was cancelled while {doing}' if doing else f'{what} was cancelled')
+
+    def following(self, what: str) -> ProgressCallback:
+        """Return `progress` for the steps of `what`; it raises EngineError instead if `cancel` is set."""
+        def progress(text: str, done: float, total: float | None) -> None:
+            self.check(what, text)
+            self.progress(text, done, total)
+
+        return progress
