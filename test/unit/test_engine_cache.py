@@ -556,7 +556,7 @@ def test_help_says_what_is_removed(capsys) -> None:
     with pytest.raises(SystemExit):
         main(['cache', 'prune', '--help'])
     text = ' '.join(capsys.readouterr().out.split())
-    assert 'goes with the last engine of that model, TensorRT and GPU' in text
+    assert 'removed with the last engine of the same model, TensorRT and GPU' in text
     assert 'remove all engines and timing caches' in text
 
 
