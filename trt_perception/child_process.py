@@ -43,8 +43,8 @@ def serve(parent_pid: int) -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent_pid:
         os._exit(1)
-    with contextlib.suppress(OSError), open('/proc/self/oom_score_adj', 'w') as file:
-        file.write(_OOM_SCORE)
+    with contextlib.suppress(OSError):
+        Path('/proc/self/oom_score_adj').write_text(_OOM_SCORE)
 
 
 def signal_name(number: int) -> str:

@@ -25,7 +25,7 @@ def cache_root() -> Path:
     """Return $XDG_CACHE_HOME/trt_perception, or ~/.cache/trt_perception; it need not exist."""
     # The XDG specification says that a relative path is to be ignored.
     base = os.environ.get('XDG_CACHE_HOME', '')
-    if base and os.path.isabs(base):
+    if base and Path(base).is_absolute():
         return Path(base) / 'trt_perception'
     try:
         return Path.home() / '.cache' / 'trt_perception'
@@ -72,7 +72,7 @@ def replace_file(target: Path, write: Callable[[Path], Any]) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         _remove_stale_parts(target)
         write(part)
-        os.replace(part, target)
+        part.replace(target)
     except OSError as error:
         raise cannot_write(target, error.strerror or error) from error
     finally:

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -43,4 +42,4 @@ class Stamps:
         self._folder.mkdir(parents=True, exist_ok=True)
         draft = self._folder / f'{step}.draft'
         draft.write_text(key)
-        os.replace(draft, self._folder / step)
+        draft.replace(self._folder / step)

@@ -198,16 +198,16 @@ def test_a_plan_that_is_none(engines, tensorrt, damage):
 
 
 def test_a_plan_of_another_model(engines, tensorrt):
-    with pytest.raises(EngineError, match='built from another model|build it for this input_size'):
+    with pytest.raises(EngineError, match=r'built from another model|build it for this input_size'):
         DevicePipeline(engines('yolov8').spec, engines('convolutions8').load, tensorrt).open()
-    with pytest.raises(EngineError, match='built from another model|build it for this input_size'):
+    with pytest.raises(EngineError, match=r'built from another model|build it for this input_size'):
         DevicePipeline(engines('classifier').spec, engines('yolov8').load, tensorrt).open()
 
 
 def test_a_gpu_that_is_not_there(engines, tensorrt):
     from trt_perception.pipeline.tensorrt_options import RunOptions
     model = engines('yolov8')
-    with pytest.raises(EngineError, match='device_index is 99.*0: '):
+    with pytest.raises(EngineError, match=r'device_index is 99.*0: '):
         DevicePipeline(model.spec, model.load, tensorrt, RunOptions(device_index=99)).open()
 
 

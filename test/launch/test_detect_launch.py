@@ -5,6 +5,7 @@
 import json
 import os
 import unittest
+from pathlib import Path
 
 import pytest
 
@@ -105,8 +106,8 @@ class TestDetectLaunch(unittest.TestCase):
 
     def test_node_has_the_profile_for_large_images(self, proc_info):
         pid = next(info.pid for info in proc_info if 'perception_node' in info.process_name)
-        with open(f'/proc/{pid}/environ') as file:
-            environment = dict(entry.split('=', 1) for entry in file.read().split('\0') if '=' in entry)
+        entries = Path(f'/proc/{pid}/environ').read_text().split('\0')
+        environment = dict(entry.split('=', 1) for entry in entries if '=' in entry)
         for name in profile_variables(os.environ):
             self.assertTrue(environment[name].endswith('/config/fastdds_large_images.xml'), environment[name])
 

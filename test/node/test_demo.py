@@ -107,7 +107,7 @@ def detected(command, folder):
 
 
 def test_each_result_belongs_to_the_frame_it_is_written_for(detected, folder):
-    code, output, errors, _ = detected
+    code, _, errors, _ = detected
     assert code == 0, errors
     records = [json.loads(line) for line in (folder / 'output' / 'detections.jsonl').read_text().splitlines()]
     frames = [record['frame'] for record in records]
@@ -149,7 +149,7 @@ def test_the_video_has_every_frame_and_the_boxes(detected, folder):
     assert len(pictures) == FRAMES
     lines = (folder / 'output' / 'detections.jsonl').read_text().splitlines()
     frame = json.loads(lines[len(lines) // 2])['frame']
-    x_min, y_min, x_max, y_max = red_box(frame)
+    x_min, _, x_max, y_max = red_box(frame)
     picture = pictures[frame]
     assert picture.shape == (HEIGHT, WIDTH, 3)
     # Inside the square, far from it, and on its edge, which is drawn with a dark border.

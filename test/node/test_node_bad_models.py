@@ -72,7 +72,7 @@ def test_bad_model_fails_configure_and_the_next_one_works(node, models, tmp_path
     assert set(boxes_of(node.answer_to(node.camera(), message))) == {'red'}
 
 
-@pytest.mark.parametrize(('parameters', 'said'), [
+@pytest.mark.parametrize('parameters, said', [
     ({'model_file': ''}, "parameter 'model_file' is empty"),
     ({'task': 'classification'}, 'detection model.*task to auto or detection'),
     ({'head': 'end_to_end'}, "head is set to 'end_to_end'"),

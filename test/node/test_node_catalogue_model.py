@@ -78,7 +78,7 @@ def test_classifier_by_name(node):
     node.wait_for_outputs('classifications')
     message = images.image(photo('coffee.jpg'), images.header('photo', node.driver.now_ns()))
     result = node.answer_to(node.camera(), message, results)
-    assert [h.class_id for h in result.results][0] == 'espresso'
+    assert result.results[0].class_id == 'espresso'
     assert result.results[0].score > 0.8
     assert len(result.results) == 3
 

@@ -72,7 +72,7 @@ def test_contents_while_active(node, models):
 @pytest.mark.parametrize('state', ['unconfigured', 'inactive'])
 def test_states_that_do_nothing_are_a_warning(node, state):
     node.bring_to(state)
-    status, values = node.diagnosis(lambda _, v: v['state'] == state, state)
+    status, _ = node.diagnosis(lambda _, v: v['state'] == state, state)
     assert status.level == DiagnosticStatus.WARN
     assert status.message.startswith(f'{state}: no images are processed')
 
@@ -102,7 +102,7 @@ def test_silence_names_the_topic_and_its_publishers(node):
     assert 5 <= seconds <= 5 + 1 + (told[number][0] - told[number - 1][0])
     # A camera that says nothing.
     camera = node.camera()
-    status, values = node.diagnosis(lambda s, _: 'published by' in s.message, 'a silent camera')
+    status, _ = node.diagnosis(lambda s, _: 'published by' in s.message, 'a silent camera')
     assert status.level == DiagnosticStatus.WARN
     assert f'on {node.topic("image")}, published by /driver' in status.message
     assert 'config/fastdds_large_images.xml' in status.message
@@ -196,6 +196,6 @@ def test_diagnostics_survive_every_transition(node):
     node.bring_to('active')
     node.change_state('deactivate')
     node.change_state('cleanup')
-    status, values = node.diagnosis(lambda _, v: v['state'] == 'unconfigured', 'unconfigured')
+    _, values = node.diagnosis(lambda _, v: v['state'] == 'unconfigured', 'unconfigured')
     assert 'model_sha256' not in values and 'image_topic' not in values
     wait_until(lambda: node.state() == 'unconfigured', 'unconfigured')

@@ -86,7 +86,7 @@ def test_all_values_can_be_asked_for_at_once(node):
     assert len(node.parameters(names)) == len(names)
 
 
-@pytest.mark.parametrize(('name', 'value', 'reason'), [
+@pytest.mark.parametrize('name, value, reason', [
     ('score_threshold', 'high', 'type'),
     ('score_threshold', 1, 'type'),
     ('score_threshold', 1.5, 'range'),
@@ -186,7 +186,7 @@ def test_changes_while_the_model_loads_hold(node, models):
     assert list(boxes_of(node.answer_to(node.camera(), three_colours(node)))) == ['red', 'green']
 
 
-@pytest.mark.parametrize(('name', 'value', 'said'), [
+@pytest.mark.parametrize('name, value, said', [
     ('backend', 'onnxruntim', "did you mean 'onnxruntime'"),
     ('task', 'segmentation', 'expected one of auto, detection, classification'),
     ('precision', 'fp8', 'expected one of fp32, fp16, int8'),
@@ -202,7 +202,7 @@ def test_bad_choices_are_refused_while_unconfigured(node, name, value, said):
     assert name in reason and said in reason
 
 
-@pytest.mark.parametrize(('parameters', 'said'), [
+@pytest.mark.parametrize('parameters, said', [
     ({'score_threshold': 2.5}, 'score_threshold'),
     ({'score_threshold': 'high'}, 'score_threshold'),
     ({'scale': 1}, 'decimal point'),

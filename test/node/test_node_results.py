@@ -25,7 +25,7 @@ def check_boxes(message, expected, width, height):
         assert min(x_min, y_min) >= 0 and x_max <= width and y_max <= height
 
 
-@pytest.mark.parametrize(('width', 'height'), [(640, 480), (1280, 720), (333, 517), (64, 2000), (1920, 1080)])
+@pytest.mark.parametrize('width, height', [(640, 480), (1280, 720), (333, 517), (64, 2000), (1920, 1080)])
 def test_boxes_are_in_pixels_of_the_image(node, width, height):
     node.bring_to('active')
     camera = node.camera()

@@ -119,7 +119,7 @@ class NodeProcess:
         made = []
         for descriptor in Path(f'/proc/{self.process.pid}/fd').iterdir():
             try:
-                name = os.readlink(descriptor)
+                name = str(descriptor.readlink())
             except FileNotFoundError:
                 # Closed meanwhile: a node that configures reads files.
                 continue

@@ -67,7 +67,7 @@ def launch_file(name: str) -> str:
     """Return the path of an installed launch file."""
     from ament_index_python.packages import get_package_share_directory
 
-    return os.path.join(get_package_share_directory('trt_perception'), 'launch', name)
+    return str(Path(get_package_share_directory('trt_perception'), 'launch', name))
 
 
 def write_bag(

@@ -77,7 +77,7 @@ def test_spellings_of_a_path(tmp_path, monkeypatch):
     monkeypatch.chdir(bag)
     for path in (f'{bag}/', tmp_path / 'link', '.', '../link/'):
         expect(path, folder=Path(path))
-    expect('my bag ü.mcap', folder=Path('.'))
+    expect('my bag ü.mcap', folder=Path())
     expect(tmp_path / 'link.mcap')  # Beside the link there is no metadata.yaml.
     renamed = tmp_path / 'bag.mcap'  # `ros2 bag record -o bag.mcap` makes such folders.
     bag.rename(renamed)

@@ -4,7 +4,6 @@
 
 import os
 import shutil
-import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -146,7 +145,7 @@ def test_one_line_says_what_is_wrong(capfd, folder, arguments, code, message):
 
 
 def test_a_full_disk_is_one_line_that_names_the_file(capfd):
-    if not (os.path.exists('/dev/full') and stat.S_ISCHR(os.stat('/dev/full').st_mode)):
+    if not Path('/dev/full').is_char_device():
         pytest.skip('there is no /dev/full')
     for arguments in (('predict', 'm.onnx', 'p.png', '--json', '/dev/full'),
                       ('benchmark', 'm.onnx', '--frames', '1', '--size', '8x8', '--json', '/dev/full')):

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The generated files, docs/parameters.md and those in config/: what is in them, and that they are up to date."""
 
+import itertools
 import math
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
@@ -83,7 +84,7 @@ def test_the_node_takes_the_whole_file(task):
 def test_every_parameter_is_explained(task):
     """By comment lines right above it."""
     lines = (CONFIG / CONFIG_FILES[task]).read_text().splitlines()
-    for before, line in zip(lines, lines[1:]):
+    for before, line in itertools.pairwise(lines):
         if line.startswith('    ') and not line.startswith('    #'):
             assert before.startswith('    # '), line
         assert len(line) <= 120

@@ -435,8 +435,8 @@ def test_efficientnet_lite0_equals_a_plain_forward_pass(lite0_weights):
 
 def test_efficientnet_lite0_refuses_other_weights(lite0_weights):
     without = {k: v for k, v in lite0_weights.items() if k != '_blocks.3._bn1.bias'}
-    with pytest.raises(ModelError, match='the checkpoint has no _blocks.3._bn1.bias'):
+    with pytest.raises(ModelError, match=r'the checkpoint has no _blocks\.3\._bn1\.bias'):
         convert_efficientnet_lite0(without, {})
     more = {**lite0_weights, '_blocks.16._bn0.weight': np.zeros(1)}
-    with pytest.raises(ModelError, match='1 weights that this network does not have: _blocks.16'):
+    with pytest.raises(ModelError, match=r'1 weights that this network does not have: _blocks\.16'):
         convert_efficientnet_lite0(more, {})

@@ -63,7 +63,7 @@ def test_nothing_leads_the_processes_to_a_running_graph(monkeypatch):
         name: '/large.xml' if name in read else None for name in PROFILE_VARIABLES}
 
 
-@pytest.mark.parametrize(('distro', 'local'), [('humble', '1'), ('jazzy', None), (None, None)])
+@pytest.mark.parametrize('distro, local', [('humble', '1'), ('jazzy', None), (None, None)])
 def test_discovery_stays_on_this_machine_with_humble_too(monkeypatch, distro, local):
     monkeypatch.delenv('ROS_LOCALHOST_ONLY', raising=False)
     monkeypatch.delenv('ROS_DISTRO', raising=False)
@@ -113,7 +113,7 @@ def test_a_child_does_not_keep_the_folder(tmp_path):
         child.stop()
 
 
-@pytest.mark.parametrize(('log', 'expected'), [
+@pytest.mark.parametrize('log, expected', [
     ('[INFO] [1.2] [node]: fine\n[ERROR] [1.3] [node]: configure failed: no [x]: y\n[WARN] [1.4] [node]: z\n',
      'configure failed: no [x]: y'),
     ('trt_perception: bag: no such file\n', 'bag: no such file'),

@@ -307,7 +307,7 @@ def test_values_that_are_not_finite_are_reported(library, layout, column, value)
 
 
 def test_outputs_that_no_kernel_reads():
-    with pytest.raises(EngineError, match='int32.*float32 and float16'):
+    with pytest.raises(EngineError, match=r'int32.*float32 and float16'):
         candidate_layout(HEADS['yolov8'], (1, 11, 100), np.dtype(np.int32))
     with pytest.raises(EngineError, match=r'\[2, 11, 100\]'):
         candidate_layout(HEADS['yolov8'], (2, 11, 100), np.dtype(np.float32))

@@ -1,5 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
+import itertools
 from pathlib import Path
 
 import cv2
@@ -151,7 +152,7 @@ def test_colours_are_stable_distinct_and_carry_readable_text():
     colors = [class_color(i) for i in range(80)]
     assert colors == [class_color(i) for i in range(80)]
     assert len(set(colors)) == 80
-    for a, b in zip(colors, colors[1:], strict=False):
+    for a, b in itertools.pairwise(colors):
         assert np.abs(np.subtract(a, b)).max() > 100
     for color in colors:
         assert contrast(color, text_color(color)) >= 4.5  # WCAG AA.

@@ -567,7 +567,7 @@ def test_another_cache_is_advised_where_the_cache_cannot_be_written(tmp_path, mo
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
     name = 250 * 'x'
     (tmp_path / 'cache' / 'trt_perception').mkdir(parents=True)
-    with pytest.raises(error, match='cannot be written: File name too long; .* set XDG_CACHE_HOME to a folder'):
+    with pytest.raises(error, match=r'cannot be written: File name too long; .* set XDG_CACHE_HOME to a folder'):
         write(tmp_path / 'cache' / 'trt_perception' / name)
     with pytest.raises(error, match='cannot be written: File name too long; free space, or choose another place'):
         write(tmp_path / name)

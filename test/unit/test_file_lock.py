@@ -111,8 +111,8 @@ def test_a_new_file_has_the_permissions_asked_for(tmp_path):
 def test_a_link_or_a_folder_in_its_place_is_an_error(tmp_path):
     (tmp_path / 'link').symlink_to(tmp_path / 'elsewhere')
     (tmp_path / 'folder').mkdir()
-    for name in ('link', 'folder'):
-        with pytest.raises(OSError) as found, hold_lock(tmp_path / name):
+    for name, reason in (('link', 'Too many levels of symbolic links'), ('folder', 'Is a directory')):
+        with pytest.raises(OSError, match=reason) as found, hold_lock(tmp_path / name):
             pytest.fail('locked')
         assert not isinstance(found.value, LockingError)
     assert not (tmp_path / 'elsewhere').exists()
@@ -146,7 +146,7 @@ def test_who_waits_for_a_download_says_so(tmp_path):
 def test_a_folder_that_cannot_be_written_is_told(tmp_path):
     (tmp_path / 'file').touch()
     path = tmp_path / 'file' / 'locks' / 'model.lock'
-    with pytest.raises(FetchError, match='cannot be written: .*; set XDG_CACHE_HOME to a folder that can') as found, \
+    with pytest.raises(FetchError, match=r'cannot be written: .*; set XDG_CACHE_HOME to a folder that can') as found, \
             locked(path):
         pytest.fail('locked')
     assert str(found.value).startswith(f'{path.parent} cannot')

@@ -416,7 +416,7 @@ def test_messages_of_other_encodings_need_cv_bridge():
     image = SimpleNamespace(encoding='32FC1', width=2, height=2, step=8, is_bigendian=0,
                             data=array.array('B', bytes(16)))
     # Depth is not a colour: cv_bridge does not convert it either.
-    with pytest.raises(FrameError, match="'32FC1' is not supported; supported: .*cv_bridge"):
+    with pytest.raises(FrameError, match=r"'32FC1' is not supported; supported: .*cv_bridge"):
         frame_from_image(image)
 
 

@@ -142,7 +142,7 @@ def test_of_a_bag_with_several_topics_the_frames_are_those_of_calibration_topic(
     spec = detector(tmp_path / 'm.onnx')
     bag = str(two_topic_bag(tmp_path / 'bag', 4))
     options = PipelineOptions(min_agreement=0.5, calibration=CalibrationOptions(bag))
-    with pytest.raises(SourceError, match='several image topics, choose one by its name .*: /left'):
+    with pytest.raises(SourceError, match=r'several image topics, choose one by its name .*: /left'):
         checking_frames(spec, options, [], Told().monitor)
     found = checking_frames(spec, replace(options, calibration=CalibrationOptions(bag, '/right')), [], Told().monitor)
     for frame, pixels in zip(found, color_frames(4, seed=2), strict=True):
@@ -152,8 +152,8 @@ def test_of_a_bag_with_several_topics_the_frames_are_those_of_calibration_topic(
 def test_without_frames_it_is_told_what_to_set(tmp_path):
     spec = detector(tmp_path / 'm.onnx')
     with pytest.raises(CalibrationError, match=(
-            'min_agreement is 0.7, but there are no frames to compare on: set calibration_source to a folder of '
-            'images, a video or a rosbag2, or min_agreement to 0.0')):
+            r'min_agreement is 0\.7, but there are no frames to compare on: set calibration_source to a folder of '
+            r'images, a video or a rosbag2, or min_agreement to 0\.0')):
         agreement(spec, spec, [], PipelineOptions(min_agreement=0.7))
 
 

@@ -57,10 +57,10 @@ def test_letterbox_is_that_of_yolov5(width, height, network_width, network_heigh
     # The formula of YOLOv5's training code (auto=False, scaleFill=False, scaleup=True), written from its description:
     # scale by the smaller ratio, round the size, split the padding into two halves and round the first one down.
     scale = min(network_height / height, network_width / width)
-    new_width, new_height = int(round(width * scale)), int(round(height * scale))
+    new_width, new_height = round(width * scale), round(height * scale)
     half_x, half_y = (network_width - new_width) / 2, (network_height - new_height) / 2
-    left, right = int(round(half_x - 0.1)), int(round(half_x + 0.1))
-    top, bottom = int(round(half_y - 0.1)), int(round(half_y + 0.1))
+    left, right = round(half_x - 0.1), round(half_x + 0.1)
+    top, bottom = round(half_y - 0.1), round(half_y + 0.1)
     g = letterbox(width, height, network_width, network_height)
     if min(new_width, new_height) >= 1:
         assert (g.target_x, g.target_y, g.target_width, g.target_height) == (left, top, new_width, new_height)

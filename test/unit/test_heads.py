@@ -129,7 +129,7 @@ OVERLAPPING = [
 ]
 
 
-@pytest.mark.parametrize('layout', ('yolov5', 'yolov8', 'transposed'))
+@pytest.mark.parametrize('layout', ['yolov5', 'yolov8', 'transposed'])
 def test_suppression_within_a_class_or_over_all(layout):
     output = output_of(layout, OVERLAPPING)
     result = head_of(layout).decode(output, GEOMETRY, DetectionSettings())

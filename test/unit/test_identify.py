@@ -109,7 +109,7 @@ RAW = [[1, 3, 80, 80, 85], [1, 3, 40, 40, 85], [1, 3, 20, 20, 85]]
 
 @pytest.mark.parametrize('shapes', [
     RAW,
-    [shape[:4] + [6] for shape in RAW],  # one class
+    [[*shape[:4], 6] for shape in RAW],  # one class
     [[1, 255, 80, 80], [1, 255, 40, 40], [1, 255, 20, 20]],  # before the reshape
     [[1, 255, 13, 13], [1, 255, 26, 26]],  # darknet's yolov3-tiny
     [[1, 144, 80, 80], [1, 144, 40, 40], [1, 144, 20, 20]],  # YOLOv8: 64 for the box, 80 classes
@@ -130,7 +130,7 @@ def test_raw_training_outputs_are_refused_with_the_command(shapes):
 @pytest.mark.parametrize('classes', [80, 1])
 def test_of_decoded_and_raw_outputs_the_decoded_one_counts(place, classes):
     # YOLOv5 before 6.2, YOLOv7 with --grid
-    shapes = [shape[:4] + [5 + classes] for shape in RAW]
+    shapes = [[*shape[:4], 5 + classes] for shape in RAW]
     shapes.insert(place, [1, 25200, 5 + classes])
     assert identify(*shapes) == yolo('yolov5', classes, output=f'output{place}')
 

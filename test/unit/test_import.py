@@ -186,5 +186,5 @@ def test_a_module_that_was_built_for_numpy_1(monkeypatch, tmp_path, raised):
     (tmp_path / 'of_old.py').write_text(f'raise {raised}\n')
     monkeypatch.syspath_prepend(str(tmp_path))
     with pytest.raises(MissingDependencyError, match=(
-            'of_old.* was built for NumPy 1 .*: run PIP_BREAK_SYSTEM_PACKAGES=1 pip install onnx .numpy<2')):
+            r'of_old.* was built for NumPy 1 .*: run PIP_BREAK_SYSTEM_PACKAGES=1 pip install onnx .numpy<2')):
         require('of_old')

@@ -157,5 +157,5 @@ def test_real_kernels_by_nvrtc(compiler):
         pytest.skip(f'NVRTC is not here: {error}')
     cubin = kernel_cache.compile_with_nvrtc(kernel_sources(), 'sm_87')
     assert cubin.startswith(b'\x7fELF') and b'preprocess_packed3' in cubin
-    with pytest.raises(EngineError, match='NVRTC failed for sm_87: .*error'):
+    with pytest.raises(EngineError, match=r'NVRTC failed for sm_87: .*error'):
         kernel_cache.compile_with_nvrtc({**kernel_sources(), 'kernels.cu': 'no C++'}, 'sm_87')

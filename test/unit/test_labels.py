@@ -108,7 +108,7 @@ def test_missing_file_and_folder(tmp_path):
 
 def test_names_from_names_its_origin():
     assert names_from({0: 'a', 1: 'b'}, 'metadata') == ['a', 'b']
-    with pytest.raises(LabelsError, match='^metadata: '):
+    with pytest.raises(LabelsError, match=r'^metadata: '):
         names_from({True: 'a'}, 'metadata')
 
 

@@ -44,7 +44,7 @@ def test_profile_is_set_for_fast_dds_of_every_distribution(environment, prefixes
     assert f'export {PROFILE_VARIABLES[0]}=/share/profile.xml {PROFILE_VARIABLES[1]}=/share/profile.xml' in note
 
 
-@pytest.mark.parametrize(('distro', 'variable'), [
+@pytest.mark.parametrize('distro, variable', [
     ('humble', 'FASTRTPS_DEFAULT_PROFILES_FILE'), ('jazzy', 'FASTRTPS_DEFAULT_PROFILES_FILE'),
     ('kilted', 'FASTDDS_DEFAULT_PROFILES_FILE'), ('rolling', 'FASTDDS_DEFAULT_PROFILES_FILE')])
 def test_the_variable_is_the_one_that_the_distribution_reads(distro, variable, prefixes):
@@ -53,7 +53,7 @@ def test_the_variable_is_the_one_that_the_distribution_reads(distro, variable, p
     assert note.endswith(f'export {variable}=/p.xml')
 
 
-@pytest.mark.parametrize(('installed', 'variable'), [
+@pytest.mark.parametrize('installed, variable', [
     (['two'], 'FASTRTPS_DEFAULT_PROFILES_FILE'), (['three'], 'FASTDDS_DEFAULT_PROFILES_FILE'),
     (['overlay', 'three'], 'FASTDDS_DEFAULT_PROFILES_FILE'), (['two', 'three'], 'FASTRTPS_DEFAULT_PROFILES_FILE')])
 def test_what_is_installed_tells_more_than_the_distribution(installed, variable, prefixes):
@@ -132,7 +132,7 @@ def test_values():
     assert parse_path('x', '~/m.onnx') == str(Path.home() / 'm.onnx')
 
 
-@pytest.mark.parametrize(('parse', 'text', 'message'), [
+@pytest.mark.parametrize('parse, text, message', [
     (parse_bool, 'maybe', 'respawn:=maybe: expected true or false'),
     (parse_number, 'high', 'respawn:=high: expected a number'),
     (parse_integer, '1.5', 'respawn:=1.5: expected a whole number'),

@@ -183,7 +183,7 @@ def test_a_wrong_number_of_names_fails(tmp_path, builder, count):
 
 def test_a_wrong_number_of_names_in_the_file_itself_fails(tmp_path):
     path = color_classifier(tmp_path / 'm.onnx', metadata={'names': ['a', 'b']})
-    with pytest.raises(LabelsError, match="ONNX metadata: found 2 class names, but m.onnx has 3 .*correct 'names'"):
+    with pytest.raises(LabelsError, match=r"ONNX metadata: found 2 class names, but m\.onnx has 3 .*correct 'names'"):
         load_model(path)
     (tmp_path / 'names.txt').write_text('a\nb\nc\n')
     with pytest.raises(LabelsError, match='ONNX metadata: found 2 class names'):
@@ -200,7 +200,7 @@ def test_shipped_names_where_asked_for(tmp_path):
 
 
 def test_missing_labels_file(tmp_path):
-    with pytest.raises(LabelsError, match='none.txt'):
+    with pytest.raises(LabelsError, match=r'none\.txt'):
         load_model(color_detector(tmp_path / 'm.onnx'), ModelOptions(labels=str(tmp_path / 'none.txt')))
 
 
@@ -328,5 +328,5 @@ def test_external_data(tmp_path):
     onnx.save(onnx.load(str(path)), str(path), save_as_external_data=True, location='m.data', size_threshold=0)
     assert load_model(path).head == ClassificationHead('out', 500)
     Path(tmp_path / 'm.data').unlink()
-    with pytest.raises(ModelError, match='has weights in the file m.data, which is missing in'):
+    with pytest.raises(ModelError, match=r'has weights in the file m\.data, which is missing in'):
         load_model(path)

@@ -219,7 +219,7 @@ def test_npmrc_is_read_without_npm_and_variables_win(tmp_path, monkeypatch):
 
 @pytest.mark.skipif(NPM is None, reason='needs npm')
 def test_npm_is_asked_where_it_is_installed(tmp_path, monkeypatch):
-    monkeypatch.setenv('PATH', os.pathsep.join([os.path.dirname(NPM), '/usr/bin', '/bin']))
+    monkeypatch.setenv('PATH', os.pathsep.join([str(Path(NPM).parent), '/usr/bin', '/bin']))
     assert npm_settings()['registry'].rstrip('/') == DEFAULT_REGISTRY
     # What only npm itself finds: the .npmrc of the project in which the user stands.
     (tmp_path / 'package.json').write_text('{}')

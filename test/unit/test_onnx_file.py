@@ -210,7 +210,7 @@ def test_files_that_are_no_onnx(tmp_path, name, content, message):
 def test_an_empty_protobuf_is_no_model(tmp_path):
     path = tmp_path / 'm.onnx'
     path.write_bytes(onnx.ModelProto(ir_version=8).SerializeToString())
-    with pytest.raises(ModelError, match='m.onnx contains no graph: expected an ONNX file'):
+    with pytest.raises(ModelError, match=r'm\.onnx contains no graph: expected an ONNX file'):
         load_proto(path)
 
 
@@ -219,12 +219,13 @@ def test_a_truncated_file(tmp_path, part):
     whole = color_detector(tmp_path / 'whole.onnx').read_bytes()
     path = tmp_path / 'm.onnx'
     path.write_bytes(whole[:int(len(whole) * part)])
-    with pytest.raises(ModelError, match='m.onnx (cannot be read as ONNX|contains no graph).*copy or export it again'):
+    message = r'm\.onnx (cannot be read as ONNX|contains no graph).*copy or export it again'
+    with pytest.raises(ModelError, match=message):
         read_onnx(path)
 
 
 def test_a_missing_file_and_a_folder(tmp_path):
-    with pytest.raises(ModelError, match='no model file at .*m.onnx: expected an ONNX file; check model_file'):
+    with pytest.raises(ModelError, match=r'no model file at .*m\.onnx: expected an ONNX file; check model_file'):
         read_onnx(tmp_path / 'm.onnx')
     with pytest.raises(ModelError, match='is a folder: expected an ONNX file'):
         read_onnx(tmp_path)

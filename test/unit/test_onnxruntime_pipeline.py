@@ -103,7 +103,7 @@ def test_the_gate_can_be_turned_off_and_on(spec, int8):
     assert not any('comparing' in text for text in told.texts)
     with create_pipeline(spec, replace(int8, precision='fp32', min_agreement=1.0)) as pipeline:
         assert pipeline.describe()['agreement'].startswith('agreement 1.000')
-    with pytest.raises(CalibrationError, match='min_agreement is 0.5, but there are no frames'):
+    with pytest.raises(CalibrationError, match=r'min_agreement is 0\.5, but there are no frames'):
         create_pipeline(spec, options('fp32', min_agreement=0.5)).open()
 
 
@@ -187,7 +187,7 @@ def test_opening_can_be_cancelled(spec, cache, int8):
     # While it is compared with fp32: the quantised file is there, the pipeline is not.
     told = Told(lambda text, done, total: told.cancel.set() if 'comparing' in text else None)
     pipeline = create_pipeline(spec, int8, monitor=told.monitor)
-    with pytest.raises(EngineError, match='comparing .* was cancelled'):
+    with pytest.raises(EngineError, match=r'comparing .* was cancelled'):
         pipeline.open()
     with pytest.raises(EngineError, match='the pipeline is not open'):
         pipeline.run(FRAME)

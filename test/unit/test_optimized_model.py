@@ -69,7 +69,7 @@ def loaded(monkeypatch):
     return calls
 
 
-@pytest.mark.parametrize(('version', 'holds'), [
+@pytest.mark.parametrize('version, holds', [
     ('1.23.2', True), ('1.30.0', True), ('1.9', True), ('1.31.0', False), ('1.32.0.dev20261101', False),
     ('2.0.0', False), ('nightly', True)])
 def test_versions_that_hold_the_lock(version, holds):
@@ -127,13 +127,13 @@ def test_other_threads_run_while_a_model_loads(tmp_path, holding):
 
 def test_cancelled_it_ends_and_leaves_nothing(tmp_path, holding):
     monitor = Monitor()
-    descriptors = len(os.listdir('/proc/self/fd'))
+    descriptors = len(list(Path('/proc/self/fd').iterdir()))
     backend = OnnxRuntimeBackend(folding(tmp_path / 'm.onnx', 2000), 1, monitor)
     threading.Timer(1.0, monitor.cancel.set).start()
-    with pytest.raises(EngineError, match='loading m.onnx was cancelled'):
+    with pytest.raises(EngineError, match=r'loading m\.onnx was cancelled'):
         backend.open()
     assert workers() == []
-    assert len(os.listdir('/proc/self/fd')) == descriptors
+    assert len(list(Path('/proc/self/fd').iterdir())) == descriptors
 
 
 def test_a_refused_model_gives_the_same_error(tmp_path, holding):
@@ -168,7 +168,7 @@ def test_what_cannot_be_read_back_is_loaded_itself(tmp_path, holding, monkeypatc
     assert loaded == [(str(tmp_path / 'broken.onnx'), False), (str(tmp_path / 'm.onnx'), True)]
 
 
-@pytest.mark.parametrize(('which', 'message'), [
+@pytest.mark.parametrize('which, message', [
     (signal.SIGKILL, 'ended by SIGKILL while it loaded .*m.onnx: memory ran out; close other programs'),
     (signal.SIGSEGV, 'ended by SIGSEGV while it loaded .*m.onnx: it crashed; export the model anew')])
 def test_a_crash_is_one_clear_error(tmp_path, holding, which, message):

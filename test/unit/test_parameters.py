@@ -78,7 +78,7 @@ def test_values_of_ros_become_settings():
     assert changed.changed({'mean': None, 'classes': None}) == Settings(input_size=(320, 240), batch_profile=(1, 2, 4))
 
 
-@pytest.mark.parametrize(('name', 'value', 'said'), [
+@pytest.mark.parametrize('name, value, said', [
     ('backend', 'onnxruntim', r"backend is 'onnxruntim': expected one of auto, .* \(did you mean 'onnxruntime'\?\)"),
     ('score_threshold', 1.5, r'score_threshold is 1\.5: expected 0\.0 to 1\.0'),
     ('score_threshold', math.nan, r'score_threshold is nan: expected 0\.0 to 1\.0'),
@@ -104,7 +104,7 @@ def test_class_names_become_indices(spec):
         class_indices(('red', 'gren'), spec)
 
 
-@pytest.mark.parametrize(('value', 'expected'), [
+@pytest.mark.parametrize('value, expected', [
     (True, 'true'), (0.25, '0.25'), (-1, '-1'), ('', "''"), ('auto', 'auto'), ('on', "'on'"), ('Off', "'Off'"),
     ('8.6', "'8.6'"), ([0, 0], '[0, 0]'), ([math.nan], '[.nan]'), ([''], "['']")])
 def test_values_in_yaml_read_as_they_are(value, expected):
@@ -130,7 +130,7 @@ def parser_of(command):
     return parser
 
 
-@pytest.mark.parametrize(('command', 'options'), [
+@pytest.mark.parametrize('command, options', [
     (predict, {
         '--labels': 'labels_file', '--task': 'task', '--head': 'head', '--input-size': 'input_size',
         '--color-order': 'color_order', '--scale': 'scale', '--mean': 'mean', '--std': 'std',

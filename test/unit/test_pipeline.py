@@ -5,6 +5,7 @@
 import os
 import threading
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -254,7 +255,7 @@ def test_an_operator_of_tensorrt_alone_is_said_to_be_one(tmp_path):
 
 def test_onnxruntime_failing_is_an_engine_error(tmp_path):
     with OnnxRuntimeBackend(color_detector(tmp_path / 'm.onnx')) as backend, \
-            pytest.raises(EngineError, match='ONNX Runtime failed on m.onnx: '):
+            pytest.raises(EngineError, match=r'ONNX Runtime failed on m\.onnx: '):
         backend.infer('images', np.zeros((1, 3, 32, 64), np.float32))
 
 
@@ -262,7 +263,7 @@ def test_onnxruntime_failing_is_an_engine_error(tmp_path):
 def test_inference_has_at_most_one_thread_a_processor(tmp_path, wanted):
     """With 1024 threads that spin for each other on two processors an inference took more than a minute."""
     path = color_detector(tmp_path / 'm.onnx', 64, 64)
-    before = len(os.listdir('/proc/self/task'))
+    before = len(list(Path('/proc/self/task').iterdir()))
     with OnnxRuntimeBackend(path, wanted):
         # The caller is one of them.
-        assert len(os.listdir('/proc/self/task')) - before == min(wanted, os.cpu_count()) - 1
+        assert len(list(Path('/proc/self/task').iterdir())) - before == min(wanted, os.cpu_count()) - 1

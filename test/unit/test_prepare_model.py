@@ -121,7 +121,7 @@ def test_what_cannot_be_made_is_told(cache, spec, calibration):
 def test_each_image_topic_of_a_bag_is_calibration_data_of_its_own(cache, spec, calibration, tmp_path):
     pytest.importorskip('rosbags.rosbag2')
     given = replace(calibration, source=str(two_topic_bag(tmp_path / 'bag', 48)))
-    with pytest.raises(SourceError, match='several image topics, choose one by its name .*: /left .*, /right'):
+    with pytest.raises(SourceError, match=r'several image topics, choose one by its name .*: /left .*, /right'):
         int8_of(spec, given)
     left, right = (
         int8_of(spec, replace(given, topic=topic)) for topic in ('/left', 'right'))

@@ -154,8 +154,7 @@ def test_what_is_raised_ends_the_loop_over_counted_items():
         if done == 2:
             raise KeyboardInterrupt
 
-    seen = []
+    items = counted('abcd', 'bag', 4, stop)
+    assert [next(items), next(items)] == ['a', 'b']
     with pytest.raises(KeyboardInterrupt):
-        for item in counted('abcd', 'bag', 4, stop):
-            seen.append(item)
-    assert seen == ['a', 'b']
+        next(items)

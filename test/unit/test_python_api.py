@@ -355,7 +355,7 @@ def test_a_wrong_model(tmp_path):
     with pytest.raises(ParameterError, match='model is None: expected a path or a name as text'):
         trt_perception.open(None)
     (tmp_path / 'text.onnx').write_text('no model')
-    with pytest.raises(ModelError, match='text.onnx'):
+    with pytest.raises(ModelError, match=r'text\.onnx'):
         trt_perception.open(tmp_path / 'text.onnx')
 
 

@@ -24,8 +24,9 @@ TEXTS = st.text(max_size=9).map(lambda text: text.replace('\0', ''))
 UINT32 = st.integers(0, 2**32 - 1)
 IMAGES = st.builds(
     lambda sec, nanosec, frame_id, height, width, encoding, is_bigendian, step, data: (
-        (sec, nanosec, frame_id), dict(
-            height=height, width=width, encoding=encoding, is_bigendian=is_bigendian, step=step, data=data)),
+        (sec, nanosec, frame_id), {
+            'height': height, 'width': width, 'encoding': encoding, 'is_bigendian': is_bigendian, 'step': step,
+            'data': data}),
     st.integers(-(2**31), 2**31 - 1), UINT32, TEXTS, UINT32, UINT32, TEXTS, st.integers(0, 255), UINT32,
     st.binary(max_size=40))
 
@@ -91,7 +92,7 @@ def test_the_pixels_are_not_copied_and_not_to_be_changed() -> None:
     assert sys.getrefcount(data) > references
 
 
-@pytest.mark.parametrize(('kind', 'read'), [(Image, read_image), (CompressedImage, read_compressed_image)])
+@pytest.mark.parametrize('kind, read', [(Image, read_image), (CompressedImage, read_compressed_image)])
 def test_a_message_cut_off_anywhere_is_none(kind: type, read: Any) -> None:
     fields = {'encoding': 'rgb8'} if kind is Image else {'format': 'jpeg'}
     data = serialize_message(ros_message(kind, (1, 2, 'camera'), {**fields, 'data': bytes(range(5))}))

@@ -13,7 +13,7 @@ from trt_perception.node.serialized_image import stamp_of
 
 
 @pytest.mark.parametrize('kind', [Image, CompressedImage])
-@pytest.mark.parametrize(('sec', 'nanosec'), [(0, 0), (1795364836, 999_999_999), (-5, 7), (2147483647, 1)])
+@pytest.mark.parametrize('sec, nanosec', [(0, 0), (1795364836, 999_999_999), (-5, 7), (2147483647, 1)])
 def test_the_stamp_of_a_serialized_message(kind: type, sec: int, nanosec: int) -> None:
     message = kind()
     message.header.frame_id = 'camera'

@@ -216,7 +216,7 @@ def test_bag_that_was_not_closed(tmp_path):
     bag = tmp_path / 'bag'
     write_bag(bag, {'/image': [image(1, 1, 1)]})
     (bag / 'metadata.yaml').unlink()
-    with pytest.raises(SourceError, match='metadata.yaml is missing.*ros2 bag reindex'):
+    with pytest.raises(SourceError, match=r'metadata\.yaml is missing.*ros2 bag reindex'):
         open_source(bag)
     assert values(open_source(bag / 'bag.mcap')) == [(0, 1, 1)]
 

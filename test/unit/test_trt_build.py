@@ -306,9 +306,9 @@ def test_the_worker_dies_with_its_parent(endless, tmp_path):
         for line in parent.stdout:
             if line.startswith('building'):
                 break
-        worker, = [p for p in psutil.Process(parent.pid).children(recursive=True)]
+        worker, = psutil.Process(parent.pid).children(recursive=True)
         parent.kill()
-    gone, alive = psutil.wait_procs([worker], timeout=10)
+    gone, _ = psutil.wait_procs([worker], timeout=10)
     assert [process.pid for process in gone] == [worker.pid]
     assert list(temporary.iterdir()) == []
 

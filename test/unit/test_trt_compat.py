@@ -231,7 +231,7 @@ def test_a_build_without_result_is_an_engine_error_with_what_was_logged(recorded
     class Builder:
         def build_serialized_network(self, network, config):
             tensorrt.logger().log(types.SimpleNamespace(name='ERROR'), 'no kernel for\n conv_3')
-            return None
+            return
 
     with pytest.raises(EngineError, match=r'could not be built \(tensorrt .*\): no kernel for conv_3$'):
         tensorrt.build(Builder(), None, None)
@@ -303,7 +303,7 @@ def test_without_any_tensorrt_both_ways_to_install_it_are_named(monkeypatch):
         raise ModuleNotFoundError(f"No module named '{name}'", name=name)
 
     monkeypatch.setattr(importlib, 'import_module', missing)
-    with pytest.raises(MissingDependencyError, match='python3-libnvinfer.*tensorrt-rtx-cu13'):
+    with pytest.raises(MissingDependencyError, match=r'python3-libnvinfer.*tensorrt-rtx-cu13'):
         load()
 
 

@@ -157,7 +157,7 @@ def test_layers_survive_the_sidecar():
     ('outputs', [{'name': 'x', 'dtype': None, 'shape': [1], 'layout': ''}])])
 def test_every_value_of_a_layer_in_the_sidecar_is_checked(name, value):
     record = json.loads(json.dumps(asdict(parsed(convolution('c', 'Half'))[0])))
-    with pytest.raises(EngineError, match='the layers kept beside the engine are damaged .*: build it again'):
+    with pytest.raises(EngineError, match=r'the layers kept beside the engine are damaged .*: build it again'):
         layers_from_records([{**record, name: value}])
 
 

@@ -103,7 +103,8 @@ def _output(name: str | None) -> Iterator[TextIO | None]:
         yield sys.stdout
     else:
         try:
-            file = open(name, 'w', encoding='utf-8')  # noqa: SIM115 - closed below
+            # Closed below. A Path would write 'results/' as a file of that name.
+            file = open(name, 'w', encoding='utf-8')  # noqa: PTH123, SIM115
         except OSError as error:
             raise SourceError(f'--json {name}: {error.strerror}') from error
         try:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import launch.logging
@@ -75,7 +76,7 @@ def process_environment(values: Mapping[str, str]) -> tuple[dict[str, str], str]
 
 def share_file(*parts: str) -> str:
     """Return the absolute path of a file that this package installs."""
-    return os.path.join(get_package_share_directory(PACKAGE), *parts)
+    return str(Path(get_package_share_directory(PACKAGE), *parts))
 
 
 def _parameter_file(values: Mapping[str, str]) -> str:
@@ -88,7 +89,8 @@ def _parameter_file(values: Mapping[str, str]) -> str:
     if not values['params_file']:
         return ''
     own = parse_path('params_file', values['params_file'])
-    if not os.path.isfile(own):
+    # Path.is_file raises an error for a name that is too long, or in a folder that cannot be searched.
+    if not os.path.isfile(own):  # noqa: PTH113
         # launch_ros would warn and start the node without it.
         raise LaunchArgumentError(f'params_file:={own}: there is no such file')
     return own

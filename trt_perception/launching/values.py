@@ -27,7 +27,7 @@ def parse_bool(name: str, text: str) -> bool:
 
 def parse_path(name: str, text: str) -> str:
     """Expand a leading ~: a shell does not expand it after ':='."""
-    return os.path.expanduser(text)
+    return os.path.expanduser(text)  # noqa: PTH111 - a Path would drop a final '/', and fail without a home folder
 
 
 def parse_number(name: str, text: str) -> float:

@@ -183,7 +183,8 @@ def _find_metadata(path: Path) -> tuple[Path | None, BagMetadata | None]:
 
     Raises SourceError if the path is no bag, or its metadata.yaml is damaged.
     """
-    if not os.path.exists(path):
+    # Path.exists raises an error for a name that is too long, or in a folder that cannot be searched.
+    if not os.path.exists(path):  # noqa: PTH110
         raise SourceError(f'{path}: no such file or folder')
     if path.is_fifo():
         raise SourceError(f'{path}: a pipe; expected a rosbag2, {_EXPECTED}')

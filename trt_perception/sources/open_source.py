@@ -32,7 +32,8 @@ def open_source(
     image, a video or a bag, and a bag that cannot be read or whose image topic cannot be chosen.
     """
     path = Path(path)
-    if not os.path.exists(path):
+    # Path.exists raises an error for a name that is too long, or in a folder that cannot be searched.
+    if not os.path.exists(path):  # noqa: PTH110
         raise SourceError(f'{path}: no such file or folder')
     if path.is_fifo():
         raise SourceError(f'{path}: a pipe; expected an image, a folder, a video or a rosbag2')

@@ -70,7 +70,8 @@ def npm_settings() -> dict[str, str]:
 
 def _settings_without_npm() -> dict[str, str]:
     variables = {name.lower(): value for name, value in os.environ.items()}
-    path = Path(variables.get('npm_config_userconfig') or os.path.expanduser('~/.npmrc'))
+    # Path.expanduser raises an error if there is no home folder.
+    path = Path(variables.get('npm_config_userconfig') or os.path.expanduser('~/.npmrc'))  # noqa: PTH111
     try:
         settings = _parse(path.read_text('utf-8'))
     except (OSError, UnicodeDecodeError):
@@ -119,11 +120,13 @@ def _download(
 ) -> None:
     for attempt in range(1, _ATTEMPTS + 1):
         try:
-            return _attempt(opener, url, wanted, part, progress)
+            _attempt(opener, url, wanted, part, progress)
         except _TryAgain:
             if attempt == _ATTEMPTS:
                 raise
             time.sleep(_PAUSE_SECONDS * attempt)
+        else:
+            return
 
 
 def _attempt(

@@ -37,7 +37,7 @@ _GOT = re.compile(r'^\s+Got\s+([0-9a-f]{64})$', re.MULTILINE)
 # pip's errors, each on one line: a page that did not come; an index that pip does not use; all others.
 _NO_PAGE = re.compile(r'^\s*Could not fetch URL (.*) - skipping$', re.MULTILINE)
 _NOT_USED = re.compile(r'^WARNING: (The repository located at .*|Location .*)$', re.MULTILINE)
-_ERROR = re.compile(r'^(?:ERROR: (?!Exception:)|× )(.*)$', re.MULTILINE)
+_ERROR = re.compile(r'^(?:ERROR: (?!Exception:)|× )(.*)$', re.MULTILINE)  # noqa: RUF001 - pip's own sign
 # The last line of a Python traceback.
 _EXCEPTION = re.compile(r'^(?:\w+\.)*\w*(?:Error|Timeout): .*$', re.MULTILINE)
 # The text after the number is in the user's language.
@@ -65,7 +65,7 @@ def download_wheel(wanted: PackageFile, target: Path, progress: ProgressCallback
         (arrived,) = (folder / 'wheel').iterdir()
         if file_sha256(arrived) != wanted.sha256:
             raise DownloadError(wanted, 'pip left a file with another sha256')
-        os.replace(arrived, target)
+        arrived.replace(target)
 
 
 def _arguments(wanted: PackageFile, folder: Path) -> list[str]:
@@ -87,7 +87,7 @@ def _run_pip(wanted: PackageFile, folder: Path, progress: ProgressCallback) -> t
     """Return pip's exit code and what it said. pip never outlives the call."""
     arguments = _arguments(wanted, folder)
     try:
-        working_folder = os.getcwd()
+        working_folder = str(Path.cwd())
     except OSError:  # It was removed.
         working_folder = '/'
     try:

@@ -114,7 +114,7 @@ def compile_with_nvrtc(sources: dict[str, str], architecture: str) -> bytes:
 def find_nvcc() -> str | None:
     """Return the path of nvcc: on PATH, of CUDA_HOME or CUDA_PATH, or where the CUDA packages put it."""
     roots = [os.environ.get(name) for name in ('CUDA_HOME', 'CUDA_PATH')]
-    folders = [os.path.join(root, 'bin') for root in roots if root]
+    folders = [str(Path(root, 'bin')) for root in roots if root]
     for path in (None, *folders, *_NVCC_FOLDERS):
         found = shutil.which('nvcc', path=path)
         if found:

@@ -97,7 +97,7 @@ def replace_private(path: Path, content: bytes) -> None:
             file.write(content)
             file.flush()
             os.fsync(descriptor)
-        os.replace(part, path)
+        part.replace(path)
     except OSError as error:
         raise EngineError(f'{path} cannot be written: {error.strerror or error}; {elsewhere(path)}') from error
     finally:
