@@ -35,11 +35,11 @@ rclpy.shutdown()
 def promised(seconds: float) -> float:
     """Return how long something may take now that takes at most `seconds` on an idle machine.
 
-    That much, and three times as long as a process with a ROS node that does nothing takes now, from start to end.
+    That much, and twice as long as a process with a ROS node that does nothing takes now, from start to end.
     """
     started = time.monotonic()
     subprocess.run([sys.executable, '-c', _TRIVIAL_NODE], check=True, timeout=120)
-    return seconds + 3 * (time.monotonic() - started)
+    return seconds + 2 * (time.monotonic() - started)
 
 
 class NodeProcess:
