@@ -7,7 +7,7 @@ import numpy as np
 import psutil
 
 from support.precision_models import color_frames, conv_detector
-from trt_perception.backends.tensorrt.cache.engine_cache import _json, _parsed
+from trt_perception.backends.tensorrt.cache.engine_cache import sealed_json, unsealed_json
 from trt_perception.backends.tensorrt.cache.private_files import replace_private
 from trt_perception.results.results import Detections
 
@@ -67,8 +67,8 @@ def _builds(process):
 def change_sidecar(cache, digest, **values):
     """Write other values into an engine's sidecar, as the cache itself would."""
     path = cache.root / f'{digest}.json'
-    sidecar = _parsed(path.read_bytes())
-    replace_private(path, _json({**sidecar, **values}))
+    sidecar = unsealed_json(path.read_bytes())
+    replace_private(path, sealed_json({**sidecar, **values}))
 
 
 def is_alive(process):

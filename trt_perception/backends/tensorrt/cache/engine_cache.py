@@ -159,7 +159,7 @@ class EngineCache:
 
     def _sidecar_of(self, engine: CachedEngine) -> dict[str, Any] | None:
         try:
-            sidecar = _parsed(read_private(self._sidecar(engine.digest)))
+            sidecar = unsealed_json(read_private(self._sidecar(engine.digest)))
         except (FileNotFoundError, UntrustedFileError):
             return None
         same = sidecar is not None and sidecar['plan_sha256'] == engine.sidecar['plan_sha256']
@@ -253,7 +253,7 @@ class EngineCache:
             return 'its build was not finished' if self._plan(digest).exists() else ''
         except UntrustedFileError as error:
             return str(error)
-        sidecar = _parsed(text)
+        sidecar = unsealed_json(text)
         if sidecar is None or digest_of(sidecar['key']) != digest:
             return 'its sidecar is damaged'
         try:
@@ -322,7 +322,7 @@ def _locking_errors(path: Path) -> Iterator[None]:
         raise EngineError(f'{path} cannot be opened: {error.strerror}') from error
 
 
-def _parsed(text: bytes) -> dict[str, Any] | None:
+def unsealed_json(text: bytes) -> dict[str, Any] | None:
     """Return the values of a sidecar as it was written, by this version or another; None for anything else."""
     try:
         found = json.loads(text)
