@@ -489,7 +489,8 @@ def _called(thing: Any, method: str, default: Any) -> Any:
 
 
 def _progress_monitor(module: Any, progress: ProgressCallback) -> Any:
-    class ProgressMonitor(module.IProgressMonitor):  # type: ignore[misc, name-defined]
+    # The module is found at run time, so its class has no type.
+    class ProgressMonitor(module.IProgressMonitor):  # type: ignore[misc]
         def __init__(self) -> None:
             module.IProgressMonitor.__init__(self)
             self._phases = BuildPhases()
