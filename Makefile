@@ -36,7 +36,7 @@ demo: setup  ## Detect objects in a video over DDS, into demo_output [VIDEO=file
 
 lint: setup  ## Check style (ruff), types (mypy) and imports between rooms (import-linter)
 	'$(VENV)/bin/ruff' check .
-	'$(VENV)/bin/mypy' trt_perception scripts
+	'$(VENV)/bin/mypy'
 	'$(VENV)/bin/lint-imports'
 
 generate: setup  ## Write config/*.yaml and docs/parameters.md from the table of parameters
@@ -46,7 +46,7 @@ generate: setup  ## Write config/*.yaml and docs/parameters.md from the table of
 test: setup  ## Check style and types, and run every test that this machine can run
 	@failed=; set -x; \
 	'$(VENV)/bin/ruff' check . || failed=1; \
-	'$(VENV)/bin/mypy' trt_perception scripts || failed=1; \
+	'$(VENV)/bin/mypy' || failed=1; \
 	'$(VENV)/bin/lint-imports' || failed=1; \
 	'$(VENV)/bin/python' -m pytest -rs --timeout 300 $(PYTEST) test || failed=1; \
 	{ set +x; } 2> /dev/null; test -z "$$failed"

@@ -5,14 +5,16 @@
   ros2 launch trt_perception detect.launch.py model:=FILE.onnx image_topic:=/camera/image_raw
 """
 
-from launch import LaunchDescription
+from typing import Any
+
+from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 
 from trt_perception.launching.arguments import DETECTION, declare_parameters, declare_process
 from trt_perception.launching.perception import perception_actions
 
 
-def generate_launch_description():
+def generate_launch_description() -> LaunchDescription:
     """Return the launch description; see its arguments with --show-args."""
     return LaunchDescription([
         *declare_parameters(DETECTION),
@@ -29,5 +31,5 @@ def generate_launch_description():
     ])
 
 
-def _launch(context):
+def _launch(context: LaunchContext) -> list[Any]:
     return perception_actions(context.launch_configurations, DETECTION)

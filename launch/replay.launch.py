@@ -5,14 +5,16 @@
   ros2 launch trt_perception replay.launch.py bag:=BAG model:=FILE.onnx
 """
 
-from launch import LaunchDescription
+from typing import Any
+
+from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 
 from trt_perception.launching.arguments import CLASSIFICATION, DETECTION, declare_parameters, declare_process
 from trt_perception.launching.replay import TASKS, replay_actions
 
 
-def generate_launch_description():
+def generate_launch_description() -> LaunchDescription:
     """Return the launch description; see its arguments with --show-args."""
     return LaunchDescription([
         DeclareLaunchArgument('bag', description='The rosbag2: its folder, or an .mcap or .db3 file.'),
@@ -32,5 +34,5 @@ def generate_launch_description():
     ])
 
 
-def _launch(context):
+def _launch(context: LaunchContext) -> list[Any]:
     return replay_actions(context.launch_configurations)

@@ -129,8 +129,8 @@ def is_intact(target: Path, recipe: str) -> bool:
     """Tell whether a stored file is there, made from this recipe, and as it was written."""
     try:
         record = json.loads(_record_path(target).read_text())
-        return (record['recipe'] == recipe and target.stat().st_size == record['size']
-                and file_sha256(target) == record['sha256'])
+        return bool(record['recipe'] == recipe and target.stat().st_size == record['size']
+                    and file_sha256(target) == record['sha256'])
     except (OSError, ValueError, KeyError, TypeError):
         return False
 

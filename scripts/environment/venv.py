@@ -80,7 +80,8 @@ class Venv:
         return forgotten
 
     def _ask(self) -> list[str]:
-        return json.loads(capture([str(self.python), '-c', _QUESTION]))
+        answer: list[str] = json.loads(capture([str(self.python), '-c', _QUESTION]))
+        return answer
 
 
 def _is_complete(info: Path, site_packages: Path) -> bool:

@@ -131,7 +131,7 @@ class NodeProcess:
     def catches(self, number: signal.Signals) -> bool:
         """Whether the process has a handler for the signal already."""
         status = Path(f'/proc/{self.process.pid}/status').read_text()
-        mask = int(re.search(r'^SigCgt:\s*([0-9a-f]+)', status, re.M).group(1), 16)  # type: ignore[union-attr]
+        mask = int(re.search(r'^SigCgt:\s*([0-9a-f]+)', status, re.M).group(1), 16)
         return bool(mask >> (number - 1) & 1)
 
     def stop(self, number: signal.Signals = signal.SIGINT, timeout: float = 60.0) -> tuple[int, float]:

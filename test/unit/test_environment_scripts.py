@@ -5,6 +5,7 @@
 import io
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -77,18 +78,26 @@ def test_type_hash_mismatch_names_message_and_both_hashes():
 
 
 def test_package_without_its_files_counts_as_half_installed(tmp_path):
-    info = tmp_path / 'ros_rclpy-7.1.6.dist-info'
+    subprocess.run([sys.executable, '-m', 'venv', '--without-pip', str(tmp_path)], check=True)
+    made = venv.Venv(tmp_path)
+    site_packages = made.site_packages
+    assert site_packages.is_relative_to(tmp_path)
+    info = site_packages / 'ros_rclpy-7.1.6.dist-info'
+    record = ('rclpy/__init__.py,sha256=x,10\nrclpy/__pycache__/__init__.cpython-311.pyc,,\n'
+              '"share/a,b.txt",sha256=y,2\n')
+    for files in ({'METADATA': 'Name: ros-rclpy\n'}, {'METADATA': 'Name: ros-rclpy\n', 'RECORD': record}):
+        info.mkdir()
+        for name, content in files.items():
+            (info / name).write_text(content)
+        assert made.forget_half_installed() == ['ros_rclpy']
+        assert not info.exists()
     info.mkdir()
-    (info / 'METADATA').write_text('Name: ros-rclpy\n')
-    assert not venv._is_complete(info, tmp_path)
-    (info / 'RECORD').write_text(
-        'rclpy/__init__.py,sha256=x,10\nrclpy/__pycache__/__init__.cpython-311.pyc,,\n'
-        '"share/a,b.txt",sha256=y,2\n')
-    assert not venv._is_complete(info, tmp_path)
+    (info / 'RECORD').write_text(record)
     for name in ('rclpy/__init__.py', 'share/a,b.txt'):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).touch()
-    assert venv._is_complete(info, tmp_path)
+        (site_packages / name).parent.mkdir()
+        (site_packages / name).touch()
+    assert made.forget_half_installed() == []
+    assert info.exists()
 
 
 def test_failed_command_shows_its_last_lines_and_the_log(tmp_path):

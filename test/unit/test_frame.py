@@ -431,7 +431,7 @@ def test_cv_bridge_is_not_touched_where_it_would_crash(monkeypatch, tmp_path, nu
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(sys.modules, 'cv_bridge', raising=False)
     monkeypatch.setattr(np, '__version__', numpy)
-    bridge, reason = image_message._cv_bridge.__wrapped__()
+    bridge, reason = image_message.load_cv_bridge.__wrapped__()
     assert bridge is None
     assert reason.startswith(
         'was built for NumPy 1 and crashes with NumPy 2' if crashes else 'cannot be imported: it was imported')
@@ -445,7 +445,7 @@ def test_a_library_of_cv_bridge_that_cannot_be_read(monkeypatch, tmp_path):
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(sys.modules, 'cv_bridge', raising=False)
     monkeypatch.setattr(np, '__version__', '2.2.6')
-    bridge, reason = image_message._cv_bridge.__wrapped__()
+    bridge, reason = image_message.load_cv_bridge.__wrapped__()
     assert bridge is None
     assert reason.startswith('cannot be imported: ') and 'cv_bridge_boost.so' in reason
 
@@ -465,7 +465,7 @@ class RoundingBridge:
     (6, ''), (9, ''), (3, 'step is 3 bytes'), (0, 'step is 0'),
     (8, 'step is 8 bytes, but a row of 2 pixels takes at least 6, and step must be a multiple of 3')])
 def test_steps_that_cv_bridge_misreads_are_refused(monkeypatch, step, said):
-    monkeypatch.setattr(image_message, '_cv_bridge', lambda: (RoundingBridge(), ''))
+    monkeypatch.setattr(image_message, 'load_cv_bridge', lambda: (RoundingBridge(), ''))
     rows = np.full((2, step), 99, np.uint8)
     pixels = np.arange(12, dtype=np.uint8).reshape(2, 2, 3)
     rows[:, :6] = pixels.reshape(2, 6)[:, :step]
@@ -480,7 +480,7 @@ def test_steps_that_cv_bridge_misreads_are_refused(monkeypatch, step, said):
 
 @pytest.mark.parametrize('encoding', ['bgr8', 'rgba8', 'mono8', 'bayer_gbrg8'])
 def test_cv_bridge_gives_the_same_pixels(encoding):
-    bridge, reason = image_message._cv_bridge()
+    bridge, reason = image_message.load_cv_bridge()
     if bridge is None:
         pytest.skip(f'cv_bridge {reason}')
     sensor_msgs = pytest.importorskip('sensor_msgs.msg')
@@ -488,5 +488,5 @@ def test_cv_bridge_gives_the_same_pixels(encoding):
     data = np.random.default_rng(3).integers(0, 256, step * 12, dtype=np.uint8).tobytes()
     image = sensor_msgs.Image(encoding=encoding, width=16, height=12, step=step,
                               data=array.array('B', data))
-    through_bridge = image_message._convert_with_cv_bridge(image)
+    through_bridge = bridge.imgmsg_to_cv2(image, desired_encoding='bgr8')
     np.testing.assert_array_equal(frame_from_image(image).bgr(), through_bridge)

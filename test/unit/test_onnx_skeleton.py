@@ -75,7 +75,11 @@ def test_a_model_is_the_same_either_way(tmp_path, monkeypatch):
          {'images': (FLOAT, [1, 3, 64, 64])}, {'output0': (FLOAT, [1, 'columns', 'boxes'])},
          {'w': weights, 'to': np.array([1, 7, 64], np.int64)}, {'names': {0: 'a', 1: 'b', 2: 'c'}, 'task': 'detect'})
     spec = load_model(path)
-    monkeypatch.setattr('trt_perception.model.onnx_file._skeleton', lambda onnx, path: None)
+
+    def refused(path):
+        raise ValueError(f'{path} is to be read whole')
+
+    monkeypatch.setattr('trt_perception.model.onnx_file.read_skeleton', refused)
     assert load_model(path) == spec
     assert (spec.head.kind, spec.stored_precision) == ('yolov8', 'fp32')
 

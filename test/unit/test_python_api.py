@@ -67,7 +67,7 @@ def test_the_public_names():
     with pytest.raises(AttributeError, match="module 'trt_perception' has no attribute 'no_such_name'"):
         _ = trt_perception.no_such_name
     with pytest.raises(ImportError, match='no_such_name'):
-        from trt_perception import no_such_name  # noqa: F401
+        from trt_perception import no_such_name  # noqa: F401 - the import fails
 
 
 def test_a_name_is_imported_when_it_is_used_first():

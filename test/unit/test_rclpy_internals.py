@@ -116,7 +116,7 @@ def test_a_wait_set_of_another_signature_is_told(node, monkeypatch):
     """As if a future WaitSet took one argument more."""
     present = rclpy_implementation.WaitSet
 
-    class Another(present):  # type: ignore[misc, valid-type]
+    class Another(present):
         def __init__(self, *sizes: Any) -> None:
             super().__init__(*sizes[:-2], sizes[-1]) if len(sizes) == 8 else super().__init__(None)
 

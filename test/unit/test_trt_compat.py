@@ -440,6 +440,6 @@ def test_8_6_itself_has_the_recorded_names():
 
 
 def test_every_numpy_type_is_one_of_tensorrts(recorded):
-    assert set(compat._NUMPY_TYPES) <= {*recorded.record['enums']['DataType'], 'INT64'}
+    assert set(compat.NUMPY_TYPES) <= {*recorded.record['enums']['DataType'], 'INT64'}
     assert isinstance(adopted(recorded), TensorRt)
     assert onnx.TensorProto.FLOAT16 == FLOAT16

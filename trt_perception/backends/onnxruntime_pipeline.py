@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from ..errors import EngineError
+from ..image.frame import Frame
 from ..model.spec import ModelSpec
 from ..monitor import Monitor
 from ..ort.backend import OnnxRuntimeBackend
@@ -43,7 +44,7 @@ class OnnxRuntimePipeline(HostPipeline):
             raise EngineError(
                 f'precision {options.precision} was asked for, but ONNX Runtime would run '
                 f'{self._original.path.name} in {effective}; strict_precision is set')
-        frames: tuple = ()
+        frames: tuple[Frame, ...] = ()
         if convert:
             prepared = prepare_model(self._original, 'int8', options.calibration, monitor=self._monitor)
             frames = tuple(prepared.checking)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +137,6 @@ def _recipe(entry: CatalogEntry, input_size: int | None) -> str:
     return hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()
 
 
-def _only(values: Any) -> bytes:
+def _only(values: Iterable[bytes]) -> bytes:
     (value,) = values
     return value

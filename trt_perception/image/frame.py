@@ -134,7 +134,8 @@ class Frame:
         if order == 'bgr':
             return pixels
         if pixels.shape == (1, 1, 3):
-            return pixels[..., ::-1].copy()  # cv2 4.5.4 (Ubuntu 22.04) does not accept it.
+            pixel: np.ndarray = pixels[..., ::-1].copy()  # cv2 4.5.4 (Ubuntu 22.04) does not accept it.
+            return pixel
         cv2 = require('cv2')
         code = {'rgb': cv2.COLOR_RGB2BGR, 'bgra': cv2.COLOR_BGRA2BGR,
                 'rgba': cv2.COLOR_RGBA2BGR, 'mono': cv2.COLOR_GRAY2BGR}[order]
@@ -149,11 +150,13 @@ class Frame:
             shape += (layout.channels,)
             strides += (size,)
         dtype = np.dtype(np.uint8) if size == 1 else np.dtype('>u2' if self.is_bigendian else '<u2')
-        return np.ndarray(shape, dtype, buffer=self.data, strides=strides)
+        samples: np.ndarray = np.ndarray(shape, dtype, buffer=self.data, strides=strides)
+        return samples
 
     def _rows(self, rows: int, columns: int) -> np.ndarray:
         """Return the first `columns` bytes of the first `rows` rows, without copying."""
-        return np.ndarray((rows, columns), np.uint8, buffer=self.data, strides=(self.step, 1))
+        view: np.ndarray = np.ndarray((rows, columns), np.uint8, buffer=self.data, strides=(self.step, 1))
+        return view
 
     def _yuv422(self, layout: Encoding) -> np.ndarray:
         even = self.width + self.width % 2

@@ -44,7 +44,7 @@ def frame_from_compressed_image(message: Any) -> Frame:
 
 
 @functools.lru_cache(maxsize=1)
-def _cv_bridge() -> tuple[Any, str]:
+def load_cv_bridge() -> tuple[Any, str]:
     """Return (a CvBridge or None, the reason if None); cached, so it runs once and not for every bad frame."""
     try:
         if _would_crash():
@@ -77,7 +77,7 @@ def _would_crash() -> bool:
 
 
 def _convert_with_cv_bridge(message: Any) -> np.ndarray:
-    bridge, reason = _cv_bridge()
+    bridge, reason = load_cv_bridge()
     if bridge is None:
         raise FrameError(
             f'encoding {message.encoding!r} is not supported; supported: {supported()}; '

@@ -56,15 +56,18 @@ class Geometry:
 
     def to_network(self, boxes: np.ndarray) -> np.ndarray:
         """Map (N, 4) x_min, y_min, x_max, y_max from image to network pixels."""
-        return (np.asarray(boxes, np.float64) - self._crop) * self._scale + self._target
+        mapped: np.ndarray = (np.asarray(boxes, np.float64) - self._crop) * self._scale + self._target
+        return mapped
 
     def to_image(self, boxes: np.ndarray) -> np.ndarray:
         """Map (N, 4) x_min, y_min, x_max, y_max from network to image pixels, not clipped."""
-        return (np.asarray(boxes, np.float64) - self._target) / self._scale + self._crop
+        mapped: np.ndarray = (np.asarray(boxes, np.float64) - self._target) / self._scale + self._crop
+        return mapped
 
     def clip(self, boxes: np.ndarray) -> np.ndarray:
         """Clip (N, 4) boxes in image pixels to the image."""
-        return np.minimum(np.maximum(boxes, 0.0), self._limits)
+        clipped: np.ndarray = np.minimum(np.maximum(boxes, 0.0), self._limits)
+        return clipped
 
     # For x_min, y_min, x_max, y_max; cached, because every frame needs them.
 

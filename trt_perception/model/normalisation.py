@@ -39,7 +39,7 @@ IMAGENET = Preprocessing(
     mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225), resize_mode='center_crop')
 YOLO = Preprocessing()
 # A uint8 input takes unchanged pixels: the graph normalises them.
-_RAW_PIXELS = {'scale': 1.0, 'mean': (0.0, 0.0, 0.0), 'std': (1.0, 1.0, 1.0)}
+_RAW_PIXELS: dict[str, Any] = {'scale': 1.0, 'mean': (0.0, 0.0, 0.0), 'std': (1.0, 1.0, 1.0)}
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def preprocessing_of(
         result = replace(IMAGENET, crop_fraction=1.0)
     is_uint8 = np.dtype(input_dtype) == np.uint8
     if is_uint8:
-        result = replace(result, **_RAW_PIXELS)  # type: ignore[arg-type]
+        result = replace(result, **_RAW_PIXELS)
     result = _checked(replace(result, **_from_metadata(metadata)), "the model's metadata")
     chosen: dict[str, Any] = {
         name: value for name, value in vars(overrides).items() if value not in (None, 'auto')}

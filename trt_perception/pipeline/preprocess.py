@@ -73,17 +73,18 @@ class Preprocessor:
         # Resizing first and converting after touches fewer pixels when the image is larger than the input.
         small = cv2.resize(
             crop, (geometry.target_width, geometry.target_height), interpolation=cv2.INTER_LINEAR)
-        if self._spec.channels == 1:
-            if order == 'mono':
-                return small[..., np.newaxis]
-            code = getattr(cv2, f'COLOR_{order.upper()}2GRAY')
-            return cv2.cvtColor(small, code)[..., np.newaxis]
         wanted = self._spec.preprocessing.color_order
-        if order == wanted:
-            return small
-        if order == 'mono':
-            return cv2.cvtColor(small, cv2.COLOR_GRAY2BGR)
-        return cv2.cvtColor(small, getattr(cv2, f'COLOR_{order.upper()}2{wanted.upper()}'))
+        converted: np.ndarray
+        if self._spec.channels == 1:
+            grey = small if order == 'mono' else cv2.cvtColor(small, getattr(cv2, f'COLOR_{order.upper()}2GRAY'))
+            converted = grey[..., np.newaxis]
+        elif order == wanted:
+            converted = small
+        elif order == 'mono':
+            converted = cv2.cvtColor(small, cv2.COLOR_GRAY2BGR)
+        else:
+            converted = cv2.cvtColor(small, getattr(cv2, f'COLOR_{order.upper()}2{wanted.upper()}'))
+        return converted
 
     def _normalised(self) -> np.ndarray:
         if self._tensor.dtype == np.uint8:

@@ -8,7 +8,7 @@ import copy
 import json
 import math
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -237,7 +237,7 @@ def _constant_of(node: Any) -> Any | None:
         return None
     numpy_helper = require('onnx').numpy_helper
     value = node.attribute[0]
-    arrays = {
+    arrays: dict[str, Callable[[], np.ndarray]] = {
         'value': lambda: np.array(numpy_helper.to_array(value.t)),
         'value_float': lambda: np.array(value.f, np.float32), 'value_int': lambda: np.array(value.i, np.int64),
         'value_floats': lambda: np.array(value.floats, np.float32),

@@ -183,7 +183,8 @@ def iou_matrix(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     sides = np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2])
     common = np.prod(np.maximum(sides, 0.0), axis=-1)
     union = np.prod(a[..., 2:] - a[..., :2], axis=-1) + np.prod(b[..., 2:] - b[..., :2], axis=-1) - common
-    return common / np.maximum(union, 1e-12)
+    overlap: np.ndarray = common / np.maximum(union, 1e-12)
+    return overlap
 
 
 def compare(reference: Pipeline, candidate: Pipeline, frames: Iterable[Frame]) -> Agreement:

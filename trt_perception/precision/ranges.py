@@ -35,7 +35,7 @@ class Histogram:
 
     def add(self, values: np.ndarray) -> None:
         """Count values, any shape; larger ones than `maximum` go to the last bin."""
-        absolute = np.abs(np.asarray(values, np.float32)).reshape(-1)
+        absolute: np.ndarray = np.abs(np.asarray(values, np.float32)).reshape(-1)
         absolute = absolute[absolute > 0]
         # Of a maximum that is tiny there are no bins in float32, and no need of them: see _SMALLEST_THRESHOLD.
         if self.maximum <= _SMALLEST_MAXIMUM or not len(absolute):

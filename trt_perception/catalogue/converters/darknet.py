@@ -35,7 +35,7 @@ class Section:
         if text is None and default is not None:
             return default
         try:
-            return int(text)  # type: ignore[arg-type]
+            return int(text)  # type: ignore[arg-type]  # None is a TypeError
         except (TypeError, ValueError):
             raise ModelError(
                 f'Darknet cfg, [{self.kind}] at line {self.line}: expected an integer {key}, '

@@ -92,7 +92,8 @@ class OnnxWriter:
         model.ClearField('producer_version')
         onnx.helper.set_model_props(model, dict(metadata))
         onnx.checker.check_model(model, full_check=True)
-        return model.SerializeToString(deterministic=True)
+        content: bytes = model.SerializeToString(deterministic=True)
+        return content
 
 
 def graph_sha256(model_bytes: bytes) -> str:

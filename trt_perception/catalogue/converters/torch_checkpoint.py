@@ -57,8 +57,9 @@ class _Tensor:
                 f'checkpoint: a tensor of shape {self.shape} reaches past the end of its storage of '
                 f'{len(self.storage.values)} numbers')
         item = self.storage.dtype.itemsize
-        return np.lib.stride_tricks.as_strided(
+        values: np.ndarray = np.lib.stride_tricks.as_strided(
             self.storage.values[self.offset:], self.shape, [s * item for s in self.strides]).copy()
+        return values
 
 
 def _rebuild_tensor(

@@ -55,4 +55,5 @@ def is_distribution(values: np.ndarray) -> bool:
 def softmax(values: np.ndarray) -> np.ndarray:
     """(C,) logits -> (C,) probabilities."""
     exponentials = np.exp(values - values.max())
-    return exponentials / exponentials.sum()
+    probabilities: np.ndarray = exponentials / exponentials.sum()
+    return probabilities

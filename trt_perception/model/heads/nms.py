@@ -33,16 +33,20 @@ def non_maximum_suppression(
     kept = np.concatenate([
         _of_one_class(rectangles, scores, members, iou_threshold) for members in np.split(by_class, edges)])
     kept.sort()
-    return kept[np.argsort(-scores[kept], kind='stable')][:max_detections]
+    best: np.ndarray = kept[np.argsort(-scores[kept], kind='stable')][:max_detections]
+    return best
 
 
 def _of_one_class(
     rectangles: np.ndarray, scores: np.ndarray, members: np.ndarray, iou_threshold: float,
 ) -> np.ndarray:
     """Return the kept indices of `members`. rectangles: (N, 4) x, y, width, height."""
+    kept: np.ndarray
     if len(members) == 1:
-        return members[scores[members] > 0]
-    kept = require('cv2').dnn.NMSBoxes(
+        kept = members[scores[members] > 0]
+        return kept
+    chosen = require('cv2').dnn.NMSBoxes(
         rectangles[members].tolist(), scores[members].tolist(), 0.0, float(iou_threshold))
     # OpenCV 4.5.4 returns (N, 1) and an empty tuple; later versions (N,).
-    return members[np.asarray(kept, np.int64).reshape(-1)]
+    kept = members[np.asarray(chosen, np.int64).reshape(-1)]
+    return kept

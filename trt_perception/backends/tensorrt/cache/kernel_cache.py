@@ -104,7 +104,7 @@ def compile_with_nvrtc(sources: dict[str, str], architecture: str) -> bytes:
             checked(nvrtc.nvrtcGetProgramLog(program, log))
             raise EngineError(
                 f'NVRTC failed for {architecture}: {_first_error(log.rstrip(bytes(1)).decode(errors="replace"))}')
-        cubin = b' ' * checked(nvrtc.nvrtcGetCUBINSize(program))
+        cubin: bytes = b' ' * checked(nvrtc.nvrtcGetCUBINSize(program))
         checked(nvrtc.nvrtcGetCUBIN(program, cubin))
         return cubin
     finally:

@@ -32,7 +32,7 @@ _MIB = 1 << 20
 # "Cuda Runtime (out of memory)", "OutOfMemory (Requested size was ...)", "Cuda error: 2 (cudaErrorMemoryAllocation)"
 _OUT_OF_MEMORY = re.compile(r'out ?of ?memory|memory ?allocation', re.IGNORECASE)
 
-_NUMPY_TYPES: dict[str, Any] = {
+NUMPY_TYPES: dict[str, Any] = {
     'FLOAT': np.float32, 'HALF': np.float16, 'INT8': np.int8, 'INT32': np.int32, 'BOOL': np.bool_, 'UINT8': np.uint8,
     'INT64': np.int64}
 _HARDWARE_LEVELS = {
@@ -310,10 +310,10 @@ class TensorRt:
             name = engine.get_tensor_name(index)
             # nptype() of 8.6 fails with NumPy 1.24 and newer.
             kind = engine.get_tensor_dtype(name).name
-            if kind not in _NUMPY_TYPES:
+            if kind not in NUMPY_TYPES:
                 raise EngineError(f'the engine has the tensor {name} of type {kind}: expected float32 or float16')
             tensors.append(IoTensor(
-                name, engine.get_tensor_mode(name) == self.module.TensorIOMode.INPUT, np.dtype(_NUMPY_TYPES[kind]),
+                name, engine.get_tensor_mode(name) == self.module.TensorIOMode.INPUT, np.dtype(NUMPY_TYPES[kind]),
                 tuple(engine.get_tensor_shape(name))))
         return tuple(tensors)
 
@@ -489,7 +489,8 @@ def _called(thing: Any, method: str, default: Any) -> Any:
 
 
 def _progress_monitor(module: Any, progress: ProgressCallback) -> Any:
-    class ProgressMonitor(module.IProgressMonitor):  # type: ignore[misc, name-defined]
+    # The module is found at run time, so its class has no type.
+    class ProgressMonitor(module.IProgressMonitor):  # type: ignore[misc]
         def __init__(self) -> None:
             module.IProgressMonitor.__init__(self)
             self._phases = BuildPhases()

@@ -73,7 +73,8 @@ def process_logger(module: Any, sink: LogCallback | None) -> Any:
 
 
 def _logger_class(module: Any) -> Any:
-    class EngineLogger(module.ILogger):  # type: ignore[misc, name-defined]
+    # The module is found at run time, so its class has no type.
+    class EngineLogger(module.ILogger):  # type: ignore[misc]
         def __init__(self) -> None:
             module.ILogger.__init__(self)
             self.record = LogRecord()

@@ -115,10 +115,10 @@ def parse_layers(text: str, node_work: Mapping[str, int] | None = None) -> tuple
 def layers_from_records(records: Iterable[Mapping[str, Any]]) -> tuple[Layer, ...]:
     """Return the layers that a sidecar keeps, written by dataclasses.asdict; EngineError if they are damaged."""
     def text(record: Mapping[str, Any], name: str) -> str:
-        return _checked(record, name, isinstance(record[name], str))
+        return str(_checked(record, name, isinstance(record[name], str)))
 
     def count(record: Mapping[str, Any], name: str) -> int:
-        return _checked(record, name, is_count(record[name]))
+        return int(_checked(record, name, is_count(record[name])))
 
     def many(record: Mapping[str, Any], name: str, kind: type) -> tuple[Any, ...]:
         # asdict leaves tuples, of which JSON makes lists.

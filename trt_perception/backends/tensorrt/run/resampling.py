@@ -152,7 +152,7 @@ def used_rows(form: FrameFormat, rows: np.ndarray, copying_speedup: int = 1) -> 
 
 def renumbered(rows: np.ndarray, used: np.ndarray) -> np.ndarray:
     """Return the taps for a frame of which only the rows `used` (sorted) are there."""
-    result = rows.copy()
+    result: np.ndarray = rows.copy()
     for name in ('first', 'second'):
         result[name] = np.searchsorted(used, rows[name])
     return result
