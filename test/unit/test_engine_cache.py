@@ -201,7 +201,7 @@ def test_a_plan_that_others_may_write_is_not_used(cache: EngineCache, mode: int)
     build = Builds()
     entry = cache.get_or_build(KEY, 'm.onnx', build)
     assert build.count == 1
-    assert 'may be written by others' in entry.reason
+    assert 'can be written by others' in entry.reason
     assert path.stat().st_mode & 0o777 == 0o600
 
 
@@ -500,7 +500,7 @@ def test_a_folder_that_is_not_ones_own_is_neither_listed_nor_pruned(
     for words in (['list'], ['prune'], ['prune', '--all']):
         assert main(['cache', *words]) == 1
         assert capsys.readouterr().err == (
-            f'trt_perception: {cache.root} is not a folder: engines are kept there; remove it\n')
+            f'trt_perception: {cache.root} is not a folder, but engines are stored there: remove it\n')
     assert len(list(elsewhere.iterdir())) == 4
 
 
@@ -556,7 +556,7 @@ def test_help_says_what_is_removed(capsys) -> None:
     with pytest.raises(SystemExit):
         main(['cache', 'prune', '--help'])
     text = ' '.join(capsys.readouterr().out.split())
-    assert 'goes with the last engine of that model, TensorRT and GPU' in text
+    assert 'it is removed with the last engine of that model, TensorRT and GPU' in text
     assert 'remove all engines and timing caches' in text
 
 

@@ -99,8 +99,8 @@ def test_the_backend_decides_the_pipeline(spec):
 
 
 @pytest.mark.parametrize('version, others, said', [
-    ('8.5.2', {}, 'this is TensorRT 8.5.2: expected 8.6 or newer'),
-    ('', {}, 'is no TensorRT, it has no version'),
+    ('8.5.2', {}, 'found TensorRT 8.5.2, expected 8.6 or newer'),
+    ('', {}, 'is not TensorRT, it has no version'),
     ('8.6.0', {'pycuda.driver': None}, 'pycuda'),
     (None, {'tensorrt_rtx': None}, 'the Python package of TensorRT is not installed')])
 def test_auto_with_a_gpu_but_no_tensorrt_that_can_be_used_says_why(spec, monkeypatch, version, others, said):
@@ -313,7 +313,7 @@ def test_a_cached_engine_that_does_not_load_is_built_again(spec, pipeline_of, ca
     with pipeline_of(given, monitor=told.monitor) as pipeline:
         assert pipeline.describe()['engine_from'] == 'build (none was built before)'
         assert len(pipeline.run(FRAME).result.scores) > 0
-    assert told.warnings[0] == 'the cached engine does not load (it is of another version); building it again'
+    assert told.warnings[0] == 'the cached engine cannot be loaded (it is of another version); building it again'
     assert len(stored.plan_path.read_bytes()) > 10_000
 
 
@@ -405,7 +405,7 @@ def test_an_agreement_that_cannot_be_kept_is_a_warning(spec, images, pipeline_of
     with pipeline_of(given, monitor=told.monitor) as pipeline:
         assert pipeline.describe()['agreement'].startswith('agreement 1.000: ')
     warning, = told.warnings
-    assert warning.startswith('the agreement is not kept: ') and str(lock) in warning
+    assert warning.startswith('the agreement cannot be stored: ') and str(lock) in warning
 
 
 def test_a_gate_that_was_asked_for_needs_something_to_compare(pipeline_of, swapped, tmp_path):
@@ -434,7 +434,7 @@ def test_without_a_gate_nothing_is_measured(pipeline_of, cache_folder):
     ('fp32', 'fp16', 'fp16 was requested, but the engine runs mostly in fp32: fp32 (100 %, 6 layers)'),
     ('all_fp16', 'int8', 'int8 was requested, but the engine runs mostly in fp16: fp16 (100 %, 5 layers)'),
     ('fp16', 'fp32', 'fp32 was requested, but the engine runs in fp16 (100 %, 3 layers), fp32 (0 %, 3 layers)'),
-    ('', 'int8', 'int8 was requested, but TensorRT does not tell what the engine runs in')])
+    ('', 'int8', 'int8 was requested, but TensorRT does not report the precision of the engine')])
 def test_strict_precision_is_about_what_the_engine_runs_in(spec, images, pipeline_of, recorded, asked, message):
     """Engines that TensorRT 8.6.0 built, as its inspector described them, and one of which it tells nothing."""
     given = target_options(asked, images if asked == 'int8' else '', min_agreement=0.0)

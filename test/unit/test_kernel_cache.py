@@ -85,14 +85,14 @@ def test_a_folder_that_cannot_be_written_costs_time_only(tmp_path, compiler, mon
     monkeypatch.setenv('XDG_CACHE_HOME', str(blocked))
     log = []
     assert kernel_cubin((8, 7), lambda *line: log.append(line)) == b'code for sm_87'
-    assert log[0][0] == 'warning' and 'not kept' in log[0][1]
+    assert log[0][0] == 'warning' and 'not cached' in log[0][1]
 
 
 def test_without_a_compiler_it_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
     monkeypatch.setattr(kernel_cache, 'find_nvcc', lambda: None)
     monkeypatch.setitem(__import__('sys').modules, 'cuda', None)
-    with pytest.raises(EngineError, match=r'nvcc is not there.*; NVRTC is not there \(pip install cuda-python\)'):
+    with pytest.raises(EngineError, match=r'nvcc was not found.*; NVRTC was not found \(pip install cuda-python\)'):
         kernel_cubin((8, 7))
 
 
@@ -119,7 +119,8 @@ def no_library(tmp_path, monkeypatch):
 
 def test_cuda_python_without_its_library_is_no_compiler(no_library):
     with pytest.raises(EngineError, match=(
-            r'NVRTC is not there \(cuda-python is, its library is not: Failure finding "libnvrtc.so": no such file; '
+            r'NVRTC was not found \(cuda-python is installed, its library is not: Failure finding "libnvrtc.so": '
+            r'no such file; '
             r'pip install nvidia-cuda-nvrtc\)')):
         kernel_cubin((8, 7))
 
@@ -139,7 +140,7 @@ def test_without_a_compiler_the_rest_is_done_on_the_cpu_with_a_warning(no_librar
     [(severity, text)] = log
     assert severity == 'warning'
     assert text.startswith('preprocessing and decoding run on the CPU, which is slower: the CUDA kernels cannot')
-    assert 'nvcc is not there' in text and 'NVRTC is not there' in text
+    assert 'nvcc was not found' in text and 'NVRTC was not found' in text
 
 
 def test_a_compiler_that_fails_is_quoted(tmp_path, compiler, monkeypatch):

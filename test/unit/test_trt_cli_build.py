@@ -145,7 +145,7 @@ def test_without_a_gpu_the_cache_cannot_be_filled(model, capsys):
 @pytest.mark.skipif(has_gpu(), reason='there is a GPU')
 @pytest.mark.parametrize('arguments, message', [
     ([], 'set backend to onnxruntime'),
-    (['--output', 'x.plan'], 'no NVIDIA GPU here to build for: name targets with --compute-capability, of 7.5'),
+    (['--output', 'x.plan'], 'no NVIDIA GPU to build for: choose targets with --compute-capability from 7.5'),
     (['--output', 'x.plan', '--compute-capability', '3.5'], 'does not build for compute capability 3.5: expected 7.5')])
 def test_a_gpu_that_is_not_there_is_told_before_the_model_is_converted(
         rtx, model, tmp_path, capsys, monkeypatch, arguments, message):
@@ -218,7 +218,7 @@ def test_inspect_refuses_an_engine_that_is_damaged_or_may_be_changed_by_others(t
     path.chmod(0o666)
     assert main(['inspect', str(path)]) == 1
     message = capsys.readouterr().err
-    assert 'some.plan may be written by others (mode 0666): an engine is code' in message
+    assert 'some.plan can be written by others (mode 0666): an engine is code' in message
     assert 'inspect a copy (cp, then chmod 600)' in message
     link = tmp_path / 'link.plan'
     link.symlink_to(path)
@@ -227,7 +227,7 @@ def test_inspect_refuses_an_engine_that_is_damaged_or_may_be_changed_by_others(t
     path.chmod(0o600)
     path.with_suffix('.plan.json').chmod(0o666)
     assert main(['inspect', str(path)]) == 1
-    assert 'some.plan.json may be written by others (mode 0666): an engine is code' in capsys.readouterr().err
+    assert 'some.plan.json can be written by others (mode 0666): an engine is code' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize('name, value', [
