@@ -1,8 +1,8 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Tests on a real GPU: `pytest test/gpu`. Without a GPU, TensorRT or pycuda they are skipped, and say why.
+"""Tests on a real GPU: `pytest test/gpu`. Without a GPU, TensorRT or pycuda they are skipped, with the reason.
 
-TRT_PERCEPTION_TEST_PLANS names a folder that keeps the engines from one run to the next.
+TRT_PERCEPTION_TEST_PLANS names a folder that keeps the engines between runs.
 """
 
 import os
@@ -17,7 +17,7 @@ HERE = Path(__file__).parent
 
 
 def _missing():
-    """Why these tests cannot run here; '' if they can."""
+    """Return why these tests cannot run here, '' if they can."""
     from trt_perception.backends.tensorrt.cuda.runtime_api import device_at
     from trt_perception.backends.tensorrt.library.compat import load
     from trt_perception.errors import PerceptionError
@@ -46,14 +46,14 @@ def tensorrt():
 
 @pytest.fixture(scope='session')
 def engines(tensorrt, tmp_path_factory):
-    """The test models with their engines, each built when it is first asked for."""
+    """The test models with their engines; each is built at its first use."""
     from support.engines import Engines
     return Engines(tensorrt, tmp_path_factory.mktemp('models'))
 
 
 @pytest.fixture(scope='module')
 def driver(ros_environment):
-    """This process's side of DDS; ended with the module, for test/node has its own."""
+    """This process's side of DDS; closed after the module, because test/node has its own."""
     from support.harness_driver import Driver
     driver = Driver(ros_environment)
     yield driver
@@ -62,7 +62,7 @@ def driver(ros_environment):
 
 @pytest.fixture(scope='session')
 def color_models(tmp_path_factory):
-    """The networks of node_models, and frames to calibrate them with; see ColorModels."""
+    """The networks of node_models, and frames for their calibration; see ColorModels."""
     from support.node_models import ColorModels
     return ColorModels(tmp_path_factory.mktemp('color_models'))
 
@@ -83,7 +83,7 @@ def _kept_folder(tmp_path_factory):
 
 @pytest.fixture
 def kept_cache(monkeypatch, _kept_folder):
-    """The cache of nodes for which it does not matter who built the engine."""
+    """The cache of nodes for which it does not matter which test built the engine."""
     from trt_perception.backends.tensorrt.cache.engine_cache import EngineCache
     monkeypatch.setenv('XDG_CACHE_HOME', str(_kept_folder))
     return EngineCache()
@@ -91,7 +91,7 @@ def kept_cache(monkeypatch, _kept_folder):
 
 @pytest.fixture
 def session():
-    """Keeps the primary context alive, so that what is measured is not the context itself."""
+    """Keeps the primary context alive, so that tests do not measure the context itself."""
     from trt_perception.backends.tensorrt.cuda.runtime_api import CudaSession
     session = CudaSession()
     yield session

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Real builds on the GPU: types, inspector, cache, timing cache, GPU memory, errors.
 
-TRT_PERCEPTION_RECORD names a folder that the inspector's JSON of the engines is written to, as TensorRT gives it.
+TRT_PERCEPTION_RECORD names a folder for the inspector's JSON of the engines, unchanged.
 """
 
 import json
@@ -40,7 +40,7 @@ def options(precision='fp32', **changes):
 
 
 def record(tensorrt, name, plan):
-    """Keep the inspector's own text where it is asked for; returns it."""
+    """Return the inspector's text, and save it if that is requested."""
     text = tensorrt.layer_information(tensorrt.deserialize(plan))
     folder = os.environ.get('TRT_PERCEPTION_RECORD')
     if folder:
@@ -80,7 +80,7 @@ def test_engines_run_in_the_precision_of_their_graph(tensorrt, built, name, prec
     print(f'{name}: {summary.text()}')
     assert report['precision_effective'] == summary.precision_effective == precision
     assert precision_shortfall(precision, summary) == ''
-    # All three convolutions are found, whatever they were fused with.
+    # All three convolutions are found, even if they were fused.
     nodes = [node for layer in report['layers'] for node in layer['onnx_nodes']]
     work = sum(layer['multiply_accumulates'] for layer in report['layers'])
     print(f'{len(set(nodes))} nodes in {len(report["layers"])} layers, {work / 1e6:.1f} M multiply-adds')
@@ -140,7 +140,7 @@ def test_the_build_leaves_no_gpu_memory(models, built):
     finally:
         with_session.close()
     assert abs(before - after) <= 2 * MIB
-    # Four fifths of what is free; half of it where the CPU lives from the same memory. The build has a context too.
+    # Four fifths of the free memory, half if the CPU shares it. The build has a context too.
     part = 0.5 if gpu_info().integrated else 0.8
     assert report['workspace_mib'] == pytest.approx(part * before / MIB, rel=0.1)
 
@@ -149,7 +149,7 @@ def test_a_cancelled_build_is_gone_within_two_seconds(models):
     started = []
 
     def progress(text, done, total):
-        # Not while Python starts: in the middle of TensorRT's work.
+        # Not while Python starts, but while TensorRT works.
         if 'building' in text.lower() or done:
             started.append(time.monotonic())
             told.cancel.set()
@@ -197,7 +197,7 @@ def test_the_command_line_builds_into_the_cache_and_inspects(models, tmp_path, m
     plan = Path(out.splitlines()[0])
     assert main(['inspect', str(plan)]) == 0
     assert 'fused:' in capsys.readouterr().out
-    # Without its description TensorRT is asked.
+    # Without its description TensorRT loads it.
     bare = tmp_path / 'bare.engine'
     bare.write_bytes(plan.read_bytes())
     bare.chmod(0o600)
@@ -209,7 +209,7 @@ def test_the_command_line_builds_into_the_cache_and_inspects(models, tmp_path, m
                  '--optimization-level', '0']) == 0
 
 
-def test_a_plan_that_is_none_is_an_error_and_no_crash(tensorrt, built):
+def test_a_file_that_is_not_a_plan_is_an_error_not_a_crash(tensorrt, built):
     tensorrt.logger(lambda severity, text: None)
     for content in (b'', b'no plan' * 1000, built('fp32').plan[:-1000], built('fp32').plan[:5000]):
         with pytest.raises(EngineError, match='cannot be loaded'):
@@ -233,7 +233,7 @@ def test_an_operator_that_is_not_there_is_named(tmp_path):
 
 
 def test_too_little_gpu_memory_is_one_clear_error(models):
-    """Nearly all of the GPU's memory is taken by this process while the other one builds."""
+    """This process takes nearly all of the GPU's memory while the other one builds."""
     session = CudaSession(0)
     try:
         with session.active('taking memory'):

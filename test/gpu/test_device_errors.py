@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """GPU errors end in one clear EngineError, and a process can end in any state without an abort.
 
-Each case is a process of its own: an illegal access leaves nothing usable behind.
+Each case runs in a separate process, because CUDA is unusable after an illegal access.
 """
 
 import os
@@ -56,7 +56,7 @@ def make():
 
 @pytest.fixture
 def run(engines, tmp_path):
-    """Run a script in a process of its own and return its standard output; it must end with `status` and no noise."""
+    """Run a script in a separate process and return its output; it must end with `status` and without CUDA messages."""
     def run_script(script, status=0, quiet=True):
         model = engines('yolov8')
         plan = tmp_path / 'model.plan'
@@ -75,20 +75,20 @@ def run(engines, tmp_path):
 
 
 @pytest.mark.parametrize('script', [
-    # Closed; open; open twice; opened and never used again; nothing but a session
+    # Closed; open; open twice; opened and never used again; only a session
     'make().close()',
     'pipeline = make()',
     'one, two = make(), make()',
     'make()',
     'session = cuda.CudaSession()',
-    # In a cycle that only the collector breaks, and referred to from a module that goes late
+    # In a cycle that only the garbage collector breaks, and referenced by a module that is removed late
     'pipeline = make(); pipeline.myself = pipeline',
     'sys.pipeline = make()',
     # Threads that end without closing, and one that closes what another opened
     't = threading.Thread(target=lambda: setattr(sys, "pipeline", make())); t.start(); t.join()',
     't = threading.Thread(target=make); t.start(); t.join()',
     't = threading.Thread(target=lambda: setattr(sys, "p", make())); t.start(); t.join(); sys.p.close()',
-    # An engine alone, under the host's preprocessing
+    # Only an engine, with preprocessing on the host
     'pipeline = HostPipeline(spec, TensorRtBackend(spec, load, tensorrt)); pipeline.open(); pipeline.run(frame)',
 ])
 def test_ends_quietly(run, script):
@@ -128,8 +128,8 @@ def test_ends_while_another_thread_is_at_work(run):
         """) == 'end\n'
 
 
-def test_illegal_access_is_fatal_and_said_once(run):
-    """The pipeline reports it, can still be closed, and the process ends by itself."""
+def test_illegal_access_is_fatal_and_reported_once(run):
+    """The pipeline reports it and can be closed, and the process ends normally."""
     output = run("""
         pipeline = make()
         work = pipeline._frame_work
@@ -149,12 +149,12 @@ def test_illegal_access_is_fatal_and_said_once(run):
         print('end')
         """, quiet=False)
     lines = output.splitlines()
-    assert lines[0].startswith('fatal | ') and 'start it anew' in lines[0]
+    assert lines[0].startswith('fatal | ') and 'restart it' in lines[0]
     assert lines[1].startswith('fatal | ')
     assert lines[-1] == 'end'
 
 
-def test_out_of_memory_is_said_and_passes(run):
+def test_out_of_memory_is_reported_and_not_fatal(run):
     output = run("""
         session = cuda.CudaSession()
         taken = []
@@ -188,7 +188,7 @@ def test_out_of_memory_is_said_and_passes(run):
 @pytest.mark.parametrize('damage', [
     lambda plan: b'', lambda plan: b'no plan at all', lambda plan: plan[:len(plan) // 2],
     lambda plan: bytes(len(plan))])
-def test_a_plan_that_is_none(engines, tensorrt, damage):
+def test_a_file_that_is_not_a_plan(engines, tensorrt, damage):
     model = engines('yolov8')
     pipeline = DevicePipeline(model.spec, lambda: damage(model.plan), tensorrt)
     with pytest.raises(EngineError, match='cannot be loaded') as caught:
@@ -204,7 +204,7 @@ def test_a_plan_of_another_model(engines, tensorrt):
         DevicePipeline(engines('classifier').spec, engines('yolov8').load, tensorrt).open()
 
 
-def test_a_gpu_that_is_not_there(engines, tensorrt):
+def test_a_gpu_that_does_not_exist(engines, tensorrt):
     from trt_perception.pipeline.tensorrt_options import RunOptions
     model = engines('yolov8')
     with pytest.raises(EngineError, match=r'device_index is 99.*0: '):
@@ -228,7 +228,7 @@ def test_network_that_gives_nan(engines, tensorrt):
 
 
 def test_an_engine_is_built_again_once_only(engines, tmp_path, monkeypatch):
-    """What TensorRT does not load after it was built again, it will not load the next time either."""
+    """If TensorRT cannot load the new engine, it cannot load the next one either."""
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
     builds = []
 
@@ -242,7 +242,7 @@ def test_an_engine_is_built_again_once_only(engines, tmp_path, monkeypatch):
     for again in (0, 1):
         pipeline = EnginePipeline(EngineSource(spec, PipelineOptions('tensorrt'), told.monitor))
         del builds[:], told.log[:]
-        # The first time there is no engine, then one that does not load.
+        # The first time there is no engine, the second time one that cannot be loaded.
         with pytest.raises(PlanError, match='the engine cannot be loaded by this TensorRT and GPU'):
             pipeline.open()
         assert len(builds) == 1

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A network that TensorRT runs on several streams at once is captured as a whole, as one graph."""
+"""A network that TensorRT runs on several streams is captured completely, as one graph."""
 
 import numpy as np
 import pytest
@@ -39,11 +39,11 @@ def test_auxiliary_streams_are_part_of_the_graph(tensorrt, branching):
         for frame in frames:
             expected = plain.run(frame).result
             reference = host.run(frame).result
-            # Of very many boxes a few are on the other side of a threshold.
+            # Among very many boxes, a few are on the other side of a threshold.
             assert unmatched(expected, reference) <= 0.05 * len(reference) > 0
             for _ in range(20):
                 found = device.run(frame).result
-                # The same kernels on the same numbers, whatever runs beside what.
+                # The same kernels with the same numbers, whatever runs in parallel.
                 np.testing.assert_array_equal(found.boxes, expected.boxes)
                 np.testing.assert_array_equal(found.scores, expected.scores)
             assert device.describe()['cuda_graph'] == 'on'

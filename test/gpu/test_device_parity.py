@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""DevicePipeline against HostPipeline, over the same engine and over ONNX Runtime."""
+"""Compares DevicePipeline with HostPipeline, which runs the same engine or ONNX Runtime."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from trt_perception.pipeline.tensorrt_options import RunOptions
 from trt_perception.results.results import Classifications
 
 PHOTOS = sorted((Path(__file__).parents[1] / 'data' / 'photos').glob('*.jpg'))
-# The grey of a test picture has scores of about one half; few classes and thresholds there make it hard.
+# Grey pixels of a test picture have scores of about one half; few classes and a threshold near it are hard.
 SETTINGS = PostprocessSettings(DetectionSettings(score_threshold=0.3))
 
 
@@ -47,14 +47,14 @@ def nv12(pixels):
 
 
 def overlap(a, b):
-    """The IoU of (N, 4) boxes, pair by pair."""
+    """Return the IoU of (N, 4) boxes, pair by pair."""
     low, high = np.maximum(a[:, :2], b[:, :2]), np.minimum(a[:, 2:], b[:, 2:])
     shared = np.prod(np.clip(high - low, 0, None), axis=1)
     return shared / (np.prod(a[:, 2:] - a[:, :2], axis=1) + np.prod(b[:, 2:] - b[:, :2], axis=1) - shared)
 
 
 def unmatched(found, expected):
-    """How many results of either have no partner of the same class with IoU >= 0.99 and a score within 0.005."""
+    """Return how many results of either have no partner of the same class with IoU >= 0.99 and a score within 0.005."""
     if isinstance(expected, Classifications):
         close = np.allclose(found.scores, expected.scores, rtol=0, atol=0.005)
         return int(found.class_indices.tolist() != expected.class_indices.tolist() or not close)
@@ -75,7 +75,7 @@ def assert_alike(found, expected, what):
 
 @pytest.mark.parametrize('reference, name', [
     *(('tensorrt', name) for name in MODELS),
-    # Not those with random weights: thousands of boxes of noise lie so close that NMS turns on the last bit.
+    # Not those with random weights: thousands of noisy boxes are so close that the last bit decides NMS.
     *(('onnxruntime', name) for name in MODELS if not name.startswith('convolutions'))])
 def test_same_results_as_the_host_pipeline(engines, tensorrt, name, reference):
     model = engines(name)
@@ -95,7 +95,7 @@ def test_same_results_as_the_host_pipeline(engines, tensorrt, name, reference):
                 count, odd = count + len(expected), odd + unmatched(result, expected)
             assert device.describe()['cuda_graph'] == 'on'
     assert count > 50
-    # Another runtime rounds its own way: what lies just at a threshold is in one result and not in the other.
+    # Another runtime rounds differently: boxes very near a threshold are in only one of the results.
     assert odd <= 0.005 * count, f'{odd} of {count}'
 
 
@@ -130,7 +130,7 @@ def test_same_results_in_every_way_of_running(engines, tensorrt, name, options):
 
 @pytest.mark.parametrize('integrated', [False, True])
 def test_auto_reads_every_frame_in_place_where_the_memory_is_shared(engines, tensorrt, monkeypatch, integrated):
-    """As a Jetson's is. Elsewhere a frame that is enlarged, so that its pixels are read again and again, is copied."""
+    """A Jetson shares its memory. Other GPUs copy a frame that is enlarged, because its pixels are read many times."""
     model = engines('yolov8')
     small = Frame.from_bgr(cv2.resize(cv2.imread(str(PHOTOS[0])), (40, 30)))
     with DevicePipeline(model.spec, model.load, tensorrt, settings=SETTINGS) as device:
@@ -152,7 +152,7 @@ def test_auto_reads_every_frame_in_place_where_the_memory_is_shared(engines, ten
 
 @pytest.mark.parametrize('name', ['convolutions5', 'convolutions8'])
 def test_settings_change_between_frames(engines, tensorrt, name):
-    """Without a new capture; down to a threshold that lets more candidates through than the kernel selects from."""
+    """No new capture, down to a threshold that passes more candidates than the kernel can select from."""
     model = engines(name)
     frame = next(frames())[1]
     counts = []

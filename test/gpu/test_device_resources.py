@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What the device pipeline takes from the GPU it gives back."""
+"""The device pipeline frees everything that it takes from the GPU."""
 
 import threading
 
@@ -21,7 +21,7 @@ SIZES = ((640, 480), (1280, 720), (100, 80), (1920, 1080), (33, 21), (3840, 2160
 
 @pytest.fixture
 def session():
-    """Keeps the primary context alive, so that what is measured is not the context itself."""
+    """Keeps the primary context alive, so that tests do not measure the context itself."""
     session = CudaSession()
     yield session
     session.close()
@@ -33,7 +33,7 @@ def free_memory(session):
 
 
 def assert_given_back(session, work, cycles):
-    # What CUDA and TensorRT load once stays loaded.
+    # Modules that CUDA and TensorRT load once stay loaded.
     for _ in range(3):
         work()
     before = free_memory(session)
@@ -100,7 +100,7 @@ def test_changing_resolutions(engines, tensorrt, session):
 
 
 def test_one_pipeline_a_thread(engines, tensorrt):
-    """Several at once, each owned by its thread, also while the others capture."""
+    """Several pipelines at once, each owned by one thread, also while others capture."""
     model = engines('yolov8')
     frame = random_frame('bgr8', 640, 480)
     with DevicePipeline(model.spec, model.load, tensorrt) as pipeline:

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What goes wrong around the GPU: ended in the middle of a build, no memory left, an illegal access."""
+"""GPU failures of the node: an end in the middle of a build, no free memory, an illegal access."""
 
 import hashlib
 import re
@@ -61,9 +61,9 @@ def picture(node, encoding='bgr8'):
 
 @pytest.mark.parametrize('number', SIGNALS, ids=lambda number: number.name)
 def test_a_signal_in_the_middle_of_a_build(start_node, new_cache, session, tmp_path, number):
-    """The node ends at once and takes the build along, which leaves neither memory nor half an engine."""
+    """The node and its build end at once, and leave no allocated memory and no partial engine."""
     before = free_memory(session)
-    # TensorRT measures kernels for these convolutions long enough to be met in the middle of that.
+    # TensorRT measures kernels for these convolutions long enough for a signal in the middle.
     parameters = {
         'backend': 'tensorrt', 'builder_optimization_level': 1,
         'model_file': str(convolutional_detector(tmp_path / 'convolutions.onnx'))}
@@ -73,12 +73,12 @@ def test_a_signal_in_the_middle_of_a_build(start_node, new_cache, session, tmp_p
     worker, = build_processes(node)
     taken = before - free_memory(session)
     code, seconds = node.process.stop(number)
-    print(f'{number.name}: exit code {code} after {seconds:.2f} s; the build had {taken / MIB:.0f} MiB of the GPU')
+    print(f'{number.name}: exit code {code} after {seconds:.2f} s; the build used {taken / MIB:.0f} MiB of the GPU')
     assert code == 0, node.process.tail()
     assert seconds < 2.0 + SLACK_S
     node.process.assert_clean()
     assert taken > 50 * MIB
-    # The answer may still get out: that it failed.
+    # The node may still answer that configure failed.
     assert not (configured.done() and configured.result().success)
     assert 'configured in' not in node.process.output
     wait_until(lambda: not is_alive(worker), 'the build is gone', 2)
@@ -96,7 +96,7 @@ def test_a_signal_in_the_middle_of_a_build(start_node, new_cache, session, tmp_p
 
 
 def test_the_shutdown_transition_in_the_middle_of_a_build(start_node, new_cache, session, tmp_path):
-    """Answered at once, and the build is gone with all that it had; the node's process stays, finalized."""
+    """Answered at once. The build has ended and freed everything; the node's process stays, finalized."""
     before = free_memory(session)
     node = start_node(
         backend='tensorrt', builder_optimization_level=1,
@@ -135,7 +135,7 @@ def test_too_little_gpu_memory_fails_configure_until_there_is_some(start_node, c
     errors = [line for line in lines if 'ERROR' in line]
     print('\n'.join(lines))
     assert len(errors) == 1 and re.search('configure failed: .*memory', errors[0]), lines
-    # For want of memory no engine is thrown away.
+    # Too little memory must not discard an engine.
     assert not re.search('building it', '\n'.join(lines))
     assert configure(node), node.process.tail()
     values = node.diagnosis(lambda _, values: values['state'] == 'inactive')[1]
@@ -145,7 +145,7 @@ def test_too_little_gpu_memory_fails_configure_until_there_is_some(start_node, c
 
 
 def test_an_engine_that_does_not_load_is_built_again(start_node, color_models, kept_cache):
-    """As after an update of the driver: the files are sound, and still TensorRT refuses the plan."""
+    """As after a driver update: the files are intact, but TensorRT rejects the plan."""
     node = start_node(**TENSORRT, model_file=color_models())
     assert configure(node), node.process.tail()
     engine = node.diagnosis(lambda _, values: values['state'] == 'inactive')[1]['engine']
@@ -155,7 +155,7 @@ def test_an_engine_that_does_not_load_is_built_again(start_node, color_models, k
     change_sidecar(kept_cache, engine, plan_sha256=hashlib.sha256(refused).hexdigest())
     assert [entry.problem for entry in kept_cache.entries() if entry.digest == engine] == ['']
     assert configure(node), node.process.tail()
-    print(node.process.wait_for_line('the cached engine does not load .*; building it again'))
+    print(node.process.wait_for_line('the cached engine cannot be loaded .*; building it again'))
     values = node.diagnosis(lambda _, values: values['state'] == 'inactive')[1]
     assert values['engine'] == engine and values['engine_from'].startswith('build')
     assert node.change_state('activate')
@@ -163,13 +163,13 @@ def test_an_engine_that_does_not_load_is_built_again(start_node, color_models, k
 
 
 def test_an_illegal_access_ends_the_node_with_one_clear_line(start_node, color_models, new_cache, session):
-    """The kernel that reads UYVY images is exchanged for one that writes where it must not."""
+    """The kernel for UYVY images is replaced by one that writes to an illegal address."""
     break_kernel(session.compute_capability)
     node = start_node(**TENSORRT, model_file=color_models())
     assert configure(node), node.process.tail()
     assert node.change_state('activate')
     camera = node.camera()
-    # Its red channel is what this network calls blue.
+    # This network calls the red channel blue.
     assert list(boxes_of(node.answer_to(camera, picture(node)))) == ['blue']
     mark = node.process.mark()
     camera.publish(picture(node, 'yuv422'))
@@ -184,7 +184,7 @@ def test_an_illegal_access_ends_the_node_with_one_clear_line(start_node, color_m
     assert not re.search('PyCUDA|pycuda|abort', '\n'.join(lines))
     node.process.assert_clean()
 
-    # As launch's respawn does it.
+    # As launch's respawn does.
     again = start_node(**TENSORRT, model_file=color_models())
     assert configure(again), again.process.tail()
     assert again.change_state('activate')
@@ -192,7 +192,7 @@ def test_an_illegal_access_ends_the_node_with_one_clear_line(start_node, color_m
 
 
 def break_kernel(capability):
-    """Put a faulty module in the place of the compiled kernels in the cache of this test."""
+    """Replace the compiled kernels in the cache of this test by a faulty module."""
     kernel_cubin(capability)
     path, = (cache_root() / 'kernels').glob('*.cubin')
     sources = kernel_sources()

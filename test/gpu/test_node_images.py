@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The node on the GPU finds what ONNX Runtime finds, whatever size and encoding the images have."""
+"""The node on the GPU finds the same as ONNX Runtime, for every size and encoding of the images."""
 
 from pathlib import Path
 
@@ -25,12 +25,12 @@ from trt_perception.pipeline.host import HostPipeline
 from trt_perception.pipeline.interface import PostprocessSettings
 
 PHOTOS = sorted((Path(__file__).parents[1] / 'data' / 'photos').glob('*.jpg'))
-# Not mono8: its three equal channels leave the class to the last bit.
+# Not mono8: with three equal channels the last bit decides the class.
 ENCODINGS = ('bgr8', 'rgb8', 'bgra8', 'rgba8', 'yuv422', 'yuv422_yuy2', 'nv12', 'bayer_rggb8', 'bgr16')
 SIZES = ((64, 64), (640, 480), (1280, 720), (100, 80), (1920, 1080), (64, 64), (322, 518))
-# Padding is grey, 114 of 255, and would be found in all three colours below this.
+# Padding is grey (114 of 255); with a lower threshold it would be found in all three colours.
 THRESHOLD = 0.5
-# What the photos show is little, and weak boxes tell more of the arithmetic.
+# The photos show few objects, and weak boxes test the arithmetic better.
 LOW = 0.02
 
 
@@ -49,7 +49,7 @@ def reference(model, threshold):
 
 
 def check(node, camera, message, expected_from, threshold):
-    """Send the image; returns how many boxes of the right kind came back."""
+    """Send the image and compare the results; return the number of expected boxes."""
     found = detections_of(node.answer_to(camera, message), expected_from.spec.names)
     expected = expected_from.run(frame_from_image(message)).result
     assert_alike(found, expected, threshold + 0.01)
@@ -57,7 +57,7 @@ def check(node, camera, message, expected_from, threshold):
 
 
 def test_photos_give_what_onnxruntime_gives(start_node, yolov3_tiny, kept_cache):
-    """A network as it is used, with default options: its engine takes minutes to build where none is kept."""
+    """A real network with default options: if no engine is kept, its build takes minutes."""
     node = start_node(model_file=yolov3_tiny, backend='tensorrt', score_threshold=LOW)
     assert configure(node), node.process.tail()
     assert node.change_state('activate')
@@ -83,7 +83,7 @@ def test_size_and_encoding_change_from_image_to_image(start_node, color_models, 
     with reference(color_models(), THRESHOLD) as expected:
         for width, height in SIZES:
             for encoding in ENCODINGS:
-                # The squares stay squares in the middle of the image.
+                # The squares stay square, in the middle of the image.
                 side = min(width, height)
                 square = cv2.resize(next(pictures), (side, side), interpolation=cv2.INTER_NEAREST)
                 picture = np.full((height, width, 3), 20, np.uint8)

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Models for the GPU tests, and plans for them, built by TensorRT through compat alone."""
+"""Models for the GPU tests, and their plans, built by TensorRT only through compat."""
 
 import hashlib
 import os
@@ -16,7 +16,7 @@ from trt_perception.backends.tensorrt.library.graph_types import graph_types
 from trt_perception.model.spec import ModelOptions, ModelSpec, load_model
 from trt_perception.pipeline.tensorrt_options import BuildOptions
 
-# The smaller, the faster the build; the tests look at results, not at speed.
+# A low level makes the build fast; the tests check results, not speed.
 _LEVEL = 1
 
 
@@ -32,13 +32,13 @@ class BuiltModel:
 
 
 def plan_path(folder, tensorrt, path, level):
-    """Where the folder of plans keeps the plan of an ONNX file."""
+    """Return the path of the plan of an ONNX file in the folder of plans."""
     digest = hashlib.sha256(Path(path).read_bytes() + f'{tensorrt.identity} {level}'.encode()).hexdigest()
     return Path(folder) / f'{digest[:32]}.plan'
 
 
 def write_plan(target, tensorrt, path, level):
-    """Build into a file, which is there in full or not at all."""
+    """Build into a file; the file is complete or does not exist."""
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_suffix(f'.{os.getpid()}')
     part.write_bytes(build_plan(tensorrt, path, level))
@@ -48,7 +48,7 @@ def write_plan(target, tensorrt, path, level):
 def build_plan(tensorrt, path, level=_LEVEL, auxiliary_streams=None):
     """Return a plan that computes in the types of the ONNX file.
 
-    auxiliary_streams: how many streams TensorRT may use beside the one it is given; None: as it likes
+    auxiliary_streams: how many extra streams TensorRT may use; None: TensorRT decides
     """
     types = graph_types(Path(path))
     options = BuildOptions(
@@ -66,7 +66,7 @@ def build_plan(tensorrt, path, level=_LEVEL, auxiliary_streams=None):
 
 
 def end_to_end_detector(path, width=64, height=64):
-    """The colour detector in the layout [1, N, 6]: the strongest colour's score, all of them class 2."""
+    """The colour detector with the layout [1, N, 6]: the strongest colour's score, always class 2."""
     centres = cells(width, height)
     corners = np.concatenate([centres[:2] - centres[2:] / 2, centres[:2] + centres[2:] / 2])
     count = corners.shape[1]
@@ -86,7 +86,7 @@ def end_to_end_detector(path, width=64, height=64):
 def convolutional_detector(path, size=320, classes=20, head='yolov5', seed=0, kernels=(3,)):
     """Three layers of random convolutions that give boxes and scores of all sizes: arithmetic as in a real network.
 
-    kernels: sides of the second layer's kernels; of several, which are side by side, their results are concatenated
+    kernels: sides of the second layer's kernels; several run in parallel, and their results are concatenated
     """
     random = np.random.default_rng(seed)
     cell, width = 8, 32
@@ -147,7 +147,7 @@ MODELS = {
 
 
 class Engines:
-    """The models by name, each built once in a test run."""
+    """The models by name; each is built once per test run."""
 
     def __init__(self, tensorrt, folder):
         self._tensorrt = tensorrt

@@ -32,15 +32,15 @@ SOURCE = Path(__file__).parent / 'native' / 'kernels_on_host.cpp'
 
 
 def compile_kernels(folder):
-    """Return the library; skips where there is no C++ compiler, fails where the code does not compile."""
+    """Return the library; skip if there is no C++ compiler, fail if the code does not compile."""
     compiler = os.environ.get('CXX') or shutil.which('c++') or shutil.which('g++')
     if compiler is None:
         pytest.skip('no C++ compiler here')
     library = folder / 'kernels_on_host.so'
-    # C++11, and every warning an error: NVRTC and old nvcc take no more. No fused multiply-add, as on the GPU.
+    # C++11 and all warnings as errors, for NVRTC and old nvcc. No fused multiply-add, as on the GPU.
     command = [
         compiler, '-std=c++11', '-O2', '-Wall', '-Wextra', '-Werror', '-Wno-unknown-pragmas', '-ffp-contract=off',
-        # A fortified longjmp does not go from one stack to another.
+        # A fortified longjmp cannot jump from one stack to another.
         '-U_FORTIFY_SOURCE', '-shared', '-fPIC', '-I', str(HEADERS), '-o', str(library), str(SOURCE)]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -53,7 +53,7 @@ def compile_kernels(folder):
 
 
 class HostDriver:
-    """Kernels of the library by CudaDriver's calls."""
+    """Runs the kernels of the library with the interface of CudaDriver."""
 
     def __init__(self, library):
         self.library = library
@@ -72,7 +72,7 @@ class HostDriver:
 
 
 class HostSession:
-    """Memory by CudaSession's calls: what a GPU has lies here, full of garbage at first and with a guard behind it."""
+    """Memory with the interface of CudaSession, but on the host: first full of garbage, and with a guard behind it."""
 
     GUARD = b'guard' * 20
 
@@ -88,7 +88,7 @@ class HostSession:
         return HostBuffer(array, array.ctypes.data if mapped else 0)
 
     def release(self, buffer):
-        """Keep it: check() looks at its guard in the end."""
+        """Keep the buffer, because check() checks its guard at the end."""
 
     def upload(self, target, source):
         ctypes.memmove(target, source.ctypes.data, source.nbytes)
@@ -101,12 +101,12 @@ class HostSession:
         pass
 
     def check(self):
-        """Fail where something was written behind its memory."""
+        """Fail if something was written behind a buffer."""
         for buffer in self._buffers:
             assert bytes(buffer[-len(self.GUARD):]) == self.GUARD
 
     def _new(self, size):
-        # Aligned as CUDA's, and at an even multiple of it no more.
+        # Aligned to 256 bytes, as in CUDA.
         buffer = np.full(size + 256 + len(self.GUARD), 0x55, np.uint8)
         first = -buffer.ctypes.data % 256
         buffer = buffer[first:first + size + len(self.GUARD)]
@@ -116,13 +116,13 @@ class HostSession:
 
 
 def preprocess(library, spec, frame):
-    """What the preprocessing kernel writes: the input tensor."""
+    """Return the input tensor that the preprocessing kernel writes, and the geometry."""
     options = spec.preprocessing
     geometry = make_geometry(
         options.resize_mode, frame.width, frame.height, spec.width, spec.height, options.crop_fraction)
     form, uploaded = device_frame(frame)
     columns, rows = column_taps(geometry), row_taps(geometry)
-    # A copy of exactly the uploaded bytes, so that a tool that checks memory sees a read beyond them.
+    # A copy of exactly the uploaded bytes, so that a memory checker detects a read beyond them.
     pixels = np.array(uploaded.data[:form.size])
     used = used_rows(form, rows)
     if used is not None:
@@ -140,17 +140,14 @@ def preprocess(library, spec, frame):
 
 
 def decode(library, head, output, geometry, settings):
-    """What the device pipeline makes of an output tensor.
-
-    Returns it and whether the kernel selected.
-    """
+    """Return the detections of the device pipeline for an output tensor, and whether the kernel selected them."""
     output = np.ascontiguousarray(output)
     session = HostSession()
     tensor = Tensor(head.output_name, output.dtype, output.shape, output.ctypes.data)
     work = DetectionWork(head, tensor, session, KernelModule(HostDriver(library), b''))
     work.prepare(geometry)
     work.update(settings)
-    # As the preprocessing kernel leaves it.
+    # The preprocessing kernel clears it.
     ctypes.memset(work.header_address, 0, 8)
     work.enqueue(0)
     session.downloads = 0

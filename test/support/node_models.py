@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Colour detectors by convolutions that take each precision in their own way, and nodes that run them on TensorRT."""
+"""Colour detectors with convolutions that react differently to each precision, and nodes that run them on TensorRT."""
 
 import cv2
 import numpy as np
@@ -11,7 +11,7 @@ from trt_perception.backends.tensorrt.cache.engine_cache import sealed_json, uns
 from trt_perception.backends.tensorrt.cache.private_files import replace_private
 from trt_perception.results.results import Detections
 
-# The smallest level builds fastest; what is looked at here is not how fast the engine is.
+# The lowest level builds fastest; the engine's speed is not tested here.
 TENSORRT = {'backend': 'tensorrt', 'builder_optimization_level': 0}
 BUILD_TIMEOUT = 600.0
 _WORKER = 'trt_perception.backends.tensorrt.build.worker'
@@ -19,14 +19,14 @@ _CHANNELS = 32
 
 
 class ColorModels:
-    """ONNX files by name, each written when it is first asked for.
+    """ONNX files by name, each written at its first use.
 
-    A first convolution mixes the colours into 32 channels and the next one undoes that, so that all of these find the
-    same in float32: squares of pure colours on a grid of 8x8 pixels.
+    The first convolution mixes the colours into 32 channels, and the next one undoes that. So in float32 all models
+    find the same: squares of pure colours on a grid of 8x8 pixels.
 
     plain: loses nothing in any precision
-    overflowing: what is between the two goes up to 1e6, beyond float16, so that they stay in float32
-    nearly_singular: the mixed channels differ by 1e-4 of their values only, which float16 rounds away
+    overflowing: values between the two reach 1e6, beyond float16, so the conversion keeps them in float32
+    nearly_singular: the mixed channels differ by only 1e-4 of their values, which float16 rounds away
 
     frames: folder of pictures with such squares
     """
@@ -48,12 +48,12 @@ class ColorModels:
 
 
 def configure(node):
-    """Have the node configured, however long its engine takes to build; returns whether it says that it succeeded."""
+    """Configure the node and wait for its engine; return whether the node reports success."""
     return bool(node.result(node.begin('configure'), 'configure', BUILD_TIMEOUT).success)
 
 
 def build_processes(node):
-    """The processes that build an engine for the node."""
+    """Return the processes that build an engine for the node."""
     return [child for child in psutil.Process(node.process.process.pid).children() if _builds(child)]
 
 
@@ -65,7 +65,7 @@ def _builds(process):
 
 
 def change_sidecar(cache, digest, **values):
-    """Write other values into an engine's sidecar, as the cache itself would."""
+    """Write other values to an engine's sidecar, as the cache does it."""
     path = cache.root / f'{digest}.json'
     sidecar = unsealed_json(path.read_bytes())
     replace_private(path, sealed_json({**sidecar, **values}))
@@ -79,7 +79,7 @@ def is_alive(process):
 
 
 def detections_of(message, names):
-    """A Detection2DArray as Detections."""
+    """Convert a Detection2DArray to Detections."""
     boxes, scores, classes = [], [], []
     for detection in message.detections:
         box, hypothesis = detection.bbox, detection.results[0].hypothesis
@@ -92,9 +92,9 @@ def detections_of(message, names):
 
 
 def assert_alike(found, expected, least_score, iou=0.99, score=0.005):
-    """Each box has a partner of its class in the other result, with such an IoU and a score so near.
+    """Assert that each box has a partner of its class in the other result, with at least this IoU and a near score.
 
-    least_score: boxes below it need none: they may be on either side of the threshold
+    least_score: boxes below it need no partner, because they may be on either side of the threshold
     """
     for some, others in ((found, expected), (expected, found)):
         for box, value, index in zip(some.boxes, some.scores, some.class_indices):
@@ -105,7 +105,7 @@ def assert_alike(found, expected, least_score, iou=0.99, score=0.005):
 
 
 def overlaps(box, boxes):
-    """(N,) IoU of one box with (N, 4)."""
+    """Return the (N,) IoU of one box with (N, 4) boxes."""
     sides = np.minimum(box[2:], boxes[:, 2:]) - np.maximum(box[:2], boxes[:, :2])
     common = np.prod(np.clip(sides, 0, None), axis=1)
     return common / (np.prod(box[2:] - box[:2]) + np.prod(boxes[:, 2:] - boxes[:, :2], axis=1) - common)

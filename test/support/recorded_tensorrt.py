@@ -1,9 +1,9 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Modules with the names of a recorded TensorRT version (test/data/tensorrt_api) and no others.
+"""Modules with only the names of a recorded TensorRT version (test/data/tensorrt_api).
 
-What is under test is which names compat uses: reading or setting one that a version lacks raises AttributeError, as
-its bindings do.
+The tests check which names compat uses: reading or setting a name that a version lacks raises AttributeError, as in its
+bindings.
 """
 
 import json
@@ -23,7 +23,7 @@ class Member:
 
 
 class Bound:
-    """An object of a bound class: only recorded names can be set; reads of what was not set or given fail."""
+    """An object of a bound class: only recorded names can be set, and only set names can be read."""
 
     def __init__(self, names, **given):
         object.__setattr__(self, 'names', frozenset(names))
@@ -56,7 +56,7 @@ class Recorded:
         return Bound(self.names(of), **given)
 
     def config(self):
-        """An IBuilderConfig that keeps what is set: flags (TF32 is on at first), limits, tactic_sources."""
+        """An IBuilderConfig that stores flags (initially TF32), limits and tactic_sources."""
         config = self.bound('IBuilderConfig')
         kept = types.SimpleNamespace(flags={'TF32'}, limits={}, tactic_sources=None, targets={})
         config.set_flag = lambda flag: kept.flags.add(flag.name)

@@ -63,4 +63,4 @@ def test_a_file_that_is_stored_in_int8_runs_so_without_being_asked(arguments, tm
     assert main(arguments) == 0
     assert 'warning' not in capsys.readouterr().err
     assert main([*arguments, '--precision', 'fp32']) == 0
-    assert 'warning: precision fp32 was asked for, but ONNX Runtime runs int8.onnx in int8' in capsys.readouterr().err
+    assert 'warning: precision fp32 was requested, but ONNX Runtime runs int8.onnx in int8' in capsys.readouterr().err

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The CUDA kernels on the CPU, against OpenCV and NumPy as HostPipeline uses them."""
+"""Compares the CUDA kernels, run on the CPU, with OpenCV and NumPy as HostPipeline uses them."""
 
 import ctypes
 import shutil
@@ -50,7 +50,7 @@ def test_structures_are_laid_out_alike(library):
 @pytest.mark.parametrize('encoding', READ_BY_KERNELS + CONVERTED_FIRST)
 @pytest.mark.parametrize('mode', ['letterbox', 'center_crop', 'stretch'])
 def test_pixels_are_those_of_opencv(library, encoding, mode):
-    """Bit by bit with OpenCV 4.5.4, 4.10 and 5.0 on x86; another build may round another way."""
+    """Bit by bit with OpenCV 4.5.4, 4.10 and 5.0 on x86; another build may round differently."""
     for channels in (3, 1):
         for color_order in ('rgb', 'bgr'):
             spec = model(128, 96, 'nchw', np.uint8, channels, replace(RAW, resize_mode=mode, color_order=color_order))
@@ -94,7 +94,7 @@ def test_normalised_tensors_are_equal(library, layout, dtype, options):
 
 @pytest.mark.parametrize('width', [33, 1])
 def test_an_input_of_odd_width_is_written_to_its_last_column_and_no_further(library, width):
-    """A thread writes two pixels beside each other; of the last column the second would be the next row's first."""
+    """A thread writes two neighbouring pixels; in the last column the second one would be the first of the next row."""
     spec = model(width, 17, 'nchw', np.float32, 3, replace(YOLO, resize_mode='stretch'))
     frame = random_frame('bgr8', 100, 60)
     np.testing.assert_array_equal(preprocess(library, spec, frame)[0], Preprocessor(spec)(frame)[0])
@@ -120,10 +120,10 @@ def test_only_rows_that_are_sampled_are_uploaded():
     assert used('bgr8', 200, 200) is None
     assert used('bgr8', 400, 200) is None  # Exactly half: each row counts.
     third = used('bgr8', 600, 200)
-    # Of three rows the one in the middle, with full weight, and its neighbour, with none.
+    # Of three rows: the middle one with full weight, and its neighbour with weight 0.
     assert third.tolist() == sorted({*range(1, 600, 3), *range(2, 600, 3)})
     assert used('nv12', 600, 200) is None
-    # Two thirds of the rows, but all of them are copied with twice the speed.
+    # Two thirds of the rows, but copying all rows is twice as fast.
     assert used('bgr8', 600, 200, speedup=2) is None
     assert len(used('bgr8', 6000, 200, speedup=8)) == 400
     cropped = used('bgr8', 400, 40, 'center_crop', 0.5)
@@ -137,7 +137,7 @@ def test_frames_that_are_made_smaller_are_read_in_place():
 
 @pytest.mark.parametrize('shape', [(1, 1), (1, 5000), (720, 3840), (333, 1001), (3000, 7)])
 def test_rows_are_copied_whatever_their_values(shape):
-    """Also of memory that is read-only or of which rows are left out, into the very memory that is given."""
+    """Also from read-only memory and with rows left out, directly into the given memory."""
     source = np.random.default_rng(0).integers(0, 256, (2 * shape[0], shape[1]), dtype=np.uint8)
     source[0, :256] = np.arange(256)[:shape[1]]
     memory = np.zeros(shape[0] * shape[1] + 1, np.uint8)
@@ -172,7 +172,7 @@ GEOMETRY = letterbox(1280, 720, 640, 640)
 
 
 def random_output(layout, rows, dtype, seed=0):
-    """Boxes anywhere, scores in steps of 1/64 so that many are equal, also to a threshold."""
+    """Boxes anywhere; scores in steps of 1/64, so that many are equal to each other or to a threshold."""
     random = np.random.default_rng(seed)
     centres = random.uniform(0, 640, (rows, 2))
     sizes = random.uniform(1, 200, (rows, 2))
@@ -256,7 +256,7 @@ TINY_AND_FAR = [(0.0, 0.0, 1e-9, 1.0, 0.25, 1), (0.0, 1e9, 0.0, 0.0, 0.0, 0), (1
     threshold=st.one_of(st.sampled_from([0.0, 0.25, 1 / 3, 0.5, 1.0]), st.floats(0, 1)), agnostic=st.booleans(),
     most=st.integers(1, 30))
 def test_suppression_is_that_of_the_host(library, rows, threshold, agnostic, most):
-    """Equal scores, equal and touching boxes, boxes without area, thresholds that an overlap meets exactly."""
+    """Equal scores, equal and touching boxes, boxes without area, thresholds equal to an overlap."""
     table = np.zeros((1, len(rows), 7), np.float32)
     for row, (x, y, width, height, value, index) in zip(table[0], rows):
         row[:4] = x, y, width, height

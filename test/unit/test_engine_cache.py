@@ -139,28 +139,28 @@ def sealed(values: dict) -> str:
 
 @pytest.mark.parametrize('change', [
     lambda values: '[]', lambda values: 'null', lambda values: '[' * 100_000, lambda values: '{}',
-    # By hand, and what only looks like a sidecar.
+    # Edited by hand, and JSON that only looks like a sidecar.
     lambda values: json.dumps({**values, 'precision_effective': 'int8'}),
     lambda values: json.dumps({name: value for name, value in values.items() if name != 'sidecar_sha256'}),
     lambda values: sealed({**values, 'key': []}), lambda values: sealed({**values, 'key': {}}),
     lambda values: sealed({**values, 'key': {**values['key'], 'gpu': None}}),
     lambda values: sealed({**values, 'plan_bytes': 'many'}), lambda values: sealed({**values, 'model': ['m.onnx']}),
-    # Another engine's.
+    # The sidecar of another engine.
     lambda values: sealed({**values, 'key': {**values['key'], 'gpu': 'Thor'}})])
-def test_a_sidecar_that_is_none_is_told_and_harms_nothing(cache: EngineCache, change, monkeypatch, capsys) -> None:
+def test_a_file_that_is_not_a_sidecar_harms_nothing(cache: EngineCache, change, monkeypatch, capsys) -> None:
     monkeypatch.setattr('trt_perception.cli.cache.EngineCache', lambda: cache)
     entry = cache.get_or_build(KEY, 'm.onnx', Builds())
     sidecar = entry.plan_path.with_suffix('.json')
     values = json.loads(sidecar.read_text())
     assert sealed({name: value for name, value in values.items() if name != 'sidecar_sha256'}) == sidecar.read_text()
     sidecar.write_text(change(values))
-    # Another engine of this model is looked for: why is it not the same?
+    # The search for another engine of this model reads the damaged sidecar for the reason.
     other = cache.get_or_build(replace(KEY, gpu='Nano'), 'm.onnx', Builds())
     assert other.reason == 'none was built before'
     assert main(['cache', 'list']) == 0
     assert f'{entry.digest}      0.1 MB' in (listed := capsys.readouterr().out)
     assert 'unusable: its sidecar is damaged' in listed and '2 engines' in listed
-    # What is learnt of an engine while its sidecar is damaged goes nowhere.
+    # While its sidecar is damaged, annotate() does nothing.
     cache.annotate(entry, {'agreement': 1.0})
     build = Builds()
     again = cache.get_or_build(KEY, 'm.onnx', build)
@@ -174,7 +174,7 @@ def test_prune_goes_on_after_what_it_cannot_remove(cache: EngineCache, tmp_path:
     monkeypatch.setattr('trt_perception.cli.cache.EngineCache', lambda: cache)
     digests = [
         cache.get_or_build(replace(KEY, gpu=name), 'm.onnx', Builds()).digest for name in ('Nano', 'Orin', 'Thor')]
-    # A folder in the place of a plan, and a link in the place of a lock.
+    # A folder instead of a plan, and a link instead of a lock.
     folder, lock = cache.root / f'{digests[0]}.plan', cache.root / f'{digests[1]}.lock'
     folder.unlink()
     folder.mkdir()
@@ -189,7 +189,7 @@ def test_prune_goes_on_after_what_it_cannot_remove(cache: EngineCache, tmp_path:
         f'{lock} cannot be opened: Too many levels of symbolic links'])
     assert not (tmp_path / 'elsewhere').exists()
     assert {entry.digest for entry in cache.entries()} == set(digests[:2])
-    # Nor is anything built over it.
+    # A build does not replace the folder either.
     with pytest.raises(EngineError, match='cannot be removed: Is a directory'):
         cache.get_or_build(replace(KEY, gpu='Nano'), 'm.onnx', Builds())
 
@@ -201,7 +201,7 @@ def test_a_plan_that_others_may_write_is_not_used(cache: EngineCache, mode: int)
     build = Builds()
     entry = cache.get_or_build(KEY, 'm.onnx', build)
     assert build.count == 1
-    assert 'may be written by others' in entry.reason
+    assert 'can be written by others' in entry.reason
     assert path.stat().st_mode & 0o777 == 0o600
 
 
@@ -275,7 +275,7 @@ from trt_perception.backends.tensorrt.cache import private_files
 from test_engine_cache import KEY, PLAN
 stop_at = int(sys.argv[2])
 calls = 0
-# Every system call of the writing that can be told apart from outside, one after the other.
+# Stop before each system call of the writing, one after the other.
 for name in ('open', 'fsync', 'replace'):
     def traced(*args, _real=getattr(private_files.os, name), **kwargs):
         global calls
@@ -369,7 +369,7 @@ def test_prune_leaves_an_engine_that_is_being_built(cache: EngineCache) -> None:
     thread = threading.Thread(target=cache.get_or_build, args=(KEY, 'm.onnx', slow))
     thread.start()
     assert building.wait(10)
-    # It is broken for as long as its build lasts, and somebody holds its lock.
+    # It is broken during its build, and another thread holds its lock.
     assert cache.prune(lambda entry: False) == []
     release.set()
     thread.join(30)
@@ -379,7 +379,7 @@ def test_prune_leaves_an_engine_that_is_being_built(cache: EngineCache) -> None:
 
 
 def test_a_lock_that_prune_removes_in_the_same_moment_is_taken_anew(cache: EngineCache, monkeypatch) -> None:
-    """Else two processes would build the same engine at once: one with the removed file, one with a new one."""
+    """Otherwise two processes would build the same engine: one locks the removed file, one a new file."""
     lock = cache.root / f'{KEY.digest()}.lock'
     real, removed = fcntl.flock, []
 
@@ -400,7 +400,7 @@ def test_a_lock_that_prune_removes_in_the_same_moment_is_taken_anew(cache: Engin
 
 
 def timings_of(cache: EngineCache, key: EngineKey) -> Path:
-    """The timing cache that a build for this key leaves."""
+    """Write the timing cache that a build for this key leaves."""
     path = timing_cache_path(cache.root, key.tensorrt, key.gpu, key.compute_capability, key.model_sha256)
     path.write_bytes(bytes(1000))
     return path
@@ -447,14 +447,14 @@ def test_what_is_learnt_later_is_kept(cache: EngineCache) -> None:
     again = cache.get_or_build(KEY, 'm.onnx', unexpected)
     assert again.sidecar['agreement'] == 0.98
     assert again.plan == PLAN
-    # Pruned while it was measured: no error, and no sidecar without a plan.
+    # Pruned during the measurement: no error, and no sidecar without a plan.
     cache.discard(entry)
     cache.annotate(entry, {'agreement': 0.5})
     assert cache.entries() == []
 
 
 def test_only_the_plan_that_was_loaded_is_discarded_or_annotated(cache: EngineCache) -> None:
-    """Two nodes meet the same plan that does not load: one has built it again when the other one comes to that."""
+    """Two nodes find the same plan that cannot be loaded: one has built it again before the other one discards it."""
     bad = cache.get_or_build(KEY, 'm.onnx', Builds(b'bad plan'))
     late = EngineCache(cache.root).get_or_build(KEY, 'm.onnx', unexpected)
     cache.discard(bad)
@@ -475,7 +475,7 @@ def test_an_engine_that_is_being_stored_is_not_discarded(cache: EngineCache, mon
     def replacing(path: Path, content: bytes) -> None:
         original(path, content)
         if path.suffix == '.plan':
-            # In the moment between the plan and its sidecar.
+            # Between writing the plan and its sidecar.
             thread = threading.Thread(target=lambda: done.append(EngineCache(cache.root).discard(late)))
             thread.start()
             thread.join(30)
@@ -500,7 +500,7 @@ def test_a_folder_that_is_not_ones_own_is_neither_listed_nor_pruned(
     for words in (['list'], ['prune'], ['prune', '--all']):
         assert main(['cache', *words]) == 1
         assert capsys.readouterr().err == (
-            f'trt_perception: {cache.root} is not a folder: engines are kept there; remove it\n')
+            f'trt_perception: {cache.root} is not a folder, but engines are stored there: remove it\n')
     assert len(list(elsewhere.iterdir())) == 4
 
 
@@ -563,7 +563,7 @@ def test_help_says_what_is_removed(capsys) -> None:
 @pytest.mark.parametrize('write, error', [
     (lambda path: replace_private(path, b'x'), EngineError),
     (lambda path: replace_file(path, lambda part: part.write_bytes(b'x')), FetchError)])
-def test_another_cache_is_advised_where_the_cache_cannot_be_written(tmp_path, monkeypatch, write, error) -> None:
+def test_another_cache_is_advised_if_the_cache_cannot_be_written(tmp_path, monkeypatch, write, error) -> None:
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
     name = 250 * 'x'
     (tmp_path / 'cache' / 'trt_perception').mkdir(parents=True)

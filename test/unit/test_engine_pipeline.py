@@ -1,9 +1,9 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What EngineSource and EnginePipeline decide around an engine: refusals before one is built, the gate, their states.
+"""Decisions of EngineSource and EnginePipeline: refusals before a build, the accuracy gate, their states.
 
-Whole nodes on a GPU are in test/gpu. Here engines are built by TensorRT for RTX, which needs no GPU but cannot run them
-without one: if a running engine is needed, ONNX Runtime runs a model's file in its place.
+Tests of whole nodes on a GPU are in test/gpu. Here TensorRT for RTX builds engines, which needs no GPU, but cannot run
+them without one. If a test needs a running engine, ONNX Runtime runs the model's file instead.
 """
 
 import json
@@ -79,7 +79,7 @@ def rtx():
 
 @pytest.fixture
 def a_gpu(monkeypatch):
-    """A graphics card for what is asked of the driver before an engine is built; what is done then does without it."""
+    """A graphics card for the queries before a build; the later work does not need it."""
     monkeypatch.setattr(engine_source, 'gpu_info', lambda index: CARD)
 
 
@@ -99,8 +99,8 @@ def test_the_backend_decides_the_pipeline(spec):
 
 
 @pytest.mark.parametrize('version, others, said', [
-    ('8.5.2', {}, 'this is TensorRT 8.5.2: expected 8.6 or newer'),
-    ('', {}, 'is no TensorRT, it has no version'),
+    ('8.5.2', {}, 'found TensorRT 8.5.2, expected 8.6 or newer'),
+    ('', {}, 'is not TensorRT, it has no version'),
     ('8.6.0', {'pycuda.driver': None}, 'pycuda'),
     (None, {'tensorrt_rtx': None}, 'the Python package of TensorRT is not installed')])
 def test_auto_with_a_gpu_but_no_tensorrt_that_can_be_used_says_why(spec, monkeypatch, version, others, said):
@@ -116,9 +116,9 @@ def test_auto_with_a_gpu_but_no_tensorrt_that_can_be_used_says_why(spec, monkeyp
 
 
 def test_auto_with_a_gpu_takes_tensorrt(spec, monkeypatch):
-    """What is found is stood in for here; test/gpu has the real ones."""
+    """The modules are replaced here; test/gpu has the real ones."""
     monkeypatch.setattr(gpu_info, 'has_gpu', lambda: True)
-    # Too old, so that the other one is taken.
+    # Too old, so that the other one is used.
     monkeypatch.setitem(sys.modules, 'tensorrt', types.SimpleNamespace(__version__='8.5.2'))
     monkeypatch.setitem(sys.modules, 'tensorrt_rtx', types.SimpleNamespace(__version__='1.7.1.116'))
     monkeypatch.setitem(sys.modules, 'pycuda', types.ModuleType('pycuda'))
@@ -207,7 +207,7 @@ def test_the_key_of_an_engine_names_all_that_it_depends_on(spec):
     given = BuildOptions(precision='int8', optimization_level=4)
     key = engine_key(spec, given, tensorrt, gpu, 'c' * 64)
     assert key == EngineKey(spec.sha256, 'tensorrt 10.3.0', 'Orin', '8.7', 16, 30720, given, 'c' * 64)
-    # Each of them makes another engine.
+    # Each change makes another engine.
     others = [
         engine_key(replace(spec, sha256='d' * 64), given, tensorrt, gpu, 'c' * 64),
         engine_key(spec, replace(given, optimization_level=3), tensorrt, gpu, 'c' * 64),
@@ -218,7 +218,7 @@ def test_the_key_of_an_engine_names_all_that_it_depends_on(spec):
     assert len({key.digest(), *(other.digest() for other in others)}) == 9
 
 
-# -- around an engine that is there
+# -- with an engine
 
 def target_options(precision='fp32', source='', **changes):
     """Options whose engine TensorRT for RTX builds without a GPU."""
@@ -226,7 +226,7 @@ def target_options(precision='fp32', source='', **changes):
 
 
 def store_engine(spec, given, plan=b'a plan', **report):
-    """Put an engine into the cache that the pipeline finds; the report is what its sidecar says of it."""
+    """Put an engine into the cache for the pipeline; the report is added to its sidecar."""
     source = EngineSource(spec, given)
     prepared = source.prepare()
     key = engine_key(prepared.spec, given.build, source.library, CARD, prepared.calibration_sha256)
@@ -236,13 +236,13 @@ def store_engine(spec, given, plan=b'a plan', **report):
 
 
 def layers_of(name):
-    """What a sidecar has of the recorded engine: its layers."""
+    """Return the layers of the recorded engine as a sidecar stores them."""
     recorded = parse_layers((RECORDINGS / f'8.6.0-{name}.json').read_text())
     return json.loads(json.dumps([asdict(layer) for layer in recorded]))
 
 
 class OnOnnxRuntime(HostPipeline):
-    """Runs a model's file in place of a plan; b'no plan' does not load."""
+    """Runs a model's file instead of a plan; b'no plan' cannot be loaded."""
 
     def __init__(self, spec, load_plan, settings):
         super().__init__(spec, OnnxRuntimeBackend(spec.path, 1), settings)
@@ -258,7 +258,7 @@ class OnOnnxRuntime(HostPipeline):
 def pipeline_of(rtx, spec, a_gpu):
     """An EnginePipeline that is not open; call with options.
 
-    other: the spec of a file that runs in place of its engine, else the model's own does
+    other: spec of a file that runs instead of the engine, by default the model's file
     """
     pipelines = []
 
@@ -276,7 +276,7 @@ def pipeline_of(rtx, spec, a_gpu):
 
 @pytest.fixture
 def swapped(tmp_path):
-    """The detector with green and red exchanged: about a third of the boxes are right."""
+    """The detector with green and red exchanged: about one third of the boxes are right."""
     weights = np.eye(3, dtype=np.float32)
     path = conv_detector(tmp_path / 'swapped.onnx', weights_of_first=weights[:, :, None, None])
     proto = onnx.load(str(path))
@@ -298,7 +298,7 @@ def test_an_engine_is_built_once_and_then_found(pipeline_of, cache_folder):
     plan, = cache_folder.glob('engines/*.plan')
     assert (plan.stem, plan.stat().st_size > 10_000) == (built['engine'], True)
     sidecar = json.loads(plan.with_suffix('.json').read_text())
-    # Of the model as it was made fp16.
+    # The model that was converted to fp16.
     assert (sidecar['model'][:11], sidecar['key']['precision']) == ('model-fp16-', 'fp16')
     assert any(text.startswith('reading the model (') for text in told.texts)
     told.progress.clear()
@@ -313,7 +313,7 @@ def test_a_cached_engine_that_does_not_load_is_built_again(spec, pipeline_of, ca
     with pipeline_of(given, monitor=told.monitor) as pipeline:
         assert pipeline.describe()['engine_from'] == 'build (none was built before)'
         assert len(pipeline.run(FRAME).result.scores) > 0
-    assert told.warnings[0] == 'the cached engine does not load (it is of another version); building it again'
+    assert told.warnings[0] == 'the cached engine cannot be loaded (it is of another version); building it again'
     assert len(stored.plan_path.read_bytes()) > 10_000
 
 
@@ -365,13 +365,13 @@ def test_a_gate_that_is_not_reached_names_the_numbers_each_time(images, pipeline
     assert value == pytest.approx(2 * matched / (2 * matched + missing + extra), abs=5e-4)
     assert texts[0] == texts[1]
     assert len(comparisons(told)) == 1
-    # Who asks for less gets the engine that is there.
+    # A lower min_agreement accepts the cached engine.
     with pipeline_of(replace(given, min_agreement=0.1), swapped) as lenient:
         assert lenient.describe()['engine_from'] == 'cache'
 
 
 def test_other_frames_are_another_measurement(images, pipeline_of, swapped, tmp_path):
-    # In pictures of blue squares alone nothing can be exchanged.
+    # In pictures with only blue squares the exchange changes nothing.
     blue = tmp_path / 'blue'
     blue.mkdir()
     for index in range(6):
@@ -398,20 +398,20 @@ def test_other_frames_are_another_measurement(images, pipeline_of, swapped, tmp_
 def test_an_agreement_that_cannot_be_kept_is_a_warning(spec, images, pipeline_of):
     given, told = target_options('fp32', images, min_agreement=0.9), Told()
     engine = store_engine(spec, given, layers=layers_of('fp32'))
-    # Nothing can be opened for writing there, as on a file system that is full or mounted read-only.
+    # Nothing can be opened for writing, as on a full or read-only file system.
     lock = engine.plan_path.with_suffix('.lock')
     lock.unlink(missing_ok=True)
     lock.mkdir()
     with pipeline_of(given, monitor=told.monitor) as pipeline:
         assert pipeline.describe()['agreement'].startswith('agreement 1.000: ')
     warning, = told.warnings
-    assert warning.startswith('the agreement is not kept: ') and str(lock) in warning
+    assert warning.startswith('the agreement cannot be stored: ') and str(lock) in warning
 
 
-def test_a_gate_that_was_asked_for_needs_something_to_compare(pipeline_of, swapped, tmp_path):
+def test_a_requested_gate_needs_something_to_compare(pipeline_of, swapped, tmp_path):
     cv2.imwrite(str(tmp_path / 'black.png'), np.zeros((64, 64, 3), np.uint8))
     given, told = target_options('fp32', str(tmp_path / 'black.png'), min_agreement=0.5), Told()
-    # The second time by the report that is kept.
+    # The second time from the stored report.
     for _ in range(2):
         with pytest.raises(EngineError, match=(
                 r'min_agreement is 0\.5, but agreement not measured: nothing was detected in 1 frames: set '
@@ -434,9 +434,9 @@ def test_without_a_gate_nothing_is_measured(pipeline_of, cache_folder):
     ('fp32', 'fp16', 'fp16 was requested, but the engine runs mostly in fp32: fp32 (100 %, 6 layers)'),
     ('all_fp16', 'int8', 'int8 was requested, but the engine runs mostly in fp16: fp16 (100 %, 5 layers)'),
     ('fp16', 'fp32', 'fp32 was requested, but the engine runs in fp16 (100 %, 3 layers), fp32 (0 %, 3 layers)'),
-    ('', 'int8', 'int8 was requested, but TensorRT does not tell what the engine runs in')])
+    ('', 'int8', 'int8 was requested, but TensorRT does not report the precision of the engine')])
 def test_strict_precision_is_about_what_the_engine_runs_in(spec, images, pipeline_of, recorded, asked, message):
-    """Engines that TensorRT 8.6.0 built, as its inspector described them, and one of which it tells nothing."""
+    """Engines of TensorRT 8.6.0, as its inspector described them, and one without a description."""
     given = target_options(asked, images if asked == 'int8' else '', min_agreement=0.0)
     store_engine(spec, given, layers=layers_of(recorded) if recorded else [])
     strict = pipeline_of(replace(given, strict_precision=True))

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What FrameUpload does with a frame, in ordinary memory in place of page-locked memory and the GPU's."""
+"""FrameUpload with ordinary memory instead of page-locked memory and GPU memory."""
 
 import ctypes
 
@@ -19,12 +19,12 @@ def frame(rows, seed=1):
 
 
 def at(address, size):
-    """What lies at an address, the GPU's or the host's: here they are the same memory."""
+    """Return the bytes at an address of the GPU or the host: here both use the same memory."""
     return np.frombuffer((ctypes.c_uint8 * size).from_address(address), np.uint8)
 
 
 def staged(upload, pixels, rows=None, in_place=True):
-    """Where the GPU finds the frame, and what it finds there."""
+    """Return the address at which the GPU finds the frame, and the bytes there."""
     upload.reserve(pixels.size, STEP, rows, in_place)
     upload.stage(pixels)
     upload.enqueue()
@@ -52,7 +52,7 @@ def test_memory_stays_while_frames_fit_and_grows_when_they_do_not(in_place):
     assert again == first and np.array_equal(found, small)
     grown, found = staged(upload, large, None, in_place)
     assert grown != first and np.array_equal(found, large)
-    # A smaller one again: the bytes behind it are of the frame before.
+    # A smaller one again: the bytes behind it belong to the frame before.
     after, found = staged(upload, small, None, in_place)
     assert after == grown and np.array_equal(found, small)
     session.check()

@@ -12,7 +12,7 @@ from trt_perception.backends.tensorrt.cache import kernel_cache
 from trt_perception.backends.tensorrt.cache.kernel_cache import kernel_cubin, kernel_sources
 from trt_perception.errors import EngineError
 
-# An nvcc that writes which architecture it was called for, and counts its calls: what is tested is the cache.
+# An nvcc that writes the requested architecture and counts its calls: only the cache is tested.
 COMPILER = """#!/bin/sh
 for argument in "$@"; do
   case "$previous" in -o) output=$argument;; esac
@@ -85,20 +85,20 @@ def test_a_folder_that_cannot_be_written_costs_time_only(tmp_path, compiler, mon
     monkeypatch.setenv('XDG_CACHE_HOME', str(blocked))
     log = []
     assert kernel_cubin((8, 7), lambda *line: log.append(line)) == b'code for sm_87'
-    assert log[0][0] == 'warning' and 'not kept' in log[0][1]
+    assert log[0][0] == 'warning' and 'not cached' in log[0][1]
 
 
 def test_without_a_compiler_it_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
     monkeypatch.setattr(kernel_cache, 'find_nvcc', lambda: None)
     monkeypatch.setitem(__import__('sys').modules, 'cuda', None)
-    with pytest.raises(EngineError, match=r'nvcc is not there.*; NVRTC is not there \(pip install cuda-python\)'):
+    with pytest.raises(EngineError, match=r'nvcc was not found.*; NVRTC was not found \(pip install cuda-python\)'):
         kernel_cubin((8, 7))
 
 
 @pytest.fixture
 def no_library(tmp_path, monkeypatch):
-    """cuda-python as it is without NVIDIA's library: it can be imported, its functions raise this when called."""
+    """cuda-python without NVIDIA's library: it can be imported, but its functions raise this error."""
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
     monkeypatch.setattr(kernel_cache, 'find_nvcc', lambda: None)
     package = tmp_path / 'cuda' / 'bindings'
@@ -117,9 +117,10 @@ def no_library(tmp_path, monkeypatch):
         del sys.modules[name]
 
 
-def test_cuda_python_without_its_library_is_no_compiler(no_library):
+def test_cuda_python_without_its_library_is_not_a_compiler(no_library):
     with pytest.raises(EngineError, match=(
-            r'NVRTC is not there \(cuda-python is, its library is not: Failure finding "libnvrtc.so": no such file; '
+            r'NVRTC was not found \(cuda-python is installed, its library is not: Failure finding "libnvrtc.so": '
+            r'no such file; '
             r'pip install nvidia-cuda-nvrtc\)')):
         kernel_cubin((8, 7))
 
@@ -139,7 +140,7 @@ def test_without_a_compiler_the_rest_is_done_on_the_cpu_with_a_warning(no_librar
     [(severity, text)] = log
     assert severity == 'warning'
     assert text.startswith('preprocessing and decoding run on the CPU, which is slower: the CUDA kernels cannot')
-    assert 'nvcc is not there' in text and 'NVRTC is not there' in text
+    assert 'nvcc was not found' in text and 'NVRTC was not found' in text
 
 
 def test_a_compiler_that_fails_is_quoted(tmp_path, compiler, monkeypatch):
@@ -153,7 +154,7 @@ def test_a_compiler_that_fails_is_quoted(tmp_path, compiler, monkeypatch):
 def test_real_kernels_by_nvrtc(compiler):
     try:
         importlib.import_module('cuda.bindings.nvrtc').nvrtcVersion()
-    except (ImportError, RuntimeError) as error:  # Of its libraries too.
+    except (ImportError, RuntimeError) as error:  # RuntimeError: its library is missing
         pytest.skip(f'NVRTC is not here: {error}')
     cubin = kernel_cache.compile_with_nvrtc(kernel_sources(), 'sm_87')
     assert cubin.startswith(b'\x7fELF') and b'preprocess_packed3' in cubin

@@ -128,15 +128,15 @@ def test_strict_precision_refuses_what_cannot_be_met(spec, tmp_path, asked, int8
         spec = load_model(prepare_model(spec, 'fp16').path)
     runs_in = spec.stored_precision
     with pytest.raises(EngineError, match=(
-            f'precision {asked} was asked for, but ONNX Runtime would run {spec.path.name} in {runs_in}; '
+            f'precision {asked} was requested, but ONNX Runtime would run {spec.path.name} in {runs_in}; '
             'strict_precision is set')):
         create_pipeline(spec, replace(int8, precision=asked, strict_precision=True)).open()
     told = Told()
     with create_pipeline(spec, options(asked), monitor=told.monitor) as pipeline:
         assert pipeline.describe()['precision_effective'] == runs_in
     assert told.log == [(
-        'warning', f'precision {asked} was asked for, but ONNX Runtime runs {spec.path.name} in {runs_in}, as the file '
-        'holds it')]
+        'warning', f'precision {asked} was requested, but ONNX Runtime runs {spec.path.name} in {runs_in}, as stored '
+        'in the file')]
 
 
 def test_strict_precision_is_met_by_what_is_there(spec, int8):

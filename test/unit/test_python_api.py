@@ -218,7 +218,7 @@ def test_warnings_go_to_the_logger(detector, caplog):
     with caplog.at_level(logging.WARNING, 'trt_perception'):
         trt_perception.open(detector, backend='onnxruntime', precision='fp16').close()
     assert [record.message for record in caplog.records] == [
-        'precision fp16 was asked for, but ONNX Runtime runs detector.onnx in fp32, as the file holds it']
+        'precision fp16 was requested, but ONNX Runtime runs detector.onnx in fp32, as stored in the file']
 
 
 def test_labels_that_are_not_used_are_told(detector, tmp_path, caplog):

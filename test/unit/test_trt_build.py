@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Real builds of real graphs in real processes, by TensorRT for RTX, which needs no GPU."""
+"""Real builds of real graphs in real processes, with TensorRT for RTX, which needs no GPU."""
 
 import signal
 import subprocess
@@ -44,7 +44,7 @@ def request_for(path, options=TARGET, **model):
 
 
 def workers():
-    """The build processes that this one started."""
+    """Return the build processes that this process started."""
     return [
         child for child in psutil.Process().children(recursive=True)
         if any('tensorrt.build.worker' in word for word in child.cmdline())]
@@ -52,7 +52,7 @@ def workers():
 
 @pytest.fixture
 def endless(tmp_path):
-    """A request whose build takes long enough to be interrupted: very many layers."""
+    """A request with very many layers, whose build takes long enough to be interrupted."""
     count = 4000
     names = ['images', *(f't{i}' for i in range(count)), 'out']
     nodes = [
@@ -111,7 +111,7 @@ def test_a_request_survives_its_journey(tmp_path):
 @pytest.mark.parametrize('options, message', [
     (BuildOptions(batch=(1, 2, 4)), 'fixed batch size 1'),
     (BuildOptions(batch=(2, 1, 4)), 'smallest <= usual <= largest'),
-    (BuildOptions(batch=(0, 1, 1)), 'from 1 on'),
+    (BuildOptions(batch=(0, 1, 1)), '1 <= smallest'),
     (BuildOptions(input_size=(32, 32)), r'loaded for \[64, 64\]')])
 def test_impossible_profiles_are_refused(tmp_path, options, message):
     with pytest.raises(EngineError, match=message):
@@ -135,7 +135,7 @@ def test_an_unknown_operator_is_named_with_its_node(tmp_path):
 @pytest.mark.parametrize('damage', [
     lambda content: b'', lambda content: content[:len(content) // 2], lambda content: b'\xff' * 1000,
     lambda content: content[:200] + bytes(100) + content[300:]])
-def test_a_damaged_file_is_an_error_and_no_crash(tmp_path, damage):
+def test_a_damaged_file_is_an_error_not_a_crash(tmp_path, damage):
     path = tmp_path / 'm.onnx'
     shape = ((1, 3, 64, 64),) * 3
     content = color_detector(path).read_bytes()
@@ -155,7 +155,7 @@ def test_weights_of_the_wrong_size_are_an_error(tmp_path):
         build_in_process(BuildRequest(path, 'images', ((1, 3, 64, 64),) * 3, TARGET))
 
 
-def test_what_this_tensorrt_cannot_is_told(tmp_path):
+def test_targets_that_this_tensorrt_does_not_support_are_reported(tmp_path):
     request = request_for(color_detector(tmp_path / 'm.onnx'), replace(TARGET, compute_capabilities=('1.0',)))
     with pytest.raises(EngineError, match=r'compute capability 1\.0: expected 7\.5'):
         build_in_process(request)
@@ -164,11 +164,11 @@ def test_what_this_tensorrt_cannot_is_told(tmp_path):
 @pytest.mark.skipif(has_gpu(), reason='there is a GPU')
 def test_without_a_gpu_targets_must_be_named(tmp_path):
     request = request_for(color_detector(tmp_path / 'm.onnx'), BuildOptions())
-    with pytest.raises(EngineError, match='name targets'):
+    with pytest.raises(EngineError, match='choose targets with --compute-capability'):
         build_in_process(replace(request, tensorrt='tensorrt_rtx'))
 
 
-def test_a_missing_tensorrt_is_told_as_such(tmp_path):
+def test_a_missing_tensorrt_is_reported_as_such(tmp_path):
     request = request_for(color_detector(tmp_path / 'm.onnx'), BuildOptions())
     if subprocess.run([sys.executable, '-c', 'import tensorrt'], capture_output=True, check=False).returncode == 0:
         pytest.skip('TensorRT is installed')
@@ -176,7 +176,7 @@ def test_a_missing_tensorrt_is_told_as_such(tmp_path):
         build_in_process(replace(request, tensorrt='tensorrt'))
 
 
-def test_an_error_that_nobody_foresaw_is_one_line_with_its_place(tmp_path):
+def test_an_unexpected_error_is_one_line_with_its_place(tmp_path):
     request = request_for(color_detector(tmp_path / 'm.onnx'), replace(TARGET, workspace_mib=10**20))
     with pytest.raises(EngineError, match=(
             r'^the engine build failed unexpectedly: \w+Error: .* \(compat\.py, line \d+\)$')):
@@ -199,11 +199,11 @@ def test_cancelling_ends_the_build_and_its_process(endless):
     took = time.monotonic() - cancelled_at[0]
     assert len(seen) == 1
     assert not any(worker.is_running() for worker in seen)
-    # The promise is part of the interface: shutting down waits for it.
+    # This time is part of the interface: a shutdown waits for it.
     assert took < 2.0
 
 
-def test_a_build_that_does_not_heed_sigterm_is_killed_with_all_that_it_started(endless, tmp_path, monkeypatch):
+def test_a_build_that_ignores_sigterm_is_killed_with_its_child_processes(endless, tmp_path, monkeypatch):
     (tmp_path / 'stubborn.py').write_text(
         'import json, signal, subprocess, sys, time\n'
         'signal.signal(signal.SIGTERM, signal.SIG_IGN)\n'
@@ -242,7 +242,7 @@ def test_cancelling_before_the_start_builds_nothing(endless):
 
 
 @pytest.mark.parametrize('which, message', [
-    (signal.SIGKILL, 'was ended by SIGKILL, as the kernel does when memory runs out'),
+    (signal.SIGKILL, 'was ended by SIGKILL, probably because memory ran out'),
     (signal.SIGSEGV, 'was ended by SIGSEGV: TensorRT or the driver crashed'),
     (signal.SIGABRT, 'was ended by SIGABRT: TensorRT or the driver crashed')])
 def test_a_build_that_is_killed_is_one_clear_error(endless, which, message):
@@ -255,13 +255,13 @@ def test_a_build_that_is_killed_is_one_clear_error(endless, which, message):
     with pytest.raises(EngineError) as found:
         build_in_process(endless, told.monitor)
     text = str(found.value)
-    assert f'the process that built the engine for endless.onnx {message}' in text
+    assert f'the engine build process for endless.onnx {message}' in text
     assert told.log[-1][1] in text
     assert workers() == []
 
 
-def test_a_build_that_wants_too_much_memory_is_an_error_and_no_crash(endless):
-    """The worker may have no more than when its build began: allocations fail somewhere inside TensorRT."""
+def test_a_build_that_needs_too_much_memory_is_an_error_not_a_crash(endless):
+    """The memory of the worker is limited when its build begins: allocations fail somewhere inside TensorRT."""
     limited = []
 
     def progress(text, done, total):

@@ -25,7 +25,7 @@ def test_progress_never_goes_back():
     phases.start('a', 'build', 1)
     assert phases.step('a', 0)[1] == 0.5
     phases.finish('a')
-    # The same step's second phase begins anew.
+    # The second phase of the same step starts again at 0.
     assert phases.start('b', 'build', 10)[1] == 0.5
     assert phases.step('b', 0)[1] == 0.5
 

@@ -48,14 +48,14 @@ def test_build_writes_the_engine_and_its_description(rtx, model, tmp_path, capsy
     assert '8.6, 8.9, 12.0' in out
 
 
-def test_all_of_tensorrts_log_is_shown_where_that_is_asked_for(rtx, model, tmp_path, capsys):
+def test_all_of_tensorrts_log_is_shown_if_requested(rtx, model, tmp_path, capsys):
     words = ['build', str(model), '--output', str(tmp_path / 'colors.plan'), '--compute-capability', '8.6']
     assert main(words) == 0
     assert capsys.readouterr().err == ''
     assert main([*words, '--verbose']) == 0
     lines = capsys.readouterr().err.splitlines()
     kinds = {severity: sum(line.startswith(f'{severity}: ') for line in lines) for severity in ('debug', 'info')}
-    # Of each layer several lines.
+    # Several lines per layer.
     assert kinds['debug'] > 100 and kinds['info'] >= 1
     assert sum(kinds.values()) == len(lines)
 
@@ -67,7 +67,7 @@ def test_real_detectors_are_built_in_each_precision(rtx, script, arguments, tmp_
     model = tmp_path / 'sized.onnx'
     subprocess.run([sys.executable, str(TEST / 'benchmarks' / script), str(model), *arguments], check=True)
     plans = {}
-    # The int8 of YOLOv8n's size takes a minute to choose its layers.
+    # For a model as large as YOLOv8n, int8 takes a minute to choose its layers.
     for precision in ('fp32', 'fp16', 'int8')[:3 if arguments else 2]:
         plans[precision] = tmp_path / f'{precision}.plan'
         code = main(['build', str(model), '--precision', precision, '--output', str(plans[precision]),
@@ -76,7 +76,7 @@ def test_real_detectors_are_built_in_each_precision(rtx, script, arguments, tmp_
     sizes = {precision: plan.stat().st_size for precision, plan in plans.items()}
     assert sizes['fp16'] < 0.8 * sizes['fp32']
     assert sizes.get('int8', 0) < sizes['fp32']
-    # What was built is a graph of each precision's own.
+    # Each precision was built from a different graph.
     keys = [json.loads(plan.with_name(f'{plan.name}.json').read_text())['key'] for plan in plans.values()]
     assert [key['precision'] for key in keys] == list(plans)
     assert len({key['model_sha256'] for key in keys}) == len(keys)
@@ -89,7 +89,7 @@ def test_real_detectors_are_built_in_each_precision(rtx, script, arguments, tmp_
     (['--min-agreement', '0.5'], 'min_agreement is 0.5, but there are no frames to compare on: set calibration_source'),
     (['--min-agreement', '0.5', '--output', 'x.plan'], '--min-agreement cannot be kept with --output'),
     (['--precision', 'int8', '--output', 'x.plan'], 'calibration')])
-def test_what_cannot_be_is_told_before_anything_is_built(rtx, model, arguments, message, capsys, monkeypatch, tmp_path):
+def test_impossible_options_are_reported_before_a_build(rtx, model, arguments, message, capsys, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     assert main(['build', str(model), *arguments]) == 1
     error = capsys.readouterr().err
@@ -145,9 +145,9 @@ def test_without_a_gpu_the_cache_cannot_be_filled(model, capsys):
 @pytest.mark.skipif(has_gpu(), reason='there is a GPU')
 @pytest.mark.parametrize('arguments, message', [
     ([], 'set backend to onnxruntime'),
-    (['--output', 'x.plan'], 'no NVIDIA GPU here to build for: name targets with --compute-capability, of 7.5'),
+    (['--output', 'x.plan'], 'no NVIDIA GPU to build for: choose targets with --compute-capability from 7.5'),
     (['--output', 'x.plan', '--compute-capability', '3.5'], 'does not build for compute capability 3.5: expected 7.5')])
-def test_a_gpu_that_is_not_there_is_told_before_the_model_is_converted(
+def test_a_missing_gpu_is_reported_before_the_model_is_converted(
         rtx, model, tmp_path, capsys, monkeypatch, arguments, message):
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
     monkeypatch.chdir(tmp_path)
@@ -161,7 +161,7 @@ def test_a_gpu_that_is_not_there_is_told_before_the_model_is_converted(
 @pytest.mark.parametrize('words', [
     ['build', '--output', 'x.plan', '--compute-capability', '8.6'], ['predict', 'p.png'], ['benchmark'], ['quantize']])
 def test_a_video_of_the_catalogue_calibrates_by_its_name(rtx, model, tmp_path, capsys, monkeypatch, words):
-    """Fetching is stood in for: it brings a folder that has no images, which is told by its name."""
+    """Fetching is replaced: it returns a folder without images, and the error names that folder."""
     pytest.importorskip('cv2').imwrite(str(tmp_path / 'p.png'), np.zeros((64, 64, 3), np.uint8))
     (tmp_path / 'fetched').mkdir()
     monkeypatch.chdir(tmp_path)
@@ -218,7 +218,7 @@ def test_inspect_refuses_an_engine_that_is_damaged_or_may_be_changed_by_others(t
     path.chmod(0o666)
     assert main(['inspect', str(path)]) == 1
     message = capsys.readouterr().err
-    assert 'some.plan may be written by others (mode 0666): an engine is code' in message
+    assert 'some.plan can be written by others (mode 0666): an engine is code' in message
     assert 'inspect a copy (cp, then chmod 600)' in message
     link = tmp_path / 'link.plan'
     link.symlink_to(path)
@@ -227,7 +227,7 @@ def test_inspect_refuses_an_engine_that_is_damaged_or_may_be_changed_by_others(t
     path.chmod(0o600)
     path.with_suffix('.plan.json').chmod(0o666)
     assert main(['inspect', str(path)]) == 1
-    assert 'some.plan.json may be written by others (mode 0666): an engine is code' in capsys.readouterr().err
+    assert 'some.plan.json can be written by others (mode 0666): an engine is code' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize('name, value', [
@@ -246,14 +246,14 @@ def test_inspect_of_a_damaged_description_is_one_line(tmp_path, capsys, name, va
 
 
 @pytest.mark.parametrize('text', ['{', '[' * 100000])
-def test_inspect_of_a_description_that_is_no_json_is_one_line(tmp_path, capsys, text):
+def test_inspect_of_a_description_that_is_not_json_is_one_line(tmp_path, capsys, text):
     path = engine(tmp_path, LAYERS)
     (tmp_path / 'some.plan.json').write_text(text)
     assert main(['inspect', str(path)]) == 1
     assert 'some.plan.json is damaged: remove it, or build the engine again' in capsys.readouterr().err
 
 
-def test_inspect_takes_a_json_file_of_the_same_name_for_somebody_elses(tmp_path, capsys):
+def test_inspect_treats_a_json_file_of_the_same_name_as_foreign(tmp_path, capsys):
     path = engine(tmp_path, LAYERS)
     (tmp_path / 'some.plan.json').rename(tmp_path / 'some.json')
     assert main(['inspect', str(path)]) == 0
@@ -262,7 +262,7 @@ def test_inspect_takes_a_json_file_of_the_same_name_for_somebody_elses(tmp_path,
     assert main(['inspect', str(path)]) == 1
     error = capsys.readouterr().err
     assert 'some.plan has no description beside it' in error and 'remove' not in error
-    # In the cache it is the engine's own.
+    # In the cache it belongs to the engine.
     cached = path.rename(tmp_path / f'{"0f" * 16}.plan')
     (tmp_path / 'some.json').rename(cached.with_suffix('.json'))
     assert main(['inspect', str(cached)]) == 1
@@ -299,7 +299,7 @@ def test_inspect_of_an_engine_that_cannot_be_opened(tmp_path, capsys):
     assert 'chmod' not in message
 
 
-def test_inspect_of_an_engine_that_is_not_there(tmp_path, capsys):
+def test_inspect_of_a_missing_engine(tmp_path, capsys):
     assert main(['inspect', str(tmp_path / 'no.engine')]) == 1
     assert 'no engine at' in capsys.readouterr().err
 

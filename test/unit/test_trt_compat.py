@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""compat's choices on the names of TensorRT 8.6, 10.3, 10.13 and 11, and compat with TensorRT for RTX itself."""
+"""compat's choices with the names of TensorRT 8.6, 10.3, 10.13 and 11, and compat with the real TensorRT for RTX."""
 
 import importlib
 import json
@@ -66,7 +66,7 @@ def test_networks_have_explicit_batch_and_are_strongly_typed_where_that_exists(r
     ('fp16', HALF, {'FP16', 'PREFER_PRECISION_CONSTRAINTS'}),
     ('int8', QUANTIZED, {'TF32', 'INT8'}),
     ('int8', replace(HALF, quantized=True), {'TF32', 'INT8', 'FP16', 'PREFER_PRECISION_CONSTRAINTS'}),
-    # A float32 file is not made float16 behind the user's back.
+    # A float32 file is not silently converted to float16.
     ('fp16', GraphTypes(), set())])
 def test_type_flags_follow_the_graph_and_only_where_networks_are_not_strongly_typed(recorded, precision, graph, weak):
     _, kept = configured(recorded, BuildOptions(precision=precision), graph)
@@ -99,11 +99,11 @@ def test_hardware_compatibility_is_set_or_refused_naming_the_version(recorded):
         assert configured(recorded, same)[0].hardware_compatibility_level.name == 'SAME_COMPUTE_CAPABILITY'
 
 
-def test_dla_is_used_where_the_machine_has_that_core(recorded):
+def test_dla_is_used_if_the_machine_has_that_core(recorded):
     config, kept = configured(recorded, BuildOptions(precision='fp16', dla_core=1), HALF, dla_cores=2)
     assert (config.DLA_core, config.default_device_type.name) == (1, 'DLA')
     assert 'GPU_FALLBACK' in kept.flags
-    # Below 11 the DLA takes no strongly typed networks, so types are flags again.
+    # Below 11 the DLA does not support strongly typed networks, so types are flags again.
     weak = not recorded.record['version'].startswith('11')
     assert ('FP16' in kept.flags) == weak
     assert ('STRONGLY_TYPED' in network_flags(recorded, BuildOptions(dla_core=1))) != weak
@@ -113,7 +113,7 @@ def test_dla_is_used_where_the_machine_has_that_core(recorded):
     (BuildOptions(precision='fp16', dla_core=0), 0, 'no DLA cores'),
     (BuildOptions(precision='fp16', dla_core=2), 2, 'finds 2 DLA cores'),
     (BuildOptions(precision='fp32', dla_core=0), 1, 'fp16 and int8 only')])
-def test_dla_is_refused_where_it_cannot_be(recorded, options, cores, message):
+def test_dla_is_refused_if_it_is_impossible(recorded, options, cores, message):
     with pytest.raises(EngineError, match=message):
         configured(recorded, options, dla_cores=cores)
 
@@ -132,12 +132,12 @@ def test_hardware_compatibility_that_rtx_would_ignore_is_refused():
         load('tensorrt_rtx').require_options(BuildOptions(hardware_compatibility='ampere_plus'), None)
 
 
-def test_what_cannot_be_is_known_without_a_builder(recorded):
+def test_impossible_options_are_known_without_a_builder(recorded):
     card, jetson = (GpuInfo('one', '8.7', 16, 30000, integrated) for integrated in (False, True))
     trt, half = adopted(recorded), BuildOptions(precision='fp16', dla_core=1)
     with pytest.raises(EngineError, match=r'dla_core is 1, but tensorrt .* finds no DLA cores here'):
         trt.require_options(half, card)
-    with pytest.raises(EngineError, match='the DLA runs fp16 and int8 only'):
+    with pytest.raises(EngineError, match='the DLA runs fp16 and int8 only, found precision fp32'):
         trt.require_options(replace(half, precision='fp32'), jetson)
     with pytest.raises(EngineError, match="hardware_compatibility is 'any': expected one of none"):
         trt.require_options(BuildOptions(hardware_compatibility='any'), card)
@@ -221,7 +221,7 @@ def test_a_network_that_cannot_be_made_is_an_engine_error(recorded, make):
         except KeyError as error:
             raise TypeError('factory function returned nullptr') from error
 
-    with pytest.raises(EngineError, match='could not make a network'):
+    with pytest.raises(EngineError, match='could not create a network'):
         adopted(recorded).create_network(types.SimpleNamespace(create_network=create_network))
 
 
@@ -238,8 +238,8 @@ def test_a_build_without_result_is_an_engine_error_with_what_was_logged(recorded
     assert tensorrt.take_errors() == []
 
 
-def test_timings_that_do_not_fit_are_no_error():
-    """As 8.6.0 answers to the timings of another model's build; an empty timing cache takes their place."""
+def test_timings_that_do_not_fit_are_not_an_error():
+    """As 8.6.0 reacts to timings of another model; an empty timing cache replaces them."""
     tensorrt = adopt(Recorded('8.6.0').module, 'tensorrt')
     seen, given = [], []
     tensorrt.logger(lambda severity, text: seen.append((severity, text)))
@@ -267,7 +267,7 @@ def test_log_messages_reach_the_last_sink_with_their_severities():
     tensorrt = adopt(Recorded('10.3.0').module, 'tensorrt')
     seen, first = [], []
     logger = tensorrt.logger(lambda severity, text: first.append(text))
-    # TensorRT keeps the first logger of a process for ever.
+    # TensorRT keeps the first logger of a process until it ends.
     assert tensorrt.logger(lambda severity, text: seen.append((severity, text))) is logger
     for name in ('INTERNAL_ERROR', 'ERROR', 'WARNING', 'INFO', 'VERBOSE'):
         logger.log(types.SimpleNamespace(name=name), f'a {name}\n message')
@@ -292,9 +292,9 @@ def test_rtx_has_the_interface_of_11():
 
 
 def test_an_old_tensorrt_or_something_of_its_name_is_refused():
-    with pytest.raises(EngineError, match=r'TensorRT 8\.5\.2: expected 8\.6 or newer'):
+    with pytest.raises(EngineError, match=r'TensorRT 8\.5\.2, expected 8\.6 or newer'):
         adopt(types.SimpleNamespace(__version__='8.5.2'), 'tensorrt')
-    with pytest.raises(EngineError, match='is no TensorRT'):
+    with pytest.raises(EngineError, match='is not TensorRT'):
         adopt(types.SimpleNamespace(), 'tensorrt')
 
 
@@ -314,7 +314,7 @@ def test_a_tensorrt_that_does_not_import_says_why(monkeypatch):
         raise ModuleNotFoundError(name, name=name)
 
     monkeypatch.setattr(importlib, 'import_module', broken)
-    with pytest.raises(MissingDependencyError, match=r'tensorrt is installed but does not import: libcudnn\.so\.8'):
+    with pytest.raises(MissingDependencyError, match=r'tensorrt is installed but cannot be imported: libcudnn\.so\.8'):
         load()
 
 
@@ -372,7 +372,7 @@ def test_rtx_configures_and_builds(rtx, tmp_path):
     assert config.get_memory_pool_limit(rtx.module.MemoryPoolType.WORKSPACE) == 64 * 2**20
     assert config.num_compute_capabilities == 2
     rtx.add_profile(builder, config, 'images', (1, 3, 8, 8), (2, 3, 8, 8), (4, 3, 8, 8))
-    # It times no kernels.
+    # It measures no kernels.
     assert not rtx.load_timing_cache(config, b'')
     assert rtx.timing_cache(config) == b''
     assert rtx.watch(config, lambda *call: phases.append(call))
@@ -399,12 +399,12 @@ def test_rtx_stops_when_it_is_cancelled(rtx, tmp_path):
         rtx.build(builder, network, config)
 
 
-def test_rtx_refuses_what_it_cannot(rtx):
+def test_rtx_refuses_unsupported_options(rtx):
     assert '8.6' in rtx.compute_capabilities()
     builder = rtx.create_builder()
     with pytest.raises(EngineError, match=r'does not build for compute capability 3\.5: expected 7\.5, 8\.0'):
         rtx.configure(builder, rtx.create_config(builder), BuildOptions(compute_capabilities=('3.5',)))
-    with pytest.raises(EngineError, match='does not take the shapes'):
+    with pytest.raises(EngineError, match='rejects the shapes'):
         rtx.add_profile(builder, rtx.create_config(builder), 'x', (4, 3), (2, 3), (1, 3))
     if not has_gpu():
         with pytest.raises((EngineError, MissingDependencyError), match='NVIDIA'):
@@ -412,7 +412,7 @@ def test_rtx_refuses_what_it_cannot(rtx):
 
 
 def test_rtx_has_the_recorded_names_of_11(rtx):
-    """So that what holds for RTX, holds for 11, and the recording is sound."""
+    """So results for RTX are valid for 11, and the recording is correct."""
     recorded = Recorded('11.4.0')
     for name in ('NetworkDefinitionCreationFlag', 'BuilderFlag', 'TacticSource', 'MemoryPoolType', 'DataType'):
         assert set(recorded.record['enums'][name]) - set(dir(getattr(rtx.module, name))) <= {
@@ -422,7 +422,7 @@ def test_rtx_has_the_recorded_names_of_11(rtx):
 
 
 def test_8_6_itself_has_the_recorded_names():
-    # In a process of its own: without a GPU some calls of 8.6 end the process.
+    # In a separate process, because some calls of 8.6 end the process without a GPU.
     script = (
         'import json, tensorrt as t\n'
         'print(t.__version__)\n'
@@ -433,7 +433,7 @@ def test_8_6_itself_has_the_recorded_names():
         pytest.skip(f'TensorRT 8.6 is not installed here ({version or "no tensorrt"})')
     names = json.loads(found.stdout.split('\n')[1])
     record = Recorded('8.6.0').record
-    # What every enumeration has, and what is bound by other means than the recording looks at.
+    # Names of every enumeration, and names that are bound in a way the recording does not cover.
     other = {'name', 'value', 'itemsize', 'Severity'}
     for kind, recorded in {**record['enums'], **record['classes']}.items():
         assert set(names[kind]) - other == set(recorded) - other, kind

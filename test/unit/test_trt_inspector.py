@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The spellings of TensorRT 8.6 and of 10 and 11, in the inspector's own form."""
+"""The spellings of TensorRT 8.6, 10 and 11, in the inspector's format."""
 
 import json
 from dataclasses import asdict
@@ -32,7 +32,7 @@ def parsed(*layers, **kwargs):
     return parse_layers(json.dumps({'Layers': list(layers), 'Bindings': ['images', 'output0']}), **kwargs)
 
 
-def test_a_convolution_tells_all():
+def test_a_convolution_reports_everything():
     layer, = parsed(convolution(
         'conv + relu', 'Channel major FP16 format where channel % 8 == 0', tactic='sm80_xmma_fprop_f16',
         metadata='[ONNX Layer: /conv/Conv]\x1e[ONNX Layer: /relu/Relu]\x1f[ONNX Layer: /relu/Relu]'))
@@ -77,13 +77,13 @@ def test_type_and_format_may_be_two_fields():
     assert layer.compute_type == 'fp16'
 
 
-def test_tf32_is_told_by_the_tactic():
+def test_tf32_is_read_from_the_tactic():
     layer, = parsed(convolution('c', 'Row major linear FP32', tactic='sm80_xmma_fprop_tf32f32_tf32f32_f32_nhwckrsc'))
     assert layer.compute_type == 'tf32'
     assert precision_shortfall('fp32', summarize([layer])).startswith('fp32 was requested, but the engine runs in tf32')
 
 
-def test_the_type_is_that_of_what_is_read():
+def test_the_type_is_that_of_the_inputs():
     """An int8 convolution may write float16."""
     entry = convolution('c', 'Thirty-two wide channel vectorized row major Int8 format')
     entry['Outputs'][0]['Format/Datatype'] = 'Row major linear FP16 format'
@@ -162,12 +162,12 @@ def test_every_value_of_a_layer_in_the_sidecar_is_checked(name, value):
 
 
 @pytest.mark.parametrize('records', [[3], ['name'], [None], [[]], [{}]])
-def test_what_is_no_layer_in_the_sidecar_is_damaged(records):
+def test_a_sidecar_entry_that_is_not_a_layer_is_damaged(records):
     with pytest.raises(EngineError, match='the layers kept beside the engine are damaged'):
         layers_from_records(records)
 
 
 @pytest.mark.parametrize('text', ['', 'no json', '{}', '{"Layers": 3}', '"text"', '7'])
-def test_what_is_no_list_of_layers_is_an_engine_error(text):
+def test_text_that_is_not_a_list_of_layers_is_an_engine_error(text):
     with pytest.raises(EngineError, match='no list of layers'):
         parse_layers(text)

@@ -18,7 +18,8 @@ def create_pipeline(
 ) -> Pipeline:
     """Return an unopened pipeline for the model.
 
-    monitor: follows `open`, which takes minutes if an engine is built. ModelError for an unknown backend.
+    monitor: follows the progress of `open`, which takes minutes if an engine is built
+    Raises ModelError if the backend is unknown.
     """
     options = options or PipelineOptions()
     if options.backend not in BACKENDS:
@@ -32,7 +33,7 @@ def create_pipeline(
 
 
 def _tensorrt_runs(monitor: Monitor) -> bool:
-    """Whether a GPU, TensorRT and pycuda are there; if there is a GPU, tells why not."""
+    """Return whether a GPU, TensorRT and pycuda are available; log the reason if only the GPU is."""
     from .tensorrt.cuda.gpu_info import has_gpu
     from .tensorrt.library.compat import load
     if not has_gpu():
@@ -41,7 +42,7 @@ def _tensorrt_runs(monitor: Monitor) -> bool:
         load()
         require('pycuda.driver')
     except (MissingDependencyError, EngineError) as error:
-        # A robot that leaves its GPU idle is as slow as one without: whoever installed it should hear why.
+        # A robot with an idle GPU is as slow as one without a GPU, so the log says why.
         monitor.log('warning', f'this machine has a GPU, but ONNX Runtime runs the model on the CPU: {error}')
         return False
     return True

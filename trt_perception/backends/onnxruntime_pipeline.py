@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A model on ONNX Runtime, in int8 where that is asked for."""
+"""Runs a model on ONNX Runtime, in int8 if requested."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from ..precision.prepare import prepare_model
 class OnnxRuntimePipeline(HostPipeline):
     """HostPipeline over ONNX Runtime.
 
-    fp16 runs the file as it is stored: ONNX Runtime has no fp16 arithmetic on CPUs, and would convert each tensor back
-    and forth. describe() says so as precision_effective.
+    With precision fp16 the file runs in its stored precision: ONNX Runtime has no fp16 arithmetic on CPUs and would
+    convert each tensor back and forth. describe() reports the real precision as precision_effective.
     """
 
     def __init__(
         self, spec: ModelSpec, options: PipelineOptions, settings: PostprocessSettings | None = None,
         monitor: Monitor | None = None,
     ) -> None:
-        # Without a monitor there is nobody who could cancel.
+        # Without a monitor nobody can cancel.
         self._canceller = monitor
         super().__init__(spec, OnnxRuntimeBackend(spec.path, options.num_threads, monitor), settings)
         self._options = options
@@ -36,13 +36,13 @@ class OnnxRuntimePipeline(HostPipeline):
         self._agreement = ''
 
     def open(self) -> None:
-        """Load the model, quantised first if int8 is asked for, and run it once; then the accuracy gate."""
+        """Load the model, quantised if int8 is requested, run it once, and check its accuracy if required."""
         options = self._options
         convert = options.precision == 'int8' and self._original.stored_precision == 'fp32'
         effective = 'int8' if convert else self._original.stored_precision
         if effective != options.precision and options.strict_precision:
             raise EngineError(
-                f'precision {options.precision} was asked for, but ONNX Runtime would run '
+                f'precision {options.precision} was requested, but ONNX Runtime would run '
                 f'{self._original.path.name} in {effective}; strict_precision is set')
         frames: tuple[Frame, ...] = ()
         if convert:
@@ -53,9 +53,9 @@ class OnnxRuntimePipeline(HostPipeline):
         super().open()
         if effective != options.precision:
             self._monitor.log(
-                'warning', f'precision {options.precision} was asked for, but ONNX Runtime runs '
-                f'{self._original.path.name} in {effective}, as the file holds it')
-        # A file as it is stored would be compared with itself: only if that is asked for.
+                'warning', f'precision {options.precision} was requested, but ONNX Runtime runs '
+                f'{self._original.path.name} in {effective}, as stored in the file')
+        # An unconverted file would be compared with itself, so this needs an explicit min_agreement.
         if not needed_agreement(self._original, options) or not (convert or options.min_agreement is not None):
             return
         try:
@@ -68,5 +68,5 @@ class OnnxRuntimePipeline(HostPipeline):
         self._agreement = report.summary
 
     def describe(self) -> dict[str, str]:
-        """Return the pipeline's description, with the measured agreement if there was a gate."""
+        """Return the pipeline's description, with the agreement if it was measured."""
         return {**super().describe(), **({'agreement': self._agreement} if self._agreement else {})}

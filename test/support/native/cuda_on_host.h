@@ -1,12 +1,10 @@
 // Copyright 2026 trt_perception contributors
 // SPDX-License-Identifier: Apache-2.0
-//
-// As much of CUDA as kernels.cu uses, on the processor: kernels.cu itself is compiled and run, thread by thread.
-//
-// Each thread of a block is a context of its own that runs until it waits for the others of its warp or block. Blocks,
-// warps and lanes take their turns in a random order, and shared memory holds garbage when a block begins: what depends
-// on the order, or waits in one branch only, shows. What memory looks like from other processors (__threadfence) does
-// not. Number of threads: no more than 1024 a block, blocks of whole warps where a warp waits.
+// The part of CUDA that kernels.cu uses, on the CPU: kernels.cu itself is compiled and runs thread by thread.
+// Each thread of a block is a separate context that runs until it waits for the others of its warp or block. Blocks,
+// warps and lanes run in random order, and shared memory holds garbage when a block begins. So code fails if it depends
+// on the order, or waits in only one branch. Memory order between processors (__threadfence) is not tested. A block may
+// have up to 1024 threads, and whole warps if a warp waits.
 #pragma once
 
 #include <setjmp.h>
@@ -24,7 +22,7 @@
 #define __launch_bounds__(threads, blocks)
 #define __shared__ static __attribute__((section("cuda_shared")))
 
-// The linker's names for the ends of the section.
+// The linker's names for the start and end of the section.
 extern "C" char __start_cuda_shared[] __attribute__((visibility("hidden")));
 extern "C" char __stop_cuda_shared[] __attribute__((visibility("hidden")));
 
@@ -45,14 +43,14 @@ struct Thread {
   State state;
   bool begun;
   Index index;
-  const char* waits_in;  // name of the function, the same for all that wait together
+  const char* waits_in;  // name of the function, equal for all threads that wait together
   uint64_t given;
 };
 
 struct Machine {
   Thread threads[MOST_THREADS];
-  uint64_t taken[MOST_WARPS][LANES];  // what each lane gave to the last function of its warp
-  uint64_t taken_by_block;            // sum of what the threads gave to the last barrier
+  uint64_t taken[MOST_WARPS][LANES];  // values that the lanes passed to the last function of their warp
+  uint64_t taken_by_block;            // sum of the values that the threads passed to the last barrier
   jmp_buf scheduler;
   int current, count;
   void (*run)(const void* kernel, const void* argument);
@@ -89,7 +87,7 @@ inline void leave(State state) {
   }
 }
 
-// The life of a context: one kernel after the other.
+// A context runs one kernel after the other.
 inline void thread_main() {
   for (;;) {
     machine.run(machine.kernel, machine.argument);
@@ -133,7 +131,7 @@ inline int count_of(int first, int end, State state) {
   return count;
 }
 
-// Whether all of the threads first .. end - 1 that are `waiting` wait in the same function.
+// Returns whether the threads first .. end - 1 in state `waiting` wait in the same function.
 inline bool together(int first, int end, State waiting) {
   const char* function = nullptr;
   for (int i = first; i < end; ++i) {
@@ -148,7 +146,7 @@ inline bool together(int first, int end, State waiting) {
   return true;
 }
 
-// Runs one block; nullptr, or what is wrong with the kernel.
+// Runs one block; returns nullptr, or an error of the kernel.
 inline const char* run_block() {
   std::memset(__start_cuda_shared, 0xcd, __stop_cuda_shared - __start_cuda_shared);
   const int warps = (machine.count + LANES - 1) / LANES;
@@ -178,7 +176,7 @@ inline const char* run_block() {
         continue;
       }
       if (waiting < LANES) {
-        return "a warp's lanes are not all there where one waits for the others";
+        return "only some lanes of a warp wait for the others";
       }
       if (!together(first, end, AT_WARP)) {
         return "the lanes of a warp wait in different functions";
@@ -205,7 +203,7 @@ inline const char* run_block() {
       progress = true;
     }
     if (!progress) {
-      return "the threads wait for each other for ever";
+      return "deadlock: the threads wait for each other";
     }
   }
   return nullptr;
@@ -216,7 +214,7 @@ void run_kernel(const void* kernel, const void* argument) {
   (*static_cast<void (*const*)(const ARGUMENT)>(kernel))(*static_cast<const ARGUMENT*>(argument));
 }
 
-// Runs a kernel; nullptr, or what is wrong with it.
+// Runs a kernel; returns nullptr, or an error of the kernel.
 template <typename ARGUMENT>
 const char* launch(void (*kernel)(const ARGUMENT), const ARGUMENT& argument, const unsigned int* grid,
                    const unsigned int* block) {
@@ -229,7 +227,7 @@ const char* launch(void (*kernel)(const ARGUMENT), const ARGUMENT& argument, con
   machine.count = static_cast<int>(block[0] * block[1]);
   const int blocks = static_cast<int>(grid[0] * grid[1]);
   if (machine.count > MOST_THREADS || blocks > 1 << 20) {
-    return "more threads than there can be";
+    return "too many threads or blocks";
   }
   machine.run = run_kernel<ARGUMENT>;
   machine.kernel = &kernel;
@@ -239,7 +237,7 @@ const char* launch(void (*kernel)(const ARGUMENT), const ARGUMENT& argument, con
     blockIdx = {order[i] % grid[0], order[i] / grid[0], 0};
     const char* wrong = run_block();
     if (wrong) {
-      // Threads are left in the middle of it: others take their places.
+      // Some threads stopped inside the kernel: new contexts are needed.
       machine.made = false;
       return wrong;
     }

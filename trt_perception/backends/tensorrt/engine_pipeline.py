@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""From a model's engine to a running pipeline: load it, run it once, check its precision and its accuracy."""
+"""Makes a running pipeline of a model's engine: loads it, runs it once, checks its precision and accuracy."""
 
 from __future__ import annotations
 
@@ -24,23 +24,24 @@ from .engine_source import EngineSource
 from .library.inspector import layers_from_records, precision_doubt, summarize
 from .run.choose import choose_pipeline
 
-# What a sidecar calls the report of the accuracy gate.
+# Key of the accuracy report in a sidecar.
 _AGREEMENT = 'agreement'
 
 
 class EnginePipeline(Closing):
-    """A model on TensorRT; `open` builds its engine if the cache has none.
+    """Runs a model on TensorRT; `open` builds its engine if it is not in the cache.
 
-    Everything that can fail fails in `open`: ModelError, CalibrationError, EngineError.
+    `open` raises ModelError, CalibrationError or EngineError for every fault of the model and its engine.
     """
 
     def __init__(
         self, source: EngineSource, settings: PostprocessSettings | None = None, prepared: PreparedModel | None = None,
         choose: Callable[..., Pipeline] = choose_pipeline,
     ) -> None:
-        """Take the model with its engine, and how results are read.
+        """Store the arguments; `open` does the work.
 
-        prepared: of source.prepare(), None to prepare the model in `open`
+        settings: thresholds for the results
+        prepared: result of source.prepare(), None to prepare the model in `open`
         choose: returns the pipeline that runs the engine, see choose_pipeline
         """
         self.spec = source.spec
@@ -53,7 +54,7 @@ class EnginePipeline(Closing):
 
     @property
     def settings(self) -> PostprocessSettings:
-        """Thresholds; may be replaced at any time, from any thread."""
+        """Thresholds; any thread may replace them at any time."""
         return self._settings
 
     @settings.setter
@@ -75,9 +76,9 @@ class EnginePipeline(Closing):
         except PlanError as error:
             if not engine.hit:
                 raise
-            # A sound file that TensorRT does not load, after an update of the driver say: once more from the model. Not
-            # after other errors: for want of GPU memory, say, no engine is thrown away.
-            source.monitor.log('warning', f'the cached engine does not load ({error}); building it again')
+            # The file is intact but TensorRT cannot load it, for example after a driver update: build it again, once.
+            # Other errors, such as too little GPU memory, must not discard the engine.
+            source.monitor.log('warning', f'the cached engine cannot be loaded ({error}); building it again')
             source.cache.discard(engine)
             engine = source.engine(prepared)
             self._open(prepared, engine)
@@ -112,7 +113,7 @@ class EnginePipeline(Closing):
 
     def _open(self, prepared: PreparedModel, engine: CachedEngine) -> None:
         source = self._source
-        # At once, so that settings that change while it opens reach it.
+        # Assigned before open(), so that settings that change during it take effect.
         self._inner = self._choose(
             prepared.spec, lambda: engine.plan, source.library, source.options.run, self._settings,
             str(engine.sidecar.get('precision_effective', '')), source.monitor.log)
@@ -131,7 +132,7 @@ class EnginePipeline(Closing):
             self._source.monitor.log('warning', doubt)
 
     def _agreement(self, engine: CachedEngine, prepared: PreparedModel) -> AgreementReport | None:
-        """Return how well the engine agrees with ONNX Runtime, measured or kept, or what is kept without a gate."""
+        """Return the agreement with ONNX Runtime: measured, or from the sidecar. If no gate is set, only the latter."""
         options, monitor = self._source.options, self._source.monitor
         report = AgreementReport.from_json(engine.sidecar.get(_AGREEMENT))
         if not needed_agreement(self.spec, options):
@@ -139,14 +140,14 @@ class EnginePipeline(Closing):
         inner = self._inner
         assert inner is not None
         frames = checking_frames(self.spec, options, prepared.checking, monitor)
-        # Not by the source's name: what is in a folder changes.
+        # Compare the frames themselves, because the content of a source folder may change.
         if report is None or report.compared != comparison_identity(self.spec, frames, inner.settings):
             report = measure_agreement(self.spec, inner, options, frames, monitor)
-            # Kept also if it is too low: the next attempt need not measure it again.
+            # Store it even if it is too low, so that the next attempt need not measure again.
             try:
                 self._source.cache.annotate(engine, {_AGREEMENT: report.to_json()})
             except EngineError as error:
-                # As with the timing cache: measured again next time, but no reason not to run now.
-                monitor.log('warning', f'the agreement is not kept: {error}')
+                # The next start measures again, but this one must not fail.
+                monitor.log('warning', f'the agreement cannot be stored: {error}')
         require_agreement(self.spec, report, options)
         return report

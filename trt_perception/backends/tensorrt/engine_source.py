@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""From a model to its engine: the model in the precision asked for, the engine out of the cache or built for it."""
+"""Makes the engine of a model: converts the model to the requested precision, then finds or builds the engine."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from .library.compat import TensorRt, load_for
 
 @dataclass(frozen=True)
 class EngineSource:
-    """Where the engine of a model comes from, for the node and for `trt_perception build` alike.
+    """Provides the engine of a model, both for the node and for `trt_perception build`.
 
-    The order is require_possible, prepare, then engine or build.
+    Call require_possible, prepare, then engine or build.
 
-    spec: of the model as it was given; options: how it is to run
+    spec: the original model; options: how to run it
     monitor: follows the conversion and the build
-    tensorrt: what builds, None for what is installed; cache: the engines of this machine
+    tensorrt: the TensorRT that builds, None for the installed one; cache: the engines of this machine
     """
 
     spec: ModelSpec
@@ -44,11 +44,11 @@ class EngineSource:
 
     @property
     def library(self) -> TensorRt:
-        """The TensorRT that builds; MissingDependencyError or EngineError if there is none that can."""
+        """The TensorRT that builds; MissingDependencyError or EngineError if none is usable."""
         return self.tensorrt or load_for(self.options.build)
 
     def require_possible(self, into_cache: bool = True) -> None:
-        """Raise what is wrong already, before a conversion that takes minutes.
+        """Check the options before the conversion, which takes minutes.
 
         into_cache: whether the engine is for this machine's GPU; if not, the options may name other GPUs
         Raises ModelError, CalibrationError, EngineError, MissingDependencyError.
@@ -65,13 +65,13 @@ class EngineSource:
         library.require_options(options.build, gpu)
 
     def require_decoded_boxes(self) -> None:
-        """Raise ModelError for a detector that does not decode its boxes; EngineError if it was cancelled."""
+        """Raise ModelError if a detector does not decode its boxes; EngineError if cancelled."""
         require_decoded_boxes(self.spec, self.options.num_threads, self.monitor)
 
     def prepare(self) -> PreparedModel:
-        """Return the model in the precision of the options, as this TensorRT takes it; made once, then cached.
+        """Return the model in the precision of the options and in a form that this TensorRT accepts; cached.
 
-        Raises what prepare_model raises.
+        Raises the errors of prepare_model.
         """
         prepared = prepare_model(self.spec, self.options.precision, self.options.calibration, monitor=self.monitor)
         if self.library.is_strongly_typed(self.options.build):
@@ -79,10 +79,10 @@ class EngineSource:
         return prepared
 
     def engine(self, prepared: PreparedModel) -> CachedEngine:
-        """Return the engine for this GPU, out of the cache, or built and put there.
+        """Return the engine for this GPU from the cache, or build and store it.
 
-        Its sidecar holds the report of builder.build_plan. Raises what the build raises, ModelError for boxes that are
-        not decoded, EngineError without a GPU, MissingDependencyError without TensorRT.
+        Its sidecar holds the report of builder.build_plan. Raises the errors of the build, ModelError if boxes are not
+        decoded, EngineError without a GPU, MissingDependencyError without TensorRT.
         """
         library, gpu = self.library, gpu_info(self.options.run.device_index)
         key = engine_key(
@@ -94,7 +94,7 @@ class EngineSource:
             key, prepared.path.name, lambda: self._built(prepared, timings), self.monitor)
 
     def build(self, prepared: PreparedModel) -> BuiltEngine:
-        """Build the engine without the cache, also for other GPUs; raises as `engine`."""
+        """Build the engine without the cache, also for other GPUs; raises the same errors as `engine`."""
         return self._built(prepared, None)
 
     def _built(self, prepared: PreparedModel, timings: Path | None) -> BuiltEngine:

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Builds an engine in this process. Callers want process.build_in_process: a process of its own may crash."""
+"""Builds an engine in this process. Callers use process.build_in_process, because TensorRT may crash the process."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from ..library.graph_types import graph_types
 from ..library.inspector import parse_layers, summarize
 from .request import BuildRequest
 
-# The CPU lives from the same memory on an integrated GPU.
+# By GpuInfo.integrated: an integrated GPU shares its memory with the CPU.
 _PART_OF_FREE = {True: 0.5, False: 0.8}
 _LEAST_WORKSPACE_MIB = 64
 
 
 def build_plan(request: BuildRequest, monitor: Monitor) -> BuiltEngine:
-    """Build one engine; returns the plan and a report of JSON values.
+    """Build one engine; return the plan and a report of JSON values.
 
     The report holds tensorrt, build_seconds, workspace_mib, io, layers (see inspector.Layer), precision_effective and
-    precision_shares. Raises ModelError for a file that TensorRT cannot parse, naming the node and the operator, and
-    EngineError for a build that fails, saying what to do.
+    precision_shares. Raises ModelError, which names the node and the operator, if TensorRT cannot parse the file, and
+    EngineError, which says what to do, if the build fails.
     """
     started = time.monotonic()
     options = request.options
@@ -50,7 +50,7 @@ def build_plan(request: BuildRequest, monitor: Monitor) -> BuiltEngine:
         raise _parser_error(tensorrt, parser, request)
     held = tensorrt.keep_types(network, types, options)
     if held:
-        monitor.log('info', f'{held} layers are held to float32, as in the graph')
+        monitor.log('info', f'{held} layers are kept in float32, as in the graph')
     config = tensorrt.create_config(builder)
     tensorrt.configure(builder, config, options, types, workspace_mib)
     _add_profile(tensorrt, builder, config, network, request)
@@ -73,7 +73,7 @@ def build_plan(request: BuildRequest, monitor: Monitor) -> BuiltEngine:
 
 
 def _workspace(request: BuildRequest, tensorrt: TensorRt) -> int:
-    """Make the GPU current and return the workspace limit in MiB, 0 for none."""
+    """Make the GPU current and return the workspace limit in MiB, 0 for no limit."""
     options = request.options
     if options.compute_capabilities:
         return options.workspace_mib
@@ -85,10 +85,10 @@ def _workspace(request: BuildRequest, tensorrt: TensorRt) -> int:
 
 
 def gpu_to_build_for(tensorrt: TensorRt, device_index: int) -> GpuInfo:
-    """Return what that GPU is; as gpu_info, but with TensorRT for RTX the error names other GPUs to build for."""
+    """Return the properties of the GPU, as gpu_info; with TensorRT for RTX the error lists GPUs to build for."""
     if not has_gpu() and tensorrt.name == 'tensorrt_rtx':
         raise EngineError(
-            f'there is no NVIDIA GPU here to build for: name targets with --compute-capability, of '
+            f'this machine has no NVIDIA GPU to build for: choose targets with --compute-capability from '
             f'{", ".join(tensorrt.compute_capabilities())}')
     return gpu_info(device_index)
 
@@ -104,13 +104,13 @@ def _parser_error(tensorrt: TensorRt, parser: Any, request: BuildRequest) -> Mod
     more = f' (and {len(texts) - 3} more)' if len(texts) > 3 else ''
     return ModelError(
         f'{request.onnx_path.name} cannot be used by {tensorrt.identity}: {"; ".join(texts[:3])}{more}. Export the '
-        'model without what it cannot do, or set backend to onnxruntime')
+        'model without the unsupported parts, or set backend to onnxruntime')
 
 
 def _problem_text(problem: ParserProblem, nodes: Any) -> str:
     name, operator = problem.name, problem.operator
     if 0 <= problem.node_index < len(nodes):
-        # 8.6 gives the number alone.
+        # TensorRT 8.6 gives only the index.
         node = nodes[problem.node_index]
         name = name or node.name or f'with output {node.output[0]}'
         operator = operator or node.op_type
@@ -125,8 +125,8 @@ def _add_profile(tensorrt: TensorRt, builder: Any, config: Any, network: Any, re
         tensor = network.get_input(index)
         if tensor.name != request.input_name:
             raise EngineError(
-                f"{request.onnx_path.name} has the input '{tensor.name}' for TensorRT, but '{request.input_name}' by "
-                'its file: export it again')
+                f"TensorRT finds the input '{tensor.name}' in {request.onnx_path.name}, but the file names it "
+                f"'{request.input_name}': export it again")
         dynamic = dynamic or min(tuple(tensor.shape), default=1) < 0
     if dynamic:
         tensorrt.add_profile(builder, config, request.input_name, *request.shapes)
@@ -144,7 +144,7 @@ def _load_timings(tensorrt: TensorRt, config: Any, request: BuildRequest, log: L
         log(WARNING, f'the timing cache is not used: {error}')
     known = tensorrt.load_timing_cache(config, content) and bool(content)
     if content and not known:
-        log('info', 'the timings of the last build do not fit: TensorRT measures anew')
+        log('info', 'the timings of the last build do not fit this build: TensorRT measures again')
     return known
 
 
@@ -158,14 +158,14 @@ def _save_timings(tensorrt: TensorRt, config: Any, request: BuildRequest, log: L
         make_private_folder(request.timing_cache.parent)
         replace_private(request.timing_cache, content)
     except EngineError as error:
-        # The next build takes longer, which is no reason to lose this one.
-        log(WARNING, f'the timing cache could not be kept: {error}')
+        # Only the next build takes longer; this one must not fail.
+        log(WARNING, f'the timing cache cannot be stored: {error}')
 
 
 def _inspection(tensorrt: TensorRt, plan: bytes, request: BuildRequest) -> dict[str, Any]:
-    """Return io, layers and precision of the built engine, which must be loaded for that."""
+    """Load the built engine and return its io, layers and precision."""
     if request.options.compute_capabilities:
-        # Built for other GPUs: it does not load here.
+        # An engine for other GPUs cannot be loaded here.
         return {'io': [], 'layers': [], 'precision_effective': '', 'precision_shares': {}}
     engine = tensorrt.deserialize(plan)
     proto = load_proto(request.onnx_path, weights=False)
@@ -188,12 +188,12 @@ def _explained(error: EngineError, workspace_mib: int) -> EngineError:
     lower = text.lower()
     if 'out of memory' in lower or 'outofmemory' in lower or 'insufficient memory' in lower:
         return EngineError(
-            f'{text}. The GPU has too little free memory for the build: close what else uses it, or set workspace_mib '
-            f'(now {workspace_mib or "unlimited"}) lower')
+            f'{text}. The GPU has too little free memory for the build: close other programs that use it, or lower '
+            f'workspace_mib (now {workspace_mib or "unlimited"})')
     if 'could not find any implementation' in lower or 'no implementation' in lower or 'workspace' in lower:
         return EngineError(
-            f'{text}. TensorRT finds no kernel for that part of the model: set workspace_mib (now '
-            f'{workspace_mib or "unlimited"}) higher, or precision to fp32, or backend to onnxruntime')
+            f'{text}. TensorRT has no kernel for this part of the model: raise workspace_mib (now '
+            f'{workspace_mib or "unlimited"}), or set precision to fp32 or backend to onnxruntime')
     return error
 
 

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Builds an engine in a process of its own: it may crash, be killed or cancelled, and leaves no GPU memory behind."""
+"""Builds an engine in a child process, which may crash or be cancelled and then leaves no GPU memory allocated."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from .builder import plan_sha256
 from .request import BuildRequest
 
 _POLL_S = 0.1
-# Between a request to end and the end by force: together well below 2 s.
+# Time from SIGTERM to SIGKILL. A cancelled build must end within 2 s.
 _PATIENCE_S = 0.5
 _KEPT_LINES = 8
 _ELAPSED_INTERVAL_S = 1.0
@@ -34,12 +34,12 @@ _WORKER = 'trt_perception.backends.tensorrt.build.worker'
 
 
 def build_in_process(request: BuildRequest, monitor: Monitor | None = None) -> BuiltEngine:
-    """Build one engine; returns when it is built, failed or cancelled, with no process left.
+    """Build one engine; its process has ended when this returns or raises.
 
-    monitor: its progress is called at least once a second, with the fraction of 1.0 that is done, or with a total of
-        None if TensorRT does not say (below 10). Its log gets TensorRT's messages: info, warning, error, and debug if
-        the request asks for it. Both are called on the calling thread. Setting its cancel ends the build within 2 s
-    Raises the error of the build, or EngineError if it was cancelled, or if its process crashed or was killed.
+    monitor: progress is called at least once a second, with the fraction done and a total of 1.0, or with a total of
+        None if TensorRT does not report it (below 10). log gets TensorRT's messages: info, warning, error, and debug if
+        the request has debug_log. Both are called on the calling thread. Setting cancel ends the build within 2 s
+    Raises the error of the build, or EngineError if it was cancelled or if its process crashed or was killed.
     """
     with tempfile.TemporaryFile(prefix='trt_perception_') as plan_file:
         build = _Build(request, plan_file.fileno())
@@ -51,12 +51,12 @@ def build_in_process(request: BuildRequest, monitor: Monitor | None = None) -> B
         plan = plan_file.read()
     if plan_sha256(plan) != record.get('sha256'):
         raise EngineError(
-            'the engine was damaged on its way from the build: free space in the temporary folder (TMPDIR)')
+            'the plan from the build process is damaged: free space in the temporary folder (TMPDIR)')
     return BuiltEngine(plan, record['report'])
 
 
 class _Build:
-    """The worker process and what it says."""
+    """The worker process and its messages."""
 
     def __init__(self, request: BuildRequest, plan_fd: int) -> None:
         self._model = request.onnx_path.name
@@ -67,19 +67,19 @@ class _Build:
                 _WORKER, str(plan_fd), str(os.getpid()), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE, pass_fds=(plan_fd,))
         except OSError as error:
-            raise EngineError(f'the process that builds the engine cannot be started: {error}') from error
+            raise EngineError(f'the engine build process cannot be started: {error}') from error
         self._readers = [
             threading.Thread(target=target, args=(stream,), daemon=True) for target, stream in (
                 (self._read_messages, self._process.stdout), (self._read_errors, self._process.stderr))]
         for reader in self._readers:
             reader.start()
         assert self._process.stdin is not None
-        with contextlib.suppress(OSError):  # it died at once: the exit code tells more
+        with contextlib.suppress(OSError):  # the process has already ended; wait() reports its exit code
             self._process.stdin.write(request.to_json().encode() + b'\n')
             self._process.stdin.close()
 
     def wait(self, monitor: Monitor) -> dict[str, Any]:
-        """Pass on what the worker says until it ends; returns its result or raises its error."""
+        """Forward the worker's messages until it ends; return its result or raise its error."""
         started = told = time.monotonic()
         doing, done, total = 'starting', 0.0, None
         result: dict[str, Any] | None = None
@@ -115,12 +115,12 @@ class _Build:
         return result
 
     def end(self) -> None:
-        """End the worker and all that it started, by force if need be."""
+        """End the worker and its child processes, if necessary with SIGKILL."""
         if self._process.poll() is None:
             self._signal(signal.SIGTERM)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(_PATIENCE_S)
-        # Also what the worker may have left behind.
+        # Child processes of the worker may still run.
         self._signal(signal.SIGKILL)
         self._process.wait()
         for reader in self._readers:
@@ -131,7 +131,7 @@ class _Build:
                     stream.close()
 
     def _signal(self, which: signal.Signals) -> None:
-        # The worker leads its group, which its id names for as long as it is not reaped.
+        # The worker leads its process group. Its pid is the group's id and stays valid until the worker is reaped.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, which)
 
@@ -152,21 +152,21 @@ class _Build:
                 self._lines.append(text)
 
     def _crash(self, code: int) -> str:
-        # What the process said last comes on another pipe.
+        # The last messages come from stderr, which another thread reads.
         self._readers[1].join(_PATIENCE_S)
         if code < 0:
             name = signal_name(-code)
             what = f'was ended by {name}'
             if -code == signal.SIGKILL:
                 what += (
-                    ', as the kernel does when memory runs out: close other programs, or set workspace_mib and '
-                    'builder_optimization_level lower')
+                    ', probably because memory ran out: close other programs, or lower workspace_mib and '
+                    'builder_optimization_level')
             else:
                 what += ': TensorRT or the driver crashed; try a lower builder_optimization_level'
         else:
-            what = f'ended with code {code} and no result'
+            what = f'ended with exit code {code} and without a result'
         last = ' | '.join(self._lines)
-        return f'the process that built the engine for {self._model} {what}. Its last messages: {last or "none"}'
+        return f'the engine build process for {self._model} {what}. Its last messages: {last or "none"}'
 
 
 def _error(kind: str, text: str) -> PerceptionError:

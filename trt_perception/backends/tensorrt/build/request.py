@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What an engine build is told, in a form that travels to another process."""
+"""The request for an engine build, which can be sent to another process as JSON."""
 
 from __future__ import annotations
 
@@ -21,12 +21,13 @@ Shape = tuple[int, ...]
 class BuildRequest:
     """One engine to build.
 
-    onnx_path: the model, already in the precision it is to run in
-    input_name: of its one input; shapes: smallest, usual and largest of that input, equal for a static model
+    onnx_path: the model, already in the precision in which it will run
+    input_name: name of its only input
+    shapes: smallest, usual and largest shape of that input, equal for a static model
     device_index: which GPU builds
     tensorrt: auto, tensorrt or tensorrt_rtx
-    timing_cache: file with the timings of earlier builds, read and written, None for none
-    debug_log: whether TensorRT's debug messages are wanted too, tens of thousands for one build
+    timing_cache: file with the timings of earlier builds, read and updated; None: no timing cache
+    debug_log: whether to log TensorRT's debug messages too, tens of thousands per build
     """
 
     onnx_path: Path
@@ -61,18 +62,18 @@ def build_request(
     spec: ModelSpec, options: BuildOptions, *, device_index: int = 0, tensorrt: str = 'auto',
     timing_cache: Path | None = None, debug_log: bool = False,
 ) -> BuildRequest:
-    """Return the request for a model; EngineError for a batch profile that it cannot have."""
+    """Return the request for a model; EngineError if the batch profile or input_size does not fit the model."""
     smallest, usual, largest = options.batch
     if not 1 <= smallest <= usual <= largest:
         raise EngineError(
-            f'the batch profile is {list(options.batch)}: expected smallest <= usual <= largest, from 1 on')
+            f'the batch profile is {list(options.batch)}: expected 1 <= smallest <= usual <= largest')
     if not spec.dynamic_batch and options.batch != (1, 1, 1):
         raise EngineError(
             f'the batch profile is {list(options.batch)}, but {spec.path.name} has the fixed batch size 1: export it '
             'with a dynamic batch, or leave the profile at [1, 1, 1]')
     if smallest != 1:
         raise EngineError(
-            f'the batch profile is {list(options.batch)}, but frames are run one by one: its smallest must be 1')
+            f'the batch profile is {list(options.batch)}, but frames run one at a time: its smallest value must be 1')
     if any(options.input_size) and tuple(options.input_size) != (spec.width, spec.height):
         raise EngineError(
             f'input_size is {list(options.input_size)}, but the model was loaded for [{spec.width}, {spec.height}]')
@@ -83,7 +84,7 @@ def build_request(
 
 
 def _options(values: Mapping[str, Any]) -> BuildOptions:
-    # JSON has lists where the options have tuples.
+    # JSON turns the tuples of the options into lists.
     typed: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
     return BuildOptions(**typed)

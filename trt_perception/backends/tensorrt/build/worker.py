@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The process that builds one engine: `python -m trt_perception.backends.tensorrt.build.worker PLAN_FD PARENT_PID`.
 
-Reads a BuildRequest, one line of JSON, from stdin; writes the plan to the inherited file descriptor; tells the parent
-on stdout what happens, one JSON object a line: {"progress": [text, done, total or null]}, {"log": [severity, text]} and
-last {"built": report} or {"error": [class of the error, text]}.
+Reads a BuildRequest (one line of JSON) from stdin and writes the plan to the inherited file descriptor. Reports to the
+parent on stdout, one JSON object per line: {"progress": [text, done, total or null]}, {"log": [severity, text]} and
+finally {"built": report} or {"error": [class of the error, text]}.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from ..library.engine_log import DEBUG
 from .builder import build_plan, plan_sha256
 from .request import BuildRequest
 
-# A build reports thousands of steps.
+# A build reports thousands of steps; most need not be sent.
 _PROGRESS_INTERVAL_S = 0.1
 
 
 class _Parent:
-    """Tells the parent process; safe from TensorRT's threads."""
+    """Sends messages to the parent process; TensorRT's threads may call it."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -41,7 +41,7 @@ class _Parent:
     def progress(self, text: str, done: float, total: float | None) -> None:
         now = time.monotonic()
         if total is None or now - self._progress_at >= _PROGRESS_INTERVAL_S:
-            # What comes after a time without numbers is always told.
+            # Reports without a total are always sent, and so is the next one with a total.
             self._progress_at = now if total is not None else float('-inf')
             self.tell('progress', [text, done, total])
 
@@ -56,7 +56,7 @@ class _Parent:
 
 
 def main(plan_fd: int, parent_pid: int) -> int:
-    """Build what stdin asks for; 0 if it was built, 1 if the parent was told of an error."""
+    """Build the engine that stdin requests; return 0, or 1 if an error was sent to the parent."""
     serve(parent_pid)
     parent = _Parent(_take_stdout())
     try:
@@ -75,7 +75,7 @@ def main(plan_fd: int, parent_pid: int) -> int:
         parent.tell('error', ['EngineError', f'the engine cannot be written: {error}; free space in the temporary '
                               'folder (TMPDIR)'])
         return 1
-    except Exception as error:  # a mistake of this package or of TensorRT's bindings: told as one line, with its place
+    except Exception as error:  # a bug in this package or in TensorRT's bindings: sent as one line with its place
         place = traceback.extract_tb(error.__traceback__)[-1]
         parent.tell('error', ['EngineError', (
             f'the engine build failed unexpectedly: {type(error).__name__}: {" ".join(str(error).split())[:300]} '
@@ -86,7 +86,7 @@ def main(plan_fd: int, parent_pid: int) -> int:
 
 
 def _take_stdout() -> TextIO:
-    """Return the pipe to the parent; what libraries print to stdout goes to stderr from now on."""
+    """Return the pipe to the parent, and redirect stdout, to which libraries may print, to stderr."""
     stream = os.fdopen(os.dup(1), 'w', encoding='utf-8')
     os.dup2(2, 1)
     return stream
@@ -95,5 +95,5 @@ def _take_stdout() -> TextIO:
 if __name__ == '__main__':
     code = main(int(sys.argv[1]), int(sys.argv[2]))
     sys.stderr.flush()
-    # The result is told: nothing that TensorRT or CUDA do at exit may turn it into a crash.
+    # The result has been sent. Skip the exit handlers, because TensorRT or CUDA might crash in them.
     os._exit(code)

@@ -1,3 +1,3 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Engines and compiled kernels on the disk."""
+"""Caches engines and compiled kernels on disk."""

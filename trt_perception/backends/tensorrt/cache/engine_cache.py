@@ -1,10 +1,10 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The engine cache: plans by content, each with a readable sidecar.
+"""The engine cache: plans named by the digest of their key, each with a readable sidecar.
 
-<cache>/engines/<digest>.plan and <digest>.json. The sidecar is written last and holds the plan's SHA-256: a plan
-without a sidecar, or one that does not match it, does not count. A build that is killed at any moment leaves the
-old state or the new one. It also holds a digest of itself, so that what is read of it later need not be doubted.
+The files are <cache>/engines/<digest>.plan and <digest>.json. The sidecar is written last and holds the plan's SHA-256.
+A plan without a matching sidecar is not used, so a build that is killed at any moment leaves the old state or the new
+one. The sidecar also holds a digest of itself, which detects damage and edits.
 """
 
 from __future__ import annotations
@@ -29,27 +29,27 @@ from .engine_key import EngineKey, differences, digest_of
 from .private_files import UntrustedFileError, has_private_folder, make_private_folder, read_private, replace_private
 
 _POLL_S = 0.1
-# What holds an engine's lock longer than this builds it.
+# A process that holds an engine's lock longer than this is building the engine.
 _PATIENCE_S = 1.0
 _STALE_PART_S = 86400.0
 _SEAL = 'sidecar_sha256'
-# Permissions of a lock's file.
+# Permissions of a lock file.
 _PRIVATE = 0o600
 _NAME = re.compile('[0-9a-f]{32}')
-# What a sidecar must have, whatever version wrote it.
+# Fields of every sidecar, whichever version wrote it.
 _SIDECAR_FIELDS = {'key': dict, 'plan_sha256': str, 'plan_bytes': int, 'built': str, 'model': str}
 _KEY_FIELDS = ('model_sha256', 'tensorrt', 'gpu', 'compute_capability', 'precision')
 
 
 @dataclass(frozen=True)
 class BuiltEngine:
-    """What a build gives; `report` is put into the sidecar as it is (JSON values)."""
+    """The result of a build; `report` (JSON values) is copied into the sidecar."""
 
     plan: bytes
     report: dict[str, Any]
 
     def sidecar(self, model: str, key: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the description that is kept beside the plan; model: name of its file, key: what it was built from."""
+        """Return the description that is stored beside the plan; model: name of the model file, key: see EngineKey."""
         return {
             'model': model, 'built': time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime()),
             'plan_sha256': hashlib.sha256(self.plan).hexdigest(), 'plan_bytes': len(self.plan),
@@ -58,10 +58,10 @@ class BuiltEngine:
 
 @dataclass(frozen=True)
 class CachedEngine:
-    """An engine of the cache.
+    """An engine in the cache.
 
-    plan: the verified content; hit: whether it was there already; reason: why it was built, '' for a hit
-    sidecar: the JSON beside it
+    plan: the verified content; sidecar: the JSON beside it
+    hit: whether it was in the cache already; reason: why it was built, '' for a hit
     """
 
     digest: str
@@ -74,7 +74,7 @@ class CachedEngine:
 
 @dataclass(frozen=True)
 class CacheEntry:
-    """One line of `trt_perception cache list`; `problem` says why it would not be used, '' for a sound one."""
+    """One line of `trt_perception cache list`; `problem` says why it cannot be used, '' if it can."""
 
     digest: str
     sidecar: dict[str, Any]
@@ -84,25 +84,26 @@ class CacheEntry:
 
 
 class EngineCache:
-    """Plans in a folder that is this user's alone. Safe to use from several processes at once."""
+    """Plans in a folder that only this user can access. Several processes may use it at once."""
 
     def __init__(self, root: Path | None = None) -> None:
-        """Use `root`, or engines/ in the package's cache folder (/trt_perception)."""
+        """Use `root`, by default engines/ in the package's cache folder."""
         self._root = root
 
     @cached_property
     def root(self) -> Path:
-        """The folder; it need not exist. FetchError if there is no home folder to have it in."""
+        """The folder, which need not exist. Raises FetchError if the user has no home folder."""
         return self._root or cache_root() / 'engines'
 
     def get_or_build(
         self, key: EngineKey, model: str, build: Callable[[], BuiltEngine], monitor: Monitor | None = None,
     ) -> CachedEngine:
-        """Return the engine of this key; builds and stores it if it is missing.
+        """Return the engine for this key; build and store it if it is missing.
 
-        model: name of the model file, for people; build: called while a lock keeps other processes from building the
-        same; monitor: its log is told of hit, miss and its reason, its progress each second of a wait for another
-        process. Raises EngineError if it is cancelled while waiting.
+        model: name of the model file, for messages
+        build: builds the engine; called while a lock stops other processes from building the same one
+        monitor: logs a hit, or a miss with its reason; reports progress every second while waiting for another process
+        Raises EngineError if it is cancelled while waiting.
         """
         monitor = monitor or Monitor()
         make_private_folder(self.root)
@@ -110,7 +111,7 @@ class EngineCache:
         found = self._load(digest)
         if isinstance(found, str):
             with self._locked(digest, model, monitor):
-                # The process that held the lock may have built it meanwhile.
+                # The process that held the lock may have built it.
                 found = self._load(digest)
                 if isinstance(found, str):
                     reason = self._reason(key, model, found)
@@ -118,7 +119,7 @@ class EngineCache:
                     self._store(digest, key, model, build())
                     found = self._load(digest)
                     if isinstance(found, str):
-                        raise EngineError(f'the engine just built cannot be read again: {found}')
+                        raise EngineError(f'the new engine cannot be read from the cache: {found}')
                     plan, sidecar = found
                     return CachedEngine(digest, self._plan(digest), plan, sidecar, False, reason)
         plan, sidecar = found
@@ -128,23 +129,23 @@ class EngineCache:
         return CachedEngine(digest, self._plan(digest), plan, sidecar, True, '')
 
     def annotate(self, engine: CachedEngine, values: dict[str, Any]) -> None:
-        """Add what was learnt of an engine after its build, such as its accuracy, to its sidecar.
+        """Add values that were measured after the build, such as the accuracy, to the engine's sidecar.
 
-        Does nothing where another plan, or none, has taken its place: who has loaded it goes on.
+        Does nothing if the plan was replaced or removed: a pipeline that has loaded it continues.
         """
         with self._same(engine) as sidecar:
             if sidecar is not None:
                 replace_private(self._sidecar(engine.digest), sealed_json({**sidecar, **values}))
 
     def discard(self, engine: CachedEngine) -> None:
-        """Remove an engine that cannot be used; does nothing where another plan has taken its place already."""
+        """Remove an engine that cannot be used; do nothing if its plan was already replaced."""
         with self._same(engine) as sidecar:
             if sidecar is not None:
                 self._remove(engine.digest)
 
     @contextlib.contextmanager
     def _same(self, engine: CachedEngine) -> Iterator[dict[str, Any] | None]:
-        """Hold the engine's lock and give its sidecar, or None where it is not this plan's any more."""
+        """Hold the engine's lock and yield its sidecar, or None if it no longer describes this plan."""
         deadline = time.monotonic() + _PATIENCE_S
         while True:
             with self._taken(self._lock(engine.digest)) as taken:
@@ -152,7 +153,7 @@ class EngineCache:
                     yield self._sidecar_of(engine)
                     return
             if time.monotonic() > deadline:
-                # So long only a build holds it, and that replaces the engine.
+                # Only a build holds the lock this long, and it replaces the engine.
                 yield None
                 return
             time.sleep(_POLL_S)
@@ -166,7 +167,7 @@ class EngineCache:
         return sidecar if same else None
 
     def _remove(self, digest: str) -> None:
-        """Remove an engine, the sidecar first: from then on it does not count."""
+        """Remove an engine, its sidecar first: a plan without a sidecar is not used."""
         for path in (self._sidecar(digest), self._plan(digest)):
             try:
                 path.unlink()
@@ -176,9 +177,9 @@ class EngineCache:
                 raise EngineError(f'{path} cannot be removed: {error.strerror}') from error
 
     def entries(self) -> list[CacheEntry]:
-        """Return what is in the cache, the last used first; broken entries too, with what is wrong.
+        """Return all entries, the last used first; broken entries too, with their problem.
 
-        Raises EngineError where its folder is not this user's own.
+        Raises EngineError if the folder belongs to another user or is a link.
         """
         if not has_private_folder(self.root):
             return []
@@ -190,9 +191,10 @@ class EngineCache:
     def prune(
         self, keep: Callable[[CacheEntry], bool], warn: Callable[[str], None] = lambda text: None,
     ) -> list[CacheEntry]:
-        """Remove broken entries, those that `keep` does not want, and what killed builds left; returns the removed.
+        """Remove broken entries, those that `keep` rejects, and files of killed builds; return the removed entries.
 
-        An engine that is being built stays. warn: told of each that cannot be removed
+        An engine that is being built stays.
+        warn: called with an error text for each entry that cannot be removed
         """
         removed = []
         for entry in self.entries():
@@ -200,7 +202,7 @@ class EngineCache:
                 continue
             try:
                 with self._taken(self._lock(entry.digest)) as taken:
-                    # It may have been built since it was looked at.
+                    # It may have been built since entries() read it.
                     now = self._entry(entry.digest) if taken else entry
                     if taken and (now.problem or not keep(now)):
                         self._remove(entry.digest)
@@ -212,7 +214,7 @@ class EngineCache:
         return removed
 
     def _remove_leftovers(self) -> None:
-        """Remove what killed builds left, and the locks of engines that are gone."""
+        """Remove files of killed builds, and locks of engines that no longer exist."""
         for part in self.root.glob('.*.part'):
             with contextlib.suppress(OSError):
                 if time.time() - part.lstat().st_mtime > _STALE_PART_S:
@@ -231,7 +233,7 @@ class EngineCache:
             used = self._sidecar(digest).lstat().st_mtime
         found = self._load(digest)
         if isinstance(found, str):
-            problem = found or 'it is gone'
+            problem = found or 'it was removed'
         else:
             sidecar = found[1]
         return CacheEntry(digest, sidecar, size, used, problem)
@@ -246,7 +248,7 @@ class EngineCache:
         return self.root / f'{digest}.json'
 
     def _load(self, digest: str) -> tuple[bytes, dict[str, Any]] | str:
-        """Return plan and sidecar, or why there is no engine that may be used."""
+        """Return plan and sidecar, or the reason why no engine can be used ('' if none was built)."""
         try:
             text = read_private(self._sidecar(digest))
         except FileNotFoundError:
@@ -284,7 +286,7 @@ class EngineCache:
 
     @contextlib.contextmanager
     def _locked(self, digest: str, model: str, monitor: Monitor) -> Iterator[None]:
-        """Hold the lock of one engine, after another process that holds it."""
+        """Hold the lock of one engine; wait while another process holds it."""
         what = 'waiting for another process that builds the same engine'
         told = -1
 
@@ -305,7 +307,7 @@ class EngineCache:
 
     @contextlib.contextmanager
     def _taken(self, path: Path) -> Iterator[bool]:
-        """Try to take a lock; gives whether it is held until the end of the block."""
+        """Try to take a lock; yield whether this process holds it during the block."""
         with contextlib.ExitStack() as stack:
             with _locking_errors(path):
                 file = stack.enter_context(try_lock(path, _PRIVATE))
@@ -323,7 +325,7 @@ def _locking_errors(path: Path) -> Iterator[None]:
 
 
 def unsealed_json(text: bytes) -> dict[str, Any] | None:
-    """Return the values of a sidecar as it was written, by this version or another; None for anything else."""
+    """Return the values of a sidecar, whichever version wrote it; None if it is damaged or not a sidecar."""
     try:
         found = json.loads(text)
     except (ValueError, RecursionError):

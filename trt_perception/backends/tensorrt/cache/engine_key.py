@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What an engine depends on: if any of it differs, it is another engine."""
+"""Everything that an engine depends on: any difference makes another engine."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 from ....pipeline.tensorrt_options import BuildOptions
 
-# Raised when plans of an older version of this package must not be used any more.
+# Increase it if plans of older versions of this package must no longer be used.
 _FORMAT = 1
 
 
@@ -20,10 +20,10 @@ _FORMAT = 1
 class EngineKey:
     """The identity of an engine.
 
-    model_sha256: of the ONNX file that is built, with its external data
+    model_sha256: SHA-256 of the ONNX file, with its external data
     tensorrt: 'tensorrt 8.6.0' or 'tensorrt_rtx 1.7.1'
-    gpu, compute_capability, multiprocessors, memory_mib: the GPU; the driver is left out on purpose, plans outlive it
-    calibration_sha256: of the calibration data and method, '' where there is none
+    gpu, compute_capability, multiprocessors, memory_mib: the GPU; not the driver, because plans outlive it
+    calibration_sha256: SHA-256 of the calibration data and method, '' without calibration
     """
 
     model_sha256: str
@@ -36,10 +36,10 @@ class EngineKey:
     calibration_sha256: str = ''
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the key as JSON values, the options' fields among its own."""
+        """Return the key as JSON values, with the fields of the options at the same level."""
         values = asdict(self)
         values.update(values.pop('options'))
-        # JSON knows lists only, and what was written must equal what is read again.
+        # JSON turns tuples into lists, and the key must equal the one that is read back.
         return {'format': _FORMAT, **json.loads(json.dumps(values))}
 
     def digest(self) -> str:
@@ -48,12 +48,12 @@ class EngineKey:
 
 
 def digest_of(values: Mapping[str, Any]) -> str:
-    """Return the digest of a key that as_dict gave, perhaps of another version of this package."""
+    """Return the digest of a key from as_dict, possibly of another version of this package."""
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def differences(key: EngineKey, other: Mapping[str, Any]) -> list[str]:
-    """Return a phrase for each part in which the key of a stored engine differs, the weightiest first."""
+    """Return a phrase for each difference from the key of a stored engine, the most important first."""
     mine = key.as_dict()
     order = ['format', *(f.name for f in fields(EngineKey) if f.name != 'options')]
     names = [*order, *(name for name in mine if name not in order)]

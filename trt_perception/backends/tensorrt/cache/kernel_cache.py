@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Compiles the CUDA kernels for one GPU architecture and keeps the result.
 
-Compiled modules are code: they are kept in a private folder, and one that another user could have written, or whose
+Compiled kernels are code, so they are stored in a private folder. A file that another user could have written, or whose
 SHA-256 does not match, is compiled again.
 """
 
@@ -33,7 +33,7 @@ def kernel_cubin(compute_capability: tuple[int, int], log: LogCallback | None = 
     """Return the kernels as machine code for the GPU, from the cache if they were compiled before.
 
     log: called with a severity of engine_log and a line
-    Raises EngineError if nothing here can compile them, saying what was tried.
+    Raises EngineError, which lists what was tried, if no compiler here works.
     """
     log = log or unlogged
     architecture = f'sm_{compute_capability[0]}{compute_capability[1]}'
@@ -43,14 +43,14 @@ def kernel_cubin(compute_capability: tuple[int, int], log: LogCallback | None = 
         make_private_folder(path.parent)
         cubin = _cached(path)
     except PerceptionError as error:
-        log(WARNING, f'compiled CUDA kernels are not kept: {error}')
+        log(WARNING, f'compiled CUDA kernels are not cached: {error}')
         return _compiled(sources, architecture, log)
     if cubin is None:
         cubin = _compiled(sources, architecture, log)
         try:
             replace_private(path, hashlib.sha256(cubin).digest() + cubin)
         except EngineError as error:
-            log(WARNING, f'compiled CUDA kernels are not kept: {error}')
+            log(WARNING, f'compiled CUDA kernels are not cached: {error}')
     return cubin
 
 
@@ -64,10 +64,10 @@ def kernel_sources() -> dict[str, str]:
 
 
 def compile_with_nvcc(sources: dict[str, str], architecture: str) -> bytes:
-    """Compile with the CUDA toolkit's nvcc; EngineError if it is not there or fails."""
+    """Compile with the CUDA toolkit's nvcc; EngineError if nvcc is missing or fails."""
     nvcc = find_nvcc()
     if nvcc is None:
-        raise EngineError('nvcc is not there (sudo apt install cuda-nvcc, or set CUDA_HOME)')
+        raise EngineError('nvcc was not found (sudo apt install cuda-nvcc, or set CUDA_HOME)')
     with tempfile.TemporaryDirectory(prefix='trt_perception_') as folder:
         for name, text in sources.items():
             Path(folder, name).write_text(text, encoding='utf-8')
@@ -83,7 +83,7 @@ def compile_with_nvcc(sources: dict[str, str], architecture: str) -> bytes:
 
 
 def compile_with_nvrtc(sources: dict[str, str], architecture: str) -> bytes:
-    """Compile with NVRTC through cuda-python; EngineError if it is not there or fails."""
+    """Compile with NVRTC through cuda-python; EngineError if NVRTC is missing or fails."""
     nvrtc = _nvrtc()
     headers = {name: text for name, text in sources.items() if name != _MAIN_SOURCE}
 
@@ -112,7 +112,7 @@ def compile_with_nvrtc(sources: dict[str, str], architecture: str) -> bytes:
 
 
 def find_nvcc() -> str | None:
-    """Return the path of nvcc: on PATH, of CUDA_HOME or CUDA_PATH, or where the CUDA packages put it."""
+    """Return the path of nvcc from PATH, CUDA_HOME, CUDA_PATH or the folders of the CUDA packages, or None."""
     roots = [os.environ.get(name) for name in ('CUDA_HOME', 'CUDA_PATH')]
     folders = [str(Path(root, 'bin')) for root in roots if root]
     for path in (None, *folders, *_NVCC_FOLDERS):
@@ -141,15 +141,15 @@ def _nvrtc() -> Any:
     for name in ('cuda.bindings.nvrtc', 'cuda.nvrtc'):
         try:
             nvrtc = importlib.import_module(name)
-            # Where the library itself is missing, cuda-python raises RuntimeError here or when it is first called.
+            # If the library itself is missing, cuda-python raises RuntimeError at the import or at the first call.
             nvrtc.nvrtcVersion()
         except ImportError:
             continue
         except RuntimeError as error:
-            reason = f'cuda-python is, its library is not: {one_line(error)}; pip install nvidia-cuda-nvrtc'
+            reason = f'cuda-python is installed, its library is not: {one_line(error)}; pip install nvidia-cuda-nvrtc'
             continue
         return nvrtc
-    raise EngineError(f'NVRTC is not there ({reason})')
+    raise EngineError(f'NVRTC was not found ({reason})')
 
 
 def _cached(path: Path) -> bytes | None:
@@ -171,4 +171,4 @@ def _digest(sources: dict[str, str]) -> str:
 def _first_error(output: str) -> str:
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     errors = [line for line in lines if 'error' in line.lower() or 'fatal' in line.lower()]
-    return (errors or lines or ['it said nothing'])[0][:300]
+    return (errors or lines or ['no message'])[0][:300]

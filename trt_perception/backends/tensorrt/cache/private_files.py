@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Files that nobody else may have touched: a plan is code, and loading it runs it."""
+"""Files that no other user can change: a plan is code, and loading it runs it."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ _WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
 
 class UntrustedFileError(EngineError):
-    """A file that somebody else owns or may write."""
+    """The file belongs to another user, can be written by others, or is not a regular file."""
 
 
 class UnreadableFileError(UntrustedFileError):
-    """A file that cannot be opened, so that nothing is known of who may write it."""
+    """The file cannot be opened, so its owner and permissions are unknown."""
 
 
 def has_private_folder(folder: Path) -> bool:
-    """Whether the folder is there; EngineError where it is somebody else's, or a link to elsewhere."""
+    """Return whether the folder exists; EngineError if it belongs to another user or is a link."""
     try:
         _require_own(folder, folder.lstat())
     except FileNotFoundError:
@@ -35,7 +35,7 @@ def has_private_folder(folder: Path) -> bool:
 
 
 def make_private_folder(folder: Path) -> None:
-    """Make the folder, mode 0700, or check that it is this user's alone; EngineError otherwise."""
+    """Create the folder, or make an existing one private (mode 0700); EngineError if this user does not own it."""
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(FileExistsError):
@@ -52,21 +52,21 @@ def make_private_folder(folder: Path) -> None:
 
 def _require_own(folder: Path, status: os.stat_result) -> None:
     if not stat.S_ISDIR(status.st_mode):
-        raise UntrustedFileError(f'{folder} is not a folder: engines are kept there; remove it')
+        raise UntrustedFileError(f'{folder} is not a folder, but engines are stored there: remove it')
     if status.st_uid != os.geteuid():
         raise UntrustedFileError(
-            f'{folder} belongs to user {status.st_uid}, not to {os.geteuid()}: engines are code, and only '
-            "a folder of one's own is used; set XDG_CACHE_HOME")
+            f'{folder} belongs to user {status.st_uid}, not to {os.geteuid()}: engines are code, so only '
+            'your own folder is used; set XDG_CACHE_HOME to another one')
 
 
 def read_private(path: Path) -> bytes:
-    """Return the content of a regular file that is this user's and that no other may write.
+    """Return the content of a regular file that belongs to this user and that no other user can write.
 
-    The check and the reading are of the same open file, so that it cannot be exchanged in between. Raises
-    FileNotFoundError, or UntrustedFileError saying what is wrong.
+    The open file is checked and then read, so it cannot be exchanged in between. Raises FileNotFoundError, or
+    UntrustedFileError with the reason.
     """
     try:
-        # O_NONBLOCK: a pipe in its place would have the opening wait for a writer.
+        # O_NONBLOCK: opening a named pipe would otherwise wait for a writer.
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError:
         raise
@@ -83,12 +83,12 @@ def read_private(path: Path) -> bytes:
             raise UntrustedFileError(f'{path.name} belongs to user {status.st_uid}, not to {os.geteuid()}')
         if status.st_mode & _WRITABLE_BY_OTHERS:
             raise UntrustedFileError(
-                f'{path.name} may be written by others (mode {stat.S_IMODE(status.st_mode):04o})')
+                f'{path.name} can be written by others (mode {stat.S_IMODE(status.st_mode):04o})')
         return file.read()
 
 
 def replace_private(path: Path, content: bytes) -> None:
-    """Write a file, mode 0600, in one step: whoever looks sees the old content or the new, also after a crash."""
+    """Write a file (mode 0600) in one step: readers see the old content or the new, even after a crash."""
     part = path.with_name(f'.{path.name}.{os.getpid()}.part')
     try:
         descriptor = os.open(

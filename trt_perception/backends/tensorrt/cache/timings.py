@@ -1,9 +1,9 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Timing caches: what the builder measured of kernels, kept between builds.
+"""Timing caches: kernel timings that the builder measured, kept between builds.
 
-One file for each model, TensorRT and GPU, beside the engines. Without it the next build measures anew, which takes
-longer. Not one for all models: TensorRT 8.6.0 refuses the timings of another model's build.
+There is one file for each model, TensorRT and GPU, beside the engines. Without it the next build measures again, which
+takes longer. One file for all models does not work: TensorRT 8.6.0 rejects the timings of another model.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ _SUFFIX = '.timings'
 
 @dataclass(frozen=True)
 class TimingCache:
-    """One file with the timings of a model's builds by a TensorRT on a GPU."""
+    """One file with the timings of a model for a TensorRT and a GPU; size in bytes."""
 
     path: Path
     size: int
 
 
 def timing_cache_path(folder: Path, tensorrt: str, gpu: str, compute_capability: str, model_sha256: str) -> Path:
-    """Return where the timings of this TensorRT (its identity), GPU and ONNX file are kept."""
+    """Return the path of the timings for this TensorRT (its identity), GPU and ONNX file."""
     words = f'{tensorrt} {gpu} {compute_capability} {model_sha256[:16]}'
     return folder / f'{"".join(c if c.isalnum() or c in ".-" else "_" for c in words)}{_SUFFIX}'
 
 
 def timing_caches(folder: Path) -> list[TimingCache]:
-    """Return those in the folder of the engines, by name; EngineError where that is not this user's own."""
+    """Return the timing caches in the engine folder, by name; EngineError if the folder is another user's or a link."""
     found: list[TimingCache] = []
     if not has_private_folder(folder):
         return found
@@ -50,10 +50,10 @@ def timing_caches(folder: Path) -> list[TimingCache]:
 def prune_timings(
     folder: Path, engines: Iterable[Mapping[str, Any]], warn: Callable[[str], None] = lambda text: None,
 ) -> list[TimingCache]:
-    """Remove the timings of each model, TensorRT and GPU for which there is no engine; returns the removed.
+    """Remove the timings of each model, TensorRT and GPU without an engine; return the removed timings.
 
-    engines: the keys of the engines that are there, as their sidecars have them
-    warn: told of each that cannot be removed
+    engines: keys of the existing engines, from their sidecars
+    warn: called with an error text for each file that cannot be removed
     """
     used = {
         timing_cache_path(folder, *(

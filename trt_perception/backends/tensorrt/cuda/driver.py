@@ -1,9 +1,9 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The calls of CUDA's driver library that pycuda has not, or not in the form that is needed, by ctypes.
+"""Calls of the CUDA driver library, by ctypes, that pycuda lacks or makes in another way.
 
-Graphs are missing in pycuda; its kernel launches go through deprecated calls; and it leaves a released primary
-context on the driver's stack.
+pycuda has no graphs, uses deprecated calls to launch kernels, and leaves a released primary context on the driver's
+stack.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ....errors import MissingDependencyError
 
 _LIBRARY = 'libcuda.so.1'
 OUT_OF_MEMORY = 2
-# CU_STREAM_CAPTURE_MODE_THREAD_LOCAL: what other threads allocate meanwhile does not break the capture.
+# CU_STREAM_CAPTURE_MODE_THREAD_LOCAL: allocations of other threads do not break the capture.
 _CAPTURE_THREAD_LOCAL = 1
 
 _pointer, _text, _uint = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_uint
@@ -38,7 +38,7 @@ _SIGNATURES: dict[str, tuple[Any, ...]] = {
 
 
 class CudaFailure(Exception):
-    """A call of the driver failed.
+    """A driver call failed.
 
     code: its CUresult
     """
@@ -49,9 +49,9 @@ class CudaFailure(Exception):
 
 
 class CudaDriver:
-    """Calls on the context that is current in the calling thread. Streams, modules and graphs are given as integers.
+    """Driver calls on the current context of the calling thread. Handles of streams, modules and graphs are integers.
 
-    All raise CudaFailure.
+    A call that fails raises CudaFailure.
     """
 
     def __init__(self) -> None:
@@ -67,7 +67,7 @@ class CudaDriver:
                 function = getattr(library, name)
             except AttributeError as error:
                 raise MissingDependencyError(
-                    f'the NVIDIA driver is too old: it has no {name}; CUDA 11.4 or newer is needed') from error
+                    f'the NVIDIA driver is too old, it lacks {name}: install one for CUDA 11.4 or newer') from error
             function.argtypes = types
             function.restype = ctypes.c_int
             self._functions[name] = function
@@ -77,7 +77,7 @@ class CudaDriver:
         self._call('cuCtxPopCurrent_v2', ctypes.byref(ctypes.c_void_p()))
 
     def context_error(self) -> str:
-        """Wait for the current context; returns why it is unusable, or '' where it is not."""
+        """Wait for the current context; return why it is unusable, or '' if it is usable."""
         code = self._functions['cuCtxSynchronize']()
         return self._reason(code) if code else ''
 
@@ -96,16 +96,16 @@ class CudaDriver:
     def launch(
         self, function: int, grid: tuple[int, int], block: tuple[int, int], argument: ctypes.Structure, stream: int,
     ) -> None:
-        """Queue a kernel whose only parameter is a structure, which is copied here."""
+        """Queue a kernel whose only parameter is a structure; the structure is copied before this returns."""
         arguments = (ctypes.c_void_p * 1)(ctypes.addressof(argument))
         self._call('cuLaunchKernel', function, *grid, 1, *block, 1, 0, stream, arguments, None)
 
     def begin_capture(self, stream: int) -> None:
-        """Record what this thread queues on the stream instead of running it."""
+        """Start to record the work that this thread queues on the stream, instead of running it."""
         self._call('cuStreamBeginCapture_v2', stream, _CAPTURE_THREAD_LOCAL)
 
     def end_capture(self, stream: int) -> int:
-        """Return the graph of what was recorded."""
+        """Stop recording and return the graph."""
         return self._handle('cuStreamEndCapture', stream)
 
     def instantiate_graph(self, graph: int) -> int:
@@ -125,7 +125,7 @@ class CudaDriver:
         self._call('cuGraphExecDestroy', executable)
 
     def _handle(self, name: str, *arguments: Any) -> int:
-        """Call a function that writes a handle to its first argument, or, of cuStreamEndCapture, its last."""
+        """Call a function that writes a handle to its first argument (cuStreamEndCapture: to its last argument)."""
         handle = ctypes.c_void_p()
         place = ctypes.byref(handle)
         if name == 'cuStreamEndCapture':
@@ -133,7 +133,7 @@ class CudaDriver:
         else:
             self._call(name, place, *arguments)
         if not handle.value:
-            raise CudaFailure(name, 0, 'it gave no handle')
+            raise CudaFailure(name, 0, 'it returned no handle')
         return handle.value
 
     def _call(self, name: str, *arguments: Any) -> None:

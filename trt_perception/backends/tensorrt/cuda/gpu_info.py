@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Which GPU this is, asked of the driver alone: works without pycuda, and takes no GPU memory unless told to."""
+"""GPU properties, read from the driver: needs no pycuda, and only use_gpu takes GPU memory."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _NO_DEVICE = 100
 
 @dataclass(frozen=True)
 class GpuInfo:
-    """One GPU. compute_capability: such as '8.7'; memory_mib: all of it; integrated: it shares the CPU's memory."""
+    """One GPU. compute_capability: such as '8.7'; memory_mib: total memory; integrated: it shares the CPU's memory."""
 
     name: str
     compute_capability: str
@@ -28,7 +28,7 @@ class GpuInfo:
 
 
 def gpu_info(index: int = 0) -> GpuInfo:
-    """Return what GPU `index` is; EngineError without it, MissingDependencyError without the driver."""
+    """Return the properties of GPU `index`; EngineError if there is none, MissingDependencyError without a driver."""
     driver, device = _device(index)
     name = ctypes.create_string_buffer(256)
     _check(driver, driver.cuDeviceGetName(name, len(name), device), 'cuDeviceGetName')
@@ -46,7 +46,7 @@ def gpu_info(index: int = 0) -> GpuInfo:
 
 
 def has_gpu() -> bool:
-    """Whether there is a GPU and its driver."""
+    """Return whether there is a GPU and its driver."""
     try:
         _device(0)
     except (EngineError, MissingDependencyError):
@@ -55,13 +55,13 @@ def has_gpu() -> bool:
 
 
 def use_gpu(index: int) -> int:
-    """Make GPU `index` the calling thread's; returns its free memory in MiB.
+    """Make GPU `index` current in the calling thread; return its free memory in MiB.
 
-    Retains the primary context until the process ends, and so takes GPU memory: for processes that end soon.
+    The primary context stays retained until the process ends and takes GPU memory: use this only in short processes.
     """
     driver, device = _device(index)
     context = ctypes.c_void_p()
-    _check(driver, driver.cuDevicePrimaryCtxRetain(ctypes.byref(context), device), f'GPU {index} gives no context')
+    _check(driver, driver.cuDevicePrimaryCtxRetain(ctypes.byref(context), device), f'GPU {index} provides no context')
     _check(driver, driver.cuCtxSetCurrent(context), 'cuCtxSetCurrent')
     free, total = ctypes.c_size_t(), ctypes.c_size_t()
     _check(driver, driver.cuMemGetInfo_v2(ctypes.byref(free), ctypes.byref(total)), 'cuMemGetInfo')
@@ -78,11 +78,11 @@ def _device(index: int) -> tuple[ctypes.CDLL, ctypes.c_int]:
     count = ctypes.c_int()
     code = driver.cuInit(0) or driver.cuDeviceGetCount(ctypes.byref(count))
     if code and code != _NO_DEVICE:
-        raise EngineError(f'the NVIDIA driver does not start: {_reason(driver, code)}; see what nvidia-smi says')
+        raise EngineError(f'the NVIDIA driver does not start: {_reason(driver, code)}; check with nvidia-smi')
     if not 0 <= index < count.value:
         raise EngineError(
             f'device_index is {index}, but the NVIDIA driver finds {count.value} GPUs' if count.value else
-            'the NVIDIA driver finds no GPU: see what nvidia-smi says, or set backend to onnxruntime')
+            'the NVIDIA driver finds no GPU: check with nvidia-smi, or set backend to onnxruntime')
     device = ctypes.c_int()
     _check(driver, driver.cuDeviceGet(ctypes.byref(device), index), 'cuDeviceGet')
     return driver, device

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A frame's work recorded once and launched as one CUDA graph."""
+"""Records a frame's GPU work once and launches it as one CUDA graph."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from .driver import CudaDriver, CudaFailure
 
 
 class CudaGraph:
-    """What was queued on a stream, to be run again with one call. Made and used with the context current."""
+    """Recorded work of a stream, which one call runs again. Create and use it with the context current."""
 
     def __init__(self, driver: CudaDriver, stream: int, enqueue: Callable[[], None]) -> None:
-        """Record what `enqueue` queues on `stream`, without running it.
+        """Record the work that `enqueue` queues on `stream`, without running it.
 
-        All it uses must keep its address and shape as long as the graph lives, and must have run once before, so
-        that nothing is loaded or allocated now. Raises CudaFailure, or what `enqueue` raises.
+        Its memory must keep its address and shape while the graph exists. `enqueue` must have run once before, so that
+        nothing is loaded or allocated now. Raises CudaFailure, or the error of `enqueue`.
         """
         self._driver = driver
         self._stream = stream
@@ -26,7 +26,7 @@ class CudaGraph:
         try:
             enqueue()
         except BaseException:
-            # The stream must leave the capture, whatever became of it.
+            # The stream must leave the capture mode in any case.
             with contextlib.suppress(CudaFailure):
                 driver.destroy_graph(driver.end_capture(stream))
             raise
@@ -41,7 +41,7 @@ class CudaGraph:
         self._driver.launch_graph(self._executable, self._stream)
 
     def free(self) -> None:
-        """Free it, once; the stream must be idle."""
+        """Free the graph; the stream must be idle. Does nothing the second time."""
         executable, self._executable = self._executable, 0
         if executable:
             self._driver.destroy_executable_graph(executable)

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The project's CUDA kernels, loaded."""
+"""Loads and launches the project's CUDA kernels."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .driver import CudaDriver
 
 
 class KernelModule:
-    """Kernels of one compiled module. Made and used with the context current; CudaFailure where CUDA refuses."""
+    """Kernels of one compiled module. Create and use it with the context current; raises CudaFailure."""
 
     def __init__(self, driver: CudaDriver, cubin: bytes) -> None:
         self._driver = driver
@@ -27,7 +27,7 @@ class KernelModule:
         self._driver.launch(self._functions[name], grid, block, argument, stream)
 
     def free(self) -> None:
-        """Unload it, once."""
+        """Unload the module; does nothing the second time."""
         module, self._module = self._module, 0
         self._functions.clear()
         if module:

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""One GPU as one pipeline uses it: the primary context, a stream, and memory that is freed in order."""
+"""One pipeline's use of a GPU: the primary context, a stream, and memory that is freed in order."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from ....dependencies import require
 from ....errors import EngineError
 from .driver import OUT_OF_MEMORY, CudaDriver, CudaFailure
 
-# What broke a GPU for this process, by its index. What is called after that may crash.
+# By index of the GPU, the error that made it unusable for this process. Later CUDA calls may crash.
 _broken: dict[int, str] = {}
-# Sessions that nobody closed. Their GPU objects must be freed before the interpreter tears down the modules.
+# Open sessions. Their GPU objects must be freed before the interpreter destroys the modules.
 _open_sessions: set[CudaSession] = set()
 _EXIT_PATIENCE_S = 2.0
-# CU_STREAM_NON_BLOCKING: what others do on the default stream must neither wait for this one nor break its capture.
+# CU_STREAM_NON_BLOCKING: work on the default stream must neither wait for this stream nor break its capture.
 _NON_BLOCKING = 1
 _MIB = 1 << 20
 
 
 class Resource(Protocol):
-    """Something on the GPU that is freed once, with the context current."""
+    """A GPU resource, which is freed with the context current."""
 
     def free(self) -> None:
-        """Free it; does nothing the second time."""
+        """Free the resource; does nothing the second time."""
 
 
 R = TypeVar('R', bound=Resource)
@@ -45,7 +45,7 @@ class DeviceBuffer:
         self.size = size
 
     def free(self) -> None:
-        """Free it, once."""
+        """Free the memory; does nothing the second time."""
         allocation, self._allocation = self._allocation, None
         self.address = 0
         if allocation is not None:
@@ -53,10 +53,10 @@ class DeviceBuffer:
 
 
 class HostBuffer:
-    """Page-locked host memory, which the GPU reads and writes by itself.
+    """Page-locked host memory, which the GPU can read and write directly.
 
-    array: (size,) uint8; gone after `free`, so no view of it may outlive the session
-    device_address: of the same memory as the GPU sees it, 0 if it was not asked for
+    array: (size,) uint8; invalid after `free`, so no view of it may outlive the session
+    device_address: address of this memory for the GPU, 0 if it is not mapped
     """
 
     def __init__(self, array: np.ndarray, device_address: int) -> None:
@@ -64,7 +64,7 @@ class HostBuffer:
         self.device_address = device_address
 
     def free(self) -> None:
-        """Free it, once."""
+        """Free the memory; does nothing the second time."""
         array, self.array = self.array, np.zeros(0, np.uint8)
         self.device_address = 0
         if array.size:
@@ -73,7 +73,7 @@ class HostBuffer:
 
 
 class _Active:
-    """The context manager of CudaSession.active; entered for every frame, so it is no generator and makes few calls."""
+    """The context manager of CudaSession.active. It runs for every frame: few calls, and not a generator."""
 
     __slots__ = ('_doing', '_session')
 
@@ -84,7 +84,7 @@ class _Active:
     def __enter__(self) -> None:
         session = self._session
         if not session._lock.acquire(blocking=False):
-            raise EngineError('the GPU session is in use by another thread: one thread owns a pipeline')
+            raise EngineError('the GPU session is in use by another thread: use a pipeline in one thread only')
         try:
             if session._context is None:
                 raise EngineError('the GPU session is closed')
@@ -112,13 +112,13 @@ class _Active:
 
 
 class CudaSession:
-    """What one pipeline holds of a GPU. One thread at a time: a second one gets an EngineError.
+    """The GPU resources of one pipeline. Only one thread at a time may use it: a second one gets an EngineError.
 
-    The primary context is retained, and current only inside `active()`: pycuda aborts the process when a thread
-    ends with a context left on its stack. Everything acquired in between is freed by `close` in reverse order.
+    The primary context is retained, and current only inside `active()`: pycuda aborts the process if a thread ends with
+    a context on its stack. `close` frees all resources in reverse order.
 
-    device_name, compute_capability, integrated: of the GPU
-    errors: what CUDA calls raise inside `active()`
+    device_name, compute_capability, integrated: properties of the GPU
+    errors: exceptions that CUDA calls raise inside `active()`
     stream_handle: the CUstream as an integer
     """
 
@@ -142,8 +142,8 @@ class CudaSession:
             self._context = device.retain_primary_context()
         except self._cuda.Error as error:
             raise EngineError(
-                f'{self.device_name} (device_index {device_index}) gives no context: {error}; see what else uses it '
-                'with nvidia-smi') from error
+                f'no context can be created on {self.device_name} (device_index {device_index}): {error}; check with '
+                'nvidia-smi which programs use it') from error
         _open_sessions.add(self)
         try:
             with self.active('creating a stream'):
@@ -154,7 +154,7 @@ class CudaSession:
             raise
 
     def active(self, doing: str) -> _Active:
-        """Make the context current; what CUDA raises inside becomes an EngineError that says what was being done."""
+        """Make the context current; a CUDA error inside becomes an EngineError that contains `doing`."""
         return _Active(self, doing)
 
     def allocate(self, size: int) -> DeviceBuffer:
@@ -164,9 +164,9 @@ class CudaSession:
     def allocate_host(self, size: int, mapped: bool = False, write_only: bool = False) -> HostBuffer:
         """Return page-locked memory of `size` bytes.
 
-        mapped: the GPU can address it as well
-        write_only: nothing on the host reads it. Beside a GPU of its own memory it then passes the processor's
-            caches, which is faster for both; reading it takes many times as long.
+        mapped: the GPU can address it too
+        write_only: the host never reads it. If the GPU is not integrated, the memory then bypasses the CPU's caches,
+        which is faster for both; reading it takes many times as long.
         """
         flags = self._cuda.host_alloc_flags.DEVICEMAP if mapped else 0
         if write_only and not self.integrated:
@@ -175,19 +175,19 @@ class CudaSession:
         return self.adopt(HostBuffer(array, int(array.base.get_device_pointer()) if mapped else 0))
 
     def adopt(self, resource: R) -> R:
-        """Free `resource` in `close`, before what was acquired earlier."""
+        """Let `close` free `resource`, before those that were adopted earlier."""
         self._resources.append(resource)
         return resource
 
     def release(self, resource: Resource) -> None:
-        """Free an adopted resource now. What uses it must be done."""
+        """Free an adopted resource now. The work that uses it must be done."""
         self._resources.remove(resource)
         resource.free()
 
     def upload(self, target: int, source: np.ndarray) -> None:
-        """Queue a copy to the device address; `source` must stay as it is until it is done.
+        """Queue a copy to the device address; `source` must not change until it is done.
 
-        Only page-locked memory is copied without the thread waiting.
+        If `source` is not page-locked, the thread waits for the copy.
         """
         self._cuda.memcpy_htod_async(target, source, self._stream)
 
@@ -196,7 +196,7 @@ class CudaSession:
         self._cuda.memcpy_dtoh_async(target, source, self._stream)
 
     def synchronize(self) -> None:
-        """Wait for all that was queued."""
+        """Wait for all queued work."""
         self._stream.synchronize()
 
     def memory(self) -> tuple[int, int]:
@@ -205,7 +205,7 @@ class CudaSession:
         return int(free), int(total)
 
     def close(self) -> None:
-        """Free everything, then the context; in any state, any number of times, from any thread."""
+        """Free everything, then the context; safe in any state, repeatedly, and from any thread."""
         if not self._lock.acquire(timeout=_EXIT_PATIENCE_S):
             raise EngineError('the GPU session is in use by another thread and cannot be closed')
         try:
@@ -214,7 +214,8 @@ class CudaSession:
             self._context.push()
             broken = self._device_index in _broken
             if broken:
-                # Nothing can be freed any more, and pycuda would print each failure. Without a context it does not try.
+                # CUDA can free nothing any more, and pycuda would print each failure. Without a context it does not
+                # try.
                 self._detach()
             elif self._stream is not None:
                 with contextlib.suppress(self._cuda.Error):
@@ -247,7 +248,7 @@ class CudaSession:
         self._context.detach()
 
     def _detach_unpopped(self) -> None:
-        # A context that cannot be popped would abort the process at the thread's end; detach takes it off.
+        # A context that cannot be popped would abort the process when the thread ends; detach removes it.
         self._context.detach()
         self._context = None
         _open_sessions.discard(self)
@@ -258,8 +259,8 @@ class CudaSession:
         broken = self.driver.context_error()
         if broken:
             _broken[self._device_index] = message = (
-                f'{self.device_name} failed while {doing}: {error}. The GPU gives no more results to this process '
-                f'({broken}): start it anew')
+                f'{self.device_name} failed while {doing}: {error}. This process cannot use the GPU any more '
+                f'({broken}): restart it')
             return EngineError(message, fatal=True)
         if isinstance(error, EngineError):
             return error
@@ -273,8 +274,8 @@ class CudaSession:
 
 
 def device_at(index: int) -> Any:
-    """Return pycuda's device; EngineError naming those there are."""
-    # Without the driver pycuda's import fails as well, but does not say what to do.
+    """Return pycuda's device; EngineError, which lists the available GPUs, if it does not exist."""
+    # Raises if the driver is missing. The import of pycuda would fail too, but not say what to do.
     CudaDriver()
     cuda = require('pycuda.driver')
     try:
@@ -286,13 +287,13 @@ def device_at(index: int) -> Any:
             '(--runtime nvidia on a Jetson)') from error
     if not 0 <= index < count:
         names = ', '.join(f'{i}: {cuda.Device(i).name()}' for i in range(count)) or 'none'
-        raise EngineError(f'device_index is {index}, but these GPUs are there: {names}')
+        raise EngineError(f'device_index is {index}, but the available GPUs are: {names}')
     return cuda.Device(index)
 
 
 def _close_all() -> None:
     for session in list(_open_sessions):
-        # The process is ending: there is nobody left to tell.
+        # The process is ending: nobody can handle the error.
         with contextlib.suppress(Exception):
             session.close()
 

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """TensorRT 8.6 to 11 and TensorRT for RTX behind one interface: the only file that knows their differences.
 
-Differences are asked of the module itself (is the name there?) where the name tells all, and of the version where the
-same name means something else. Named tensors and execute_async_v3 are in every supported version.
+The code checks whether the module has a name, or, if a name changed its meaning, the version. Every supported version
+has named tensors and execute_async_v3.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ NUMPY_TYPES: dict[str, Any] = {
     'INT64': np.int64}
 _HARDWARE_LEVELS = {
     'ampere_plus': ('AMPERE_PLUS', '8.6'), 'same_compute_capability': ('SAME_COMPUTE_CAPABILITY', '10.9')}
-# What computes; asking for a type of layers that only move data would keep them from being optimised away.
+# Layers that compute. A fixed type would keep TensorRT from removing layers that only move data.
 _COMPUTING_LAYERS = (
     'CONVOLUTION', 'DECONVOLUTION', 'ACTIVATION', 'POOLING', 'ELEMENTWISE', 'UNARY', 'SOFTMAX', 'MATRIX_MULTIPLY',
     'REDUCE', 'SCALE', 'RESIZE', 'NORMALIZATION', 'PARAMETRIC_RELU', 'LRN')
@@ -45,7 +45,7 @@ _COMPUTING_LAYERS = (
 
 @dataclass(frozen=True)
 class IoTensor:
-    """An input or output of an engine. `shape` has -1 where the optimisation profile leaves it open."""
+    """An input or output of an engine. `shape` has -1 for sizes that the optimisation profile leaves open."""
 
     name: str
     is_input: bool
@@ -57,8 +57,8 @@ class IoTensor:
 class ParserProblem:
     """One error of the ONNX parser.
 
-    node_index: position in the ONNX graph, -1 where it is not about a node
-    name, operator: of that node, '' where this version does not say
+    node_index: position in the ONNX graph, -1 if the error is not about a node
+    name, operator: of that node, '' if this version does not report them
     """
 
     node_index: int
@@ -71,8 +71,8 @@ class ParserProblem:
 class TensorRt:
     """An imported TensorRT.
 
-    module: `tensorrt` or `tensorrt_rtx`; name: which of them
-    version: (major, minor, patch, ...); version_text: as it says itself
+    module: the Python module; name: `tensorrt` or `tensorrt_rtx`
+    version: (major, minor, patch, ...); version_text: the module's own text
     """
 
     module: Any
@@ -82,12 +82,12 @@ class TensorRt:
 
     @property
     def identity(self) -> str:
-        """What an engine depends on: 'tensorrt 8.6.0'."""
+        """Name and version, which an engine depends on: 'tensorrt 8.6.0'."""
         return f'{self.name} {self.version_text}'
 
     @property
     def api(self) -> tuple[int, ...]:
-        """The version of TensorRT whose interface this has: TensorRT for RTX 1.x has that of 11."""
+        """The TensorRT version with this interface: TensorRT for RTX 1.x has the interface of 11."""
         return (11, 0) if self.name == 'tensorrt_rtx' else self.version
 
     # -- log ---------------------------------------------------------------------------------------------------------
@@ -95,65 +95,65 @@ class TensorRt:
     def logger(self, sink: LogCallback | None = None) -> Any:
         """Return the process's ILogger; its messages go to sink(severity, text) from now on.
 
-        severity: debug, info, warning or error. The sink is called on TensorRT's threads too; what it raises is
-        dropped.
+        severity: debug, info, warning or error. The sink is also called on TensorRT's threads; its exceptions are
+        ignored.
         """
         return process_logger(self.module, sink)
 
     def take_errors(self) -> list[str]:
-        """Return what TensorRT logged as errors since the last call."""
+        """Return the errors that TensorRT logged since the last call."""
         errors: list[str] = self.logger().record.take_errors()
         return errors
 
     def failure(self, what: str, cause: Exception | None = None) -> EngineError:
-        """Return the error of a call that failed, with what TensorRT logged about it."""
+        """Return the EngineError for a failed call, with the errors that TensorRT logged."""
         errors = '; '.join(self.take_errors()[:3]) or (str(cause) if cause else 'TensorRT gave no reason')
         return EngineError(f'{what} ({self.identity}): {errors}')
 
     # -- building ----------------------------------------------------------------------------------------------------
 
     def require_options(self, options: BuildOptions, gpu: GpuInfo | None) -> None:
-        """Raise EngineError for options that no build here keeps, as far as that is known without a builder.
+        """Raise EngineError for options that cannot work here, as far as that is known without a builder.
 
-        gpu: what is built on, None where targets are named
+        gpu: the GPU that builds, None if targets are named
         """
         self._hardware_level(options)
         self._require_targets(options)
-        # How many cores a Jetson has, only a builder knows.
+        # Only a builder knows how many DLA cores a Jetson has.
         may_have_dla = self.name == 'tensorrt' and gpu is not None and gpu.integrated
         self._require_dla(options, options.dla_core + 1 if may_have_dla else 0)
 
     def create_builder(self) -> Any:
-        """Return an IBuilder; EngineError where there is none, for want of a GPU as a rule."""
+        """Return an IBuilder; EngineError if that fails, usually because there is no GPU."""
         self.take_errors()
         if self.name == 'tensorrt':
-            gpu_info()  # TensorRT for RTX alone builds without a GPU.
+            gpu_info()  # Only TensorRT for RTX builds without a GPU.
         self._init_plugins()
-        return self._made(lambda: self.module.Builder(self.logger()), 'TensorRT could not make a builder')
+        return self._made(lambda: self.module.Builder(self.logger()), 'TensorRT could not create a builder')
 
     def is_strongly_typed(self, options: BuildOptions) -> bool:
-        """Whether the network keeps to the types of its graph without being told by builder flags.
+        """Return whether the network uses the types of its graph without builder flags.
 
-        Below 11 the DLA does not take strongly typed networks.
+        Below 11 the DLA does not support strongly typed networks.
         """
         if self.api >= (11,):
             return True
         return hasattr(self.module.NetworkDefinitionCreationFlag, 'STRONGLY_TYPED') and options.dla_core < 0
 
     def create_network(self, builder: Any, options: BuildOptions | None = None) -> Any:
-        """Return an empty INetworkDefinition: explicit batch, strongly typed where that is possible."""
+        """Return an empty INetworkDefinition: explicit batch, strongly typed if possible."""
         flag = self.module.NetworkDefinitionCreationFlag
         flags = 0
         if self.api < (10,):
             flags |= 1 << int(flag.EXPLICIT_BATCH)
         if self.is_strongly_typed(options or BuildOptions()) and hasattr(flag, 'STRONGLY_TYPED'):
             flags |= 1 << int(flag.STRONGLY_TYPED)
-        return self._made(lambda: builder.create_network(flags), 'TensorRT could not make a network')
+        return self._made(lambda: builder.create_network(flags), 'TensorRT could not create a network')
 
     def create_parser(self, network: Any) -> Any:
         """Return an OnnxParser that fills the network."""
         return self._made(
-            lambda: self.module.OnnxParser(network, self.logger()), 'TensorRT could not make an ONNX parser')
+            lambda: self.module.OnnxParser(network, self.logger()), 'TensorRT could not create an ONNX parser')
 
     def parser_problems(self, parser: Any) -> list[ParserProblem]:
         """Return the parser's errors."""
@@ -166,10 +166,10 @@ class TensorRt:
         return problems
 
     def keep_types(self, network: Any, types: GraphTypes, options: BuildOptions) -> int:
-        """Hold the layers of a graph with float16 to the graph's types, where the network is not strongly typed.
+        """Set the layers of a graph with float16 to the graph's types, if the network is not strongly typed.
 
-        Else the builder takes whatever kernel it measures as the fastest: for small layers that is float32 (seen with
-        8.6.0 on an H100). Returns how many layers are held to float32. Call before configure.
+        Otherwise the builder uses the kernel that it measures as fastest: for small layers that is float32 (seen with
+        8.6.0 on an H100). Returns the number of layers set to float32. Call it before configure.
         """
         if self.is_strongly_typed(options) or not types.has_float16:
             return 0
@@ -191,15 +191,15 @@ class TensorRt:
 
     def create_config(self, builder: Any) -> Any:
         """Return an empty IBuilderConfig."""
-        return self._made(builder.create_builder_config, 'TensorRT could not make a builder configuration')
+        return self._made(builder.create_builder_config, 'TensorRT could not create a builder configuration')
 
     def configure(
         self, builder: Any, config: Any, options: BuildOptions, types: GraphTypes | None = None,
         workspace_mib: int = 0,
     ) -> None:
-        """Set a builder configuration to what the options ask for; EngineError for what this version cannot.
+        """Apply the options to a builder configuration; EngineError for an option that this version does not support.
 
-        types: of the graph that is built; workspace_mib: what tactics may use, 0 for TensorRT's own limit
+        types: of the graph to build; workspace_mib: limit for tactics, 0 for TensorRT's own limit
         """
         types = types or GraphTypes()
         module = self.module
@@ -218,23 +218,23 @@ class TensorRt:
         self, builder: Any, config: Any, name: str, smallest: tuple[int, ...], usual: tuple[int, ...],
         largest: tuple[int, ...],
     ) -> None:
-        """Add the optimisation profile of a dynamic input; EngineError where TensorRT does not take it."""
-        profile = self._made(builder.create_optimization_profile, 'TensorRT could not make an optimisation profile')
+        """Add the optimisation profile of a dynamic input; EngineError if TensorRT rejects it."""
+        profile = self._made(builder.create_optimization_profile, 'TensorRT could not create an optimisation profile')
         wanted = f'shapes {list(smallest)}, {list(usual)}, {list(largest)} (smallest, usual, largest) of input {name}'
         try:
             profile.set_shape(name, smallest, usual, largest)
             if not profile or config.add_optimization_profile(profile) < 0:
-                raise self.failure(f'TensorRT does not take the {wanted}')
+                raise self.failure(f'TensorRT rejects the {wanted}')
         except (ValueError, RuntimeError, TypeError) as error:
-            raise EngineError(f'TensorRT does not take the {wanted}: {error}') from error
+            raise EngineError(f'TensorRT rejects the {wanted}: {error}') from error
 
     def load_timing_cache(self, config: Any, content: bytes) -> bool:
-        """Give the builder the timings of earlier builds, b'' for none; False if it cannot use them.
+        """Give the builder the timings of earlier builds, b'' for none; return False if it cannot use them.
 
-        It cannot use those of another GPU or version, which is no error: it measures anew.
+        Timings of another GPU or version cannot be used. This is not an error: the builder measures again.
         """
         if self.name == 'tensorrt_rtx':
-            return False  # It times nothing while building.
+            return False  # It measures nothing during a build.
         with self.logger().record.expecting_errors():
             cache = config.create_timing_cache(content)
             if cache is not None and config.set_timing_cache(cache, False):
@@ -250,9 +250,9 @@ class TensorRt:
         return bytes(content) if content is not None else b''
 
     def watch(self, config: Any, progress: ProgressCallback) -> bool:
-        """Have progress(phase, fraction, 1.0) called during the build, which stops if it raises.
+        """Let the build call progress(phase, fraction, 1.0); the build stops if that raises.
 
-        Returns whether this version (10 and newer) can. The calls come on TensorRT's threads.
+        Returns whether this version can do it (10 and newer). The calls are made on TensorRT's threads.
         """
         if not hasattr(self.module, 'IProgressMonitor') or not hasattr(config, 'progress_monitor'):
             return False
@@ -260,7 +260,7 @@ class TensorRt:
         return True
 
     def build(self, builder: Any, network: Any, config: Any) -> bytes:
-        """Return the plan; EngineError with what TensorRT logged where there is none."""
+        """Build and return the plan; EngineError, with the errors that TensorRT logged, if that fails."""
         self.take_errors()
         try:
             plan = builder.build_serialized_network(network, config)
@@ -273,33 +273,33 @@ class TensorRt:
     # -- running -----------------------------------------------------------------------------------------------------
 
     def deserialize(self, plan: bytes, logger: Any = None) -> Any:
-        """Return the ICudaEngine of a plan; PlanError where this TensorRT and GPU cannot load it.
+        """Return the ICudaEngine of a plan; PlanError if this TensorRT and GPU cannot load it.
 
-        Plain EngineError where there is too little memory to load it.
-        logger: as of logger(), for which None stands too
+        Raises a plain EngineError if there is too little memory to load it.
+        logger: an ILogger, None for that of logger()
         """
         self.take_errors()
         gpu_info()  # 8.6 crashes the process without a GPU.
         self._init_plugins()
         runtime = self._made(
-            lambda: self.module.Runtime(logger or self.logger()), 'TensorRT could not make a runtime')
+            lambda: self.module.Runtime(logger or self.logger()), 'TensorRT could not create a runtime')
         try:
             return self._made(
                 lambda: runtime.deserialize_cuda_engine(plan), 'the engine cannot be loaded by this TensorRT and GPU')
         except EngineError as error:
             if _OUT_OF_MEMORY.search(str(error)):
-                raise EngineError(f'{error}. The GPU has too little free memory: close what else uses it') from error
+                raise EngineError(f'{error}. The GPU has too little free memory: close other programs') from error
             raise PlanError(str(error)) from error
 
     def create_context(self, engine: Any) -> Any:
-        """Return an IExecutionContext; EngineError where there is none, for want of GPU memory as a rule."""
+        """Return an IExecutionContext; EngineError if that fails, usually because of too little GPU memory."""
         self.take_errors()
         return self._made(
-            engine.create_execution_context, 'the engine cannot be run, most likely for want of GPU memory')
+            engine.create_execution_context, 'the engine cannot run, probably because of too little GPU memory')
 
     def device_memory_size(self, engine: Any) -> int:
         """Return the bytes of GPU memory that an execution context needs for activations."""
-        # 11 has only the second.
+        # TensorRT 11 has only device_memory_size_v2.
         size = getattr(engine, 'device_memory_size_v2', None)
         return int(size if size is not None else engine.device_memory_size)
 
@@ -319,13 +319,13 @@ class TensorRt:
 
     def layer_information(self, engine: Any) -> str:
         """Return the inspector's JSON: all layers, and their details if the engine was built with them."""
-        inspector = self._made(engine.create_engine_inspector, 'TensorRT could not make an engine inspector')
+        inspector = self._made(engine.create_engine_inspector, 'TensorRT could not create an engine inspector')
         return str(inspector.get_engine_information(self.module.LayerInformationFormat.JSON))
 
     # -- internals ---------------------------------------------------------------------------------------------------
 
     def _made(self, make: Callable[[], Any], failure: str) -> Any:
-        """Return what `make` makes. Failing, the bindings return None here and raise TypeError there."""
+        """Return the result of `make`. If it fails, some bindings return None and others raise TypeError."""
         try:
             made = make()
         except (RuntimeError, TypeError, MemoryError) as error:
@@ -335,7 +335,7 @@ class TensorRt:
         return made
 
     def _init_plugins(self) -> None:
-        # 8.6 makes some ONNX operators, such as InstanceNormalization, of plugins.
+        # TensorRT 8.6 implements some ONNX operators, such as InstanceNormalization, as plugins.
         init = getattr(self.module, 'init_libnvinfer_plugins', None)
         if init is not None:
             init(self.logger(), '')
@@ -343,11 +343,11 @@ class TensorRt:
     def _set_types(self, config: Any, options: BuildOptions, types: GraphTypes) -> None:
         flag = self.module.BuilderFlag
         if options.precision != 'int8' and hasattr(flag, 'TF32'):
-            # On by default. What is float32 in an fp32 or fp16 graph is so on purpose.
+            # TF32 is on by default, but float32 tensors in an fp32 or fp16 graph are intended.
             config.clear_flag(flag.TF32)
         if self.is_strongly_typed(options):
             return
-        # Without strong typing a type is used only where its flag is set.
+        # Without strong typing a type is used only if its flag is set.
         if types.has_float16 or options.dla_core >= 0:
             config.set_flag(flag.FP16)
         if types.quantized:
@@ -356,8 +356,8 @@ class TensorRt:
             config.set_flag(flag.PREFER_PRECISION_CONSTRAINTS)
 
     def _set_tactic_sources(self, config: Any) -> None:
-        # cuBLAS and cuDNN would be loaded, at run time too, into hundreds of MB of memory, if they are installed at
-        # all. 10 leaves them out by default, and 11 does not have them.
+        # Otherwise cuBLAS and cuDNN, if installed, are loaded too, also at run time, and take hundreds of MB of memory.
+        # 10 omits them by default, and 11 does not have them.
         source = self.module.TacticSource
         config.set_tactic_sources(
             1 << int(source.EDGE_MASK_CONVOLUTIONS) | 1 << int(source.JIT_CONVOLUTIONS))
@@ -377,12 +377,12 @@ class TensorRt:
         if self.name == 'tensorrt_rtx':
             raise EngineError(
                 f"hardware_compatibility '{options.hardware_compatibility}' has no effect with TensorRT for RTX: set "
-                'it to none, and name all GPUs to build for (--compute-capability)')
+                'it to none, and list all target GPUs with --compute-capability')
         name, since = _HARDWARE_LEVELS[options.hardware_compatibility]
         level = getattr(getattr(self.module, 'HardwareCompatibilityLevel', None), name, None)
         if level is None:
             raise EngineError(
-                f"hardware_compatibility '{options.hardware_compatibility}' needs TensorRT {since} or newer, this is "
+                f"hardware_compatibility '{options.hardware_compatibility}' needs TensorRT {since} or newer, found "
                 f'{self.identity}: set it to none')
         return level
 
@@ -392,7 +392,7 @@ class TensorRt:
         self._require_dla(options, int(getattr(builder, 'num_DLA_cores', 0)))
         config.default_device_type = self.module.DeviceType.DLA
         config.DLA_core = options.dla_core
-        # What the DLA cannot run, runs on the GPU.
+        # Layers that the DLA cannot run use the GPU.
         config.set_flag(self.module.BuilderFlag.GPU_FALLBACK)
 
     def _require_dla(self, options: BuildOptions, cores: int) -> None:
@@ -403,7 +403,7 @@ class TensorRt:
                 f'dla_core is {options.dla_core}, but {self.identity} finds {cores or "no"} DLA cores here: set it to '
                 '-1 for the GPU')
         if options.precision == 'fp32':
-            raise EngineError('the DLA runs fp16 and int8 only: set precision, or dla_core to -1')
+            raise EngineError('the DLA runs fp16 and int8 only, found precision fp32: change it, or set dla_core to -1')
 
     def _set_compute_capabilities(self, config: Any, options: BuildOptions) -> None:
         if not options.compute_capabilities:
@@ -413,7 +413,7 @@ class TensorRt:
         config.num_compute_capabilities = len(options.compute_capabilities)
         for index, text in enumerate(options.compute_capabilities):
             if not config.set_compute_capability(getattr(kinds, 'SM' + text.replace('.', '')), index):
-                raise self.failure(f'TensorRT does not take the compute capability {text}')
+                raise self.failure(f'TensorRT rejects the compute capability {text}')
 
     def _require_targets(self, options: BuildOptions) -> None:
         if not options.compute_capabilities:
@@ -430,7 +430,7 @@ class TensorRt:
                 f'{", ".join(known)}')
 
     def compute_capabilities(self) -> tuple[str, ...]:
-        """Return the compute capabilities that can be named as targets, () where only this GPU can be built for."""
+        """Return the compute capabilities of possible targets, () if builds work only for this GPU."""
         names = re.findall(r'\bSM(\d+)(\d)\b', ' '.join(dir(getattr(self.module, 'ComputeCapability', None))))
         return tuple(f'{major}.{minor}' for major, minor in sorted(names, key=lambda n: (int(n[0]), n[1])))
 
@@ -439,7 +439,8 @@ def load(prefer: str = 'auto') -> TensorRt:
     """Import TensorRT.
 
     prefer: auto (tensorrt, else tensorrt_rtx) or one of them
-    Raises MissingDependencyError saying how to install it, EngineError where all there is is a version below 8.6.
+    Raises MissingDependencyError, which says how to install it, or EngineError if only a version below 8.6 is
+    installed.
     """
     if prefer not in PREFERENCES:
         raise EngineError(f"the TensorRT module is '{prefer}': expected one of {', '.join(PREFERENCES)}")
@@ -450,7 +451,7 @@ def load(prefer: str = 'auto') -> TensorRt:
             module = importlib.import_module(name)
         except (ImportError, OSError) as error:
             if not (isinstance(error, ModuleNotFoundError) and error.name == name):
-                failures.append(f'{name} is installed but does not import: {error}')
+                failures.append(f'{name} is installed but cannot be imported: {error}')
             continue
         try:
             return adopt(module, name)
@@ -465,21 +466,21 @@ def load(prefer: str = 'auto') -> TensorRt:
 
 
 def load_for(options: BuildOptions, prefer: str = 'auto') -> TensorRt:
-    """Import the TensorRT that builds what the options ask for; as load."""
-    # For TensorRT for RTX alone targets can be named.
+    """Import the TensorRT that can build with these options; raises the same errors as load."""
+    # Only TensorRT for RTX supports named targets.
     return load('tensorrt_rtx' if options.compute_capabilities and prefer == 'auto' else prefer)
 
 
 def adopt(module: Any, name: str) -> TensorRt:
-    """Return the TensorRt of an imported module; EngineError if it is too old or none at all."""
+    """Return the TensorRt of an imported module; EngineError if it is too old or not TensorRT."""
     text = str(getattr(module, '__version__', ''))
     version = tuple(int(number) for number in re.findall(r'\d+', text)[:4])
     if not version:
         raise EngineError(
-            f'the Python module {name} ({getattr(module, "__file__", None)}) is no TensorRT, it has no version: '
-            'install TensorRT, or remove what shadows it')
+            f'the Python module {name} ({getattr(module, "__file__", None)}) is not TensorRT, it has no version: '
+            'install TensorRT, or remove that module')
     if name == 'tensorrt' and version < _OLDEST:
-        raise EngineError(f'this is TensorRT {text}: expected 8.6 or newer; update it, or set backend to onnxruntime')
+        raise EngineError(f'found TensorRT {text}, expected 8.6 or newer: update it, or set backend to onnxruntime')
     return TensorRt(module, name, version, text)
 
 
@@ -507,7 +508,7 @@ def _progress_monitor(module: Any, progress: ProgressCallback) -> Any:
             self._report(*self._phases.finish(name))
 
         def _report(self, text: str, done: float, total: float) -> None:
-            # An exception that reached TensorRT's C++ would end the process.
+            # An exception that reaches TensorRT's C++ code ends the process.
             try:
                 progress(text, done, total)
             except Exception:

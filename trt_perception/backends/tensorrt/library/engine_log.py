@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""TensorRT's log: one logger a process, whose messages go to whoever asked for them last."""
+"""TensorRT's log: one logger per process, which sends its messages to the sink that was set last."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 from ....errors import one_line
 from ....monitor import LogCallback
 
-# The severities here. TensorRT's internal errors are errors for us: the node goes on.
+# Severities of this package. TensorRT's internal errors count as errors: the node continues.
 DEBUG, INFO, WARNING, ERROR = 'debug', 'info', 'warning', 'error'
 
 _SEVERITIES = {'INTERNAL_ERROR': ERROR, 'ERROR': ERROR, 'WARNING': WARNING, 'INFO': INFO, 'VERBOSE': DEBUG}
@@ -21,7 +21,7 @@ _LOGGERS: dict[str, Any] = {}
 
 
 class LogRecord:
-    """Where the messages go, and the last errors among them."""
+    """Sends messages to the sink and keeps the last errors."""
 
     def __init__(self) -> None:
         self.sink: LogCallback | None = None
@@ -29,7 +29,7 @@ class LogRecord:
         self._expecting = False
 
     def write(self, severity_name: str, text: str) -> None:
-        """Pass one message on; `severity_name` as TensorRT spells it."""
+        """Forward one message; `severity_name` is TensorRT's spelling."""
         severity = _SEVERITIES.get(severity_name, INFO)
         if self._expecting:
             severity = DEBUG
@@ -37,13 +37,13 @@ class LogRecord:
         if severity == ERROR:
             self._errors.append(text)
         if self.sink is not None:
-            # An exception that reached TensorRT's C++ would end the process.
+            # An exception that reaches TensorRT's C++ code ends the process.
             with contextlib.suppress(Exception):
                 self.sink(severity, text)
 
     @contextlib.contextmanager
     def expecting_errors(self) -> Iterator[None]:
-        """What is logged inside is for debugging only: the caller handles the failure."""
+        """Log messages inside as debug: the caller handles the failure."""
         self._expecting = True
         try:
             yield
@@ -51,17 +51,16 @@ class LogRecord:
             self._expecting = False
 
     def take_errors(self) -> list[str]:
-        """Return the errors since the last call, each once, in their order."""
+        """Return the errors since the last call, in order and without duplicates."""
         errors = list(dict.fromkeys(self._errors))
         self._errors.clear()
         return errors
 
 
 def process_logger(module: Any, sink: LogCallback | None) -> Any:
-    """Return the process's tensorrt.ILogger, its messages now going to `sink`; `logger.record` is its LogRecord.
+    """Return the process's tensorrt.ILogger, which now sends its messages to `sink`; `logger.record` is its LogRecord.
 
-    TensorRT remembers the first logger of a process and uses it even after those who made it are gone, so it must
-    never be freed.
+    TensorRT keeps using the first logger of a process, so it must never be freed.
     """
     logger = _LOGGERS.get(module.__name__)
     if logger is None:

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Which types an ONNX graph computes in: what its engine must keep to."""
+"""The types in which an ONNX graph computes, and which its engine must use."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _QUANTIZING = ('QuantizeLinear', 'DequantizeLinear', 'QLinearConv', 'QLinearMatM
 class GraphTypes:
     """The types of a graph.
 
-    has_float16: some tensor is float16; quantized: there are Q/DQ nodes
-    float32_tensors, float16_tensors: names of the intermediate tensors of a graph which has float16, by their type
+    has_float16: at least one tensor is float16; quantized: there are Q/DQ nodes
+    float32_tensors, float16_tensors: names of the intermediate tensors by type, if the graph has float16
     """
 
     has_float16: bool = False
@@ -28,7 +28,7 @@ class GraphTypes:
 
 
 def graph_types(path: Path) -> GraphTypes:
-    """Read the types of an ONNX file; ModelError if it is none."""
+    """Read the types of an ONNX file; ModelError if the file is not ONNX."""
     onnx = require('onnx')
     float32, float16 = onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16
     proto = load_proto(path, weights=False)
@@ -44,7 +44,7 @@ def graph_types(path: Path) -> GraphTypes:
         return GraphTypes(False, quantized)
     try:
         graph = onnx.shape_inference.infer_shapes(proto).graph
-    except Exception:  # operators that onnx does not know: then the declared types are all there is
+    except Exception:  # operators that onnx does not know: only the declared types are available
         graph = proto.graph
     for value in (*graph.input, *graph.value_info, *graph.output):
         kinds[value.name] = value.type.tensor_type.elem_type

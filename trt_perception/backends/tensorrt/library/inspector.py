@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Reads TensorRT's engine inspector: what became of the graph, and in which types it computes."""
+"""Reads TensorRT's engine inspector: the layers that the graph became, and the types in which they compute."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ _TYPES = (
     ('fp8', r'\bfp8\b|\be4m3\b'), ('int32', r'\bint32\b'), ('int64', r'\bint64\b'), ('bool', r'\bbool\b'),
     ('uint8', r'\buint8\b'), ('int4', r'\bint4\b'), ('fp4', r'\bfp4\b'), ('fp32', r'\bfp32\b|\bfloat(32)?\b'))
 _COMPUTE_TYPES = ('int8', 'fp16', 'bf16', 'fp8', 'tf32', 'fp32')
-# Groups of ONNX nodes are separated by one control character and the nodes of a group by another.
+# One control character separates groups of ONNX nodes, another separates the nodes of a group.
 _NODE = re.compile(r'\[ONNX Layer: ([^\]\x00-\x1f]*)\]')
-# Kernels are named after the types they multiply, such as ..._tf32f32_tf32f32_f32_...
+# Kernel names contain the types they multiply, such as ..._tf32f32_tf32f32_f32_...
 _TF32 = re.compile(r'tf32')
-# Layers that TensorRT adds by itself begin so.
+# Prefixes of layers that TensorRT adds by itself.
 _ADDED = ('reformatting', '__myl', '(unnamed', '{foreignnode', 'copy')
 _MOVING = ('reformat', 'copy', 'constant', 'shuffle', 'noop', 'no-op', 'slice', 'signal', 'wait', 'shape', 'cast')
 
 
 @dataclass(frozen=True)
 class LayerTensor:
-    """What a layer reads or writes; `layout` is TensorRT's own phrase."""
+    """An input or output of a layer; `layout` is TensorRT's own text."""
 
     name: str
     dtype: str
@@ -39,14 +39,14 @@ class LayerTensor:
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer of an engine, which is one kernel as a rule.
+    """One layer of an engine, usually one kernel.
 
-    kind: TensorRT's name of the sort of layer
+    kind: TensorRT's name of the layer type
     onnx_nodes: names of the nodes of the graph that were fused into it
-    compute_type: int8, fp16, tf32, fp32, ...; '' for a layer that only moves data, or does not say
-    tactic: name of the kernel, '' where TensorRT does not say
+    compute_type: int8, fp16, tf32, fp32, ...; '' if the layer only moves data or does not report it
+    tactic: name of the kernel, '' if TensorRT does not report it
     weights: number of its constants
-    multiply_accumulates: of one inference, 0 for layers without
+    multiply_accumulates: number per inference, 0 if the layer does not multiply
     """
 
     name: str
@@ -62,19 +62,19 @@ class Layer:
 
 @dataclass(frozen=True)
 class PrecisionSummary:
-    """How many layers, and how many of the multiply-accumulates, run in which type."""
+    """The number of layers and of multiply-accumulates by type."""
 
     layers: Mapping[str, int]
     multiply_accumulates: Mapping[str, int]
 
     @property
     def precision_effective(self) -> str:
-        """The type in which most of the arithmetic is done; by layers where no layer multiplies; '' if unknown."""
+        """The type of most multiply-accumulates, or of most layers if none multiplies; '' if unknown."""
         counts = self.multiply_accumulates or self.layers
         return max(counts, key=lambda kind: counts[kind]) if counts else ''
 
     def share(self, kind: str) -> float:
-        """The part, 0..1, of the multiply-accumulates (of the layers, where there are none) in this type."""
+        """The fraction, 0..1, of multiply-accumulates (of layers, if none multiplies) in this type."""
         counts = self.multiply_accumulates or self.layers
         total = sum(counts.values())
         return counts.get(kind, 0) / total if total else 0.0
@@ -98,8 +98,9 @@ class PrecisionSummary:
 def parse_layers(text: str, node_work: Mapping[str, int] | None = None) -> tuple[Layer, ...]:
     """Read the inspector's JSON of a whole engine, TensorRT 8.6 to 11.
 
-    node_work: multiply-accumulates by name of ONNX node, for layers that do not tell their own
-    Raises EngineError for what is not such JSON. Layers are bare names in an engine that was built without details.
+    node_work: multiply-accumulates by name of ONNX node, for layers that do not report their own
+    Raises EngineError if the text is not such JSON. In an engine that was built without details, layers have only
+    names.
     """
     try:
         # 8.6 writes control characters as they are.
@@ -113,7 +114,7 @@ def parse_layers(text: str, node_work: Mapping[str, int] | None = None) -> tuple
 
 
 def layers_from_records(records: Iterable[Mapping[str, Any]]) -> tuple[Layer, ...]:
-    """Return the layers that a sidecar keeps, written by dataclasses.asdict; EngineError if they are damaged."""
+    """Return the layers that dataclasses.asdict wrote to a sidecar; EngineError if they are damaged."""
     def text(record: Mapping[str, Any], name: str) -> str:
         return str(_checked(record, name, isinstance(record[name], str)))
 
@@ -121,7 +122,7 @@ def layers_from_records(records: Iterable[Mapping[str, Any]]) -> tuple[Layer, ..
         return int(_checked(record, name, is_count(record[name])))
 
     def many(record: Mapping[str, Any], name: str, kind: type) -> tuple[Any, ...]:
-        # asdict leaves tuples, of which JSON makes lists.
+        # asdict keeps tuples, JSON turns them into lists.
         values = record[name]
         return tuple(_checked(
             record, name, isinstance(values, (list, tuple)) and all(isinstance(value, kind) for value in values)))
@@ -149,13 +150,13 @@ def _checked(record: Mapping[str, Any], name: str, right: bool) -> Any:
 
 
 def is_count(value: Any) -> bool:
-    """Whether a JSON value is a number of things."""
-    # To Python True is a number; and one beyond 64 bits cannot be printed as a float.
+    """Return whether a JSON value is a count: an integer from 0 to 2**63 - 1."""
+    # In Python True is an int, and a very large int cannot be printed as a float.
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 63
 
 
 def summarize(layers: Iterable[Layer]) -> PrecisionSummary:
-    """Count the layers that compute, and their arithmetic, by type."""
+    """Count the layers that compute, and their multiply-accumulates, by type."""
     counts: dict[str, int] = {}
     work: dict[str, int] = {}
     for layer in layers:
@@ -167,9 +168,9 @@ def summarize(layers: Iterable[Layer]) -> PrecisionSummary:
 
 
 def precision_shortfall(requested: str, summary: PrecisionSummary) -> str:
-    """Return how the engine is not what was requested (fp32, fp16, int8), '' if it is, or if nothing is known.
+    """Return how the engine differs from the requested precision (fp32, fp16, int8), '' if it does not or is unknown.
 
-    fp32: all arithmetic in fp32. fp16, int8: most of it in that type, the rest is what the graph keeps apart.
+    fp32: all arithmetic must be fp32. fp16, int8: most of it must be in that type; the graph may fix the rest.
     """
     effective = summary.precision_effective
     if not effective:
@@ -183,9 +184,9 @@ def precision_shortfall(requested: str, summary: PrecisionSummary) -> str:
 
 
 def precision_doubt(requested: str, summary: PrecisionSummary) -> str:
-    """Return why the engine cannot be said to be what was requested, '' if it is: for who must be sure of it."""
+    """Return why the engine may not have the requested precision, '' if it certainly has it."""
     if not summary.precision_effective:
-        return f'{requested} was requested, but TensorRT does not tell what the engine runs in'
+        return f'{requested} was requested, but TensorRT does not report the precision of the engine'
     return precision_shortfall(requested, summary)
 
 
@@ -198,7 +199,7 @@ def _layer(entry: Any, node_work: Mapping[str, int]) -> Layer:
     outputs = _tensors(entry.get('Outputs'))
     tactic = str(entry.get('TacticName', '') or '')
     nodes = tuple(dict.fromkeys(_NODE.findall(str(entry.get('Metadata', '')))))
-    if not nodes and kind != 'Constant':  # which has the name of an initializer
+    if not nodes and kind != 'Constant':  # a Constant has the name of an initializer
         nodes = _nodes_of_name(name)
     work = _work(entry, inputs, outputs) or sum(node_work.get(node, 0) for node in nodes)
     return Layer(
@@ -228,7 +229,7 @@ def _type_of(text: str) -> str:
 
 
 def _nodes_of_name(name: str) -> tuple[str, ...]:
-    """Read a layer's name, of an engine without metadata: 'Conv_0 + Relu_1', 'PWN(Sigmoid_1, Mul_2)'."""
+    """Return the nodes in a layer's name, without metadata: 'Conv_0 + Relu_1', 'PWN(Sigmoid_1, Mul_2)'."""
     if name.lower().startswith(_ADDED):
         return ()
     bare = re.sub(r'\bPWN\b', '', name)
@@ -238,7 +239,7 @@ def _nodes_of_name(name: str) -> tuple[str, ...]:
 def _compute_type(
     kind: str, name: str, inputs: tuple[LayerTensor, ...], outputs: tuple[LayerTensor, ...], tactic: str,
 ) -> str:
-    """The type that the layer multiplies or calculates in: that of what it reads."""
+    """Return the type in which the layer computes: the type of its inputs, or else of its outputs."""
     if any(word in kind.lower() for word in _MOVING) or name.lower().startswith('reformatting'):
         return ''
     read = next((tensor.dtype for tensor in inputs if tensor.dtype in _COMPUTE_TYPES), '')
@@ -258,7 +259,7 @@ def _weights(entry: Mapping[str, Any]) -> int:
 
 
 def _work(entry: Mapping[str, Any], inputs: tuple[LayerTensor, ...], outputs: tuple[LayerTensor, ...]) -> int:
-    """Multiply-accumulates of a convolution that tells its parameters, 0 for other layers."""
+    """Return the multiply-accumulates of a convolution that reports its parameters, 0 for other layers."""
     kernel, maps, groups = entry.get('Kernel'), entry.get('OutMaps'), int(entry.get('Groups', 1) or 1)
     if not isinstance(kernel, list) or not maps or not inputs or not outputs:
         return 0

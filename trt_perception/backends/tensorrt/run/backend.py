@@ -54,14 +54,14 @@ class TensorRtBackend(Closing):
             raise
 
     def infer(self, input_name: str, tensor: np.ndarray) -> dict[str, np.ndarray]:
-        """Run once; returns each output by name, as arrays of their own. EngineError if the run fails."""
+        """Run once; return each output by name, in new arrays. EngineError if the run fails."""
         session, engine, staged = self._session, self._engine, self._input
         if session is None or engine is None or staged is None:
             raise EngineError('the TensorRT engine is not open')
         wanted = engine.input
         if (input_name, tensor.shape, tensor.dtype) != (wanted.name, wanted.shape, wanted.dtype):
             raise EngineError(
-                f"the engine takes '{wanted.name}' {wanted.dtype} {list(wanted.shape)}, found '{input_name}' "
+                f"the engine expects '{wanted.name}' {wanted.dtype} {list(wanted.shape)}, found '{input_name}' "
                 f'{tensor.dtype} {list(tensor.shape)}')
         with session.active('running the engine'):
             np.copyto(staged.array.view(wanted.dtype).reshape(wanted.shape), tensor)
@@ -70,18 +70,18 @@ class TensorRtBackend(Closing):
             for output, buffer in self._outputs:
                 session.download(buffer.array, output.address)
             session.synchronize()
-            # Copies: the buffers are overwritten by the next run and gone after close.
+            # Copies, because the next run overwrites the buffers and close frees them.
             return {
                 output.name: buffer.array.view(output.dtype).reshape(output.shape).copy()
                 for output, buffer in self._outputs}
 
     def describe(self) -> dict[str, str]:
-        """Return what ran, for diagnostics."""
+        """Return the backend, its version and the device, for diagnostics."""
         return {
             'backend': self.name, 'backend_version': self._tensorrt.version_text, 'device': self._device_name}
 
     def close(self) -> None:
-        """Free everything; in any state, any number of times."""
+        """Free everything; safe in any state and repeatedly."""
         self._engine = None
         self._input = None
         self._outputs = []
@@ -90,7 +90,7 @@ class TensorRtBackend(Closing):
             session.close()
 
     def __del__(self) -> None:
-        """Free what nobody closed."""
+        """Close the session if close() was not called."""
         session = getattr(self, '_session', None)
         if session is not None:
             session.close()

@@ -16,9 +16,9 @@ from .resampling import ELEMENT_TYPES
 CANDIDATE = np.dtype([
     ('box', np.float32, 4), ('score', np.float32), ('class_index', np.int32), ('row', np.int32),
     ('reserved', np.int32)])
-# The kernels' CandidateHeader; its first two numbers are 0 when decoding begins.
+# Size of the kernels' CandidateHeader, whose first two numbers must be 0 when decoding begins.
 HEADER_BYTES = 32
-# Classes that a filter can name on the GPU, one bit each.
+# Number of classes that a filter on the GPU can name, one bit each.
 _MOST_CLASSES = 4096
 FRAME_SETTINGS = np.dtype([
     ('output_threshold', np.float32), ('score_threshold', np.float32), ('iou_threshold', np.float32),
@@ -42,10 +42,10 @@ class Decoding(ctypes.Structure):
 
 @dataclass(frozen=True)
 class CandidateLayout:
-    """How the list of one head and output lies in memory.
+    """The memory layout of the candidate list for one head and output.
 
     kernel: name of the decoding kernel
-    rows: rows of the output tensor, and so the most candidates there can be
+    rows: rows of the output tensor, and so the maximum number of candidates
     """
 
     kernel: str
@@ -56,12 +56,12 @@ class CandidateLayout:
 
     @property
     def size(self) -> int:
-        """Bytes of the header and the full list."""
+        """Size of the header and the full list in bytes."""
         return HEADER_BYTES + self.rows * CANDIDATE.itemsize
 
     @property
     def threads(self) -> int:
-        """How many threads decode."""
+        """Number of threads that decode."""
         return self.rows * (_YOLOV5_THREADS_OF_ROW if self.kind == _YOLOV5 else 1)
 
     def decoding(self, output: int, candidates: int, settings: int) -> Decoding:
@@ -72,7 +72,7 @@ class CandidateLayout:
 
 
 def candidate_layout(head: YoloHead, shape: tuple[int, ...], dtype: np.dtype) -> CandidateLayout:
-    """Return the layout for the head's output; EngineError where no kernel reads its type or shape."""
+    """Return the layout for the head's output; EngineError if no kernel reads its type or shape."""
     dtype = np.dtype(dtype)
     if dtype not in (np.float32, np.float16):
         raise EngineError(
@@ -94,9 +94,9 @@ def candidate_layout(head: YoloHead, shape: tuple[int, ...], dtype: np.dtype) ->
 def write_settings(target: np.ndarray, settings: DetectionSettings, dtype: np.dtype) -> bool:
     """Fill `target` (FRAME_SETTINGS, scalar array) for an output of `dtype`.
 
-    Returns False where a class to keep has no bit: the host must select then.
+    Returns False if a class to keep has no bit: then the host must select.
     """
-    # NumPy compares a tensor with a threshold in the tensor's type, so the kernel's first test does as well.
+    # NumPy compares a tensor with a threshold in the tensor's type, so the kernel's first test must do so too.
     target['output_threshold'] = np.dtype(dtype).type(settings.score_threshold)
     target['score_threshold'] = settings.score_threshold
     target['iou_threshold'] = settings.iou_threshold

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Which pipeline runs an engine: on the GPU all the way, or with OpenCV and NumPy around it."""
+"""Chooses the pipeline for an engine: all on the GPU, or with OpenCV and NumPy before and after the engine."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def choose_pipeline(
 ) -> Pipeline:
     """Return an unopened pipeline for the plan.
 
-    It is a DevicePipeline, or, with a warning, a HostPipeline where nothing can compile the CUDA kernels. Arguments as
-    for DevicePipeline. EngineError without a GPU.
+    It is a DevicePipeline. If the CUDA kernels cannot be compiled, it is a HostPipeline, and a warning is logged. The
+    arguments are those of DevicePipeline. EngineError without a GPU.
     """
     options = options or RunOptions()
     capability = device_at(options.device_index).compute_capability()

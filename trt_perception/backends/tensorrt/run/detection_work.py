@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What the GPU does between a YOLO network's output and the detections in host memory."""
+"""The GPU's work from a YOLO network's output to the detections in host memory."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _DECODE_BLOCK = (128, 1)
 
 
 class DetectionWork:
-    """From a YOLO output tensor to detections. Used with the session's context current.
+    """Makes detections of a YOLO output tensor. Use it with the session's context current.
 
-    header_address: of the candidates' header, which must be emptied before `enqueue`'s work runs
+    header_address: address of the candidates' header, which must be cleared before the work of `enqueue` runs
     """
 
     def __init__(self, head: YoloHead, output: Tensor, session: CudaSession, module: KernelModule) -> None:
@@ -43,7 +43,7 @@ class DetectionWork:
         self.header_address = self._candidates.address
 
     def prepare(self, geometry: Geometry) -> None:
-        """Select for frames of this geometry from now on."""
+        """Set the geometry of the next frames."""
         self._geometry = geometry
         self._selection = selection_of(self._head, geometry)
         self._selection.header = self._candidates.address
@@ -53,16 +53,16 @@ class DetectionWork:
         self._selection.selected = self._selected.device_address
 
     def update(self, settings: DetectionSettings) -> None:
-        """Take these settings for the next frame."""
+        """Set the settings of the next frame."""
         self._gpu_selects = self._settings.update(settings)
 
     def enqueue(self, stream: int) -> None:
-        """Queue all that follows the network."""
+        """Queue the work that follows the network."""
         self._module.launch(self._layout.kernel, (self._layout.threads, 1), _DECODE_BLOCK, self._decoding, stream)
         self._module.launch(SELECT, (THREADS, 1), BLOCK, self._selection, stream)
 
     def result(self, settings: DetectionSettings) -> Detections:
-        """Return the detections, the stream being idle; EngineError for values that are not finite."""
+        """Return the detections; EngineError if values are not finite. The stream must be idle."""
         found = self._view.read(self._head) if self._gpu_selects else None
         if found is not None:
             return found

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The pipeline that stays on the GPU from the frame's pixels to the detections."""
+"""The pipeline that does everything on the GPU, from the frame's pixels to the detections."""
 
 from __future__ import annotations
 
@@ -50,12 +50,11 @@ PREPROCESS_BLOCK = (32, 8)
 class DevicePipeline(Closing):
     """Preprocessing, network, decoding and NMS as one CUDA graph.
 
-    Where there are more than 1024 candidates, with thresholds near zero, NMS is done on the host. Gives what
-    HostPipeline gives over the same engine. `settings` may be replaced at any time, from any thread. One thread owns
-    the pipeline.
+    With more than 1024 candidates (thresholds near zero) the host does NMS. The results are those of HostPipeline with
+    the same engine. Any thread may replace `settings` at any time. One thread owns the pipeline.
 
     load_plan: returns the plan's bytes; called by each `open`
-    precision_effective: what the engine really computes in, for diagnostics; '' for the model file's own
+    precision_effective: the engine's real precision, for diagnostics; '' for that of the model file
     log: called with a severity of engine_log and a line
     """
 
@@ -75,7 +74,7 @@ class DevicePipeline(Closing):
         self._device_name = ''
 
     def open(self) -> None:
-        """Load the engine, allocate, and run a grey frame until it has been captured as a graph; EngineError."""
+        """Load the engine, allocate memory, and run a grey frame until its graph is captured; EngineError."""
         self.close()
         session = self._session = CudaSession(self._options.device_index)
         self._device_name = session.device_name
@@ -94,8 +93,8 @@ class DevicePipeline(Closing):
     def run(self, frame: Frame) -> PipelineOutput:
         """Process one frame; FrameError for a bad frame, EngineError if the GPU fails.
 
-        Of the times, preprocess is the copy of the frame into page-locked memory; infer is all that the GPU does;
-        postprocess is reading its result.
+        The times: preprocess copies the frame into page-locked memory, infer is all GPU work, postprocess reads the
+        result.
         """
         session, work = self._session, self._frame_work
         if session is None or work is None:
@@ -117,7 +116,7 @@ class DevicePipeline(Closing):
             'postprocess': (finished - inferred) * 1e3})
 
     def describe(self) -> dict[str, str]:
-        """Return provenance for diagnostics; cuda_graph is 'on', or 'off: ' and why."""
+        """Return provenance for diagnostics; cuda_graph is 'on', or 'off: ' and the reason."""
         work = self._frame_work
         return {
             'backend': 'tensorrt', 'backend_version': self._tensorrt.version_text, 'device': self._device_name,
@@ -126,23 +125,23 @@ class DevicePipeline(Closing):
             'zero_copy': 'on' if work and work.zero_copy else 'off'}
 
     def close(self) -> None:
-        """Free everything; in any state, any number of times."""
+        """Free everything; safe in any state and repeatedly."""
         self._frame_work = None
         session, self._session = self._session, None
         if session is not None:
             session.close()
 
     def __del__(self) -> None:
-        """Free what nobody closed."""
+        """Close the session if close() was not called."""
         session = getattr(self, '_session', None)
         if session is not None:
             session.close()
 
 
 class _FrameWork:
-    """What is done for each frame, and the memory it is done in. Used with the session's context current.
+    """The work for each frame, and its memory. Use it with the session's context current.
 
-    The order is prepare, stage, launch, wait, result.
+    Call prepare, stage, launch, wait and result in this order.
 
     graph_state: for describe()
     """
@@ -174,11 +173,11 @@ class _FrameWork:
 
     @property
     def zero_copy(self) -> bool:
-        """Whether the GPU reads the frames of the present format from the host's memory."""
+        """Whether the GPU reads frames of the current format from host memory."""
         return self._upload.in_place
 
     def prepare(self, form: FrameFormat) -> None:
-        """Make everything fit frames of this format; does nothing if it does."""
+        """Prepare for frames of this format; does nothing if that is done."""
         if form == self._form:
             return
         self._form = None
@@ -210,16 +209,16 @@ class _FrameWork:
         self._form = form
 
     def stage(self, pixels: np.ndarray, settings: PostprocessSettings) -> None:
-        """Copy the frame to where the GPU gets it from."""
+        """Copy the frame to the memory from which the GPU gets it."""
         if self._detection is not None:
             self._detection.update(settings.detection)
         self._upload.stage(pixels)
 
     def launch(self) -> None:
-        """Queue all that follows, as a graph from the second frame of a format on.
+        """Queue all GPU work, as a graph from the second frame of a format on.
 
-        The first one runs without: it loads what is loaded lazily, and a source whose format changes with every frame
-        is not captured again and again.
+        The first frame runs without a graph. It triggers lazy loading, and a source whose format changes with every
+        frame is not captured every time.
         """
         if self._graph is None and self._wants_graph and self._has_run:
             self._capture()
@@ -230,11 +229,11 @@ class _FrameWork:
         self._has_run = True
 
     def wait(self) -> None:
-        """Wait until the GPU is done with what was launched."""
+        """Wait until the GPU has done the launched work."""
         self._session.synchronize()
 
     def result(self, settings: PostprocessSettings) -> Result:
-        """Return the result of the frame that was launched; EngineError for values that are not finite."""
+        """Return the result of the launched frame; EngineError if values are not finite."""
         if self._detection is not None:
             return self._detection.result(settings.detection)
         head = self._spec.head
@@ -244,8 +243,8 @@ class _FrameWork:
 
     def _in_place(self, geometry: Geometry) -> bool:
         wanted = self._options.zero_copy
-        # Over the bus a kernel reads as fast as the copy engine, and the copy's own time is saved, unless it reads
-        # the same bytes again and again.
+        # A kernel reads over the bus as fast as the copy engine, and the copy itself takes no time. This is a gain only
+        # if the kernel does not read the same bytes many times.
         return wanted == 'on' or (wanted == 'auto' and (self._session.integrated or reads_once(geometry)))
 
     def _capture(self) -> None:
@@ -256,7 +255,7 @@ class _FrameWork:
         except self._session.errors as error:
             self._wants_graph = False
             self.graph_state = f'off: {error}'
-            self._log(WARNING, f'the frame is not run as one CUDA graph but call by call, which is slower: {error}')
+            self._log(WARNING, f'frames run call by call instead of as one CUDA graph, which is slower: {error}')
 
     def _enqueue(self) -> None:
         assert self._form is not None

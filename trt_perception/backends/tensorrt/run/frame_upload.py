@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The way of a frame's bytes to the GPU."""
+"""Brings a frame's bytes to the GPU."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import numpy as np
 from ..cuda.runtime_api import CudaSession, DeviceBuffer, HostBuffer
 from .frame_copy import copy_rows
 
-# Room for a full HD colour frame from the start: most cameras never make it grow.
+# Initial size: a full HD colour frame, which is enough for most cameras.
 _FIRST_CAPACITY = 1920 * 1080 * 3
 
 
 class FrameUpload:
-    """Page-locked memory that takes a frame, and GPU memory that it is uploaded to where that is wanted.
+    """Page-locked memory for a frame, and GPU memory to which the frame is uploaded if requested.
 
-    Else the GPU reads the page-locked memory. Used with the session's context current.
+    Otherwise the GPU reads the page-locked memory. Use it with the session's context current.
     """
 
     def __init__(self, session: CudaSession) -> None:
@@ -37,9 +37,9 @@ class FrameUpload:
         return self._device.address if self._device is not None else 0
 
     def reserve(self, size: int, step: int, rows: np.ndarray | None, in_place: bool) -> None:
-        """Prepare for frames of `size` bytes; addresses change where they do not fit yet. The stream must be idle.
+        """Prepare for frames of `size` bytes; addresses change if the memory is too small. The stream must be idle.
 
-        rows: indices of the rows of `step` bytes that are copied, one after the other; None for the whole frame
+        rows: indices of the rows of `step` bytes to copy, one after the other; None for the whole frame
         in_place: whether the GPU reads the page-locked memory
         """
         staged = size if rows is None else len(rows) * step
@@ -63,10 +63,10 @@ class FrameUpload:
         if self._rows is None:
             copy_rows(source, self._target)
         else:
-            # 'clip' never clips here: without it NumPy goes through a buffer of its own.
+            # All indices are valid, so 'clip' never clips: without it NumPy uses an extra buffer.
             np.take(source, self._rows, axis=0, out=self._target, mode='clip')
 
     def enqueue(self) -> None:
-        """Queue the upload of what was staged, if there is one."""
+        """Queue the upload of the staged frame, if it is to be uploaded."""
         if not self.in_place and self._device is not None:
             self._session.upload(self._device.address, self._target)

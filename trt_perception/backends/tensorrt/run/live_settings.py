@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The settings that may change from frame to frame, where the kernels read them."""
+"""The settings that may change from frame to frame, in GPU memory for the kernels."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from .candidates import FRAME_SETTINGS, write_settings
 
 
 class LiveSettings:
-    """GPU memory with the detection settings. Used with the session's context current.
+    """GPU memory with the detection settings. Use it with the session's context current.
 
-    address: of FRAME_SETTINGS on the GPU
+    address: GPU address of FRAME_SETTINGS
     """
 
     def __init__(self, session: CudaSession, dtype: np.dtype) -> None:
-        """dtype: of the output tensor that the threshold is compared with."""
+        """dtype: type of the output tensor, in which the threshold is compared."""
         self._session = session
         self._dtype = dtype
         self._host = session.allocate_host(FRAME_SETTINGS.itemsize)
@@ -27,9 +27,9 @@ class LiveSettings:
         self._gpu_selects = False
 
     def update(self, settings: DetectionSettings) -> bool:
-        """Queue the upload of the settings if they are not those of the last call.
+        """Queue the upload of the settings if they differ from those of the last call.
 
-        The frames before must be done. Returns False where the host must select the detections.
+        Earlier frames must be done. Returns False if the host must select the detections.
         """
         if settings is not self._uploaded:
             self._uploaded = None

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What the preprocessing kernels are told: how a frame lies in memory and where the network's pixels sample it.
+"""Arguments of the preprocessing kernels: a frame's memory layout, and where the network's pixels sample it.
 
 Mirrors kernels/sampling.h and kernels/source.h.
 """
@@ -31,7 +31,7 @@ _PACKED_KERNELS = {1: 'preprocess_packed1', 3: 'preprocess_packed3', 4: 'preproc
 _YUV_KERNELS = {
     'COLOR_YUV2BGR_UYVY': 'preprocess_uyvy', 'COLOR_YUV2BGR_YUY2': 'preprocess_yuyv',
     'COLOR_YUV2BGR_NV12': 'preprocess_nv12', 'COLOR_YUV2BGR_NV21': 'preprocess_nv21'}
-# Their chroma lies in rows of its own.
+# Their chroma lies in separate rows.
 _PLANAR_KERNELS = ('preprocess_nv12', 'preprocess_nv21')
 # Copying single rows costs a little more for each byte than copying the whole frame with one thread.
 _WORTHWHILE = 0.9
@@ -54,10 +54,10 @@ class Sampling(ctypes.Structure):
 
 
 class FrameFormat(NamedTuple):
-    """All of a frame but its pixels: what one captured graph is made for.
+    """Everything about a frame except its pixels; a captured graph works for one format.
 
     kernel: name of the kernel that reads this encoding
-    order: channel order of the pixels it samples: mono, bgr, rgb, bgra, rgba
+    order: channel order of the sampled pixels: mono, bgr, rgb, bgra, rgba
     step: bytes from one row to the next; size: bytes of the whole frame
     """
 
@@ -70,7 +70,7 @@ class FrameFormat(NamedTuple):
 
 
 def device_frame(frame: Frame) -> tuple[FrameFormat, Frame]:
-    """Return the format and the frame to upload: the same one if a kernel reads its encoding.
+    """Return the format and the frame to upload, which is `frame` itself if a kernel reads its encoding.
 
     Bayer and 16-bit frames are converted to 8-bit packed pixels here, on the host.
     """
@@ -84,7 +84,7 @@ def device_frame(frame: Frame) -> tuple[FrameFormat, Frame]:
         pixels.reshape(-1)))
 
 
-# A camera's frames are all of one format.
+# All frames of a camera have one format.
 @functools.lru_cache(maxsize=16)
 def _format(encoding: str, width: int, height: int, step: int) -> FrameFormat | None:
     """Return the format of such a frame, None if no kernel reads the encoding."""
@@ -99,7 +99,7 @@ def _format(encoding: str, width: int, height: int, step: int) -> FrameFormat | 
 
 
 def taps(source_size: int, target_size: int, offset: int = 0) -> np.ndarray:
-    """Return what each of `target_size` columns (or rows) samples of `source_size`, as OpenCV's INTER_LINEAR.
+    """Return the taps of `target_size` columns (or rows) on `source_size`, as in OpenCV's INTER_LINEAR.
 
     offset: index of the source's first column in the frame
     Returns (target_size,) of TAPS. From modules/imgproc/src/resize.cpp: float32 positions, and weights rounded
@@ -133,16 +133,16 @@ def column_taps(geometry: Geometry) -> np.ndarray:
 def row_taps(geometry: Geometry) -> np.ndarray:
     """Return the taps of the target's rows.
 
-    At the edges OpenCV blends a row with itself, with the weights that the position gives.
+    At the edges OpenCV blends a row with itself, with the weights of the position.
     """
     return taps(geometry.crop_height, geometry.target_height, geometry.crop_y)
 
 
 def used_rows(form: FrameFormat, rows: np.ndarray, copying_speedup: int = 1) -> np.ndarray | None:
-    """Return the indices of the frame's rows that are sampled, or None where it is best to copy all.
+    """Return the indices of the sampled rows of the frame, or None if it is faster to copy all rows.
 
-    rows: taps of the target's rows. Shrinking a frame to less than half leaves rows out, and so does cropping it.
-    copying_speedup: how much faster the whole frame is copied than single rows
+    rows: taps of the target's rows; shrinking to less than half, and cropping, leave out rows
+    copying_speedup: how many times faster the whole frame is copied than single rows
     """
     if form.kernel in _PLANAR_KERNELS:
         return None
@@ -151,7 +151,7 @@ def used_rows(form: FrameFormat, rows: np.ndarray, copying_speedup: int = 1) -> 
 
 
 def renumbered(rows: np.ndarray, used: np.ndarray) -> np.ndarray:
-    """Return the taps for a frame of which only the rows `used` (sorted) are there."""
+    """Return the taps for a frame that has only the rows `used` (sorted)."""
     result: np.ndarray = rows.copy()
     for name in ('first', 'second'):
         result[name] = np.searchsorted(used, rows[name])
@@ -159,12 +159,12 @@ def renumbered(rows: np.ndarray, used: np.ndarray) -> np.ndarray:
 
 
 def reads_once(geometry: Geometry) -> bool:
-    """Whether the kernel reads each byte of a frame about once, since it makes the frame smaller or keeps its size."""
+    """Return whether the kernel reads each byte about once, because the frame shrinks or keeps its size."""
     return geometry.target_width <= geometry.crop_width and geometry.target_height <= geometry.crop_height
 
 
 def sampling_threads(sampling: Sampling) -> tuple[int, int]:
-    """Return how many threads (x, y) the kernel needs."""
+    """Return the number of threads (x, y) that the kernel needs."""
     return -(-sampling.network_width // _PIXELS_OF_THREAD), sampling.network_height
 
 

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A TensorRT engine, ready to be queued on a stream. Named-tensor API only: the same from TensorRT 8.6 to 11."""
+"""A TensorRT engine that runs on a stream. Uses only the named-tensor API, which is the same in 8.6 to 11."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from ..library.compat import TensorRt
 
 @dataclass(frozen=True)
 class Tensor:
-    """One input or output of an engine at its running shape.
+    """One input or output of an engine, with its shape at run time.
 
-    address: of its memory on the GPU
+    address: GPU address of its memory
     """
 
     name: str
@@ -29,20 +29,20 @@ class Tensor:
 
     @property
     def size(self) -> int:
-        """Bytes."""
+        """Size in bytes."""
         return _size(self.shape, self.dtype)
 
 
 class Engine:
     """A deserialised plan with its execution context and the memory of all its inputs and outputs.
 
-    Made, used and freed with the session's context current.
+    Create, use and free it with the session's context current.
 
     input, outputs: tensors in the plan's order
     """
 
     def __init__(self, session: CudaSession, tensorrt: TensorRt, plan: bytes, spec: ModelSpec) -> None:
-        """Load the plan and run nothing yet; EngineError where it is not a plan for this GPU, version and model."""
+        """Load the plan, without a run; EngineError if it does not fit this GPU, TensorRT version and model."""
         self._tensorrt = tensorrt
         self._context: Any = None
         self._engine: Any = tensorrt.deserialize(plan)
@@ -59,7 +59,7 @@ class Engine:
             raise self._tensorrt.failure('TensorRT could not run the engine')
 
     def free(self) -> None:
-        """Free context and engine, once; the tensors' memory is the session's."""
+        """Free context and engine, but not the tensors' memory, which the session owns."""
         # In this order: a context must not outlive its engine.
         self._context = None
         self._engine = None
@@ -69,18 +69,18 @@ class Engine:
         inputs = [tensor.name for tensor in tensors.values() if tensor.is_input]
         if inputs != [spec.input_name]:
             raise EngineError(
-                f"the engine's inputs are {inputs}, but {spec.path.name} has the one input '{spec.input_name}': the "
+                f"the engine's inputs are {inputs}, but {spec.path.name} has only '{spec.input_name}': the "
                 'engine was built from another model; build it again')
         taken = tensors.pop(spec.input_name)
         if taken.dtype != spec.input_dtype:
             raise EngineError(
-                f'the engine takes {taken.dtype}, but {spec.path.name} {np.dtype(spec.input_dtype)}: the engine was '
-                'built from another model; build it again')
+                f'the engine input is {taken.dtype}, that of {spec.path.name} {np.dtype(spec.input_dtype)}: the engine '
+                'was built from another model; build it again')
         if not self._context.set_input_shape(spec.input_name, spec.input_shape):
             self._tensorrt.take_errors()
             raise EngineError(
-                f'the engine takes {list(taken.shape)} (-1: within its profile), not {list(spec.input_shape)}: build '
-                'it for this input_size')
+                f'the engine input shape is {list(taken.shape)} (-1: within its profile), but {list(spec.input_shape)} '
+                'is needed: build it for this input_size')
         if spec.head.output_name not in tensors:
             raise EngineError(
                 f"the engine has no output '{spec.head.output_name}', only {list(tensors)}: it was built from another "
@@ -97,7 +97,7 @@ class Engine:
                 'number of detections')
         tensor = Tensor(name, dtype, shape, session.allocate(_size(shape, dtype)).address)
         if not self._context.set_tensor_address(name, tensor.address):
-            raise self._tensorrt.failure(f"TensorRT does not take the memory of tensor '{name}'")
+            raise self._tensorrt.failure(f"TensorRT rejects the memory of tensor '{name}'")
         return tensor
 
 

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The detections that the selecting kernel writes and the host reads. Mirrors kernels/selection.h."""
+"""The detections that the selection kernel writes and the host reads. Mirrors kernels/selection.h."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ....model.geometry import Geometry
 from ....model.heads.yolo import YoloHead
 from ....results.results import Detections
 
-# With more candidates the kernel selects nothing, and the host does.
+# With more candidates the host selects, not the kernel.
 MOST_SELECTED = 1024
 # The kernel's blocks have a warp for each candidate.
 BLOCK = (1024, 1)
@@ -50,7 +50,7 @@ def selection_of(head: YoloHead, geometry: Geometry) -> Selection:
 
 
 class SelectedView:
-    """The kernel's result as the host sees it, in `buffer` (SELECTED.itemsize,) uint8."""
+    """Reads the kernel's result from `buffer`: (SELECTED.itemsize,) uint8."""
 
     def __init__(self, buffer: np.ndarray) -> None:
         record = buffer[:SELECTED.itemsize].view(SELECTED)
@@ -59,11 +59,11 @@ class SelectedView:
 
     @property
     def candidates(self) -> int:
-        """The number of candidates that there were."""
+        """The number of candidates."""
         return int(self._numbers[1])
 
     def read(self, head: YoloHead) -> Detections | None:
-        """Return the detections, None where there were too many candidates; EngineError where they are not finite."""
+        """Return the detections, None if there were too many candidates; EngineError if values are not finite."""
         count, candidates, not_finite = self._numbers.tolist()
         if candidates > MOST_SELECTED:
             return None
@@ -71,5 +71,5 @@ class SelectedView:
             raise head.not_finite()
         if count == 0:
             return _NOTHING
-        # Copies: the next frame's result takes the place of this one's.
+        # Copies, because the result of the next frame overwrites this one.
         return Detections(self._boxes[:count].copy(), self._scores[:count].copy(), self._classes[:count].copy())

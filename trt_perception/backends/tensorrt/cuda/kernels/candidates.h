@@ -1,7 +1,6 @@
 // Copyright 2026 trt_perception contributors
 // SPDX-License-Identifier: Apache-2.0
-//
-// From a YOLO output tensor to the few rows that may be detections.
+// Finds the few rows of a YOLO output tensor that may be detections.
 #pragma once
 
 #include "numeric.h"
@@ -19,33 +18,34 @@ struct alignas(16) Candidate {
   float y_max;
   float score;
   int class_index;
-  int row;  // of the output tensor: threads append in any order, and of equal scores the first row comes first
+  int row;  // of the output tensor; threads append in any order, and at equal scores the lower row comes first
   int reserved;
 };
 
-// What lies before the candidates.
+// The header before the candidates.
 struct alignas(16) CandidateHeader {
   int count;
-  int blocks_done;  // of the selecting kernel
+  int blocks_done;  // by the selection kernel
   int reserved[6];
 };
 
-// Classes that a filter can name: one bit each.
+// Words of the class filter, one bit per class.
 const int CLASS_WORDS = 128;
 
-// What may change from frame to frame without a new capture; uploaded when it changes. Mirrored by candidates.py.
+// Settings that may change from frame to frame without a new capture; uploaded after a change. Mirrored by
+// candidates.py.
 struct FrameSettings {
-  float output_threshold;  // the score threshold rounded to the output's own type: NumPy compares in that
+  float output_threshold;  // the score threshold rounded to the output's type, in which NumPy compares
   float score_threshold;
   float iou_threshold;
   int class_agnostic;
   int max_detections;
-  int filters_classes;  // whether only the classes whose bit is set are kept
+  int filters_classes;  // whether to keep only classes whose bit is set
   int reserved[2];
   u32 classes[CLASS_WORDS];
 };
 
-// What does not change; mirrored by candidates.py, field by field.
+// Arguments that do not change; mirrored by candidates.py, field by field.
 struct Decoding {
   const void* output;
   CandidateHeader* header;
@@ -57,7 +57,7 @@ struct Decoding {
   int element_type;  // ElementType
 };
 
-// How many rows of a YOLOv5 output a warp decodes; mirrored by candidates.py.
+// Number of rows of a YOLOv5 output that a warp decodes; mirrored by candidates.py.
 const int YOLOV5_ROWS_OF_WARP = 8;
 
 struct Best {
@@ -72,7 +72,7 @@ TRT_PERCEPTION_HD Best no_best() {
   return none;
 }
 
-// The better of two, as NumPy's argmax: NaN beats all, then the higher score, then the lower index.
+// Returns the better of two, as NumPy's argmax: NaN first, then the higher score, then the lower index.
 TRT_PERCEPTION_HD Best better(const Best& a, const Best& b) {
   if (a.index < 0 || b.index < 0) {
     return a.index < 0 ? b : a;
@@ -87,7 +87,7 @@ TRT_PERCEPTION_HD Best better(const Best& a, const Best& b) {
   return a.score > b.score ? a : b;
 }
 
-// The best class among first, first + step, ...; `stride` elements lie between two classes.
+// Returns the best class among first, first + step, ...; two classes are `stride` elements apart.
 template <typename T>
 TRT_PERCEPTION_HD Best best_class(const T* scores, long long stride, int classes, int first, int step) {
   Best best = no_best();
@@ -100,7 +100,7 @@ TRT_PERCEPTION_HD Best best_class(const T* scores, long long stride, int classes
   return best;
 }
 
-// cx, cy, w, h, `stride` elements apart -> corners.
+// Converts cx, cy, w, h (`stride` elements apart) to corners.
 template <typename T>
 TRT_PERCEPTION_HD Candidate centred(const T* box, long long stride, float score, int class_index, int row) {
   const float x = to_float(box[0]), y = to_float(box[stride]);
@@ -117,22 +117,22 @@ TRT_PERCEPTION_HD Candidate centred(const T* box, long long stride, float score,
   return candidate;
 }
 
-// YOLOv5's first test: score = objectness * class <= objectness, so most rows go by one comparison. Here and below
-// NaN passes, so that it is seen later and a network that overflows is reported.
+// YOLOv5's first test: score = objectness * class <= objectness, so one comparison rejects most rows. Here and below
+// NaN passes, so that a network that overflows is reported later.
 template <typename T>
 TRT_PERCEPTION_HD bool yolov5_passes(const Decoding& decoding, int row) {
   const T* values = static_cast<const T*>(decoding.output) + static_cast<long long>(row) * (5 + decoding.classes);
   return !(to_float(values[4]) < decoding.settings->output_threshold);
 }
 
-// The share of one lane of `lanes` of the search for a row's best class.
+// Returns the best class of a row among those that one of `lanes` lanes searches.
 template <typename T>
 TRT_PERCEPTION_HD Best yolov5_best(const Decoding& decoding, int row, int lane, int lanes) {
   const T* values = static_cast<const T*>(decoding.output) + static_cast<long long>(row) * (5 + decoding.classes);
   return best_class(values + 5, 1, decoding.classes, lane, lanes);
 }
 
-// Whether the row is a candidate, which is then in `candidate`.
+// Writes the row to `candidate`; returns whether it is one.
 template <typename T>
 TRT_PERCEPTION_HD bool yolov5_candidate(const Decoding& decoding, int row, const Best& best, Candidate* candidate) {
   const T* values = static_cast<const T*>(decoding.output) + static_cast<long long>(row) * (5 + decoding.classes);
@@ -155,7 +155,7 @@ TRT_PERCEPTION_HD bool yolov8_candidate(const Decoding& decoding, int row, Candi
   return true;
 }
 
-// Ties to even, as np.rint; `value` is not negative.
+// Rounds ties to even, as np.rint; `value` must not be negative.
 TRT_PERCEPTION_HD int round_to_even(float value) {
   const int whole = static_cast<int>(value);
   const float rest = value - static_cast<float>(whole);
@@ -181,7 +181,7 @@ TRT_PERCEPTION_HD bool end_to_end_candidate(const Decoding& decoding, int row, C
   candidate->y_min = to_float(values[1]);
   candidate->x_max = to_float(values[2]);
   candidate->y_max = to_float(values[3]);
-  // What is not finite must show: a class would lose it in the conversion to int.
+  // A value that is not finite must stay visible, but the conversion of the class to int would lose it.
   candidate->score = finite ? score : float_of(0x7fc00000u);
   candidate->class_index = finite ? round_to_even(class_index) : 0;
   candidate->row = row;

@@ -1,8 +1,7 @@
 // Copyright 2026 trt_perception contributors
 // SPDX-License-Identifier: Apache-2.0
-//
-// The GPU's side of the device pipeline: which thread does what. What is computed is in the headers. All of it also
-// compiles as host C++, which is how it is tested without a GPU.
+// The kernels of the device pipeline: they assign the work to threads; the headers hold the computations. All of it
+// also compiles as host C++, for tests without a GPU.
 
 #include "candidates.h"
 #include "sampling.h"
@@ -29,14 +28,14 @@ __device__ void preprocess(const Sampling& sampling) {
 }
 
 __device__ void append(const Decoding& decoding, const Candidate& candidate) {
-  // At most one candidate a row: the list, which has room for all rows, cannot overflow.
+  // At most one candidate per row: the list has room for all rows and cannot overflow.
   decoding.candidates[atomicAdd(&decoding.header->count, 1)] = candidate;
 }
 
-// Lanes that look for the best class of one row together: a warp does so for some rows at once.
+// Number of lanes that search for the best class of one row; a warp searches several rows at once.
 const int GROUP_LANES = 8;
 
-// The best of a group's lanes.
+// Returns the best result of the lanes of a group.
 __device__ Best best_of_group(Best best) {
   for (int distance = GROUP_LANES / 2; distance > 0; distance /= 2) {
     Best other;
@@ -47,9 +46,9 @@ __device__ Best best_of_group(Best best) {
   return best;
 }
 
-// A few lanes test the objectness of a row each; groups of lanes then read the classes of the rows that passed, a row
-// for each group, since neighbouring lanes reading neighbouring classes is what memory is fast at. Rows that pass are
-// neighbours as well: with a row for each lane, one warp would be left with most of the work.
+// A few lanes test the objectness of one row each. Then each group of lanes reads the classes of one row that passed:
+// memory is fast if neighbouring lanes read neighbouring classes. Rows that pass are often neighbours: with one row per
+// lane, one warp would do most of the work.
 template <typename T>
 __device__ void decode_yolov5(const Decoding& decoding) {
   const int lane = threadIdx.x % LANES;
@@ -92,7 +91,7 @@ __device__ void decode(const Decoding& decoding) {
   }
 }
 
-// A warp finds out of one candidate how many come before it, and which of those would suppress it.
+// A warp counts how many candidates come before one candidate, and marks those that would suppress it.
 __device__ void compare(const Selection& selection, int row, int count) {
   const int lane = threadIdx.x % LANES;
   const FrameSettings& settings = *selection.settings;
@@ -101,9 +100,9 @@ __device__ void compare(const Selection& selection, int row, int count) {
   const bool wanted = is_wanted(settings, candidate);
   const u64 key = sort_key(candidate);
   int rank = 0;
-  u32 mask_of_lane = 0;  // of the word that has the lane's number
+  u32 mask_of_lane = 0;  // the word whose index is the lane's number
   if (wanted) {
-    // Read ahead: the functions of the warp would have each round wait for its memory.
+    // Read ahead: otherwise the warp functions make each round wait for its memory.
     Candidate next = selection.candidates[lane < count ? lane : row];
     for (int word = 0; word * MASK_BITS < count; ++word) {
       const Candidate other = next;
@@ -126,7 +125,7 @@ __device__ void compare(const Selection& selection, int row, int count) {
   }
 }
 
-// Whether all other blocks are done, so that this one, the last, may read what all have written. `blocks` of them count.
+// Returns whether this block is the last of `blocks` to finish, so that it may read the results of all.
 __device__ bool is_last(const Selection& selection, int blocks) {
   __shared__ bool last;
   __syncthreads();
@@ -141,15 +140,15 @@ __device__ bool is_last(const Selection& selection, int blocks) {
   return blocks == 1 || last;
 }
 
-// Whether this thread's candidate is kept by greedy suppression. One is gone if one that is kept suppresses it, and kept
-// once none that is open would: as many rounds as there are links in the longest chain.
+// Returns whether greedy suppression keeps this thread's candidate. A candidate is removed if a kept one suppresses it,
+// and kept if no open one could. The number of rounds is the length of the longest chain.
 __device__ bool survives(const Selection& selection, bool open) {
   __shared__ u32 open_words[MASK_WORDS];
   __shared__ u32 kept_words[MASK_WORDS];
   const int me = threadIdx.x, lane = me % LANES, warp = me / LANES;
   const u32 words = open ? selection.comparisons->words[me] : 0u;
   bool kept = false;
-  // The best of those that are open is settled in each round; a bound, so that not even garbage makes it endless.
+  // Each round decides at least the best open candidate. The bound ends the loop even with invalid data.
   for (int round = 0; round < MOST_SELECTED; ++round) {
     const u32 open_lanes = __ballot_sync(ALL_LANES, open), kept_lanes = __ballot_sync(ALL_LANES, kept);
     if (lane == 0) {
@@ -175,7 +174,7 @@ __device__ bool survives(const Selection& selection, bool open) {
   return kept;
 }
 
-// The place of this thread's rank among those of the threads that are `shown`; `*all` is how many those are.
+// Returns the position of this thread's rank among the ranks of the `shown` threads; `*all` is their number.
 __device__ int place_of(bool shown, int rank, int* all) {
   __shared__ u32 shown_ranks[MASK_WORDS];
   const int lane = threadIdx.x % LANES;
@@ -188,7 +187,7 @@ __device__ int place_of(bool shown, int rank, int* all) {
   }
   __syncthreads();
   const u32 word = shown_ranks[lane];
-  int up_to = __popc(word);  // in the words 0 .. lane
+  int up_to = __popc(word);  // in words 0 .. lane
   for (int distance = 1; distance < LANES; distance *= 2) {
     const int below = __shfl_up_sync(ALL_LANES, up_to, distance);
     up_to += lane >= distance ? below : 0;
@@ -200,9 +199,9 @@ __device__ int place_of(bool shown, int rank, int* all) {
   return before + __popc(__shfl_sync(ALL_LANES, word, mine) & lower);
 }
 
-// What was compared becomes detections, by one block with a thread for each candidate.
+// Makes detections of the comparisons, in one block with one thread per candidate.
 __device__ void write_selected(const Selection& selection, int count) {
-  // Put in order here first: over the bus many small writes are slow.
+  // Sort into shared memory first: many small writes over the bus are slow.
   __shared__ Box boxes[MOST_SELECTED];
   __shared__ float scores[MOST_SELECTED];
   __shared__ int class_indices[MOST_SELECTED];
@@ -253,11 +252,11 @@ PREPROCESS(yuyv, YUYV)
 PREPROCESS(nv12, NV12)
 PREPROCESS(nv21, NV21)
 
-// Blocks of whole warps.
+// The blocks must consist of whole warps.
 extern "C" __global__ void decode_float32(const Decoding decoding) { decode<float>(decoding); }
 extern "C" __global__ void decode_float16(const Decoding decoding) { decode<Half>(decoding); }
 
-// MOST_SELECTED / LANES blocks of MOST_SELECTED threads: a warp for each candidate there can be.
+// MOST_SELECTED / LANES blocks of MOST_SELECTED threads: one warp for each possible candidate.
 extern "C" __global__ void __launch_bounds__(1024, 1) select_detections(const Selection selection) {
   const int count = selection.header->count;
   if (count > MOST_SELECTED) {

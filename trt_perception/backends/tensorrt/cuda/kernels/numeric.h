@@ -20,7 +20,7 @@ typedef unsigned long long u64;
 // The element types of tensors, as Python passes them.
 enum ElementType { FLOAT32 = 0, FLOAT16 = 1, UINT8 = 2 };
 
-// A float16 by its bits. cuda_fp16.h is not there for NVRTC, and g++ knows no half before version 12.
+// A float16 as its bits. NVRTC has no cuda_fp16.h, and g++ before version 12 has no half type.
 struct Half {
   u16 bits;
 };
@@ -70,11 +70,11 @@ TRT_PERCEPTION_HD Half to_half(float value) {
   } else if (magnitude >= 0x477ff000u) {
     rounded = 0x7c00u;  // 65520 and more round to infinity
   } else if (magnitude >= 0x38800000u) {
-    // Normal: drop 13 bits of the mantissa; the exponent's bias goes from 127 to 15.
+    // Normal: drop 13 bits of the mantissa and change the exponent's bias from 127 to 15.
     const u32 shifted = magnitude - 0x38000000u;
     rounded = (shifted + 0x0fffu + ((shifted >> 13) & 1u)) >> 13;
   } else {
-    // Subnormal: adding 0.5 leaves the half's mantissa, rounded, in the float's last bits.
+    // Subnormal: adding 0.5 puts the rounded mantissa of the half into the last bits of the float.
     rounded = bits_of(float_of(magnitude) + 0.5f) - 0x3f000000u;
   }
   result.bits = static_cast<u16>(sign | rounded);
@@ -104,7 +104,7 @@ TRT_PERCEPTION_HD float to_float(Half value) {
 
 TRT_PERCEPTION_HD float to_float(float value) { return value; }
 
-// Not contracted to a fused multiply-add: NumPy rounds the product and the sum.
+// Prevents a fused multiply-add, because NumPy rounds the product and the sum.
 TRT_PERCEPTION_HD float multiply(float a, float b) {
 #ifdef __CUDA_ARCH__
   return __fmul_rn(a, b);

@@ -1,7 +1,6 @@
 // Copyright 2026 trt_perception contributors
 // SPDX-License-Identifier: Apache-2.0
-//
-// From a frame to one pixel of the network's input: resize, pad, reorder colours, normalise.
+// Computes pixels of the network's input from a frame: resizes, pads, reorders colours, normalises.
 #pragma once
 
 #include "candidates.h"
@@ -9,8 +8,8 @@
 
 namespace trt_perception {
 
-// Where one column (or row) of the target samples the source: two neighbours and their weights, which are
-// OpenCV's INTER_LINEAR coefficients in units of 1/2048. Computed once for a frame size (sampling.py).
+// The samples of the source for one column (or row) of the target: two neighbours and their weights, which are
+// OpenCV's INTER_LINEAR coefficients in units of 1/2048. Computed once for a frame size (resampling.py).
 struct Taps {
   int first;
   int second;
@@ -18,13 +17,13 @@ struct Taps {
   int second_weight;
 };
 
-// What does not change from frame to frame; mirrored by sampling.py, field by field.
+// Arguments that do not change from frame to frame; mirrored by resampling.py, field by field.
 struct Sampling {
   const u8* source;
-  const Taps* columns;  // target_width of them
-  const Taps* rows;     // target_height of them
+  const Taps* columns;  // target_width elements
+  const Taps* rows;     // target_height elements
   void* tensor;
-  CandidateHeader* candidates;  // emptied for the decoding that follows; may be null
+  CandidateHeader* candidates;  // cleared for the decoding that follows; may be null
   int source_width;
   int source_height;
   int source_step;
@@ -37,10 +36,10 @@ struct Sampling {
   int channels;       // 1 or 3
   int element_type;   // ElementType
   int nhwc;           // else NCHW
-  int reversed;       // the source's colours are in the opposite order of the network's
+  int reversed;       // whether source and network have opposite colour orders
   int red;            // index of red in the source's pixel, 0 or 2; blue is at 2 - red
   int source_is_grey;
-  int padding;        // value of the pixels outside of the target
+  int padding;        // value of the pixels outside the target
   float gain[3];      // x = pixel * gain + bias, in the network's colour order
   float bias[3];
 };
@@ -59,7 +58,7 @@ TRT_PERCEPTION_HD int grey(int red, int green, int blue) {
   return (red * 9798 + green * 19235 + blue * 3735 + (1 << 14)) >> 15;
 }
 
-// The pixel of the target at (x, y), in the source's colour order.
+// Returns the pixel of the target at the column and row, in the source's colour order.
 template <int LAYOUT>
 TRT_PERCEPTION_HD Pixel sample(const Source& source, const Taps& column, const Taps& row) {
   const Pixel top_left = load_pixel<LAYOUT>(source, column.first, row.first);
@@ -88,12 +87,12 @@ TRT_PERCEPTION_HD void store(const Sampling& sampling, long long index, int chan
   }
 }
 
-// How many pixels of a row a thread writes, one beside the other; mirrored by sampling.py. The bus carries whole lines
-// of memory best: shrinking an image to half, a warp of two pixels a thread asks for 384 bytes of a row, which are three
-// lines, one of single pixels for one line and a half.
+// Number of neighbouring pixels of a row that a thread writes; mirrored by resampling.py. The bus is fastest with whole
+// lines of memory: when an image shrinks to half, a warp with two pixels per thread reads 384 bytes of a row, which are
+// three lines; with one pixel per thread it reads one and a half.
 const int PIXELS_OF_THREAD = 2;
 
-// The values of the network's input at (x, y), before normalisation, in the network's colour order.
+// Computes the network's input at (x, y), before normalisation, in the network's colour order.
 template <int LAYOUT>
 TRT_PERCEPTION_HD void input_values(const Sampling& sampling, int x, int y, int* values) {
   for (int c = 0; c < 3; ++c) {
@@ -118,7 +117,7 @@ TRT_PERCEPTION_HD void input_values(const Sampling& sampling, int x, int y, int*
 TRT_PERCEPTION_HD void store_values(const Sampling& sampling, int x, int y, const int* values) {
   const long long pixels = static_cast<long long>(sampling.network_width) * sampling.network_height;
   const long long position = static_cast<long long>(y) * sampling.network_width + x;
-  // A fixed count: the loop unrolls, and the indexed arrays stay in registers.
+  // With a fixed count the loop unrolls, and the indexed arrays stay in registers.
   for (int c = 0; c < 3; ++c) {
     if (c < sampling.channels) {
       store(sampling, sampling.nhwc ? position * sampling.channels + c : c * pixels + position, c, values[c]);
@@ -126,8 +125,9 @@ TRT_PERCEPTION_HD void store_values(const Sampling& sampling, int x, int y, cons
   }
 }
 
-// Writes PIXELS_OF_THREAD pixels from (x, y) on, but none outside of the network's input. All are read before the first
-// is written: a compiler may not move the reads, for all that it knows they are of what is written.
+// Writes PIXELS_OF_THREAD pixels from (x, y) on, but none outside the network's input. Reads all before it writes the
+// first: the compiler cannot do that, because it must assume that they
+// overlap.
 template <int LAYOUT>
 TRT_PERCEPTION_HD void preprocess_pixels(const Sampling& sampling, int x, int y) {
   int values[PIXELS_OF_THREAD][3];

@@ -1,39 +1,39 @@
 // Copyright 2026 trt_perception contributors
 // SPDX-License-Identifier: Apache-2.0
-//
-// From candidates to detections: their order, non-maximum suppression, image pixels. What YoloHead.select
-// (heads/yolo.py) does on the host, with the same arithmetic.
+// Makes detections of candidates: order, non-maximum suppression, image pixels. The arithmetic is that of
+// YoloHead.select (heads/yolo.py) on the host.
 #pragma once
 
 #include "candidates.h"
 
 namespace trt_perception {
 
-// With more candidates than this the host selects.
+// With more candidates than this, the host selects.
 const int MOST_SELECTED = 1024;
 const int MASK_BITS = 32;
 const int MASK_WORDS = MOST_SELECTED / MASK_BITS;
 const int NOT_WANTED = -1;
 
-// What the host reads; in page-locked memory that the kernel writes to. Mirrored by selection.py.
+// The result for the host, in page-locked memory that the kernel writes. Mirrored by selection.py.
 struct Selected {
   int count;       // of the detections that follow, the highest score first
-  int candidates;  // how many there were; more than MOST_SELECTED: nothing was selected
-  int not_finite;  // whether one of them was not finite
+  int candidates;  // number of candidates; more than MOST_SELECTED: nothing was selected
+  int not_finite;  // whether a candidate was not finite
   int reserved[5];
   float boxes[MOST_SELECTED][4];  // x_min, y_min, x_max, y_max in image pixels
   float scores[MOST_SELECTED];
   long long class_indices[MOST_SELECTED];
 };
 
-// What each candidate's warp finds out of it; mirrored by selection.py.
+// The results of each candidate's warp; mirrored by selection.py.
 struct Comparisons {
-  u32 masks[MASK_WORDS][MOST_SELECTED];  // [word][candidate]: a bit for each of 32 others, set if it would suppress it
-  u32 words[MOST_SELECTED];              // of each candidate, which words of its masks are not 0
-  int ranks[MOST_SELECTED];              // how many come before it, NOT_WANTED if it is not wanted
+  u32 masks[MASK_WORDS][MOST_SELECTED];  // [word][candidate]: one bit per other candidate, set if that suppresses it
+  u32 words[MOST_SELECTED];              // for each candidate: which words of its masks are not 0
+  int ranks[MOST_SELECTED];              // number of candidates before it, NOT_WANTED if it is not wanted
 };
 
-// What does not change; mirrored by selection.py, field by field. For x and y: image = (network - target) / scale + crop.
+// Arguments that do not change; mirrored by selection.py, field by field.
+// For x and y: image = (network - target) / scale + crop.
 struct Selection {
   CandidateHeader* header;
   const Candidate* candidates;
@@ -44,7 +44,7 @@ struct Selection {
   double scale[2];
   double crop[2];
   double limit[2];  // width and height of the image
-  int suppress;     // 0 for heads whose network has done it
+  int suppress;     // 0 for heads whose network suppresses
   int reserved;
 };
 
@@ -78,7 +78,7 @@ TRT_PERCEPTION_HD bool is_wanted(const FrameSettings& settings, const Candidate&
          (settings.classes[word] >> (candidate.class_index % MASK_BITS) & 1u);
 }
 
-// Ascending keys are descending scores, and of equal scores ascending rows: no two keys are equal.
+// Ascending keys mean descending scores, and ascending rows at equal scores: no two keys are equal.
 TRT_PERCEPTION_HD u64 sort_key(const Candidate& candidate) {
   return static_cast<u64>(~bits_of(candidate.score)) << 32 | static_cast<u32>(candidate.row);
 }
@@ -99,7 +99,7 @@ TRT_PERCEPTION_HD bool is_tiny(const Box& box) {
   return !(box.x_max - box.x_min > 1e-6f && box.y_max - box.y_min > 1e-6f);
 }
 
-// The common part of two intervals that overlap, computed as cv::Rect_ does.
+// Returns the length of the overlap of two overlapping intervals, computed as in cv::Rect_.
 TRT_PERCEPTION_HD double common_side(float a_low, float a_high, float b_low, float b_high) {
   const double a_side = side(a_low, a_high), b_side = side(b_low, b_high);
   const double shift = a_low < b_low ? side(a_low, b_low) : side(b_low, a_low);
@@ -108,9 +108,9 @@ TRT_PERCEPTION_HD double common_side(float a_low, float a_high, float b_low, flo
   return rest < other ? rest : other;
 }
 
-// Whether `a` suppresses `b`, as cv::dnn::NMSBoxes has it: cv::jaccardDistance in double, the comparison in float.
+// Returns whether `a` suppresses `b`, as in cv::dnn::NMSBoxes: cv::jaccardDistance in double, comparison in float.
 TRT_PERCEPTION_HD bool suppresses_exactly(const Box& a, const Box& b, bool overlap, float threshold) {
-  const double SMALLEST_AREA = 2.220446049250313e-16;  // of both together; below it OpenCV has them overlap fully
+  const double SMALLEST_AREA = 2.220446049250313e-16;  // sum of both areas; below it OpenCV assumes full overlap
   const double both = add(area(a), area(b));
   if (both <= SMALLEST_AREA) {
     return threshold < 1.0f;
@@ -124,9 +124,9 @@ TRT_PERCEPTION_HD bool suppresses_exactly(const Box& a, const Box& b, bool overl
   return !(add(1.0f, -static_cast<float>(distance)) <= threshold);
 }
 
-// The same, with double only where float does not tell: a GPU has few units for it.
+// The same, but with double only if float cannot decide: a GPU has few double units.
 TRT_PERCEPTION_HD bool suppresses(const Box& a, const Box& b, bool same_class, float threshold) {
-  // Many times what float's rounding makes of the terms below; sizes that leave its range are not told apart.
+  // MARGIN is many times the rounding error of the terms below. Sizes outside float's range are decided in double.
   const float MARGIN = 1e-5f, SMALLEST = 1e-20f, LARGEST = 1e30f;
   const float a_width = a.x_max - a.x_min, a_height = a.y_max - a.y_min;
   const float b_width = b.x_max - b.x_min, b_height = b.y_max - b.y_min;
@@ -154,7 +154,7 @@ TRT_PERCEPTION_HD double to_image(const Selection& selection, int axis, float va
   return low < selection.limit[axis] ? low : selection.limit[axis];
 }
 
-// The box in image pixels, clipped to the image; false where nothing of it is in the image.
+// Converts the box to image pixels and clips it; returns false if it lies outside the image.
 TRT_PERCEPTION_HD bool box_in_image(const Selection& selection, const Box& box, Box* result) {
   const double x_min = to_image(selection, 0, box.x_min), y_min = to_image(selection, 1, box.y_min);
   const double x_max = to_image(selection, 0, box.x_max), y_max = to_image(selection, 1, box.y_max);

@@ -1,18 +1,17 @@
 // Copyright 2026 trt_perception contributors
 // SPDX-License-Identifier: Apache-2.0
-//
-// Reads one pixel of a camera's frame, converted as OpenCV's cvtColor does.
+// Reads one pixel of a camera's frame and converts it as OpenCV's cvtColor does.
 #pragma once
 
 #include "numeric.h"
 
 namespace trt_perception {
 
-// The memory layouts of the incoming frame, as Python passes them. What the colours of a packed layout mean is
-// Sampling's business (sampling.h).
+// The memory layouts of the incoming frame, as Python passes them. Sampling (sampling.h) defines the colour order of a
+// packed layout.
 enum SourceLayout { PACKED1 = 0, PACKED3 = 1, PACKED4 = 2, UYVY = 3, YUYV = 4, NV12 = 5, NV21 = 6 };
 
-// One frame in device memory; `step` is the distance of two rows in bytes. The chroma of NV12 and NV21 follows
+// One frame in device memory; two rows are `step` bytes apart. The chroma of NV12 and NV21 follows
 // the luma's `height` rows, in rows of the same step.
 struct Source {
   const u8* data;
@@ -21,7 +20,7 @@ struct Source {
   int step;
 };
 
-// Up to three channels, in the source's own order; YUV comes as blue, green, red; PACKED1 uses the first alone.
+// Up to three channels, in the source's order; YUV becomes blue, green, red; PACKED1 uses only the first.
 struct Pixel {
   int channel[3];
 };
@@ -40,8 +39,8 @@ TRT_PERCEPTION_HD Pixel yuv_to_bgr(int y, int u, int v) {
   return pixel;
 }
 
-// Two pixels share U Y0 V Y1 (UYVY) or Y0 U Y1 V (YUYV). An odd width may end in half a pair, which lacks V: it
-// comes from the pair to the left, or is neutral where there is none, as frame.py has it.
+// Two pixels share U Y0 V Y1 (UYVY) or Y0 U Y1 V (YUYV). An odd width may end in half a pair without V: V then comes
+// from the pair to the left, or is neutral if there is none, as in frame.py.
 template <int CHROMA, int LUMA>
 TRT_PERCEPTION_HD Pixel load_yuv422(const Source& source, const u8* row, int x) {
   const u8* pair = row + (x >> 1) * 4;
