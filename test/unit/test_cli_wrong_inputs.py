@@ -81,7 +81,7 @@ def run(capfd, *arguments):
     (('predict', 'm.onnx', '.', '--json', 'p.png'), 1, '--json p.png is in ., which this command reads: choose'),
     (('benchmark', 'm.onnx', '--calibration', 'p.png', '--json', 'p.png'), 1, '--json p.png is also another file of'),
     (('quantize', 'm.onnx', '--precision', 'fp16', '--half-rest'), 1, '--half-rest is about the float layers of'),
-    (('quantize', 'm.onnx', '--precision', 'fp16', '--keep-float', 'a'), 1, 'm.onnx has no node a, which is to'),
+    (('quantize', 'm.onnx', '--precision', 'fp16', '--keep-float', 'a'), 1, "m.onnx has no node 'a': expected names"),
     (('predict', 'm.onnx', 'empty.png'), 1, 'empty.png: not an image that OpenCV reads, or damaged (0 bytes)'),
     (('predict', 'pipe.onnx', 'p.png'), 1, "model 'pipe.onnx': it is a pipe or a device; expected an ONNX file"),
     (('predict', 'm.onnx', 'pipe.jpg'), 1, 'pipe.jpg: a pipe; expected an image, a folder, a video or a rosbag2'),
@@ -98,7 +98,7 @@ def run(capfd, *arguments):
     (('quantize', 'm.onnx', '--precision', 'fp16', '--output', 'pipe'), 1, '--output pipe: it is not a regular file'),
     (('quantize', 'm.onnx', '--precision', 'fp16', '--output', ''), 1, 'it is a folder; expected the name of a file'),
     (('quantize', 'm.onnx', '--calibration', 'd'), 1, 'd: no images in this folder'),
-    (('quantize', 'm.onnx', '--calibration', 'empty.png'), 1, 'found none that can be read: empty.png: not an image'),
+    (('quantize', 'm.onnx', '--calibration', 'empty.png'), 1, 'found no readable image: empty.png: not an image'),
     (('quantize', 'm.onnx', '--precision', 'fp16', '--json', 'd'), 1, '--json d: it is a folder'),
 
     (('build', 'm.onnx', '--output', ''), 1, 'it is a folder; expected the name of a file to write'),

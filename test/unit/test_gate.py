@@ -163,7 +163,7 @@ def test_frames_without_objects_say_nothing(tmp_path):
     report = agreement(spec, spec, [dark, dark], told=told)
     assert report.summary == 'agreement not measured: nothing was detected in 2 frames'
     assert told.log == [(
-        'warning', 'the accuracy gate says nothing: neither run found anything on the frames')]
+        'warning', 'the accuracy gate measured nothing: neither run found anything on the frames')]
     # Asked for, the gate must say something; int8's own only warns.
     require_agreement(spec, report, PipelineOptions(precision='int8'))
     require_agreement(spec, report, PipelineOptions(precision='int8', min_agreement=0.0))
@@ -229,18 +229,18 @@ def test_too_little_is_an_error_with_the_numbers(tmp_path):
         require_agreement(spec, report, PipelineOptions(precision='int8'))
     text = str(found.value)
     assert text.startswith(
-        'int8 loses too much: agreement 0.500 with ONNX Runtime fp32, needed is 0.900 (agreement 0.500: 2 boxes '
-        'matched, 2 missing, 2 extra in 4 frames;')
-    assert text.endswith("); take fp16, or calibrate with frames more like the camera's, or lower min_agreement")
+        'int8 loses too much accuracy: expected an agreement of 0.900 or more with ONNX Runtime fp32, found 0.500 '
+        '(agreement 0.500: 2 boxes matched, 2 missing, 2 extra in 4 frames;')
+    assert text.endswith("); use fp16, or calibrate with frames more like the camera's, or lower min_agreement")
 
 
 @pytest.mark.parametrize('stored, precision, advice', [
-    ('fp32', 'fp16', 'take fp32, or lower min_agreement'),
+    ('fp32', 'fp16', 'use fp32, or lower min_agreement'),
     ('fp32', 'fp32', 'set backend to onnxruntime, or lower min_agreement'),
     ('int8', 'int8', 'set backend to onnxruntime, or lower min_agreement')])
 def test_the_advice_is_not_what_was_just_tried(tmp_path, stored, precision, advice):
     spec, other = detector(tmp_path / 'm.onnx'), detector(tmp_path / 'swapped.onnx', swapped=True)
     report = agreement(spec, other, [one_square('red')])
-    with pytest.raises(EngineError, match=rf'agreement 0\.000 .*\); {advice}$'):
+    with pytest.raises(EngineError, match=rf'found 0\.000 .*\); {advice}$'):
         require_agreement(
             replace(spec, stored_precision=stored), report, PipelineOptions(precision=precision, min_agreement=0.5))

@@ -89,8 +89,8 @@ def test_int8_without_calibration_is_refused(spec, cache):
 def test_a_gate_that_is_not_reached_names_the_numbers_and_leaves_it_closed(spec, int8):
     pipeline = create_pipeline(spec, replace(int8, min_agreement=1.01))
     with pytest.raises(EngineError, match=(
-            r'int8 loses too much: agreement 1\.000 with ONNX Runtime fp32, needed is 1\.010 \(agreement 1\.000: \d+ '
-            r'boxes matched, 0 missing')):
+            r'int8 loses too much accuracy: expected an agreement of 1\.010 or more with ONNX Runtime fp32, '
+            r'found 1\.000 \(agreement 1\.000: \d+ boxes matched, 0 missing')):
         pipeline.open()
     with pytest.raises(EngineError, match='the pipeline is not open'):
         pipeline.run(FRAME)

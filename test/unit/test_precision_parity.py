@@ -85,7 +85,7 @@ def test_classifications():
     agreement.add_frame(classes([1, 0, 2], [0.5, 0.4, 0.1]), classes([0, 1, 2], [0.5, 0.4, 0.1]), 0.25)
     assert agreement.value == 0.5
     assert agreement.max_score_difference == pytest.approx(0.2)
-    assert 'same first class in 1 of 2 frames, one as likely in 0' in agreement.summary()
+    assert 'same first class in 1 of 2 frames, an equally likely class in 0' in agreement.summary()
     # Of two classes that are about as likely either may come first.
     agreement.add_frame(classes([1, 0, 2], [0.46, 0.44, 0.1]), classes([0, 1, 2], [0.46, 0.44, 0.1]), 0.25)
     assert (agreement.value, agreement.same_first_class) == (2 / 3, 1)
@@ -100,7 +100,7 @@ def test_a_report_is_json_without_what_the_task_has_not():
 
 
 def test_results_of_two_tasks_cannot_be_compared():
-    with pytest.raises(EngineError, match='different tasks'):
+    with pytest.raises(EngineError, match='found two tasks'):
         Agreement('detection').add_frame(detections(), classes([0], [1.0]), 0.25)
 
 

@@ -84,7 +84,7 @@ def damaged(value):
 UNKNOWN = (
     r'ONNX Runtime \S+ cannot load .*model\.onnx: .*my\.ops:OddRelu.* is not a registered function/op.*export without')
 FAILED = r'ONNX Runtime failed on model\.onnx: .*Reshape node'
-NEEDED = 'need a model that ONNX Runtime runs: export one, or take fp32, or fp16 without calibration data'
+NEEDED = 'need a model that ONNX Runtime runs: export such a model, or use fp32, or fp16 without calibration data'
 DAMAGED = r"model\.onnx: expected finite weights, found 9 of 1152 in 'body.weight' that are NaN or infinite"
 
 
@@ -153,7 +153,7 @@ def test_comparing_says_it(images, tmp_path, make, error, text):
 def test_what_the_quantiser_does_not_do_is_no_trace(tmp_path):
     """It asserts that its scales are finite, for example."""
     model = load_graph(damaged(np.nan)(tmp_path / 'model.onnx'))
-    with pytest.raises(ModelError, match=r'the quantiser of ONNX Runtime \S+ fails on the model \(.*take fp16'):
+    with pytest.raises(ModelError, match=r'the quantiser of ONNX Runtime \S+ fails on the model \(.*use fp16'):
         quantizer.insert_qdq(model, {'b': 1.0}, ['body'])
 
 

@@ -74,7 +74,7 @@ def test_large_frames_are_not_piled_up(tmp_path, monkeypatch, many, most):
 def test_few_samples_warn(tmp_path):
     samples = read_samples(folder_of(tmp_path / 'images', 10), 64, 24)
     assert (len(samples.calibration), len(samples.checking), samples.held_out) == (7, 3, True)
-    assert any('only 7 calibration samples (64 asked for)' in text for text in samples.warnings)
+    assert any('only 7 calibration samples (64 requested)' in text for text in samples.warnings)
 
 
 @pytest.mark.parametrize('there, count, checking, expected', [
@@ -114,7 +114,7 @@ def test_unreadable_images_are_left_out_and_told(tmp_path):
 
 def test_only_unreadable_images(tmp_path):
     (tmp_path / 'a.png').write_bytes(b'no image')
-    with pytest.raises(CalibrationError, match='found none that can be read'):
+    with pytest.raises(CalibrationError, match='found no readable image'):
         read_samples(tmp_path, 10)
 
 

@@ -112,7 +112,7 @@ def test_what_cannot_be_made_is_told(cache, spec, calibration):
     with pytest.raises(CalibrationError, match='int8 needs calibration data, found none: give a folder of images'):
         prepare_model(spec, 'int8')
     half = load_model(prepare_model(spec, 'fp16').path)
-    with pytest.raises(ModelError, match='is stored in fp16: expected the fp32 file to make int8 of, or prec'):
+    with pytest.raises(ModelError, match='is stored in fp16: expected the fp32 file to convert to int8, or prec'):
         int8_of(half, calibration)
     with pytest.raises(SourceError, match='/no-such-folder: no such file or folder'):
         int8_of(spec, replace(calibration, source='/no-such-folder'))
@@ -140,7 +140,7 @@ def test_calibration_is_followed_and_its_warnings_are_passed_on(cache, spec, cal
     # Of 30 frames a third is held out.
     assert (len(prepared.checking), prepared.record['samples']) == (10, 20)
     assert told.log == [(
-        'warning', 'only 20 calibration samples (32 asked for): expected 32 or more, of all scenes and lights that the '
+        'warning', 'only 20 calibration samples (32 requested): expected 32 or more, of all scenes and lights that the '
         'camera will see')]
     assert (f'reading {few}', 30, 30) in told.progress
     assert 'measuring what int8 costs in each layer' in told.texts
