@@ -170,7 +170,7 @@ def test_what_cannot_be_read_back_is_loaded_itself(tmp_path, holding, monkeypatc
 
 @pytest.mark.parametrize(('which', 'message'), [
     (signal.SIGKILL, 'ended by SIGKILL while it loaded .*m.onnx: memory ran out; close other programs'),
-    (signal.SIGSEGV, 'ended by SIGSEGV while it loaded .*m.onnx: it crashed; export the model anew')])
+    (signal.SIGSEGV, 'ended by SIGSEGV while it loaded .*m.onnx: it crashed; export the model again')])
 def test_a_crash_is_one_clear_error(tmp_path, holding, which, message):
     def crash():
         while not workers():
