@@ -80,7 +80,7 @@ def run(capfd, *arguments):
      '--json z.onnx is also another file of this command'),
     (('predict', 'm.onnx', '.', '--json', 'p.png'), 1, '--json p.png is in ., which this command reads: choose'),
     (('benchmark', 'm.onnx', '--calibration', 'p.png', '--json', 'p.png'), 1, '--json p.png is also another file of'),
-    (('quantize', 'm.onnx', '--precision', 'fp16', '--half-rest'), 1, '--half-rest is about the float layers of'),
+    (('quantize', 'm.onnx', '--precision', 'fp16', '--half-rest'), 1, '--half-rest needs --precision int8, found'),
     (('quantize', 'm.onnx', '--precision', 'fp16', '--keep-float', 'a'), 1, "m.onnx has no node 'a': expected names"),
     (('predict', 'm.onnx', 'empty.png'), 1, 'empty.png: not an image that OpenCV reads, or damaged (0 bytes)'),
     (('predict', 'pipe.onnx', 'p.png'), 1, "model 'pipe.onnx': it is a pipe or a device; expected an ONNX file"),

@@ -91,7 +91,7 @@ def prepare_model(
 ) -> PreparedModel:
     """Return the file of `spec`'s model in this precision.
 
-    output: a file to write instead of one in the cache; it is always written anew
+    output: a file to write instead of one in the cache; it is written even if it exists
     A file that is stored in this precision already is returned unchanged. Warnings are written to the monitor's log.
     Raises ModelError, SourceError, CalibrationError for int8 without calibration data, EngineError if ONNX Runtime does
     not run the model on that data or if the monitor's cancel is set. After an error no file is written.
