@@ -19,7 +19,7 @@ from support.precision_models import color_frames, conv_detector
 
 
 def folder_of(path, count):
-    """Image number i is grey i."""
+    """Write images, image i with the grey value i; return the folder."""
     path.mkdir(exist_ok=True)
     for index in range(count):
         cv2.imwrite(str(path / f'{index}.png'), np.full((8, 8, 3), index, np.uint8))
@@ -66,7 +66,7 @@ def test_large_frames_are_not_piled_up(tmp_path, monkeypatch, many, most):
         pile.append(len(alive))
 
     found = numbers(read_samples(folder_of(tmp_path / 'images', 200), 8, 0, progress=told).calibration)
-    # One more is the frame just read.
+    # One more frame is the frame just read.
     assert most <= max(pile) <= most + 1
     assert len(found) == 8 and np.diff(found).max() <= 40 and found[0] <= 20 and found[-1] >= 180
 
