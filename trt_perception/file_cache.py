@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The cache folder: files that appear whole or not at all, each with a record by which damage is noticed."""
+"""The cache folder: each file is complete or absent, and has a record to detect damage."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _STALE_SECONDS = 86400
 
 def cache_root() -> Path:
     """Return $XDG_CACHE_HOME/trt_perception, or ~/.cache/trt_perception; it need not exist."""
-    # The XDG specification says that a relative path is to be ignored.
+    # The XDG specification says that a relative path must be ignored.
     base = os.environ.get('XDG_CACHE_HOME', '')
     if base and Path(base).is_absolute():
         return Path(base) / 'trt_perception'
@@ -31,8 +31,8 @@ def cache_root() -> Path:
         return Path.home() / '.cache' / 'trt_perception'
     except RuntimeError as error:
         raise FetchError(
-            'there is no home folder to keep models in: set XDG_CACHE_HOME to a folder that can be '
-            'written') from error
+            'expected a home folder to store models in, found none: set XDG_CACHE_HOME to a folder '
+            'that can be written') from error
 
 
 def elsewhere(path: Path) -> str:
@@ -48,7 +48,7 @@ def elsewhere(path: Path) -> str:
 def file_sha256(path: Path, progress: Callable[[int, int | None], None] | None = None) -> str:
     """Return the sha256 of a file's content, in hexadecimal digits.
 
-    progress: called with the bytes read and the bytes that there are
+    progress: called with the number of bytes read and the size of the file
     """
     digest = hashlib.sha256()
     size = path.stat().st_size if progress is not None else 0
@@ -63,9 +63,9 @@ def file_sha256(path: Path, progress: Callable[[int, int | None], None] | None =
 
 
 def replace_file(target: Path, write: Callable[[Path], Any]) -> None:
-    """Let `write` fill a temporary file beside `target`, then move it there in one step.
+    """Let `write` fill a temporary file beside `target`, then rename it to `target` in one step.
 
-    Raises FetchError if the folder cannot be written or is full; what `write` raises passes through.
+    Raises FetchError if the folder cannot be written or the disk is full, and what else `write` raises.
     """
     part = target.with_name(f'.{target.name}.{os.getpid()}.part')
     try:
@@ -82,9 +82,9 @@ def replace_file(target: Path, write: Callable[[Path], Any]) -> None:
 
 @contextlib.contextmanager
 def scratch_folder(target: Path) -> Iterator[Path]:
-    """Give a new folder beside `target`, for files that belong to its making; it is removed at the end.
+    """Yield a new folder beside `target`, for intermediate files; it is removed at the end.
 
-    Raises FetchError if a file cannot be written there; other errors of the block pass through.
+    Raises FetchError if a file cannot be written there, and other errors of the block unchanged.
     """
     folder = target.with_name(f'.{target.name}.{os.getpid()}.folder.part')
     try:
@@ -99,12 +99,12 @@ def scratch_folder(target: Path) -> Iterator[Path]:
 
 
 def cannot_write(target: Path, reason: object) -> FetchError:
-    """Return the error for a file that cannot be written, for example to a full disk."""
+    """Return the error for a file that cannot be written, for example because the disk is full."""
     return FetchError(f'{target} cannot be written: {reason}; {elsewhere(target)}')
 
 
 def _remove_stale_parts(target: Path) -> None:
-    """Remove what processes that were killed a day ago or earlier left half written."""
+    """Remove temporary files older than a day: killed processes left them."""
     for part in target.parent.glob(f'.{target.name}.*.part'):
         with contextlib.suppress(OSError):
             if time.time() - part.stat().st_mtime > _STALE_SECONDS:
@@ -115,8 +115,8 @@ def _remove_stale_parts(target: Path) -> None:
 
 
 def store(target: Path, content: bytes, recipe: str) -> None:
-    """Write a file and its record; `recipe` identifies what it was made from."""
-    # Without its record a file counts as absent, so the record goes last and an old one first.
+    """Write a file and its record; `recipe` identifies the inputs and options that it was made from."""
+    # A file without a record counts as absent. So an old record is removed first, and the new one is written last.
     with contextlib.suppress(FileNotFoundError):
         _record_path(target).unlink()
     replace_file(target, lambda part: part.write_bytes(content))
@@ -126,7 +126,7 @@ def store(target: Path, content: bytes, recipe: str) -> None:
 
 
 def is_intact(target: Path, recipe: str) -> bool:
-    """Tell whether a stored file is there, made from this recipe, and as it was written."""
+    """Return whether a stored file exists, was made from this recipe, and is undamaged."""
     try:
         record = json.loads(_record_path(target).read_text())
         return bool(record['recipe'] == recipe and target.stat().st_size == record['size']
@@ -141,9 +141,9 @@ def _record_path(target: Path) -> Path:
 
 @contextlib.contextmanager
 def locked(path: Path, progress: ProgressCallback | None = None) -> Iterator[None]:
-    """Hold an exclusive lock, so that two processes do not fetch the same thing at once.
+    """Hold an exclusive lock, so that two processes do not make the same file at once.
 
-    progress: told of it again and again while another process holds the lock
+    progress: called again and again while another process holds the lock
     Raises FetchError if the folder cannot be written.
     """
     def waiting(seconds: float) -> None:
@@ -155,10 +155,10 @@ def locked(path: Path, progress: ProgressCallback | None = None) -> Iterator[Non
             path.parent.mkdir(parents=True, exist_ok=True)
             stack.enter_context(hold_lock(path, waiting))
         except LockingError:
-            # No locks on this file system: files still appear whole, only work may be done twice.
+            # This file system has no locks. Files are still complete or absent, but two processes may do the same work.
             pass
         except OSError as error:
             raise FetchError(
                 f'{path.parent} cannot be written: {error.strerror or error}; set XDG_CACHE_HOME to a folder '
-                'that can') from error
+                'that can be written') from error
         yield

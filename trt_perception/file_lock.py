@@ -1,9 +1,9 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A lock between processes: one file, held by one of them at a time.
+"""A lock between processes: one process at a time holds the lock of a file.
 
-The lock is the kernel's (flock) and goes with its process: one that is killed leaves nothing to clean up but the file,
-which does no harm. A program that the process starts does not inherit it.
+It is a kernel lock (flock), which is released when its process ends. A killed process leaves only the file, which does
+no harm. A program that the process starts does not inherit the lock.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ _POLL_S = 0.1
 
 
 class LockingError(OSError):
-    """The file system of the file has no locks, or refuses this one."""
+    """The file system has no locks, or refuses this lock."""
 
 
 @contextlib.contextmanager
 def try_lock(path: Path, mode: int = 0o666) -> Iterator[BinaryIO | None]:
-    """Take the lock if it is free; gives the open file, or None if another process holds it.
+    """Take the lock if it is free; yields the open file, or None if another process holds the lock.
 
-    path: of the lock's file, made if it is missing; a link is not followed
-    mode: permissions of a new file, less those of the umask
+    path: of the lock file, which is created if it is missing; a link is not followed
+    mode: permissions of a new file, before the umask
     Raises OSError if the file cannot be opened, LockingError if it cannot be locked.
     """
     with contextlib.ExitStack() as stack:
@@ -45,17 +45,16 @@ def try_lock(path: Path, mode: int = 0o666) -> Iterator[BinaryIO | None]:
             if _is_at(file, path):
                 yield file
                 return
-            # It was removed between the two calls: the next process would lock another file.
+            # The file was removed between the two calls: the next process would lock another file.
             stack.close()
 
 
 @contextlib.contextmanager
 def hold_lock(path: Path, waiting: Callable[[float], None] = lambda seconds: None, mode: int = 0o666) -> Iterator[None]:
-    """Hold the lock, and wait as long as another process holds it.
+    """Hold the lock; waits while another process holds it.
 
-    waiting: called with the seconds since the first attempt, before each further one, ten times a second; what it
-        raises ends the waiting
-    Raises as try_lock.
+    waiting: called ten times a second with the seconds since the first attempt; an exception of it ends the wait
+    Raises as try_lock, and what `waiting` raises.
     """
     started = time.monotonic()
     while True:

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Who follows work that takes minutes, such as opening a pipeline that builds an engine, and may cancel it."""
+"""Progress, log and cancellation of work that takes minutes, such as opening a pipeline that builds an engine."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ LogCallback = Callable[[str, str], None]
 
 
 def unlogged(severity: str, text: str) -> None:
-    """A LogCallback if nobody reads the log."""
+    """A LogCallback that drops the text."""
 
 
 @dataclass(frozen=True)
 class Monitor:
-    """Where long work reports, and how it is cancelled.
+    """Callbacks for progress and log of long work, and an event that cancels it.
 
-    progress(text, done, total), log(severity, text): called on the thread that works, progress several times a second.
-    cancel: setting it ends the work. debug_log: whether debug messages are wanted of an engine build too, tens of
-    thousands.
+    progress(text, done, total), log(severity, text): called on the thread that works; progress several times a second
+    cancel: ends the work if it is set
+    debug_log: whether an engine build logs its debug messages too, tens of thousands
     """
 
     progress: ProgressCallback = silent
@@ -39,7 +39,7 @@ class Monitor:
             raise EngineError(f'{what} was cancelled while {doing}' if doing else f'{what} was cancelled')
 
     def following(self, what: str) -> ProgressCallback:
-        """Return `progress` for the steps of `what`; it raises EngineError instead if `cancel` is set."""
+        """Return a `progress` for the steps of `what` that raises EngineError if `cancel` is set."""
         def progress(text: str, done: float, total: float | None) -> None:
             self.check(what, text)
             self.progress(text, done, total)

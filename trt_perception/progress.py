@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Says on a console how far a long job is, once it has taken long enough to be worth it."""
+"""Shows the progress of a long job on a console, after a delay."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 from typing import TextIO, TypeVar
 
-# (what is being done, how much of it is done, of how much, or None if that is unknown). Counts are whole numbers. If
-# the total is a float, it is 1.0, and `done` is the fraction that is done.
+# (text, done, total). The text names the work; the total is None if it is unknown. Counts are whole numbers. If the
+# total is a float, it is 1.0 and `done` is a fraction.
 ProgressCallback = Callable[[str, float, float | None], None]
 _T = TypeVar('_T')
 
@@ -21,13 +21,13 @@ _LINE_SECONDS = 5.0
 
 
 def silent(text: str, done: float, total: float | None) -> None:
-    """A ProgressCallback if nobody listens."""
+    """A ProgressCallback that does nothing."""
 
 
 def counted(items: Iterable[_T], text: str, total: int | None, progress: ProgressCallback) -> Iterator[_T]:
-    """Give the items; tells `progress` before each how many are done, and in the end that all are.
+    """Yield the items; reports the number done to `progress` before each item and after the last one.
 
-    What `progress` raises, to cancel, comes out of the loop over them.
+    An exception of `progress`, to cancel, leaves the loop over the items.
     """
     done = 0
     for item in items:
@@ -38,12 +38,12 @@ def counted(items: Iterable[_T], text: str, total: int | None, progress: Progres
 
 
 class ConsoleProgress:
-    """A bar on a terminal, a line every few seconds elsewhere; nothing for a job shorter than `delay`.
+    """A bar on a terminal, or a line every few seconds on another stream; nothing for a job shorter than `delay`.
 
-    It is a ProgressCallback. Use it as a context manager, so that the terminal's line is left clean.
+    It is a ProgressCallback. Use it as a context manager: the end clears the bar from the terminal.
 
-    delay: seconds before anything is shown
-    unit: 'B' shows counts as MB; any other word is shown after them. Fractions are shown as a percentage
+    delay: seconds before the first output
+    unit: 'B' shows counts as MB; any other word is shown after the counts. Fractions are shown as a percentage
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class ConsoleProgress:
         self._width = 0
 
     def __call__(self, text: str, done: float, total: float | None) -> None:
-        """Report that `done` of `total` (None: unknown) of `text` is done."""
+        """Show that `done` of `total` (None: unknown) of the work `text` is done."""
         now = self._clock()
         if self._started is None:
             self._started = now
@@ -73,9 +73,9 @@ class ConsoleProgress:
         if now - self._shown_at < interval and text == self._shown_text and not finished:
             return
         if finished and self._shown_text != text and self._is_terminal is False:
-            return  # It was never shown as under way, so its end is no news.
+            return  # Its start was never shown, so its end is not shown.
         if finished and self._shown_end and text == self._shown_text:
-            return  # Somebody waits for more than this, and says so again and again.
+            return  # The caller reports the same end again and again while it waits.
         self._shown_at, self._shown_text, self._shown_end = now, text, finished
         line = f'{text}{self._amount(done, total)}'
         if self._is_terminal:
@@ -91,7 +91,7 @@ class ConsoleProgress:
         if not done and not total:
             return ''
         if isinstance(total, float):
-            # The bar has the percentage already.
+            # The bar shows the percentage already.
             return '' if self._is_terminal else f': {done / total:.0%}'
         if self._unit == 'B':
             of = f' of {total / 1e6:.1f}' if total else ''

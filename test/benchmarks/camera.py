@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A camera for benchmarks: publishes one image at a steady rate, best effort, depth 1, and says how many it sent."""
+"""A camera for benchmarks: publishes one image at a steady rate, best effort, depth 1, and prints how many it sent."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def main() -> None:
         message.header.stamp = node.get_clock().now().to_msg()
         publisher.publish(message)
     seconds = time.monotonic() - started
-    # The last images must be out before the writer goes.
+    # The last images must be sent before the publisher is destroyed.
     time.sleep(1.0)
     print(json.dumps({'sent': options.frames, 'rate_hz': options.frames / seconds}))
     node.destroy_node()

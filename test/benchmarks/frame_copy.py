@@ -1,11 +1,11 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What copying a frame with OpenCV's threads takes, by how long ago they were used last, on the processor alone.
+"""Measures the time of copying a frame with OpenCV's threads on the CPU, after pauses of different lengths.
 
     PYTHONPATH=.:test python3 test/benchmarks/frame_copy.py [--threads 16 8 4 1] [--size 1280 720]
 
-OpenCV's threads wait for the next call for a moment before they sleep; then they have to be woken, one by one. Prints a
-Markdown table: medians in microseconds, a row for each number of threads, a column for each pause before the copy.
+After a call, OpenCV's threads wait a moment for the next call, then they sleep and must be woken one by one. Prints a
+Markdown table of medians in microseconds: a row for each number of threads, a column for each pause before the copy.
 """
 
 import argparse
@@ -18,9 +18,9 @@ from trt_perception.backends.tensorrt.run.frame_copy import copy_rows
 from trt_perception.cli.numbers import positive
 
 PAUSES_US = (0, 300, 600, 1000, 2000, 5000)
-# A thread that waits longer than this for the next frame sleeps as well, as one does that waits for a camera.
+# Above this the copying thread sleeps too, as a thread does that waits for a camera.
 LONGEST_BUSY_US = 2000
-WARM_UP, FRAMES = 20, 3  # frames: different ones, so that not one alone stays in the processor's cache
+WARM_UP, FRAMES = 20, 3  # several frames, because a single one would stay in the processor's cache
 
 
 def pass_time(microseconds):
@@ -33,7 +33,7 @@ def pass_time(microseconds):
 
 
 def copying(frames, target, pause_us, count):
-    """The median of copies, each `pause_us` after the one before, in microseconds."""
+    """Return the median time of copies in microseconds, each `pause_us` after the previous one."""
     seconds = []
     for index in range(-WARM_UP, count):
         pass_time(pause_us)
@@ -48,9 +48,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         '--threads', type=positive, nargs='+', default=[cv2.getNumThreads(), 1], metavar='N',
-        help='how many threads OpenCV may use (default: as many as it takes, and one)')
+        help="numbers of threads that OpenCV may use (default: OpenCV's default, and 1)")
     parser.add_argument('--size', type=positive, nargs=2, default=(1280, 720), metavar=('WIDTH', 'HEIGHT'))
-    parser.add_argument('--count', type=positive, default=200, help='copies for each figure (default: %(default)s)')
+    parser.add_argument('--count', type=positive, default=200, help='copies for each median (default: %(default)s)')
     options = parser.parse_args()
     width, height = options.size
     generator = np.random.default_rng(0)

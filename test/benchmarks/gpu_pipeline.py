@@ -1,24 +1,24 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""From a 1280x720 bgr8 frame in host memory to detections in host memory, on a GPU, for one or more ONNX files.
+"""Measures the time from a 1280x720 bgr8 frame to its detections, both in host memory, on a GPU, for ONNX files.
 
     PYTHONPATH=.:test python3 test/benchmarks/gpu_pipeline.py MODEL.onnx [MODEL_fp16.onnx ...] [--processes 5]
 
-For each model, interleaved frame by frame in one process, and then each of the first two back to back:
+It measures these four for each model, interleaved frame by frame in one process, and then the first two back to back:
 
-- engine: launching the engine alone, captured as a CUDA graph, and waiting for it
+- engine: launch only the engine, captured as a CUDA graph, and wait for it
 - device: DevicePipeline
-- host: HostPipeline over the same engine
-- plain: what a first program does: OpenCV letterbox and NumPy normalisation into new arrays, pageable copies, the
-  engine without a graph, all outputs copied back, NumPy decoding and NMS
+- host: HostPipeline with the same engine
+- plain: a simple first program: OpenCV letterbox and NumPy normalisation into new arrays, pageable copies, the engine
+  without a graph, all outputs copied back, NumPy decoding and NMS
 
-The machine's own noise shows in p99 / p50 of the engine alone, and of a copy of one frame by one core.
+The p99 / p50 of only the engine, and of a copy of one frame by one core, show the noise of the machine.
 
-Also the plan's size, the build's time (plans and that are kept in --plans), the time of opening the pipeline in a new
-process with the plan in a file, the GPU memory that an open pipeline takes, and how far the detections agree with
-those of the first model (--reference for another) on ONNX Runtime. The last things printed are a Markdown table and
-whether the goals are met. With --processes all that in several processes, one after the other, since what else the
-machine does makes their times differ; the table then has the median and the range.
+It also measures the size of the plan, the build time (stored in --plans with the plan), the time to open the pipeline
+in a new process with the plan in a file, the GPU memory of an open pipeline, and the agreement of the detections with
+ONNX Runtime on the first model (--reference for another). At the end it prints a Markdown table and whether the goals
+are met. With --processes it measures all in several processes, one after the other, because other programs on the
+machine change the times; the table then has the median and the range.
 """
 
 import argparse
@@ -67,7 +67,7 @@ WARM_UP = 50
 
 
 class EngineAlone:
-    """The captured engine and nothing else."""
+    """Only the captured engine."""
 
     def __init__(self, spec, plan, tensorrt):
         self.session = CudaSession()
@@ -86,7 +86,7 @@ class EngineAlone:
 
 
 class PlainPath:
-    """Straightforward code, no memory kept from frame to frame but the engine's."""
+    """Simple code that allocates all memory except the engine's for each frame."""
 
     def __init__(self, spec, plan, tensorrt):
         import pycuda.driver
@@ -130,19 +130,19 @@ class PlainPath:
 
 
 def pictures():
-    """A few different frames, so that not one alone stays in the processor's cache."""
+    """Return a few different frames: a single one would stay in the processor's cache."""
     return [
         np.ascontiguousarray(cv2.resize(cv2.imread(str(path)), SIZE)) for path in sorted(PHOTOS.glob('*.jpg'))]
 
 
 def sample_frames(source):
-    """The photos shipped, or frames spread over a folder, video or bag."""
+    """Return the shipped photos, or frames spread over a folder, video or bag."""
     frames = [item.frame for item in open_source(source or PHOTOS)]
     return thin(frames, MOST_SAMPLES)
 
 
 def agreement(reference, device, frames):
-    """Of the detections with those of ONNX Runtime on the reference model; None without ONNX Runtime."""
+    """Return the agreement with ONNX Runtime on the reference model; None without ONNX Runtime."""
     try:
         with HostPipeline(reference, OnnxRuntimeBackend(reference.path)) as host:
             return compare(host, device, frames).as_dict()
@@ -152,7 +152,7 @@ def agreement(reference, device, frames):
 
 
 def timed(call, count):
-    """Seconds and results of `call` with 0, 1, ... `count` - 1, after a warm-up with negative numbers."""
+    """Return seconds and results of `call` with 0, 1, ... `count` - 1, after a warm-up with negative numbers."""
     seconds, results = [], []
     for index in range(-WARM_UP, count):
         start = time.perf_counter()
@@ -165,7 +165,7 @@ def timed(call, count):
 
 
 def copying(images, count):
-    """Seconds of copies of one frame by one core."""
+    """Return the seconds of each copy of one frame by one core."""
     target = np.empty_like(images[0])
     return timed(lambda index: np.copyto(target, images[index % len(images)]), count)[0]
 
@@ -214,7 +214,7 @@ def measure(spec, reference, plan, tensorrt, frames, sample):
                     samples[name].append(seconds)
                 for stage, value in output.timings_ms.items():
                     stages.setdefault(stage, []).append(value / 1e3)
-            # Back to back: nothing else between two frames.
+            # Back to back: no other work between two frames.
             steady, timings = timed(lambda index: device.run(inputs[index % len(inputs)]).timings_ms, frames)
             steady_stages = {stage: [each[stage] / 1e3 for each in timings] for stage in timings[0]}
             with alone.session.active('measuring'):
@@ -242,7 +242,7 @@ def measure(spec, reference, plan, tensorrt, frames, sample):
 
 
 def start_time(onnx, plan):
-    """Seconds in a new process: imports, and opening the pipeline."""
+    """Return the seconds in a new process of the imports and of opening the pipeline."""
     script = (
         'import sys, time; start = time.perf_counter()\n'
         'from trt_perception.backends.tensorrt.library.compat import load\n'
@@ -259,7 +259,7 @@ def start_time(onnx, plan):
 
 
 def built(path, tensorrt, onnx, level):
-    """Seconds of the build of the plan at `path`, now or, from its note, when it was built; None where that is lost."""
+    """Build the plan at `path` if it is missing; return the build seconds, stored beside it, or None if unknown."""
     note = path.with_suffix('.build_s')
     if not path.is_file():
         start = time.perf_counter()
@@ -277,7 +277,7 @@ def machine(tensorrt):
 
 
 def in_this_process(options, tensorrt):
-    """The report on all models."""
+    """Measure all models; return the report."""
     report = {'machine': machine(tensorrt), 'frame': list(SIZE), 'frames': options.frames, 'models': {}}
     print(json.dumps(report['machine']))
     reference = load_model(options.reference or options.models[0])
@@ -287,7 +287,7 @@ def in_this_process(options, tensorrt):
         path = plan_path(options.plans, tensorrt, onnx, options.level)
         build_s = built(path, tensorrt, onnx, options.level)
         plan = path.read_bytes()
-        # The first one compiles the kernels.
+        # The first start compiles the kernels.
         start_time(onnx, path)
         result = {
             'plan_mib': round(len(plan) / MIB, 2), 'build_s': build_s, 'start': start_time(onnx, path),
@@ -299,7 +299,7 @@ def in_this_process(options, tensorrt):
 
 
 def in_new_processes(options):
-    """The reports of processes of their own, with the arguments of this one."""
+    """Run this program in new processes with the same arguments; return their reports."""
     reports = []
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / 'report.json'
@@ -311,12 +311,12 @@ def in_new_processes(options):
 
 
 def again(*arguments):
-    """Run this program once more, in a new process that measures by itself; of an argument the last counts."""
+    """Run this program in a new process that measures; if an argument is repeated, the last one counts."""
     subprocess.run([sys.executable, *sys.argv, '--processes', '1', *arguments], check=True)
 
 
 def save(path, reports):
-    """Whenever there is more, for a run may be ended early."""
+    """Write the reports so far, because a run may be ended early."""
     if path is not None:
         path.write_text(json.dumps(reports, indent=1) + '\n', encoding='utf-8')
 
@@ -326,14 +326,14 @@ def main():
     parser.add_argument('models', nargs='+', type=Path, metavar='MODEL')
     parser.add_argument('--reference', type=Path, help='ONNX file that results must agree with (default: the first)')
     parser.add_argument(
-        '--sample', help='images, video or bag to measure the agreement on (default: the photos shipped)')
+        '--sample', help='images, video or bag to measure the agreement on (default: the shipped photos)')
     parser.add_argument('--frames', type=positive, default=500, help='frames to measure (default: %(default)s)')
     parser.add_argument('--level', type=int, default=3, help="TensorRT's optimisation level (default: %(default)s)")
     parser.add_argument('--plans', type=Path, default=Path('gpu_plans'), help='folder of plans (default: %(default)s)')
-    parser.add_argument('--build-only', action='store_true', help='build what is missing in --plans, measure nothing')
+    parser.add_argument('--build-only', action='store_true', help='build the missing plans in --plans, measure nothing')
     parser.add_argument(
         '--processes', type=positive, default=1, metavar='N', help='measure all in each of N processes (default: 1)')
-    parser.add_argument('--json', type=Path, help='file for what was measured, a list with one report a process')
+    parser.add_argument('--json', type=Path, help='file for the results, a list with one report for each process')
     options = parser.parse_args()
     tensorrt = load_tensorrt()
     if options.build_only or options.processes > 1:

@@ -1,15 +1,15 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Where the time of a 1280x720 bgr8 frame goes in DevicePipeline, call by call, for one detector.
+"""Measures the time of each call in DevicePipeline, for a 1280x720 bgr8 frame and one detector.
 
     PYTHONPATH=.:test python3 test/benchmarks/gpu_stages.py MODEL.onnx [--plans FOLDER] [--processes 5]
 
-In each process, frame after frame without a pause: the engine alone and the pipeline, then the pipeline's calls one by
-one, then its kernels alone. Medians in microseconds, one line of JSON a process: from process to process the same calls
-differ by what else the machine does, so one process says little.
+Each process runs frames without a pause and measures only the engine, the whole pipeline, then each call of the
+pipeline, then only its kernels. It prints medians in microseconds as one line of JSON. Other programs on the machine
+change the times from process to process, so the result of one process is not enough.
 
-Environment variables are kept: OPENCV_THREAD_POOL_ACTIVE_WAIT_WORKER=20000 shows what the copy takes while OpenCV's
-threads are awake, taskset what it takes with fewer of them.
+The new processes get the same environment variables. OPENCV_THREAD_POOL_ACTIVE_WAIT_WORKER=20000 keeps OpenCV's threads
+awake, to measure the copy in that case; taskset limits their number.
 """
 
 import argparse
@@ -39,7 +39,7 @@ def microseconds(seconds, percentile=50):
 
 
 def call_by_call(device, frames, count):
-    """Medians of what DevicePipeline.run does, in its order."""
+    """Return the medians of the calls in DevicePipeline.run, in their order."""
     work, session, settings = device._frame_work, device._session, device.settings
     seconds = []
     for index in range(-WARM_UP, count):
@@ -66,7 +66,7 @@ def call_by_call(device, frames, count):
 
 
 def kernels(device, frames):
-    """Medians of the kernels around the engine, one after the other without it, for each frame."""
+    """Return the medians of the kernels before and after the engine, measured without it, for each frame."""
     work, session = device._frame_work, device._session
     stream = session.stream_handle
 
@@ -90,7 +90,7 @@ def kernels(device, frames):
 
     results = []
     for frame in frames:
-        # Leaves this frame's output where the decoding kernel reads it.
+        # This run leaves the frame's output in the buffer that the decoding kernel reads.
         device.run(frame)
         with session.active('measuring'):
             sampling = each(sample)
@@ -126,7 +126,7 @@ def main():
     parser.add_argument('--level', type=int, default=3, help="TensorRT's optimisation level (default: %(default)s)")
     parser.add_argument('--plans', type=Path, default=Path('gpu_plans'), help='folder of plans (default: %(default)s)')
     parser.add_argument(
-        '--processes', type=positive, default=5, help='how often, each in a process (default: %(default)s)')
+        '--processes', type=positive, default=5, help='number of processes that measure (default: %(default)s)')
     options = parser.parse_args()
     if isinstance(load_model(options.model).head, ClassificationHead):
         parser.error(f'{options.model} is a classifier: expected a detector, whose decoding and NMS are measured')

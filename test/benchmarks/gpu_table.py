@@ -1,10 +1,10 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What gpu_pipeline.py measured, in one process or in several, as Markdown and against the goals."""
+"""Prints the results of gpu_pipeline.py, of one or several processes, as Markdown, and compares them with the goals."""
 
 import statistics
 
-# The goals: what is measured, whether it must not be above or below the number, and the number.
+# The goals: name of the measurement, the comparison, and the limit.
 GOALS = (('ratio_to_engine', '<=', 1.35), ('p99_to_p50', '<=', 1.5), ('faster_than_plain', '>=', 5.0))
 COLUMNS = (
     ('model', lambda name, r: name),
@@ -30,7 +30,7 @@ COLUMNS = (
 
 
 def _compared(result):
-    """Boxes (images, of a classifier) that the agreement is about; where nothing was found it says nothing."""
+    """Return the number of boxes (of a classifier: images) in the agreement; with 0 the agreement has no meaning."""
     agreement = result['agreement'] or {}
     if 'matched' not in agreement:
         return agreement.get('frames', 0)
@@ -38,7 +38,7 @@ def _compared(result):
 
 
 def _summary(values):
-    """The median, and where they differ the range; '-' for what was not measured, the first of what is no number."""
+    """Return the median, with the range if values differ; '-' if a value is missing, the first value if it is text."""
     if any(value is None for value in values):
         return '-'
     if isinstance(values[0], str) or len(set(values)) == 1:
@@ -51,7 +51,7 @@ def _by_model(reports):
 
 
 def markdown(reports):
-    """One row a model, of one report a process."""
+    """Return a table with one row for each model; `reports` has one report for each process."""
     lines = ['| ' + ' | '.join(title for title, _ in COLUMNS) + ' |', '|' + '---|' * len(COLUMNS)]
     for name, results in _by_model(reports).items():
         cells = (_summary([value(name, result) for result in results]) for _, value in COLUMNS)
@@ -60,7 +60,7 @@ def markdown(reports):
 
 
 def verdict(reports):
-    """One line a model and goal: in how many processes it is met."""
+    """Return a line for each model and goal: the number of processes that meet it."""
     lines = []
     for name, results in _by_model(reports).items():
         for what, sign, goal in GOALS:

@@ -1,10 +1,10 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What int8 costs a model, by calibration method and by the layers that stay in float; the table of docs/precision.md.
+"""Measures the accuracy that int8 costs, by calibration method and by layers in float: the table of docs/precision.md.
 
     PYTHONPATH=.:test python test/benchmarks/int8_methods.py yolov3-tiny bikes
 
-All is measured on ONNX Runtime on frames that calibration has not seen.
+All measurements are on ONNX Runtime, on frames that calibration has not seen.
 """
 
 import argparse

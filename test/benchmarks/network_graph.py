@@ -10,7 +10,7 @@ from onnx import helper, numpy_helper
 
 
 class Graph:
-    """Builds an ONNX graph layer by layer."""
+    """An ONNX graph that is built layer by layer."""
 
     def __init__(self) -> None:
         self.nodes: list[onnx.NodeProto] = []
@@ -40,7 +40,7 @@ class Graph:
         return self.op('Mul', [y, self.op('Sigmoid', [y])[0]])[0] if act else y
 
     def sppf(self, x: str, channels: int) -> str:
-        """Spatial pyramid pooling of YOLOv5 and YOLOv8: three poolings one after the other, all of them joined."""
+        """Spatial pyramid pooling of YOLOv5 and YOLOv8: three poolings in a chain, with all results concatenated."""
         y = [self.conv(x, channels, channels // 2)]
         for _ in range(3):
             y.append(self.op('MaxPool', [y[-1]], kernel_shape=[5, 5], strides=[1, 1], pads=[2] * 4)[0])

@@ -1,10 +1,10 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Measures the node as its users have it: a process of its own, images from another one, over DDS.
+"""Measures the node as users run it: in its own process, with images from another process over DDS.
 
-    .venv/bin/PYTHONPATH=.:test python test/benchmarks/node_benchmark.py [--json FILE] [--soak-frames N]
+    PYTHONPATH=.:test .venv/bin/python test/benchmarks/node_benchmark.py [--json FILE] [--soak-frames N]
 
-Each figure is compared with one of the same run; exit code 1 if a bound of docs/benchmarks.md is not met.
+Each result is compared with another of the same run; the exit code is 1 if a bound of docs/benchmarks.md is not met.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ CONFIGURE_TURNS = 5
 
 
 class Node:
-    """The perception node in its own process, configured and active, and a consumer of what it publishes."""
+    """The perception node in its own process, configured and active, and a subscriber to its topics."""
 
     def __init__(
         self, model: Path, folder: Path, environment: dict[str, str], precision: str = 'fp32', image_depth: int = 1,
@@ -56,17 +56,17 @@ class Node:
             folder / 'node.log', environment)
         self.consumer: Consumer = start_consumer(environment, NODE)
         self.environment = environment
-        # Only when it is up, so that configure is timed and not Python's start.
+        # The node must be up first: the time of configure must not include Python's start.
         wait_until(lambda: self.consumer.diagnostics_after(0) is not None, 30, 'diagnostics', [self.child])
         started = time.monotonic()
-        # An engine may have to be built.
+        # Long timeout: configure may build an engine.
         self.consumer.change_state(Transition.TRANSITION_CONFIGURE, 'configure', self.child, 600, lambda: None)
         self.configure_s = time.monotonic() - started
         self.consumer.change_state(Transition.TRANSITION_ACTIVATE, 'activate', self.child, 30, lambda: None)
         wait_until(self.consumer.is_connected, 30, 'the node to be connected', [self.child])
 
     def feed(self, width: int, height: int, rate: float, frames: int, label: str, image: str = '') -> dict[str, Any]:
-        """Run a camera to its end; returns what it sent, and the results that came meanwhile."""
+        """Run a camera to its end; returns its report, the ages of the node's results, and its resident memory."""
         before = len(self.consumer.results)
         command = [
             sys.executable, str(HERE / 'camera.py'), '--width', str(width), '--height', str(height),
@@ -82,7 +82,7 @@ class Node:
                 progress(label, int(time.monotonic() - started), int(frames / rate) + 4)
         assert camera.stdout is not None
         sent = json.loads(camera.stdout.read())
-        # Two more diagnostics: the last counts are in.
+        # Two more diagnostics messages: the second one has the last counts.
         seen = self.consumer.diagnostics_received + 1
         wait_until(lambda: self.consumer.diagnostics_after(seen) is not None, 10, 'diagnostics', [self.child])
         return {**sent, 'resident_mb': resident, 'ages_ms': [r.age_ms for r in self.consumer.results[before:]]}
@@ -101,7 +101,7 @@ class Node:
 
 
 def configuring(folder: Path, environment: dict[str, str], model: Path, precision: str) -> dict[str, Any]:
-    """From asking for configure to its answer, each time of a new process; the first one fills the caches."""
+    """Seconds from the configure request to its response, each in a new process; the first one fills the caches."""
     seconds, engines = [], []
     for _ in range(1 + CONFIGURE_TURNS):
         node = Node(model, folder, environment, precision)
@@ -118,7 +118,7 @@ def configuring(folder: Path, environment: dict[str, str], model: Path, precisio
 
 
 def raw_inference(pipeline: Pipeline, pixels: np.ndarray, frames: int, rate: float) -> list[float]:
-    """Times of the network alone in the same pipeline without ROS, at the same rate, in milliseconds."""
+    """Return the inference times in the same pipeline without ROS, at the same rate, in milliseconds."""
     frame = Frame.from_bgr(pixels)
     samples = []
     started = time.monotonic()
@@ -133,7 +133,7 @@ def p(values: list[float], percentile: float = 50) -> float:
 
 
 def latency(folder: Path, environment: dict[str, str], model: Path, precision: str) -> dict[str, Any]:
-    """Stamp-to-detection at 10 Hz, 640x480, against raw inference in turns: the machine's own speed drifts."""
+    """Stamp-to-detection at 10 Hz, 640x480, in turns with raw inference, because the machine's speed drifts."""
     import cv2
     pixels = cv2.resize(cv2.imread(str(PHOTO)), (640, 480))
     np.save(folder / 'photo.npy', pixels)
@@ -152,14 +152,14 @@ def latency(folder: Path, environment: dict[str, str], model: Path, precision: s
     pipeline.close()
     return {
         'sent': sent, 'detected': len(ages), 'raw_inference_p50_ms': p(raw),
-        # Of the last of the node's own windows.
+        # From the last statistics window of the node.
         'stages_p50_ms': {name[:-7]: float(value) for name, value in values.items() if name.endswith('_ms_p50')},
         'stamp_to_detection_p50_ms': p(ages), 'p95_ms': p(ages, 95), 'p99_ms': p(ages, 99),
         'bound_ms': round(p(raw) + 8, 2), 'met': p(ages) <= p(raw) + 8}
 
 
 def loss(folder: Path, environment: dict[str, str], model: Path, precision: str, image_depth: int) -> dict[str, Any]:
-    """Frames lost between the processes at 30 Hz 1920x1080."""
+    """Frames lost between the processes at 30 Hz, 1920x1080."""
     node = Node(model, folder, environment, precision, image_depth)
     fed = node.feed(1920, 1080, 30.0, 300, 'loss')
     values = node.diagnostics()
@@ -173,7 +173,7 @@ def loss(folder: Path, environment: dict[str, str], model: Path, precision: str,
 
 
 def memory_of_large_model(folder: Path, environment: dict[str, str]) -> dict[str, Any]:
-    """Resident memory with a YOLOv8n-sized model at 640x640."""
+    """Resident memory with a model of YOLOv8n's size at 640x640."""
     model = folder / 'yolov8n_sized.onnx'
     subprocess.run([sys.executable, str(HERE / 'yolov8n_sized.py'), str(model)], check=True)
     node = Node(model, folder, environment)
@@ -192,7 +192,7 @@ def soak(
 ) -> dict[str, Any]:
     """Growth of resident memory over many frames."""
     node = Node(model, folder, environment, precision)
-    # One camera throughout: another one would bring a shared-memory segment of its own, which counts as resident too.
+    # Only one camera: a second one would add a shared-memory segment, which counts as resident memory too.
     fed = node.feed(640, 480, rate, frames + frames // 10, 'soak')
     resident = fed['resident_mb']
     before, after = resident[len(resident) // 11], resident[-1]
@@ -201,7 +201,7 @@ def soak(
     return {
         'processed': int(values['processed']), 'resident_before_mb': round(before, 1),
         'resident_after_mb': round(after, 1),
-        # What the allocators of Python, DDS and ONNX Runtime move back and forth stays below this.
+        # The normal variation of the allocators of Python, DDS and ONNX Runtime is smaller than this.
         'met': after - before < 5.0}
 
 
@@ -211,7 +211,7 @@ def main() -> int:
     parser.add_argument('--soak-frames', type=int, default=10000)
     parser.add_argument('--soak-rate', type=float, default=20.0, help='images a second')
     parser.add_argument('--only', choices=('configure', 'latency', 'loss', 'memory', 'soak'))
-    parser.add_argument('--model', default='yolov3-tiny', help='for all but the memory of a large model')
+    parser.add_argument('--model', default='yolov3-tiny', help='for all steps except memory (default: %(default)s)')
     parser.add_argument('--precision', default='fp32')
     parser.add_argument(
         '--image-depth', type=int, default=1,

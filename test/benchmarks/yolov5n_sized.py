@@ -1,13 +1,13 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Writes an ONNX file of YOLOv5n's size: its layers as its export has them, with random weights.
+"""Writes an ONNX file of YOLOv5n's size: the layers of its export, with random weights.
 
-    .venv/bin/PYTHONPATH=.:test python test/benchmarks/yolov5n_sized.py FILE [SIZE]
+    PYTHONPATH=.:test .venv/bin/python test/benchmarks/yolov5n_sized.py FILE [SIZE]
 
-Structure after the published YOLOv5 6.x architecture (depth 0.33, width 0.25, COCO anchors): 1.87 M parameters and 4.5
-GFLOPs at 640x640, output [1, 25200, 5 + 80]. For measuring time, memory and the agreement of two runs of the same file;
-what it detects means nothing. The weights are normalised on the shipped photos, as batch normalisation would, so that
-the activations have a trained network's size and some boxes of a photo pass the threshold.
+The structure is the published YOLOv5 6.x architecture (depth 0.33, width 0.25, COCO anchors): 1.87 M parameters and 4.5
+GFLOPs at 640x640, output [1, 25200, 5 + 80]. It is for measuring time, memory and the agreement of two runs of the same
+file; its detections have no meaning. The weights are normalised on the shipped photos, as batch normalisation would do.
+So the activations are as large as in a trained network, and some boxes of a photo pass the threshold.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ PHOTOS = Path(__file__).parents[1] / 'data' / 'photos'
 # Width and height in pixels, by stride; the published anchors for COCO.
 ANCHORS = {
     8: ((10, 13), (16, 30), (33, 23)), 16: ((30, 61), (62, 45), (59, 119)), 32: ((116, 90), (156, 198), (373, 326))}
-# Mean and spread of the last layers' outputs before the sigmoid: box, objectness, class.
+# Mean and standard deviation of the last layers' outputs before the sigmoid: box, objectness, class.
 BOX, OBJECTNESS, CLASS = (0.0, 0.7), (-3.8, 0.9), (-2.5, 0.7)
 _SIZE_OF_STATISTICS = 320
 
 
 class Yolov5Graph(Graph):
-    """With the blocks of YOLOv5."""
+    """A graph with the blocks of YOLOv5."""
 
     def c3(self, x: str, cin: int, cout: int, depth: int, shortcut: bool) -> str:
         half = cout // 2
@@ -43,7 +43,7 @@ class Yolov5Graph(Graph):
         return self.conv(self.op('Concat', [y, self.conv(x, cin, half)], axis=1)[0], cout, cout)
 
     def head(self, x: str, channels: int, stride: int, size: int, classes: int) -> str:
-        """Boxes of one stride in pixels of the input: 2s - 0.5 + cell, (2s)^2 anchor, as the export decodes them."""
+        """Boxes of one stride in input pixels, decoded as in the export: 2s - 0.5 + cell, (2s)^2 anchor."""
         cells, columns = size // stride, 5 + classes
         y = self.conv(x, channels, 3 * columns, act=False)
         y = self.op('Reshape', [y, self.constant(np.array([1, 3, columns, cells, cells], np.int64))])[0]
@@ -66,7 +66,7 @@ class Yolov5Graph(Graph):
 def build(size: int = 640, classes: int = 80) -> onnx.ModelProto:
     """Return the model for a size x size input."""
     model = _graph(size, classes)
-    # Statistics of a smaller input: the same weights in a tenth of the time.
+    # Statistics from a smaller input give the same weights in a tenth of the time.
     weights = _normalised(_graph(_SIZE_OF_STATISTICS, classes), 5 + classes)
     for tensor in model.graph.initializer:
         if tensor.name in weights:
@@ -103,9 +103,9 @@ def _graph(size: int, classes: int) -> onnx.ModelProto:
 
 
 def _normalised(model: onnx.ModelProto, columns: int) -> dict[str, np.ndarray]:
-    """Return the convolutions' weights by name, each output channel scaled and shifted to the wanted mean and spread.
+    """Return the convolutions' weights by name, scaled and shifted to the wanted mean and spread of each channel.
 
-    One convolution after the other, as each one's input depends on those before.
+    One convolution after the other, because the input of each one depends on the previous ones.
     """
     images = _images()
     weights = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
@@ -131,7 +131,7 @@ def _normalised(model: onnx.ModelProto, columns: int) -> dict[str, np.ndarray]:
 def _images() -> list[np.ndarray]:
     images = []
     for path in sorted(PHOTOS.glob('*.jpg')):
-        # The middle of the photo at the network's usual size: textures have a scale.
+        # The middle of the photo at the network's usual size, because the scale of textures matters.
         pixels = cv2.resize(cv2.imread(str(path)), (2 * _SIZE_OF_STATISTICS,) * 2)
         first = _SIZE_OF_STATISTICS // 2
         pixels = pixels[first:-first, first:-first]
@@ -140,7 +140,7 @@ def _images() -> list[np.ndarray]:
 
 
 def _values(model: onnx.ModelProto, name: str, images: list[np.ndarray]) -> np.ndarray:
-    """Return one tensor inside the network, the images' one after the other."""
+    """Return one tensor inside the network for all images, concatenated."""
     needed, nodes = {name}, []
     for node in reversed(model.graph.node):
         if needed & set(node.output):

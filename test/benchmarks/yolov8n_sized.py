@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes an ONNX file of YOLOv8n's size: its layer structure with random weights, for measuring memory and time.
 
-Structure after the published YOLOv8 architecture (depth 0.33, width 0.25): 3.2 M parameters and 8.7 GFLOPs at
-640x640, output [1, 4 + 80, 8400]. What it detects means nothing; the class scores are biased low, so that about as few
-candidates pass the threshold as with a trained model.
+The structure is the published YOLOv8 architecture (depth 0.33, width 0.25): 3.2 M parameters and 8.7 GFLOPs at 640x640,
+output [1, 4 + 80, 8400]. Its detections have no meaning. The class scores are biased low, so about as few candidates
+pass the threshold as with a trained model.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from onnx import TensorProto, helper
 
 
 class Yolov8Graph(Graph):
-    """With the blocks of YOLOv8."""
+    """A graph with the blocks of YOLOv8."""
 
     def c2f(self, x: str, cin: int, cout: int, depth: int, shortcut: bool) -> str:
         half = cout // 2

@@ -1,9 +1,9 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The catalogue's models on real photographs and a real video, through the package's own pipeline.
+"""Tests the catalogue's models on real photos and a real video, with the package's own pipeline.
 
-The expected boxes were drawn by eye on the pictures, not copied from a run. What the models miss is not listed here:
-YOLOv3-tiny finds no person in astronaut.jpg and no cat in chelsea.jpg at 416x416.
+The expected boxes were drawn by eye on the pictures, not copied from a run. Objects that the models miss are not
+listed: YOLOv3-tiny finds no person in astronaut.jpg and no cat in chelsea.jpg at 416x416.
 """
 
 import os
@@ -43,7 +43,7 @@ IN_THE_VIDEO = {
 
 
 def fetched(resolve, name):
-    """Return the file; without network and cache skip, but not in CI, where that would hide everything."""
+    """Return the file. Without network and cache, skip the test, but not in CI: that would hide all failures."""
     try:
         return resolve(name)
     except FetchError as error:
@@ -171,7 +171,7 @@ def test_fetching_again_needs_no_network():
 
 @pytest.mark.parametrize('name', ['yolov3-tiny', 'efficientnet-lite0'])
 def test_conversion_still_gives_what_the_catalogue_says(name):
-    """Also after a change of the converters or the names, which a file in the cache would hide."""
+    """A file in the cache would hide a change of the converters or of the class names."""
     fetched(resolve_model, name)
     entry = find_entry(name)
     package = cache_root() / 'downloads' / entry.file
@@ -188,7 +188,7 @@ def test_another_input_size_is_converted_from_the_kept_download():
     pipeline.open()
     try:
         assert pipeline.spec.outputs == (('output0', (1, 1500, 85)),)
-        # At this size the weak detector does see the cat, which fills the picture.
+        # At this size the weak detector finds the cat, which fills the picture.
         result = pipeline.run(photo('chelsea.jpg')).result
         assert best_overlap(pipeline, result, 'cat', (0, 0, 405, 300)) >= 0.5
     finally:

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""fp16 and int8 of the catalogue's models, calibrated on a real video and compared with fp32 on other frames of it."""
+"""Tests the catalogue's models in fp16 and int8: calibrated on a real video, compared with fp32 on its other frames."""
 
 import json
 import os
@@ -22,12 +22,12 @@ onnx = pytest.importorskip('onnx')
 pytest.importorskip('onnxruntime')
 pytest.importorskip('yaml')
 
-# What the search finds to be sensitive (docs/precision.md); searching itself would take minutes.
+# The sensitive layers that the search finds (docs/precision.md). The search itself would take minutes.
 SENSITIVE = ('layer0', 'layer2', 'layer6', 'layer15', 'layer22')
 
 
 def fetched(resolve, name):
-    """Return the file; without network and cache skip, but not in CI, where that would hide everything."""
+    """Return the file. Without network and cache, skip the test, but not in CI: that would hide all failures."""
     try:
         return resolve(name)
     except FetchError as error:
@@ -63,7 +63,7 @@ def test_int8_of_the_detector(video, tmp_path):
     agreement = expected_agreement(spec, prepared, prepared.checking)
     assert agreement.matched >= 8 and agreement.value >= 0.9
     assert agreement.mean_score_difference < 0.04
-    # The same file in the backend that users run.
+    # The same file on the backend that users run.
     first, second = (
         HostPipeline(load_model(path), OnnxRuntimeBackend(path)) for path in (spec.path, prepared.path))
     with first, second:

@@ -138,7 +138,9 @@ def test_the_command_line_checks_what_the_node_would(start_node, color_models, k
     bad[1] = color_models('nearly_singular')
     assert main(bad) == 1
     error = capsys.readouterr().err
-    assert re.search(r'fp16 loses too much: agreement 0\.\d+ with ONNX Runtime fp32, needed is 0\.95', error), error
+    assert re.search(
+        r'fp16 loses too much accuracy: expected an agreement of 0\.950 or more with ONNX Runtime fp32, found 0\.\d+ ',
+        error), error
 
 
 @pytest.mark.parametrize('check', ['0.9', '0'])
@@ -163,14 +165,15 @@ def test_too_little_agreement_fails_configure(start_node, color_models, kept_cac
     assert node.state() == 'unconfigured'
     line = node.process.wait_for_line('configure failed')
     print(line)
-    measured, needed = re.search(
-        r'fp16 loses too much: agreement ([0-9.]+) with ONNX Runtime fp32, needed is ([0-9.]+)', line).groups()
+    needed, measured = re.search(
+        r'fp16 loses too much accuracy: expected an agreement of ([0-9.]+) or more with ONNX Runtime fp32, '
+        r'found ([0-9.]+)', line).groups()
     assert float(measured) < 0.8 and float(needed) == 0.95
     matched, missing, extra = map(int, re.search(r'(\d+) boxes matched, (\d+) missing, (\d+) extra', line).groups())
     assert float(measured) == pytest.approx(2 * matched / (2 * matched + missing + extra), abs=0.001)
     status, _ = node.diagnosis(lambda status, _: status.level == DiagnosticStatus.ERROR)
     assert f'agreement {measured}' in status.message
-    assert line.endswith('; take fp32, or lower min_agreement')
+    assert line.endswith('; use fp32, or lower min_agreement')
     # The engine and the measurement are kept: with a lower min_agreement the node need not wait.
     assert node.set_parameters(min_agreement=0.01)[0]
     assert configure(node), node.process.tail()

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Physical cores by sysfs, and the share of a container."""
+"""The number of physical cores from sysfs, and the CPU limit of a container."""
 
 import os
 
@@ -11,7 +11,7 @@ from trt_perception.ort.cpu import cores_of, quota, usable_cores
 
 @pytest.fixture
 def topology(tmp_path):
-    """Two packages of two cores with two hyper-threads each: the siblings of CPU n is CPU n + 4."""
+    """Two packages of two cores with two hyper-threads each: the sibling of CPU n is CPU n + 4."""
     for cpu in range(8):
         folder = tmp_path / f'cpu{cpu}' / 'topology'
         folder.mkdir(parents=True)

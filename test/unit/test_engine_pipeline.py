@@ -179,7 +179,7 @@ def test_int8_without_calibration_is_refused_before_anything_is_asked_of_the_gpu
 
 def test_a_file_of_another_precision_is_refused(rtx, spec):
     half = load_model(prepare_model(spec, 'fp16').path)
-    with pytest.raises(ModelError, match='is stored in fp16: expected the fp32 file to make fp32 of'):
+    with pytest.raises(ModelError, match='is stored in fp16: expected the fp32 file to convert to fp32'):
         create_pipeline(half, options('fp32')).open()
 
 
@@ -358,7 +358,7 @@ def test_a_gate_that_is_not_reached_names_the_numbers_each_time(images, pipeline
         assert pipeline.describe() == {}
         texts.append(str(found.value))
     numbers = re.match(
-        r'fp16 loses too much: agreement (\S+) with ONNX Runtime fp32, needed is 0\.900 '
+        r'fp16 loses too much accuracy: expected an agreement of 0\.900 or more with ONNX Runtime fp32, found (\S+) '
         r'\(agreement \1: (\d+) boxes matched, (\d+) missing, (\d+) extra in 16 frames', texts[0])
     value, (matched, missing, extra) = float(numbers[1]), map(int, numbers.groups()[1:])
     assert 0.1 < value < 0.6

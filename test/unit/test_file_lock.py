@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The one lock between processes, and what its three users make of it."""
+"""The lock between processes, and its three users."""
 
 import contextlib
 import errno
@@ -32,7 +32,7 @@ _HOLDING = (
 
 @contextlib.contextmanager
 def held_elsewhere(path):
-    """The lock is held by another process, which is given."""
+    """Hold the lock in another process; yields that process."""
     with subprocess.Popen(
             [sys.executable, '-c', _HOLDING, str(path)], stdout=subprocess.PIPE, text=True,
             env=python_environment()) as holder:
@@ -45,7 +45,7 @@ def held_elsewhere(path):
 
 @pytest.fixture
 def without_locks(monkeypatch):
-    """A file system that has no locks, as some that are mounted over a network."""
+    """Simulate a file system without locks, such as some network file systems."""
     def flock(descriptor, operation):
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
@@ -61,7 +61,7 @@ def test_one_process_has_it_until_it_ends_however_that_is(tmp_path):
         holder.wait()
         with try_lock(path) as file:
             assert os.path.samestat(os.fstat(file.fileno()), path.stat())
-            # Nor twice in one process.
+            # The same process cannot take the lock twice either.
             with try_lock(path) as second:
                 assert second is None
     with try_lock(path) as file:
@@ -121,12 +121,12 @@ def test_a_link_or_a_folder_in_its_place_is_an_error(tmp_path):
 def test_without_locks_each_user_of_it_decides(tmp_path, without_locks):
     with pytest.raises(LockingError, match='No locks available'), try_lock(tmp_path / 'lock'):
         pytest.fail('locked')
-    # A download may be done twice, and a demo is better unlocked than not at all.
+    # Without locks a download may be done twice, and the demo runs without a lock.
     with locked(tmp_path / 'locks' / 'model.lock'):
         assert (tmp_path / 'locks').is_dir()
     with locked_folder(tmp_path):
         pass
-    # Of two processes one would remove what the other one builds.
+    # Without a lock, one of two processes would remove the files that the other one builds.
     cache = EngineCache(tmp_path / 'engines')
     key = EngineKey('a' * 64, 'tensorrt 8.6.0', 'Orin', '8.7', 16, 30720, BuildOptions())
     with pytest.raises(EngineError, match=r'engines/\w+\.lock cannot be locked: No locks available'):

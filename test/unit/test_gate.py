@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The accuracy gate on real networks whose agreement is known beforehand."""
+"""The accuracy gate on real networks with a known agreement."""
 
 import json
 from dataclasses import replace
@@ -37,14 +37,14 @@ BGR = {'red': 2, 'green': 1, 'blue': 0}
 
 
 def one_square(color):
-    """A picture with one cell in full colour: one box of score 1."""
+    """Return a picture with one cell in full colour: one box of score 1."""
     pixels = np.zeros((64, 64, 3), np.uint8)
     pixels[16:24, 32:40, BGR[color]] = 255
     return Frame.from_bgr(pixels)
 
 
 def detector(path, swapped=False):
-    """The colour detector, which has blue as class 0, green as 1 and red as 2; swapped, it takes green for red."""
+    """Write the colour detector with blue as class 0, green as 1, red as 2; `swapped` exchanges green and red."""
     conv_detector(path)
     if swapped:
         proto = onnx.load(str(path))
@@ -82,7 +82,7 @@ def test_the_same_network_agrees_with_itself(tmp_path):
 def test_a_report_travels_through_a_sidecar(tmp_path):
     spec, other = detector(tmp_path / 'm.onnx'), detector(tmp_path / 'swapped.onnx', swapped=True)
     options = PipelineOptions(calibration=CalibrationOptions('the photos'))
-    # Of thirds: what is rounded for people stays exact here.
+    # A third: the value stays exact here, although the printed numbers are rounded.
     report = agreement(spec, other, [one_square(color) for color in ('red', 'blue', 'green')], options)
     assert report.value == 1 / 3 and report.numbers['frames'] == 3 and 'value' not in report.numbers
     assert (report.source, report.says_nothing) == ('the photos', False)
@@ -101,7 +101,7 @@ def test_what_is_no_report_is_measured_anew(values):
 
 
 def test_the_value_is_what_the_boxes_say(tmp_path):
-    """Blue is found as blue, red as green and green as red: 2 of 4 boxes match, 2 are missing, 2 are too many."""
+    """Blue is found as blue, red as green and green as red: 2 of 4 boxes match, 2 are missing, 2 are extra."""
     spec, other = detector(tmp_path / 'm.onnx'), detector(tmp_path / 'swapped.onnx', swapped=True)
     frames = [one_square(color) for color in ('red', 'blue', 'green', 'blue')]
     report = agreement(spec, other, frames)
@@ -163,8 +163,8 @@ def test_frames_without_objects_say_nothing(tmp_path):
     report = agreement(spec, spec, [dark, dark], told=told)
     assert report.summary == 'agreement not measured: nothing was detected in 2 frames'
     assert told.log == [(
-        'warning', 'the accuracy gate says nothing: neither run found anything on the frames')]
-    # Asked for, the gate must say something; int8's own only warns.
+        'warning', 'the accuracy gate measured nothing: neither run found anything on the frames')]
+    # A gate that the user set must measure something; the default gate of int8 only warns.
     require_agreement(spec, report, PipelineOptions(precision='int8'))
     require_agreement(spec, report, PipelineOptions(precision='int8', min_agreement=0.0))
     with pytest.raises(EngineError, match=r'min_agreement is 0\.1, but agreement not measured: nothing was detected'):
@@ -209,11 +209,11 @@ def test_the_agreement_that_is_needed(tmp_path, precision, given, needed):
 def test_a_file_that_is_stored_in_int8_has_no_fp32_to_be_compared_with(tmp_path):
     spec = replace(detector(tmp_path / 'm.onnx'), stored_precision='int8')
     assert needed_agreement(spec, PipelineOptions(precision='int8')) == 0.0
-    # Frames that are given cannot be meant for calibrating.
+    # The given frames cannot be for calibration, because the file is int8 already.
     assert needed_agreement(spec, PipelineOptions(precision='int8', calibration=CalibrationOptions('frames'))) == 0.9
     half = replace(spec, stored_precision='fp16')
     assert needed_agreement(half, PipelineOptions(precision='fp16', calibration=CalibrationOptions('frames'))) == 0.0
-    # Asked for, it is compared with what ONNX Runtime makes of the same file.
+    # If the user sets the gate, the file is compared with the same file on ONNX Runtime.
     options, told = PipelineOptions(precision='int8', min_agreement=0.9), Told()
     assert needed_agreement(spec, options) == 0.9
     agreement(spec, spec, FRAMES, options, told)
@@ -229,18 +229,18 @@ def test_too_little_is_an_error_with_the_numbers(tmp_path):
         require_agreement(spec, report, PipelineOptions(precision='int8'))
     text = str(found.value)
     assert text.startswith(
-        'int8 loses too much: agreement 0.500 with ONNX Runtime fp32, needed is 0.900 (agreement 0.500: 2 boxes '
-        'matched, 2 missing, 2 extra in 4 frames;')
-    assert text.endswith("); take fp16, or calibrate with frames more like the camera's, or lower min_agreement")
+        'int8 loses too much accuracy: expected an agreement of 0.900 or more with ONNX Runtime fp32, found 0.500 '
+        '(agreement 0.500: 2 boxes matched, 2 missing, 2 extra in 4 frames;')
+    assert text.endswith("); use fp16, or calibrate with frames more like the camera's, or lower min_agreement")
 
 
 @pytest.mark.parametrize('stored, precision, advice', [
-    ('fp32', 'fp16', 'take fp32, or lower min_agreement'),
+    ('fp32', 'fp16', 'use fp32, or lower min_agreement'),
     ('fp32', 'fp32', 'set backend to onnxruntime, or lower min_agreement'),
     ('int8', 'int8', 'set backend to onnxruntime, or lower min_agreement')])
 def test_the_advice_is_not_what_was_just_tried(tmp_path, stored, precision, advice):
     spec, other = detector(tmp_path / 'm.onnx'), detector(tmp_path / 'swapped.onnx', swapped=True)
     report = agreement(spec, other, [one_square('red')])
-    with pytest.raises(EngineError, match=rf'agreement 0\.000 .*\); {advice}$'):
+    with pytest.raises(EngineError, match=rf'found 0\.000 .*\); {advice}$'):
         require_agreement(
             replace(spec, stored_precision=stored), report, PipelineOptions(precision=precision, min_agreement=0.5))

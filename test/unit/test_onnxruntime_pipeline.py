@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A model on ONNX Runtime in each precision: which file runs, what is refused, and every state of the pipeline."""
+"""A model on ONNX Runtime in each precision: the file that runs, refusals, and every state of the pipeline."""
 
 from dataclasses import replace
 
@@ -70,9 +70,9 @@ def test_int8_runs_the_quantised_file_and_passes_the_gate(spec, cache, int8):
     assert '0 missing, 0 extra in 16 frames' in description['agreement']
     assert ('comparing with ONNX Runtime fp32 on 16 frames', 0, None) in told.progress
     np.testing.assert_array_equal(found.class_indices, expected.class_indices)
-    # In int8 the scores are other numbers, but near: two layers with steps of 1/127.
+    # In int8 the scores differ a little: two layers with steps of 1/127.
     assert 0 < np.abs(found.scores - expected.scores).max() < 2.5 / 127
-    # What runs there needs no float16: ONNX Runtime has no such arithmetic on CPUs.
+    # The file needs no float16: ONNX Runtime has no float16 arithmetic on CPUs.
     names = sorted(path.name[:11] for path in cache.glob('*.onnx'))
     assert names == ['model-int8-']
 
@@ -89,8 +89,8 @@ def test_int8_without_calibration_is_refused(spec, cache):
 def test_a_gate_that_is_not_reached_names_the_numbers_and_leaves_it_closed(spec, int8):
     pipeline = create_pipeline(spec, replace(int8, min_agreement=1.01))
     with pytest.raises(EngineError, match=(
-            r'int8 loses too much: agreement 1\.000 with ONNX Runtime fp32, needed is 1\.010 \(agreement 1\.000: \d+ '
-            r'boxes matched, 0 missing')):
+            r'int8 loses too much accuracy: expected an agreement of 1\.010 or more with ONNX Runtime fp32, '
+            r'found 1\.000 \(agreement 1\.000: \d+ boxes matched, 0 missing')):
         pipeline.open()
     with pytest.raises(EngineError, match='the pipeline is not open'):
         pipeline.run(FRAME)
@@ -114,7 +114,7 @@ def test_an_int8_file_of_ones_own_needs_no_calibration_data(spec, int8):
     with create_pipeline(stored, options('int8')) as pipeline:
         assert (pipeline.spec, pipeline.describe()['precision_effective']) == (stored, 'int8')
         np.testing.assert_array_equal(pipeline.run(FRAME).result.scores, expected.scores)
-    # Nor is it compared with itself.
+    # It is not compared with itself either.
     told = Told()
     with create_pipeline(stored, int8, monitor=told.monitor) as pipeline:
         assert 'agreement' not in pipeline.describe()
@@ -123,7 +123,7 @@ def test_an_int8_file_of_ones_own_needs_no_calibration_data(spec, int8):
 
 @pytest.mark.parametrize('asked', ['fp16', 'int8'])
 def test_strict_precision_refuses_what_cannot_be_met(spec, tmp_path, asked, int8):
-    """fp16 is never met, and an fp16 file does not run in int8."""
+    """ONNX Runtime never runs in fp16, and an fp16 file does not run in int8."""
     if asked == 'int8':
         spec = load_model(prepare_model(spec, 'fp16').path)
     runs_in = spec.stored_precision
@@ -184,7 +184,7 @@ def test_opening_can_be_cancelled(spec, cache, int8):
         pipeline.open()
     assert list(cache.glob('*.onnx')) == []
     told.cancel.clear()
-    # While it is compared with fp32: the quantised file is there, the pipeline is not.
+    # Cancelled during the comparison with fp32: the quantised file exists, the pipeline is not open.
     told = Told(lambda text, done, total: told.cancel.set() if 'comparing' in text else None)
     pipeline = create_pipeline(spec, int8, monitor=told.monitor)
     with pytest.raises(EngineError, match=r'comparing .* was cancelled'):

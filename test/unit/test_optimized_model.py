@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Models that ONNX Runtime optimises in a process of its own."""
+"""Models that ONNX Runtime optimises in a child process."""
 
 import contextlib
 import os
@@ -30,7 +30,7 @@ from trt_perception.ort.optimized_model import holds_lock_while_loading, optimiz
 def workers():
     found = []
     for process in psutil.Process().children(recursive=True):
-        # It may be ending.
+        # The process may be ending.
         with contextlib.suppress(psutil.NoSuchProcess):
             if 'trt_perception.ort.optimize_worker' in process.cmdline():
                 found.append(process)
@@ -52,13 +52,13 @@ def folding(path, times):
 
 @pytest.fixture
 def holding(monkeypatch):
-    """The backend takes the way of the versions that hold Python's lock, whichever is installed."""
+    """The backend behaves as with a version that holds the GIL, whichever version is installed."""
     monkeypatch.setattr(backend_module, 'holds_lock_while_loading', lambda version: True)
 
 
 @pytest.fixture
 def loaded(monkeypatch):
-    """What ONNX Runtime was given by the backend: (model, whether it is to optimise it)."""
+    """Record what the backend passes to ONNX Runtime: (model, whether it optimises the model)."""
     calls, load_session = [], backend_module.load_session
 
     def load(model, options, name):
@@ -97,7 +97,7 @@ def test_the_answers_are_the_same(tmp_path, holding, loaded):
 
 
 def test_external_data_is_found(tmp_path, holding, monkeypatch):
-    """Beside the file, as PyTorch's exporter leaves it, by a path relative to a folder that is not the worker's."""
+    """External weights beside the file, as from PyTorch's exporter; the path is not relative to the worker's folder."""
     model = onnx.load(folding(tmp_path / 'whole.onnx', 1))
     onnx.save(model, tmp_path / 'm.onnx', save_as_external_data=True, location='m.bin', size_threshold=0)
     monkeypatch.chdir(tmp_path)
@@ -170,7 +170,7 @@ def test_what_cannot_be_read_back_is_loaded_itself(tmp_path, holding, monkeypatc
 
 @pytest.mark.parametrize('which, message', [
     (signal.SIGKILL, 'ended by SIGKILL while it loaded .*m.onnx: memory ran out; close other programs'),
-    (signal.SIGSEGV, 'ended by SIGSEGV while it loaded .*m.onnx: it crashed; export the model anew')])
+    (signal.SIGSEGV, 'ended by SIGSEGV while it loaded .*m.onnx: it crashed; export the model again')])
 def test_a_crash_is_one_clear_error(tmp_path, holding, which, message):
     def crash():
         while not workers():

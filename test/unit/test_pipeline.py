@@ -36,7 +36,7 @@ def open_pipeline(path, options=None, **settings):
 
 
 def picture(width, height, *squares):
-    """A black image with squares (colour, x_min, y_min, x_max, y_max)."""
+    """Return a black image with squares (colour, x_min, y_min, x_max, y_max)."""
     pixels = np.zeros((height, width, 3), np.uint8)
     for color, x_min, y_min, x_max, y_max in squares:
         pixels[y_min:y_max, x_min:x_max] = BGR[color]
@@ -179,7 +179,7 @@ def test_a_network_that_runs_on_some_images_only(tmp_path):
     with open_pipeline(path, ModelOptions(preprocessing=Overrides(mean=(0.0,), std=(1.0,)))) as pipeline:
         with pytest.raises(EngineError, match='not finite'):
             pipeline.run(Frame.from_bgr(np.zeros((8, 8, 3), np.uint8)))
-        # The next frame is processed as if nothing had been.
+        # The next frame is processed normally.
         assert len(pipeline.run(Frame.from_bgr(np.full((8, 8, 3), 9, np.uint8))).result) == 3
 
 
@@ -240,15 +240,15 @@ def _three_names(folder):
 
 
 def test_an_operator_of_tensorrt_alone_is_said_to_be_one(tmp_path):
-    """As --end2end of YOLOv7's export writes it; onnx.checker takes it for one of a domain that it does not know."""
+    """The form of --end2end in YOLOv7's export; onnx.checker accepts it as an operator of an unknown domain."""
     path = tmp_path / 'm.onnx'
     model = onnx.load(color_detector(tmp_path / 'plain.onnx'))
     model.opset_import.append(onnx.helper.make_opsetid('TRT', 1))
     model.graph.node[-1].op_type, model.graph.node[-1].domain = 'EfficientNMS_TRT', 'TRT'
     onnx.save(model, path)
-    with pytest.raises(ModelError, match=r'EfficientNMS_TRT.*no part of ONNX: export without it .*no --end2end'):
+    with pytest.raises(ModelError, match=r'EfficientNMS_TRT.*not part of ONNX: export without it .*no --end2end'):
         OnnxRuntimeBackend(path).open()
-    # TensorRT may run it: then this has nothing to say.
+    # TensorRT may run the file, so this check does not refuse it.
     spec = replace(load_model(tmp_path / 'plain.onnx'), path=path)
     require_decoded_boxes(spec)
 
@@ -261,9 +261,9 @@ def test_onnxruntime_failing_is_an_engine_error(tmp_path):
 
 @pytest.mark.parametrize('wanted', [1, 1024])
 def test_inference_has_at_most_one_thread_a_processor(tmp_path, wanted):
-    """With 1024 threads that spin for each other on two processors an inference took more than a minute."""
+    """With 1024 spinning threads on two processors, an inference took more than a minute."""
     path = color_detector(tmp_path / 'm.onnx', 64, 64)
     before = len(list(Path('/proc/self/task').iterdir()))
     with OnnxRuntimeBackend(path, wanted):
-        # The caller is one of them.
+        # The caller is one of the threads.
         assert len(list(Path('/proc/self/task').iterdir())) - before == min(wanted, os.cpu_count()) - 1

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Each phase of a conversion says how far it is, and can be ended there."""
+"""Each phase of a conversion reports its progress and can be cancelled."""
 
 import itertools
 
@@ -22,7 +22,7 @@ from trt_perception.precision.prepare import ConversionOptions, prepare_model
 
 SAMPLES, CHECKING, IMAGES = 10, 5, 15
 METHODS = ('minmax', 'entropy', 'percentile', 'mse')
-# What is said in a whole run, in this order.
+# The progress texts of a whole run, in this order.
 PHASES = {
     'fp16': ('reading', 'preparing frames', 'reading the model', 'looking for values beyond float16',
              'converting to float16'),
@@ -37,12 +37,12 @@ EVERY_PHASE = [(precision, index) for precision, phases in PHASES.items() for in
 
 
 class Cancelled(Exception):
-    """What a progress callback raises here."""
+    """The exception that the progress callbacks here raise."""
 
 
 @pytest.fixture
 def spec(tmp_path):
-    # `back` cannot be int8, so that the search takes several steps.
+    # `back` cannot be int8, so the search takes several steps.
     uneven = np.diag([1000.0, 1.0, 1.0]).astype(np.float32)[:, :, None, None]
     return load_model(conv_detector(tmp_path / 'model.onnx', weights_of_first=uneven))
 
@@ -58,7 +58,7 @@ def convert(spec, precision, options, output, progress):
 
 
 def phases_of(calls):
-    """[(text, [how much was done])] of calls one after the other with the same text."""
+    """Group consecutive calls with the same text: [(text, [done, ...])]."""
     return [
         (text, [done for _, done, _ in group]) for text, group in itertools.groupby(calls, key=lambda call: call[0])]
 
@@ -84,7 +84,7 @@ def test_each_phase_tells_of_each_of_its_steps(spec, options, precision, tmp_pat
     if precision == 'int8':
         for text in ('computing float32 results', *(f'measuring calibration method {name}' for name in METHODS)):
             assert steps[text] == [0, *range(CHECKING + 1)]
-        # Both layers together, then each alone: in each of these steps a report for each frame at least.
+        # Both layers together, then each layer: each of these steps reports at least once for each frame.
         layers = steps['measuring what int8 costs in each layer']
         assert all(layers.count(step) > CHECKING for step in range(3))
 
@@ -115,7 +115,7 @@ def test_a_cancel_in_any_phase_ends_it_there_and_leaves_nothing(
     assert list((tmp_path / 'out').iterdir()) == []
     if cached:
         made = [path.name for path in (tmp_path / 'cache').rglob('*') if path.is_file() and path.suffix != '.lock']
-        # The step before half_rest is a file of its own, which is whole and good.
+        # The step before half_rest writes its own file, which is complete and valid.
         halving = phases[phase][0] == 'converting the float layers to float16'
         assert len(made) == (2 if halving else 0), made
 

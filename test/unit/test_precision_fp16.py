@@ -28,7 +28,7 @@ from trt_perception.precision.simulation import SimulationBackend
 
 
 def types_of(path):
-    """Type of each initializer, by name."""
+    """Return the type of each initializer, by name."""
     return {tensor.name: tensor.data_type for tensor in onnx.load(str(path)).graph.initializer}
 
 
@@ -119,7 +119,7 @@ def test_resize_keeps_its_scales_in_float32(tmp_path):
 
 def test_what_cannot_be_converted_is_refused(tmp_path):
     source = conv_detector(tmp_path / 'model.onnx')
-    with pytest.raises(ModelError, match='has no node boxes'):
+    with pytest.raises(ModelError, match="has no node 'boxes'"):
         to_fp16(source, tmp_path / 'half.onnx', keep_float=('boxes',))
     to_fp16(source, tmp_path / 'half.onnx', keep_float=())
     with pytest.raises(ModelError, match='has no float32 weights'):
@@ -157,7 +157,7 @@ def test_agreement_counts_the_rounding_that_a_cpu_leaves_out(tmp_path):
 
 
 def test_results_beyond_half_precision_stay_in_float32(tmp_path):
-    """The first convolution goes up to 300000; fp16 would make infinities of that."""
+    """The results of the first convolution reach 300000, which would be infinite in fp16."""
     large = np.eye(3, dtype=np.float32)[:, :, None, None] * np.float32(300_000)
     source = conv_detector(tmp_path / 'model.onnx', weights_of_first=large)
     frames = [Frame.from_bgr(pixels) for pixels in color_frames(4)]
@@ -171,7 +171,7 @@ def test_results_beyond_half_precision_stay_in_float32(tmp_path):
 
 
 def pooled_classifier(path, nodes, constants=None, opset=13):
-    """A convolution to `a` [1, 8, 1, 1], what `nodes` make `y` of it, and a Gemm to three logits."""
+    """Write a convolution to `a` [1, 8, 1, 1], `nodes` that compute `y` from it, and a Gemm to three logits."""
     rng = np.random.default_rng(0)
     return save(
         path, [
@@ -191,7 +191,7 @@ def logits_of(path):
 
 
 def branches(first, second):
-    """The two branches of an If, whose result is [1, 8, 1, 1]: lists of nodes that make `then` and `else`."""
+    """Return the branches of an If with a [1, 8, 1, 1] result: lists of nodes that compute `then` and `else`."""
     def branch(name, nodes):
         return helper.make_graph(nodes, name, [], [helper.make_tensor_value_info(name, FLOAT, [1, 8, 1, 1])])
 
@@ -201,7 +201,7 @@ def branches(first, second):
 @pytest.mark.parametrize('value', [
     {'value_float': 0.3}, {'value_floats': [0.3] * 8}, {'value': numpy_helper.from_array(np.array(0.3, np.float32))}])
 def test_constants_in_each_form_become_halves(tmp_path, value):
-    """A Constant that stayed float32 between halves would make a file that nothing loads."""
+    """A file with a float32 Constant between halves would not load on any backend."""
     source = pooled_classifier(tmp_path / 'model.onnx', [
         helper.make_node('Constant', [], ['shape'], 'shape', value_ints=[1, -1]),
         helper.make_node('Constant', [], ['axis'], 'axis', value_int=1),
@@ -259,7 +259,7 @@ def test_a_cast_of_the_models_own_is_no_round_trip(tmp_path):
 
 
 def logarithm(path, factor):
-    """A million times the logarithm of the positive parts times `factor`, and 0 where the part is 0."""
+    """Write a model with a million times the logarithm of (positive part times `factor`); 0 if the part is 0."""
     return pooled_classifier(path, [
         helper.make_node('Relu', ['a'], ['positive'], 'relu'),
         helper.make_node('Mul', ['positive', 'factor'], ['scaled'], 'factor'),
@@ -272,7 +272,7 @@ def logarithm(path, factor):
 
 
 def test_infinities_on_purpose_are_no_overflow(tmp_path):
-    """A half has them. Finite results beside them still count."""
+    """Infinities are infinite in a half too. Finite results beside them still count."""
     source = logarithm(tmp_path / 'model.onnx', 1.0)
     calibration = calibration_of(load_model(source), [Frame.from_bgr(pixels) for pixels in color_frames(4)], 'minmax')
     image = next(iter(calibration.inputs()))['images']
@@ -280,12 +280,12 @@ def test_infinities_on_purpose_are_no_overflow(tmp_path):
     found = overflowing(load_graph(source), calibration)
     assert 'log' not in found and 65504 < found['large'] < np.inf
     assert to_fp16(source, tmp_path / 'half.onnx', calibration=calibration).overflowing == found
-    with pytest.raises(CalibrationError, match='not finite in float32 already'):
+    with pytest.raises(CalibrationError, match='found NaN or infinity in float32 already'):
         overflowing(load_graph(logarithm(source, -1.0)), calibration)
 
 
 def load_graph_with(path, tensor):
-    """The model with one more output."""
+    """Return the model with one more output."""
     model = load_graph(path)
     model.graph.output.append(onnx.ValueInfoProto(name=tensor))
     return model

@@ -28,7 +28,7 @@ from trt_perception.precision.search import Target
 
 FRAMES = [Frame.from_bgr(pixels) for pixels in color_frames(8)]
 OTHERS = [Frame.from_bgr(pixels) for pixels in color_frames(8, seed=1)]
-# One channel that is a thousand times the others takes all steps of a scale that they share.
+# If one channel is a thousand times as large as the others, it takes all steps of a shared scale.
 UNEVEN = np.diag([1000.0, 1.0, 1.0]).astype(np.float32)[:, :, None, None]
 
 
@@ -65,7 +65,7 @@ def test_each_layer_has_qdq_on_its_input_and_weights_only(quantised):
             assert (quantise.op_type, dequantise.op_type) == ('QuantizeLinear', 'DequantizeLinear')
             zero_point = array(proto, dequantise.input[2])
             assert zero_point.dtype == np.int8 and not zero_point.any()
-        # A bias is a float: TensorRT takes no DequantizeLinear of int32.
+        # A bias is a float: TensorRT accepts no DequantizeLinear of int32.
         assert all(producer(proto, name) is None for name in layer.input[2:])
         # The activation follows directly: TensorRT fuses it.
         assert all(
@@ -106,7 +106,7 @@ def test_a_detection_heads_last_layer_stays_in_float(tmp_path):
 
 
 def test_search_leaves_the_sensitive_layer_in_float(tmp_path):
-    """Behind `mix` one channel is a thousand times the others: `back` cannot have it in int8."""
+    """Behind `mix` one channel is a thousand times as large as the others, so `back` cannot be int8."""
     source = conv_detector(tmp_path / 'model.onnx', weights_of_first=UNEVEN)
     calibration = calibrated(source)
     everything = quantize(source, tmp_path / 'naive.onnx', calibration, OTHERS, keep_float=('shrink',))
@@ -151,11 +151,11 @@ def test_batch_normalisation_is_folded_and_old_opsets_are_raised(tmp_path):
 
 def test_what_cannot_be_quantised_is_refused(tmp_path, quantised):
     source = conv_detector(tmp_path / 'detector.onnx')
-    # `relu` is a node, but none that is ever int8.
+    # `relu` is a node, but it can never be int8.
     for name in ('conv1', 'relu'):
-        with pytest.raises(ModelError, match=rf'no layer {name} that could be int8.*it has mix, back, shrink$'):
+        with pytest.raises(ModelError, match=rf"found '{name}', which is not .*int8: choose from mix, back, shrink$"):
             quantize(source, tmp_path / 'a.onnx', calibrated(source), keep_float=('shrink', name))
-    with pytest.raises(CalibrationError, match='nothing is left for int8'):
+    with pytest.raises(CalibrationError, match='found every layer kept in float'):
         quantize(source, tmp_path / 'a.onnx', calibrated(source), keep_float=('mix', 'back', 'shrink'))
     with pytest.raises(ModelError, match='is an int8 model already'):
         quantize(quantised[3], tmp_path / 'a.onnx', calibrated(source))
@@ -174,7 +174,7 @@ def test_weights_in_constant_nodes_are_found(tmp_path):
 
 
 def test_layers_that_share_weights_are_quantised_one_by_one(tmp_path):
-    """The quantiser would let the float layer read the int8 weights as well."""
+    """Without separate weights, the quantiser would let the float layer read the int8 weights too."""
     source = conv_detector(tmp_path / 'model.onnx')
     alone = quantize(source, tmp_path / 'alone.onnx', calibrated(source), keep_float=('back', 'shrink'))
     proto = onnx.load(str(source))
@@ -195,7 +195,7 @@ def test_layers_that_share_weights_are_quantised_one_by_one(tmp_path):
 
 
 def test_tail_reaches_through_a_distribution_over_bins(tmp_path):
-    """YOLOv8's boxes are an expectation by a convolution to one channel: that one decodes, the one before is last."""
+    """YOLOv8 computes boxes with a convolution to one channel: it is decoding, and the one before it is the last."""
     helper = onnx.helper
     proto = helper.make_model(helper.make_graph(
         [helper.make_node('Conv', ['images', 'w1'], ['a'], 'box'), helper.make_node('Softmax', ['a'], ['b'], 'softmax'),
@@ -212,12 +212,12 @@ def test_multiplications(tmp_path):
 
 
 def test_the_rest_in_half_precision(tmp_path):
-    """For strongly typed TensorRT: Q and DQ take and give halves, the decoding stays in float32."""
+    """For strongly typed TensorRT: Q reads halves and DQ writes halves, the decoding stays in float32."""
     source = conv_detector(tmp_path / 'model.onnx')
     quantize(source, tmp_path / 'int8.onnx', calibrated(source))
     halve_rest(tmp_path / 'int8.onnx', tmp_path / 'mixed.onnx')
     proto = onnx.load(str(tmp_path / 'mixed.onnx'))
-    # Without shape inference: that of onnx 1.15 takes DequantizeLinear's result for float32 always.
+    # Without shape inference: in onnx 1.15 it always takes DequantizeLinear's result for float32.
     onnx.checker.check_model(proto)
     types = {tensor.name: tensor.data_type for tensor in proto.graph.initializer}
     assert (types['shrink.weight'], types['mix.weight'], types['boxes']) == (
@@ -232,7 +232,7 @@ def test_the_rest_in_half_precision(tmp_path):
     with HostPipeline(before, OnnxRuntimeBackend(before.path)) as first, \
             HostPipeline(after, OnnxRuntimeBackend(after.path)) as second:
         agreement = compare(first, second, OTHERS)
-    # Two int8 layers: where a half falls on the other side, a step of 1/127 in each.
+    # Two int8 layers: a half may round to the other side, which is a step of 1/127 in each layer.
     assert agreement.value == 1.0 and agreement.max_score_difference < 2.5 / 127
     with pytest.raises(ModelError, match='was not made int8 by this package'):
         halve_rest(source, tmp_path / 'a.onnx')
@@ -258,7 +258,7 @@ def test_prepared_models_come_from_the_cache(tmp_path, folder):
     content = first.path.read_bytes()
     again = prepare_model(spec, 'int8', options)
     assert (again.cached, again.path, again.record) == (True, first.path, first.record)
-    # Other data, another file; a damaged file is made anew.
+    # Other data give another file; a damaged file is made again.
     fewer = prepare_model(spec, 'int8', CalibrationOptions(str(folder), samples=20, checking=8, method='mse'))
     assert not fewer.cached and fewer.path != first.path
     assert fewer.calibration_sha256 != first.calibration_sha256
@@ -275,7 +275,7 @@ def test_prepared_precisions(tmp_path, folder):
     half = prepare_model(spec, 'fp16')
     assert load_model(half.path).stored_precision == 'fp16' and half.calibration_sha256 == ''
     assert prepare_model(load_model(half.path), 'fp16').path == half.path
-    with pytest.raises(ModelError, match='is stored in fp16: expected the fp32 file to make int8 of'):
+    with pytest.raises(ModelError, match='is stored in fp16: expected the fp32 file to convert to int8'):
         prepare_model(load_model(half.path), 'int8', CalibrationOptions(str(folder)))
     with pytest.raises(CalibrationError, match='int8 needs calibration data'):
         prepare_model(spec, 'int8')

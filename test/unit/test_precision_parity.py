@@ -47,7 +47,7 @@ def test_differences_are_told():
 
 
 def test_missing_and_extra_boxes():
-    # Found; of another class; elsewhere: 1 matched, 2 missing, 2 extra.
+    # One box is found, one has another class, one is elsewhere: 1 matched, 2 missing, 2 extra.
     agreement = of(
         [(0, 0, 10, 10, 0.9, 1), (20, 0, 30, 10, 0.8, 1), (40, 0, 50, 10, 0.7, 1)],
         [(0, 0, 10, 10, 0.9, 1), (20, 0, 30, 10, 0.8, 3), (47, 0, 57, 10, 0.6, 1)])
@@ -59,7 +59,7 @@ def test_missing_and_extra_boxes():
 def test_a_box_around_the_threshold_is_not_lost():
     agreement = of([(0, 0, 10, 10, 0.26, 1)], [(0, 0, 10, 10, 0.22, 1)])
     assert (agreement.matched, agreement.missing, agreement.extra) == (1, 0, 0)
-    # Nobody expects boxes below the threshold in both.
+    # Boxes below the threshold in both results do not count.
     assert of([(0, 0, 10, 10, 0.24, 1)], [(50, 0, 60, 10, 0.24, 1)]).says_nothing
 
 
@@ -85,8 +85,8 @@ def test_classifications():
     agreement.add_frame(classes([1, 0, 2], [0.5, 0.4, 0.1]), classes([0, 1, 2], [0.5, 0.4, 0.1]), 0.25)
     assert agreement.value == 0.5
     assert agreement.max_score_difference == pytest.approx(0.2)
-    assert 'same first class in 1 of 2 frames, one as likely in 0' in agreement.summary()
-    # Of two classes that are about as likely either may come first.
+    assert 'same first class in 1 of 2 frames, an equally likely class in 0' in agreement.summary()
+    # If two classes are about equally likely, either may come first.
     agreement.add_frame(classes([1, 0, 2], [0.46, 0.44, 0.1]), classes([0, 1, 2], [0.46, 0.44, 0.1]), 0.25)
     assert (agreement.value, agreement.same_first_class) == (2 / 3, 1)
     assert agreement.loss == pytest.approx((0.2 + 0.1 + 0.02) / 3, abs=1e-6)
@@ -100,7 +100,7 @@ def test_a_report_is_json_without_what_the_task_has_not():
 
 
 def test_results_of_two_tasks_cannot_be_compared():
-    with pytest.raises(EngineError, match='different tasks'):
+    with pytest.raises(EngineError, match='found two tasks'):
         Agreement('detection').add_frame(detections(), classes([0], [1.0]), 0.25)
 
 

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Models that no int8 or fp16 can be made of: one line that says why, and no file."""
+"""Models that cannot be converted to int8 or fp16: one line with the reason, and no file."""
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ from trt_perception.precision.simulation import SimulationBackend
 
 
 def changed(path, change):
-    """The model with its graph changed."""
+    """Change the graph of the model."""
     proto = onnx.load(str(path))
     change(proto)
     onnx.save(proto, str(path))
@@ -33,7 +33,7 @@ def changed(path, change):
 
 
 def unknown_operator(path):
-    """An operator of somebody's TensorRT plugin."""
+    """Write a model with an operator of a custom TensorRT plugin."""
     def change(proto):
         (leaky,) = [node for node in proto.graph.node if node.name == 'leaky']
         leaky.op_type, leaky.domain = 'OddRelu', 'my.ops'
@@ -43,11 +43,11 @@ def unknown_operator(path):
 
 
 def failing_run(path):
-    """A Reshape to another number of values than there are, which only a run shows."""
+    """Write a model with a Reshape to a wrong number of values; only a run shows the error."""
     def change(proto):
         graph = proto.graph
         (pool,) = [node for node in graph.node if node.name == 'pool']
-        # By a shape that depends on the pixels: nothing of it is seen, or folded, while loading.
+        # The shape depends on the pixels, so loading neither checks nor folds it.
         graph.initializer.append(numpy_helper.from_array(np.array([0, 0, 0, 1], np.int64), 'more'))
         position = list(graph.node).index(pool)
         pool.input[0] = 'reshaped'
@@ -59,7 +59,7 @@ def failing_run(path):
                 helper.make_node('Add', ['shape', 'nothing'], ['wanted'], 'wanted'),
                 helper.make_node('Reshape', ['d', 'wanted'], ['reshaped'], 'wrong'))):
             graph.node.insert(position + offset, node)
-        # Gemm reads three channels then.
+        # Gemm then reads three channels.
         for tensor in graph.initializer:
             if tensor.name == 'fc.weight':
                 tensor.CopyFrom(numpy_helper.from_array(np.ones((3, 3), np.float32), 'fc.weight'))
@@ -84,7 +84,7 @@ def damaged(value):
 UNKNOWN = (
     r'ONNX Runtime \S+ cannot load .*model\.onnx: .*my\.ops:OddRelu.* is not a registered function/op.*export without')
 FAILED = r'ONNX Runtime failed on model\.onnx: .*Reshape node'
-NEEDED = 'need a model that ONNX Runtime runs: export one, or take fp32, or fp16 without calibration data'
+NEEDED = 'need a model that ONNX Runtime runs: export such a model, or use fp32, or fp16 without calibration data'
 DAMAGED = r"model\.onnx: expected finite weights, found 9 of 1152 in 'body.weight' that are NaN or infinite"
 
 
@@ -113,7 +113,7 @@ def test_the_node_and_the_command_line_say_it_in_one_line(
             *more]) == 1
         printed = capfd.readouterr()
         assert printed.out == ''
-        # ONNX Runtime adds nothing of its own.
+        # ONNX Runtime prints nothing.
         assert printed.err.count('\n') == 1
         assert str(raised.value) in printed.err
     assert list(output.parent.iterdir()) == []
@@ -121,19 +121,19 @@ def test_the_node_and_the_command_line_say_it_in_one_line(
 
 @pytest.mark.parametrize('make, text', [(unknown_operator, UNKNOWN), (failing_run, 'ONNX Runtime failed on')])
 def test_fp16_that_cannot_be_measured_is_not_written(images, tmp_path, capfd, make, text):
-    """Without calibration it is converted without a run: what is written then fails."""
+    """Without calibration the conversion does not run the model, so only the converted file fails."""
     source = make(tmp_path / 'model.onnx')
     output = tmp_path / 'out' / 'half.onnx'
     output.parent.mkdir()
     output.write_bytes(b'an older one')
     assert main(['quantize', str(source), '--precision', 'fp16', '--output', str(output)]) == 1
     last = capfd.readouterr().err.splitlines()[-1]
-    assert last.startswith(f'trt_perception: {output} is not written, for it could not be measured: ONNX Runtime')
+    assert last.startswith(f'trt_perception: {output} is not written, because it could not be measured: ONNX Runtime')
     assert '.part' not in last
-    # What was there stays.
+    # The older file stays.
     assert [path.name for path in output.parent.iterdir()] == ['half.onnx']
     assert output.read_bytes() == b'an older one'
-    # Who knows that TensorRT has the operator can have it: the node converts it.
+    # A user may know that TensorRT has the operator: the node converts the model.
     assert prepare_model(load_model(source), 'fp16').path.exists()
 
 
@@ -155,14 +155,14 @@ def test_comparing_says_it(images, tmp_path, make, error, text):
 
 
 def test_what_the_quantiser_does_not_do_is_no_trace(tmp_path):
-    """It asserts that its scales are finite, for example."""
+    """An error inside the quantiser, for example its assertion that scales are finite."""
     model = load_graph(damaged(np.nan)(tmp_path / 'model.onnx'))
-    with pytest.raises(ModelError, match=r'the quantiser of ONNX Runtime \S+ fails on the model \(.*take fp16'):
+    with pytest.raises(ModelError, match=r'the quantiser of ONNX Runtime \S+ fails on the model \(.*use fp16'):
         quantizer.insert_qdq(model, {'b': 1.0}, ['body'])
 
 
 def test_constants_of_other_nodes_may_be_infinite(tmp_path):
-    """An attention mask, or the upper bound of a Clip."""
+    """Constants may be infinite: an attention mask, or the upper bound of a Clip."""
     def change(proto):
         graph = proto.graph
         (relu,) = [node for node in graph.node if node.name == 'relu']

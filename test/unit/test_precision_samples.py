@@ -19,7 +19,7 @@ from support.precision_models import color_frames, conv_detector
 
 
 def folder_of(path, count):
-    """Image number i is grey i."""
+    """Write images, image i with the grey value i; return the folder."""
     path.mkdir(exist_ok=True)
     for index in range(count):
         cv2.imwrite(str(path / f'{index}.png'), np.full((8, 8, 3), index, np.uint8))
@@ -66,7 +66,7 @@ def test_large_frames_are_not_piled_up(tmp_path, monkeypatch, many, most):
         pile.append(len(alive))
 
     found = numbers(read_samples(folder_of(tmp_path / 'images', 200), 8, 0, progress=told).calibration)
-    # One more is the frame just read.
+    # One more frame is the frame just read.
     assert most <= max(pile) <= most + 1
     assert len(found) == 8 and np.diff(found).max() <= 40 and found[0] <= 20 and found[-1] >= 180
 
@@ -74,7 +74,7 @@ def test_large_frames_are_not_piled_up(tmp_path, monkeypatch, many, most):
 def test_few_samples_warn(tmp_path):
     samples = read_samples(folder_of(tmp_path / 'images', 10), 64, 24)
     assert (len(samples.calibration), len(samples.checking), samples.held_out) == (7, 3, True)
-    assert any('only 7 calibration samples (64 asked for)' in text for text in samples.warnings)
+    assert any('only 7 calibration samples (64 requested)' in text for text in samples.warnings)
 
 
 @pytest.mark.parametrize('there, count, checking, expected', [
@@ -114,7 +114,7 @@ def test_unreadable_images_are_left_out_and_told(tmp_path):
 
 def test_only_unreadable_images(tmp_path):
     (tmp_path / 'a.png').write_bytes(b'no image')
-    with pytest.raises(CalibrationError, match='found none that can be read'):
+    with pytest.raises(CalibrationError, match='found no readable image'):
         read_samples(tmp_path, 10)
 
 

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Which file is run for which precision, where it is kept, and which types TensorRT then sees."""
+"""The file for each precision, its place in the cache, and the types that TensorRT reads from it."""
 
 import json
 import os
@@ -38,7 +38,7 @@ TARGET = BuildOptions('int8', compute_capabilities=('8.6',), optimization_level=
 
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
-    """The folder of the converted models."""
+    """Return the folder of the converted models."""
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
     return tmp_path / 'cache' / 'trt_perception' / 'quantized'
 
@@ -63,7 +63,7 @@ def strongly_typed_int8_of(spec, calibration, monitor=None):
 
 
 def kinds_of_weights(path):
-    """name -> type of the constants of a file that has them in float."""
+    """Return the types of the float constants of a file, by name."""
     names = {1: 'fp32', 10: 'fp16'}
     return {
         tensor.name: names[tensor.data_type] for tensor in onnx.load(str(path)).graph.initializer
@@ -88,7 +88,7 @@ def test_fp16_is_made_once_and_kept(cache, spec):
     assert (again.path, again.cached) == (first.path, True)
     kinds = kinds_of_weights(first.path)
     assert (kinds['mix.weight'], kinds['boxes']) == ('fp16', 'fp32')
-    # A file in the precision asked for is run as it is.
+    # A file in the requested precision is not converted.
     half = load_model(first.path)
     assert prepare_model(half, 'fp16').path == first.path
 
@@ -112,7 +112,7 @@ def test_what_cannot_be_made_is_told(cache, spec, calibration):
     with pytest.raises(CalibrationError, match='int8 needs calibration data, found none: give a folder of images'):
         prepare_model(spec, 'int8')
     half = load_model(prepare_model(spec, 'fp16').path)
-    with pytest.raises(ModelError, match='is stored in fp16: expected the fp32 file to make int8 of, or prec'):
+    with pytest.raises(ModelError, match='is stored in fp16: expected the fp32 file to convert to int8, or prec'):
         int8_of(half, calibration)
     with pytest.raises(SourceError, match='/no-such-folder: no such file or folder'):
         int8_of(spec, replace(calibration, source='/no-such-folder'))
@@ -126,7 +126,7 @@ def test_each_image_topic_of_a_bag_is_calibration_data_of_its_own(cache, spec, c
     left, right = (
         int8_of(spec, replace(given, topic=topic)) for topic in ('/left', 'right'))
     assert left.path != right.path and left.calibration_sha256 != right.calibration_sha256
-    # The same pictures by another way are the same data.
+    # The same pictures in a folder are the same data.
     folder = color_folder(tmp_path / 'right', 48, seed=2)
     again = int8_of(spec, replace(calibration, source=str(folder)))
     assert (again.path, again.cached) == (right.path, True)
@@ -137,10 +137,10 @@ def test_calibration_is_followed_and_its_warnings_are_passed_on(cache, spec, cal
     few = color_folder(tmp_path / 'few', 30)
     prepared = int8_of(spec, replace(calibration, source=str(few)), told.monitor)
     assert (prepared.precision, prepared.path.parent) == ('int8', cache)
-    # Of 30 frames a third is held out.
+    # A third of 30 frames is held out.
     assert (len(prepared.checking), prepared.record['samples']) == (10, 20)
     assert told.log == [(
-        'warning', 'only 20 calibration samples (32 asked for): expected 32 or more, of all scenes and lights that the '
+        'warning', 'only 20 calibration samples (32 requested): expected 32 or more, of all scenes and lights that the '
         'camera will see')]
     assert (f'reading {few}', 30, 30) in told.progress
     assert 'measuring what int8 costs in each layer' in told.texts
@@ -158,7 +158,7 @@ def test_int8_s_other_layers_are_float32_unless_types_are_taken_literally(cache,
     assert (kinds['shrink.weight'], kinds['boxes']) == ('fp16', 'fp32')
     assert read_record(literal.path) == {**read_record(plain.path), 'rest': 'fp16'}
     assert literal.calibration_sha256 == plain.calibration_sha256
-    # The same frames for the gate, and no layer was measured again.
+    # The gate has the same frames, and no layer was measured again.
     assert [frame.data.tobytes() for frame in literal.checking] == [frame.data.tobytes() for frame in plain.checking]
     assert not any('measuring' in text for text in told.texts)
     again = strongly_typed_int8_of(spec, calibration)
@@ -203,13 +203,13 @@ def test_cancelling_ends_it_and_leaves_nothing(cache, spec, calibration):
 
 
 def sensitive(spec):
-    """The detector with a layer that int8 does not do well, so that the search takes several steps."""
+    """Write the detector with a layer that is inaccurate in int8, so the search takes several steps."""
     weights = np.diag([1000.0, 1.0, 1.0]).astype(np.float32)[:, :, None, None]
     return load_model(conv_detector(spec.path, weights_of_first=weights))
 
 
 def test_a_killed_conversion_leaves_no_file_that_counts(cache, spec, calibration, tmp_path):
-    """Killed while it measures; the next one takes its place."""
+    """A process is killed while it measures; the next process does the work again."""
     script = tmp_path / 'convert.py'
     script.write_text(
         'import sys, os, signal\n'
@@ -232,7 +232,7 @@ def test_a_killed_conversion_leaves_no_file_that_counts(cache, spec, calibration
     assert load_model(prepared.path).stored_precision == 'int8'
 
 
-# -- what TensorRT makes of it, by TensorRT for RTX: strongly typed, and it builds without a GPU
+# -- the network in TensorRT, here TensorRT for RTX: strongly typed, and it builds without a GPU
 
 @pytest.fixture
 def rtx():
@@ -241,7 +241,7 @@ def rtx():
 
 
 def parsed_types(rtx, path):
-    """layer -> (type, types of what it reads, types of what it gives) of the network TensorRT reads from a file.
+    """Return layer -> (type, input types, output types) of the network that TensorRT reads from a file.
 
     Strongly typed, these are the types that the engine computes in.
     """
@@ -262,13 +262,13 @@ def test_strongly_typed_int8_engines_have_their_float_layers_in_half(cache, spec
     plain = int8_of(spec, calibration)
     literal = strongly_typed_int8_of(spec, calibration)
     before, after = parsed_types(rtx, plain.path), parsed_types(rtx, literal.path)
-    # Without the step: float32 around the int8 layers, and in the one that stays in float.
+    # Without half_rest: float32 around the int8 layers and in the layer that stays in float.
     assert before['shrink'] == ('CONVOLUTION', ['FLOAT'], ['FLOAT'])
     assert before['relu'] == ('ACTIVATION', ['FLOAT'], ['FLOAT'])
     assert after['shrink'] == ('CONVOLUTION', ['HALF'], ['HALF'])
     assert after['relu'] == ('ACTIVATION', ['HALF'], ['HALF'])
     assert after['columns'] == ('CONCATENATION', ['FLOAT', 'FLOAT'], ['FLOAT'])
-    # The int8 layers: pairs of Q and DQ on what they multiply, from and to half.
+    # The int8 layers: Q/DQ pairs on both factors, from half and to half.
     for layers, kind in ((before, 'FLOAT'), (after, 'HALF')):
         quantising = [layer for layer in layers.values() if layer[0] == 'QUANTIZE']
         assert len(quantising) == 4
@@ -280,7 +280,7 @@ def test_strongly_typed_int8_engines_have_their_float_layers_in_half(cache, spec
 
 
 def test_the_command_line_builds_the_same_file(cache, spec, calibration, rtx, tmp_path, capsys):
-    """`trt_perception build` ahead of deployment makes the engine that the node would."""
+    """`trt_perception build` makes the same engine as the node, before deployment."""
     plan = tmp_path / 'm.plan'
     assert main([
         'build', str(spec.path), '--precision', 'int8', '--calibration', calibration.source,
@@ -318,14 +318,14 @@ def test_a_file_that_is_there_needs_no_folder_that_can_be_written(cache, spec, c
     made = int8_of(spec, calibration)
     lock, = cache.glob('.*.lock')
     lock.unlink()
-    # Nothing can be opened for writing there, as on a file system that is mounted read-only.
+    # No file can be opened for writing there, as on a read-only file system.
     lock.mkdir()
     again = int8_of(spec, calibration)
     assert (again.path, again.cached) == (made.path, True)
 
 
 def test_another_head_is_another_file(cache, spec, calibration, monkeypatch):
-    """What the head finds decides which layers become int8."""
+    """The head's results decide which layers become int8."""
     made = int8_of(spec, calibration)
 
     def made_anew(*_):

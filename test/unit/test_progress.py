@@ -67,7 +67,7 @@ def test_a_bar_on_a_terminal_which_is_cleared_at_the_end(clock, monkeypatch):
         '[###############.....]  75% frames: 3 of 4 frames',
         '[####################] 100% frames: 4 of 4 frames',
         '', '']
-    # What is blanked covers what was drawn.
+    # The blanks cover the whole drawn line.
     assert len(stream.getvalue().split('\r')[-2]) >= len(drawn[3])
 
 
@@ -127,7 +127,7 @@ def test_a_fraction_is_shown_as_a_percentage(clock, monkeypatch):
         progress('building (7 s)', 0.426, 1.0)
         progress('one file', 1, 1)
     assert stream.getvalue().splitlines() == ['building (0 s)', 'building (7 s): 43%']
-    # A terminal's bar has it.
+    # On a terminal the bar shows the percentage.
     monkeypatch.setenv('COLUMNS', '100')
     terminal = Terminal()
     with ConsoleProgress(terminal, clock=clock, delay=0.0, unit='') as progress:

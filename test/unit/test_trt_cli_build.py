@@ -44,7 +44,7 @@ def test_build_writes_the_engine_and_its_description(rtx, model, tmp_path, capsy
     assert main(['build', str(model), '--output', str(plan), '--compute-capability', '8.6,8.9,12.0']) == 0
     out = capsys.readouterr().out
     assert str(plan) in out
-    assert 'fp32 asked for' in out
+    assert 'fp32 requested' in out
     assert '8.6, 8.9, 12.0' in out
 
 
@@ -84,10 +84,10 @@ def test_real_detectors_are_built_in_each_precision(rtx, script, arguments, tmp_
 
 @pytest.mark.parametrize('arguments, message', [
     (['--compute-capability', '8.6'], 'needs --output'),
-    (['--compute-capability', '8.6', '--output', 'x.plan', '--strict-precision'], '--strict-precision cannot be kept'),
+    (['--compute-capability', '8.6', '--output', 'x.plan', '--strict-precision'], '--strict-precision cannot be used'),
     (['--compute-capability', '8.6', '--output', '/no/such/folder/x.plan'], 'no folder /no/such/folder: make it'),
     (['--min-agreement', '0.5'], 'min_agreement is 0.5, but there are no frames to compare on: set calibration_source'),
-    (['--min-agreement', '0.5', '--output', 'x.plan'], '--min-agreement cannot be kept with --output'),
+    (['--min-agreement', '0.5', '--output', 'x.plan'], '--min-agreement cannot be used with --output'),
     (['--precision', 'int8', '--output', 'x.plan'], 'calibration')])
 def test_impossible_options_are_reported_before_a_build(rtx, model, arguments, message, capsys, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)

@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Build the TensorRT engine of a model, before it is deployed.
 
-Without --output the engine goes into the cache, where a node with the same parameters on the same GPU finds it, and its
-accuracy is checked as by the node: with --min-agreement, and for int8 unless that is 0. With --output it is written
-there, its description beside it (FILE.json), and not run. TensorRT for RTX builds for other GPUs too, and without one:
+Without --output the engine is stored in the cache, for a node with the same parameters on the same GPU. Accuracy is
+checked as in the node: always for int8 (disable with --min-agreement 0), otherwise only with --min-agreement. With
+--output the engine is written to FILE and its description to FILE.json, and it is not run. TensorRT for RTX also builds
+for other GPUs, and on a machine without a GPU:
 
   trt_perception build yolov3-tiny --precision fp16 --output yolo.plan --compute-capability 8.6,8.9
 """
@@ -49,10 +50,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_gate_argument(parser)
     add_parameter(parser, '--strict-precision', 'strict_precision')
     parser.add_argument(
-        '--output', type=Path, metavar='FILE', help='write the engine there instead of into the cache')
+        '--output', type=Path, metavar='FILE', help='write the engine to this file instead of the cache')
     parser.add_argument(
         '--compute-capability', action='append', type=_capabilities, default=[], metavar='X.Y[,X.Y...]',
-        help='build for these GPUs instead of the one here (TensorRT for RTX; with --output)')
+        help='build for these GPUs instead of the GPU of this machine (TensorRT for RTX; with --output)')
     add_parameter(parser, '--workspace-mib', 'workspace_mib', metavar='MIB')
     add_parameter(parser, '--optimization-level', 'builder_optimization_level', metavar='LEVEL')
     add_parameter(parser, '--batch', 'batch_profile', metavar=('MIN', 'OPT', 'MAX'))
@@ -60,24 +61,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_parameter(parser, '--hardware-compatibility', 'hardware_compatibility')
     add_parameter(parser, '--device-index', 'device_index', metavar='N')
     parser.add_argument(
-        '--tensorrt', choices=PREFERENCES, default='auto', help='which TensorRT builds (default: %(default)s)')
+        '--tensorrt', choices=PREFERENCES, default='auto', help='TensorRT to build with (default: %(default)s)')
     parser.add_argument(
-        '--no-timing-cache', action='store_true', help='measure all kernels anew, and keep no measurements')
+        '--no-timing-cache', action='store_true', help='measure all kernels again, and do not store the measurements')
     parser.add_argument('--verbose', action='store_true', help="show all of TensorRT's log, not only its warnings")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Build the engine and print where it is and what it is."""
+    """Build the engine and print its path and description."""
     capabilities = tuple(dict.fromkeys(text for texts in options.compute_capability for text in texts))
     if capabilities and options.output is None:
-        raise EngineError('--compute-capability needs --output: the cache is for the GPU of this machine')
+        raise EngineError('--compute-capability needs --output FILE: the cache is only for the GPU of this machine')
     if capabilities and options.strict_precision:
         raise EngineError(
-            '--strict-precision cannot be kept with --compute-capability: what an engine runs in is read on a GPU that '
-            'it is for; leave one of them out')
+            '--strict-precision cannot be used with --compute-capability: the precision of an engine is read on its '
+            'target GPU; leave one of them out')
     if options.output is not None and options.min_agreement:
         raise EngineError(
-            '--min-agreement cannot be kept with --output: the engine is compared where it is loaded; leave one of '
+            '--min-agreement cannot be used with --output: the engine is compared where it is loaded; leave one of '
             'them out')
     model = load_spec(options)
     if options.output is not None:
@@ -86,7 +87,7 @@ def run(options: argparse.Namespace) -> int:
     wanted = _options(options, model, capabilities)
     source = EngineSource(model, wanted, tensorrt=load_for(wanted.build, options.tensorrt))
     source.require_possible(into_cache=options.output is None)
-    # May fetch a video: only now that the engine can be built.
+    # This may fetch a video, so it is done after the check that the engine can be built.
     wanted = replace(wanted, calibration=replace(wanted.calibration, source=calibration_source(options)))
     with console_monitor(options.verbose) as monitor:
         source = replace(source, options=wanted, monitor=monitor)
@@ -117,7 +118,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _options(options: argparse.Namespace, model: ModelSpec, capabilities: tuple[str, ...]) -> PipelineOptions:
-    """Return what the arguments ask for."""
+    """Return the pipeline options of the arguments."""
     precision = options.precision or model.stored_precision
     return PipelineOptions(
         backend='tensorrt', precision=precision, strict_precision=options.strict_precision,
@@ -136,7 +137,7 @@ def _description(path: Path) -> Path:
 
 
 def _check_description(path: Path, model: Path) -> None:
-    """Raise OutputError if the file beside the engine cannot be written, or is there and of another kind."""
+    """Raise OutputError if the description cannot be written, or if it would replace another kind of file."""
     check_new_file('--output', path, model)
     try:
         found = json.loads(path.read_text(encoding='utf-8'))
@@ -152,13 +153,13 @@ def _check_description(path: Path, model: Path) -> None:
 def _report(path: Path, sidecar: dict[str, Any], options: BuildOptions) -> None:
     summary = summarize(layers_from_records(sidecar['layers']))
     runs_in = f'the engine runs in {summary.text()}' if summary.text() else (
-        f'its types are read on a GPU that it is for ({", ".join(options.compute_capabilities)})')
+        f'its types are read on a target GPU ({", ".join(options.compute_capabilities)})')
     print(
         f'{printable(path)}\n'
         f'  model:     {printable(sidecar["model"])}\n'
         f'  built by:  {sidecar["tensorrt"]} in {sidecar["build_seconds"]:.1f} s, {sidecar["built"]}\n'
         f'  size:      {sidecar["plan_bytes"] / 1e6:.1f} MB\n'
-        f'  precision: {options.precision} asked for; {runs_in}')
+        f'  precision: {options.precision} requested; {runs_in}')
 
 
 def _check_precision(sidecar: dict[str, Any], precision: str, strict: bool) -> None:

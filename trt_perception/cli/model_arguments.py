@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Arguments about the model and its thresholds, shared by the subcommands that run one."""
+"""Arguments about the model and its thresholds, shared by the subcommands that run a model."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from .parameter_options import add_parameter
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add MODEL and what says how to read it."""
+    """Add MODEL and the options for reading it."""
     parser.add_argument(
         'model', metavar='MODEL', help='an ONNX file, or the name of a catalogue model (fetched if missing)')
     add_parameter(parser, '--labels', 'labels_file', metavar='FILE')
@@ -45,7 +45,7 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add backend, precision and thresholds."""
+    """Add the options for backend, precision and thresholds."""
     add_parameter(parser, '--backend', 'backend')
     add_parameter(parser, '--threads', 'num_threads', metavar='N')
     add_parameter(parser, '--precision', 'precision', 'as the file is stored', default=None)
@@ -57,9 +57,9 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_calibration_arguments(parser: argparse.ArgumentParser, prefix: str = '--') -> None:
-    """Add --calibration and what is done with its frames.
+    """Add --calibration and the options for its frames.
 
-    prefix: of the other options, '--calibration-' if a plain --topic means something else
+    prefix: of the other options; '--calibration-' if --topic has another meaning in the subcommand
     """
     add_parameter(parser, '--calibration', 'calibration_source', metavar='SOURCE')
     add_parameter(parser, f'{prefix}topic', 'calibration_topic', dest='calibration_topic', metavar='TOPIC')
@@ -68,12 +68,12 @@ def add_calibration_arguments(parser: argparse.ArgumentParser, prefix: str = '--
 
 
 def add_gate_argument(parser: argparse.ArgumentParser) -> None:
-    """Add the lowest agreement that the accuracy check accepts."""
+    """Add --min-agreement."""
     add_parameter(parser, '--min-agreement', 'min_agreement', default=None, type=fraction, metavar='A')
 
 
 def load(options: argparse.Namespace) -> ModelSpec:
-    """Return the model of MODEL; fetches a catalogue model that is missing."""
+    """Return the spec of MODEL; fetches a catalogue model that is missing."""
     spec = load_model(model_path(options), ModelOptions(
         task=options.task, head=options.head, labels=options.labels,
         input_size=tuple(options.input_size),
@@ -86,7 +86,7 @@ def load(options: argparse.Namespace) -> ModelSpec:
 
 
 def model_path(options: argparse.Namespace) -> Path:
-    """Return the file of MODEL; fetches a catalogue model that is missing."""
+    """Return the path of MODEL; fetches a catalogue model that is missing."""
     with ConsoleProgress() as progress:
         return resolve_model(options.model, fetch=True, progress=progress)
 
@@ -100,7 +100,7 @@ def calibration_source(options: argparse.Namespace) -> str:
 
 
 def calibration_options(options: argparse.Namespace) -> CalibrationOptions:
-    """Return --calibration and what is done with its frames; the name of a catalogue video stays a name."""
+    """Return the calibration options; the name of a catalogue video stays a name."""
     return CalibrationOptions(
         options.calibration, options.calibration_topic, options.calibration_samples, method=options.calibration_method)
 
@@ -113,7 +113,7 @@ def settings(options: argparse.Namespace) -> PostprocessSettings:
 
 
 def pipeline_options(spec: ModelSpec, options: argparse.Namespace) -> PipelineOptions:
-    """Return backend and precision; fetches a catalogue video of --calibration that is missing."""
+    """Return the pipeline options; fetches a catalogue video of --calibration that is missing."""
     precision = options.precision or spec.stored_precision
     return PipelineOptions(
         backend=options.backend, precision=precision, num_threads=options.threads,
@@ -124,11 +124,11 @@ def pipeline_options(spec: ModelSpec, options: argparse.Namespace) -> PipelineOp
 
 @contextlib.contextmanager
 def console_monitor(verbose: bool = False) -> Iterator[Monitor]:
-    """Show progress if it takes long, and warnings and errors at once; with `verbose` all of the log."""
+    """Yield a monitor that shows progress of long work, and warnings and errors; with `verbose` the whole log."""
     with ConsoleProgress(unit='') as progress:
         def log(severity: str, text: str) -> None:
             if verbose or severity not in ('info', 'debug'):
-                # The text is to begin its line, where the bar is.
+                # The text must start on a new line, so the bar is cleared first.
                 progress.close()
                 print(f'{severity}: {text}', file=sys.stderr)
 
@@ -137,7 +137,7 @@ def console_monitor(verbose: bool = False) -> Iterator[Monitor]:
 
 @contextlib.contextmanager
 def open_pipeline(spec: ModelSpec, options: argparse.Namespace) -> Iterator[Pipeline]:
-    """Open a pipeline; shows on the console what that does if it takes long, and its warnings at once."""
+    """Yield an open pipeline; if opening takes long, shows progress on the console. Shows warnings."""
     chosen = pipeline_options(spec, options)
     with console_monitor() as monitor:
         pipeline = create_pipeline(spec, chosen, settings(options), monitor)

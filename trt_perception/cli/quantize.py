@@ -1,9 +1,9 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Make an int8 or fp16 model file, and say what it costs.
+"""Make an int8 or fp16 model file, and show its size, speed and accuracy.
 
-int8 needs frames of what the camera will see, from --calibration: some calibrate, others, held out, measure the
-agreement with fp32, by which it is decided which layers stay in float. The file runs on ONNX Runtime and TensorRT.
+int8 needs frames of what the camera will see (--calibration). Some frames calibrate. Other frames are held out to
+measure the agreement with fp32, which decides which layers stay in float. The file runs on ONNX Runtime and TensorRT.
 """
 
 from __future__ import annotations
@@ -54,10 +54,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_calibration_arguments(parser)
     parser.add_argument(
         '--checking', type=not_negative, default=CalibrationOptions().checking, metavar='N',
-        help='other frames of the source to measure the agreement on (default: %(default)s)')
+        help='number of other frames of the source, to measure the agreement on (default: %(default)s)')
     parser.add_argument(
         '--keep-float', nargs='*', metavar='LAYER',
-        help='layers to leave in float (without names: no layers), instead of the layers that measuring finds')
+        help='layers that stay in float (without names: no layers), instead of the layers found by measuring')
     parser.add_argument(
         '--min-agreement', type=fraction, default=target.agreement, metavar='A',
         help='lowest agreement with fp32 that the search accepts (default: %(default)s)')
@@ -78,7 +78,7 @@ def run(options: argparse.Namespace) -> int:
     if spec.stored_precision != 'fp32':
         raise ModelError(f'{spec.path.name} is stored in {spec.stored_precision}: expected an fp32 model')
     if options.half_rest and options.precision == 'fp16':
-        raise ModelError('--half-rest is about the float layers of an int8 file: leave it out for fp16')
+        raise ModelError('--half-rest needs --precision int8, found fp16: leave it out')
     calibration = replace(
         calibration_options(options), source=calibration_source(options), checking=options.checking)
     conversion = ConversionOptions(
@@ -99,9 +99,9 @@ def run(options: argparse.Namespace) -> int:
                 measured.append(_measure(spec, prepared, made, monitor.progress))
             except (ModelError, EngineError) as error:
                 reason = str(error).replace(part.name, output.name)
-                raise ModelError(f'{output} is not written, for it could not be measured: {reason}') from error
+                raise ModelError(f'{output} is not written, because it could not be measured: {reason}') from error
 
-    # It appears when it is known to run, and what was there before stays until then.
+    # The file is written only after the model has run. Until then an older file stays.
     replace_file(output, make)
     (result,) = measured
     report = _report(spec, output, result)
@@ -113,7 +113,7 @@ def run(options: argparse.Namespace) -> int:
 
 @dataclass(frozen=True)
 class _Measured:
-    """What was made, how well it agrees with fp32 (None without frames), median milliseconds of fp32 and of it."""
+    """The converted model, its agreement with fp32 (None without frames), median milliseconds of fp32 and of it."""
 
     prepared: PreparedModel
     agreement: Agreement | None
@@ -132,7 +132,7 @@ def _measure(
 def _times(
     reference: ModelSpec, candidate: ModelSpec, frames: Sequence[Frame], progress: ProgressCallback,
 ) -> tuple[float, float]:
-    """Return the median inference times in milliseconds, measured in turns."""
+    """Return the median inference times of both models in milliseconds, measured in turns."""
     from ..ort.backend import OnnxRuntimeBackend
     frames = frames or [Frame.from_bgr(np.full((reference.height, reference.width, 3), 114, np.uint8))]
     with HostPipeline(reference, OnnxRuntimeBackend(reference.path)) as first, \
@@ -171,18 +171,18 @@ def _print(report: dict[str, Any], record: dict[str, Any], agreement: Agreement 
               f"{' '.join(record['int8'])}")
     kept = record['kept_float']
     print(f"float ({len(kept)} {'layers' if report['precision'] == 'int8' else 'nodes'}): {' '.join(kept) or 'none'}")
-    for what, text in (('clipped', 'beyond 65504, clipped'), ('vanished', 'below the smallest half, now that or 0')):
+    for what, text in (('clipped', 'beyond 65504, clipped'), ('vanished', 'below the smallest half, now 0 or that')):
         counts = record.get(what)
         if counts:
             print(f'weights {text}: {sum(counts.values())} in {" ".join(counts)}')
     for name, peak in record.get('overflowing', {}).items():
-        print(f'{name}: stays in float, its result goes up to {peak:.3g} (a half ends at 65504)')
+        print(f'{name}: stays in float, its largest result is {peak:.3g} (the largest half is 65504)')
     if agreement is not None:
-        print(f'with fp32, {report["precision"]} rounding computed exactly: {agreement.summary()}')
+        print(f'compared with fp32, {report["precision"]} rounding computed exactly: {agreement.summary()}')
     else:
         print('agreement not measured: give frames with --calibration, and --checking above 0')
     before, after = report['bytes']
     print(f'size: {before / 1e6:.1f} -> {after / 1e6:.1f} MB')
     before, after = report['onnxruntime_cpu_ms']
     print(f"inference on ONNX Runtime {report['onnxruntime']}, {report['cores']} CPU cores, median: {before:.1f} -> "
-          f'{after:.1f} ms (TensorRT is where it pays)')
+          f'{after:.1f} ms (the gain is on TensorRT)')

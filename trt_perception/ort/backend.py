@@ -20,17 +20,18 @@ from ..utf8_path import require_utf8
 from .cpu import usable_cores
 from .optimized_model import holds_lock_while_loading, optimized_model
 
-# A process-wide ceiling of ONNX Runtime's own chatter: errors only, they come back as exceptions anyhow.
+# ONNX Runtime logs errors only. Errors are raised as exceptions too.
 _SEVERITY_ERROR = 3
 
 
 class OnnxRuntimeBackend(Closing):
     """Runs an ONNX file on the CPU.
 
-    num_threads: threads one inference uses, 0 for one on each physical core that the process may use;
-        at most one on each processor
-    monitor: setting its cancel ends `open` soon. It makes the versions of ONNX Runtime that hold Python's lock while
-        they load a model do most of that in another process, which takes a little longer; None if nobody can cancel
+    num_threads: threads for one inference, 0 for one on each physical core that the process may use; at most one on
+        each processor
+    monitor: its cancel ends `open` soon; None if `open` cannot be cancelled. With a monitor, those versions of ONNX
+        Runtime that hold the GIL while they load a model do most of the loading in a child process. That takes a
+        little longer
     """
 
     name = 'onnxruntime'
@@ -43,18 +44,18 @@ class OnnxRuntimeBackend(Closing):
         self._output_names: list[str] = []
 
     def open(self) -> None:
-        """Load the model; ModelError if ONNX Runtime refuses it, EngineError if it was cancelled."""
+        """Load the model; ModelError if ONNX Runtime rejects it, EngineError if it was cancelled."""
         ort = require('onnxruntime')
         options = ort.SessionOptions()
-        # Left to itself, ONNX Runtime pins each thread to a processor: it then waits for whatever else runs there, and
-        # a process that may not use all processors cannot do it at all.
+        # By default ONNX Runtime pins each thread to a processor. Then the thread waits for other programs there, and
+        # pinning fails in a process that may not use all processors.
         wanted = self._num_threads or usable_cores()
-        # More than there are processors would spin in each other's way: an inference would take minutes.
+        # If there are more threads than processors, they block each other while they spin: an inference takes minutes.
         options.intra_op_num_threads = min(wanted, os.cpu_count() or wanted)
         options.inter_op_num_threads = 1
         options.log_severity_level = _SEVERITY_ERROR
-        # Within a frame threads spin, since to wake one for each of a network's layers takes long; between frames they
-        # would take the cores from the camera driver.
+        # Threads spin within a frame, because waking them for each layer takes long. Between frames they stop spinning,
+        # because the camera driver needs the cores.
         options.add_session_config_entry('session.intra_op.allow_spinning', '1')
         options.add_session_config_entry('session.force_spinning_stop', '1')
         if self._monitor is not None and holds_lock_while_loading(ort.__version__):
@@ -62,7 +63,7 @@ class OnnxRuntimeBackend(Closing):
                 if optimized is not None:
                     everything = options.graph_optimization_level
                     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-                    # A file that it wrote but does not read is no fault of the model.
+                    # If ONNX Runtime cannot read the file that it wrote, the model itself is still loaded below.
                     with contextlib.suppress(ModelError):
                         self._session = load_session(optimized, options, str(self._path))
                     options.graph_optimization_level = everything
@@ -78,7 +79,7 @@ class OnnxRuntimeBackend(Closing):
         return dict(zip(self._output_names, outputs))
 
     def describe(self) -> dict[str, str]:
-        """Return what ran, for diagnostics."""
+        """Return backend, version and device, for diagnostics."""
         ort = require('onnxruntime')
         return {'backend': self.name, 'backend_version': ort.__version__, 'device': 'CPU'}
 
@@ -88,9 +89,9 @@ class OnnxRuntimeBackend(Closing):
 
 
 def load_session(model: str | bytes, options: Any, name: str) -> Any:
-    """Return ONNX Runtime's session of a model on the CPU; ModelError if it refuses it.
+    """Return ONNX Runtime's session of a model on the CPU; ModelError if it rejects the model.
 
-    model: the path of a file, or what is in one; name: what an error calls it
+    model: the path of a file, or the bytes of one; name: of the model, for error messages
     """
     ort = require('onnxruntime')
     if isinstance(model, str):
@@ -105,7 +106,7 @@ def load_session(model: str | bytes, options: Any, name: str) -> Any:
 def run_session(
     session: Any, outputs: Sequence[str], inputs: Mapping[str, np.ndarray], name: str,
 ) -> list[np.ndarray]:
-    """Run a session of `load_session` once; EngineError, which calls the model `name`, if that fails."""
+    """Run a session of `load_session` once; EngineError, which calls the model `name`, if the run fails."""
     try:
         return list(session.run(list(outputs), dict(inputs)))
     except Exception as error:
@@ -119,8 +120,8 @@ def _reason(error: Exception) -> str:
 
 
 def _hint(error: Exception) -> str:
-    """What to do about it, where that is known."""
+    """Advice for this error, '' without any."""
     if 'is not a registered function/op' in str(error):
-        # EfficientNMS_TRT, as --end2end of YOLOv6 and YOLOv7 writes it, is the usual one.
-        return '. That operator is no part of ONNX: export without it (for NMS in the network: no --end2end)'
+        # Usually EfficientNMS_TRT, from --end2end of YOLOv6 and YOLOv7.
+        return '. That operator is not part of ONNX: export without it (for NMS in the network: no --end2end)'
     return ''

@@ -9,23 +9,23 @@ import os
 from pathlib import Path
 
 _TOPOLOGY = Path('/sys/devices/system/cpu')
-# Inside a container this is the container's own group.
+# Inside a container this is the container's own control group.
 _CPU_MAX = Path('/sys/fs/cgroup/cpu.max')
 
 
 def usable_cores() -> int:
-    """Return how many physical cores this process can keep busy, at least 1.
+    """Return the number of physical cores that this process can keep busy, at least 1.
 
-    Those it may run on (taskset, a container's cpuset), and no more than its container may use (docker's --cpus).
+    It is limited by the processors that it may run on (taskset, a container's cpuset) and by docker's --cpus.
     """
     return min(cores_of(os.sched_getaffinity(0)), quota() or os.cpu_count() or 1)
 
 
 def quota(cpu_max: Path = _CPU_MAX) -> int | None:
-    """Return the CPUs' worth of time that a control group may use, rounded up; None where it is not limited.
+    """Return the number of CPUs whose time a control group may use, rounded up; None if there is no limit.
 
-    cpu_max: cgroup v2's file (Documentation/admin-guide/cgroup-v2.rst of the Linux kernel): microseconds that may be
-        used, or 'max', of a period's
+    cpu_max: cgroup v2's file (Documentation/admin-guide/cgroup-v2.rst of the Linux kernel): the allowed microseconds or
+        'max', then the microseconds of a period
     """
     try:
         allowed, period = cpu_max.read_text().split()
@@ -35,10 +35,10 @@ def quota(cpu_max: Path = _CPU_MAX) -> int | None:
 
 
 def cores_of(cpus: set[int], topology: Path = _TOPOLOGY) -> int:
-    """Return how many physical cores logical CPUs lie on, at least 1; of hyper-threads that share a core one counts.
+    """Return the number of physical cores of these logical CPUs, at least 1; hyper-threads of one core count once.
 
-    topology: sysfs folder of the CPUs (Documentation/admin-guide/cputopology.rst of the Linux kernel); a CPU that it
-        does not know counts as a core
+    topology: sysfs folder of the CPUs (Documentation/admin-guide/cputopology.rst of the Linux kernel); a CPU without an
+        entry there counts as a core
     """
     cores = set()
     for cpu in cpus:

@@ -1,9 +1,9 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The process that optimises one model.
+"""The child process that optimises one model.
 
-`python -m trt_perception.ort.optimize_worker MODEL FD THREADS PARENT_PID` writes what ONNX Runtime makes of the
-model to the inherited file descriptor. Exit code 1 if it refuses the model.
+`python -m trt_perception.ort.optimize_worker MODEL FD THREADS PARENT_PID` writes the model, optimised by ONNX Runtime,
+to the inherited file descriptor. The exit code is 1 if ONNX Runtime rejects the model.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ import sys
 from ..child_process import serve
 from ..dependencies import require
 
-# Fatal ones only: who loads the model next tells of errors.
+# Only fatal messages are logged: the parent process loads the model next and reports errors.
 _SEVERITY_FATAL = 4
 
 
 def main(model: str, target_fd: int, num_threads: int, parent_pid: int) -> int:
-    """Optimise the model; 0 if it was written."""
+    """Optimise the model; returns 0 if it was written, 1 if ONNX Runtime rejects it."""
     serve(parent_pid)
     ort = require('onnxruntime')
     options = ort.SessionOptions()
@@ -35,5 +35,5 @@ def main(model: str, target_fd: int, num_threads: int, parent_pid: int) -> int:
 
 if __name__ == '__main__':
     code = main(sys.argv[1], *map(int, sys.argv[2:]))
-    # It is written: freeing the session would take time.
+    # The model is written already. A normal exit would take time to free the session.
     os._exit(code)

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Has ONNX Runtime optimise a model in a process of its own, for versions that hold Python's lock meanwhile."""
+"""Optimises a model in a child process, for versions of ONNX Runtime that hold the GIL while they load a model."""
 
 from __future__ import annotations
 
@@ -17,32 +17,32 @@ from ..monitor import Monitor
 
 _WORKER = 'trt_perception.ort.optimize_worker'
 _POLL_S = 0.05
-# InferenceSession's constructor releases the lock from this version on (seen with 1.31.0, not with 1.23.2).
+# From this version on InferenceSession's constructor releases the GIL (seen with 1.31.0, not with 1.23.2).
 _RELEASES_LOCK = (1, 31)
 
 
 def holds_lock_while_loading(version: str) -> bool:
-    """Whether this version of ONNX Runtime, as '1.23.2', stops all Python threads while it loads a model."""
+    """Whether this version of ONNX Runtime, such as '1.23.2', stops all Python threads while it loads a model."""
     try:
         return tuple(int(part) for part in version.split('.')[:2]) < _RELEASES_LOCK
     except ValueError:
-        # A build of somebody's own; a needless process does no harm.
+        # A custom build. A child process that is not needed does no harm.
         return True
 
 
 @contextlib.contextmanager
 def optimized_model(path: Path, num_threads: int, monitor: Monitor) -> Iterator[str | None]:
-    """Yield the path of the model as ONNX Runtime optimised it, None if that process could not make one.
+    """Yield the path of the optimised model, or None if the child process did not write it.
 
-    To be loaded with ORT_DISABLE_ALL, which takes a small part of the time (600 MB: 0.2 s in place of 1.2 s; constants
-    to fold: 0.0 s in place of 16 s). It is no file: nothing is left behind however this process ends. With None, load
-    the model itself, which will tell why.
-    Raises EngineError if the monitor's cancel is set, with no process left; ModelError if the process crashed or was
-    killed.
+    Load it with ORT_DISABLE_ALL, which takes a small part of the time (600 MB: 0.2 s instead of 1.2 s; constants to
+    fold: 0.0 s instead of 16 s). It is a file in memory, so nothing is left on the disk after any end of this process.
+    If it is None, load the original model: that raises the error.
+    Raises EngineError if the monitor's cancel is set, after the child process has ended; ModelError if the child
+    process crashed or was killed.
     """
     try:
         target = os.memfd_create('trt_perception_optimized')
-    except OSError:  # no descriptor left, or no memory
+    except OSError:  # no file descriptor left, or no memory
         yield None
         return
     try:
@@ -66,9 +66,9 @@ def _optimize(path: Path, target: int, num_threads: int, monitor: Monitor) -> bo
         process.kill()
         code = process.wait()
     if code < 0:
-        # In this process it would have been the same.
+        # Without the child process this process would have ended in the same way.
         raise ModelError(
             f'ONNX Runtime was ended by {signal_name(-code)} while it loaded {path}'
-            + (': memory ran out; close other programs or take a smaller model' if code == -signal.SIGKILL else
-               ': it crashed; export the model anew, or take another version of ONNX Runtime'))
+            + (': memory ran out; close other programs or use a smaller model' if code == -signal.SIGKILL else
+               ': it crashed; export the model again, or use another version of ONNX Runtime'))
     return code == 0

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Whether a detector's file decodes its boxes: its shapes do not tell."""
+"""Checks that a detector's file decodes its boxes; its shapes do not show it."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from .preprocess import Preprocessor, grey_frame
 def require_decoded_boxes(spec: ModelSpec, num_threads: int = 0, monitor: Monitor | None = None) -> None:
     """Run a detector once on ONNX Runtime; ModelError if its boxes cannot be pixels of its input.
 
-    For what is about to take minutes with the file. Says nothing if ONNX Runtime is missing or cannot run the file.
-    Raises EngineError if the monitor's cancel is set.
+    For use before work with the file that takes minutes. Checks nothing if ONNX Runtime is missing or cannot load the
+    file. Raises EngineError if the run fails or if the monitor's cancel is set.
     """
     if not isinstance(spec.head, YoloHead):
         return
@@ -24,7 +24,7 @@ def require_decoded_boxes(spec: ModelSpec, num_threads: int = 0, monitor: Monito
     try:
         backend.open()
     except (MissingDependencyError, ModelError):
-        # TensorRT may know operators that ONNX Runtime does not.
+        # TensorRT may support operators that ONNX Runtime does not.
         return
     try:
         tensor, _ = Preprocessor(spec)(grey_frame(spec))

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""HostPipeline: preprocessing and decoding on the CPU, around any backend."""
+"""HostPipeline: preprocessing and decoding on the CPU, with any backend."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from .preprocess import Preprocessor, grey_frame
 
 
 class HostPipeline(Closing):
-    """OpenCV and NumPy around any backend.
+    """Preprocesses with OpenCV and decodes with NumPy, with any backend.
 
-    `settings` may be replaced at any time, from any thread: a frame reads it once.
+    `settings` may be replaced at any time and from any thread: each frame reads it once.
     """
 
     def __init__(
@@ -71,7 +71,8 @@ class HostPipeline(Closing):
             return outputs[self.spec.head.output_name]
         except KeyError:
             raise EngineError(
-                f"the backend gave no output '{self.spec.head.output_name}', only {sorted(outputs)}") from None
+                f"expected the output '{self.spec.head.output_name}' from the backend, found {sorted(outputs)}: export "
+                'the model again') from None
 
     def _decode(self, output: np.ndarray, geometry: Geometry, settings: PostprocessSettings) -> Result:
         head = self.spec.head
@@ -80,7 +81,7 @@ class HostPipeline(Closing):
         return head.decode(output, geometry, settings.detection)
 
     def describe(self) -> dict[str, str]:
-        """Return the backend's description, the pipeline's kind and the precision it really runs in."""
+        """Return the backend's description, the pipeline's kind and the precision in which the model runs."""
         return {
             **self._backend.describe(), 'pipeline': 'host',
             'precision_effective': self.spec.stored_precision}

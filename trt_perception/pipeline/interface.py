@@ -19,7 +19,7 @@ from ..results.results import Result
 
 @dataclass(frozen=True)
 class PostprocessSettings:
-    """What may change between two frames; see DetectionSettings and ClassificationSettings."""
+    """Settings that may change between two frames; see DetectionSettings and ClassificationSettings."""
 
     detection: DetectionSettings = field(default_factory=DetectionSettings)
     classification: ClassificationSettings = field(default_factory=ClassificationSettings)
@@ -27,9 +27,9 @@ class PostprocessSettings:
 
 @dataclass(frozen=True)
 class PipelineOutput:
-    """The result of one frame and what each stage took, in milliseconds.
+    """The result of one frame and the time of each stage.
 
-    timings_ms: preprocess, infer, postprocess
+    timings_ms: preprocess, infer, postprocess, in milliseconds
     """
 
     result: Result
@@ -37,15 +37,15 @@ class PipelineOutput:
 
 
 class Backend(Protocol):
-    """Runs a network on an input tensor; opened, used and closed by one thread."""
+    """Runs a network on an input tensor; one thread opens, uses and closes it."""
 
     name: str
 
     def open(self) -> None:
-        """Load the model and allocate all that inference needs."""
+        """Load the model and allocate all resources for inference."""
 
     def infer(self, input_name: str, tensor: np.ndarray) -> dict[str, np.ndarray]:
-        """Run once; the outputs by name."""
+        """Run once; returns each output by name."""
 
     def describe(self) -> dict[str, str]:
         """Return backend, backend_version, device."""
@@ -55,7 +55,7 @@ class Backend(Protocol):
 
 
 class Pipeline(Protocol):
-    """What the node knows of inference. One thread owns it: open, run and close come from there."""
+    """The interface between the node and inference. One thread owns a pipeline and calls open, run and close."""
 
     spec: ModelSpec
     settings: PostprocessSettings
@@ -67,10 +67,10 @@ class Pipeline(Protocol):
         """Process one frame; FrameError for a bad frame, EngineError if the backend fails."""
 
     def describe(self) -> dict[str, str]:
-        """Return provenance for diagnostics: backend, versions, device, precision."""
+        """Return values for diagnostics: backend, versions, device, precision."""
 
     def close(self) -> None:
-        """Free everything; may be called in any state, any number of times."""
+        """Free everything; callable in any state and more than once."""
 
     def __enter__(self) -> Pipeline:
         """Open."""

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What a user may say about how a model is run, whatever runs it."""
+"""The user's options for running a model, on any backend."""
 
 from __future__ import annotations
 
@@ -10,20 +10,21 @@ from .tensorrt_options import BuildOptions, RunOptions
 
 BACKENDS = ('auto', 'onnxruntime', 'tensorrt')
 PRECISIONS = ('fp32', 'fp16', 'int8')
-# The first one tries all others and takes the one that loses least.
+# The first method, auto, tries all others and uses the one with the smallest loss.
 CALIBRATION_METHODS = ('auto', 'minmax', 'entropy', 'percentile', 'mse')
-# Below this an int8 network has lost too much to be used unseen.
+# An int8 network with lower agreement has lost too much accuracy: by default it is refused.
 DEFAULT_INT8_AGREEMENT = 0.9
 
 
 @dataclass(frozen=True)
 class CalibrationOptions:
-    """Frames of what the camera will see, and what is done with them.
+    """Frames of what the camera will see, and their use.
 
-    source: a folder of images, a video or a rosbag2 for int8's ranges and for the accuracy gate; '' for none
-    topic: image topic of such a bag, '' if it has only one
-    samples: frames to calibrate with; checking: other frames of the source, to measure the agreement on
-    method: how ranges are found, one of CALIBRATION_METHODS
+    source: a folder of images, a video or a rosbag2 for int8's ranges and for the accuracy gate; '' for no source
+    topic: image topic of a bag, '' if it has only one
+    samples: number of frames to calibrate with
+    checking: number of other frames of the source, to measure the agreement on
+    method: calibration method, one of CALIBRATION_METHODS
     """
 
     source: str = ''
@@ -35,15 +36,15 @@ class CalibrationOptions:
 
 @dataclass(frozen=True)
 class PipelineOptions:
-    """How a model is run.
+    """Options for running a model.
 
-    backend: auto takes TensorRT if it and a GPU are there, else ONNX Runtime
-    precision: fp32, fp16 or int8; strict_precision: fail if it is not met, instead of a warning
-    num_threads: CPU threads of one inference, 0 for one on each physical core that the process may use
+    backend: auto uses TensorRT if it is installed and there is a GPU, otherwise ONNX Runtime
+    precision: fp32, fp16 or int8; strict_precision: another precision is an error instead of a warning
+    num_threads: CPU threads for one inference, 0 for one on each physical core that the process may use
     calibration: frames for int8's ranges and for the accuracy gate
-    min_agreement: agreement with ONNX Runtime fp32 on such frames, 0..1. The model is refused if its agreement is
-        lower, or if nothing is found on the frames. None: 0.9 for int8, no gate for the others
-    build, run: TensorRT's options; build.precision follows precision
+    min_agreement: lowest agreement with ONNX Runtime fp32 on such frames, 0..1. The model is refused if its agreement
+        is lower, or if nothing is found on the frames. None: 0.9 for int8, no gate for fp32 and fp16
+    build, run: TensorRT's options; build.precision is the same as precision
     """
 
     backend: str = 'auto'
@@ -58,7 +59,7 @@ class PipelineOptions:
 
     @property
     def needed_agreement(self) -> float:
-        """The agreement to reach, 0 without a gate."""
+        """The lowest accepted agreement, 0 without a gate."""
         if self.min_agreement is not None:
             return self.min_agreement
         return DEFAULT_INT8_AGREEMENT if self.precision == 'int8' else 0.0

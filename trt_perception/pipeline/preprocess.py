@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""From a camera's frame to the network's input tensor, on the host with OpenCV and NumPy."""
+"""Converts a camera's frame to the network's input tensor, on the host with OpenCV and NumPy."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from ..image.frame import Frame
 from ..model.geometry import Geometry, make_geometry
 from ..model.spec import ModelSpec
 
-# The grey that YOLO's letterbox pads with, in training and in inference.
+# The grey of YOLO's letterbox padding, in training and in inference.
 PADDING = 114
 
 
 class Preprocessor:
     """Resizes, pads, reorders colours and normalises into a buffer that is allocated once.
 
-    x = (pixel * scale - mean) / std for each channel in the model's colour order. Not thread-safe: the returned
-    tensor is overwritten by the next call.
+    x = (pixel * scale - mean) / std for each channel, in the model's colour order. Not thread-safe: the next call
+    overwrites the returned tensor.
     """
 
     def __init__(self, spec: ModelSpec) -> None:
@@ -57,7 +57,7 @@ class Preprocessor:
                 options.resize_mode, width, height, self._spec.width, self._spec.height,
                 options.crop_fraction)
             self._geometry = geometry
-            # What the previous size wrote outside the new target would else stay as padding.
+            # Otherwise pixels of the previous size would remain in the padding of the new one.
             self._canvas[:] = PADDING
         return geometry
 
@@ -68,9 +68,9 @@ class Preprocessor:
             geometry.crop_y:geometry.crop_y + geometry.crop_height,
             geometry.crop_x:geometry.crop_x + geometry.crop_width]
         if crop.shape[:2] == (1, 1):
-            # cv2 4.5.4 (Ubuntu 22.04) takes no array of a single pixel in colour.
+            # cv2 4.5.4 (Ubuntu 22.04) rejects a colour array of a single pixel.
             crop = np.repeat(crop, 2, axis=1)
-        # Resizing first and converting after touches fewer pixels when the image is larger than the input.
+        # If the image is larger than the input, fewer pixels are converted after resizing than before.
         small = cv2.resize(
             crop, (geometry.target_width, geometry.target_height), interpolation=cv2.INTER_LINEAR)
         wanted = self._spec.preprocessing.color_order
@@ -93,7 +93,7 @@ class Preprocessor:
             else:
                 self._tensor[0] = self._canvas
             return self._tensor
-        # Taking the channels apart first makes the products twice as fast: their bytes are next to each other then.
+        # The products are twice as fast after a split into channels: then the bytes of a channel are contiguous.
         for channel, pixels in enumerate(self._cv2.split(self._canvas)):
             plane = self._float[0, channel] if self._spec.layout == 'nchw' else self._float[0, :, :, channel]
             np.multiply(pixels, self._gain[channel], out=plane)
@@ -105,7 +105,7 @@ class Preprocessor:
 
 
 def grey_frame(spec: ModelSpec) -> Frame:
-    """Return an image of the network's size in the colour of the padding."""
+    """Return a grey image of the network's input size, in the colour of the padding."""
     return Frame.from_bgr(np.full((spec.height, spec.width, 3), PADDING, np.uint8))
 
 

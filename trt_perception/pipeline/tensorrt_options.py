@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What a user may say about how an engine is built and run."""
+"""The user's options for building and running an engine."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ SWITCHES = ('auto', 'on', 'off')
 
 @dataclass(frozen=True)
 class BuildOptions:
-    """What decides which plan comes out of a build; part of the cache key.
+    """Options that change the built plan; part of the cache key.
 
     precision: fp32, fp16 or int8
-    input_size: width, height in pixels for a model whose input size is dynamic
-    batch: smallest, usual and largest batch of the optimisation profile of a model with a dynamic batch
-    workspace_mib: memory the builder's tactics may use, 0 for a part of what is free
+    input_size: width, height in pixels for a model with a dynamic input size
+    batch: smallest, usual and largest batch of the optimisation profile, for a model with a dynamic batch
+    workspace_mib: memory that the builder's tactics may use, 0 for a part of the free memory
     optimization_level: 0 (fastest build) to 5 (fastest engine)
-    dla_core: core of the deep learning accelerator to run on, -1 for the GPU
+    dla_core: core of the deep learning accelerator, -1 for the GPU
     hardware_compatibility: none, ampere_plus or same_compute_capability
-    compute_capabilities: targets such as '8.6' of TensorRT for RTX on a machine without a GPU, () for this GPU
+    compute_capabilities: target GPUs such as '8.6' for TensorRT for RTX, also without a GPU; () for this GPU
     """
 
     precision: str = 'fp32'
@@ -36,12 +36,12 @@ class BuildOptions:
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How an engine is run; not part of the cache key.
+    """Options for running an engine; not part of the cache key.
 
-    device_index: which GPU
-    cuda_graph: capture the whole frame as one CUDA graph where that works
-    zero_copy: the GPU reads the frame from page-locked host memory instead of a copy of its own; auto: on integrated
-        GPUs, and for frames that are not made larger
+    device_index: index of the GPU
+    cuda_graph: capture the whole frame as one CUDA graph if possible
+    zero_copy: the GPU reads the frame from page-locked host memory instead of from a copy in GPU memory; auto: on
+        integrated GPUs, and for frames that are not enlarged
     """
 
     device_index: int = 0

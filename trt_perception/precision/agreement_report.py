@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What the accuracy gate measured, in a form that an engine's sidecar keeps."""
+"""The measurement of the accuracy gate, in the form that an engine's sidecar stores."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ class AgreementReport:
     """How well a pipeline agrees with ONNX Runtime on some frames.
 
     value: Agreement.value, 0..1; summary: one line for a log
-    says_nothing: nothing was found on the frames, so that the value means nothing
-    numbers: what else Agreement.as_dict has
-    source: where the frames are from, as the user gave it
-    compared: gate.comparison_identity of what was compared
+    says_nothing: nothing was found on the frames, so the value has no meaning
+    numbers: the other values of Agreement.as_dict
+    source: the source of the frames, as the user gave it
+    compared: gate.comparison_identity of this comparison
     """
 
     value: float
@@ -33,7 +33,7 @@ class AgreementReport:
     def of(agreement: Agreement, source: str, compared: str) -> AgreementReport:
         """Return the report of a comparison."""
         numbers = agreement.as_dict()
-        # Rounded there; the gate decides by the exact one.
+        # as_dict rounds the value; the gate needs the exact one.
         del numbers['value']
         return AgreementReport(
             agreement.value, agreement.summary(), agreement.says_nothing, numbers, source, compared)
@@ -46,7 +46,7 @@ class AgreementReport:
 
     @staticmethod
     def from_json(values: Any) -> AgreementReport | None:
-        """Return the report that to_json gave, perhaps in another version of this package; None for anything else."""
+        """Return the report from the values of to_json, also of another package version; None for other values."""
         if not isinstance(values, Mapping):
             return None
         numbers = dict(values)

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Calibration data: frames as the network gets them at run time, a method, and an identity of both."""
+"""Calibration data: frames preprocessed as at run time, a method, and a digest of both."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from .ranges import AUTO, METHODS, Histogram
 
 @dataclass(frozen=True)
 class Calibration:
-    """Preprocessed frames and the method (of ranges.METHODS, or auto) that turns what they cause into ranges.
+    """Frames and the method (of ranges.METHODS, or auto) that computes ranges from the activations they cause.
 
-    sha256: of the tensors themselves, the method and the preprocessing: the same pixels give the same identity, from
-        whatever file they came
+    sha256: digest of the input tensors, the method and the preprocessing. The same pixels give the same digest,
+        whatever file they are from
     """
 
     spec: ModelSpec
@@ -39,18 +39,18 @@ class Calibration:
         return len(self.frames)
 
     def inputs(self) -> Iterator[dict[str, np.ndarray]]:
-        """Give each sample as the network's input, [1, C, H, W] or [1, H, W, C]; valid until the next one."""
+        """Yield each sample as the network's input, [1, C, H, W] or [1, H, W, C]; valid until the next one."""
         for tensor in _tensors(self.spec, self.frames):
             yield {self.spec.input_name: tensor}
 
     def reporting(self, progress: ProgressCallback) -> Samples:
-        """Return what gives `inputs` and tells `progress` how far they are."""
+        """Return a function that yields `inputs` and reports each one to `progress`."""
         return lambda text: counted(self.inputs(), text, len(self), progress)
 
     def histograms(
         self, model: Any, tensors: Sequence[str], progress: ProgressCallback = silent,
     ) -> dict[str, Histogram]:
-        """Return the absolute values that these tensors of the float model take; raises what observe's does."""
+        """Return histograms of these tensors' absolute values in the float model; raises as observe.histograms."""
         return histograms(model, tensors, self.reporting(progress), self.spec.path.name)
 
 
@@ -59,12 +59,12 @@ def calibration_of(
 ) -> Calibration:
     """Return the calibration of these frames.
 
-    Raises CalibrationError where there is no frame or the method is unknown: ranges are never guessed.
+    Raises CalibrationError if there is no frame or if the method is unknown: ranges are never guessed.
     """
     if method not in (AUTO, *METHODS):
         raise CalibrationError(f"calibration method '{method}': expected one of {', '.join((AUTO, *METHODS))}")
     if not frames:
-        raise CalibrationError('int8 needs calibration data, found no frame: give images of what the camera will see')
+        raise CalibrationError('int8 needs calibration data, found no frames: give images of what the camera will see')
     digest = hashlib.sha256()
     for tensor in counted(_tensors(spec, frames), 'preparing frames', len(frames), progress):
         digest.update(np.ascontiguousarray(tensor).tobytes())

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Frames for calibration and for checking it, spread evenly over a folder of images, a video or a rosbag2."""
+"""Frames for calibration and for checking, spread evenly over a folder of images, a video or a rosbag2."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from ..progress import ProgressCallback, silent
 from ..sources.open_source import open_source
 from ..sources.source import SourceFrame
 
-# Below that, ranges miss what the camera sees on another day.
+# With fewer frames, the ranges miss scenes that the camera sees on another day.
 FEW = 32
-# More than that is not kept just to spread the frames more evenly: a robot's computer has other uses for it.
+# Above this size fewer spare frames are kept for an even spread: a robot's computer needs its memory.
 _MANY_BYTES = 256 << 20
 _T = TypeVar('_T')
 
 
 @dataclass(frozen=True)
 class Samples:
-    """Frames to calibrate with, and others of the same source to measure the agreement on.
+    """Frames to calibrate with, and other frames of the same source to measure the agreement on.
 
-    held_out: whether `checking` shares no frame with `calibration`; a source with too few has to do with the same
-    warnings: what a user should know of them
+    held_out: whether `checking` shares no frame with `calibration`; with too few frames both are the same
+    warnings: warnings about the frames, for the user
     """
 
     calibration: tuple[Frame, ...]
@@ -40,23 +40,24 @@ def read_samples(
     source: str | PathLike[str], count: int, checking: int = 16, topic: str = '',
     progress: ProgressCallback = silent,
 ) -> Samples:
-    """Read `count` frames for calibration and `checking` others between them, fewer of both if there are not enough.
+    """Read `count` frames for calibration and `checking` other frames between them; fewer if the source has fewer.
 
-    topic: of a bag, '' if it has only one
-    Raises CalibrationError without a source ('') or if there is no frame in it; SourceError if it cannot be opened.
+    topic: image topic of a bag, '' if it has only one
+    Raises CalibrationError if the source is '' or has no frames; SourceError if it cannot be opened.
     """
     require_source(source)
     if count < 1 or checking < 0:
-        raise CalibrationError(f'{count} calibration samples and {checking} for checking: expected 1 or more')
+        raise CalibrationError(
+            f'expected 1 or more calibration samples and 0 or more frames for checking, found {count} and {checking}')
     failed: list[str] = []
     frames = _spread(source, count + checking, topic, lambda error: failed.append(str(error)), progress)
     if not frames:
         reason = f': {failed[0]}' if failed else ''
-        raise CalibrationError(f'{source}: expected images for calibration, found none that can be read{reason}')
+        raise CalibrationError(f'{source}: expected images for calibration, found no readable image{reason}')
     warnings = []
     if failed:
         warnings.append(f'{source}: {len(failed)} frames could not be read, the first: {failed[0]}')
-    # Of too few frames two thirds calibrate, but never more than were asked for.
+    # If there are too few frames, two thirds are for calibration, but never more than requested.
     num_checking = min(checking, max(len(frames) // 3, len(frames) - count))
     if num_checking:
         indices = _even(len(frames), num_checking)
@@ -68,13 +69,13 @@ def read_samples(
             warnings.append('too few frames to hold some out: the agreement is measured on the calibration frames')
     if len(rest) < FEW:
         warnings.append(
-            f'only {len(rest)} calibration samples ({count} asked for): expected {FEW} or more, of all '
+            f'only {len(rest)} calibration samples ({count} requested): expected {FEW} or more, of all '
             'scenes and lights that the camera will see')
     return Samples(tuple(rest), tuple(chosen), bool(num_checking), tuple(warnings))
 
 
 def require_source(source: str | PathLike[str]) -> None:
-    """Raise CalibrationError for '', no source."""
+    """Raise CalibrationError if the source is ''."""
     if not str(source):
         raise CalibrationError(
             'int8 needs calibration data, found none: give a folder of images, a video or a rosbag2 of what the '
@@ -82,7 +83,7 @@ def require_source(source: str | PathLike[str]) -> None:
 
 
 def thin(items: list[_T], count: int) -> list[_T]:
-    """Return `count` items in the middles of equal parts of the list, or all where there are no more."""
+    """Return the middle items of `count` equal parts of the list, or all items if there are not more."""
     return [items[index] for index in _even(len(items), count)] if len(items) > count else items
 
 
@@ -94,7 +95,7 @@ def _spread(
     source: str | PathLike[str], count: int, topic: str, on_error: Callable[[PerceptionError], None],
     progress: ProgressCallback,
 ) -> list[Frame]:
-    """Read the source once, keeping every 2^k-th frame: lengths in the headers of videos and bags can be wrong."""
+    """Read the source once and keep every 2^k-th frame: the lengths in video and bag headers can be wrong."""
     kept: list[SourceFrame] = []
     stride, seen, size = 1, 0, 0
     with open_source(source, topic or None, on_error) as frames:

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""How much of a network's work each layer does."""
+"""The number of multiplications in each layer of a network."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from .graph import weighted_nodes
 
 
 def multiplications(model: Any) -> dict[str, int]:
-    """Return the multiplications of each weighted layer at batch 1; by weights alone where shapes are open.
+    """Return the multiplications of each weighted layer at batch 1; only the number of weights if shapes are dynamic.
 
-    A weight is used once for each position of the output: of a convolution, each pixel; of a transposed one, each
-    pixel of the input.
+    A convolution uses a weight once for each pixel of its output, a transposed convolution once for each pixel of its
+    input.
     """
     onnx = require('onnx')
     try:
         inferred = onnx.shape_inference.infer_shapes(model)
-    except Exception:  # onnx's C++ exceptions: weights alone have to do
+    except Exception:  # onnx's C++ exceptions; the number of weights is used instead
         inferred = model
     shapes = {
         value.name: [dim.dim_value or 1 for dim in value.type.tensor_type.shape.dim]

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What a precision costs by itself, before any engine is built: the conversion against fp32, on ONNX Runtime."""
+"""The accuracy that a precision costs, before an engine is built: the conversion against fp32, on ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -24,10 +24,11 @@ def expected_agreement(
     spec: ModelSpec, prepared: PreparedModel, frames: Sequence[Frame], settings: PostprocessSettings | None = None,
     progress: ProgressCallback = silent,
 ) -> Agreement:
-    """Compare the fp32 model with its conversion, whose rounding is computed exactly.
+    """Compare the fp32 model with its conversion; the rounding is computed exactly.
 
-    spec: of the fp32 model. Raises ModelError for a file that this package did not convert or that ONNX Runtime does
-    not load, EngineError where it does not run.
+    spec: of the fp32 model
+    Raises ModelError if this package did not convert the file or if ONNX Runtime does not load it, EngineError if it
+    does not run.
     """
     float_model = load_model(spec.path)
     if prepared.precision == 'fp32':
@@ -37,7 +38,9 @@ def expected_agreement(
     else:
         record = read_record(prepared.path)
         if 'kept_float' not in record:
-            raise ModelError(f'{prepared.path} was not made by this package: what stays in float32 is not known')
+            raise ModelError(
+                f'{prepared.path}: expected an fp16 file that this package converted, found no list of the nodes in '
+                'float32: convert the fp32 file with trt_perception quantize')
         converted = rounding_as_half(float_model, set(record['kept_float']))
     settings = settings or PostprocessSettings()
     text = 'comparing with float32'

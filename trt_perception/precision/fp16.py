@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """fp16: weights and arithmetic in half precision, by ONNX Runtime's converter.
 
-onnxconverter-common has the converter that ONNX Runtime's began from. It is not used: it clips weights at 10000 instead
-of 65504, keeps every Resize in float32 and is one package more, where ONNX Runtime is needed anyway.
+That converter is derived from the one of onnxconverter-common, which is not used here: it clips weights at 10000
+instead of 65504, keeps every Resize in float32 and is one more package, while ONNX Runtime is needed anyway.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ _CONVERTING_REST = 'converting the float layers to float16'
 
 @dataclass(frozen=True)
 class Fp16Report:
-    """What the conversion did.
+    """The result of the conversion.
 
     kept_float: nodes that stay in float32
-    clipped: constants with values beyond 65504, which are now that; name -> how many
-    vanished: constants with values below the smallest half, which are now 0 or that; name -> how many
-    overflowing: nodes that stay in float32 because their result goes beyond 65504; name -> its largest value
+    clipped: constants with values beyond 65504, now clipped to it; name -> number of such values
+    vanished: constants with values below the smallest half, now 0 or that half; name -> number of such values
+    overflowing: nodes that stay in float32 because their result exceeds 65504; name -> its largest value
     """
 
     kept_float: tuple[str, ...]
@@ -55,7 +55,7 @@ class Fp16Report:
     overflowing: dict[str, float] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return what goes into the file's metadata."""
+        """Return the record for the file's metadata."""
         return {
             'precision': 'fp16', 'method': 'onnxruntime.transformers.float16', 'kept_float': list(self.kept_float),
             'clipped': self.clipped, 'vanished': self.vanished,
@@ -69,29 +69,28 @@ def to_fp16(
     """Write an ONNX file that computes in float16.
 
     keep_io: input and outputs stay float32
-    keep_float: names of nodes that stay in float32; None takes what follows the last convolutions of a network, a
-        detection head's decoding: half precision has steps of 0.5 between 512 and 1024, too few for pixels. Weights
-        that would become infinite are clipped and reported.
+    keep_float: names of nodes that stay in float32; None keeps the nodes after the last convolutions, the decoding of a
+        detection head: half precision has steps of 0.5 between 512 and 1024, too coarse for pixels
+    calibration: samples to find results beyond 65504; such nodes stay in float32 too
 
-    calibration: samples on which it is looked for results beyond 65504, which stay in float32 as well
-
-    Raises ModelError for a file that is none, is no float32 model, or cannot be converted; with samples also what
-    `overflowing` does; and what `progress` raises.
+    Weights that would become infinite are clipped and reported. Raises ModelError if the file is not ONNX, is not a
+    float32 model, or cannot be converted; with samples also the errors of `overflowing`; and what `progress` raises.
     """
     progress('reading the model', 0, None)
     source = load_model(Path(onnx_path))
     if not any(tensor.data_type == 1 for tensor in source.graph.initializer):
-        raise ModelError(f'{onnx_path} has no float32 weights: expected a float32 model to make fp16 of')
+        raise ModelError(f'{onnx_path} has no float32 weights: expected a float32 model to convert to fp16')
     if any(node.op_type in ('QuantizeLinear', 'DequantizeLinear') for node in source.graph.node):
-        raise ModelError(f'{onnx_path} is an int8 model: make fp16 of the float32 one')
+        raise ModelError(f'{onnx_path} is an int8 model: expected the float32 model to convert to fp16')
     require_finite(source, Path(onnx_path).name)
     names = {node.name for node in source.graph.node}
     unknown = set(keep_float or ()) - names
     if unknown:
-        raise ModelError(f'{onnx_path} has no node {sorted(unknown)[0]}, which is to stay in float32')
+        raise ModelError(
+            f"{onnx_path} has no node '{sorted(unknown)[0]}': expected names of its nodes to keep in float32")
     kept = tail_of(source.graph)[0] if keep_float is None else set(keep_float)
     too_large = overflowing(source, calibration, progress) if calibration is not None else {}
-    # What reads such a result has to read it in float32.
+    # Nodes that read such a result must read it in float32.
     results = {name for node in source.graph.node if node.name in too_large for name in node.output}
     kept |= {node.name for node in source.graph.node if node.name in too_large or results & set(node.input)}
     progress(_CONVERTING, 0, None)
@@ -107,11 +106,11 @@ def to_fp16(
 
 
 def halve_rest(int8_path: str | Path, out_path: str | Path, progress: ProgressCallback = silent) -> None:
-    """Write an int8 file of `int8.quantize` with its float layers in float16, but for the decoding of a detection head.
+    """Write an int8 file of `int8.quantize` with its float layers in float16, except the decoding of a detection head.
 
-    For TensorRT that is strongly typed (10 and newer, TensorRT for RTX): there the float layers of an int8 file run in
-    float32 otherwise. The result has opset 19, the first in which QuantizeLinear takes halves. Raises ModelError where
-    the file cannot be brought to it, and what `progress` raises.
+    For strongly typed TensorRT (10 and newer, TensorRT for RTX): it would run the float layers in float32. The result
+    has opset 19, the first in which QuantizeLinear accepts halves. Raises ModelError if the file cannot be converted
+    to it, and what `progress` raises.
     """
     progress(_CONVERTING_REST, 0, None)
     source = load_model(Path(int8_path))
@@ -125,7 +124,7 @@ def halve_rest(int8_path: str | Path, out_path: str | Path, progress: ProgressCa
             raised = onnx.version_converter.convert_version(source, _HALF_QDQ_OPSET)
         except Exception as error:  # the converter's C++ exceptions
             raise ModelError(
-                f'{int8_path} cannot be brought to opset {_HALF_QDQ_OPSET}: '
+                f'{int8_path} cannot be converted to opset {_HALF_QDQ_OPSET}: '
                 f'{" ".join(str(error).split())[:300]}') from error
         name_nodes(raised.graph)
     progress(_CONVERTING_REST, 0, None)
@@ -136,7 +135,7 @@ def halve_rest(int8_path: str | Path, out_path: str | Path, progress: ProgressCa
 
 
 def half(source: Any, keep_io: bool, kept: Collection[str]) -> Any:
-    """Return the model in float16 but for the nodes `kept`."""
+    """Return the model in float16, except the nodes `kept`."""
     float16 = _converter()
     copy = type(source)()
     copy.CopyFrom(source)
@@ -150,15 +149,15 @@ def half(source: Any, keep_io: bool, kept: Collection[str]) -> Any:
 
 
 def _converter() -> Any:
-    # Importing it adds ONNX Runtime's folder to sys.path, which its quantiser then relies on: it has to stay.
+    # The import adds ONNX Runtime's folder to sys.path. It must stay there: ONNX Runtime's quantiser then relies on it.
     require('onnxruntime')
     return require('onnxruntime.transformers.float16')
 
 
 def _drop_round_trips(graph: Any, own: Collection[str]) -> None:
-    """Between two nodes kept in float32 the converter casts to half and back: that loses what they are kept for.
+    """Remove the converter's casts to half and back between two float32 nodes: they lose the precision.
 
-    own: names of the nodes that are not the converter's: what the model casts itself need not be float32 before
+    own: names of the model's own nodes: the input of the model's own cast may have another type than float32
     """
     producers = {name: node for node in graph.node for name in node.output}
     renamed = {}
@@ -174,7 +173,7 @@ def _drop_round_trips(graph: Any, own: Collection[str]) -> None:
     for node in graph.node:
         rename_reads(node, renamed)
     for node in graph.node:
-        # A graph's output keeps its name: what made the half that is cast now makes it itself.
+        # A graph's output keeps its name, so its Cast becomes an Identity of the float32 result.
         if node.output and node.output[0] in renamed and node.output[0] in outputs:
             node.op_type = 'Identity'
             node.input[0] = renamed[node.output[0]]
@@ -187,7 +186,7 @@ def _casts_to(node: Any, kind: int) -> bool:
 
 
 def _drop_unread(graph: Any) -> None:
-    """Remove casts that nobody reads any more."""
+    """Remove casts whose result is not read any more."""
     while True:
         read = {name for node in graph.node for name in reads(node)} | {value.name for value in graph.output}
         kept = [node for node in graph.node if node.op_type != 'Cast' or any(name in read for name in node.output)]

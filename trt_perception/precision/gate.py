@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The accuracy gate: a model in another precision or on another backend must find what ONNX Runtime finds in fp32.
 
-A file stored in fp16 or int8 has no fp32 reference: it is compared with what ONNX Runtime makes of the same file. For
-such a file the gate is off, unless it is asked for, or the file is int8 and there is a calibration source: its frames
-can be for nothing else.
+A file stored in fp16 or int8 has no fp32 reference: it is compared with the same file on ONNX Runtime. For such a file
+the gate is off, except if min_agreement is set, or if the file is int8 and there is a calibration source: the frames of
+that source have no other use.
 """
 
 from __future__ import annotations
@@ -28,7 +28,10 @@ from .parity import compare
 
 
 def needed_agreement(spec: ModelSpec, options: PipelineOptions) -> float:
-    """Return the agreement to reach with this model, as the user gave it, 0 without a gate."""
+    """Return the lowest accepted agreement of this model, 0 without a gate.
+
+    spec: of the model as the user gave it
+    """
     by_default = spec.stored_precision == 'fp32' or (spec.stored_precision == 'int8' and options.calibration.source)
     if options.min_agreement is None and not by_default:
         return 0.0
@@ -36,9 +39,9 @@ def needed_agreement(spec: ModelSpec, options: PipelineOptions) -> float:
 
 
 def require_frames(spec: ModelSpec, options: PipelineOptions, frames: Sequence[Frame]) -> None:
-    """Raise CalibrationError if there is a gate but nothing to compare on: before minutes go into a build.
+    """Raise CalibrationError if there is a gate but no frames to compare on, before a build takes minutes.
 
-    frames: those that calibrating has left for comparing, as a rule none if nothing was calibrated
+    frames: those that calibration held out for checking, usually none if there was no calibration
     """
     if needed_agreement(spec, options) and not frames and not options.calibration.source:
         raise CalibrationError(
@@ -49,10 +52,10 @@ def require_frames(spec: ModelSpec, options: PipelineOptions, frames: Sequence[F
 def checking_frames(
     spec: ModelSpec, options: PipelineOptions, frames: Sequence[Frame], monitor: Monitor,
 ) -> Sequence[Frame]:
-    """Return the frames to compare on: these, or if there are none, some of the calibration source.
+    """Return the frames to compare on: these, or without any, some of the calibration source.
 
-    Raises CalibrationError without frames and source, SourceError if it cannot be opened, EngineError if
-    `monitor.cancel` is set.
+    Raises CalibrationError if there are neither frames nor a source, SourceError if the source cannot be opened,
+    EngineError if `monitor.cancel` is set.
     """
     require_frames(spec, options, frames)
     if frames:
@@ -64,9 +67,9 @@ def checking_frames(
 
 
 def comparison_identity(spec: ModelSpec, frames: Sequence[Frame], settings: PostprocessSettings) -> str:
-    """Return what tells one measurement from another of the same engine.
+    """Return a digest that distinguishes measurements of the same engine.
 
-    A digest of the pixels, how they become the network's input, how its output is read, and the thresholds.
+    It covers the pixels, the preprocessing, the head that reads the output, and the thresholds.
     """
     digest = hashlib.sha256(json.dumps(asdict(settings), sort_keys=True, default=sorted).encode())
     digest.update(f'{spec.sha256} {spec.input_shape} {spec.preprocessing} {spec.head}'.encode())
@@ -81,7 +84,7 @@ def measure_agreement(
 ) -> AgreementReport:
     """Compare an open pipeline with ONNX Runtime.
 
-    spec: of the model as it was given, fp32 as a rule
+    spec: of the model as the user gave it, usually fp32
     frames: of checking_frames
     Raises EngineError if a pipeline fails or if `monitor.cancel` is set.
     """
@@ -91,29 +94,29 @@ def measure_agreement(
             yield frame
 
     monitor.progress(f'comparing with ONNX Runtime {spec.stored_precision} on {len(frames)} frames', 0, None)
-    # Before the model is loaded for it.
+    # A cancellation counts before the reference model is loaded.
     monitor.check(_comparing(spec))
     compared = comparison_identity(spec, frames, candidate.settings)
     backend = OnnxRuntimeBackend(spec.path, options.num_threads, monitor)
     with HostPipeline(spec, backend, candidate.settings) as reference:
         agreement = compare(reference, candidate, until_cancelled())
     if agreement.says_nothing:
-        monitor.log('warning', 'the accuracy gate says nothing: neither run found anything on the frames')
+        monitor.log('warning', 'the accuracy gate measured nothing: neither run found anything on the frames')
     return AgreementReport.of(agreement, options.calibration.source, compared)
 
 
 def require_agreement(spec: ModelSpec, report: AgreementReport, options: PipelineOptions) -> None:
-    """Raise EngineError with the numbers if the agreement is lower than the one needed."""
+    """Raise EngineError with the numbers if the agreement is lower than needed."""
     needed = needed_agreement(spec, options)
-    # If nobody asked for the gate, frames without objects are no reason to refuse the model: that was a warning.
+    # Frames without objects refuse the model only if the user set min_agreement; otherwise they gave a warning.
     if needed and options.min_agreement is not None and report.says_nothing:
         raise EngineError(
             f'min_agreement is {needed}, but {report.summary}: set calibration_source to frames that show what the '
             'model detects, or min_agreement to 0.0')
     if report.value < needed:
         raise EngineError(
-            f'{options.precision} loses too much: agreement {report.value:.3f} with ONNX Runtime '
-            f'{spec.stored_precision}, needed is {needed:.3f} ({report.summary}); {_advice(spec, options)}')
+            f'{options.precision} loses too much accuracy: expected an agreement of {needed:.3f} or more with ONNX '
+            f'Runtime {spec.stored_precision}, found {report.value:.3f} ({report.summary}); {_advice(spec, options)}')
 
 
 def _comparing(spec: ModelSpec) -> str:
@@ -124,5 +127,5 @@ def _advice(spec: ModelSpec, options: PipelineOptions) -> str:
     if options.precision == spec.stored_precision:
         return 'set backend to onnxruntime, or lower min_agreement'
     if options.precision == 'fp16':
-        return 'take fp32, or lower min_agreement'
-    return "take fp16, or calibrate with frames more like the camera's, or lower min_agreement"
+        return 'use fp32, or lower min_agreement'
+    return "use fp16, or calibrate with frames more like the camera's, or lower min_agreement"

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What the conversions to fp16 and int8 need to know of an ONNX graph, and how they load and save one."""
+"""ONNX graphs for the conversions to fp16 and int8: load, save, and read their structure."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from ..ort.backend import load_session
 from .running import serialized, session_options
 
 METADATA_KEY = 'trt_perception.precision'
-# Operators whose second input is a weight: where the arithmetic is.
+# Operators whose second input is a weight. They do nearly all of the arithmetic.
 WEIGHTED = ('Conv', 'ConvTranspose', 'Gemm', 'MatMul')
 _FLOATS = (1, 10, 11)  # TensorProto.FLOAT, FLOAT16, DOUBLE
 
 
 def load_model(path: Path) -> Any:
-    """Return the onnx.ModelProto with its weights as initializers, each node with a name of its own; ModelError."""
+    """Return the onnx.ModelProto with its weights as initializers and a unique name for each node; ModelError."""
     onnx = require('onnx')
     proto = load_proto(path)
     try:
         onnx.external_data_helper.load_external_data_for_model(proto, str(path.parent))
-    except Exception as error:  # onnx raises different types for a file that is missing and one that is too short
+    except Exception as error:  # onnx raises different types for a missing file and for one that is too short
         raise ModelError(f'{path.name}: its external weights cannot be read: {error}') from error
     name_nodes(proto.graph)
     _constants_to_initializers(proto.graph)
@@ -41,14 +41,14 @@ def load_model(path: Path) -> Any:
     constants = {tensor.name for tensor in proto.graph.initializer}
     weights = {node.input[1] for node in proto.graph.node if node.op_type in WEIGHTED[:2] and len(node.input) > 1}
     dequantised = {name for node in proto.graph.node if node.op_type == 'DequantizeLinear' for name in node.output}
-    # A convolution's weights that are computed, from other constants as a rule, are computed once and for all.
+    # Some files compute a convolution's weights, usually from other constants: folding computes them once.
     return folded(proto, path.name) if weights - constants - dequantised else proto
 
 
 def folded(model: Any, name: str) -> Any:
     """Let ONNX Runtime fold batch normalisations and constants; the result has standard operators only.
 
-    Raises ModelError, which calls the model `name`, where ONNX Runtime does not take it.
+    Raises ModelError, which calls the model `name`, if ONNX Runtime does not load it.
     """
     onnx, ort = require('onnx'), require('onnxruntime')
     with tempfile.TemporaryDirectory() as folder:
@@ -69,7 +69,7 @@ def folded(model: Any, name: str) -> Any:
 
 
 def save_model(proto: Any, path: Path) -> None:
-    """Write a model in one step, so that a killed process leaves the old file or the new one; ModelError."""
+    """Write a model in one step: a killed process leaves the old file or the new one. Raises ModelError."""
     content = serialized(proto, path.name)
     try:
         replace_file(path, lambda part: part.write_bytes(content))
@@ -87,7 +87,7 @@ def add_metadata(proto: Any, source: Any, record: Mapping[str, Any]) -> None:
 
 
 def read_record(path: Path) -> dict[str, Any]:
-    """Return what a conversion by this package wrote into the file, {} where none did."""
+    """Return the record that a conversion by this package wrote into the file, {} if there is no record."""
     for entry in load_proto(path, weights=False).metadata_props:
         if entry.key == METADATA_KEY:
             try:
@@ -99,9 +99,9 @@ def read_record(path: Path) -> dict[str, Any]:
 
 
 def require_finite(model: Any, name: str) -> None:
-    """Raise ModelError, which calls the model `name`, where a layer has weights that are NaN or infinite.
+    """Raise ModelError, which calls the model `name`, if a layer has weights that are NaN or infinite.
 
-    Constants of other nodes may be infinite: masks are, and bounds.
+    Constants of other nodes, for example masks and bounds, may be infinite.
     """
     to_array = require('onnx').numpy_helper.to_array
     weights = {
@@ -128,8 +128,8 @@ def weighted_nodes(graph: Any) -> list[Any]:
 def tail_of(graph: Any) -> tuple[set[str], set[str]]:
     """Return the names of (the nodes after the last weighted layers, those last weighted layers).
 
-    The first are a detection head's decoding: sigmoids, grids, strides, exponentials, concatenation. A convolution to
-    one channel (the expectation over the bins of YOLOv8's box distribution) belongs to it.
+    The first set is the decoding of a detection head: sigmoids, grids, strides, exponentials, concatenation. A
+    convolution to one channel (the expectation over the bins of YOLOv8's box distribution) is part of the decoding.
     """
     producers = {name: node for node in graph.node for name in node.output}
     channels = {
@@ -153,7 +153,7 @@ def tail_of(graph: Any) -> tuple[set[str], set[str]]:
 
 
 def sort_nodes(graph: Any) -> None:
-    """Bring the nodes into an order in which each comes after what it reads, as ONNX demands."""
+    """Sort the nodes so that each comes after the nodes it reads from, as ONNX requires."""
     made = {name for node in graph.node for name in node.output}
     waiting = [copy.deepcopy(node) for node in graph.node]
     known: set[str] = set()
@@ -174,12 +174,12 @@ def sort_nodes(graph: Any) -> None:
 
 
 def reads(node: Any) -> list[str]:
-    """Names that a node reads, those inside its subgraphs included."""
+    """The names of the tensors that a node and its subgraphs read."""
     return [*node.input, *(name for body in _bodies(node) for inner in body.node for name in reads(inner))]
 
 
 def rename_reads(node: Any, renamed: Mapping[str, str]) -> None:
-    """Let a node, and those inside its subgraphs, read other tensors: old name -> new name."""
+    """Make a node and the nodes of its subgraphs read other tensors: old name -> new name."""
     for index, name in enumerate(node.input):
         if name in renamed:
             node.input[index] = renamed[name]
@@ -189,12 +189,12 @@ def rename_reads(node: Any, renamed: Mapping[str, str]) -> None:
 
 
 def _bodies(node: Any) -> list[Any]:
-    """Graphs inside a node: the branches of an If, the body of a Loop."""
+    """The graphs inside a node: the branches of an If, the body of a Loop."""
     return [graph for attribute in node.attribute for graph in (*attribute.graphs, attribute.g) if graph.node]
 
 
 def name_nodes(graph: Any) -> None:
-    """Give each node a name of its own; those that have one keep it."""
+    """Give each node a unique name; names that are unique already stay."""
     taken: set[str] = set()
     for index, node in enumerate(graph.node):
         if not node.name or node.name in taken:
@@ -205,7 +205,7 @@ def name_nodes(graph: Any) -> None:
 
 
 def _constants_to_initializers(graph: Any) -> None:
-    """Some exporters write weights as Constant nodes; quantisers look for initializers."""
+    """Turn Constant nodes into initializers: some exporters write weights so, but quantisers need initializers."""
     kept = []
     for node in graph.node:
         tensor = _constant_of(node)
@@ -221,7 +221,7 @@ def _constants_to_initializers(graph: Any) -> None:
 
 
 def _constants_as_tensors(graph: Any) -> None:
-    """Constants of an If's or a Loop's body stay nodes, in the one form whose type the converter to fp16 changes."""
+    """Rewrite the Constant nodes inside an If or a Loop with a tensor: the fp16 converter changes only that form."""
     make_attribute = require('onnx').helper.make_attribute
     for node in graph.node:
         tensor = _constant_of(node)
@@ -232,7 +232,7 @@ def _constants_as_tensors(graph: Any) -> None:
 
 
 def _constant_of(node: Any) -> Any | None:
-    """Return the tensor of a Constant node, named as its output; None for other nodes, strings and sparse tensors."""
+    """Return a Constant node's tensor, with the name of its output; None for other nodes, strings, sparse tensors."""
     if node.op_type != 'Constant' or len(node.attribute) != 1:
         return None
     numpy_helper = require('onnx').numpy_helper
@@ -246,7 +246,7 @@ def _constant_of(node: Any) -> Any | None:
 
 
 def _initializers_are_no_inputs(proto: Any) -> None:
-    """Files of IR version 3 (2018) list each weight among the inputs as well, where a caller might replace it."""
+    """Remove weights from the inputs: files of IR version 3 (2018) list them there, replaceable by the caller."""
     constants = {tensor.name for tensor in proto.graph.initializer}
     kept = [copy.deepcopy(value) for value in proto.graph.input if value.name not in constants]
     del proto.graph.input[:]

@@ -1,10 +1,10 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What half precision does to a network, computed where there is none.
+"""The effect of half precision on a network, computed in float32.
 
-ONNX Runtime's CPU provider runs a float16 graph in float32 and drops the casts between: rounding and overflow do not
-show. Here each result is rounded to the 11 significant bits of a half by float32 arithmetic that nobody optimises away:
-Veltkamp's splitting, c = x * (2^13 + 1), c - (c - x).
+ONNX Runtime's CPU provider runs a float16 graph in float32 and drops the casts, so it shows neither rounding nor
+overflow. Here each result is rounded to the 11 significant bits of a half by float32 arithmetic that is not optimised
+away: Veltkamp's splitting, c = x * (2^13 + 1), c - (c - x).
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ _SPLIT = np.float32(2**13 + 1)
 
 
 def rounding_as_half(model: Any, kept: Collection[str]) -> Any:
-    """Return a float32 model that rounds weights and results as float16 does, but for the nodes `kept`.
+    """Return a float32 model that rounds weights and results as float16 does, except in the nodes `kept`.
 
-    Subnormals are rounded like other numbers, and nothing overflows: see `overflowing` for that.
+    Subnormals are rounded like other numbers. Results do not overflow: `overflowing` finds those that would.
     """
     onnx = require('onnx')
     helper, numpy_helper = onnx.helper, onnx.numpy_helper
@@ -61,10 +61,10 @@ def rounding_as_half(model: Any, kept: Collection[str]) -> Any:
 
 
 def overflowing(model: Any, calibration: Calibration, progress: ProgressCallback = silent) -> dict[str, float]:
-    """Return the nodes whose result goes beyond 65504 on the samples: name -> its largest finite absolute value.
+    """Return the nodes whose result exceeds 65504 on the samples: name -> its largest finite absolute value.
 
-    Infinities, of attention masks and logarithms of 0, are infinities in a half too. Raises what
-    observe.largest_values does.
+    Infinite results (attention masks, logarithms of 0) do not count: they are infinite in a half too. Raises as
+    observe.largest_values.
     """
     types = _float_tensors(model)
     producers = {name: node.name for node in model.graph.node for name in node.output if name in types}
@@ -79,7 +79,7 @@ def _float_tensors(model: Any) -> set[str]:
         inferred = require('onnx').shape_inference.infer_shapes(model)
     except Exception as error:  # onnx's C++ exceptions
         raise ModelError(
-            f'the types inside the model cannot be inferred ({one_line(error, 300)}): export it again, or take fp16 '
+            f'the types inside the model cannot be inferred ({one_line(error, 300)}): export it again, or use fp16 '
             'without calibration data') from error
     return {
         value.name for value in (*inferred.graph.value_info, *inferred.graph.output)

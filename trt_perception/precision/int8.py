@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""int8: a float32 model with explicit quantisation (Q/DQ) where measured agreement allows it."""
+"""int8: explicit quantisation (Q/DQ) of those layers of a float32 model for which the measured agreement allows it."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from .search import Choice, Evaluation, Target, choose_layers
 
 @dataclass(frozen=True)
 class Int8Report:
-    """What the quantisation did.
+    """The result of the quantisation.
 
     int8, kept_float: names of the layers with weights
     int8_share: part of all multiplications that the int8 layers do, 0..1
-    agreement: with float32 on the frames for checking, down to scores of 0.15; None where there were none
-    sensitivity: Agreement.loss of each layer with it alone in int8; empty where no search was needed
-    losses: Agreement.loss of each calibration method with every candidate in int8; empty for a given method
+    agreement: with float32 on the frames for checking, down to scores of 0.15; None without such frames
+    sensitivity: Agreement.loss with only this layer in int8, for each layer; empty if no search was needed
+    losses: Agreement.loss of each calibration method with every candidate in int8; empty if the user chose the method
     """
 
     method: str
@@ -45,7 +45,7 @@ class Int8Report:
     losses: dict[str, float] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return what goes into the file's metadata."""
+        """Return the record for the file's metadata."""
         return {
             'precision': 'int8', 'quantizer': f'onnxruntime {require("onnxruntime").__version__}',
             'method': self.method, 'calibration_sha256': self.calibration_sha256, 'samples': self.samples,
@@ -60,28 +60,28 @@ def quantize(
     keep_float: Collection[str] | None = None, target: Target | None = None,
     progress: ProgressCallback = silent,
 ) -> Int8Report:
-    """Write an ONNX file with explicit Q/DQ, which ONNX Runtime and every TensorRT run.
+    """Write an ONNX file with explicit Q/DQ, for ONNX Runtime and every TensorRT.
 
     calibration: of the same model
     checking: frames to measure the agreement with float32 on
-    keep_float: names of layers that stay in float; None lets the agreement on `checking` decide, and without such
+    keep_float: names of layers that stay in float; None chooses them by the agreement on `checking`, and without such
         frames keeps a detection head's last convolutions
-    target: what the search has to reach
+    target: the goal of the search
 
-    Raises CalibrationError where the target is not reached with a single layer, or checking frames show nothing;
-    ModelError for a file that is no float32 model with layers to quantise, or that ONNX Runtime does not load;
-    EngineError where it does not run; and what `progress` raises.
+    Raises CalibrationError if not even one int8 layer reaches the target, or if nothing is found on the checking
+    frames; ModelError if the file is not a float32 model with layers to quantise or if ONNX Runtime does not load it;
+    EngineError if it does not run; and what `progress` raises.
     """
     name = Path(onnx_path).name
     progress('reading the model', 0, None)
     source = load_model(Path(onnx_path))
     if any(node.op_type in ('QuantizeLinear', 'DequantizeLinear') for node in source.graph.node):
-        raise ModelError(f'{onnx_path} is an int8 model already: expected the float32 one')
+        raise ModelError(f'{onnx_path} is an int8 model already: expected the float32 model')
     require_finite(source, name)
     progress('reading the model', 0, None)
     model = prepared(source, name)
     _unshare_weights(model.graph)
-    # Folding multiplies weights, by what may be too large.
+    # Folding multiplies weights, so they may overflow.
     require_finite(model, name)
     progress('reading the model', 0, None)
     inputs = input_tensors(model)
@@ -109,8 +109,8 @@ def quantize(
     done = set(quantised_layers(result))
     if done != set(choice.layers):
         raise ModelError(
-            f'ONNX Runtime quantised {len(done)} of {len(choice.layers)} layers: {onnx_path} has a form that this '
-            'version of onnxruntime does not know; update it, or export the model again')
+            f'ONNX Runtime quantised {len(done)} of {len(choice.layers)} layers: this version of onnxruntime does not '
+            f'support the form of {onnx_path}; update onnxruntime, or export the model again')
     cost = multiplications(model)
     report = Int8Report(
         method, calibration.sha256, len(calibration), choice.layers,
@@ -124,7 +124,7 @@ def quantize(
 
 
 def _unshare_weights(graph: Any) -> None:
-    """Give layers that share a weight or a bias a copy each: one may become int8 while another stays in float."""
+    """Give each layer its own copy of a shared weight or bias: one layer may become int8, another stay in float."""
     uses = Counter(name for node in graph.node for name in reads(node))
     uses.update(value.name for value in graph.output)
     constants = {tensor.name: tensor for tensor in graph.initializer}
@@ -147,19 +147,19 @@ def _candidates(
 ) -> list[str]:
     """Layers that may become int8, in the order of the graph."""
     if keep_float is None:
-        # Its error goes straight into boxes and scores, and it is a small part of the work.
+        # The error of the last layers directly changes boxes and scores, and they are a small part of the work.
         kept = tail_of(model.graph)[1] if calibration.spec.task == 'detection' else set()
     else:
         kept = set(keep_float)
-        # Other nodes stay in float anyway: who names one means something else.
+        # Other nodes stay in float anyway, so the name of one is a mistake.
         unknown = kept - set(layers)
         if unknown:
             raise ModelError(
-                f'the model has no layer {sorted(unknown)[0]} that could be int8, which is to stay in float; it has '
-                f'{", ".join(layers)}')
+                f"expected layers to keep in float, found '{sorted(unknown)[0]}', which is not a layer that could be "
+                f'int8: choose from {", ".join(layers)}')
     candidates = [name for name in layers if name not in kept]
     if not candidates:
-        raise CalibrationError('every layer is to stay in float: nothing is left for int8; use fp16')
+        raise CalibrationError('expected a layer for int8, found every layer kept in float: keep fewer, or use fp16')
     return candidates
 
 
@@ -168,7 +168,7 @@ def _best_method(
     progress: ProgressCallback,
 ) -> tuple[str, dict[str, float]]:
     if evaluation is None:
-        # The most robust of those measured in docs/precision.md.
+        # The most robust method in the tables of docs/precision.md.
         return 'percentile', {}
     losses = {}
     for method in METHODS:

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Runs a float model on ONNX Runtime and looks at tensors inside it."""
+"""Runs a float model on ONNX Runtime and measures tensors inside it."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from ..errors import CalibrationError
 from .ranges import Histogram
 from .running import load, run, session_options
 
-# Gives the samples, from the first one each time it is called with what is being done with them.
+# Yields all samples at each call. The argument is the progress text of the work on them.
 Samples = Callable[[str], Iterable[dict[str, np.ndarray]]]
-# Shows tensors of one sample: name -> array.
+# Receives the tensors of one sample: name -> array.
 Look = Callable[[dict[str, np.ndarray]], None]
 
 
@@ -24,12 +24,12 @@ def largest_values(
     model: Any, tensors: Sequence[str], inputs: Samples, name: str, text: str = 'finding the largest values',
     infinities: bool = False,
 ) -> dict[str, float]:
-    """Return the largest absolute value that each tensor takes.
+    """Return the largest absolute value of each tensor.
 
-    name: what an error calls the model; text: what `inputs` is told
-    infinities: whether values may be infinite, as in masks; they are left out then
-    Raises CalibrationError where a value is NaN, or infinite without `infinities`; ModelError and EngineError where
-    ONNX Runtime does not load or run the model.
+    name: of the model, for error messages; text: progress text for `inputs`
+    infinities: whether values may be infinite, as in masks; such values are then left out
+    Raises CalibrationError if a value is NaN, or infinite without `infinities`; ModelError or EngineError if ONNX
+    Runtime does not load or run the model.
     """
     largest = dict.fromkeys(tensors, 0.0)
 
@@ -41,8 +41,8 @@ def largest_values(
             peak = float(np.max(absolute)) if absolute.size else 0.0
             if not np.isfinite(peak):
                 raise CalibrationError(
-                    f"the model computes values that are not finite in float32 already (tensor '{tensor}'): its "
-                    'weights are damaged, or the samples are not what it was trained on')
+                    f"expected finite values, found NaN or infinity in float32 already (tensor '{tensor}'): the "
+                    'weights are damaged, or the samples are unlike the training data; check both')
             largest[tensor] = max(largest[tensor], peak)
 
     _watch(model, tensors, inputs(text), look, name)
@@ -50,14 +50,14 @@ def largest_values(
 
 
 def histograms(model: Any, tensors: Sequence[str], inputs: Samples, name: str) -> dict[str, Histogram]:
-    """Return the histogram of the absolute values of each tensor; raises what `largest_values` does."""
+    """Return the histogram of the absolute values of each tensor; raises as `largest_values`."""
     result = {tensor: Histogram(peak) for tensor, peak in largest_values(model, tensors, inputs, name).items()}
 
     def look(values: dict[str, np.ndarray]) -> None:
         for tensor, value in values.items():
             result[tensor].add(value)
 
-    # A second pass with bins that fit beats bins that grow: the result does not depend on the order of samples.
+    # A second pass uses bins of fixed width, unlike bins that grow: the result does not depend on the samples' order.
     _watch(model, tensors, inputs('counting values'), look, name)
     return result
 

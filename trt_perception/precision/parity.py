@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Agreement of two pipelines on the same frames: what a change of precision or of the backend does to the results."""
+"""Agreement of two pipelines on the same frames: the effect of another precision or backend on the results."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from ..pipeline.interface import Pipeline, PostprocessSettings
 from ..results.results import Classifications, Detections, Result
 
 MATCH_IOU = 0.5
-# A box just above the score threshold in one run and just below it in the other is not a lost one, and of two classes
-# that are about as likely either may come first.
+# A box just above the score threshold in one run and just below it in the other is not lost. If two classes are about
+# equally likely, either may come first.
 SCORE_MARGIN = 0.05
 _ALL_CLASSES = 1_000_000
 
@@ -27,16 +27,16 @@ _ALL_CLASSES = 1_000_000
 class Agreement:
     """How well a candidate's results agree with a reference's.
 
-    Detections: boxes of one class are matched one to one, the highest IoU first, from IoU 0.5 on. `missing` are boxes
-    of the reference without a match, `extra` those of the candidate; a box within 0.05 below the score threshold
-    counts as found. `value` = 2 matched / (2 matched + missing + extra), 1 where neither finds anything.
+    Detections: boxes of the same class are matched one to one at an IoU of at least 0.5, the highest IoU first.
+    `missing` counts the boxes of the reference without a match, `extra` those of the candidate. A box up to 0.05 below
+    the score threshold counts as found. `value` = 2 matched / (2 matched + missing + extra), 1 if neither finds a box.
 
-    Classifications: `value` = the part of the frames in which the candidate's first class is the reference's, or one
-    that the reference gives a probability within 0.05 of its first; score differences are each frame's largest over all
-    classes. `same_first_class` counts without that margin.
+    Classifications: `value` is the part of the frames in which the candidate's first class is the reference's first
+    class, or a class with a probability in the reference within 0.05 of its first. `same_first_class` counts without
+    that margin. Score differences are each frame's largest over all classes.
 
     mean_score_difference, max_score_difference: absolute, of matched boxes or of probabilities
-    min_iou, mean_iou: of matched boxes, 1 where there are none
+    min_iou, mean_iou: of matched boxes, 1 if there are no such boxes
     """
 
     task: str
@@ -64,10 +64,10 @@ class Agreement:
 
     @property
     def loss(self) -> float:
-        """A finer measure, 0 for equal results.
+        """A finer measure than the agreement, 0 for equal results.
 
-        Detections: score difference plus 1 - IoU of matched boxes, the score of others; the mean over all of them.
-        Classifications: the mean of each frame's largest difference of a probability.
+        Detections: the mean over all boxes; a matched box counts its score difference plus 1 - IoU, another box its
+        score. Classifications: the mean over the frames of the largest difference of a probability.
         """
         if self.task == 'classification':
             return self.mean_score_difference
@@ -79,7 +79,7 @@ class Agreement:
 
     @property
     def says_nothing(self) -> bool:
-        """Whether there was nothing to compare: no frame, or no box in any of them."""
+        """Whether there was nothing to compare: no frames, or no boxes in the frames."""
         return not self.frames or (
             self.task == 'detection' and not self.matched + self.missing + self.extra)
 
@@ -100,23 +100,23 @@ class Agreement:
             f'score difference mean {self.mean_score_difference:.4f}, largest {self.max_score_difference:.4f}')
         if self.task == 'classification':
             return (
-                f'agreement {self.value:.3f}: same first class in {self.same_first_class} of {self.frames} frames, one '
-                f'as likely in {self.good_first_class - self.same_first_class}; {scores}')
+                f'agreement {self.value:.3f}: same first class in {self.same_first_class} of {self.frames} frames, '
+                f'an equally likely class in {self.good_first_class - self.same_first_class}; {scores}')
         if self.says_nothing:
             return f'agreement not measured: nothing was detected in {self.frames} frames'
         return (
             f'agreement {self.value:.3f}: {self.matched} boxes matched, {self.missing} missing, {self.extra} extra in '
-            f'{self.frames} frames; IoU mean {self.mean_iou:.3f}, least {self.min_iou:.3f}; {scores}')
+            f'{self.frames} frames; IoU mean {self.mean_iou:.3f}, lowest {self.min_iou:.3f}; {scores}')
 
     def add_frame(self, reference: Result, candidate: Result, score_threshold: float) -> None:
-        """Compare the results of one frame, computed down to SCORE_MARGIN below `score_threshold`."""
+        """Compare the results of one frame; they must have the boxes down to SCORE_MARGIN below `score_threshold`."""
         self.frames += 1
         if isinstance(reference, Detections) and isinstance(candidate, Detections):
             self._add_detections(reference, candidate, score_threshold)
         elif isinstance(reference, Classifications) and isinstance(candidate, Classifications):
             self._add_classifications(reference, candidate)
         else:
-            raise EngineError('the two pipelines do different tasks: their results cannot be compared')
+            raise EngineError('expected two pipelines for the same task, found two tasks: results cannot be compared')
         if self._differences:
             self.mean_score_difference = float(np.mean(self._differences))
             self.max_score_difference = float(np.max(self._differences))
@@ -188,10 +188,10 @@ def iou_matrix(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def compare(reference: Pipeline, candidate: Pipeline, frames: Iterable[Frame]) -> Agreement:
-    """Run both pipelines, open already, on the frames and compare what they find.
+    """Run two open pipelines on the frames and compare their results.
 
-    The reference's score threshold counts; the settings of both are put back afterwards. Raises EngineError where one
-    of them fails on a frame, with values that are not finite for example.
+    The reference's score threshold is used; the settings of both are restored at the end. Raises EngineError if a
+    pipeline fails on a frame, for example with values that are not finite.
     """
     threshold = reference.settings.detection.score_threshold
     wide = loosened(reference.settings)
@@ -203,7 +203,7 @@ def compare(reference: Pipeline, candidate: Pipeline, frames: Iterable[Frame]) -
 
 
 def loosened(settings: PostprocessSettings) -> PostprocessSettings:
-    """Return the settings that results to compare are computed with: all classes, boxes down to the margin."""
+    """Return the settings for a comparison: all classes, and boxes down to SCORE_MARGIN below the threshold."""
     detection = settings.detection
     return PostprocessSettings(
         replace(detection, score_threshold=max(detection.score_threshold - SCORE_MARGIN, 0.0)),

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The model file of a precision: made when it is first needed, then taken from the cache."""
+"""The model file in one precision: the first use makes it, later uses take it from the cache."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ from .graph import read_record
 from .int8 import quantize
 from .search import Target
 
-# Raised when what this package makes of the same model and data changes.
+# Increase it if this package converts the same model and data in another way than before.
 _FORMAT = 2
 
 
 @dataclass(frozen=True)
 class ConversionOptions:
-    """What a conversion may be told beside its calibration; `trt_perception quantize` has all of it as options.
+    """Options of a conversion beside its calibration; `trt_perception quantize` has an option for each.
 
-    keep_float: names of layers that stay in float, None for those that measuring finds
-    target: what int8 has to reach against fp32
-    half_rest: an int8 model's float layers in float16, for strongly typed TensorRT (see fp16.halve_rest)
+    keep_float: names of layers that stay in float, None to find them by measuring
+    target: the agreement of int8 with fp32 to reach
+    half_rest: store an int8 model's float layers in float16, for strongly typed TensorRT (see fp16.halve_rest)
     """
 
     keep_float: tuple[str, ...] | None = None
@@ -49,13 +49,13 @@ class ConversionOptions:
 
 @dataclass(frozen=True)
 class PreparedModel:
-    """A model file in the precision asked for.
+    """A model file in the requested precision.
 
-    original: the model as it was given
-    path: of the ONNX file to build or run
-    record: what the conversion did (Fp16Report or Int8Report as JSON values), {} if there was nothing to do
+    original: the model as the user gave it
+    path: the ONNX file to build or run
+    record: the conversion's Fp16Report or Int8Report as JSON values, {} if nothing was converted
     checking: frames for the accuracy gate, () without a source
-    warnings: what a user should know of the calibration data
+    warnings: warnings about the calibration data, for the user
     """
 
     original: ModelSpec
@@ -68,7 +68,7 @@ class PreparedModel:
 
     @cached_property
     def spec(self) -> ModelSpec:
-        """The spec of the file: the original's with another file, for what it takes and gives stays the same."""
+        """The spec of the file: the original's with another path, because its inputs and outputs stay the same."""
         if self.path == self.original.path:
             return self.original
         return replace(
@@ -76,12 +76,12 @@ class PreparedModel:
 
     @property
     def calibration_sha256(self) -> str:
-        """Identity of the calibration data and method, '' without any."""
+        """Digest of the calibration data and method, '' without calibration."""
         return str(self.record.get('calibration_sha256', ''))
 
     @property
     def rest_is_float32(self) -> bool:
-        """Whether this is an int8 file of this package whose other layers are stored in float32."""
+        """Whether this package made this int8 file and its other layers are stored in float32."""
         return self.record.get('precision') == 'int8' and self.record.get('rest') != 'fp16'
 
 
@@ -89,11 +89,12 @@ def prepare_model(
     spec: ModelSpec, precision: str, calibration: CalibrationOptions | None = None, output: Path | None = None,
     monitor: Monitor | None = None, *, conversion: ConversionOptions | None = None,
 ) -> PreparedModel:
-    """Return the file of `spec`'s model in this precision; `output` instead of the cache is always written anew.
+    """Return the file of `spec`'s model in this precision.
 
-    A file that is stored in the precision asked for already stays as it is. The monitor's log is told the warnings.
+    output: a file to write instead of one in the cache; it is written even if it exists
+    A file that is stored in this precision already is returned unchanged. Warnings are written to the monitor's log.
     Raises ModelError, SourceError, CalibrationError for int8 without calibration data, EngineError if ONNX Runtime does
-    not run the model on it or if the monitor's cancel is set: then no file is written.
+    not run the model on that data or if the monitor's cancel is set. After an error no file is written.
     """
     calibration = calibration or CalibrationOptions()
     require_convertible(spec, precision, calibration)
@@ -107,13 +108,13 @@ def prepare_model(
 
 
 def require_convertible(spec: ModelSpec, precision: str, calibration: CalibrationOptions) -> None:
-    """Raise what prepare_model would raise at once, but convert nothing: ModelError, CalibrationError."""
+    """Raise ModelError or CalibrationError if prepare_model would refuse these arguments; converts nothing."""
     if precision not in PRECISIONS:
         raise ModelError(f"precision is '{precision}': expected one of {', '.join(PRECISIONS)}")
     if spec.stored_precision not in ('fp32', precision):
         raise ModelError(
-            f'{spec.path.name} is stored in {spec.stored_precision}: expected the fp32 file to make {precision} of, or '
-            f'precision {spec.stored_precision}')
+            f'{spec.path.name} is stored in {spec.stored_precision}: expected the fp32 file to convert to {precision}, '
+            f'or precision {spec.stored_precision}')
     if precision == 'int8' != spec.stored_precision:
         require_source(calibration.source)
 
@@ -137,7 +138,7 @@ def _prepared(
             spec, 'fp16', {'calibration': seen.sha256, **kept}, output, progress, samples,
             lambda path: to_fp16(spec.path, path, keep_float=keep_float, calibration=seen, progress=progress))
     samples = _samples(calibration, progress)
-    # With the float layers in half precision still to come, `output` is not written yet.
+    # With half_rest, `output` is written by the second conversion, so the first one gets another name.
     unfinished = _unfinished(output) if output and conversion.half_rest else output
     try:
         data = calibration_of(spec, samples.calibration, calibration.method, progress)
@@ -145,7 +146,7 @@ def _prepared(
         quantised = _made(
             spec, 'int8', {
                 'calibration': data.sha256, 'checking': checks if samples.checking else '',
-                # By what the head finds the layers are chosen.
+                # The layers are chosen by the head's results.
                 'head': asdict(spec.head), 'keep_float': keep_float, 'target': asdict(conversion.target),
                 'onnxruntime': require('onnxruntime').__version__},
             unfinished, progress, samples,
@@ -163,7 +164,7 @@ def _samples(calibration: CalibrationOptions, progress: ProgressCallback) -> Sam
 
 
 def _unfinished(output: Path) -> Path:
-    # A name that the next run knows as left by one that was killed: see replace_file.
+    # By this name a later run finds and removes the file of a killed process: see replace_file.
     return output.with_name(f'.{output.name.lstrip(".")}.{os.getpid()}.int8.part')
 
 
@@ -172,7 +173,7 @@ def with_half_rest(
 ) -> PreparedModel:
     """Return an int8 file of `prepare_model` with its float layers in float16, in `output` or the cache.
 
-    Raises ModelError if the file cannot be brought to that form; it stays as it is.
+    Raises ModelError if the file cannot be converted; the int8 file does not change.
     """
     samples = Samples((), tuple(quantised.checking), False, quantised.warnings)
     return _made(
@@ -195,7 +196,7 @@ def _made(
     try:
         folder = cache_root() / 'quantized'
         target = folder / f'{spec.path.stem}-{precision}-{identity[:16]}.onnx'
-        # Without the lock, which cannot be had on a file system that is mounted read-only.
+        # Checked before the lock, because a read-only file system does not allow the lock.
         if is_intact(target, identity):
             return done(target, True)
         with locked(folder / f'.{target.stem}.lock', progress):

@@ -1,10 +1,10 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Puts QuantizeLinear and DequantizeLinear into a graph, where ONNX Runtime and TensorRT look for them.
+"""Inserts QuantizeLinear and DequantizeLinear into a graph, in the form that ONNX Runtime and TensorRT fuse.
 
-The work is done by ONNX Runtime's static quantiser, set as TensorRT wants it: symmetric int8 in and symmetric int8 per
-output channel for the weights of each quantised layer; no quantisation of outputs (the activation after a convolution
-fuses with it, and a Q/DQ pair between them would prevent that) nor of biases; a pair of its own for each reader.
+ONNX Runtime's static quantiser does the work, with the settings that TensorRT needs. In each quantised layer the input
+is symmetric int8 and the weights are symmetric int8 per output channel. Outputs are not quantised, because a Q/DQ pair
+would keep a convolution from fusing with its activation. Biases are not quantised. Each reader has its own Q/DQ pair.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ..dependencies import require
 from ..errors import CalibrationError, ModelError, one_line
 from .graph import WEIGHTED, folded, sort_nodes, weighted_nodes
 
-# The first opset in which QuantizeLinear knows channels.
+# The first opset in which QuantizeLinear has scales per channel.
 _OPSET = 13
 _INT8 = 3  # TensorProto.INT8
 
@@ -30,8 +30,8 @@ _INT8 = 3  # TensorProto.INT8
 def prepared(model: Any, name: str) -> Any:
     """Return the float model as the quantiser needs it: opset 13 or later, batch normalisations folded.
 
-    name: what an error calls the model
-    Raises CalibrationError where the opset cannot be raised, ModelError where ONNX Runtime does not take the model.
+    name: of the model, for error messages
+    Raises CalibrationError if the opset cannot be raised, ModelError if ONNX Runtime does not load the model.
     """
     opset = max(entry.version for entry in model.opset_import if entry.domain in ('', 'ai.onnx'))
     if opset < _OPSET:
@@ -40,8 +40,8 @@ def prepared(model: Any, name: str) -> Any:
             model = onnx.version_converter.convert_version(model, _OPSET)
         except Exception as error:  # the converter's C++ exceptions
             raise CalibrationError(
-                f'the model has opset {opset}, int8 needs {_OPSET} and the conversion fails ({error}): export it with '
-                f'opset {_OPSET} or later') from error
+                f'int8 needs opset {_OPSET} or later, found opset {opset}, and the conversion fails ({error}): export '
+                f'the model with opset {_OPSET} or later') from error
     if any(node.op_type == 'BatchNormalization' for node in model.graph.node):
         model = folded(model, name)
     _say_kernel_shapes(model)
@@ -49,7 +49,7 @@ def prepared(model: Any, name: str) -> Any:
 
 
 def _say_kernel_shapes(model: Any) -> None:
-    """Write out the kernel_shape that ONNX lets be inferred: TensorRT 8.6 cannot, once the weights come from Q/DQ."""
+    """Add the optional kernel_shape to convolutions: TensorRT 8.6 cannot infer it from weights behind Q/DQ."""
     onnx = require('onnx')
     shapes = {tensor.name: list(tensor.dims) for tensor in model.graph.initializer}
     for node in model.graph.node:
@@ -61,9 +61,9 @@ def _say_kernel_shapes(model: Any) -> None:
 def insert_qdq(model: Any, thresholds: Mapping[str, float], layers: Collection[str]) -> Any:
     """Return a copy of the float model with these layers in int8.
 
-    thresholds: largest absolute value to represent of each layer's input tensor
+    thresholds: largest absolute value to represent, for each layer's input tensor
     layers: names of nodes of `weighted_nodes`
-    Raises ModelError where ONNX Runtime's quantiser fails.
+    Raises ModelError if ONNX Runtime's quantiser fails.
     """
     require('onnxruntime')
     quantization = require('onnxruntime.quantization')
@@ -78,12 +78,12 @@ def insert_qdq(model: Any, thresholds: Mapping[str, float], layers: Collection[s
         'nodes_to_quantize': sorted(layers), 'nodes_to_exclude': [], 'op_types_to_quantize': list(WEIGHTED),
         'extra_options': {
             'ActivationSymmetric': True, 'WeightSymmetric': True, 'QuantizeBias': False, 'DedicatedQDQPair': True,
-            # Weights stay float in the file, with Q and DQ after them: all TensorRT versions take that form.
+            # Weights stay float in the file, with Q and DQ after them: all TensorRT versions accept that form.
             'AddQDQPairToWeight': True, 'OpTypesToExcludeOutputQuantization': list(WEIGHTED),
             # ONNX numbers a MatMul's weights [in, out].
             'QDQOpTypePerChannelSupportToAxis': {'MatMul': 1}}}
     if 'mode' in inspect.signature(quantization.QDQQuantizer.__init__).parameters:
-        # ONNX Runtime before 1.19 asked for these two, and for plain numbers as types.
+        # ONNX Runtime before 1.19 requires these two arguments, and plain numbers as types.
         arguments.update(
             mode=quantization.QuantizationMode.QLinearOps, static=True,
             weight_qType=_INT8, activation_qType=_INT8)
@@ -93,8 +93,8 @@ def insert_qdq(model: Any, thresholds: Mapping[str, float], layers: Collection[s
         except Exception as error:  # asserts, ValueErrors and onnx's C++ exceptions
             raise ModelError(
                 f"the quantiser of ONNX Runtime {require('onnxruntime').__version__} fails on the model "
-                f'({one_line(error, 300) or type(error).__name__}): export it again, keep layers that it does not '
-                'know in float, or take fp16') from error
+                f'({one_line(error, 300) or type(error).__name__}): export it again, keep the layers that it does not '
+                'support in float, or use fp16') from error
     sort_nodes(result.graph)
     return result
 
@@ -108,13 +108,13 @@ def quantised_layers(model: Any) -> list[str]:
 
 
 def input_tensors(model: Any) -> dict[str, str]:
-    """Return for each layer that int8 can take the name of its input tensor."""
+    """Return the layers that can be int8: name -> name of the input tensor."""
     return {node.name: node.input[0] for node in weighted_nodes(model.graph)}
 
 
 @contextlib.contextmanager
 def _silenced() -> Any:
-    """The quantiser logs advice for its own command line through the root logger."""
+    """Silence the root logger: the quantiser logs advice about its own command line there."""
     previous = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

@@ -1,9 +1,9 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Calibration methods: from the absolute values a tensor takes to the largest that int8 shall represent.
+"""Calibration methods: they find the largest value that int8 represents from a tensor's absolute values.
 
 Quantisation is symmetric: x is stored as round(x / scale) clipped to -128..127, scale = threshold / 127. A smaller
-threshold clips rare large values and represents the many small ones more finely.
+threshold clips rare large values but represents the many small values more finely.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ import numpy as np
 from ..errors import CalibrationError
 from ..pipeline.options import CALIBRATION_METHODS
 
-# AUTO tries all METHODS and takes the one with the best agreement.
+# AUTO tries all METHODS and takes the one with the smallest loss.
 AUTO, METHODS = CALIBRATION_METHODS[0], CALIBRATION_METHODS[1:]
 NUM_BINS = 2048
 PERCENTILE = 99.99
 _LEVELS = 128
-# Below that a scale would be subnormal in float16, which GPUs flush to 0.
+# Below this, a scale would be subnormal in float16; GPUs flush subnormals to 0.
 _SMALLEST_THRESHOLD = 127 * 2.0**-14
 _SMALLEST_MAXIMUM = 1e-30
 
@@ -26,7 +26,7 @@ _SMALLEST_MAXIMUM = 1e-30
 class Histogram:
     """Counts of |x| in NUM_BINS equal bins from 0 to `maximum`.
 
-    Zeros are not counted: each method represents them exactly, and after a ReLU they would outweigh the rest.
+    Zeros are not counted: each method represents them exactly, and after a ReLU they would outweigh all other values.
     """
 
     def __init__(self, maximum: float) -> None:
@@ -34,10 +34,10 @@ class Histogram:
         self.counts = np.zeros(NUM_BINS, np.int64)
 
     def add(self, values: np.ndarray) -> None:
-        """Count values, any shape; larger ones than `maximum` go to the last bin."""
+        """Count values, of any shape; values above `maximum` are counted in the last bin."""
         absolute: np.ndarray = np.abs(np.asarray(values, np.float32)).reshape(-1)
         absolute = absolute[absolute > 0]
-        # Of a maximum that is tiny there are no bins in float32, and no need of them: see _SMALLEST_THRESHOLD.
+        # A tiny maximum has no distinct bins in float32, and does not need them: see _SMALLEST_THRESHOLD.
         if self.maximum <= _SMALLEST_MAXIMUM or not len(absolute):
             return
         bins = np.minimum((absolute * (NUM_BINS / self.maximum)).astype(np.int64), NUM_BINS - 1)
@@ -60,7 +60,7 @@ def threshold(histogram: Histogram, method: str) -> float:
 
 
 def _percentile(histogram: Histogram) -> float:
-    """The value below which PERCENTILE per cent of the (non-zero) absolute values lie."""
+    """The value below which PERCENTILE percent of the non-zero absolute values lie."""
     cumulated = np.cumsum(histogram.counts)
     bin_index = int(np.searchsorted(cumulated, cumulated[-1] * PERCENTILE / 100.0))
     return (bin_index + 1) * histogram.maximum / NUM_BINS
@@ -69,9 +69,10 @@ def _percentile(histogram: Histogram) -> float:
 def _entropy(histogram: Histogram) -> float:
     """The threshold with the least Kullback-Leibler divergence between the clipped values and their quantisation.
 
-    Migacz, 8-bit Inference with TensorRT, GTC 2017: for each threshold of i bins, P is the histogram up to it with all
-    that is clipped added to its last bin, Q the histogram up to it in 128 levels, each spread evenly over those of its
-    bins that are not empty. As in NVIDIA's toolkits the first bin counts as the second: it would outweigh all others.
+    Migacz, 8-bit Inference with TensorRT, GTC 2017. For each threshold of i bins, P is the histogram up to it, with the
+    clipped counts added to the last bin. Q is the histogram up to it in 128 levels; each level is spread evenly over
+    its bins that are not empty. As in NVIDIA's toolkits, the first bin gets the count of the second: otherwise it would
+    outweigh all other bins.
     """
     counts = histogram.counts.astype(np.float64)
     counts[0] = counts[1]
@@ -92,7 +93,7 @@ def _entropy(histogram: Histogram) -> float:
 
 
 def _mean_squared_error(histogram: Histogram) -> float:
-    """The threshold with the least mean squared error of clipping and rounding, over the middles of the bins."""
+    """The threshold with the least mean squared error of clipping and rounding, computed at the middles of the bins."""
     counts = histogram.counts.astype(np.float64)
     middles = (np.arange(NUM_BINS) + 0.5) * histogram.maximum / NUM_BINS
     best, least = histogram.maximum, np.inf
@@ -107,7 +108,7 @@ def _mean_squared_error(histogram: Histogram) -> float:
 
 
 def _divergence(p: np.ndarray, q: np.ndarray) -> float:
-    """KL(p || q) in nats; where p has mass and q none, q is given a little."""
+    """KL(p || q) in nats; a bin that is empty only in q gets a small value there."""
     if q.sum() == 0:
         return np.inf
     p, q = p / p.sum(), q / q.sum()

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Models in memory on ONNX Runtime, by which conversions are made and measured."""
+"""Loads and runs models in memory on ONNX Runtime, to make and measure conversions."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ from ..errors import EngineError, ModelError
 from ..ort.backend import load_session, run_session
 
 _WHAT_TO_DO = (
-    '; int8, and fp16 with calibration data, need a model that ONNX Runtime runs: export one, or take fp32, or fp16 '
-    'without calibration data')
+    '; int8, and fp16 with calibration data, need a model that ONNX Runtime runs: export such a model, or use fp32, or '
+    'fp16 without calibration data')
 _SEVERITY_FATAL = 4
 _MAX_PROTO_BYTES = 2**31 - 1
 
 
 def serialized(model: Any, name: str) -> bytes:
-    """Return what an ONNX file of the model holds; ModelError, which calls it `name`, where that is too much."""
+    """Return the bytes of the model's ONNX file; ModelError, which calls the model `name`, if above 2 GB."""
     if model.ByteSize() > _MAX_PROTO_BYTES:
         raise ModelError(
-            f'{name} would have {model.ByteSize() / 1e9:.1f} GB: ONNX files hold 2 GB at most without external '
-            'data, which is not supported here')
+            f'{name} would have {model.ByteSize() / 1e9:.1f} GB: expected at most 2 GB, the limit of an ONNX file '
+            'without external data; external data is not supported here, use a smaller model')
     return bytes(model.SerializeToString())
 
 
 def session_options() -> Any:
-    """Return ONNX Runtime's options, silent: its errors come back as exceptions."""
+    """Return ONNX Runtime's options without logging: its errors are raised as exceptions."""
     options = require('onnxruntime').SessionOptions()
     options.log_severity_level = _SEVERITY_FATAL
     return options
 
 
 def load(model: Any, options: Any, name: str) -> Any:
-    """Return the session of an onnx.ModelProto, which an error calls `name`; ModelError if it cannot be loaded."""
+    """Return the session of an onnx.ModelProto or its bytes; ModelError, which calls it `name`, if loading fails."""
     content = model if isinstance(model, bytes) else serialized(model, name)
     try:
         return load_session(content, options, name)

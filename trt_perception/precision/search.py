@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Which layers can be int8: found by measuring, on frames that calibration has not seen, what each of them costs."""
+"""Finds the layers that can be int8: measures the loss of each one on frames that calibration has not seen."""
 
 from __future__ import annotations
 
@@ -19,31 +19,31 @@ from .parity import Agreement, loosened
 from .quantizer import insert_qdq
 from .simulation import SimulationBackend
 
-# Weak boxes count as well: they tell more of what a layer does than the few strong ones alone.
+# Weak boxes count too: they show the effect of a layer better than only the few strong boxes.
 _SCORE_THRESHOLD = 0.15
 
 
 @dataclass(frozen=True)
 class Target:
-    """What int8 has to reach against fp32.
+    """The accuracy that int8 must reach against fp32.
 
-    agreement: Agreement.value, at least
-    score_difference: mean absolute difference of scores (of boxes, or of each frame's worst class probability), at most
+    agreement: smallest Agreement.value
+    score_difference: largest mean absolute difference of scores (of boxes, or of each frame's worst class probability)
     """
 
     agreement: float = 0.95
     score_difference: float = 0.02
 
     def reached(self, agreement: Agreement) -> bool:
-        """Tell whether it is reached."""
+        """Return whether this agreement reaches the target."""
         return agreement.value >= self.agreement and agreement.mean_score_difference <= self.score_difference
 
 
 @dataclass(frozen=True)
 class Choice:
-    """Layers to run in int8, the rest stays in float.
+    """Layers to run in int8; the other layers stay in float.
 
-    sensitivity: Agreement.loss of each layer with it alone in int8
+    sensitivity: Agreement.loss with only this layer in int8, for each layer
     """
 
     layers: tuple[str, ...]
@@ -52,10 +52,10 @@ class Choice:
 
 
 class Evaluation:
-    """Compares variants of one float model with it on fixed frames; the float results are computed once.
+    """Compares variants of a float model with that model on fixed frames; the float results are computed once.
 
-    Raises CalibrationError where the model detects nothing in the frames; ModelError and EngineError where ONNX Runtime
-    does not load or run it.
+    Raises CalibrationError if the model detects nothing in the frames; ModelError or EngineError if ONNX Runtime does
+    not load or run it.
     """
 
     def __init__(
@@ -68,15 +68,15 @@ class Evaluation:
         self._reference = self._run(model, 'computing float32 results', progress)
         if self._agreement(self._reference).says_nothing:
             raise CalibrationError(
-                f'the model detects nothing in the {len(frames)} frames that int8 would be checked on: give '
-                'calibration data that shows what it is to detect')
+                f'the model detects nothing in the {len(frames)} frames for checking int8: give calibration data that '
+                'shows the objects to detect')
 
     def of(
         self, model: Any, text: str = 'measuring what int8 costs', progress: ProgressCallback = silent,
     ) -> Agreement:
         """Return the agreement of a variant.
 
-        progress: told before each frame; text: what it is told
+        progress: called before each frame with `text`
         """
         return self._agreement(self._run(model, text, progress))
 
@@ -88,7 +88,7 @@ class Evaluation:
 
     def _run(self, model: Any, text: str, progress: ProgressCallback) -> list[Result]:
         backend = SimulationBackend(model, self._spec.path.name)
-        # Loading takes long too: after what came before it, and before the first frame, is a chance to cancel.
+        # Loading takes long too. Progress before and after it gives two chances to cancel.
         progress(text, 0, len(self._frames))
         with HostPipeline(self._spec, backend, loosened(self._settings)) as pipeline:
             return [
@@ -99,10 +99,10 @@ def choose_layers(
     model: Any, thresholds: Mapping[str, float], candidates: Sequence[str], evaluation: Evaluation,
     target: Target, progress: ProgressCallback = silent,
 ) -> Choice:
-    """Return as many layers as reach the target, giving up the most sensitive first.
+    """Return as many int8 layers as the target allows; the most sensitive layers stay in float.
 
-    Each candidate is quantised alone and measured; then, by bisection, the fewest that have to stay in float. Raises
-    CalibrationError where not even one layer can be int8.
+    If all layers in int8 miss the target, each candidate is quantised alone and measured. Bisection then finds the
+    smallest number of layers that must stay in float. Raises CalibrationError if not even one layer can be int8.
     """
     steps = len(candidates) + max(1, len(candidates).bit_length()) + 1
     done = 0
@@ -113,7 +113,7 @@ def choose_layers(
     def measure(layers: Collection[str]) -> Agreement:
         nonlocal done
         report()
-        # A large model takes long for a single step: that can be ended within it, frame by frame.
+        # A single step takes long with a large model, so each frame is a chance to cancel.
         agreement = evaluation.of(insert_qdq(model, thresholds, layers), progress=report)
         done += 1
         report()
@@ -125,9 +125,9 @@ def choose_layers(
     sensitivity = {}
     for layer in candidates:
         sensitivity[layer] = measure([layer]).loss
-    # A stable order where losses are equal keeps the result the same from run to run.
+    # A stable order for equal losses keeps the result the same from run to run.
     order = sorted(candidates, key=lambda layer: -sensitivity[layer])
-    kept_low, kept_high = 0, len(order)  # With kept_low layers in float it is not reached.
+    kept_low, kept_high = 0, len(order)  # With kept_low layers in float the target is not reached.
     best: Agreement | None = None
     while kept_high - kept_low > 1:
         middle = (kept_low + kept_high) // 2
@@ -138,10 +138,10 @@ def choose_layers(
             kept_low = middle
     if best is None:
         raise CalibrationError(
-            f'int8 does not reach what is asked (agreement {target.agreement}, mean score difference '
+            f'int8 does not reach the target (agreement {target.agreement}, mean score difference '
             f'{target.score_difference}) with any of {len(order)} layers; all in int8: {whole.summary()}. '
-            'Use fp16, give more calibration data, or ask for less: trt_perception quantize MODEL --min-agreement A '
-            '--max-score-difference D writes a file to take as the model')
+            'Use fp16, give more calibration data, or lower the target: trt_perception quantize MODEL --min-agreement '
+            'A --max-score-difference D writes a file to use as the model')
     float_layers = set(order[:kept_high])
     return Choice(tuple(name for name in candidates if name not in float_layers), best, sensitivity)
 

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A backend for models in memory, which computes Q/DQ literally."""
+"""A backend for models in memory that computes Q/DQ literally."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from .running import load, run, serialized, session_options
 
 
 class SimulationBackend:
-    """Runs an onnx.ModelProto on ONNX Runtime, rounding to int8 where Q/DQ say so and computing in float.
+    """Runs an onnx.ModelProto on ONNX Runtime: each Q/DQ pair rounds to int8, all arithmetic is in float.
 
-    ONNX Runtime's int8 kernels are left out: on CPUs without VNNI they saturate, so that the result would tell more of
-    this machine than of the model.
+    ONNX Runtime's int8 kernels are not used: on CPUs without VNNI they saturate, so the result would depend on this
+    machine more than on the model.
 
-    model_name: what an error calls the model
+    model_name: of the model, for error messages
     """
 
     name = 'simulation'
@@ -31,7 +31,7 @@ class SimulationBackend:
         self._output_names: list[str] = []
 
     def open(self) -> None:
-        """Load the model; ModelError if ONNX Runtime refuses it."""
+        """Load the model; ModelError if ONNX Runtime rejects it."""
         options = session_options()
         options.add_session_config_entry('session.disable_quant_qdq', '1')
         options.add_session_config_entry('session.intra_op.allow_spinning', '0')
@@ -46,7 +46,7 @@ class SimulationBackend:
         return dict(zip(self._output_names, outputs))
 
     def describe(self) -> dict[str, str]:
-        """Return what ran."""
+        """Return backend, version and device."""
         return {'backend': self.name, 'backend_version': require('onnxruntime').__version__, 'device': 'CPU'}
 
     def close(self) -> None:

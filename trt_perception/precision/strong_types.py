@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""An int8 model for a backend that takes the types of a file literally, as TensorRT does from 10 on."""
+"""An int8 model for strongly typed backends, which run each layer in its type in the file (TensorRT 10 and newer)."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from .prepare import PreparedModel, with_half_rest
 
 
 def for_strong_types(prepared: PreparedModel, monitor: Monitor) -> PreparedModel:
-    """Return the model with the float layers of an int8 file in float16, or as it is if that cannot be had.
+    """Return the model with the float layers of an int8 file in float16; strongly typed float32 layers are slower.
 
-    Such a backend would run them in float32 otherwise, which is slower. A file that the user stored so stays as it is;
-    so does one that cannot be brought to that form, with a warning. Raises EngineError if `monitor.cancel` is set.
+    A file that the user stored with float32 layers is returned unchanged. A file that cannot be converted is returned
+    unchanged, with a warning. Raises EngineError if `monitor.cancel` is set.
     """
     if not prepared.rest_is_float32:
         return prepared
     name = prepared.original.path.name
     if prepared.path == prepared.original.path:
-        # Somebody chose to store it so.
+        # The user chose to store it like this.
         monitor.log('info', (
-            f'{name} has its float layers in float32, in which they run here: '
+            f'{name} stores its float layers in float32, and they run in float32 here: '
             'trt_perception quantize --half-rest stores them in float16, which is faster'))
         return prepared
     try:
