@@ -210,8 +210,8 @@ def test_a_second_demo_in_the_same_folder_is_one_line_and_disturbs_nothing(comma
         end(first)
     assert code == 1
     assert errors == (
-        f'trt_perception: --output {folder / "output"}: another demo writes there, process {first.pid}: wait for its '
-        'end, or give another folder\n')
+        f'trt_perception: --output {folder / "output"}: another demo (process {first.pid}) uses this folder: '
+        'wait until it ends, or choose another folder\n')
     # The folder is free again.
     code, _, errors = end(start(command, folder, '--video', 'clip.avi', '--model', 'detector.onnx', '--rate', '2'))
     assert code == 0, errors

@@ -93,7 +93,7 @@ def test_silence_names_the_topic_and_its_publishers(node):
     since = node.driver.diagnostics.count()
     status, _ = node.diagnosis(lambda s, _: 'no images for' in s.message, 'no images')
     assert status.level == DiagnosticStatus.WARN
-    assert f'nobody publishes {node.topic("image")}' in status.message
+    assert f'no node publishes {node.topic("image")}' in status.message
     seconds = int(re.search(r'no images for (\d+) s', status.message).group(1))
     # It is told as soon as it is five seconds, rounded here: the message before did not tell it yet.
     told = [(stamp, s.message) for stamp, s in stamped(node, since)]
@@ -127,7 +127,7 @@ def test_incompatible_reliability_is_an_error_naming_both(node):
     status, _ = node.diagnosis(
         lambda s, _: '/driver offers reliability best_effort' in s.message, 'the publisher by its name')
     assert status.level == DiagnosticStatus.ERROR
-    assert 'asks for reliable' in status.message
+    assert 'requests reliable' in status.message
     assert node.topic('image') in status.message and 'image_reliability' in status.message
     assert camera.get_subscription_count() == 0
     # In the log too, once.

@@ -193,7 +193,7 @@ def test_changes_while_the_model_loads_hold(node, models):
     ('resize_mode', 'crop', 'letterbox, center_crop, stretch'),
     ('input_size', [640], 'width, height'),
     ('mean', [0.1, 0.2], 'one or three numbers'),
-    ('std', [float('inf')], 'finite numbers, or [.nan] alone'),
+    ('std', [float('inf')], 'finite numbers, or only [.nan]'),
     ('image_transport', 'theora', 'raw, compressed'),
 ])
 def test_bad_choices_are_refused_while_unconfigured(node, name, value, said):

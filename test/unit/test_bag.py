@@ -123,7 +123,7 @@ def test_frames_of_other_encodings_become_bgr8(tmp_path):
 
 
 @pytest.mark.parametrize('source, options, message', [
-    (lambda: frames(2, None), {}, 'its frames have no times; give fps'),
+    (lambda: frames(2, None), {}, 'its frames have no stamps; give fps'),
     (lambda: frames(2, 0), {}, 'time of frame 1 does not increase'),
     (lambda: frames(2), {'fps': 0}, 'fps is 0: expected a number above 0'),
     (lambda: [], {}, 'no frames'),

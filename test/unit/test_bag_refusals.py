@@ -135,8 +135,8 @@ def set_to(*keys, value):
 
 REINDEX = '; `ros2 bag reindex {path}` writes it again, or give the .mcap or .db3 file itself'
 DAMAGED = '{path}: metadata.yaml is damaged: '
-MISSING = ('{path}: metadata.yaml is missing, the recording was not closed: run `ros2 bag reindex {path}`, or give the '
-           '.mcap or .db3 file itself')
+MISSING = ('{path}: metadata.yaml is missing because the recording was not closed: run `ros2 bag reindex {path}`, or '
+           'give the .mcap or .db3 file itself')
 CUT = 'is cut off: the recording was not closed, or the copy was not finished; `mcap recover '
 # name: how it is made, topic that is asked for, the whole message or, after '...', what it begins with.
 CASES = {
@@ -173,8 +173,8 @@ CASES = {
         '{path}: the file is cut off: the recording was not closed, or the copy was not finished'),
     'db3 not closed': (
         open_log, None,
-        '{path}: the file was not closed, a part of the recording is in lone.db3-wal: stop the recorder, or run '
-        "`sqlite3 {path} 'PRAGMA wal_checkpoint(TRUNCATE)'`"),
+        '{path}: the file was not closed, and a part of the recording is still in lone.db3-wal: stop the recorder, or '
+        "run `sqlite3 {path} 'PRAGMA wal_checkpoint(TRUNCATE)'`"),
     'damaged in the middle': (
         lambda f: with_text(f / 'x.mcap', b'\x89MCAP0\r\n' + bytes(99) + b'\x89MCAP0\r\n'), None,
         '{path}: the bag cannot be read: Unexpected record; if it is damaged, `mcap recover {path} -o NEW.mcap` may '
@@ -200,7 +200,7 @@ CASES = {
         '{path}: its file bag.mcap.zstd is not compressed with zstd'),
     'compressed messages alone': (
         lambda f: lone(f, compress='message'), None,
-        '{path}: each message is compressed (compression_mode: message), such a file needs the metadata.yaml of '
+        '{path}: each message is compressed (compression_mode: message), and such a file needs the metadata.yaml of '
         'its bag: give the folder that has both'),
     'compressed messages alone in db3': (
         lambda f: lone(f, 'sqlite3', compress='message'), None, '{path}: each message is compressed (...'),
@@ -258,7 +258,7 @@ CASES = {
         two_cameras, '/up', "{path}: no image topic '/up' in this bag; it has /left (Image, 1), /right (Image, 2)"),
     'a topic without images': (
         lambda f: chatter(f, {'/image': GREY_IMAGE}), 'chatter',
-        "{path}: no image topic 'chatter' in this bag (/chatter is of std_msgs/msg/String); it has /image (Image, 1)"),
+        "{path}: no image topic 'chatter' in this bag (/chatter is a std_msgs/msg/String); it has /image (Image, 1)"),
     'a topic without messages': (
         set_to('topics_with_message_count', 0, 'message_count', value=0), None,
         '{path}: the image topic /image has no messages'),
@@ -310,8 +310,8 @@ def test_metadata_that_counts_what_is_not_there(tmp_path):
     with pytest.raises(SourceError) as caught:
         read_samples(path, 4)
     assert str(caught.value) == (
-        f'{path}: metadata.yaml counts 1 messages of /camera, the storage files have none: `ros2 bag reindex {path}` '
-        'counts again')
+        f'{path}: metadata.yaml counts 1 messages of /camera, but the storage files have none: run `ros2 bag '
+        f'reindex {path}` to count again')
 
 
 @pytest.mark.parametrize('name', ['a#b', 'a?b', 'a%41b'])
@@ -320,6 +320,6 @@ def test_a_path_that_rosbags_cannot_open(tmp_path, name):
     folder = tmp_path / name
     folder.mkdir()
     sqlite = shutil.copytree(bag(tmp_path, 'x', 'sqlite3'), folder / 'x')
-    with pytest.raises(SourceError, match='rosbags cannot open a .db3 file whose path has one of # . % .*: rename it'):
+    with pytest.raises(SourceError, match='cannot open a .db3 file if its path contains one of # . % .*: rename it'):
         read_samples(sqlite, 4)
     assert len(read_samples(shutil.copytree(bag(tmp_path, 'y'), folder / 'y'), 4).checking) == 1

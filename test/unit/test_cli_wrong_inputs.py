@@ -89,12 +89,12 @@ def run(capfd, *arguments):
     (('predict', 'm.onnx', 'pipe.mcap'), 1, 'pipe.mcap: a pipe; expected an image'),
     (('predict', 'm.onnx', 'p.png', '--labels', 'pipe.txt'), 1, 'labels file pipe.txt: expected a file, found a pipe'),
     (('predict', 'm.onnx', 'p.png', '--threads', '100000'), 2, 'argument --threads: 100000: expected a whole number'),
-    (('predict', 'm.onnx', 'p.png', '--topic', '/x'), 1, "p.png: not a rosbag2, so there is no topic '/x' in it"),
+    (('predict', 'm.onnx', 'p.png', '--topic', '/x'), 1, "p.png: not a rosbag2, so it has no topic '/x'"),
     (('predict', 'm.onnx', 'p.png', '--precision', 'int8', '--calibration', 'none'), 1, 'none: no such file or folder'),
     (('predict', 'm.onnx', 'p.png', '--draw', 'text.txt'), 1, '--draw text.txt: it is a file; expected a folder'),
 
     (('quantize', 'm.onnx', '--precision', 'fp16', '--output', 'd'), 1, '--output d: it is a folder; expected'),
-    (('quantize', 'm.onnx', '--precision', 'fp16', '--output', 'none/x.onnx'), 1, 'none: make it first'),
+    (('quantize', 'm.onnx', '--precision', 'fp16', '--output', 'none/x.onnx'), 1, 'none: create it first'),
     (('quantize', 'm.onnx', '--precision', 'fp16', '--output', 'pipe'), 1, '--output pipe: it is not a regular file'),
     (('quantize', 'm.onnx', '--precision', 'fp16', '--output', ''), 1, 'it is a folder; expected the name of a file'),
     (('quantize', 'm.onnx', '--calibration', 'd'), 1, 'd: no images in this folder'),
@@ -118,7 +118,7 @@ def run(capfd, *arguments):
     (('benchmark', 'm.onnx', '--image', 'text.txt'), 1, 'text.txt: not an image, video or bag that can be read'),
     (('benchmark', 'm.onnx', '--size', '100'), 2, 'argument --size: 100: expected WIDTHxHEIGHT'),
     (('benchmark', 'm.onnx', '--json', 'd'), 1, '--json d: it is a folder'),
-    (('benchmark', 'm.onnx', '--json', 'none/x.json'), 1, 'none: make it first'),
+    (('benchmark', 'm.onnx', '--json', 'none/x.json'), 1, 'none: create it first'),
 
     (('play', 'none'), 1, 'none: no such file or folder'),
     (('play', 'd'), 1, 'd: not a rosbag2'),

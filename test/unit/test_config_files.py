@@ -64,6 +64,7 @@ def test_the_node_takes_the_whole_file(task):
     """As rcl parses it, which is not as PyYAML does."""
     rclpy = pytest.importorskip('rclpy', reason='needs ROS 2: make setup')
     from trt_perception.node import parameters
+    from trt_perception.node.rclpy_internals import parameter_overrides
 
     context = rclpy.Context()
     rclpy.init(context=context, domain_id=free_domain_id())
@@ -71,7 +72,7 @@ def test_the_node_takes_the_whole_file(task):
         node = rclpy.create_node(
             'reader', context=context, cli_args=['--ros-args', '--params-file', str(CONFIG / CONFIG_FILES[task])])
         parameters.declare(node)
-        assert not parameters.unknown_overrides(node)
+        assert not parameters.unknown_overrides(node, parameter_overrides(node))
         assert parameters.read(node) == Settings(task=task)
         node.destroy_node()
     finally:

@@ -91,8 +91,8 @@ def test_a_folder_is_one_demos_until_its_process_ends(tmp_path):
             with pytest.raises(DemoError) as found, locked_folder(tmp_path):
                 pytest.fail('locked twice')
             assert str(found.value) == (
-                f'--output {tmp_path}: another demo writes there, process {holder.pid}: wait for its end, or give '
-                'another folder')
+                f'--output {tmp_path}: another demo (process {holder.pid}) uses this folder: wait until it ends, or '
+                'choose another folder')
             (tmp_path / 'other').mkdir(exist_ok=True)
             with locked_folder(tmp_path / 'other'):
                 pass

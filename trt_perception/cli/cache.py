@@ -4,8 +4,8 @@
 
 prune always removes broken engines and files that killed builds left more than a day ago. It removes valid engines only
 if an option selects them. A timing cache makes the next build of a model faster; it is removed with the last engine of
-the same model, TensorRT and GPU. Engines that are being built stay. Model files, also those converted to fp16 or int8,
-are not in this cache.
+the same model, TensorRT and GPU. Engines that are being built are kept. Model files, including those converted to fp16
+or int8, are not in this cache.
 """
 
 from __future__ import annotations
