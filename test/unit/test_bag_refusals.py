@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Bags that cannot be used: predict, calibration, play and the replay launch say the same of each."""
+"""Bags that cannot be used: predict, calibration, play and the replay launch give the same message."""
 
 import shutil
 import sqlite3
@@ -48,7 +48,7 @@ def _command(capfd, *words):
     return line.removeprefix('trt_perception: ')
 
 
-# -- bags, each made in a folder of its own: functions that return the path to give
+# -- bags, each made in a separate folder: functions that return the path to give
 
 def bag(folder, name='bag', storage='mcap', **options):
     write_bag(folder / name, {'/image': GREY_IMAGE}, storage, **options)
@@ -107,7 +107,7 @@ def chatter(folder, topics=None):
 
 
 def open_log(folder):
-    """An SQLite file that is in write-ahead mode and was not closed."""
+    """An SQLite file in write-ahead mode that was not closed."""
     file = lone(folder, 'sqlite3')
     database = sqlite3.connect(file)
     database.execute('PRAGMA journal_mode=WAL')
@@ -138,7 +138,7 @@ DAMAGED = '{path}: metadata.yaml is damaged: '
 MISSING = ('{path}: metadata.yaml is missing because the recording was not closed: run `ros2 bag reindex {path}`, or '
            'give the .mcap or .db3 file itself')
 CUT = 'is cut off: the recording was not closed, or the copy was not finished; `mcap recover '
-# name: how it is made, topic that is asked for, the whole message or, after '...', what it begins with.
+# name: function that makes the bag, requested topic, the whole message or, after '...', its beginning.
 CASES = {
     'nothing there': (lambda f: f / 'none', None, '{path}: no such file or folder'),
     'ROS 1': (
@@ -270,7 +270,7 @@ CASES = {
         lambda f: [f.joinpath('data').mkdir(), f / 'data'][1], None,
         '{path}: not a rosbag2: this folder has neither metadata.yaml nor an .mcap or .db3 file'),
 }
-# Folders that may be meant as folders of images: predict and calibration say that there are none first.
+# Folders that may be meant as folders of images: predict and calibration first report that there are no images.
 NO_BAGS = ('a metadata.yaml of another program', 'an empty folder')
 
 
@@ -293,7 +293,7 @@ def test_all_say_the_same(tmp_path, capfd, case):
 
 
 def test_a_bomb_of_references_is_refused_in_a_short_line(tmp_path):
-    """Each name stands for nine of the one before: printed, it would be gigabytes."""
+    """Each name stands for nine of the previous one: printed, it would be gigabytes."""
     names = 'abcdefghij'
     lines = ['x:', '- &a [lol]', *(f'- &{new} [{",".join([f"*{old}"] * 9)}]' for old, new in zip(names, names[1:]))]
     path = with_metadata(tmp_path, '\n'.join([*lines, 'rosbag2_bagfile_information: *j', '']))
@@ -304,7 +304,7 @@ def test_a_bomb_of_references_is_refused_in_a_short_line(tmp_path):
 
 
 def test_metadata_that_counts_what_is_not_there(tmp_path):
-    """What only reading finds: the topic was renamed in metadata.yaml."""
+    """A fault that only reading finds: the topic was renamed in metadata.yaml."""
     path = with_edit(tmp_path, lambda information: information['topics_with_message_count'][0]['topic_metadata'].update(
         name='/camera'))
     with pytest.raises(SourceError) as caught:
@@ -316,7 +316,7 @@ def test_metadata_that_counts_what_is_not_there(tmp_path):
 
 @pytest.mark.parametrize('name', ['a#b', 'a?b', 'a%41b'])
 def test_a_path_that_rosbags_cannot_open(tmp_path, name):
-    """SQLite's addresses have a meaning for these characters; mcap files are read."""
+    """These characters have a meaning in SQLite's URIs. mcap files with them can be read."""
     folder = tmp_path / name
     folder.mkdir()
     sqlite = shutil.copytree(bag(tmp_path, 'x', 'sqlite3'), folder / 'x')

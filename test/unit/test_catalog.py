@@ -145,7 +145,7 @@ def test_resolve_model_names_the_choices(name, reason, empty_cache):
 def test_resolve_model_without_network_says_what_to_run(empty_cache):
     with pytest.raises(FetchError, match='is not in the cache .* run trt_perception fetch yolov3-tiny;'):
         resolve_model('yolov3-tiny', fetch=False)
-    # Asking must leave no trace beyond its lock.
+    # The query must leave only its lock file.
     assert not (empty_cache / 'downloads').exists()
 
 

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What predict and benchmark are told of calibration and of the accuracy gate, as the node's parameters are."""
+"""Options of predict and benchmark for calibration and the accuracy check; they match the node's parameters."""
 
 import numpy as np
 import pytest

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What users get wrong, for each subcommand: one clear line, exit code 1 or 2, and nothing is damaged."""
+"""Typical mistakes for each subcommand: one clear line, exit code 1 or 2, and no file is damaged."""
 
 import os
 import shutil
@@ -31,7 +31,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
-    """A working folder with a model, a picture, a folder, an empty file, a text and an own cache."""
+    """A working folder with a model, a picture, a folder, an empty file, a text file and a separate cache."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
     color_detector(tmp_path / 'm.onnx')
@@ -43,7 +43,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def run(capfd, *arguments):
-    """(exit code, the line that says why)."""
+    """(exit code, the line with the reason)."""
     try:
         code = main([str(argument) for argument in arguments])
     except SystemExit as exit_:
@@ -160,7 +160,7 @@ def test_a_full_disk_is_one_line_that_names_the_file(capfd):
 
 def test_more_memory_than_there_is_is_one_line(capfd, tmp_path):
     dynamic_detector(tmp_path / 'open.onnx')
-    # More bytes than an address has room for: refused at once, whatever the machine has.
+    # More bytes than the address space: refused at once on every machine.
     code, line = run(capfd, 'predict', 'open.onnx', 'p.png', '--input-size', '100000000', '100000000')
     assert code == 1
     assert line.startswith('trt_perception: out of memory: ')
@@ -204,7 +204,7 @@ def test_play(bag, monkeypatch, arguments, message):
     monkeypatch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
     monkeypatch.setenv('ROS_DOMAIN_ID', str(free_domain_id()))
     monkeypatch.setenv('PYTHONPATH', str(ROOT), prepend=os.pathsep)
-    # A process of its own: in this one other tests may have begun to use ROS, which can be done once.
+    # A separate process: other tests in this process may have started ROS, which is possible only once.
     done = subprocess.run(
         [sys.executable, '-m', 'trt_perception.cli.main', 'play', str(bag), '--wait', '0', *arguments],
         capture_output=True, text=True, timeout=120)

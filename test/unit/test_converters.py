@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Darknet against a plain NumPy forward pass; checkpoints built byte by byte, harmless and hostile."""
+"""Darknet compared with a plain NumPy forward pass; checkpoints built byte by byte, harmless and hostile."""
 
 import os
 import struct

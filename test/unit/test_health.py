@@ -80,14 +80,14 @@ def test_bad_images():
 
 
 def test_bad_images_are_told_before_gaps():
-    """The one is counted, the other is estimated from stamps: images published by hand look like a camera's gaps."""
+    """Bad images are counted, gaps only estimated from stamps: manually published images look like gaps."""
     condition = replace(
         WELL, camera=replace(CAMERA, missing_fraction=0.14), recent={'bad': 1.0}, last_failure='step is 5 bytes')
     assert assess(condition) == (Level.WARN, 'bad images: step is 5 bytes')
 
 
 def test_no_gaps_in_silence():
-    """What arrived before it says nothing of now."""
+    """Earlier frames do not count."""
     assert assess(camera(silent_s=9.0, missing_fraction=0.9))[1].startswith('no images for 9 s')
 
 

@@ -26,7 +26,7 @@ _NAMED = 3
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add this subcommand's arguments."""
     commands = parser.add_subparsers(dest='action', metavar='ACTION', required=True)
-    commands.add_parser('list', help='show what is in the cache')
+    commands.add_parser('list', help='show the content of the cache')
     prune = commands.add_parser(
         'prune', help='remove engines, and timing caches without an engine',
         description=(__doc__ or '').partition('\n\n')[2])
