@@ -31,7 +31,7 @@ TOPIC = BagTopic('/image', IMAGE, 3)
 
 
 def expect(path, values=(5, 6, 7), folder=None):
-    """Return the messages for predict and calibration, the launch file, and the player."""
+    """Compare the frames of `open_source`, the bag of the launch file, and the messages of the player."""
     path = Path(path)
     assert looks_like_bag(path)
     topic = BagTopic('/image', IMAGE, len(values))

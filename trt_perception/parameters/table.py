@@ -222,7 +222,7 @@ class Values:
         choices=('best_effort', 'reliable'))
     image_depth: int = _row(IMAGES, 1, 'Queue depth of the image subscription', limits=(1, 1000))
     max_age_ms: int = _row(
-        IMAGES, 0, 'Largest age of a frame in milliseconds since its stamp; older ones are dropped, counted as stale',
+        IMAGES, 0, 'Largest age of a frame in milliseconds since its stamp; older frames are dropped as stale',
         'no limit', limits=(0, 3600000), live=True)
 
     score_threshold: float = _row(
