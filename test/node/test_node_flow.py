@@ -54,7 +54,7 @@ MALFORMED = {
         lambda m: broken(m, encoding='bgr\n8' + 'x' * 20_000), "encoding 'bgr\\n8xxx"),
     'no encoding': (lambda m: broken(m, encoding=''), "'' is not supported"),
     'data that ends before its length': (
-        lambda m: with_data_length(m, 2**32 - 1), 'cannot be deserialized: it is cut off: 4294967'),
+        lambda m: with_data_length(m, 2**32 - 1), 'cannot be deserialized: it is cut off: expected 4294967'),
     'a message of 5 bytes': (lambda m: serialize_message(m)[:5], 'cannot be deserialized: it is cut off: '),
     'wrong encoding': (lambda m: broken(m, encoding='bgra8'), 'step is 960 bytes, but a row of 320 pixels'),
 }

@@ -79,7 +79,7 @@ class LiveSettings:
             known = PARAMETERS.get(change.name)
             if known is not None and not known.live and before is not None:
                 raise ParameterError(
-                    f'{change.name} is read on configure: deactivate and clean up the node, set it, '
+                    f'{change.name} is read on configure: run deactivate and cleanup, set it, '
                     'and configure again')
         if before is None:
             return
