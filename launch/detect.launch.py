@@ -20,11 +20,11 @@ def generate_launch_description() -> LaunchDescription:
         *declare_parameters(DETECTION),
         DeclareLaunchArgument(
             'image_topic', default_value='image',
-            description='Topic of the images; the results are on detections in the namespace.'),
+            description='Topic of the images. The results are on the topic detections in the namespace.'),
         *declare_process(DETECTION),
         DeclareLaunchArgument(
             'autostart', default_value='true',
-            description='true: configure and activate the node. false: a lifecycle manager does.'),
+            description='true: configure and activate the node. false: leave this to a lifecycle manager.'),
         DeclareLaunchArgument(
             'respawn', default_value='false', description='true: start the node again when it dies.'),
         OpaqueFunction(function=_launch),

@@ -22,12 +22,12 @@ def generate_launch_description() -> LaunchDescription:
             'task', default_value='detect', choices=list(TASKS), description='What the model does.'),
         DeclareLaunchArgument(
             'image_topic', default_value='',
-            description='Image topic of the bag, raw or compressed. Empty: the only one. Its name stays the same.'),
-        DeclareLaunchArgument('rate', default_value='1.0', description='Speed, 2.0 is twice as fast as recorded.'),
+            description='Image topic of the bag, raw or compressed. Empty: the only one. It is played with this name.'),
+        DeclareLaunchArgument('rate', default_value='1.0', description='Speed; 2.0 is twice as fast as recorded.'),
         DeclareLaunchArgument(
             'delay', default_value='5.0',
-            description='Seconds between the active node and the first image, in which other nodes find the topics of '
-                        'the results. At least 5 with ros2 bag play.'),
+            description='Seconds from the activation of the node to the first image. In this time other nodes find the '
+                        'topics of the results. At least 5 with ros2 bag play.'),
         *declare_parameters(DETECTION, CLASSIFICATION, use_sim_time='true'),
         *declare_process(DETECTION, CLASSIFICATION),
         OpaqueFunction(function=_launch),

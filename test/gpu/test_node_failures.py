@@ -179,7 +179,7 @@ def test_an_illegal_access_ends_the_node_with_one_clear_line(start_node, color_m
     print('\n'.join(lines))
     assert code == 1
     fatal, = [line for line in lines if 'FATAL' in line]
-    assert 'this process cannot use its device any more and ends, to be started again' in fatal
+    assert 'this process can no longer use its device and ends; start the node again' in fatal
     assert 'illegal' in fatal and session.device_name in fatal
     assert not re.search('PyCUDA|pycuda|abort', '\n'.join(lines))
     node.process.assert_clean()

@@ -35,7 +35,7 @@ def generate_test_description():
 
     model = harness_models.color_detector(folder / 'colors.onnx')
     own = folder / 'own.yaml'
-    # For this node by name, which is stronger than for all nodes, and still weaker than an argument.
+    # Set for this node by its name: it wins over values for all nodes, but an argument wins over it.
     own.write_text(json.dumps({NODE: {'ros__parameters': {
         'score_threshold': 0.99, 'class_id_format': 'index', 'backend': 'onnxruntime', 'max_detections': 7}}}))
     return LaunchDescription([
@@ -74,7 +74,7 @@ class TestDetectLaunch(unittest.TestCase):
 
         received = self.consumer.collect(Detection2DArray, '/robot/front/detections')
         publisher = self.consumer.node.create_publisher(Image, '/camera/image_raw', 1)
-        # Subscribed on activation only.
+        # The node subscribes only on activation.
         wait_for(lambda: publisher.get_subscription_count() == 1, 'a subscription of /camera/image_raw')
         image = harness_images.image(
             harness_images.picture(320, 240, BOXES), harness_images.header('front_camera', 1_234_567_890_123_456_789))
@@ -87,7 +87,7 @@ class TestDetectLaunch(unittest.TestCase):
         array = received[0]
         self.assertEqual(array.header, image.header)
         found = {d.results[0].hypothesis.class_id: d for d in array.detections}
-        # class_id_format: index, of red, green, blue; there is nothing green.
+        # class_id_format is index, for red, green, blue; nothing in the picture is green.
         self.assertEqual(sorted(found), ['0', '2'])
         for index, color in (('0', 'red'), ('2', 'blue')):
             self.assertEqual(found[index].header, image.header)

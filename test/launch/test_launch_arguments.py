@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The launch files themselves: arguments and their descriptions, and no work before they are launched."""
+"""The launch files themselves: arguments and their descriptions, and no work before the launch starts."""
 
 import subprocess
 import sys

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What a user sees when a launch cannot work: one clear message, and the exit code of the failure."""
+"""Failed launches as a user sees them: one clear message, and the exit code of the failure."""
 
 import unittest
 
@@ -16,7 +16,7 @@ from launch import LaunchDescription
 from launch.actions import ExecuteProcess
 from support.launch_harness import Consumer, prepare, write_bag
 
-# What is typed, what must be read, exit code (None: goes on until it is stopped).
+# Command line, expected output, exit code (None: the launch runs until it is stopped).
 CASES = {
     'no_model': (
         'detect.launch.py',
@@ -31,7 +31,7 @@ CASES = {
         ['is a detection model', '/classifier could not configure: see its log'], None),
     'missing_params_file': (
         'detect.launch.py params_file:=/no/such.yaml', ['params_file:=/no/such.yaml: there is no such file'], 1),
-    # The node dies before there is anything to configure; with it the launch has nothing left to do.
+    # The node dies before it is configured. Then the launch has nothing left to run and ends.
     'wrong_type_in_params_file': (
         'detect.launch.py model:={detector} params_file:={wrong}',
         ["perception_node: parameter 'score_threshold'", '/detector died (exit code 1) and publishes no'], 0),
@@ -52,7 +52,7 @@ CASES = {
         'replay.launch.py model:={detector} bag:={hollow}', ['hollow: its file hollow.db3 is missing'], 1),
     'replay_cut_off_file': (
         'replay.launch.py model:={detector} bag:={cut}', ['bag:=', 'cut.db3: the file is cut off ('], 1),
-    # Found by the player only, whichever it is.
+    # Found only by the player (either of the two).
     'replay_damaged_in_the_middle': (
         'replay.launch.py model:={detector} bag:={damaged} delay:=0', ['the player failed (exit code 1)'], 1),
     'replay_missing_model': (

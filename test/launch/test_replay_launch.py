@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""replay.launch.py as a user starts it: a bag goes through the node, and everything ends with the bag."""
+"""replay.launch.py as a user starts it: a bag goes through the node, and the launch ends with the bag."""
 
 import sys
 import unittest
@@ -19,15 +19,15 @@ from launch.actions import ExecuteProcess
 from support.launch_harness import Consumer, corners, prepare, stamp_of, write_bag
 
 FRAMES = 5
-# Slow, so that no frame is replaced by the next one on a machine that has other things to do.
+# Slow, so that even on a busy machine no frame is replaced by the next one.
 RATE_HZ = 1.0
 CASES = {
     'raw': ('/camera/image_raw', 'detect'),
     'compressed': ('/camera/image_raw/compressed', 'detect'),
-    # Not as image_transport names it.
+    # Not the name that image_transport would use.
     'compressed_oddly_named': ('/jpegs', 'detect'),
     'classify': ('/camera/image_raw', 'classify'),
-    # Without the folder's metadata.yaml; played by the package's own player.
+    # Without the metadata.yaml of the folder: the package's own player plays it.
     'lone_file': ('/camera/image_raw', 'detect'),
     'lone_mcap_file': ('/jpegs', 'detect'),
 }

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A node that is killed while it works, or never answers: respawn starts it again, and it becomes active again."""
+"""A node is killed while it works, or never answers: with respawn it starts again and becomes active again."""
 
 import os
 import signal
@@ -25,12 +25,12 @@ from trt_perception.launching import autostart
 @launch_testing.markers.keep_alive
 def generate_test_description():
     folder = prepare()
-    # In shared memory the others' messages to the new process can be lost for good: of 65 killed nodes, Fast DDS 2.14
-    # left one listening at a port whose file another process had replaced. The dead one has to leave nothing behind.
+    # UDP only: with shared memory, a killed process can leave files that make the new process unreachable. Of 65 nodes
+    # that were killed with Fast DDS 2.14, one then listened at a port whose file another process had replaced.
     os.environ['FASTDDS_BUILTIN_TRANSPORTS'] = 'UDPv4'
     from support import harness_models
 
-    # So that the test does not take minutes.
+    # Short times, so that the test does not take minutes.
     autostart.SILENT_S, autostart.GIVE_UP_S, autostart.KILL_S = 3.0, 7.0, 9.0
     model = harness_models.color_detector(folder / 'colors.onnx')
     return LaunchDescription([
@@ -65,7 +65,7 @@ class TestRespawn(unittest.TestCase):
         wait_for(lambda: answer_to('after'), 'detections after')
         self.assertEqual(len(answer_to('after')[0].detections), 1)
 
-        # What does not answer, as one that DDS does not reach, is ended and started again.
+        # A process that does not answer, like one that DDS cannot reach, is ended and started again.
         second = self._node(proc_info)
         os.kill(second.pid, signal.SIGKILL)
         wait_for(lambda: self._node(proc_info).pid != second.pid, 'a third process')

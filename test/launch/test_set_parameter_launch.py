@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""detect.launch.py and classify.launch.py, included after SetParameter: what a parent sets, has an effect."""
+"""detect.launch.py and classify.launch.py, included after SetParameter: the parent's values have effect."""
 
 import json
 import unittest
@@ -19,7 +19,7 @@ from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch_ros.actions import PushRosNamespace, SetParameter
 from support.launch_harness import Consumer, launch_file, prepare
 
-# By namespace: launch file, what the parent sets, arguments ('OWN': the file below), node, the values it has then.
+# By namespace: launch file, values set by the parent, arguments ('OWN': the file below), node, expected values.
 OWN = {'score_threshold': 0.4, 'max_detections': 7}
 CASES = {
     'alone': (
@@ -35,7 +35,7 @@ CASES = {
     'arguments': (
         'detect.launch.py', {'num_threads': 1, 'score_threshold': 0.7}, {'score_threshold': '0.3'}, 'detector',
         {'num_threads': 1, 'score_threshold': 0.3}),
-    # A file says all that it wants of the task, too.
+    # With a file, the launch file does not set the task.
     'file': (
         'detect.launch.py', {'num_threads': 1, 'score_threshold': 0.7}, {'params_file': 'OWN'}, 'detector',
         {'num_threads': 1, 'score_threshold': 0.4, 'max_detections': 7, 'task': 'auto'}),

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What the node tests share: a ROS domain of their own, models, node processes."""
+"""Shared fixtures of the node tests: a separate ROS domain, models, node processes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ['ros_environment', 'start_node']
 
 @pytest.fixture(scope='session')
 def driver(ros_environment: int) -> Iterator[Any]:
-    """This process's side of DDS."""
+    """The driver: the test's own ROS node in this process."""
     from support.harness_driver import Driver
 
     driver = Driver(ros_environment)
@@ -45,7 +45,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
 def shared_process(
     driver: Any, models: Callable[..., str], tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Any]:
-    """One node for all tests that leave it able to be configured again; frequent diagnostics."""
+    """One node for all tests that leave it configurable; diagnostics every 0.1 s."""
     client = start_process(
         driver, tmp_path_factory.mktemp('shared'),
         {'model_file': models(), 'diagnostics_period': 0.1}, ())
@@ -56,7 +56,7 @@ def shared_process(
 
 @pytest.fixture
 def node(shared_process: Any) -> Iterator[Any]:
-    """Return the shared node, unconfigured, with the parameters it was started with."""
+    """Return the shared node, unconfigured, with its initial parameters."""
     shared_process.bring_to('unconfigured')
     yield shared_process
     shared_process.close_cameras()

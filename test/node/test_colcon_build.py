@@ -35,7 +35,7 @@ def workspace(tmp_path_factory):
 
 
 def run_in(workspace, command):
-    """Run a shell command with the workspace sourced, away from the checkout."""
+    """Run a shell command with the workspace sourced, outside the checkout."""
     return subprocess.run(
         ['bash', '-c', f'. {workspace}/install/setup.bash && {command}'], cwd=workspace,
         capture_output=True, text=True, timeout=60, check=False,
@@ -86,7 +86,7 @@ def test_shipped_labels_come_along(workspace):
 
 
 def test_type_checkers_find_the_mark_of_a_typed_package(workspace):
-    """`py.typed` lies beside the installed __init__.py (PEP 561)."""
+    """`py.typed` is beside the installed __init__.py (PEP 561)."""
     done = run_in(workspace, f'''{sys.executable} -c "
 import pathlib, trt_perception
 print(pathlib.Path(trt_perception.__file__).with_name('py.typed').is_file(), trt_perception.__file__)"''')

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""`trt_perception demo` as a user runs it: a clip in, four processes' work out, and none of them left."""
+"""`trt_perception demo` as a user runs it: a video clip, four processes, and no process left at the end."""
 
 import json
 import os
@@ -23,12 +23,12 @@ from trt_perception.demo.errors import DemoError
 from trt_perception.demo.installation import executable
 
 FRAMES, HZ, WIDTH, HEIGHT = 24, 12.0, 320, 240
-# The clip's blocks are JPEG: edges are up to two pixels off. A neighbouring frame is 10 pixels away.
+# The clip's frames are JPEG: edges are up to two pixels off. The square moves 10 pixels from frame to frame.
 TOLERANCE = 3.0
 
 
 def red_box(frame):
-    """Where the red square is in a frame of the clip."""
+    """Return the position of the red square in a frame of the clip."""
     return 20 + 10 * frame, 60, 60 + 10 * frame, 100
 
 
@@ -59,7 +59,7 @@ def folder(tmp_path_factory):
 
 
 def start(command, folder, *arguments):
-    # A session of its own: what is left at the end can be found, and a Ctrl-C be sent to all of them.
+    # A separate session: remaining processes can be found, and Ctrl-C can be sent to all of them.
     return subprocess.Popen(
         [command, 'demo', '--output', str(folder / 'output'), *arguments], stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True, cwd=folder,
@@ -94,14 +94,14 @@ def wait_for(condition):
 
 
 def number(text, report):
-    """Return the number of a row of the table; it stands before or behind the text."""
+    """Return the number in a row of the table; it is before or after the text."""
     match = re.search(rf'^{text} +(\d+)$|^ +(\d+)  {text}$', report, re.MULTILINE)
     return int(match.group(1) or match.group(2))
 
 
 @pytest.fixture(scope='module')
 def detected(command, folder):
-    """A whole run with the detector: (exit code, what it printed, errors, process id)."""
+    """A whole run with the detector: (exit code, output, errors, process id)."""
     process = start(command, folder, '--video', 'clip.avi', '--model', 'detector.onnx')
     return *end(process), process.pid
 
@@ -112,7 +112,7 @@ def test_each_result_belongs_to_the_frame_it_is_written_for(detected, folder):
     records = [json.loads(line) for line in (folder / 'output' / 'detections.jsonl').read_text().splitlines()]
     frames = [record['frame'] for record in records]
     assert frames == sorted(set(frames)) and set(frames) <= set(range(FRAMES))
-    # The detector takes some milliseconds: at 12 Hz most frames get their turn also on a busy machine.
+    # The detector takes some milliseconds: at 12 Hz most frames are processed, even on a busy machine.
     assert len(frames) >= FRAMES // 2
     for record in records:
         assert (record['source'], record['width'], record['height']) == ('clip.avi', WIDTH, HEIGHT)
@@ -152,7 +152,7 @@ def test_the_video_has_every_frame_and_the_boxes(detected, folder):
     x_min, _, x_max, y_max = red_box(frame)
     picture = pictures[frame]
     assert picture.shape == (HEIGHT, WIDTH, 3)
-    # Inside the square, far from it, and on its edge, which is drawn with a dark border.
+    # Inside the square, far from it, and on its edge, which has a dark border.
     assert picture[80, (x_min + x_max) // 2] == pytest.approx([0, 0, 255], abs=40)
     assert picture[200, 160] == pytest.approx([90, 90, 90], abs=12)
     assert picture[y_max - 4:y_max + 5, (x_min + x_max) // 2].max(axis=1).min() < 80
@@ -175,7 +175,7 @@ def test_a_classifier_reuses_the_bag(command, detected, folder):
     assert code == 0, errors
     assert '(reused)' in output and bag.stat().st_mtime_ns == before
     records = [json.loads(line) for line in (folder / 'output' / 'detections.jsonl').read_text().splitlines()]
-    # Red is the only channel that is above the grey.
+    # Red is the only channel above the grey background.
     assert {record['classifications'][0]['class_id'] for record in records} == {'red'}
     assert all(len(record['classifications']) == 3 for record in records)
     assert 'images by their best class' in output
@@ -210,9 +210,9 @@ def test_a_second_demo_in_the_same_folder_is_one_line_and_disturbs_nothing(comma
         end(first)
     assert code == 1
     assert errors == (
-        f'trt_perception: --output {folder / "output"}: another demo writes there, process {first.pid}: wait for its '
-        'end, or give another folder\n')
-    # The folder is free again.
+        f'trt_perception: --output {folder / "output"}: another demo (process {first.pid}) uses this folder: '
+        'wait until it ends, or choose another folder\n')
+    # The folder is not locked any more.
     code, _, errors = end(start(command, folder, '--video', 'clip.avi', '--model', 'detector.onnx', '--rate', '2'))
     assert code == 0, errors
 
@@ -237,9 +237,9 @@ def test_a_broken_video_is_one_line(command, folder):
 
 def test_each_step_is_told_when_it_happens_also_into_a_pipe(command, detected, folder):
     process = start(command, folder, '--video', 'clip.avi', '--model', 'detector.onnx')
-    # Fast DDS may have something to say in between.
+    # Fast DDS may print lines in between.
     line = next((line for line in process.stdout if line.startswith('node ')), '')
-    # The node has its process, and the end is far away.
+    # The node's process exists, and the demo is far from its end.
     assert line.startswith('node         process ')
     assert not (folder / 'output' / 'report.txt').exists()
     os.killpg(process.pid, signal.SIGINT)

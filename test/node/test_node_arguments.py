@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""ROS arguments that cannot be used: one line that names them, exit code 1, no traceback."""
+"""Wrong ROS arguments: one line that names them, exit code 1, no traceback."""
 
 import subprocess
 import sys
@@ -27,5 +27,5 @@ def test_ros_arguments_that_cannot_be_used(arguments, said):
     assert len(own) == 1, process.stderr
     assert said in own[0]
     assert 'Traceback' not in process.stderr
-    # Where in rcl's source it was noticed helps nobody.
+    # The location in rcl's source does not help a user.
     assert '.c:' not in own[0]

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Models that cannot be used: one clear line, FAILURE, unconfigured, and the next one works."""
+"""Models that cannot be used: one clear line, FAILURE, state unconfigured, and the next model works."""
 
 import re
 from pathlib import Path
@@ -25,7 +25,7 @@ RANDOM = np.random.default_rng(5).integers(0, 256, 100_000, np.uint8).tobytes()
 
 
 def bad_file(kind, models, folder):
-    """Return (path of the bad model, what the message must say)."""
+    """Return (path of the bad model, pattern of the message)."""
     good = Path(models()).read_bytes()
     files = {
         'truncated': ('cut.onnx', good[:len(good) * 2 // 3], 'cannot be read as ONNX'),
@@ -64,7 +64,7 @@ def test_bad_model_fails_configure_and_the_next_one_works(node, models, tmp_path
     assert len([text for text in node.process.lines_since(mark) if text.strip()]) == 1
     status, _ = node.diagnosis(lambda s, v: s.level == DiagnosticStatus.ERROR, 'ERROR for the model')
     assert 'configure failed' in status.message and re.search(said, status.message)
-    # Configured again with a good file.
+    # Configure again with a good file.
     assert node.set_parameters(model_file=models())[0]
     assert node.change_state('configure')
     assert node.change_state('activate')
@@ -121,7 +121,7 @@ def test_failing_inferences_lead_through_the_error_path(node, models):
     good = images.image(images.picture(320, 320, {'red': (9, 9, 99, 99)}), images.header('', 1))
     white = images.image(np.full((320, 320, 3), 255, np.uint8), images.header('white', 1))
     assert set(boxes_of(node.answer_to(camera, good))) == {'red'}
-    # A few failures are counted, diagnosed and survived: nine in a row, a good one, nine again.
+    # A few failures are counted and diagnosed, and the node goes on: nine in a row, a good frame, nine again.
     for wanted in (9, 18):
         for number in range(wanted - 9, wanted):
             camera.publish(white)
@@ -131,7 +131,7 @@ def test_failing_inferences_lead_through_the_error_path(node, models):
         assert set(boxes_of(node.answer_to(camera, good))) == {'red'}
     assert node.state() == 'active'
     mark = node.process.mark()
-    # Ten in a row are given up on.
+    # After ten in a row the node gives up.
     wait_until(lambda: camera.publish(white) or node.state() == 'unconfigured', 'unconfigured')
     line = node.process.wait_for_line('back to unconfigured', mark)
     assert '10 inferences in a row failed' in line and 'out of data bounds' in line

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The catalogue's models in the node: by name, on photographs, with the results that the command line gives."""
+"""The catalogue's models in the node: by name, on photographs, with the same results as on the command line."""
 
 import os
 from pathlib import Path
@@ -26,7 +26,7 @@ PHOTOS = Path(__file__).resolve().parents[1] / 'data' / 'photos'
 
 
 def fetched(name):
-    """Return the file; without network and cache skip, but not in CI, where that would hide everything."""
+    """Return the file. Without network and cache, skip, but not in CI, where a skip would hide everything."""
     try:
         return resolve_model(name)
     except FetchError as error:
@@ -60,7 +60,7 @@ def test_detector_by_name(node):
         center, size = detection.bbox.center.position, np.array([detection.bbox.size_x, detection.bbox.size_y])
         corners = [*(np.array([center.x, center.y]) - size / 2), *(np.array([center.x, center.y]) + size / 2)]
         assert corners == pytest.approx(box.tolist(), abs=1e-2)
-    # The cup of coffee: the middle of the picture, of which its saucer takes most.
+    # The cup of coffee: the saucer fills most of the middle of the picture.
     best = result.detections[0]
     assert best.results[0].hypothesis.class_id == 'cup'
     height, width = bgr.shape[:2]

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""/diagnostics: contents, rate, and what it says when no images come."""
+"""/diagnostics: contents, rate, and the text if no images come."""
 
 import hashlib
 import re
@@ -84,7 +84,7 @@ def test_one_message_a_second(start_node, models):
     for _ in range(5):
         node.diagnosis()
     times = [stamp for stamp, _ in stamped(node, since)][:5]
-    # Of the four, one or two may be off on a busy machine.
+    # On a busy machine, one or two of the four may be off.
     assert 0.5 < np.median(np.diff(times)) < 2.0
 
 
@@ -93,20 +93,20 @@ def test_silence_names_the_topic_and_its_publishers(node):
     since = node.driver.diagnostics.count()
     status, _ = node.diagnosis(lambda s, _: 'no images for' in s.message, 'no images')
     assert status.level == DiagnosticStatus.WARN
-    assert f'nobody publishes {node.topic("image")}' in status.message
+    assert f'no node publishes {node.topic("image")}' in status.message
     seconds = int(re.search(r'no images for (\d+) s', status.message).group(1))
-    # It is told as soon as it is five seconds, rounded here: the message before did not tell it yet.
+    # First reported at five seconds, rounded here; the message before did not report it.
     told = [(stamp, s.message) for stamp, s in stamped(node, since)]
     number = next(i for i, (_, text) in enumerate(told) if 'no images for' in text)
     assert number > 0
     assert 5 <= seconds <= 5 + 1 + (told[number][0] - told[number - 1][0])
-    # A camera that says nothing.
+    # A camera that sends nothing.
     camera = node.camera()
     status, _ = node.diagnosis(lambda s, _: 'published by' in s.message, 'a silent camera')
     assert status.level == DiagnosticStatus.WARN
     assert f'on {node.topic("image")}, published by /driver' in status.message
     assert 'config/fastdds_large_images.xml' in status.message
-    # One image, and all is well.
+    # After one image the status is OK.
     node.answer_to(camera, red_image(node))
     status, _ = node.diagnosis(lambda s, _: s.level == DiagnosticStatus.OK, 'OK')
 
@@ -123,22 +123,22 @@ def test_incompatible_reliability_is_an_error_naming_both(node):
     mark = node.process.mark()
     node.bring_to('active', image_reliability='reliable')
     camera = node.camera(reliability=ReliabilityPolicy.BEST_EFFORT, connected=False)
-    # DDS tells of a publisher and of its node apart: the name may come later.
+    # DDS discovers a publisher and its node separately, so the name may come later.
     status, _ = node.diagnosis(
         lambda s, _: '/driver offers reliability best_effort' in s.message, 'the publisher by its name')
     assert status.level == DiagnosticStatus.ERROR
-    assert 'asks for reliable' in status.message
+    assert 'requests reliable' in status.message
     assert node.topic('image') in status.message and 'image_reliability' in status.message
     assert camera.get_subscription_count() == 0
-    # In the log too, once.
+    # Also once in the log.
     node.process.wait_for_line(r'\[ERROR\].*/driver offers reliability best_effort', mark)
     for _ in range(5):
         node.diagnosis()
     assert len([line for line in node.process.lines_since(mark) if 'best_effort' in line]) == 1
-    # The reason goes with the camera.
+    # The reason disappears with the camera.
     node.close_camera(camera)
     node.diagnosis(lambda s, _: s.level != DiagnosticStatus.ERROR, 'no ERROR any more')
-    # A reliable one matches.
+    # A reliable camera matches.
     camera = node.camera()
     node.answer_to(camera, red_image(node))
     node.diagnosis(lambda s, _: s.level == DiagnosticStatus.OK, 'OK')
@@ -163,13 +163,13 @@ def test_wrong_type_on_the_topic_is_an_error_naming_both(node):
 
 
 def test_gaps_are_diagnosed_with_the_hint(node):
-    """Every fourth frame of a 30 Hz camera arrives, as when large images are lost on the way."""
+    """Only every fourth frame of a 30 Hz camera arrives, as if large images were lost between processes."""
     node.bring_to('active')
     camera = node.camera()
     message = red_image(node)
     first = node.driver.now_ns()
     for number in range(40):
-        # The stamps of frames that come in pairs, then six are missing.
+        # The stamps of a camera whose frames come in pairs, followed by six missing ones.
         index = number // 2 * 8 + number % 2
         message.header.stamp.sec, message.header.stamp.nanosec = divmod(first + index * 33_333_333, 10**9)
         camera.publish(message)
@@ -192,7 +192,7 @@ def test_foreign_clock_is_diagnosed(node):
 
 
 def test_diagnostics_survive_every_transition(node):
-    """The period of the parameter holds before, while and after the node is configured."""
+    """The period of the parameter is used before, during and after configure."""
     node.bring_to('active')
     node.change_state('deactivate')
     node.change_state('cleanup')

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What happens to frames that are bad, late, or too many: each is counted once, and the newest one wins."""
+"""Frames that are bad, late, or too many: each is counted once, and the newest one wins."""
 
 import array
 import threading
@@ -32,7 +32,7 @@ def broken(message, **fields):
 
 
 def with_data_length(message, length):
-    """The message as a broken sender serializes it."""
+    """Return the message as a broken sender would serialize it."""
     data, size = serialize_message(message), len(message.data)
     before = data.rindex(size.to_bytes(4, 'little') + bytes(message.data[:8]))
     return data[:before] + length.to_bytes(4, 'little') + data[before + 4:]
@@ -54,7 +54,7 @@ MALFORMED = {
         lambda m: broken(m, encoding='bgr\n8' + 'x' * 20_000), "encoding 'bgr\\n8xxx"),
     'no encoding': (lambda m: broken(m, encoding=''), "'' is not supported"),
     'data that ends before its length': (
-        lambda m: with_data_length(m, 2**32 - 1), 'cannot be deserialized: it is cut off: 4294967'),
+        lambda m: with_data_length(m, 2**32 - 1), 'cannot be deserialized: it is cut off: expected 4294967'),
     'a message of 5 bytes': (lambda m: serialize_message(m)[:5], 'cannot be deserialized: it is cut off: '),
     'wrong encoding': (lambda m: broken(m, encoding='bgra8'), 'step is 960 bytes, but a row of 320 pixels'),
 }
@@ -69,7 +69,7 @@ def test_malformed_images_are_counted_and_the_node_goes_on(node):
         status, values = node.diagnosis(lambda _, v, n=number: int(v['bad']) == n, f'{kind} counted')
         assert status.level == DiagnosticStatus.WARN
         assert status.message.startswith('bad images: ') and said in status.message, (kind, status.message)
-        # Whatever the sender put into it: one line, no longer than somebody reads.
+        # For any content of the message: one line of limited length.
         assert '\n' not in status.message and len(status.message) < 1100
         assert int(values['received']) == number
     assert node.detections.count() == results
@@ -86,7 +86,7 @@ def test_bad_images_are_logged_once_in_five_seconds(node):
         node.counts(lambda c, n=number: c['bad'] == n, f'bad image {number}')
     seconds = time.monotonic() - started
     lines = [line for line in node.process.lines_since(mark) if 'bad image dropped' in line]
-    # The throttle is the node's, not the test's: an earlier test may have used it up.
+    # The node throttles the log: an earlier test may have logged the same line just before.
     assert len(lines) <= 1 + seconds / 5
     assert all('step is 1 bytes' in line and '[WARN]' in line for line in lines)
 
@@ -130,7 +130,7 @@ def test_newest_frame_wins_under_a_fast_camera(node, models):
     assert counts['replaced'] > counts['processed']
     assert counts['stale'] == counts['bad'] == counts['failed'] == 0
     assert counts['received'] <= 201
-    # Each inference takes the newest frame there is when the one before ends; a queue would give neighbours.
+    # Each inference uses the newest frame at the end of the previous one. A queue would give consecutive frames.
     assert np.median(np.diff(numbers)) > 2
     ages = [before - sent[number] for number, before in zip(numbers[1:], times)]
     print(f'frames were {np.median(ages) * 1e3:.0f} ms old when their turn came, '
@@ -152,10 +152,10 @@ def test_old_frames_are_dropped_and_counted(node):
     assert counts['processed'] == 0 and counts['received'] == 3
     status, _ = node.diagnosis(lambda s, _: s.level == DiagnosticStatus.WARN, 'WARN')
     assert 'older than max_age_ms' in status.message
-    # A fresh one passes.
+    # A new frame is processed.
     assert node.answer_to(camera, red_image(node)).header.frame_id.startswith('camera')
     assert [m for m in node.detections.messages[since:] if m.header.frame_id == 'old'] == []
-    # 0 lets all pass, at once.
+    # With 0 all frames are processed again at once.
     assert node.set_parameters(max_age_ms=0)[0]
     node.answer_to(camera, red_image(node, stamp_ns=old))
 
@@ -172,9 +172,9 @@ def test_every_frame_is_counted_once(node, models):
         lambda: red_image(node)]
     for number in range(100):
         camera.publish(kinds[number % len(kinds)]())
-    # What comes on the heels of the burst may be lost with it, in shared memory that holds two such images.
+    # An image sent right after the burst may be lost with it: the shared memory holds two such images.
     at_rest(node)
-    # One of each at the end, one by one: all are there at least once.
+    # One of each at the end, one by one, so that each kind occurs at least once.
     for kind, count in zip(kinds, ('processed', 'bad', 'stale', 'failed', 'processed')):
         before = node.counts(settled, 'a count')[count]
         camera.publish(kind())
@@ -186,7 +186,7 @@ def test_every_frame_is_counted_once(node, models):
 
 
 def at_rest(node):
-    """Wait until something was received, and from one diagnosis to the next nothing more."""
+    """Wait until frames were received, and until no more come from one diagnosis to the next."""
     before = None
 
     def unchanged(counts):
@@ -211,7 +211,7 @@ def test_deactivate_drops_what_waits(node, models):
     assert node.change_state('deactivate')
     counts = node.counts(settled, 'all counted')
     since = node.detections.count()
-    # Nothing comes from an inactive node.
+    # An inactive node publishes nothing.
     for _ in range(5):
         camera.publish(message)
     later = node.counts(settled, 'all counted')
@@ -232,7 +232,7 @@ def test_frames_of_several_sizes_alternate(node):
 
 
 def test_two_cameras_on_one_topic(node):
-    """Both are heard: nothing hangs on one publisher."""
+    """Frames of both are processed: the node does not depend on one publisher."""
     node.bring_to('active')
     first = node.camera()
     second = node.camera()

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Transitions: all that are possible, all that are not, again and again, and while images come."""
+"""Transitions: all possible and all impossible ones, many cycles, and cycles during an image stream."""
 
 import itertools
 import os
@@ -22,10 +22,10 @@ from support.harness_process import promised
 from vision_msgs.msg import LabelInfo
 
 BOXES = {'red': (64, 48, 256, 192)}
-# A shutdown that ends what configure is doing, at most. Each configure that is ended takes ten times as long.
+# Longest time for a shutdown that cancels configure. Each cancelled configure would take ten times as long.
 SHUTDOWN_S = 2.0
-# Fifty cycles grow by 0.3 to 0.5 MiB. With one publisher lost in each it is 2.2 MiB, with one subscription 4.9 MiB,
-# with one session of this small model 9.6 MiB and 50 threads.
+# Fifty cycles grow by 0.3 to 0.5 MiB. A leak of one publisher in each cycle makes 2.2 MiB, of one subscription 4.9 MiB,
+# of one session of this small model 9.6 MiB and 50 threads.
 POSSIBLE = {
     'unconfigured': {'configure', 'shutdown'}, 'inactive': {'activate', 'cleanup', 'shutdown'},
     'active': {'deactivate', 'shutdown'}, 'finalized': set()}
@@ -52,7 +52,7 @@ def test_the_whole_round_twice(node):
         assert node.change_state('deactivate') and node.state() == 'inactive'
         wait_until(lambda camera=camera: camera.get_subscription_count() == 0, 'deactivate ends the subscription')
         node.close_camera(camera)
-        # The model stays warm: activate again without configure.
+        # The model stays loaded: activate again without configure.
         assert node.change_state('activate')
         camera = node.camera()
         assert set(boxes_of(node.answer_to(camera, red_image(node)))) == {'red'}
@@ -71,14 +71,14 @@ def test_impossible_transitions_are_refused(node, state, by):
     wrong = [t for t in TRANSITIONS if t not in POSSIBLE[state]]
     requests = wrong if by == 'label' else [TRANSITIONS[t] for t in wrong]
     if by == 'id':
-        # The shutdowns of other states, and numbers that nobody gave a meaning.
+        # The shutdowns of other states, and ids without a meaning.
         requests += [number for name, number in SHUTDOWNS.items() if name != state] + [99, 255]
     else:
         requests += ['no_such_transition', 'transition_success']
     for request in requests:
         assert node.change_state(request) is False, request
         assert node.state() == state
-    # Nothing is broken by it.
+    # The node still works after that.
     node.bring_to('active')
     assert set(boxes_of(node.answer_to(node.camera(), red_image(node)))) == {'red'}
 
@@ -119,7 +119,7 @@ def test_state_is_answered_while_configure_runs(node, models):
 
 @pytest.mark.parametrize('request_', ['shutdown', Transition.TRANSITION_UNCONFIGURED_SHUTDOWN])
 def test_shutdown_ends_what_configure_is_doing(start_node, models, tmp_path, request_):
-    # Reading the frames to calibrate with takes about twenty seconds.
+    # Reading the calibration frames takes about twenty seconds.
     photo = tmp_path / 'frames' / '0.jpg'
     photo.parent.mkdir()
     cv2.imwrite(str(photo), np.random.default_rng(0).integers(0, 256, (3000, 4000, 3), np.uint8))
@@ -138,7 +138,7 @@ def test_shutdown_ends_what_configure_is_doing(start_node, models, tmp_path, req
 
 
 def test_shutdown_ends_a_calibration(start_node, models, tmp_path):
-    """Running the model on the samples takes about twenty seconds; the diagnostics tell of it."""
+    """Running the model on the samples takes about twenty seconds; the diagnostics show it."""
     frames = tmp_path / 'frames'
     frames.mkdir()
     for number in range(64):
@@ -155,7 +155,7 @@ def test_shutdown_ends_a_calibration(start_node, models, tmp_path):
 
 
 def test_of_two_shutdowns_one_waits(start_node, models):
-    """ONNX Runtime cannot be stopped while it loads: a shutdown that waits for it is answered when that is over."""
+    """ONNX Runtime cannot be stopped while it loads: a waiting shutdown is answered after the load."""
     node = start_node(model_file=models(slow_load=100))
     configured = node.begin('configure')
     wait_until(lambda: node.state() == 'configuring', 'configuring')
@@ -170,14 +170,14 @@ def test_of_two_shutdowns_one_waits(start_node, models):
 
 
 def test_shutdown_waits_for_another_transition(start_node, models):
-    """Asked for by the id that it had in the state before, it is done from the next one."""
+    """A shutdown requested with the id of the old state runs from the new state."""
     node = start_node(model_file=models(busy=20))
     node.bring_to('active')
     camera = node.camera()
     node.answer_to(camera, red_image(node))
     started = time.monotonic()
     node.answer_to(camera, red_image(node))
-    # An inference shall take about two seconds at the machine's present load: deactivate waits for it, but not ten.
+    # An inference must take about two seconds at the present load: deactivate waits for it, but at most ten seconds.
     busy = min(300, round(20 * 2.0 / (time.monotonic() - started)))
     node.close_camera(camera)
     node.bring_to('active', model_file=models(busy=busy))
@@ -201,7 +201,7 @@ def test_transitions_are_announced(node):
 
 
 def test_fifty_cycles_leak_nothing(start_node, models):
-    """In a process of its own, with a small model: large free blocks would hide what is lost."""
+    """Use a separate process with a small model: large free blocks would hide a leak."""
     node = start_node(model_file=models('color_classifier'))
 
     def cycle():
@@ -209,7 +209,7 @@ def test_fifty_cycles_leak_nothing(start_node, models):
             assert node.change_state(transition)
 
     unused = node.process.resident_mib()
-    # The first ones fill the pools of the allocator, of DDS and of NumPy.
+    # The first cycles fill the pools of the allocator, of DDS and of NumPy.
     for _ in range(15):
         cycle()
     used = node.process.resident_mib() - unused
@@ -223,16 +223,16 @@ def test_fifty_cycles_leak_nothing(start_node, models):
     print(f'{used:.1f} MiB for the first cycles, {descriptors} descriptors, {threads} threads; then in 10 cycles each '
           f'{", ".join(f"{mib:+.2f}" for mib in grown)} MiB, and {node.process.descriptors() - descriptors:+d} '
           f'descriptors, {node.process.threads() - threads:+d} threads')
-    # The executor's pool may still start a thread; one lost in each cycle would make fifty.
+    # The executor's pool may still start a thread; a leak of one thread in each cycle would make fifty.
     assert node.process.descriptors() < descriptors + 10
     assert node.process.threads() < threads + 10
-    # What is lost in each cycle shows in every ten of them; what fills a pool does not. A cycle may lose a two
-    # thousandth of what a configured node needs.
+    # A leak shows in every ten cycles; filling a pool does not. A cycle may lose 1/2000 of the memory of a configured
+    # node.
     assert min(grown) < used / 200
 
 
 def test_activate_and_deactivate_200_times_while_a_camera_publishes(node, models):
-    # About 15 ms an inference: most deactivations find a frame in hand, and another one waiting.
+    # About 15 ms an inference: most deactivations find a frame in progress and another one waiting.
     node.bring_to('inactive', model_file=models(busy=3))
     mark = node.process.mark()
     camera = node.camera(connected=False)
@@ -265,7 +265,7 @@ def test_activate_and_deactivate_200_times_while_a_camera_publishes(node, models
     try:
         for number in range(200):
             assert node.change_state('activate'), number
-            # Half of the cycles at once, the others in the middle of the stream.
+            # Half of the cycles without a pause, the others in the middle of the stream.
             if number % 2:
                 node.detections.wait(since=node.detections.count())
             assert node.change_state('deactivate'), number
@@ -279,13 +279,13 @@ def test_activate_and_deactivate_200_times_while_a_camera_publishes(node, models
     assert node.state() == 'inactive'
     lines = [line for line in node.process.lines_since(mark) if '[INFO]' not in line]
     assert lines == []
-    # As well as before: everything still works.
+    # Everything still works as before.
     node.bring_to('active')
     assert set(boxes_of(node.answer_to(node.camera(), red_image(node)))) == {'red'}
 
 
 def test_shutdown_while_images_come(start_node, models):
-    """Images are on their way to a worker that ends: none may be lost with an exception."""
+    """Images arrive while the worker ends: none may cause an exception."""
     node = start_node(model_file=models())
     for _ in range(3):
         node.bring_to('active')

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What the node publishes besides the results: class names for late joiners, the debug image, names of topics."""
+"""Other outputs than the results: class names for late subscribers, the debug image, names of topics."""
 
 import hashlib
 from pathlib import Path
@@ -49,7 +49,7 @@ def test_label_info_follows_the_threshold(node):
     assert node.set_parameters(max_detections=7)[0]
     assert node.set_parameters(score_threshold=0.7)[0]
     wait_until(lambda: labels.messages[-1].threshold == pytest.approx(0.7), 'the new threshold')
-    # The change that does not concern it announced nothing.
+    # A change of another parameter published nothing.
     assert len(labels.messages) == 2
     labels.close()
 
@@ -64,7 +64,7 @@ def test_names_of_a_labels_file(node, models, tmp_path):
     labels = Collector(node.driver, LabelInfo, node.topic('label_info'), LATCHED)
     assert [c.class_name for c in labels.wait().class_map] == ['rot', 'grün', 'blau']
     labels.close()
-    # The names of a model that has its own are those.
+    # If the model has names, they are published.
     node.bring_to('active', labels_file=labels_file)
     assert set(boxes_of(node.answer_to(node.camera(), message))) == {'red', 'blue'}
     wait_until(lambda: f'{labels_file} is not used' in node.process.output, 'the warning')
@@ -77,7 +77,7 @@ def test_debug_image_only_when_enabled_and_subscribed(node):
     assert node.driver.node.count_publishers(topic) == 1
     pictures = Collector(node.driver, Image, topic, 10)
     wait_until(lambda: node.driver.node.get_publishers_info_by_topic(topic), 'debug_image')
-    # Not enabled: nothing comes, however many images do.
+    # Disabled: no debug image is published.
     for _ in range(5):
         node.answer_to(camera, red_image(node))
     assert pictures.count() == 0
@@ -91,7 +91,7 @@ def test_debug_image_only_when_enabled_and_subscribed(node):
     original = images.picture(320, 240, BOXES)
     changed = np.argwhere((pixels != original).any(axis=2))
     assert len(changed) > 100
-    # Drawn at the box, not all over the picture: its inside and the far corner are untouched.
+    # Only the box is drawn: its inside and the far corner of the picture are unchanged.
     assert (pixels[110:180, 120:240] == original[110:180, 120:240]).all()
     assert (pixels[220:, :40] == original[220:, :40]).all()
     assert any(abs(y - 192) <= 4 and 64 <= x <= 256 for y, x in changed)
@@ -106,7 +106,7 @@ def test_debug_image_only_when_enabled_and_subscribed(node):
 
 
 def wait_for_picture(node, camera, pictures):
-    """The subscription may be new to the node: images until one comes back drawn."""
+    """The node may not have discovered the subscription yet: send images until one comes back drawn."""
     def drawn():
         message = red_image(node)
         node.answer_to(camera, message)
@@ -146,7 +146,7 @@ def test_all_names_can_be_remapped(start_node, models):
     camera = node.driver.node.create_publisher(Image, '/front/image_raw', 5)
     wait_until(lambda: camera.get_subscription_count() == 1, 'the camera is found')
     wait_until(lambda: node.driver.node.count_publishers('/front/objects') == 1, 'the objects are found')
-    # The node has to find the camera too: its best-effort subscription drops what comes before it has.
+    # The node must discover the camera too: its best-effort subscription drops images before that.
     diagnostics = Collector(node.driver, DiagnosticArray, '/front/diagnostics')
     diagnostics.wait(
         lambda m: any(
@@ -175,7 +175,7 @@ def test_results_match_every_subscriber(node, reliability):
 
 
 def test_one_message_an_image(node, models):
-    """Results are published once, by one publisher, also after many cycles."""
+    """Each result is published once, by one publisher, also after many cycles."""
     for _ in range(3):
         node.bring_to('active', model_file=models('color_classifier'))
         node.bring_to('active')

@@ -18,7 +18,7 @@ from support.harness_driver import boxes_of, wait_until
 
 LIVE = {
     'score_threshold', 'iou_threshold', 'max_detections', 'max_age_ms', 'publish_debug_image', 'classes'}
-# The type of each parameter and, for numbers, its range, as the documentation has them.
+# The type of each parameter and, for numbers, its range, as documented.
 EXPECTED = {
     'task': (ParameterType.PARAMETER_STRING, None), 'model_file': (ParameterType.PARAMETER_STRING, None),
     'labels_file': (ParameterType.PARAMETER_STRING, None), 'backend': (ParameterType.PARAMETER_STRING, None),
@@ -81,7 +81,7 @@ def test_everything_is_described(node):
 
 
 def test_all_values_can_be_asked_for_at_once(node):
-    """As `ros2 param dump` does: rclpy answers nothing at all if one of them is not set."""
+    """As `ros2 param dump` does: rclpy answers without values if one parameter is not set."""
     names = node.parameter_names()
     assert len(node.parameters(names)) == len(names)
 
@@ -155,7 +155,7 @@ def test_live_changes_take_effect(active):
 def test_iou_threshold_takes_effect(node):
     node.bring_to('active', class_agnostic_nms=True)
     camera = node.camera()
-    # A red ring's box holds the green rectangle's: IoU is the ratio of their areas, 0.36.
+    # The box of the red ring contains the green rectangle. IoU is the ratio of their areas, 0.36.
     bgr = images.picture(640, 640, {'red': (100, 100, 500, 500)})
     bgr[120:480, 120:480] = images.GREY
     bgr[200:440, 200:440, 1] = 200
@@ -193,7 +193,7 @@ def test_changes_while_the_model_loads_hold(node, models):
     ('resize_mode', 'crop', 'letterbox, center_crop, stretch'),
     ('input_size', [640], 'width, height'),
     ('mean', [0.1, 0.2], 'one or three numbers'),
-    ('std', [float('inf')], 'finite numbers, or [.nan] alone'),
+    ('std', [float('inf')], 'finite numbers, or only [.nan]'),
     ('image_transport', 'theora', 'raw, compressed'),
 ])
 def test_bad_choices_are_refused_while_unconfigured(node, name, value, said):
@@ -217,7 +217,7 @@ def test_wrong_parameters_at_the_start_end_the_node_with_one_line(start_node, pa
 
 
 def test_bad_choice_at_the_start_fails_configure(start_node, models):
-    """A choice is checked when it is used: the node lives, says so, and can be helped."""
+    """A choice is checked when it is used: the node stays up, reports the error, and can be corrected."""
     node = start_node(model_file=models(), backend='tensorflow', scor_threshold=0.5)
     node.process.wait_for_line(r"\[WARN\].*'scor_threshold' does not exist.*did you mean 'score_threshold'")
     assert not node.change_state('configure')

@@ -29,7 +29,7 @@ def check_boxes(message, expected, width, height):
 def test_boxes_are_in_pixels_of_the_image(node, width, height):
     node.bring_to('active')
     camera = node.camera()
-    # Thirds and sevenths: no box is where a wrong scale, offset or swap of axes would put it too.
+    # Thirds and sevenths: with a wrong scale, offset or swap of axes, each box would be elsewhere.
     boxes = {
         'red': (width // 7, height // 9, width // 3, height // 4),
         'green': (width // 2, height // 3, width * 6 // 7, height // 2),
@@ -60,7 +60,7 @@ def test_results_are_sorted_and_carry_class_names(node):
 def test_boxes_are_clipped_to_the_image(node, models):
     node.bring_to('active', model_file=models(growth=2.0))
     camera = node.camera()
-    # Twice as large, the red box goes over the left and upper edge, the blue one over the right and lower edge.
+    # Twice as large, the red box exceeds the left and upper edge, the blue one the right and lower edge.
     boxes = {'red': (20, 30, 120, 130), 'blue': (120, 380, 200, 480)}
     result = node.answer_to(
         camera, images.image(images.picture(200, 480, boxes), images.header('', node.driver.now_ns())))
@@ -88,7 +88,7 @@ def test_class_id_can_be_the_index(node):
 
 @pytest.fixture
 def active_node(node):
-    """Active with the default parameters."""
+    """An active node with the default parameters."""
     node.bring_to('active')
     return node
 
@@ -152,7 +152,7 @@ def test_classifications(node, models):
     camera = node.camera()
     results = node.classifications
     node.wait_for_outputs('classifications')
-    # The centre is blue and a little red; the green sides are cut off by the centre crop.
+    # The centre is blue with some red; the center crop removes the green sides.
     bgr = images.picture(300, 100, {'green': (0, 0, 300, 100), 'blue': (100, 0, 200, 100)})
     bgr[:, 100:200, 2] = 100
     message = images.image(bgr, images.header('', node.driver.now_ns()))

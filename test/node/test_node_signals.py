@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""SIGINT and SIGTERM in every state: exit code 0, soon, and quietly."""
+"""SIGINT and SIGTERM in every state: exit code 0, in time, and without errors in the output."""
 
 import signal
 import threading
@@ -14,8 +14,8 @@ from support import harness_images as images
 from support.harness_driver import wait_until
 from support.harness_process import promised
 
-# The node promises 2 s. A machine that runs other things may be slow to schedule the end.
-# From a signal to the end of the process, at most.
+# The node must end within 2 s. A busy machine may schedule it late.
+# Longest time from a signal to the end of the process.
 STOP_S = 2.0
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
 
@@ -28,7 +28,7 @@ def check_end(node, number):
     assert code == 0, node.process.tail()
     assert seconds < most, node.process.tail()
     node.process.assert_clean()
-    # Tens of MB with the profile for large images: a node that starts again and again would fill the memory.
+    # Tens of MB with the profile for large images: a node that restarts repeatedly would fill the memory.
     assert memory
     assert [path for path in memory if path.exists()] == []
 
@@ -60,7 +60,7 @@ def test_signal_while_images_are_processed(start_node, models, number):
     thread = threading.Thread(target=publish)
     thread.start()
     try:
-        # In the middle of the stream: a frame is in the network and one is waiting.
+        # In the middle of the stream: one frame is in the network and one is waiting.
         node.detections.wait(since=node.detections.count())
         check_end(node, number)
     finally:
@@ -70,19 +70,19 @@ def test_signal_while_images_are_processed(start_node, models, number):
 
 @pytest.mark.parametrize('number', SIGNALS, ids=lambda n: n.name)
 def test_signal_while_configuring(start_node, models, number):
-    """The model takes about ten seconds to load; nobody waits for that."""
+    """The model needs about ten seconds to load; the end does not wait for it."""
     node = start_node(model_file=models(slow_load=400))
     configured = node.begin('configure')
     wait_until(lambda: node.state() == 'configuring', 'configuring')
     check_end(node, number)
     assert 'configured in' not in node.process.output
-    # It is answered, if at all, that it failed.
+    # If there is an answer, it is a failure.
     assert not (configured.done() and configured.result().success)
 
 
 @pytest.mark.parametrize('number', SIGNALS, ids=lambda n: n.name)
 def test_signal_in_a_long_inference(start_node, models, number):
-    """The inference takes seconds; nobody waits for that, and nothing stays behind."""
+    """The inference takes seconds; the end does not wait for it, and nothing is left."""
     node = start_node(model_file=models(busy=1000))
     node.bring_to('active')
     camera = node.camera()
@@ -93,9 +93,9 @@ def test_signal_in_a_long_inference(start_node, models, number):
 
 @pytest.mark.parametrize('number', SIGNALS, ids=lambda n: n.name)
 def test_signal_during_start_up(start_node, models, number):
-    """As soon as the node has its handlers, long before its imports are done."""
+    """A signal right after the node has set its handlers, long before its imports are done."""
     node = start_node(wait=False, model_file=models())
-    # Python has a handler of its own for SIGINT from the start; SIGTERM's is the node's.
+    # Python handles SIGINT from the start; the handler of SIGTERM is the node's.
     wait_until(lambda: node.process.catches(signal.SIGTERM), 'handlers')
     code, seconds = node.process.stop(number)
     print(f'{number.name}: exit code {code} after {seconds:.2f} s')
@@ -103,7 +103,7 @@ def test_signal_during_start_up(start_node, models, number):
 
 
 def test_many_signals_do_no_harm(start_node, models):
-    """Each comes while the ones before are being handled."""
+    """Each signal comes while the earlier ones are being handled."""
     node = start_node(model_file=models())
     node.bring_to('active')
     for _ in range(100):

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The thread that takes images: apart from the executor, it outlives errors, and it ends when it is told to."""
+"""The thread that takes images: it works without the executor, survives errors, and ends on close()."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 QOS_DEPTH = 10
-SOON = 60.0  # seconds to wait for what comes at once
+SOON = 60.0  # seconds to wait for events that come at once
 
 
 class Topic:
-    """A publisher and a TakingThread of std_msgs/String in a node of their own, which no executor spins."""
+    """A publisher and a TakingThread of std_msgs/String in a separate node that no executor spins."""
 
     def __init__(self, node: Any, on_message: Callable[[Any], None]) -> None:
         from std_msgs.msg import String
@@ -91,7 +91,7 @@ def test_an_executor_leaves_it_the_messages(node):
     executor.add_node(node)
     for word in 'abcdefgh':
         topic.say(word)
-        # It would call the subscription's callback, which fails.
+        # The executor would call the subscription's callback, which fails.
         executor.spin_once(timeout_sec=0.02)
     assert heard.wait(8) == list('abcdefgh')
     executor.shutdown()
@@ -119,13 +119,13 @@ def test_close_waits_for_the_message_in_hand_and_no_other_comes(node):
 
     closer = threading.Thread(target=close)
     closer.start()
-    # A close that does not wait would be done by then.
+    # A close() that does not wait would have returned by now.
     closer.join(0.3)
     assert closer.is_alive()
     finish.set()
     closer.join(SOON)
     assert heard == ['one']
-    # Nobody is left who could take the other one.
+    # No other thread could take the second message.
     assert 'images' not in [thread.name for thread in threading.enumerate()]
     assert words == ['one']
 

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What the guard of transitions does around a state machine that is made for the occasion: rclpy's fails too rarely."""
+"""The guard of transitions around a state machine made for these tests: rclpy's own fails too rarely."""
 
 import threading
 
@@ -13,11 +13,11 @@ from lifecycle_msgs.srv import ChangeState
 
 from trt_perception.node.transition_guard import TransitionGuard
 
-SOON = 60.0  # seconds to wait for what comes at once
+SOON = 60.0  # seconds to wait for events that come at once
 
 
 class Machine:
-    """Configures until it is cancelled or released; its shutdown raises as long as `broken`."""
+    """Configures until it is cancelled or released; its shutdown raises while `broken` is true."""
 
     def __init__(self):
         self.state, self.broken, self.warnings, self.asked = 'unconfigured', False, [], []

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The vision_msgs in use are those that every other ROS 2 node understands."""
+"""The installed vision_msgs are the ones that every other ROS 2 node understands."""
 
 import json
 import subprocess
@@ -17,7 +17,7 @@ TABLE = ROOT / 'interfaces' / 'vision_msgs' / 'type_hashes.txt'
 EXPECTED = dict(
     line.split() for line in TABLE.read_text().splitlines() if line and line[0] != '#')
 
-# Publishes in one process what another one looks up: the hash that discovery carries.
+# One process publishes and looks up its own topic: the result is the hash that discovery transmits.
 LOOK_UP = """
 import os, sys, time
 import rclpy

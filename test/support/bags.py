@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Bags that rosbags itself writes, not the code under test."""
+"""Bags written by rosbags itself, not by the code under test."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ IMAGE = 'sensor_msgs/msg/Image'
 def grey_image(
     value: int, recorded: int, header: int, size: tuple[int, int] = (32, 24), **changes: Any,
 ) -> Message:
-    """Return a mono8 image of one value; changes: fields to set otherwise."""
+    """Return a mono8 image of one value. changes: other values for fields of the message."""
     width, height = size
     fields = {'height': height, 'width': width, 'encoding': 'mono8', 'is_bigendian': 0, 'step': width,
               'data': np.full(width * height, value, np.uint8), **changes}
@@ -34,7 +34,7 @@ def write_bag(
 ) -> None:
     """Write a rosbag2.
 
-    topics: messages by topic; None makes a topic of std_msgs/String without messages
+    topics: messages by topic; None creates a topic of std_msgs/String without messages
     storage: 'mcap' or 'sqlite3'
     compress: '' for no compression, or 'file' or 'message'
     """
@@ -57,7 +57,7 @@ def write_bag(
 
 
 def edit_metadata(bag: Path, edit: Callable[[dict[str, Any]], None]) -> None:
-    """Change what is under rosbag2_bagfile_information in a bag's metadata.yaml."""
+    """Edit the mapping rosbag2_bagfile_information in a bag's metadata.yaml."""
     import yaml
 
     file = bag / 'metadata.yaml'

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The other side: drives a node through its services and topics, over DDS, from this process."""
+"""Drives a node from this process, through its services and topics over DDS."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from vision_msgs.msg import Classification, Detection2DArray
 
 from support.harness_process import NodeProcess
 
-# How long a test waits for what should come at once. Only a test that fails waits so long.
+# Longest wait for an event that should come at once. Only a failing test waits this long.
 TIMEOUT = 60.0
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 _INPUTS = ('image', 'image/compressed')
@@ -33,7 +33,7 @@ _NUMBERS = itertools.count(1)
 def wait_until(
     condition: Callable[[], Any], what: str | Callable[[], str], timeout: float = TIMEOUT,
 ) -> Any:
-    """Return what `condition` returns as soon as that is true; for things that nothing notifies of."""
+    """Poll `condition` until it is true, and return its value; for conditions without a notification."""
     deadline = time.monotonic() + timeout
     while not (value := condition()):
         if time.monotonic() > deadline:
@@ -63,12 +63,12 @@ class Collector:
         self, condition: Callable[[Any], bool] = lambda _: True, since: int = 0,
         timeout: float = TIMEOUT, what: str = 'a message',
     ) -> Any:
-        """Return the first message from number `since` on for which the condition holds."""
+        """Return the first message from number `since` on that meets the condition."""
         seen = since
 
         def find() -> bool:
             nonlocal seen
-            # Each message is looked at once: a condition may count.
+            # Each message is checked only once: a condition may count its calls.
             while seen < len(self.messages):
                 seen += 1
                 if condition(self.messages[seen - 1]):
@@ -84,7 +84,7 @@ class Collector:
             return self.messages[seen - 1]
 
     def count(self) -> int:
-        """Return how many messages came so far."""
+        """Return the number of messages so far."""
         with self._changed:
             return len(self.messages)
 
@@ -111,12 +111,12 @@ class Driver:
             try:
                 self.executor.spin_once(timeout_sec=0.2)
             except Exception:
-                # A test may destroy what the executor is just looking at.
+                # A test may destroy an entity while the executor uses it.
                 if self._closing:
                     return
 
     def now_ns(self) -> int:
-        """Return the time that image stamps are in."""
+        """Return the current time of the clock that stamps images."""
         return int(self.node.get_clock().now().nanoseconds)
 
     def close(self) -> None:
@@ -129,7 +129,7 @@ class Driver:
 
 
 class NodeClient:
-    """A node process and all that a test does to it."""
+    """A node process, with methods for all actions of a test on it."""
 
     def __init__(self, driver: Driver, process: NodeProcess) -> None:
         self.driver = driver
@@ -165,8 +165,8 @@ class NodeClient:
             request = client.srv_type.Request()
             if client is self._change_state:
                 request.transition.label = 'none'
-            # A service that has not found this client's half yet drops its answer: rmw_fastrtps waits 0.1 s for that.
-            # None of these requests changes anything, so they may be asked again.
+            # A service that has not discovered this client completely drops its answer after 0.1 s (rmw_fastrtps). None
+            # of these requests changes anything, so they may be repeated.
             wait_until(
                 lambda client=client, request=request: self._answers(client, request),
                 lambda client=client: f'{client.srv_name} answers; the node said:\n{self.process.tail()}')
@@ -186,7 +186,7 @@ class NodeClient:
         return self.result(client.call_async(request), client.srv_name, timeout)
 
     def result(self, future: Any, what: str, timeout: float = 60.0) -> Any:
-        """Return the answer that a future is for."""
+        """Wait for a future and return its answer."""
         done = threading.Event()
         future.add_done_callback(lambda _: done.set())
         assert done.wait(timeout), (
@@ -194,7 +194,7 @@ class NodeClient:
         return future.result()
 
     def begin(self, transition: str | int) -> Any:
-        """Ask for a transition and return the future of the answer."""
+        """Request a transition and return the future of the answer."""
         request = ChangeState.Request()
         if isinstance(transition, int):
             request.transition.id = transition
@@ -203,7 +203,7 @@ class NodeClient:
         return self._change_state.call_async(request)
 
     def change_state(self, transition: str | int) -> bool:
-        """Ask for a transition by label or id; returns whether the node says that it succeeded."""
+        """Request a transition by label or id. Returns whether the node reports success."""
         return bool(self.result(self.begin(transition), f'transition {transition}').success)
 
     def state(self) -> str:
@@ -211,12 +211,12 @@ class NodeClient:
         return str(self.call(self._get_state, GetState.Request()).current_state.label)
 
     def possible_transitions(self) -> dict[str, int]:
-        """Return label to id of what may be asked for now."""
+        """Return label to id of the transitions that are possible now."""
         answer = self.call(self._transitions, GetAvailableTransitions.Request())
         return {t.transition.label: t.transition.id for t in answer.available_transitions}
 
     def set_parameters(self, **values: Any) -> tuple[bool, str]:
-        """Set parameters together; returns (accepted, the node's reason if not)."""
+        """Set parameters together. Returns (accepted, the node's reason for a refusal)."""
         request = SetParametersAtomically.Request(
             parameters=[Parameter(name, value=value).to_parameter_msg() for name, value in values.items()])
         return self.set_messages(request)
@@ -243,7 +243,7 @@ class NodeClient:
         return list(self.call(self._describe, DescribeParameters.Request(names=list(names))).descriptors)
 
     def bring_to(self, state: str, **values: Any) -> None:
-        """Go to the state by way of unconfigured, with these parameters and the others as at the start."""
+        """Go to the state through unconfigured. Parameters that are not given get their initial values."""
         current = self.state()
         if current == 'active':
             assert self.change_state('deactivate')
@@ -252,7 +252,7 @@ class NodeClient:
             assert self.change_state('cleanup')
             current = 'unconfigured'
         assert current == 'unconfigured'
-        # What is still known of the last round must not be taken for the next one's.
+        # Wait until DDS has forgotten the old endpoints: they must not be mistaken for the new ones.
         graph = self.driver.node
         wait_until(lambda: not any(graph.count_subscribers(self.topic(t)) for t in _INPUTS), 'no subscription left')
         wait_until(lambda: not any(graph.count_publishers(self.topic(t)) for t in _OUTPUTS), 'no publisher left')
@@ -273,7 +273,7 @@ class NodeClient:
         return f'{self.process.namespace}/{name}'
 
     def collect(self, name: str, kind: Any, qos: Any = 100) -> Collector:
-        """Subscribe one of the node's topics; asked again, the same collector."""
+        """Subscribe to one of the node's topics. A second call returns the same collector."""
         if name not in self._collectors:
             self._collectors[name] = Collector(self.driver, kind, self.topic(name), qos)
         return self._collectors[name]
@@ -292,13 +292,13 @@ class NodeClient:
         self, kind: Any = Image, topic: str = 'image',
         reliability: ReliabilityPolicy = ReliabilityPolicy.RELIABLE, connected: bool = True,
     ) -> Any:
-        """Return a publisher of images that the node, if `connected`, has found."""
+        """Return a publisher of images; with `connected`, wait until the node has discovered it."""
         publisher = self.driver.node.create_publisher(
             kind, self.topic(topic), QoSProfile(depth=5, reliability=reliability))
         self._publishers.append(publisher)
         if connected:
             wait_until(lambda: publisher.get_subscription_count() == 1, f'the node subscribes {topic}')
-            # Each side finds the other by itself, and a best-effort reader drops what comes before it has.
+            # Each side discovers the other separately, and a best-effort reader drops messages that come before that.
             own = sum(p.topic_name == publisher.topic_name for p in self._publishers)
             self.diagnosis(
                 lambda _, v: v.get('image_publishers', '').split(', ').count('/driver') == own,
@@ -316,7 +316,7 @@ class NodeClient:
             self.close_camera(publisher)
 
     def wait_for_outputs(self, *names: str) -> None:
-        """Wait until this process and the node have found each other on these of its topics."""
+        """Wait until this process has discovered the node's publishers of these topics."""
         for name in names:
             topic = self.topic(name)
             wait_until(lambda topic=topic: self.driver.node.count_publishers(topic) == 1, f'{topic} is published')
@@ -338,7 +338,7 @@ class NodeClient:
         self, condition: Callable[[DiagnosticStatus, dict[str, str]], bool] = lambda *_: True,
         what: str = 'a diagnosis', timeout: float = TIMEOUT,
     ) -> tuple[DiagnosticStatus, dict[str, str]]:
-        """Return the first status from now on for which the condition holds, and its values by key."""
+        """Return the first status from now on that meets the condition, and its values by key."""
         since = self.driver.diagnostics.count()
         found: list[tuple[DiagnosticStatus, dict[str, str]]] = []
 
@@ -354,7 +354,7 @@ class NodeClient:
         return found[0]
 
     def counts(self, condition: Callable[[dict[str, int]], bool], what: str) -> dict[str, int]:
-        """Return the counts of the first diagnosis from now on for which the condition holds."""
+        """Return the counts of the first diagnosis from now on that meets the condition."""
         keys = ('received', 'processed', 'replaced', 'stale', 'bad', 'failed')
 
         def numbers(values: dict[str, str]) -> dict[str, int]:
@@ -373,7 +373,7 @@ class NodeClient:
 
 
 def boxes_of(message: Detection2DArray) -> dict[str, tuple[tuple[float, float, float, float], float]]:
-    """Return class id to ((x_min, y_min, x_max, y_max), score); every class is there once."""
+    """Return class id to ((x_min, y_min, x_max, y_max), score). Each class must occur only once."""
     found = {}
     for detection in message.detections:
         box, hypothesis = detection.bbox, detection.results[0].hypothesis

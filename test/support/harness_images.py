@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Images with rectangles of pure colours, as sensor_msgs, in many encodings.
 
-The encodings are written here in plain NumPy, from their definitions, and share no code with the package.
+The encoders follow the definitions of the encodings in plain NumPy and share no code with the package.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def compressed(bgr: np.ndarray, head: Header, kind: str) -> CompressedImage:
     return message
 
 
-# 16-bit pictures are written with the foreign byte order: is_bigendian must be looked at.
+# 16-bit pictures have the other byte order, so the reader must use is_bigendian.
 _BIG_ENDIAN = True
 
 

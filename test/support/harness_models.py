@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Small real ONNX models: what they answer is computed from the pixels, so that it can be foreseen."""
+"""Small real ONNX models that compute their output from the pixels, so tests know the expected result."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ def color_detector(
 ) -> Path:
     """Write a detector in YOLOv5's layout, [1, 16, 8]: a box around all red, all green, all blue pixels.
 
-    The other 13 rows are empty, with objectness 0, as most rows of a real detector are nearly.
+    The other 13 rows are empty, with objectness 0, like most rows of a real detector.
 
-    A colour's value is what its channel has above the other two; the box holds the rows and columns whose
-    largest value is at least half of the largest in the image, which is the objectness.
+    The value of a colour at a pixel is the excess of its channel over the other two. The objectness is the largest
+    value in the image. The box contains the rows and columns whose largest value is at least half of the objectness.
 
     busy: multiplications of 512x512 matrices in each inference (about 5 ms each on one core)
-    fragile: fails at run time when the mean of the input is 0.5 or more (a white image)
-    growth: the boxes are this many times as wide and high as the coloured rectangles, around the same centres
+    fragile: fails at run time if the mean of the input is 0.5 or more (a white image)
+    growth: factor for the width and height of the boxes, around the centres of the coloured rectangles
     slow_load: multiplications of 1024x1024 constants that ONNX Runtime folds while it loads (30 ms each)
     """
     constants = {

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The node under test: a process of its own, its output line by line, its resources, its end."""
+"""The process of the node under test: its output line by line, its resources, its end."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from typing import Any
 import psutil
 
 ROOT = Path(__file__).resolve().parents[2]
-# What must never be in the output of a node, whatever was done to it.
+# Text that must never be in the output of a node.
 FORBIDDEN = re.compile(
     r'Traceback|never retrieved|Exception ignored|error in a callback|terminate called|'
     r'Segmentation fault|Fatal Python error|unexpectedly|InvalidHandle')
@@ -33,9 +33,9 @@ rclpy.shutdown()
 
 
 def promised(seconds: float) -> float:
-    """Return how long something may take now that takes at most `seconds` on an idle machine.
+    """Return the time limit for now of an action that takes at most `seconds` on an idle machine.
 
-    That much, and twice as long as a process with a ROS node that does nothing takes now, from start to end.
+    It is `seconds` plus twice the present run time of a process with a ROS node that does nothing.
     """
     started = time.monotonic()
     subprocess.run([sys.executable, '-c', _TRIVIAL_NODE], check=True, timeout=120)
@@ -43,9 +43,9 @@ def promised(seconds: float) -> float:
 
 
 class NodeProcess:
-    """`perception_node` in a namespace of its own, started with parameters from a file.
+    """`perception_node` in a separate namespace, started with parameters from a file.
 
-    parameters: name to value; written as JSON, which is YAML, so that 1 and 1.0 stay what they are
+    parameters: name to value; written as JSON, which is also YAML, so that 1 and 1.0 keep their types
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class NodeProcess:
         return '\n'.join(self.output.splitlines()[-15:])
 
     def mark(self) -> int:
-        """Return a place in the output: for wait_for_line's `since`."""
+        """Return the current position in the output, for `since` of wait_for_line."""
         with self._changed:
             return len(self._lines)
 
@@ -90,7 +90,7 @@ class NodeProcess:
             return self._lines[mark:]
 
     def wait_for_line(self, pattern: str, since: int = 0, timeout: float = 60.0) -> str:
-        """Return the first line after `since` in which the pattern is found."""
+        """Return the first line after `since` that contains the pattern."""
         def find() -> str | None:
             return next((line for line in self._lines[since:] if re.search(pattern, line)), None)
 
@@ -115,34 +115,34 @@ class NodeProcess:
         return int(psutil.Process(self.process.pid).num_threads())
 
     def shared_memory(self) -> list[Path]:
-        """Return the shared memory that Fast DDS made for the process: it holds a lock file open for each segment."""
+        """Return the shared-memory files of the process. Fast DDS keeps a lock file open for each segment."""
         made = []
         for descriptor in Path(f'/proc/{self.process.pid}/fd').iterdir():
             try:
                 name = str(descriptor.readlink())
             except FileNotFoundError:
-                # Closed meanwhile: a node that configures reads files.
+                # Already closed: a node that configures reads files.
                 continue
-            # Those of ports are shared between processes.
+            # Files of ports are shared between processes, so they are not included.
             if re.fullmatch(r'/dev/shm/fast(rtps|dds)_[0-9a-f]{16}_el', name):
                 made += [Path(name), Path(name.removesuffix('_el'))]
         return made
 
     def catches(self, number: signal.Signals) -> bool:
-        """Whether the process has a handler for the signal already."""
+        """Return whether the process has already set a handler for the signal."""
         status = Path(f'/proc/{self.process.pid}/status').read_text()
         mask = int(re.search(r'^SigCgt:\s*([0-9a-f]+)', status, re.M).group(1), 16)
         return bool(mask >> (number - 1) & 1)
 
     def stop(self, number: signal.Signals = signal.SIGINT, timeout: float = 60.0) -> tuple[int, float]:
-        """Send the signal; returns the exit code and how many seconds the end took."""
+        """Send the signal. Returns the exit code and the seconds until the process ended."""
         started = time.monotonic()
         if self.process.poll() is None:
             self.process.send_signal(number)
         try:
             code = self.process.wait(timeout)
         except subprocess.TimeoutExpired:
-            # With PYTHONFAULTHANDLER it says where each of its threads is.
+            # With PYTHONFAULTHANDLER it prints the stacks of its threads.
             self.process.send_signal(signal.SIGABRT)
             try:
                 self.process.wait(10)
@@ -157,7 +157,7 @@ class NodeProcess:
         return code, elapsed
 
     def assert_clean(self) -> None:
-        """Fail if the output has a traceback or another sign of an error that nobody handled."""
+        """Fail if the output has a traceback or another sign of an unhandled error."""
         bad = [line for line in self.output.splitlines() if FORBIDDEN.search(line)]
         assert not bad, f'{bad[0]!r} in the output of the node, which ends with:\n{self.tail()}'
 

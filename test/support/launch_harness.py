@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What the launch tests share: environment, models, bags, and this process's side of DDS."""
+"""Shared code of the launch tests: environment, models, bags, and a ROS node in this process."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _PROFILES = ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE', 
 
 
 def prepare(*more: str) -> Path:
-    """Skip if something is not installed; give this process and its children a ROS domain; return an empty folder.
+    """Skip if a package is not installed. Set a ROS domain for this process and its children. Return an empty folder.
 
     more: further Python packages that the test needs
     """
@@ -51,7 +51,7 @@ def prepare(*more: str) -> Path:
 
 
 def _free_domain() -> int:
-    """Return a ROS domain that nobody on this machine uses: its discovery port can be bound alone."""
+    """Return a ROS domain that no process on this machine uses: its discovery port can be bound."""
     for offset in range(100):
         domain = 1 + (os.getpid() + offset) % 100
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
@@ -74,7 +74,7 @@ def write_bag(
     folder: Path, pictures: Sequence[np.ndarray], topic: str, compressed: bool = False, rate_hz: float = 2.0,
     storage: str = 'sqlite3',
 ) -> None:
-    """Write BGR pictures as a rosbag2, stamped from 1 s on, with frame_id 'camera'; compressed: as PNG."""
+    """Write BGR pictures as a rosbag2 with stamps from 1 s on and frame_id 'camera'. compressed: as PNG."""
     from rclpy.serialization import serialize_message
     from rosbags.rosbag2 import StoragePlugin, Writer
     from rosbags.typesys import Stores, get_typestore
@@ -100,7 +100,7 @@ def stamp_of(index: int, rate_hz: float) -> int:
 
 
 class Consumer:
-    """A node of this process, spun by a thread of its own: keeps the messages of the topics it subscribes."""
+    """A node in this process, spun by a separate thread. It keeps the messages of its subscriptions."""
 
     def __init__(self) -> None:
         import rclpy
@@ -130,13 +130,13 @@ class Consumer:
         rclpy.shutdown(context=self._context)
 
     def collect(self, message_type: Any, topic: str, qos: Any = 50) -> list[Any]:
-        """Subscribe; returns the list that the messages are appended to."""
+        """Subscribe. Returns a list to which the messages are appended."""
         received: list[Any] = []
         self.node.create_subscription(message_type, topic, received.append, qos)
         return received
 
     def call(self, service_type: Any, name: str, request: Any) -> Any:
-        """Call a service and return its answer; asks again until there is one."""
+        """Call a service and return its answer. Repeats the call until there is an answer."""
         client = self.node.create_client(service_type, name)
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
@@ -163,7 +163,7 @@ class Consumer:
 
 
 def wait_for(condition: Callable[[], Any], what: str, timeout: float = 60.0) -> None:
-    """Wait until a condition is true, else fail and say what was waited for."""
+    """Wait until a condition is true. Fail with the text `what` after the timeout."""
     assert _becomes(condition, timeout), f'{what}: not within {timeout:.0f} s'
 
 

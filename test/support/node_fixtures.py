@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Fixtures of the tests that start nodes: a ROS domain of their own, node processes."""
+"""Fixtures of the tests that start nodes: a separate ROS domain, node processes."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def needs_ros() -> None:
 
 
 def _free_domain() -> int:
-    """Return a ROS domain that nobody on this machine uses: its discovery port can be bound alone."""
+    """Return a ROS domain that no process on this machine uses: its discovery port can be bound."""
     for offset in range(100):
         domain = 1 + (os.getpid() + offset) % 100
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
             try:
-                # DDS: port of the multicast discovery of a domain.
+                # The DDS port for multicast discovery in this domain.
                 probe.bind(('', 7400 + 250 * domain))
             except OSError:
                 continue
@@ -42,7 +42,7 @@ def _free_domain() -> int:
 
 @pytest.fixture(scope='session')
 def ros_environment() -> Iterator[int]:
-    """The environment of this process and of the nodes: a domain, this machine only, large images."""
+    """The environment of this process and of the nodes: a separate domain, only this machine, large images."""
     needs_ros()
     domain = _free_domain()
     profile = str(ROOT / 'config' / 'fastdds_large_images.xml')
@@ -82,9 +82,9 @@ def end_process(client: Any) -> None:
 
 @pytest.fixture
 def start_node(driver: Any, tmp_path: Path) -> Iterator[Callable[..., Any]]:
-    """Return a function that starts a node of the test's own; at the end it must stop cleanly.
+    """Return a function that starts a node for this test only. At the end the node must stop cleanly.
 
-    Diagnostics come every 0.1 s; with `diagnostics_period=None` as often as the node's default has it.
+    Diagnostics come every 0.1 s; `diagnostics_period=None` uses the node's default.
     """
     clients: list[Any] = []
 

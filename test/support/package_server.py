@@ -34,11 +34,11 @@ def wheel(members: dict[str, bytes]) -> bytes:
 
 
 class PackageServer:
-    """`pages` maps a path to (status, content type, body[, announced length]) or to a list of them, one a request.
+    """`pages` maps a path to (status, content type, body[, announced length]), or to a list with one for each request.
 
-    It is a proxy as well: of an absolute URL the path counts, and `requests` has the URL as it was asked for.
+    It is also a proxy: for an absolute URL it uses only the path, and `requests` has the URL as it was requested.
     delay: seconds before an answer; chunk_delay: seconds between chunks of a file
-    broken: set when a client went away before it had its file
+    broken: set when a client disconnects before it has its file
     """
 
     def __init__(self) -> None:
@@ -100,7 +100,7 @@ class PackageServer:
             self.pages[f'/files/{name}'] = (200, 'application/octet-stream', body)
 
     def downloads(self) -> list[str]:
-        """Return the files that were asked for."""
+        """Return the requested files."""
         return [path for path in self.requests if path.endswith(('.whl', '.tgz', '.tar.gz'))]
 
     def close(self) -> None:

@@ -13,9 +13,9 @@ METADATA = {
 
 
 def conv_detector(path, size=64, opset=13, batch_norm=False, weights_of_first=None):
-    """The colour detector of tiny_models by convolutions: mix (1x1), shrink (8x8, the mean), then decoding.
+    """The colour detector of tiny_models made of convolutions: mix (1x1), shrink (8x8, the mean), then decoding.
 
-    In the layout of YOLOv8: output0 [1, 4 + 3, cells].
+    The layout is that of YOLOv8: output0 [1, 4 + 3, cells].
     """
     count = (size // CELL) ** 2
     first = np.eye(3, dtype=np.float32)[:, :, None, None] if weights_of_first is None else weights_of_first
@@ -37,7 +37,7 @@ def conv_detector(path, size=64, opset=13, batch_norm=False, weights_of_first=No
         nodes.insert(1, helper.make_node(
             'BatchNormalization', ['mixed', 'gain', 'offset', 'mean', 'variance'], ['normal'], 'norm', epsilon=0.0))
         ones, zeros = np.ones(len(first), np.float32), np.zeros(len(first), np.float32)
-        constants.update(gain=2 * ones, offset=zeros, mean=zeros, variance=4 * ones)  # Together: nothing.
+        constants.update(gain=2 * ones, offset=zeros, mean=zeros, variance=4 * ones)  # Together they change nothing.
     return save(
         path, nodes, {'images': (FLOAT, [1, 3, size, size])}, {'output0': (FLOAT, [1, 7, count])}, constants,
         METADATA, opset)

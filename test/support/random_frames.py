@@ -7,7 +7,7 @@ import numpy as np
 from trt_perception.image.encodings import ENCODINGS
 from trt_perception.image.frame import Frame
 
-# What the CUDA kernels read, and what the host converts for them.
+# Encodings that the CUDA kernels read, and encodings that the host converts first.
 READ_BY_KERNELS = (
     'bgr8', 'rgb8', 'bgra8', 'rgba8', 'mono8', '8UC1', '8UC3', '8UC4', 'uyvy', 'yuyv', 'yuv422', 'yuv422_yuy2',
     'nv12', 'nv21')

@@ -1,14 +1,14 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A Monitor that keeps what it is told."""
+"""A Monitor that records all reports."""
 
 from trt_perception.monitor import Monitor
 
 
 class Told:
-    """`monitor` to hand over; `progress` (text, done, total) and `log` (severity, text) that it was told since.
+    """`monitor` is the Monitor to use; `progress` (text, done, total) and `log` (severity, text) are its reports.
 
-    when: called with each report of the progress; cancel: the monitor's event
+    when: called with each progress report; cancel: the monitor's event
     """
 
     def __init__(self, when=lambda text, done, total: None):
@@ -23,10 +23,10 @@ class Told:
 
     @property
     def texts(self):
-        """What was said to be done, in its order."""
+        """The texts of the progress reports, in order."""
         return [text for text, _, _ in self.progress]
 
     @property
     def warnings(self):
-        """What was logged as a warning."""
+        """The logged warnings."""
         return [text for severity, text in self.log if severity == 'warning']

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Real ONNX files of a few hundred bytes, for tests.
 
-The colour detector divides its input into cells of 8x8 pixels, one candidate box a cell; the mean of each channel
-over the cell is the score of that class. A red square of cell size in an image is then a detection of class 0 with the
-box of that square.
+The colour detector divides its input into cells of 8x8 pixels, with one candidate box for each cell. The score of a
+class is the mean of its channel over the cell. So a red square of cell size in an image is a detection of class 0 with
+the box of that square.
 """
 
 import numpy as np
@@ -28,7 +28,7 @@ def save(path, nodes, inputs, outputs, constants=None, metadata=None, opset=13):
         nodes, 'tiny', values(inputs), values(outputs),
         [numpy_helper.from_array(np.asarray(array), name) for name, array in (constants or {}).items()])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid('', opset)], producer_name='tiny')
-    model.ir_version = 8  # What the oldest supported ONNX Runtime reads.
+    model.ir_version = 8  # The oldest supported ONNX Runtime reads it.
     helper.set_model_props(model, {key: str(value) for key, value in (metadata or {}).items()})
     onnx.checker.check_model(model)
     onnx.save(model, str(path))
@@ -36,7 +36,7 @@ def save(path, nodes, inputs, outputs, constants=None, metadata=None, opset=13):
 
 
 def fixed_outputs(path, *arrays, input_shape=(1, 3, 64, 64), metadata=None):
-    """A model with these outputs, output0, output1, ..., whatever the image is."""
+    """A model with these constant outputs: output0, output1, ..."""
     arrays = [np.asarray(array, np.float32) for array in arrays]
     return save(
         path,
@@ -93,7 +93,7 @@ def color_classifier(path, size=(16, 16), batch=1, metadata=None, opset=13):
 
 
 def dynamic_detector(path, channels=7, metadata=None):
-    """[batch, channels, cells] of any image size, by a convolution; nothing in the file says how many cells."""
+    """[batch, channels, cells] for any image size, by a convolution. The file does not say how many cells."""
     return save(
         path,
         [helper.make_node('Conv', ['images', 'weights'], ['maps'], strides=[CELL, CELL]),

@@ -58,7 +58,7 @@ def test_round_trip(tmp_path, storage):
         assert (fields.encoding, fields.width, fields.height, fields.step) == ('bgr8', 30, 20, 90)
         np.testing.assert_array_equal(
             fields.data.reshape(20, 30, 3), expected.frame.bgr())
-    # Nothing but the bag is left.
+    # No file except the bag.
     assert sorted(p.name for p in bag.parent.iterdir()) == ['bag']
 
 
@@ -93,7 +93,7 @@ def test_rclpy_reads_and_writes_the_same_bytes(tmp_path):
 def test_with_stamp_in_both_byte_orders(flag, order):
     cdr = bytes([0, flag, 0, 0]) + bytes(range(8)) + b'rest'
     stamped = with_stamp(cdr, 2 * 10**9 + 7)
-    assert type(stamped) is bytes  # What rclpy publishes as it is.
+    assert type(stamped) is bytes  # The bytes that rclpy publishes.
     assert stamped == cdr[:4] + (2).to_bytes(4, order) + (7).to_bytes(4, order) + b'rest'
 
 
@@ -123,7 +123,7 @@ def test_frames_of_other_encodings_become_bgr8(tmp_path):
 
 
 @pytest.mark.parametrize('source, options, message', [
-    (lambda: frames(2, None), {}, 'its frames have no times; give fps'),
+    (lambda: frames(2, None), {}, 'its frames have no stamps; give fps'),
     (lambda: frames(2, 0), {}, 'time of frame 1 does not increase'),
     (lambda: frames(2), {'fps': 0}, 'fps is 0: expected a number above 0'),
     (lambda: [], {}, 'no frames'),
@@ -162,4 +162,4 @@ write_video_bag(frames(9, size=(900, 500)), {str(tmp_path / 'bag')!r}, progress=
         [sys.executable, '-c', code], env=python_environment(Path(__file__).parent)).returncode == -9
     assert not (tmp_path / 'bag').exists()
     assert not any(looks_like_bag(path) for path in tmp_path.iterdir())
-    assert write_video_bag(frames(1), tmp_path / 'bag') == 1  # What is left is not in the way.
+    assert write_video_bag(frames(1), tmp_path / 'bag') == 1  # The remaining folder does no harm.

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Ways to name a bag: each gives the same topic and the same messages to all who read bags."""
+"""Ways to name a bag: every reader of bags finds the same topic and the same messages."""
 
 import os
 import shutil
@@ -31,7 +31,7 @@ TOPIC = BagTopic('/image', IMAGE, 3)
 
 
 def expect(path, values=(5, 6, 7), folder=None):
-    """Predict and calibration, the launch file, and the player's messages."""
+    """Compare the frames of `open_source`, the bag of the launch file, and the messages of the player."""
     path = Path(path)
     assert looks_like_bag(path)
     topic = BagTopic('/image', IMAGE, len(values))
@@ -85,14 +85,14 @@ def test_spellings_of_a_path(tmp_path, monkeypatch):
 
 
 def split(folder):
-    """A bag in two files, as `ros2 bag record --max-bag-size` leaves it."""
+    """A bag with two files, as `ros2 bag record --max-bag-size` writes it."""
     write_bag(folder / 'bag', {'/image': MESSAGES[:2]})
     write_bag(folder / 'more', {'/image': MESSAGES[2:]})
     (folder / 'bag' / 'bag.mcap').rename(folder / 'bag' / 'bag_0.mcap')
     (folder / 'more' / 'more.mcap').rename(folder / 'bag' / 'bag_1.mcap')
 
     def both(information):
-        # Until version 3 of the format, with the folder's name.
+        # Until version 3 of the format the paths had the name of the folder.
         information['relative_file_paths'] = ['bag_0.mcap', 'bag/bag_1.mcap']
         information['message_count'] = 3
         information['topics_with_message_count'][0]['message_count'] = 3
@@ -113,7 +113,7 @@ def test_a_split_bag_and_its_parts(tmp_path):
 
 
 def test_a_folder_of_images_stays_one(tmp_path):
-    """Also with a data set's metadata.yaml, and a recording that the images were taken from."""
+    """Also if the folder has a data set's metadata.yaml, or a recording of the images."""
     write_bag(tmp_path / 'bag', {'/image': MESSAGES})
     data = tmp_path / 'data'
     data.mkdir()
@@ -145,7 +145,7 @@ def test_an_image_topic_without_messages_is_passed_over(tmp_path):
 
 
 def test_what_works_without_rosbags(tmp_path):
-    """A robot's launch process has PyYAML; it names the command for rosbags if a bag needs it."""
+    """The process of a robot's launch file has PyYAML. If a bag needs rosbags, the message has the command for it."""
     bag = tmp_path / 'bag'
     write_bag(bag, {'/image': MESSAGES})
     lone = shutil.copy(bag / 'bag.mcap', tmp_path / 'lone.mcap')

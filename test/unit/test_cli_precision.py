@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The options of predict and benchmark for calibration and the accuracy gate, which equal the node's parameters."""
+"""Options of predict and benchmark for calibration and the accuracy check; they match the node's parameters."""
 
 import numpy as np
 import pytest

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What users get wrong, for each subcommand: one clear line, exit code 1 or 2, and nothing is damaged."""
+"""Typical mistakes for each subcommand: one clear line, exit code 1 or 2, and no file is damaged."""
 
 import os
 import shutil
@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
-    """A working folder with a model, a picture, a folder, an empty file, a text and an own cache."""
+    """A working folder with a model, a picture, a folder, an empty file, a text file and a separate cache."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
     color_detector(tmp_path / 'm.onnx')
@@ -42,7 +42,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def run(capfd, *arguments):
-    """(exit code, the line that says why)."""
+    """(exit code, the line with the reason)."""
     try:
         code = main([str(argument) for argument in arguments])
     except SystemExit as exit_:
@@ -88,12 +88,12 @@ def run(capfd, *arguments):
     (('predict', 'm.onnx', 'pipe.mcap'), 1, 'pipe.mcap: a pipe; expected an image'),
     (('predict', 'm.onnx', 'p.png', '--labels', 'pipe.txt'), 1, 'labels file pipe.txt: expected a file, found a pipe'),
     (('predict', 'm.onnx', 'p.png', '--threads', '100000'), 2, 'argument --threads: 100000: expected a whole number'),
-    (('predict', 'm.onnx', 'p.png', '--topic', '/x'), 1, "p.png: not a rosbag2, so there is no topic '/x' in it"),
+    (('predict', 'm.onnx', 'p.png', '--topic', '/x'), 1, "p.png: not a rosbag2, so it has no topic '/x'"),
     (('predict', 'm.onnx', 'p.png', '--precision', 'int8', '--calibration', 'none'), 1, 'none: no such file or folder'),
     (('predict', 'm.onnx', 'p.png', '--draw', 'text.txt'), 1, '--draw text.txt: it is a file; expected a folder'),
 
     (('quantize', 'm.onnx', '--precision', 'fp16', '--output', 'd'), 1, '--output d: it is a folder; expected'),
-    (('quantize', 'm.onnx', '--precision', 'fp16', '--output', 'none/x.onnx'), 1, 'none: make it first'),
+    (('quantize', 'm.onnx', '--precision', 'fp16', '--output', 'none/x.onnx'), 1, 'none: create it first'),
     (('quantize', 'm.onnx', '--precision', 'fp16', '--output', 'pipe'), 1, '--output pipe: it is not a regular file'),
     (('quantize', 'm.onnx', '--precision', 'fp16', '--output', ''), 1, 'it is a folder; expected the name of a file'),
     (('quantize', 'm.onnx', '--calibration', 'd'), 1, 'd: no images in this folder'),
@@ -117,7 +117,7 @@ def run(capfd, *arguments):
     (('benchmark', 'm.onnx', '--image', 'text.txt'), 1, 'text.txt: not an image, video or bag that can be read'),
     (('benchmark', 'm.onnx', '--size', '100'), 2, 'argument --size: 100: expected WIDTHxHEIGHT'),
     (('benchmark', 'm.onnx', '--json', 'd'), 1, '--json d: it is a folder'),
-    (('benchmark', 'm.onnx', '--json', 'none/x.json'), 1, 'none: make it first'),
+    (('benchmark', 'm.onnx', '--json', 'none/x.json'), 1, 'none: create it first'),
 
     (('play', 'none'), 1, 'none: no such file or folder'),
     (('play', 'd'), 1, 'd: not a rosbag2'),
@@ -159,7 +159,7 @@ def test_a_full_disk_is_one_line_that_names_the_file(capfd):
 
 def test_more_memory_than_there_is_is_one_line(capfd, tmp_path):
     dynamic_detector(tmp_path / 'open.onnx')
-    # More bytes than an address has room for: refused at once, whatever the machine has.
+    # More bytes than the address space: refused at once on every machine.
     code, line = run(capfd, 'predict', 'open.onnx', 'p.png', '--input-size', '100000000', '100000000')
     assert code == 1
     assert line.startswith('trt_perception: out of memory: ')
@@ -203,7 +203,7 @@ def test_play(bag, monkeypatch, arguments, message):
     monkeypatch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
     monkeypatch.setenv('ROS_DOMAIN_ID', str(free_domain_id()))
     monkeypatch.setenv('PYTHONPATH', str(ROOT), prepend=os.pathsep)
-    # A process of its own: in this one other tests may have begun to use ROS, which can be done once.
+    # A separate process: other tests in this process may have started ROS, which is possible only once.
     done = subprocess.run(
         [sys.executable, '-m', 'trt_perception.cli.main', 'play', str(bag), '--wait', '0', *arguments],
         capture_output=True, text=True, timeout=120)

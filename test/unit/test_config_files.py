@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The generated files, docs/parameters.md and those in config/: what is in them, and that they are up to date."""
+"""The generated files, docs/parameters.md and those in config/: their content, and that they are up to date."""
 
 import itertools
 import math
@@ -17,7 +17,7 @@ from trt_perception.parameters.table import PARAMETERS
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = ROOT / 'config'
-# What concerns one task only is in one file only.
+# Parameters that only one task uses are only in its file.
 OTHERS = {
     'detection': {'top_k'},
     'classification': {'score_threshold', 'iou_threshold', 'class_agnostic_nms', 'max_detections', 'classes'},
@@ -62,7 +62,7 @@ def test_parameters_and_defaults(task):
 
 @pytest.mark.parametrize('task', CONFIG_FILES)
 def test_the_node_takes_the_whole_file(task):
-    """As rcl parses it, which is not as PyYAML does."""
+    """Read the file with rcl, which parses YAML differently from PyYAML."""
     rclpy = pytest.importorskip('rclpy', reason='needs ROS 2: make setup')
     from trt_perception.node import parameters
     from trt_perception.node.rclpy_internals import parameter_overrides
@@ -82,7 +82,7 @@ def test_the_node_takes_the_whole_file(task):
 
 @pytest.mark.parametrize('task', CONFIG_FILES)
 def test_every_parameter_is_explained(task):
-    """By comment lines right above it."""
+    """The explanation is in comment lines directly above the parameter."""
     lines = (CONFIG / CONFIG_FILES[task]).read_text().splitlines()
     for before, line in itertools.pairwise(lines):
         if line.startswith('    ') and not line.startswith('    #'):

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Darknet against a plain NumPy forward pass; checkpoints built byte by byte, harmless and hostile."""
+"""Darknet compared with a plain NumPy forward pass; checkpoints built byte by byte, harmless and hostile."""
 
 import os
 import struct
@@ -243,7 +243,7 @@ def test_graph_sha256_sees_weights_attributes_and_metadata_and_nothing_else():
     (lambda c, w: (c.replace('filters=4', 'filters=four'), w), "integer filters, found 'four'"),
     (lambda c, w: ('filters=4\n' + c, w), 'line 1: expected'),
     (lambda c, w: ('', w), r'expected a \[net\] section first, found an empty file'),
-    (lambda c, w: ('[net]\nwidth=32\nheight=32\n', struct.pack('<3iq', 0, 2, 0, 0)), r'no \[yolo\] section'),
+    (lambda c, w: ('[net]\nwidth=32\nheight=32\n', struct.pack('<3iq', 0, 2, 0, 0)), r'expected a \[yolo\] section'),
 ])
 def test_darknet_files_that_do_not_fit_are_refused(change, message):
     with pytest.raises(ModelError, match=message):

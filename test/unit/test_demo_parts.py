@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The demo's parts that need no ROS; the whole of it is in test/node/test_demo.py."""
+"""The parts of the demo that do not need ROS. test/node/test_demo.py tests the whole demo."""
 
 import os
 import socket
@@ -37,7 +37,7 @@ def test_a_domain_is_neither_the_users_nor_one_in_use(monkeypatch):
     assert free_domain_id({}) == wanted
     assert free_domain_id({'ROS_DOMAIN_ID': str(wanted)}) != wanted
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
-        # As Fast DDS binds its ports: others of the same domain may share them.
+        # Bind as Fast DDS does: other processes of the same domain may share the ports.
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         taken.bind(('0.0.0.0', 7400 + 250 * wanted))
         assert free_domain_id({}) != wanted
@@ -91,19 +91,19 @@ def test_a_folder_is_one_demos_until_its_process_ends(tmp_path):
             with pytest.raises(DemoError) as found, locked_folder(tmp_path):
                 pytest.fail('locked twice')
             assert str(found.value) == (
-                f'--output {tmp_path}: another demo writes there, process {holder.pid}: wait for its end, or give '
-                'another folder')
+                f'--output {tmp_path}: another demo (process {holder.pid}) uses this folder: wait until it ends, or '
+                'choose another folder')
             (tmp_path / 'other').mkdir(exist_ok=True)
             with locked_folder(tmp_path / 'other'):
                 pass
             end(holder)
-        # What it leaves is a file that nobody holds.
+        # Only the lock file is left, and no process holds it.
         with locked_folder(tmp_path):
             assert (tmp_path / '.lock').read_text() == f'{os.getpid()}\n'
 
 
 def test_a_child_does_not_keep_the_folder(tmp_path):
-    """The node and the player are started while the folder is locked, and may outlive a demo that is killed."""
+    """The node and the player start while the folder is locked, and may live longer than a killed demo."""
     with locked_folder(tmp_path):
         child = Child('the child', ['sleep', '60'], tmp_path / 'log', os.environ)
     try:
@@ -195,7 +195,7 @@ def test_the_table_accounts_for_every_frame():
     assert ['frames', 'sent', '10'] in rows and ['frames', 'dropped', '5'] in rows
     assert ['1', 'lost', 'between', 'processes'] in rows and ['4', 'cat'] in rows
     assert ['infer', 'network', '5.00', '9.50', '9.90'] in rows
-    # Linear between 1..5, as NumPy does: 95 % of the way is 4.8.
+    # Linear between 1 and 5, as in NumPy: 95 % of the way is 4.8.
     assert ['stamp', 'to', 'detection', '3.00', '4.80', '4.96'] in rows
     assert 'preprocess' not in text
 
@@ -224,7 +224,7 @@ def test_pictures_of_an_odd_size_and_of_frames_without_a_result(tmp_path):
     assert [picture.shape for picture in pictures] == [(62, 84, 3)] * 5
     assert capture.get(cv2.CAP_PROP_FPS) == pytest.approx(25.0)
     changed = [np.abs(picture - 128).max() > 40 for picture in pictures]
-    # 1 has a box, 3 an empty result, the others say that they were not processed.
+    # 1 has a box, 3 has an empty result, the others are marked as not processed.
     assert changed == [True, True, True, False, True]
     assert np.abs(pictures[1][:, 30:45] - 128).max() > 40
     # Two cells of 480 pixels side by side.
@@ -265,11 +265,11 @@ def test_a_bag_is_reused_only_while_it_is_whole(tmp_path, damage):
     if damage == 'gone':
         storage.unlink()
     if damage == 'killed':
-        # In the middle of another video's bag, which had removed this one.
+        # The writing of another video's bag was interrupted; it had removed this bag.
         bag.rename(tmp_path / '.bag.x1.partial')
     told = []
     recording = record(video, bag, 0, reading=lambda *progress: told.append(progress))
-    # A long video takes a while to read, also where its bag is there.
+    # Reading a long video takes time, even if its bag exists.
     assert told[-1] == (video.stat().st_size, video.stat().st_size)
     assert (recording.reused, recording.frames) == (damage == 'none', 5)
     assert storage.stat().st_size == size

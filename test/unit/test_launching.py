@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The parts of the launch files that need no launch package."""
+"""The parts of the launch files that do not need the package launch."""
 
 import os
 import subprocess
@@ -26,7 +26,7 @@ from trt_perception.sources.bag_metadata import BagTopic
 
 @pytest.fixture
 def prefixes(tmp_path, monkeypatch):
-    """Prefixes as ROS installs them, by Fast DDS's version; this environment's own has none."""
+    """Prefixes as ROS installs them, for each version of Fast DDS; this environment's own prefix has none."""
     monkeypatch.setattr('sys.prefix', str(tmp_path / 'none'))
     for name, folder in (('two', 'fastrtps'), ('three', 'fastdds')):
         (tmp_path / name / 'share' / folder).mkdir(parents=True)
@@ -36,7 +36,7 @@ def prefixes(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize('environment', [{}, {'RMW_IMPLEMENTATION': ''}, {'RMW_IMPLEMENTATION': 'rmw_fastrtps_cpp'}])
 def test_profile_is_set_for_fast_dds_of_every_distribution(environment, prefixes):
-    """Where nothing tells which it is, in both ways."""
+    """If the version is unknown, set both variables."""
     added, note = profile_environment('/share/profile.xml', environment)
     assert added == {
         'FASTRTPS_DEFAULT_PROFILES_FILE': '/share/profile.xml', 'FASTDDS_DEFAULT_PROFILES_FILE': '/share/profile.xml'}
@@ -62,7 +62,7 @@ def test_what_is_installed_tells_more_than_the_distribution(installed, variable,
         assert profile_variables({'AMENT_PREFIX_PATH': path, 'ROS_DISTRO': distro}) == (variable,)
 
 
-# A participant also maps the segments of those it hears from: only those that it made itself count.
+# A participant also maps the segments of other processes, so count only those that it created.
 _SEGMENTS = """
 import os, rclpy
 before = {entry.path for entry in os.scandir('/dev/shm')}

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""If a package is missing, the tests that need it are skipped with the reason, and no other failure is hidden."""
+"""If a package is missing, the tests that need it are skipped with a reason, and other failures stay visible."""
 
 import os
 import subprocess

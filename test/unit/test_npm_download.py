@@ -33,7 +33,7 @@ def tarball(members):
             info = tarfile.TarInfo(name)
             info.size = len(content)
             file.addfile(info, io.BytesIO(content))
-    # Not compressed much, so that it comes in several pieces.
+    # It does not compress well, so that it arrives in several pieces.
     return gzip.compress(buffer.getvalue(), 0, mtime=0)
 
 
@@ -75,14 +75,14 @@ def files_below(folder):
 
 
 def refusal():
-    """Return the message with which fetching fails; it is one line and names a way without network."""
+    """Return the message of a failed fetch. It must be one line with a way that works without network."""
     with pytest.raises(FetchError) as caught:
         fetch_entry(ENTRY)
     message = str(caught.value)
     assert '\n' not in message
     assert message.startswith(f'street: {FILE} could not be downloaded: ')
     assert message.endswith(
-        f'; otherwise, download {FILE} on another machine (https://registry.npmjs.org{PATH}) and run: '
+        f'; or download {FILE} on another machine (https://registry.npmjs.org{PATH}) and run: '
         f'trt_perception fetch street --from {FILE}')
     return message
 
@@ -146,7 +146,7 @@ def test_another_file_is_refused_and_not_kept(registry, cache, body, found):
 
 def test_connection_that_keeps_breaking_is_said(registry, cache):
     registry.pages[PATH] = (200, 'application/octet-stream', TARBALL[:1000], len(TARBALL))
-    assert f'{registry.url}{PATH} gave 1000 of {len(TARBALL)} bytes' in refusal()
+    assert f'1000 of {len(TARBALL)} bytes came from {registry.url}{PATH}' in refusal()
     assert len(registry.requests) == 3
     assert files_below(cache) == ['locks/street.lock']
 
@@ -179,7 +179,7 @@ def test_registry_that_cannot_be_used_is_said(monkeypatch, value):
 
 
 def test_full_disk_is_said(registry, cache):
-    """A limit on the size of a file stands for the full disk."""
+    """A size limit for files replaces the full disk."""
     script = (
         'import resource\n'
         'from test_npm_download import ENTRY, fetch_entry\n'
@@ -221,7 +221,7 @@ def test_npmrc_is_read_without_npm_and_variables_win(tmp_path, monkeypatch):
 def test_npm_is_asked_where_it_is_installed(tmp_path, monkeypatch):
     monkeypatch.setenv('PATH', os.pathsep.join([str(Path(NPM).parent), '/usr/bin', '/bin']))
     assert npm_settings()['registry'].rstrip('/') == DEFAULT_REGISTRY
-    # What only npm itself finds: the .npmrc of the project in which the user stands.
+    # Only npm itself finds this file: the .npmrc of the project in the working folder.
     (tmp_path / 'package.json').write_text('{}')
     (tmp_path / '.npmrc').write_text('registry=https://project.example/\nproxy=http://proxy:3128/\n')
     (tmp_path / 'home' / '.npmrc').write_text('registry=https://home.example/\nhttps-proxy=http://home:1/\n')

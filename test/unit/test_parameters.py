@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The table of parameters, the settings made of it, and the options of the command line that come from it."""
+"""The table of parameters, and the settings and command-line options that are made from it."""
 
 import argparse
 import math
@@ -56,7 +56,7 @@ def test_every_default_is_allowed_and_means_itself():
 
 
 def test_the_library_has_the_same_defaults(spec):
-    """What the node takes of its parameters is what the package does without any options."""
+    """The default parameters give the same options as the package without any options."""
     assert Settings().model_options() == ModelOptions()
     assert Settings().pipeline_options() == PipelineOptions()
     assert Settings().postprocess(spec) == PostprocessSettings()
@@ -74,7 +74,7 @@ def test_values_of_ros_become_settings():
     changed = Settings().changed({
         'input_size': [320, 240], 'mean': [0.5], 'std': [math.nan], 'classes': ['red', ''], 'batch_profile': [1, 2, 4]})
     assert changed == Settings(input_size=(320, 240), mean=(0.5,), classes=('red',), batch_profile=(1, 2, 4))
-    # rclpy takes an empty list at the start for no value at all.
+    # rclpy reads an empty list given at the start as None.
     assert changed.changed({'mean': None, 'classes': None}) == Settings(input_size=(320, 240), batch_profile=(1, 2, 4))
 
 
@@ -88,7 +88,7 @@ def test_values_of_ros_become_settings():
     ('batch_profile', [4, 2, 8], r'batch_profile is \[4, 2, 8\]: expected \[smallest, usual, largest\]'),
     ('mean', [0.1, 0.2], r'mean is \[0\.1, 0\.2\]: expected one or three numbers'),
     ('mean', [], r'mean is \[\]: expected one or three numbers'),
-    ('std', [0.1, math.nan, 0.1], 'expected finite numbers, or \\[.nan\\] alone'),
+    ('std', [0.1, math.nan, 0.1], 'expected finite numbers, or only \\[.nan\\]'),
 ])
 def test_wrong_values_are_named_with_what_is_expected(name, value, said):
     with pytest.raises(ParameterError, match=said):

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Publishers by name, those whose node is not discovered yet, and those that cannot match."""
+"""Publishers by name, publishers whose node is not discovered yet, and publishers that cannot match."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from trt_perception.node.publishers import MismatchLog, publishers_of
 
 IMAGE = 'sensor_msgs/msg/Image'
 UNNAMED = 'a publisher whose node is not discovered yet'
-OFFERS = ' offers reliability best_effort on /image, this node asks for reliable: set image_reliability to best_effort'
+OFFERS = (
+    ' offers reliability best_effort on /image, but this node requests reliable: set image_reliability to best_effort')
 
 
 def endpoint(
@@ -30,7 +31,7 @@ def endpoint(
 
 
 def undiscovered(**changes: Any) -> Any:
-    """As rmw_fastrtps tells of it."""
+    """An endpoint as rmw_fastrtps reports it."""
     return endpoint('_NODE_NAME_UNKNOWN_', '_NODE_NAMESPACE_UNKNOWN_', **changes)
 
 
@@ -50,8 +51,8 @@ def test_names_and_reasons():
     assert found.names == ('/front/camera', '/other', '/a/b/third')
     assert found.incompatible == (
         f'/front/camera{OFFERS}',
-        '/a/b/third publishes /image as sensor_msgs/msg/CompressedImage, this node subscribes sensor_msgs/msg/Image: '
-        'set image_transport or remap the topic')
+        '/a/b/third publishes /image as sensor_msgs/msg/CompressedImage, but this node subscribes to '
+        'sensor_msgs/msg/Image: set image_transport or remap the topic')
     assert found.unnamed == frozenset()
 
 
@@ -75,7 +76,7 @@ def test_the_type_of_an_undiscovered_publisher_is_told():
 
 
 class Log(list):
-    """What is logged, on a clock that stands still until it is moved."""
+    """The logged lines, with a clock that moves only on request."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -93,7 +94,7 @@ def test_each_reason_is_logged_once():
     for _ in range(3):
         log.update(endpoint(), later=10.0)
     assert log == ['/front/camera' + OFFERS]
-    # It went and came again.
+    # It disappeared and came back.
     log.update(later=10.0)
     log.update(endpoint(), endpoint('second'), later=10.0)
     assert log == ['/front/camera' + OFFERS, '/front/second' + OFFERS]
@@ -103,7 +104,7 @@ def test_the_log_waits_for_the_name():
     log = Log().update(undiscovered())
     assert log.update(undiscovered(), later=4.9) == []
     assert log.update(endpoint(), later=1.0) == ['/front/camera' + OFFERS]
-    # Another one: its time begins anew.
+    # Another publisher: its waiting time starts again.
     log.update(undiscovered(), endpoint(), later=100.0)
     assert log.update(undiscovered(), endpoint(), later=4.9) == ['/front/camera' + OFFERS]
 

@@ -33,7 +33,7 @@ RED, GREEN, BLUE = (0, 0, 255), (0, 255, 0), (255, 0, 0)
 
 
 def picture():
-    """128x64, goes into the network at half its size with padding: red at (32, 16), blue at (96, 32), 16x16 each."""
+    """128x64, scaled by half and padded for the network: red at (32, 16), blue at (96, 32), 16x16 each."""
     pixels = np.zeros((64, 128, 3), np.uint8)
     pixels[16:32, 32:48] = RED
     pixels[32:48, 96:112] = BLUE
@@ -93,7 +93,7 @@ def test_boxes_are_in_pixels_of_the_image(model):
     assert isinstance(result, trt_perception.Detections)
     assert found_by(model, picture()) == {'red': [32, 16, 48, 32], 'blue': [96, 32, 112, 48]}
     np.testing.assert_allclose(result.scores, [1.0, 1.0], atol=1e-3)
-    # Another size of the image, twice as large.
+    # Another image size, twice as large.
     double = picture().repeat(2, axis=0).repeat(2, axis=1)
     assert found_by(model, double) == {'red': [64, 32, 96, 64], 'blue': [192, 64, 224, 96]}
     # The first result is not overwritten.
@@ -118,14 +118,14 @@ def test_views_and_read_only_images(model):
         before = image.copy()
         assert found_by(model, image) == expected
         assert np.array_equal(image, before)
-    # Turned around: no contiguous buffer has these pixels.
+    # A reversed view: its pixels are not contiguous.
     assert found_by(model, picture()[:, ::-1]) == {'red': [80, 16, 96, 32], 'blue': [16, 32, 32, 48]}
 
 
 def test_a_grey_image(model):
     grey = np.zeros((64, 64), np.uint8)
     grey[16:24, 32:40] = 255
-    # White is in all channels; of equal scores the first class counts.
+    # White is in all channels; the first class wins if scores are equal.
     assert found_by(model, grey) == {'red': [32, 16, 40, 24]}
 
 
@@ -178,7 +178,7 @@ def test_a_classifier_and_its_preprocessing(tmp_path):
     total = np.exp(10) + 2
     assert result.class_indices.tolist() == [1, 0]
     np.testing.assert_allclose(result.scores, [np.exp(10) / total, 1 / total], rtol=1e-4)
-    # ImageNet's mean and std, which a classifier has without options: (x - mean) / std * 10, far from that.
+    # ImageNet's mean and std, the defaults of a classifier, would give very different values: (x - mean) / std * 10.
     with trt_perception.open(path, backend='onnxruntime', top_k=1) as model:
         assert model(green).scores[0] > result.scores[0]
 
@@ -207,7 +207,7 @@ def test_int8_with_frames_to_calibrate_with(tmp_path, monkeypatch, caplog):
     assert described['precision_effective'] == 'int8'
     assert '0 missing, 0 extra in 16 frames' in described['agreement']
     assert found.class_indices.tolist() == expected.class_indices.tolist()
-    # In int8 the scores are other numbers, but near: two layers with steps of 1/127.
+    # int8 gives slightly different scores: two layers with steps of 1/127.
     assert 0 < np.abs(found.scores - expected.scores).max() < 2.5 / 127
     phases = [record.message for record in caplog.records]
     assert 'comparing with ONNX Runtime fp32 on 16 frames' in phases
@@ -265,7 +265,7 @@ def test_an_image_that_is_none(model, image, message):
     with pytest.raises(FrameError, match=message) as error:
         model(image)
     assert '\n' not in str(error.value)
-    # The model goes on.
+    # The model still works.
     assert set(found_by(model, picture())) == {'red', 'blue'}
 
 
@@ -281,7 +281,7 @@ def test_a_closed_model(detector):
 
 
 def in_thread(function):
-    """Run in another thread; return what it raised, or None."""
+    """Run in another thread. Return the exception, or None."""
     raised = []
 
     def run():
@@ -380,13 +380,13 @@ EXPECTED = (
 
 @pytest.fixture
 def page_folder(tmp_path):
-    """A folder with the files that the examples of the page open."""
+    """A folder with the files that the page's examples open."""
     cv2 = pytest.importorskip('cv2')
     color_detector(tmp_path / 'detector.onnx')
     color_classifier(tmp_path / 'classifier.onnx')
     for name, image in (('street', picture()), ('fruit', np.full((20, 20, 3), GREEN, np.uint8))):
         cv2.imwrite(str(tmp_path / f'{name}.png'), image)
-        # cv2 reads a file by its contents. A JPEG would change the pixels.
+        # cv2 detects the format by the content. A JPEG would change the pixels.
         (tmp_path / f'{name}.png').rename(tmp_path / f'{name}.jpg')
     return tmp_path
 
@@ -405,7 +405,7 @@ def test_an_example_of_the_page_runs_as_it_stands(page_folder, number):
 
 
 def test_type_checkers_see_the_names(page_folder):
-    """`py.typed` and the imports for type checkers: what a program under `mypy --strict` is told of them."""
+    """`py.typed` and the imports for type checkers: the types that a program sees under `mypy --strict`."""
     pytest.importorskip('mypy.version', minversion='1.5', reason='needs mypy 1.5')
     program = page_folder / 'program.py'
     program.write_text(

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""rclpy's private names: they are there, their absence is told in one line, and one file alone uses them."""
+"""rclpy's private names: they exist, a missing one is reported in one line, and only one file uses them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from trt_perception.node import rclpy_internals
 from trt_perception.node.rclpy_internals import require_internals
 
 ROOT = Path(__file__).resolve().parents[2]
-SOON = 60.0  # seconds to wait for what comes at once
+SOON = 60.0  # seconds to wait for events that come at once
 C = 'rclpy.impl.implementation_singleton.rclpy_implementation'
 
 
@@ -63,7 +63,7 @@ def executor(context: Any) -> Iterator[Any]:
 
 
 def lacking(*arguments: Any, **named: Any) -> str:
-    """Return the names that require_internals misses, from a message that is one line and says what to do."""
+    """Return the missing names in a message of require_internals, which must be one line and say what to do."""
     with pytest.raises(MissingDependencyError) as caught:
         require_internals(*arguments, **named)
     message = str(caught.value)
@@ -108,12 +108,12 @@ def test_all_that_are_gone_are_told_at_once(node, executor, monkeypatch):
 def test_names_of_a_node(node, monkeypatch, name):
     monkeypatch.delattr(node, name)
     assert lacking(node) == f'LifecycleNode.{name}'
-    # The modules have no names that only a node has.
+    # Names that exist only in a node are not checked without a node.
     require_internals()
 
 
 def test_a_wait_set_of_another_signature_is_told(node, monkeypatch):
-    """As if a future WaitSet took one argument more."""
+    """As if WaitSet of a future rclpy had one more argument."""
     present = rclpy_implementation.WaitSet
 
     class Another(present):
@@ -125,7 +125,7 @@ def test_a_wait_set_of_another_signature_is_told(node, monkeypatch):
 
 
 def test_the_executable_ends_with_one_line_that_names_it(tmp_path):
-    """Before a node is made: nothing has been subscribed, and no build was begun."""
+    """The error comes before the node subscribes or starts a build."""
     (tmp_path / 'sitecustomize.py').write_text(
         'import rclpy.impl.implementation_singleton as singleton\n'
         'del singleton.rclpy_implementation.Subscription.take_message\n')
@@ -142,7 +142,7 @@ def test_each_function_does_what_it_says(node, executor):
     assert rclpy_internals.lifecycle_state(node) == 'unconfigured'
     node.trigger_configure()
     assert rclpy_internals.lifecycle_state(node) == 'inactive'
-    # Also what the node does not declare.
+    # Also parameters that the node does not declare.
     assert not node.has_parameter('given')
     assert {name: p.value for name, p in rclpy_internals.parameter_overrides(node).items()} == {'given': 7}
 
@@ -165,7 +165,7 @@ def test_callbacks_that_have_begun_are_waited_for(executor):
     assert begun.wait(SOON)
     waiter = threading.Thread(target=wait)
     waiter.start()
-    # It would be over by then if it did not wait.
+    # Without waiting it would have returned by now.
     waiter.join(0.3)
     assert order == []
     finish.set()
@@ -174,7 +174,7 @@ def test_callbacks_that_have_begun_are_waited_for(executor):
 
 
 def private_names_of(kind: type) -> set[str]:
-    """Return the names with one underscore that a class of rclpy sets or defines."""
+    """Return the names with one leading underscore that a class of rclpy sets or defines."""
     tree = ast.parse(textwrap.dedent(inspect.getsource(kind)))
     names = {
         node.attr for node in ast.walk(tree)
@@ -192,7 +192,7 @@ def test_no_other_file_uses_private_names_of_rclpy():
     assert {'_parameter_overrides', '_state_machine', '_executor'} <= of_rclpy
     for path in files:
         text = path.read_text()
-        # The node inherits them: it must neither use one nor have one of the same name.
+        # The node inherits these names: it must not use one, or define one with the same name.
         own = path.name == 'node.py'
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.Attribute) and node.attr in of_rclpy:

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Serialized images are read as rclpy and rosbags write them, and are not copied."""
+"""Serialized images as rclpy and rosbags write them are read without copying."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from trt_perception.node.serialized_image import NotPlainCdr, read_compressed_image, read_image
 
-# Of all lengths modulo 4, since what follows is aligned.
+# Texts of all lengths modulo 4, because the next field is aligned.
 TEXTS = st.text(max_size=9).map(lambda text: text.replace('\0', ''))
 UINT32 = st.integers(0, 2**32 - 1)
 IMAGES = st.builds(
@@ -88,7 +88,7 @@ def test_the_pixels_are_not_copied_and_not_to_be_changed() -> None:
     image = read_image(data, header_fields)
     assert image.data.obj is data and image.data.readonly and len(image.data) == 100
     assert np.shares_memory(np.frombuffer(image.data, np.uint8), np.frombuffer(data, np.uint8))
-    # The message lives as long as somebody looks at its pixels.
+    # The message lives as long as its pixels are used.
     assert sys.getrefcount(data) > references
 
 
@@ -96,7 +96,7 @@ def test_the_pixels_are_not_copied_and_not_to_be_changed() -> None:
 def test_a_message_cut_off_anywhere_is_none(kind: type, read: Any) -> None:
     fields = {'encoding': 'rgb8'} if kind is Image else {'format': 'jpeg'}
     data = serialize_message(ros_message(kind, (1, 2, 'camera'), {**fields, 'data': bytes(range(5))}))
-    # rclpy pads the end.
+    # rclpy adds padding at the end.
     whole = data.rindex(bytes(range(5))) + 5
     assert bytes(read(data[:whole], header_fields).data) == bytes(range(5))
     for length in range(whole):

@@ -46,7 +46,7 @@ def test_image_file(tmp_path):
     [found] = source
     assert (found.source, found.index, found.stamp_ns) == (str(path), 0, None)
     assert found.frame.encoding == 'bgr8'
-    np.testing.assert_array_equal(found.frame.bgr(), plain(9))  # Transparent, yet not black.
+    np.testing.assert_array_equal(found.frame.bgr(), plain(9))  # Transparent, but not black.
 
 
 def test_exif_orientation_of_a_file_is_applied(tmp_path):
@@ -120,7 +120,7 @@ def test_unusable_paths(tmp_path, make, message):
 
 def test_topic_is_for_bags_only(tmp_path):
     cv2.imwrite(str(tmp_path / '1.png'), plain(1))
-    with pytest.raises(SourceError, match="not a rosbag2, so there is no topic 'image'"):
+    with pytest.raises(SourceError, match="not a rosbag2, so it has no topic 'image'"):
         open_source(tmp_path, topic='image')
 
 
@@ -138,7 +138,7 @@ def test_video(tmp_path, name, fourcc):
     for frame, value in zip(found, expected, strict=True):
         assert frame.frame.bgr().shape == (48, 64, 3)
         assert abs(float(frame.frame.bgr().mean()) - value) < 6
-    assert len({id(f.frame.data) for f in found}) == 5  # Frames stay valid after the next one.
+    assert len({id(f.frame.data) for f in found}) == 5  # A frame stays valid after the next one is read.
 
 
 def test_video_that_ends_early_is_reported(tmp_path):
@@ -168,7 +168,7 @@ def test_bag(tmp_path, storage, suffix, distro):
     write_bag(bag, {'/camera/image_raw': [
         image(5, 1_000, 7_000_000_001), image(6, 2_000, 0), image(7, 3_000, 7_500_000_000)]},
         storage, distro=distro)
-    # The header's stamp counts; a header without one is given the time of recording.
+    # The header's stamp is used; for a header without a stamp, the time of recording.
     expected = [(0, 5, 7_000_000_001), (1, 6, 2_000), (2, 7, 7_500_000_000)]
     for path in (bag, bag / f'recording.{suffix}'):
         source = open_source(path)

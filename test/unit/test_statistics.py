@@ -9,7 +9,7 @@ from trt_perception.node.statistics import Statistics
 
 
 class Clock:
-    """A clock that stands still until it is moved."""
+    """A clock that moves only on request."""
 
     def __init__(self, now=1000.0):
         self.now = now
@@ -68,7 +68,7 @@ def test_counts_are_forever_and_rates_are_not(statistics, clock):
     for _ in range(200):
         clock.now += 0.05
         statistics.count('received')
-    # The window now holds the last 10 s: 200 events of 20 Hz, and the one at its very beginning at most.
+    # The window now has the last 10 s: 200 events at 20 Hz, and perhaps the one at its very beginning.
     assert statistics.snapshot().rates['received'] == pytest.approx(20.0, abs=0.11)
     clock.now += 11.0
     snapshot = statistics.snapshot()
@@ -84,7 +84,7 @@ def test_the_first_event_is_no_rate_of_thousands(statistics, clock):
 
 
 def test_rates_above_what_the_memory_holds(statistics, clock):
-    # 400 Hz for 10 s are 4000 events, of which only the last are kept: the rate is right all the same.
+    # 400 Hz for 10 s are 4000 events. Only the last ones are kept, but the rate must be right.
     for _ in range(4000):
         clock.now += 1 / 400
         statistics.count('received')

@@ -8,11 +8,11 @@ import pytest
 
 from trt_perception.node.worker import LatestWorker
 
-SOON = 60.0  # seconds to wait for what takes none
+SOON = 60.0  # seconds to wait for events that come at once
 
 
 class Handler:
-    """Keeps what it handles; stays in `hold` until let go."""
+    """Records the handled items; waits in `hold` until released."""
 
     def __init__(self):
         self.items, self.threads, self.errors = [], [], []
@@ -65,7 +65,7 @@ def test_the_newest_of_the_waiting_items_is_handled(worker, handler):
 def test_offer_does_not_wait_for_the_handler(worker, handler):
     worker.offer('hold')
     assert handler.entered.wait(SOON)
-    worker.offer('next')  # would hang here
+    worker.offer('next')  # a deadlock would hang here
     assert handler.items == ['hold']
 
 
@@ -108,7 +108,7 @@ def test_clear_drops_what_waits_and_waits_for_what_runs(worker, handler):
     worker.offer('dropped')
     with pytest.raises(FutureTimeoutError):
         worker.clear(0.01)
-    # It has dropped the item all the same, and goes on after that.
+    # It has still dropped the item, and continues after that.
     assert worker.offer('next') is False
     handler.go_on.set()
     worker.call(lambda: None, SOON)
@@ -118,7 +118,7 @@ def test_clear_drops_what_waits_and_waits_for_what_runs(worker, handler):
 
 def test_clear_returns_how_many_were_dropped(worker, handler):
     dropped = replaced = number = 0
-    # Whether an item still waits when it is dropped is for the threads to decide: most do.
+    # The timing of the threads decides whether an item still waits when it is dropped; most do.
     while number < 200 or dropped == 0:
         replaced += worker.offer(2 * number)
         replaced += worker.offer(2 * number + 1)

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Checks of options: each error names the option, its value and what was expected. All raise ParameterError."""
+"""Checks options. All functions raise ParameterError with the option, its value and the expected values."""
 
 from __future__ import annotations
 

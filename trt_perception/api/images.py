@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""An array of pixels as a Frame; says what is wrong with any other object."""
+"""Converts an array of pixels to a Frame, with a clear error for any other object."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ENCODINGS = {'bgr': 'bgr8', 'rgb': 'rgb8'}
 
 
 def frame_of(image: Any, color_order: str) -> Frame:
-    """Wrap an image; FrameError and ParameterError say what was expected."""
+    """Return a Frame with the pixels. Raises FrameError for a wrong image, ParameterError for a wrong color_order."""
     encoding = _ENCODINGS[choice('color_order', color_order, tuple(_ENCODINGS))]
     expected = 'expected an image as a NumPy array, HxWx3 or HxW (grey), uint8'
     if image is None:
@@ -32,7 +32,7 @@ def frame_of(image: Any, color_order: str) -> Frame:
     if not (image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 3)):
         raise FrameError(f'{found}{_shape_hint(image.shape)}')
     height, width = image.shape[:2]
-    # A view with gaps or turned around (a part of an image, image[..., ::-1]) is copied, any other array is not.
+    # Only a view that is not contiguous is copied, such as a part of an image or image[..., ::-1].
     pixels = np.ascontiguousarray(image)
     if image.ndim == 2:
         return Frame.from_buffer('mono8', width, height, width, False, pixels)

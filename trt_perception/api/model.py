@@ -19,8 +19,8 @@ from .images import frame_of
 class Model:
     """An open model: call it with an image. `trt_perception.open` returns it.
 
-    Use it with `with`, or call `close`. One thread owns it: call and close it in the thread that opened it. Use one
-    model for each thread if several threads work on images.
+    Use it with `with`, or call `close`. Call and close it only in the thread that opened it. If several threads process
+    images, open one model in each thread.
 
     >>> with trt_perception.open('detector.onnx') as model:
     ...     found = model(cv2.imread('street.jpg'))
@@ -37,11 +37,11 @@ class Model:
     def __call__(self, image: npt.NDArray[Any], color_order: str = 'bgr') -> Detections | Classifications:
         """Run the model on one image.
 
-        image: HxWx3 uint8, or HxW uint8 (grey); any size, need not be contiguous, is not changed
-        color_order: of `image`: bgr (OpenCV) or rgb (Pillow, matplotlib); no matter for a grey image
+        image: HxWx3 uint8, or HxW uint8 (grey), of any size; need not be contiguous, is not changed
+        color_order: of `image`: bgr (OpenCV) or rgb (Pillow, matplotlib); has no effect on a grey image
 
-        Returns Detections from a detector, Classifications from a classifier. Boxes are in pixels of `image`. The
-        result stays valid after the next call.
+        Returns Detections for a detector, Classifications for a classifier. Boxes are in pixels of `image`. The result
+        stays valid after the next call.
 
         Raises FrameError if `image` is anything else, ParameterError for another color_order, EngineError if the model
         is closed, belongs to another thread, or fails on the image. The model can be used again after a FrameError.
@@ -72,11 +72,11 @@ class Model:
 
     @property
     def timings_ms(self) -> dict[str, float]:
-        """Milliseconds that the last call took: preprocess, infer, postprocess. Empty before the first call."""
+        """Times of the last call in milliseconds: preprocess, infer, postprocess. Empty before the first call."""
         return dict(self._timings_ms)
 
     def describe(self) -> dict[str, str]:
-        """Return what runs the model: backend, backend_version, device, precision_effective and others.
+        """Return how the model runs: backend, backend_version, device, precision_effective and others.
 
         Raises EngineError if the model is closed or belongs to another thread.
         """

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""trt_perception.open: a model file with options becomes an open Model."""
+"""trt_perception.open: opens a model file with options and returns a Model."""
 
 from __future__ import annotations
 
@@ -65,35 +65,35 @@ def open(
 
     model: an ONNX file, or the name of a catalogue model
     precision: fp32, fp16 or int8; None runs the file as it is stored. int8 needs `calibration_source`
-    backend: auto (TensorRT if a GPU, tensorrt and pycuda are there, else ONNX Runtime), onnxruntime or tensorrt
+    backend: auto (TensorRT if a GPU, tensorrt and pycuda are found, otherwise ONNX Runtime), onnxruntime or tensorrt
     labels: class names of a model without names in its metadata: a txt, json or yaml file, or coco or imagenet
-    task, head: what the model does and the layout of its output, if the file does not tell
+    task, head: task of the model and layout of its output; auto reads them from the file
     input_size: width, height in pixels for a model with a dynamic input size
-    preprocessing: what differs from the model's own: color_order (of the network's input), scale, mean, std,
-        resize_mode, crop_fraction; x = (pixel * scale - mean) / std
-    score_threshold: detections with a lower score are left out, 0..1
+    preprocessing: values to use instead of the model's: color_order (of the network's input), scale, mean, std,
+        resize_mode, crop_fraction; the input is (pixel * scale - mean) / std
+    score_threshold: detections with a lower score are dropped, 0..1
     iou_threshold: IoU above which the lower-scoring box of the same class is removed, 0..1
-    class_agnostic_nms: remove overlapping boxes of different classes too
-    max_detections: most detections of one image
+    class_agnostic_nms: also remove overlapping boxes of different classes
+    max_detections: largest number of detections in one image
     top_k: number of classes that a classifier reports
-    num_threads: CPU threads of one inference, 0 for one on each physical core that the process may use
-    device_index: which GPU (TensorRT)
-    strict_precision: raise EngineError if the network does not run in `precision`, instead of a warning
-    calibration_source: a folder of images, a video or a bag; int8 is calibrated with it, and the accuracy is checked
-        with it
-    calibration_topic: image topic of a bag with several
+    num_threads: CPU threads for one inference; 0: one for each physical core that the process may use
+    device_index: index of the GPU that TensorRT uses
+    strict_precision: raise EngineError if the network does not run in `precision`; otherwise only warn
+    calibration_source: a folder of images, a video or a bag; int8 is calibrated with its frames, and accuracy is
+        checked on them
+    calibration_topic: image topic of a bag that has several
     calibration_samples: number of frames to calibrate with
     calibration_method: auto, minmax, entropy, percentile or mse
-    min_agreement: least agreement with ONNX Runtime fp32 on frames of `calibration_source`, 0..1; 0 for no check;
-        None: 0.9 for int8, no check for the others
-    fetch: download a catalogue model that is missing; False raises FetchError instead
+    min_agreement: lowest agreement with ONNX Runtime fp32 on frames of `calibration_source`, 0..1; 0 disables the
+        check; None: 0.9 for int8, no check for the others
+    fetch: True downloads a missing catalogue model, False raises FetchError for it
 
-    The first `open` of a model may take minutes if an engine is built or int8 is calibrated; both are kept for the next
-    time. Warnings and progress go to the logger 'trt_perception'.
+    The first `open` of a model may take minutes if an engine is built or int8 is calibrated. Both results are cached.
+    Warnings and progress go to the logger 'trt_perception'.
 
     Raises ModelError (no such file, not a supported model), LabelsError, CalibrationError, EngineError (the backend
-    does not load or run the model), FetchError, ParameterError (an option has a value that is not allowed) or
-    MissingDependencyError. All are PerceptionErrors.
+    cannot load or run the model), FetchError, ParameterError (an option has a wrong value) or MissingDependencyError.
+    All are PerceptionErrors.
 
     >>> with trt_perception.open('detector.onnx', precision='fp16', backend='tensorrt') as model:
     ...     found = model(image)
@@ -132,7 +132,7 @@ def open(
 
 @dataclass(frozen=True)
 class _Chosen:
-    """The checked options of `open` about how a model is run."""
+    """The checked options of `open` for running a model."""
 
     precision: str | None
     backend: str
@@ -154,7 +154,7 @@ def _pipeline_options(spec: ModelSpec, chosen: _Chosen) -> PipelineOptions:
 
 
 def _monitor(phases: _LoggedPhases) -> Monitor:
-    """Pass the progress and the messages of a pipeline that opens on to the logger."""
+    """Return a monitor that logs the progress and the messages of a pipeline that opens."""
     levels = {'debug': logging.DEBUG, 'info': logging.INFO, 'warning': logging.WARNING, 'error': logging.ERROR}
     return Monitor(
         progress=phases,
@@ -163,7 +163,7 @@ def _monitor(phases: _LoggedPhases) -> Monitor:
 
 
 class _LoggedPhases:
-    """Progress as log messages: each phase of a long job once, not each percent of it."""
+    """Logs progress: each phase of a long job once, not each percent."""
 
     def __init__(self) -> None:
         self._last = ''

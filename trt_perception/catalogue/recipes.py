@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Turns a catalogue entry's files into a self-describing ONNX model."""
+"""Converts the files of a catalogue entry to an ONNX model with names and preprocessing in its metadata."""
 
 from __future__ import annotations
 
@@ -22,8 +22,9 @@ __all__ = ['convert', 'graph_sha256', 'model_metadata']
 def convert(entry: CatalogEntry, members: Mapping[str, bytes], input_size: int | None = None) -> bytes:
     """Return the bytes of the entry's ONNX file.
 
-    members: file contents by role, as the entry's `members` names them; input_size: side in pixels, for detectors.
-    Raises FetchError if the files do not fit the converter.
+    members: file contents by role, see the entry's `members`; input_size: side in pixels, for detectors
+
+    Raises FetchError if the converter cannot use the files.
     """
     metadata = model_metadata(entry)
     try:
@@ -36,14 +37,11 @@ def convert(entry: CatalogEntry, members: Mapping[str, bytes], input_size: int |
     except ModelError as error:
         raise FetchError(f'{entry.name} cannot be converted: {error}') from error
     raise FetchError(
-        f'{entry.name}: converter {entry.converter!r} is not known: expected darknet or efficientnet-lite0')
+        f'{entry.name}: converter is {entry.converter!r}, expected darknet or efficientnet-lite0')
 
 
 def model_metadata(entry: CatalogEntry) -> dict[str, str]:
-    """Return the metadata_props by which the model describes itself.
-
-    `names` and `task` are spelled as Ultralytics' exporter does.
-    """
+    """Return the metadata_props of the model. `names` and `task` have the form that Ultralytics' exporter writes."""
     names = {str(index): name for index, name in enumerate(shipped_labels(entry.labels))}
     return {
         'names': json.dumps(names),

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A file or a catalogue name to the path of a file."""
+"""Turns a path or a catalogue name into the path of a file."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from .fetch import fetch_entry
 def resolve_model(
     name_or_path: str, *, fetch: bool = True, progress: ProgressCallback | None = None,
 ) -> Path:
-    """Return the path of an ONNX file: one that exists stays, a catalogue name is fetched if it is missing.
+    """Return the path of an ONNX file. A path of an existing file is returned as it is; a catalogue name is fetched.
 
-    fetch: False forbids the network; a catalogue name must then be in the cache. Raises ModelError if the text is
-    neither a file nor a known name, FetchError if a known name cannot be fetched.
+    fetch: False forbids the network; the model of a catalogue name must then be in the cache
+
+    Raises ModelError if the text is neither a file nor a known name, FetchError if a known name cannot be fetched.
     """
     path = Path(name_or_path).expanduser()
     if path.is_file():
@@ -39,7 +40,7 @@ def resolve_model(
 def resolve_video(
     name_or_path: str, *, fetch: bool = True, progress: ProgressCallback | None = None,
 ) -> Path:
-    """Return the path of a catalogue video, fetched if it is missing; any other text as a path, unchecked."""
+    """Return the path of a catalogue video, fetched if it is missing. Any other text becomes a path, unchecked."""
     path = Path(name_or_path).expanduser()
     entry = None if path.exists() else find_entry(name_or_path)
     if entry is None or entry.kind != 'video':

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Measure a model's pipeline on this machine: each stage's p50, p95 and p99, in one run.
 
-The frame is --image, or noise of size --size. This command does not use ROS. test/benchmarks/node_benchmark.py in the
-source tree measures the whole node.
+The frame is --image, or noise with the size --size. This command does not use ROS. test/benchmarks/node_benchmark.py in
+the source tree measures the whole node.
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@
 
 prune always removes broken engines and files that killed builds left more than a day ago. It removes valid engines only
 if an option selects them. A timing cache makes the next build of a model faster; it is removed with the last engine of
-the same model, TensorRT and GPU. Engines that are being built stay. Model files, also those converted to fp16 or int8,
-are not in this cache.
+the same model, TensorRT and GPU. Engines that are being built are kept. Model files, including those converted to fp16
+or int8, are not in this cache.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _NAMED = 3
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add this subcommand's arguments."""
     commands = parser.add_subparsers(dest='action', metavar='ACTION', required=True)
-    commands.add_parser('list', help='show what is in the cache')
+    commands.add_parser('list', help='show the content of the cache')
     prune = commands.add_parser(
         'prune', help='remove engines, and timing caches without an engine',
         description=(__doc__ or '').partition('\n\n')[2])

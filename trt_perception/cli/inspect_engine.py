@@ -26,7 +26,7 @@ from ..errors import EngineError, ModelError, PerceptionError, printable
 
 SUFFIXES = ('.plan', '.engine')
 _IN_CACHE = re.compile('[0-9a-f]{32}')
-# The fields of a description that are read; each may be absent.
+# The fields of a description that are used, with their checks. Each may be absent.
 _FIELDS: Mapping[str, Callable[[Any], bool]] = {
     'model': lambda value: isinstance(value, str),
     'built': lambda value: isinstance(value, str),
@@ -37,7 +37,7 @@ _FIELDS: Mapping[str, Callable[[Any], bool]] = {
 
 
 def inspect_engine(path: Path, as_json: bool) -> int:
-    """Print the layers of the engine and return 0. EngineError or ModelError if they cannot be read."""
+    """Print the layers of the engine and return 0. Raises EngineError or ModelError if they cannot be read."""
     try:
         plan = _read(path)
     except FileNotFoundError as error:
@@ -95,7 +95,7 @@ def _sidecar(path: Path, plan: bytes) -> dict[str, Any]:
             continue
         except (ValueError, RecursionError) as error:
             if candidate.name != f'{path.name}.json' and not _IN_CACHE.fullmatch(path.stem):
-                # This file belongs to something else and only has the name.
+                # The file has this name by chance and is not a description.
                 continue
             raise EngineError(f'{candidate} is damaged: remove it, or build the engine again') from error
         if isinstance(found, dict) and 'plan_sha256' in found:

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Numbers on the command line, with an error that says what was expected."""
+"""Parses numbers of the command line, with errors that say what was expected."""
 
 from __future__ import annotations
 

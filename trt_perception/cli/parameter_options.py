@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Command-line options that mean the same as a parameter of the node: text, choices, range and default are the same."""
+"""Command-line options for parameters of the node: text, choices, range and default come from the parameter."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def add_parameter(
 ) -> None:
     """Add the option for a parameter.
 
-    default_means: what happens without the option, if that is not the parameter's default
-    different: keywords of add_argument that are not as the parameter has them, for example the metavar
+    default_means: meaning of a missing option, if it differs from the parameter's default
+    different: keywords of add_argument that replace those of the parameter, for example the metavar
     """
     row = PARAMETERS[name]
     keywords: dict[str, Any] = {'default': getattr(Values(), name), 'help': _help(row, default_means)}
@@ -42,7 +42,7 @@ def _parser(row: Row) -> Callable[[str], Any]:
 
 
 def _help(row: Row, default_means: str) -> str:
-    """Return the parameter's text as the other options have theirs: in lower case, the default at the end."""
+    """Return the parameter's text in the style of help texts: in lower case, with the default at the end."""
     first, _, rest = row.text.partition(' ')
     # Names such as TensorRT and IoU stay as they are.
     text = f'{first.lower() if first[1:].islower() else first} {rest}'

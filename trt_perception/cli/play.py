@@ -4,9 +4,10 @@
 
 Publishes one image topic of the bag (sensor_msgs/Image or CompressedImage) at the speed of its recording. The messages
 are sent as they were recorded. --restamp sets each header's stamp to the time of sending, as if a camera took the
-picture at that moment; latencies can be measured from such stamps only.
+picture at that moment. Only such stamps are useful to measure latencies.
 
-This process needs the Fast DDS profile for images (README, Large images; FASTDDS_DEFAULT_PROFILES_FILE from Kilted on):
+This process needs the Fast DDS profile for large images (README, Large images). From Kilted on, the variable is
+FASTDDS_DEFAULT_PROFILES_FILE:
 
   FASTRTPS_DEFAULT_PROFILES_FILE=config/fastdds_large_images.xml trt_perception play BAG --restamp
 """
@@ -35,11 +36,11 @@ from .numbers import above_zero, duration
 # For a higher domain the RTPS standard computes ports that do not exist.
 HIGHEST_DOMAIN = 232
 _POLL_S = 0.02
-# The publisher may know the subscriber before the subscriber knows the publisher; what is sent then is lost.
+# The publisher may discover the subscriber before the subscriber discovers the publisher. Images sent then are lost.
 _SETTLE_S = 0.5
 # The last image must be sent before the publisher's memory is freed.
 _LINGER_S = 0.5
-# As ros2 bag play --clock does: 40 Hz.
+# 40 Hz, as ros2 bag play --clock.
 _CLOCK_PERIOD_S = 0.025
 
 
@@ -59,7 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='wait for a subscriber for at most this time before the first image (default: %(default)s)')
     parser.add_argument(
         '--sent', type=Path, metavar='FILE',
-        help='write a JSON line for each image sent: its index in the bag, time of recording and stamp as sent')
+        help='write a JSON line for each image sent: its index in the bag, time of recording and sent stamp')
 
 
 def run(options: argparse.Namespace) -> int:
@@ -109,10 +110,10 @@ def _publisher(node: Any, kind: Any, topic: str) -> Any:
     from rclpy.exceptions import InvalidTopicNameException
 
     try:
-        # Reliable: it serves reliable and best-effort subscribers.
+        # Reliable: it matches reliable and best-effort subscribers.
         return node.create_publisher(kind, topic, 5)
     except InvalidTopicNameException as error:
-        # Its further lines are an arrow under the wrong character.
+        # The other lines are an arrow under the wrong character.
         reason = str(error).splitlines()[0].rstrip(': ')
         raise ParameterError(f"--to '{topic}': {reason}; expected a name such as /camera/image_raw") from error
 
@@ -122,7 +123,7 @@ def _wait_for_subscriber(publisher: Any, seconds: float) -> None:
     while publisher.get_subscription_count() == 0:
         if time.monotonic() > deadline:
             print(
-                f'trt_perception: no subscriber of {publisher.topic_name} in {seconds:g} s, playing anyway',
+                f'trt_perception: {publisher.topic_name} has no subscriber after {seconds:g} s, playing anyway',
                 file=sys.stderr)
             return
         time.sleep(_POLL_S)
@@ -145,7 +146,7 @@ def _clock(node: Any) -> Callable[[int], None]:
 def _paced(
     bag: BagReader, topic: BagTopic, rate: float, loop: bool, tell_time: Callable[[int], None] | None,
 ) -> Iterator[tuple[int, ImageMessage]]:
-    """Yield (index in the bag, message) when each message is due; publish the time of the recording in between."""
+    """Yield (index in the bag, message) when each message is due. In between, publish the time of the recording."""
     while True:
         started = time.monotonic()
         first_ns: int | None = None
@@ -171,7 +172,7 @@ def _log(path: Path | None) -> Iterator[TextIO | None]:
         yield None
         return
     try:
-        # Written line by line, for a reader that follows the file.
+        # Line buffered, so that another program can read the file while it grows.
         file = path.open('w', encoding='utf-8', buffering=1)
     except OSError as error:
         raise SourceError(f'--sent {path}: {error.strerror}') from error

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Run a model on images, folders, videos and rosbag2 recordings.
 
-Prints the results. --json writes one JSON object for each frame, --draw the annotated pictures. Frame numbers start
-at 0. A frame that cannot be read is reported and skipped, and the exit code is 1.
+Prints the results. --json writes one JSON object for each frame, --draw writes the frames with their results. Frame
+numbers start at 0. A frame that cannot be read is reported and skipped, and the exit code is 1.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ def _output(name: str | None) -> Iterator[TextIO | None]:
         except OSError as error:
             if error.filename is not None:
                 raise
-            # A full disk is reported when the file is written or closed.
+            # A full disk raises when the file is written or closed.
             raise SourceError(f'--json {name}: {error.strerror}') from error
 
 

@@ -19,7 +19,7 @@ _TELLING = ('configure failed',)
 
 
 class Child:
-    """A process whose output goes to `log`; a context manager that ends it.
+    """A process that writes its output to `log`; a context manager that ends it.
 
     It stays in this process group, so a signal to the group ends it too. Raises DemoError if it cannot start.
     """
@@ -47,7 +47,7 @@ class Child:
         """Raise DemoError if the process has ended."""
         code = self.ended()
         if code is not None:
-            # Ctrl-C reaches all processes of the terminal at once: wait for it here before reporting a failure.
+            # Ctrl-C reaches all processes of the terminal at once: let it arrive here before reporting a failure.
             time.sleep(_INTERRUPT_S)
             raise self.failure(f'{self.name} ended unexpectedly with code {code}')
 

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The demo's consumer: a ROS node that receives results and diagnostics and drives the lifecycle of another node."""
+"""The demo's consumer: a ROS node that receives results and diagnostics and controls the lifecycle of another node."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Received:
 
 
 class Consumer:
-    """Subscribes to the topics of `node_name`; a context manager. A thread of its own runs the callbacks.
+    """Subscribes to the topics of `node_name`; a context manager. A separate thread runs the callbacks.
 
     It reads the DDS settings from the environment, as every ROS process does.
     """
@@ -59,7 +59,7 @@ class Consumer:
         self._diagnostics: dict[str, str] = {}
         self._diagnostics_received = 0
         for kind, topic in ((Detection2DArray, 'detections'), (Classification, 'classifications')):
-            # Reliable and deep: a consumer that counts results must not lose any.
+            # Reliable and deep: this consumer counts results, so it must not lose any.
             self._node.create_subscription(kind, topic, self._on_result, 1000)
         self._node.create_subscription(LabelInfo, 'label_info', self._on_label_info, _LATCHED)
         self._node.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, 10)

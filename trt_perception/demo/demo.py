@@ -55,12 +55,12 @@ class DemoOptions:
 
 
 def _print_now(text: str) -> None:
-    # Python buffers output to a pipe or a file until it exits: too late to watch, and after the progress on stderr.
+    # Without flush, output to a pipe or a file appears only at exit: too late, and after the progress on stderr.
     print(text, flush=True)
 
 
 def run_demo(options: DemoOptions, say: Callable[[str], None] = _print_now) -> None:
-    """Run everything and print the table. Raises PerceptionError. No process is left in any case."""
+    """Run everything and print the table. Raises PerceptionError. No process is left, even after an error."""
     was_there = _is_cached(options.model)
     with ConsoleProgress() as progress:
         model = resolve_model(options.model, progress=progress).resolve()
@@ -114,7 +114,7 @@ def _run_in(folder: Path, model: Path, video: Path, options: DemoOptions, say: C
 
 
 def _is_cached(name: str) -> str:
-    """Say if a catalogue name is already fetched; an empty text for a path."""
+    """Return a text that says whether a catalogue name is already fetched; '' for a path."""
     entry = None if Path(name).exists() else find_entry(name)
     return '' if entry is None else ' (from the cache)' if is_fetched(entry) else ' (fetched now)'
 
@@ -139,20 +139,20 @@ def _parameters(options: DemoOptions, model: Path) -> dict[str, object]:
         'model_file': str(model),
         'labels_file': str(labels.resolve()) if options.labels and labels.exists() else options.labels,
         'score_threshold': options.score,
-        # With the default depth of 1 a new frame overwrites an unread one while the executor is busy, and nobody counts
-        # it. A depth of one second leaves only real losses.
+        # With the default depth of 1, a new frame overwrites an unread one while the node is busy, and this is not
+        # counted. With a depth of one second, only real losses are missing.
         'image_depth': 30,
         # Two classes may share a name (ImageNet's crane, the bird and the machine); label_info has the names.
         'class_id_format': 'index'}
 
 
 def _by_frame(session: Session) -> dict[int, tuple[Result, float]]:
-    """Return (result, ms from stamp to arrival) by frame number. The result's stamp identifies the frame."""
+    """Return (result, ms from stamp to arrival) by frame number. The stamp of a result identifies its frame."""
     frame_of = {stamp: frame for frame, stamp in session.stamps_sent.items()}
     unknown = [received.stamp_ns for received in session.results if received.stamp_ns not in frame_of]
     if unknown:
         raise DemoError(
-            f'{len(unknown)} results carry stamps that the player did not send ({unknown[0]} ns): does another '
+            f'{len(unknown)} results have stamps that the player did not send ({unknown[0]} ns): does another '
             f'player publish in this ROS_DOMAIN_ID?')
     return {
         frame_of[received.stamp_ns]: (result_from_message(received.message), received.age_ms)

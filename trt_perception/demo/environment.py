@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Environment of the demo's processes: their own DDS domain, this machine only, shared memory for large images."""
+"""Environment of the demo's processes: a separate DDS domain, only this machine, shared memory for large images."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .errors import DemoError
 
 # The highest domain whose ports are below Linux's ephemeral ports (7400 + 250 * 101 = 32650).
 HIGHEST_DOMAIN = 101
-# These would connect the processes to a graph that is already running.
+# These variables could connect the processes to a ROS graph that is already running.
 _FOREIGN = (
     'ROS_DISCOVERY_SERVER', 'ROS_SUPER_CLIENT', 'ROS_STATIC_PEERS', 'ROS_NAMESPACE', 'FASTDDS_BUILTIN_TRANSPORTS',
     'FASTDDS_ENVIRONMENT_FILE', *PROFILE_VARIABLES)
@@ -24,8 +24,8 @@ _FOREIGN = (
 def demo_environment(domain_id: int, profile: Path) -> dict[str, str]:
     """Return this process's environment with the DDS settings replaced.
 
-    ROS_AUTOMATIC_DISCOVERY_RANGE keeps discovery on this machine (Iron and later). Humble has ROS_LOCALHOST_ONLY for
-    that; later distributions warn about it.
+    ROS_AUTOMATIC_DISCOVERY_RANGE limits discovery to this machine (Iron and later). On Humble this is
+    ROS_LOCALHOST_ONLY; later distributions warn about that variable.
     """
     environment = {name: value for name, value in os.environ.items() if name not in _FOREIGN}
     environment.update({

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""One demo at a time in an output folder: two would remove and overwrite each other's files."""
+"""Allows one demo at a time in an output folder: two demos would remove and overwrite each other's files."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ _NAME = '.lock'
 
 @contextlib.contextmanager
 def locked_folder(folder: Path) -> Iterator[None]:
-    """Hold the folder, which must exist, for this process alone.
+    """Lock the folder for this process. The folder must exist.
 
-    Raises DemoError if another process holds it, and OSError if the lock's file cannot be written.
+    Raises DemoError if another process has locked it, and OSError if the lock file cannot be written.
     """
     path = folder / _NAME
     with contextlib.ExitStack() as stack:
-        # A file system without locks: better unlocked than not at all.
+        # On a file system without locks the demo runs unlocked.
         with contextlib.suppress(LockingError):
             file = stack.enter_context(try_lock(path))
             if file is None:
                 holder = path.read_text(encoding='utf-8').strip() or 'unknown'
                 raise DemoError(
-                    f'--output {folder}: another demo writes there, process {holder}: wait for its end, or give '
-                    'another folder')
+                    f'--output {folder}: another demo (process {holder}) uses this folder: wait until it ends, or '
+                    'choose another folder')
             file.truncate(0)
             file.write(f'{os.getpid()}\n'.encode())
             file.flush()

@@ -25,9 +25,9 @@ def write_pictures(
     bag: Path, fps: float, results: Mapping[int, Result], names: Sequence[str], video: Path, sheet: Path, caption: str,
     progress: Callable[[int, int | None], None],
 ) -> int:
-    """Draw the results on the bag's frames: all as a video (mp4), some as a PNG. Return the number of video frames.
+    """Draw the results on the bag's frames: all in a video (mp4), some in a PNG. Return the number of video frames.
 
-    fps: frames a second of the video
+    fps: frames per second of the video
     results: by frame number in the bag; a frame without a result is marked as not processed
     names: class names by index
 
@@ -57,8 +57,8 @@ def write_pictures(
         raise DemoError(f'{sheet} cannot be written: check the space left and the permissions')
     held = _count(video)
     if held != written:
-        # VideoWriter reports neither a full disk nor a frame that the codec refuses.
-        raise DemoError(f'{video}: {written} frames were written, {held} can be read back: check the space left')
+        # VideoWriter does not report a full disk or a frame that the codec refuses.
+        raise DemoError(f'{video}: {written} frames were written, but {held} can be read back: check the space left')
     return written
 
 
@@ -71,7 +71,7 @@ def _draw(bgr: np.ndarray, result: Result | None, names: Sequence[str]) -> np.nd
 
 
 def _marked(bgr: np.ndarray) -> np.ndarray:
-    """Return a copy with the words: not processed."""
+    """Return a copy with the text "not processed"."""
     cv2 = require('cv2')
     canvas = np.array(bgr, dtype=np.uint8, order='C')
     height, width = canvas.shape[:2]
@@ -84,7 +84,7 @@ def _marked(bgr: np.ndarray) -> np.ndarray:
 
 
 def _fullest(results: Mapping[int, Result], count: int) -> set[int]:
-    """Return for each of `count` equal parts of the video the frame with the largest sum of scores."""
+    """Split the video into `count` equal parts. Return the frame with the largest sum of scores in each part."""
     chosen: set[int] = set()
     for stretch in np.array_split(np.array(sorted(results)), count):
         middle = len(stretch) // 2

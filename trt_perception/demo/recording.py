@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The video as a rosbag2, made once and used again for the same video."""
+"""Writes the video as a rosbag2, which is reused for the same video."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ _HEADROOM = 1.05
 class Recording:
     """A bag with one image topic.
 
-    frames: number of frames; fps: frames a second by their stamps; width, height: pixels of each frame
-    reused: whether the bag was there already
-    notes: remarks for the reader of the results
+    frames: number of frames; fps: frames per second by their stamps; width, height: pixels of each frame
+    reused: whether the bag existed already
+    notes: remarks for the user
     """
 
     bag: Path
@@ -46,11 +46,11 @@ def record(
     video: Path, bag: Path, seconds: float, progress: Callable[[int, int | None], None] | None = None,
     reading: Callable[[int, int | None], None] | None = None,
 ) -> Recording:
-    """Write the video's frames as bgr8 images into the rosbag2 `bag`, unless it is there already.
+    """Write the video's frames as bgr8 images into the rosbag2 `bag`, unless the bag already has them.
 
-    seconds: length that is taken from the start of the video; 0 for all
+    seconds: seconds to use from the start of the video; 0 for all
     progress: called with the number of frames written and the number expected or None
-    reading: called earlier, while the video is compared with that of the bag, with the bytes read and the file's size
+    reading: called before that, while the video's hash is computed, with the bytes read and the size of the file
 
     Raises SourceError if the video cannot be read or the bag cannot be written.
     """
@@ -60,7 +60,7 @@ def record(
         return Recording(bag, reused=True, **known)
     _remove(bag)
     for partial in partial_bags(bag):
-        # Left by a demo that was killed; no other one runs, since this one holds the folder.
+        # Left by a killed demo: no other demo can run, because this one has locked the folder.
         shutil.rmtree(partial, ignore_errors=True)
     faults: list[str] = []
     with open_source(video, on_error=lambda error: faults.append(str(error))) as source:
@@ -75,14 +75,14 @@ def record(
 
 
 def check_video(video: Path) -> None:
-    """Raise SourceError for a path that is obviously no video, before anything is started for it."""
+    """Raise SourceError for a path that is clearly not a video, before the work starts."""
     if not video.exists():
         raise SourceError(f'video {video}: there is no such file')
     if looks_like_bag(video):
-        BagReader(video)  # Raises the usual words for a bag that cannot be played either.
-        raise SourceError(f'video {video}: is a rosbag2; play it with replay.launch.py or trt_perception play')
+        BagReader(video)  # Raises the usual error if the bag cannot be played either.
+        raise SourceError(f'video {video}: it is a rosbag2; play it with replay.launch.py or trt_perception play')
     if not video.is_file():
-        raise SourceError(f'video {video}: is a folder or a device; expected a video file')
+        raise SourceError(f'video {video}: it is a folder or a device; expected a video file')
     with open_source(video):
         pass
 
@@ -106,13 +106,13 @@ class _Cut:
     def __iter__(self) -> Iterator[SourceFrame]:
         for item in self._source:
             if item.stamp_ns is None:
-                raise SourceError(f'video {item.source}: is an image; expected a video')
+                raise SourceError(f'video {item.source}: it is an image; expected a video')
             elapsed = item.stamp_ns / 1e9
             if self._seconds and elapsed >= self._seconds:
                 self._was_cut = True
                 return
             if item.index == 1 and self._source.len_hint:
-                # Now the time between two frames is known.
+                # The time between two frames is known now.
                 if self._seconds and elapsed > 0:
                     self._expected = min(self._source.len_hint, round(self._seconds / elapsed))
                 self._check_space(item)
@@ -121,12 +121,12 @@ class _Cut:
             yield item
 
     def report(self, written: int, _: int | None) -> None:
-        """Pass on how many frames are written."""
+        """Report the number of frames written."""
         if self._progress is not None:
             self._progress(written, self._expected)
 
     def fps(self, written: int) -> float:
-        """Return frames a second, from the first frame to the last; 1 for a single frame."""
+        """Return frames per second, from the first frame to the last; 1 for a single frame."""
         return (written - 1) * 1e9 / self._last_ns if self._last_ns else 1.0
 
     def notes(self, written: int) -> list[str]:
@@ -144,14 +144,14 @@ class _Cut:
         if needed > free:
             raise SourceError(
                 f'{self._bag}: a bag of {self._expected} uncompressed images of {item.frame.width}x'
-                f'{item.frame.height} takes {needed / 1e6:.0f} MB, {free / 1e6:.0f} MB are free: free some, '
-                'choose another --output, or take less of the video (--seconds)')
+                f'{item.frame.height} needs {needed / 1e6:.0f} MB, but {free / 1e6:.0f} MB are free: free some space, '
+                'choose another --output, or use less of the video (--seconds)')
 
 
 def _known(bag: Path, key: dict[str, Any]) -> dict[str, Any] | None:
     try:
         record = json.loads((bag / _RECORD).read_text())
-        # A bag that was cut off or lost its storage file is written again.
+        # A bag that is cut off or has lost its storage file is written again.
         is_whole = record['bytes'] == _storage_bytes(bag)
         return dict(record['recording']) if record['key'] == key and is_whole else None
     except (OSError, ValueError, KeyError, TypeError):
@@ -163,9 +163,9 @@ def _storage_bytes(bag: Path) -> int:
 
 
 def _remove(bag: Path) -> None:
-    """Remove a bag that the demo made of another video; never a bag that it did not make."""
+    """Remove a bag that the demo made from another video. Raises SourceError for a bag that the demo did not make."""
     if not bag.exists():
         return
     if not (bag / _RECORD).is_file():
-        raise SourceError(f'{bag}: exists and was not made by the demo: remove it or choose another --output')
+        raise SourceError(f'{bag}: it exists and was not made by the demo: remove it or choose another --output')
     shutil.rmtree(bag)

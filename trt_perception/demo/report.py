@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The demo's table: sent frames, received results, times."""
+"""Writes the demo's table: sent frames, received results, times."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ _CLASSES_SHOWN = 12
 
 @dataclass(frozen=True)
 class Figures:
-    """What was measured.
+    """The measured values of a run.
 
-    sent: frames, by the player; diagnostics: the node's last, by key
-    ages_ms: from each result's stamp to its arrival at the consumer
-    classes: (name, count); counted: what the counts count
+    sent: number of frames that the player sent; diagnostics: the node's last values by key
+    ages_ms: time from each result's stamp to its arrival at the consumer
+    classes: (name, count); counted: title of these counts
     """
 
     sent: int
@@ -55,7 +55,7 @@ class Figures:
 
 
 def table(figures: Figures, window_s: float) -> str:
-    """Return the table as text; `window_s` is how far back the node's percentiles look."""
+    """Return the table as text. The node's percentiles cover the last `window_s` seconds."""
     dropped = figures.lost + sum(figures.count(name) for name in DROPS)
     lines = [
         f'frames sent            {figures.sent:7d}',

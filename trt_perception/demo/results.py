@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Converts vision_msgs back to results. Nothing here imports ROS."""
+"""Converts vision_msgs back to results. Does not import ROS."""
 
 from __future__ import annotations
 

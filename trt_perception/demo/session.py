@@ -51,13 +51,13 @@ def run_session(
 ) -> Session:
     """Start the node, configure it, make the bag, activate, play, wait for the last result, end everything.
 
-    parameters: of the node; make_recording: called when the model is known to work
+    parameters: of the node; make_recording: called after the node has configured the model
     folder: for the logs and the list of sent frames; say: called with a text for each step
 
-    Raises PerceptionError. No process is left in any case.
+    Raises PerceptionError. No process is left, even after an error.
     """
     parameters_file = folder / 'perception_node.yaml'
-    # JSON is YAML with unambiguous types.
+    # JSON is also YAML, and its types are unambiguous.
     parameters_file.write_text(json.dumps({'/**': {'ros__parameters': parameters}}, indent=1) + '\n')
     command = [str(executable('perception_node')), '--ros-args', '--params-file', str(parameters_file)]
     with _ended_completely() as stack:
@@ -123,7 +123,7 @@ def _play(
 
 
 def _drain(consumer: Consumer, node: Child) -> dict[str, str]:
-    """Wait until the node has finished every received frame; return its diagnostics at that moment."""
+    """Wait until the node has finished all received frames. Return its diagnostics at that moment."""
     seen = consumer.diagnostics_received
     latest: dict[str, str] = {}
 
@@ -134,7 +134,7 @@ def _drain(consumer: Consumer, node: Child) -> dict[str, str]:
 
     with ConsoleProgress() as progress:
         wait_until(is_done, _DRAIN_S, 'the last results', [node], lambda: progress('last frames', 0, None))
-    # Results and diagnostics travel separately. The table shows results that never arrive.
+    # Results and diagnostics have separate topics, so wait a little longer. The table shows results that never arrive.
     with contextlib.suppress(PerceptionError):
         wait_until(lambda: len(consumer.results) >= int(latest['processed']), _LAST_RESULTS_S, 'results')
     if not consumer.results:

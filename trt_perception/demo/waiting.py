@@ -19,7 +19,7 @@ def wait_until(
 ) -> None:
     """Return once `done()` is true.
 
-    what: the awaited thing, for the message
+    what: name of the awaited event, for the message
     children: processes that must not end before that
     meanwhile: called while waiting, to show progress
 
@@ -30,7 +30,7 @@ def wait_until(
         for child in children:
             child.check_running()
         if time.monotonic() > deadline:
-            reason = f'waited {timeout_s:.0f} s for {what} without success'
+            reason = f'waited {timeout_s:.0f} s in vain for {what}'
             raise children[0].failure(reason) if children else DemoError(reason)
         meanwhile()
         time.sleep(_POLL_S)

@@ -1,3 +1,3 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What the files in launch/ are made of; imported by them only, needs the ROS packages launch and launch_ros."""
+"""The implementation of the files in launch/. Only they import it; it needs the ROS packages launch and launch_ros."""

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The launch arguments of detect, classify and replay, and how they become parameters of the node."""
+"""The launch arguments of detect, classify and replay, and their conversion to parameters of the node."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NODE_NAMES = {DETECTION: 'detector', CLASSIFICATION: 'classifier'}
 
 @dataclass(frozen=True)
 class ParameterArgument:
-    """A launch argument that sets one parameter; left empty it sets nothing."""
+    """A launch argument that sets one parameter. An empty argument sets nothing."""
 
     name: str
     parameter: str
@@ -30,7 +30,7 @@ class ParameterArgument:
 
 
 def _argument(name: str, parameter: str = '') -> ParameterArgument:
-    """Return the launch argument for a parameter of the table, by default of the same name."""
+    """Return the launch argument for a parameter of the table. By default both have the same name."""
     row = PARAMETERS[parameter or name]
     constraint = 'Choices: true, false.' if row.kind is Kind.BOOL else row.constraint
     return ParameterArgument(name, row.name, f'{row.text}. {constraint}'.rstrip(), PARSERS[row.kind])
@@ -47,16 +47,19 @@ _COMMON = (
     ParameterArgument('use_sim_time', 'use_sim_time', 'true: take the time from /clock.', parse_bool),
 )
 _OF_TASK = {DETECTION: (_argument('score_threshold'),), CLASSIFICATION: (_argument('top_k'),)}
-_KEEPS = 'Empty: as in params_file, or the default.'
+_KEEPS = 'Empty: the value in params_file, or the default.'
 
 
 def parameter_arguments(*tasks: str) -> tuple[ParameterArgument, ...]:
-    """Return the launch arguments that set parameters, those of several tasks together."""
+    """Return the launch arguments that set parameters, for all these tasks."""
     return (*_COMMON, *(argument for task in tasks for argument in _OF_TASK[task]))
 
 
 def declare_parameters(*tasks: str, use_sim_time: str = '') -> list[Any]:
-    """Return the declarations of parameter_arguments and of params_file; use_sim_time: the default of that one."""
+    """Return the declarations of parameter_arguments and of params_file.
+
+    use_sim_time: default value of the argument use_sim_time
+    """
     files = ' or '.join(f'config/{CONFIG_FILES[task]}' for task in tasks)
     return [
         *(DeclareLaunchArgument(
@@ -64,7 +67,7 @@ def declare_parameters(*tasks: str, use_sim_time: str = '') -> list[Any]:
             description=f'{argument.description} {_KEEPS}') for argument in parameter_arguments(*tasks)),
         DeclareLaunchArgument(
             'params_file', default_value='',
-            description="YAML file with the node's parameters. Parameters that it leaves out have the node's default. "
+            description="YAML file with parameters of the node. Parameters that are not in it have the node's default. "
                         f'Launch arguments win over it. A full file to copy from: {files} of trt_perception.'),
     ]
 
@@ -79,8 +82,8 @@ def declare_process(*tasks: str) -> list[Any]:
         DeclareLaunchArgument('name', default_value='', description=f'Name of the node. Empty: {names}.'),
         DeclareLaunchArgument(
             'large_images', default_value='true',
-            description='true: give the process the Fast DDS profile config/fastdds_large_images.xml, unless one is '
-                        "set already. The camera's process needs it too: the shared memory belongs to the sender."),
+            description='true: use the Fast DDS profile config/fastdds_large_images.xml, unless another one is already '
+                        "set. The camera's process needs it too: the shared memory belongs to the sender."),
         DeclareLaunchArgument(
             'log_level', default_value='info',
             description='debug, info, warn, error or fatal; or LOGGER:=LEVEL for one logger.'),
@@ -88,11 +91,11 @@ def declare_process(*tasks: str) -> list[Any]:
 
 
 def given_parameters(values: Mapping[str, str], *tasks: str) -> dict[str, Any]:
-    """Return parameter -> value for the arguments that were given.
+    """Return parameter -> value for the arguments that are not empty.
 
     values: launch configurations
 
-    Raises LaunchArgumentError for a value of the wrong kind.
+    Raises LaunchArgumentError for a value of the wrong type.
     """
     return {
         argument.parameter: argument.parse(argument.name, values[argument.name])

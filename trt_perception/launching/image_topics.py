@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Names of image topics: how the node subscribes them, and which one a bag has."""
+"""Names of image topics: the remappings for the node, and the image topic of a bag."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _COMPRESSED = '/compressed'
 
 
 def image_remappings(image_topic: str) -> list[tuple[str, str]]:
-    """Return the remappings with which the node subscribes this topic.
+    """Return the remappings with which the node subscribes to this topic.
 
     A compressed topic may be given with or without image_transport's /compressed.
     """
@@ -30,16 +30,16 @@ def image_transport(topic: BagTopic) -> str:
 
 
 def played_as(topic: BagTopic) -> str:
-    """Return the name under which the node finds a topic of a bag: a compressed one ends with /compressed."""
+    """Return the topic on which to play a topic of a bag; for compressed images it must end with /compressed."""
     if topic.type == COMPRESSED_IMAGE and not topic.name.endswith(_COMPRESSED):
         return f'{topic.name}{_COMPRESSED}'
     return topic.name
 
 
 def open_bag_argument(path: Path, image_topic: str) -> tuple[BagReader, BagTopic]:
-    """Return the bag of the launch argument bag, and its image topic of this name, or its only one if '' is given.
+    """Return the bag of the launch argument `bag`, and its image topic of this name; '' chooses the only one.
 
-    Raises LaunchArgumentError, in the words of the other commands, if there is no such bag or topic.
+    Raises LaunchArgumentError, with the message of the other commands, if there is no such bag or topic.
     """
     try:
         bag = BagReader(path)

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The Fast DDS profile for large images, and the note to the user about it."""
+"""The Fast DDS profile for large images, and the log text about it."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from pathlib import Path
 # Fast DDS 2 (Humble, Jazzy) reads only the first, Fast DDS 3 (Kilted and later) only the second. rmw_fastrtps of
 # Kilted reads the first too, with a warning in each process.
 PROFILE_VARIABLES = ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE')
-# The folder that each version installs below share/.
+# The folder of each version below share/.
 _FAST_DDS_2, _FAST_DDS_3 = 'fastrtps', 'fastdds'
 _WITH_FAST_DDS_2 = ('humble', 'iron', 'jazzy')
-# A user who sets one of these has chosen the transports.
+# If one of these is set, the user has chosen the transports.
 _OWN_CHOICE = (*PROFILE_VARIABLES, 'FASTDDS_BUILTIN_TRANSPORTS')
 
 
@@ -23,15 +23,15 @@ def profile_environment(profile: str, environment: Mapping[str, str]) -> tuple[d
     """Return the variables to add for a process that sends or receives images, and the text to log, or ''.
 
     profile: absolute path of the Fast DDS profile
-    environment: the present variables
+    environment: the current variables
 
-    Nothing is added if the user has chosen transports, or a middleware other than Fast DDS.
+    Returns no variables if the user has chosen the transports, or a middleware other than Fast DDS.
     """
     if 'fastrtps' not in (environment.get('RMW_IMPLEMENTATION') or 'rmw_fastrtps_cpp'):
         return {}, ''
     for name in _OWN_CHOICE:
         if environment.get(name):
-            return {}, f'large_images: {name} is already set to {environment[name]} and stays'
+            return {}, f'large_images: {name} is already set to {environment[name]} and is not changed'
     variables = profile_variables(environment)
     return dict.fromkeys(variables, profile), (
         'large_images: the node has 64 MiB of shared memory for images. It belongs to the sender: if images are '
@@ -40,7 +40,7 @@ def profile_environment(profile: str, environment: Mapping[str, str]) -> tuple[d
 
 
 def profile_variables(environment: Mapping[str, str]) -> tuple[str, ...]:
-    """Return those of PROFILE_VARIABLES that the installed Fast DDS reads; both if its version is unknown.
+    """Return the names in PROFILE_VARIABLES that the installed Fast DDS reads; both if its version is unknown.
 
     environment: the variables of the process that will read the profile
     """

@@ -28,7 +28,7 @@ RESPAWN_DELAY_S = 2.0
 
 @dataclass(frozen=True)
 class Hooks:
-    """Actions that a launch file wants for the outcomes of the node. Failures are logged in any case."""
+    """Launch actions for the outcomes of the node. Failures are always logged, also without actions."""
 
     active: list[Any] = field(default_factory=list)
     start_failed: list[Any] = field(default_factory=list)
@@ -40,7 +40,7 @@ def perception_actions(
 ) -> list[Any]:
     """Return the actions that start the node.
 
-    values: launch configurations, those of arguments.py and image_topic, autostart, respawn
+    values: launch configurations: those of arguments.py, image_topic, autostart, respawn
     task: DETECTION or CLASSIFICATION
 
     Raises LaunchArgumentError for an invalid value.
@@ -80,11 +80,10 @@ def share_file(*parts: str) -> str:
 
 
 def _parameter_file(values: Mapping[str, str]) -> str:
-    """Return the user's file of parameters, '' if there is none.
+    """Return the user's parameter file, '' if there is none.
 
-    No file of this package is loaded: it would win over what SetParameter sets in a launch file that includes ours. Nor
-    are there ever two files: if both name a parameter, with values of different types, rcl takes either and says
-    nothing.
+    The package's own files are not loaded: they would win over SetParameter in a launch file that includes ours. Two
+    files are never loaded: if a parameter has values of different types in them, rcl uses one without a warning.
     """
     if not values['params_file']:
         return ''

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A bag played to the perception node: the player starts when the node is active, and its end is the end of all."""
+"""Plays a bag to the perception node: the player starts when the node is active, and the launch ends with it."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ from .perception import PACKAGE, Hooks, perception_actions, process_environment
 from .values import LaunchArgumentError, parse_bool, parse_number, parse_path
 
 TASKS = {'detect': DETECTION, 'classify': CLASSIFICATION}
-# When the player ends, the last image may still be on its way or in work.
+# When the player ends, the last image may still be on its way or being processed.
 _LAST_FRAME_S = 2.0
-# Our own player waits until the node has found its topic, ros2 bag play does not. Fast DDS repeats a missed
-# announcement after 3 s; up to 3.6 s after the player's start were seen. Ctrl-C does not end this pause, so it is no
-# longer than needed.
+# Our own player waits until the node has found its topic; ros2 bag play does not. Fast DDS repeats a missed
+# announcement after 3 s, and discovery was seen to take up to 3.6 s after the player's start. Ctrl-C does not end this
+# pause, so it is not longer than needed.
 _BAG_PLAY_PAUSE_S = 5.0
 
 
 class ReplayError(Exception):
-    """The replay failed; ends the launch with exit code 1."""
+    """The replay failed. This error ends the launch with exit code 1."""
 
 
 def replay_actions(values: Mapping[str, str]) -> list[Any]:
     """Return the actions of replay.launch.py.
 
-    values: launch configurations, those of arguments.py and bag, task, rate, delay, image_topic
+    values: launch configurations: those of arguments.py, bag, task, rate, delay, image_topic
 
     Raises LaunchArgumentError for a value that cannot be used.
     """
@@ -66,12 +66,12 @@ def replay_actions(values: Mapping[str, str]) -> list[Any]:
 
 
 def player_command(bag: BagReader, topic: BagTopic, rate: float, clock: bool) -> tuple[list[Any], float]:
-    """Return the command that plays the bag's image topic, and the seconds that it pauses before the first image.
+    """Return the command that plays the bag's image topic, and its pause before the first image in seconds.
 
-    ros2 bag play takes the bags that have a folder with metadata.yaml. A file without one is played by our own player,
-    whose library has read the topics already; ros2 bag play depends on the storage plugins that are installed.
+    ros2 bag play plays bags with a metadata.yaml. Our own player plays a file without one: its library has already read
+    the topics, and ros2 bag play depends on the installed storage plugins.
 
-    rate: speed, 1.0 as recorded; clock: publish /clock too
+    rate: speed, 1.0 as recorded; clock: also publish /clock
     """
     name = played_as(topic)
     if bag.folder is not None and rosbag2_installed():
@@ -85,7 +85,7 @@ def player_command(bag: BagReader, topic: BagTopic, rate: float, clock: bool) ->
 
 
 def rosbag2_installed() -> bool:
-    """Tell whether ros2 bag play is installed."""
+    """Return whether ros2 bag play is installed."""
     return shutil.which('ros2') is not None and all(
         importlib.util.find_spec(module) is not None for module in ('ros2bag', 'rosbag2_py'))
 
@@ -100,7 +100,7 @@ def _player_ended(event: Any, context: Any) -> list[Any]:
 
 
 def _fail(reason: str) -> Any:
-    """Return an action that ends the launch; only an exception gives it an exit code other than 0."""
+    """Return an action that ends the launch. It raises, because only an exception gives an exit code other than 0."""
     def fail(context: Any) -> None:
         raise ReplayError(reason)
 

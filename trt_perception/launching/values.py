@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Parses the text of launch arguments, with one clear line for a wrong one."""
+"""Parses the text of launch arguments. A wrong one gives one clear line."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""One image topic: the subscription, its QoS, and whether frames come."""
+"""One image topic: the subscription, its QoS, and the state of the topic for the diagnostics."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Arrival:
     """A message as it arrived.
 
     data: the serialized message; stamp_ns: the stamp of its header, in nanoseconds
-    received: when it came, on the monotonic clock in seconds
+    received: time of arrival in seconds of the monotonic clock
     """
 
     data: bytes
@@ -51,7 +51,7 @@ class Arrival:
 
 
 class Camera:
-    """Subscribes an image topic and calls `on_image` in a thread of its own for each message."""
+    """Subscribes to an image topic. A separate thread calls `on_image` for each message."""
 
     def __init__(
         self, node: Node, transport: str, reliability: str, depth: int,
@@ -66,16 +66,16 @@ class Camera:
         self._lock = threading.Lock()
         self._gaps = GapEstimator()
         self._last = time.monotonic()
-        # Not the method itself: rclpy ties a severity to the place that logs.
+        # A lambda, not the method itself: rclpy allows only one severity for each line that logs.
         self._mismatches = MismatchLog(lambda text: self._node.get_logger().error(text))
         self._subscription: Any | None = node.create_subscription(
             _TYPES[transport], _TOPICS[transport], _never_called,
             QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=depth, reliability=self._reliability),
             callback_group=NotOfTheExecutor(),
-            # No QoS events: nobody waits for them. `report` finds out what they would tell.
+            # No QoS events: no executor waits for them. `report` finds mismatches itself.
             event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False),
-            # Serialized: to make Python objects of a large image would delay the next one, and would be in vain for a
-            # frame that a newer one replaces.
+            # Serialized: deserializing a large image here would delay the next one, and would be wasted if a newer
+            # frame replaces this one.
             raw=True)
         self.topic: str = self._subscription.topic_name
         self._taking = TakingThread(node, self._subscription, self._received, self._not_taken)
@@ -83,20 +83,20 @@ class Camera:
     def message_of(self, arrival: Arrival) -> Any:
         """Return an object with the fields of the message, a sensor_msgs/Image or CompressedImage.
 
-        Raises FrameError if the bytes are no such message.
+        Raises FrameError if the bytes are not such a message.
         """
         try:
             return _READERS[self._transport](arrival.data, _header)
         except NotPlainCdr as error:
             reason = error
-        # Another format, or damaged: rclpy decides.
+        # Another format, or damaged: rclpy tries.
         try:
             return deserialize_message(arrival.data, _TYPES[self._transport])
-        except Exception as error:  # RMWError and UnicodeDecodeError, by middleware
+        except Exception as error:  # RMWError or UnicodeDecodeError, depending on the middleware
             raise FrameError(f'the message cannot be deserialized: {reason} (rclpy: {error})') from error
 
     def close(self) -> None:
-        """End the subscription. When this returns, `on_image` is not running and is not called any more."""
+        """End the subscription. After this returns, `on_image` is not running and is never called again."""
         if self._subscription is not None:
             self._taking.close()
             self._node.destroy_subscription(self._subscription)
@@ -119,7 +119,7 @@ class Camera:
         with self._lock:
             self._last = now
             if stamp_ns is None:
-                # Deserializing it will fail, in the worker, where bad frames are counted.
+                # The worker will fail to deserialize it, and counts it as bad.
                 stamp_ns = self._node.get_clock().now().nanoseconds
             else:
                 self._gaps.add(stamp_ns)
@@ -127,7 +127,7 @@ class Camera:
 
     def _not_taken(self, error: Exception) -> None:
         self._node.get_logger().error(
-            f'an image on {self.topic} could not be taken: {type(error).__name__}: {error}',
+            f'an image on {self.topic} could not be received: {type(error).__name__}: {error}',
             throttle_duration_sec=_THROTTLE_S)
 
 
@@ -136,4 +136,4 @@ def _header(sec: int, nanosec: int, frame_id: str) -> Header:
 
 
 def _never_called(_: Any) -> None:
-    """rclpy wants a callback for each subscription. A TakingThread takes the messages of this one."""
+    """Satisfy rclpy, which requires a callback. A TakingThread takes the messages instead."""

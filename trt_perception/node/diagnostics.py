@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Makes one diagnostic_msgs message of statistics, health and provenance."""
+"""Makes one diagnostic_msgs message from statistics, health and provenance."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from .health import CameraReport, Level
 from .statistics import PERCENTILES, Snapshot
 
-# Stage times, in the order a frame meets them; all in milliseconds.
+# Stages in the order of processing; times are in milliseconds.
 STAGES = (
     'receive_age', 'convert', 'preprocess', 'infer', 'postprocess', 'publish', 'total',
     'stamp_to_publish')
@@ -27,7 +27,7 @@ def diagnostics_message(
     name: str, stamp: Time, level: Level, reason: str, state: str, snapshot: Snapshot,
     camera: CameraReport | None, provenance: Mapping[str, str],
 ) -> DiagnosticArray:
-    """Return one status with everything that was measured. `name` is the node's full name."""
+    """Return one status with all measured values. `name` is the node's full name."""
     values = {'state': state, **provenance}
     if camera is not None:
         values['image_topic'] = camera.topic

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Publishes the node's diagnostics: the timer, its period, and the health that is told."""
+"""Publishes the node's diagnostics with a timer."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from .health import Condition, assess
 
 @dataclass(frozen=True)
 class NodeStatus:
-    """What the diagnostics tell besides the frames.
+    """The part of the diagnostics that is not about frames.
 
-    state: label of the lifecycle state; activity: what configure is doing, or ''
-    error: why the last transition failed, or ''; provenance: model and backend of a configured node, by key
+    state: label of the lifecycle state; activity: the step that configure is doing, or ''
+    error: reason why the last transition failed, or ''; provenance: model and backend of a configured node, by key
     """
 
     state: str
@@ -33,14 +33,14 @@ class NodeStatus:
 
 
 class DiagnosticsPublisher:
-    """Publishes on /diagnostics from the start to the end of the node, in a callback group of its own."""
+    """Publishes on /diagnostics from the start to the end of the node, in a separate callback group."""
 
     def __init__(
         self, node: Node, period: float, status: Callable[[], NodeStatus], frames: Callable[[], FrameReport],
     ) -> None:
-        """Start to publish.
+        """Start publishing.
 
-        period: seconds from one message to the next; status, frames: return what to tell, asked for each message
+        period: seconds between two messages; status, frames: called for each message, return its content
         """
         self._node = node
         self._status = status
@@ -50,13 +50,13 @@ class DiagnosticsPublisher:
         self._timer = self._start(period)
 
     def set_period(self, period: float) -> None:
-        """Publish once in so many seconds from now on."""
+        """Publish every `period` seconds from now on."""
         if period * 1e9 != self._timer.timer_period_ns:
             self._node.destroy_timer(self._timer)
             self._timer = self._start(period)
 
     def _start(self, period: float) -> Any:
-        # On the steady clock: a paused bag must not stop the diagnostics.
+        # The steady clock: diagnostics must continue while a bag is paused.
         return self._node.create_timer(
             period, self._publish, callback_group=self._group, clock=Clock(clock_type=ClockType.STEADY_TIME))
 

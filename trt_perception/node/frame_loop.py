@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The frames of one camera, from the arrival of an image to the published result: processed, counted, given up on."""
+"""Processes and counts the frames of one camera, from the arrival of an image to the published result."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from .outputs import Outputs
 from .statistics import Snapshot, Statistics
 from .worker import LatestWorker
 
-# So many failed inferences in a row are no accident: the node goes through the error path.
+# After this many failed inferences in a row, the node goes through error processing.
 _FAILURES_TO_GIVE_UP = 10
 _THROTTLE_S = 5.0
-# Of the reason why a frame failed: an image message may hold any text, and diagnostics repeat it each second.
+# Characters of a failure reason: an image message may contain any text, and diagnostics repeat the reason every second.
 _LONGEST_REASON = 1000
 
 
 @dataclass(frozen=True)
 class FrameParts:
-    """What a frame needs while the node is configured. Only the outputs belong to one camera.
+    """The parts that process a frame while the node is configured. Only the outputs belong to one camera.
 
     worker: its thread owns the pipeline and calls FrameLoop.process
     """
@@ -43,9 +43,9 @@ class FrameParts:
 
 @dataclass(frozen=True)
 class FrameReport:
-    """What is known of a camera's frames at one moment.
+    """The state of a camera's frames at one moment.
 
-    camera: None if the node is not active; last_failure: why the last bad frame or failed inference was none, or ''
+    camera: None if the node is not active; last_failure: reason of the last bad frame or failed inference, or ''
     """
 
     camera: CameraReport | None
@@ -65,9 +65,9 @@ class FrameLoop:
     ) -> None:
         """Prepare.
 
-        settings: returns the present values; each frame asks once
-        on_give_up: called in the worker's thread after so many failed inferences in a row that `failing` is true
-        on_device_lost: called in the worker's thread if this process cannot use its device any more
+        settings: returns the current values; called once for each frame
+        on_give_up: called in the worker's thread when `failing` becomes true
+        on_device_lost: called in the worker's thread if this process can no longer use its device
         """
         self._node = node
         self._settings = settings
@@ -82,7 +82,7 @@ class FrameLoop:
 
     @property
     def failing(self) -> bool:
-        """Whether the last inferences have all failed, and so many that the node should give up."""
+        """Whether so many inferences in a row have failed that the node should give up."""
         return self._failures_in_a_row >= _FAILURES_TO_GIVE_UP
 
     @property
@@ -91,11 +91,11 @@ class FrameLoop:
         return f'{_FAILURES_TO_GIVE_UP} inferences in a row failed: {self._last_failure}'
 
     def connect(self, parts: FrameParts) -> None:
-        """Use these parts from now on. To be called while no image can arrive."""
+        """Use these parts from now on. Call it only while no image can arrive."""
         self._parts = parts
 
     def start(self, settings: Settings) -> str:
-        """Count from zero and subscribe. Returns the topic."""
+        """Reset the counts and subscribe. Returns the topic."""
         self._statistics.reset()
         self._failures_in_a_row = 0
         self._camera = Camera(
@@ -103,30 +103,32 @@ class FrameLoop:
         return self._camera.topic
 
     def stop(self, timeout: float | None) -> None:
-        """End the subscription and wait for the frame in hand. May be called in any state.
+        """End the subscription and wait until the current frame is processed. May be called in any state.
 
-        timeout: seconds, None for as long as it takes; afterwards it raises concurrent.futures.TimeoutError
+        timeout: seconds, or None to wait without limit
+
+        Raises concurrent.futures.TimeoutError after `timeout`.
         """
         self.unsubscribe()
         if self._parts is not None and self._parts.worker.clear(timeout):
             self._statistics.count('replaced')
 
     def unsubscribe(self) -> None:
-        """End the subscription: no frame arrives any more."""
+        """End the subscription: no more frames arrive."""
         camera, self._camera = self._camera, None
         if camera is not None:
             camera.close()
 
     def disconnect(self) -> None:
-        """Forget the parts. To be called after stop()."""
+        """Forget the parts. Call it after stop()."""
         self._parts = None
 
     def expect_failures(self) -> None:
-        """Do not count or log failed inferences: the process is about to end, and what they need may be gone."""
+        """Do not count or log failed inferences: the process is about to end, and resources may be gone already."""
         self._failures_expected = True
 
     def report(self) -> FrameReport:
-        """Return what is known now. Logs each publisher that cannot match, once."""
+        """Return the state now. Logs each publisher that cannot match, once."""
         camera = self._camera
         return FrameReport(
             camera.report() if camera is not None else None, self._statistics.snapshot(), self._last_failure)
@@ -136,7 +138,7 @@ class FrameLoop:
         settings, parts, camera = self._settings(), self._parts, self._camera
         assert settings is not None and parts is not None
         if camera is None:
-            # The node is being deactivated: as if a newer frame had come.
+            # The node is being deactivated: the frame counts as replaced by a newer one.
             self._statistics.count('replaced')
             return
         if settings.max_age_ms and self._age_ms(arrival) > settings.max_age_ms:
@@ -168,7 +170,7 @@ class FrameLoop:
             parts.outputs.draw(frame, output.result, message.header)
 
     def failed_unexpectedly(self, error: Exception) -> None:
-        """Take an error of `process` that no part foresaw: as fatal as a failed inference. In the worker's thread."""
+        """Handle an unexpected error of `process` like a failed inference. Runs in the worker's thread."""
         self._failed(EngineError(f'{type(error).__name__}: {error}'))
 
     def _arrived(self, arrival: Arrival) -> None:

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Tells from the stamps of the frames that arrived how many did not."""
+"""Estimates from the stamps of the received frames how many frames were lost."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from collections import deque
 
 import numpy as np
 
-# Fewer frames do not allow an estimate.
+# An estimate needs at least this many frames.
 _FEWEST = 10
-# Mean distance of the intervals from whole periods, in periods. Intervals without a period have 0.25. A camera that is
-# so irregular, as one with a trigger, must not be said to lose frames.
+# Largest mean distance of the intervals from whole periods, in periods. Random intervals have 0.25. An irregular
+# camera, for example one with a trigger, must not be reported as losing frames.
 _STEADY = 0.15
 
 
 class GapEstimator:
     """Estimates lost frames of a camera with a steady rate from the header stamps of those received.
 
-    The camera's period is taken from the shortest intervals seen (the median of those less than half as long again as
-    the 10th percentile). An interval of about k periods counts as k - 1 frames missing. If the intervals are not
-    multiples of a period, nothing is missing.
+    The camera's period is the median of the shortest intervals, those below 1.5 times the 10th percentile. An interval
+    of about k periods counts as k - 1 missing frames. The estimate is 0 if the
+    intervals are not multiples of a period.
     """
 
     def __init__(self, window: int = 60) -> None:
@@ -34,7 +34,7 @@ class GapEstimator:
         self._stamps.append(stamp_ns)
 
     def missing_fraction(self) -> float:
-        """Return the estimated part of the frames sent that did not arrive, 0..1."""
+        """Return the estimated fraction of sent frames that did not arrive, 0..1."""
         if len(self._stamps) < _FEWEST:
             return 0.0
         intervals = np.diff(np.array(self._stamps, np.int64)).astype(np.float64)

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The node's health: one level and one line, from what was measured. Without ROS."""
+"""The node's health: one level and one line, computed from measurements. Does not import ROS."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from enum import IntEnum
 
 SILENCE_S = 5.0
 MISSING_FRACTION = 0.1
-# Stamps this far from the clock mean another clock, not a late frame.
+# A larger difference between stamps and clock means another clock, not a late frame.
 _CLOCK_SKEW_MS = 10_000.0
 LARGE_IMAGES_HINT = (
     'large images are lost between processes by default: start the camera and this node with the Fast DDS '
@@ -27,12 +27,12 @@ class Level(IntEnum):
 
 @dataclass(frozen=True)
 class CameraReport:
-    """What is known of the image topic at one moment.
+    """The state of the image topic at one moment.
 
-    topic: the resolved name; publishers: the node of each publisher, or that it is not discovered yet
+    topic: the resolved name; publishers: the node name of each publisher, or a note that it is not discovered yet
     incompatible: a sentence for each publisher whose QoS or type does not match
-    silent_s: seconds since the last frame, or since the subscription if none came
-    missing_fraction: estimated part of the camera's frames that did not arrive
+    silent_s: seconds since the last frame, or since the subscription if no frame has come
+    missing_fraction: estimated fraction of the camera's frames that did not arrive
     """
 
     topic: str
@@ -44,14 +44,14 @@ class CameraReport:
 
 @dataclass(frozen=True)
 class Condition:
-    """What health depends on.
+    """The inputs of `assess`.
 
-    state: label of the lifecycle state; error: why the last transition failed, or ''
-    recent: events a second over the window, by name (received, processed, stale, bad, failed)
-    last_failure: the last frame's error text
-    precision_wanted, precision_effective: of the network, '' if unconfigured
+    state: label of the lifecycle state; error: reason why the last transition failed, or ''
+    recent: events per second over the window, by name (received, processed, stale, bad, failed)
+    last_failure: error text of the last failed frame
+    precision_wanted, precision_effective: precision of the network, '' if unconfigured
     age_p50_ms: median age of the images on arrival by their stamps, None without images
-    activity: what configure is doing, or ''
+    activity: the step that configure is doing, or ''
     """
 
     state: str
@@ -73,7 +73,7 @@ def assess(condition: Condition) -> tuple[Level, str]:
         return Level.WARN, f'configuring: {condition.activity}'
     if condition.state != 'active':
         return Level.WARN, f'{condition.state}: no images are processed until the node is activated'
-    # A bad image is a fact, a gap an estimate: a camera that leaves frames out looks the same.
+    # Bad images come before gaps: a gap is only an estimate, and a camera that skips frames looks the same.
     findings = [
         *_topic_findings(condition.camera), *_frame_findings(condition), *_gap_findings(condition.camera),
         *_late_findings(condition), *_precision_findings(condition)]
@@ -90,7 +90,7 @@ def _topic_findings(camera: CameraReport | None) -> list[tuple[Level, str]]:
     if camera.silent_s >= SILENCE_S:
         if not camera.publishers:
             what = (
-                f'no images for {camera.silent_s:.0f} s: nobody publishes {camera.topic}; check the '
+                f'no images for {camera.silent_s:.0f} s: no node publishes {camera.topic}; check the '
                 'camera and the topic name (ros2 topic list)')
         else:
             what = (
@@ -106,8 +106,8 @@ def _gap_findings(camera: CameraReport | None) -> list[tuple[Level, str]]:
         return []
     return [(
         Level.WARN,
-        f'about {camera.missing_fraction:.0%} of the frames of {camera.topic} do not arrive, by '
-        f'their stamps, or the camera leaves them out: {LARGE_IMAGES_HINT}')]
+        f'according to the stamps, about {camera.missing_fraction:.0%} of the frames of {camera.topic} do not arrive, '
+        f'or the camera skips them: {LARGE_IMAGES_HINT}')]
 
 
 def _frame_findings(condition: Condition) -> list[tuple[Level, str]]:
@@ -140,5 +140,5 @@ def _precision_findings(condition: Condition) -> list[tuple[Level, str]]:
         return []
     return [(
         Level.WARN,
-        f'precision {condition.precision_wanted} was asked for, the network runs in '
+        f'precision {condition.precision_wanted} was requested, but the network runs in '
         f'{condition.precision_effective}')]

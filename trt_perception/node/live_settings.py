@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The parameters of a configured node, of which some may change at any time."""
+"""The parameters of a configured node. Live ones may change at any time."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from .outputs import Outputs
 
 
 class LiveSettings:
-    """One immutable Settings, which a change replaces; a frame reads it once.
+    """Holds one immutable Settings object. A change replaces it; each frame reads it once.
 
-    Parameters are set in another thread than transitions run in, also while configure reads the model.
+    Parameters and transitions have different threads: a parameter may be set while configure reads the model.
     """
 
     def __init__(self) -> None:
@@ -36,35 +36,35 @@ class LiveSettings:
 
     @property
     def current(self) -> Settings | None:
-        """The present values, None if the node is unconfigured."""
+        """The current values, None if the node is unconfigured."""
         return self._settings
 
     def read(self, node: Node) -> Settings:
-        """Read the node's parameters. From now on only live ones may change. ParameterError for a wrong value."""
+        """Read the node's parameters. After this only live ones may change. Raises ParameterError for a wrong value."""
         with self._lock:
             self._settings = parameters.read(node)
             return self._settings
 
     def connect_pipeline(self, spec: ModelSpec, create: Callable[[Settings], Pipeline]) -> Pipeline:
-        """Create a pipeline with the present values, and change its settings when live parameters change."""
+        """Create a pipeline with the current values. From now on, live parameters change its settings."""
         with self._lock:
-            # The values may have changed since they were read: reading the model takes a while.
+            # Reading the model takes time: the values may have changed since they were read.
             assert self._settings is not None
             self._spec, self._pipeline = spec, create(self._settings)
             return self._pipeline
 
     def connect_outputs(self, outputs: Outputs) -> None:
-        """Announce a changed threshold with these outputs."""
+        """Publish a changed score threshold with these outputs."""
         with self._lock:
             self._outputs = outputs
 
     def disconnect(self) -> None:
-        """Forget all. When this returns no change uses the pipeline or the outputs any more."""
+        """Forget everything. After this returns, no change uses the pipeline or the outputs."""
         with self._lock:
             self._settings = self._spec = self._pipeline = self._outputs = None
 
     def set_parameters(self, changes: Sequence[Parameter]) -> SetParametersResult:
-        """Accept or refuse changes of parameters: rclpy's callback for that."""
+        """Accept or refuse parameter changes: rclpy's on_set_parameters callback."""
         try:
             with self._lock:
                 self._change(changes)
@@ -79,8 +79,8 @@ class LiveSettings:
             known = PARAMETERS.get(change.name)
             if known is not None and not known.live and before is not None:
                 raise ParameterError(
-                    f'{change.name} is read on configure: bring the node to unconfigured '
-                    '(deactivate, cleanup), set it, and configure again')
+                    f'{change.name} is read on configure: run deactivate and cleanup, set it, '
+                    'and configure again')
         if before is None:
             return
         settings = parameters.changed(before, changes)
@@ -88,5 +88,5 @@ class LiveSettings:
             self._pipeline.settings = settings.postprocess(self._spec)
         self._settings = settings
         if settings.score_threshold != before.score_threshold and self._outputs is not None:
-            # label_info holds the threshold, also for late joiners.
+            # label_info contains the threshold and is transient local.
             self._outputs.announce(settings)

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The perception_node executable: signals, the executor's thread, the way out."""
+"""The perception_node executable: signals, the executor's thread, the end of the process."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from ..errors import one_line
 from .rclpy_internals import require_internals, wait_for_callbacks
 from .stop_request import StopRequest
 
-# A stop must end in 2 s. The executor may take this long to finish its callbacks, then the process ends anyway.
+# The process must stop within 2 s. The executor has this time to finish its callbacks; then the process ends anyway.
 _GRACE_S = 0.8
-# DDS may take this long to leave.
+# Time for the DDS participant to leave.
 _LEAVE_S = 0.6
 
 
 def main(args: list[str] | None = None) -> int:
     """Run the node until SIGINT or SIGTERM, then end the process.
 
-    Exit code 0 after a signal in any state. Exit code 1 if the node cannot start, with one line that says why, or if
-    this process cannot use its device any more.
+    Exit code 0 after a signal in any state. Exit code 1 if the node cannot start (one line says why), or if this
+    process can no longer use its device.
     """
     stop = StopRequest()
-    # Before anything is imported: a signal during start-up ends the process as quietly as later.
+    # Before the imports: a signal during start-up must also end the process without a traceback.
     stop.listen(signal.SIGINT, signal.SIGTERM)
     from ..dependencies import require
     from ..errors import ParameterError, PerceptionError
@@ -39,7 +39,7 @@ def main(args: list[str] | None = None) -> int:
         rclpy: Any = require('rclpy')
         for package in ('sensor_msgs.msg', 'diagnostic_msgs.msg', 'vision_msgs.msg'):
             require(package)
-        # Before the imports that use these names.
+        # Before the imports that need these names.
         require_internals()
         from rclpy.executors import MultiThreadedExecutor
         from rclpy.signals import SignalHandlerOptions
@@ -48,7 +48,7 @@ def main(args: list[str] | None = None) -> int:
 
         try:
             rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
-        except Exception as error:  # RCLError lives in a private module
+        except Exception as error:  # RCLError is in a private module.
             raise ParameterError(f'the ROS arguments cannot be used: {_without_places(error)}') from error
         codes: list[int] = []
 
@@ -57,7 +57,7 @@ def main(args: list[str] | None = None) -> int:
             stop.make()
 
         node = PerceptionNode(give_up)
-        # One thread for transitions, one for diagnostics, one for parameters and the rest; images have their own.
+        # One thread for transitions, one for diagnostics, one for parameters and the rest. Images have their own.
         executor = MultiThreadedExecutor(num_threads=3)
         require_internals(executor=executor)
     except PerceptionError as error:
@@ -75,24 +75,24 @@ def main(args: list[str] | None = None) -> int:
     started = time.monotonic()
     ender.join(_GRACE_S)
     if time.monotonic() - started > 2 * _GRACE_S:
-        # A library held Python's lock all this time, as some do while they read a large file.
+        # A library held Python's lock for all this time; some do while they read a large file.
         ender.join(_GRACE_S)
     if ender.is_alive():
-        # In the middle of a model load or an inference, which hold nothing of DDS. The participant must leave all the
-        # same: its shared memory would stay behind, tens of MB each time with the profile for large images.
+        # A model load or an inference is still running; it uses nothing of DDS. The participant must leave anyway:
+        # otherwise its shared memory stays, tens of MB each time with the profile for large images.
         impatient.set()
         leaver = threading.Thread(target=_leave, args=(node,), daemon=True)
         leaver.start()
         leaver.join(_LEAVE_S)
-    # Without Python's own way out, also if all has ended well: only destructors of libraries are left, which have been
-    # seen to wait for threads that are gone. In the middle of a model load or an inference there is nothing to save.
+    # os._exit skips Python's shutdown, even if everything has ended well: only destructors of libraries are left, and
+    # some were seen to wait for threads that no longer exist. A model load or an inference has nothing to save.
     sys.stderr.flush()
     sys.stdout.flush()
     os._exit(codes[0] if codes else 0)
 
 
 def _without_places(error: Exception) -> str:
-    """Return rcl's message without the places in its source."""
+    """Return rcl's message without the locations in its source code."""
     return re.sub(r',? at /[^ ,]+:\d+', '', one_line(error))
 
 
@@ -104,8 +104,8 @@ def _spin(executor: Any, node: Any, stop: StopRequest) -> None:
         try:
             executor.spin_once(timeout_sec=0.5)
         except InvalidHandle:
-            # A transition destroyed a subscription or publisher while the executor was about to wait for its
-            # events. rclpy handles that everywhere else. The next round is without them.
+            # A transition destroyed a subscription or publisher just before the executor waited for its events. rclpy
+            # handles this case everywhere else. The next iteration no longer has them.
             continue
         except Exception as error:
             if stop.made:
@@ -117,20 +117,20 @@ def _end(node: Any, executor: Any, spinner: threading.Thread, rclpy: Any, impati
     try:
         executor.wake()
         spinner.join()
-        # Callbacks that are running must end before what they use is destroyed.
+        # Running callbacks must end before the objects that they use are destroyed.
         wait_for_callbacks(executor)
         node.end()
         executor.shutdown()
         node.destroy_node()
         rclpy.try_shutdown()
     except Exception:
-        # It ended late, among things that had been destroyed meanwhile.
+        # It ended late: another thread had destroyed the node already.
         if not impatient.is_set():
             raise
 
 
 def _leave(node: Any) -> None:
-    # The other thread may be about to do the same.
+    # The other thread may do the same at this moment.
     with contextlib.suppress(Exception):
         node.destroy_node()
 

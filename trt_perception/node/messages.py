@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Results to ROS messages."""
+"""Converts results to ROS messages."""
 
 from __future__ import annotations
 
@@ -57,14 +57,14 @@ def classification_message(
 
 
 def label_info_message(spec: ModelSpec, header: Header, threshold: float) -> LabelInfo:
-    """Return the class names by index. They are published once, transient local."""
+    """Return the class names by index. The topic is transient local."""
     return LabelInfo(header=header, threshold=threshold, class_map=[
         VisionClass(class_id=index, class_name=name)
         for index, name in enumerate(spec.names) if index <= _MAX_CLASS])
 
 
 def vision_info_message(spec: ModelSpec, header: Header, label_topic: str) -> VisionInfo:
-    """Return the topic of the class names and the model that they belong to."""
+    """Return the model's name and SHA-256, and the topic of its class names."""
     return VisionInfo(
         header=header, method=f'{spec.path.name} sha256:{spec.sha256}', database_location=label_topic,
         database_version=0)

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""PerceptionNode: a lifecycle node from an image topic to vision_msgs. Transitions and wiring only."""
+"""PerceptionNode: the lifecycle node from an image topic to vision_msgs. It has only transitions and wiring."""
 
 from __future__ import annotations
 
@@ -39,23 +39,23 @@ from .rclpy_internals import (
 from .transition_guard import TransitionGuard
 from .worker import LatestWorker
 
-# How long deactivate waits for a frame that is being processed.
+# deactivate waits at most this long for the frame that is being processed.
 _FRAME_TIMEOUT_S = 10.0
 
 
 class PerceptionNode(LifecycleNodeMixin, Node):
-    """Subscribes images, runs the pipeline in one worker thread, publishes results and diagnostics."""
+    """Subscribes to images, runs the pipeline in one worker thread, publishes results and diagnostics."""
 
     def __init__(self, on_fatal: Callable[[], None] = lambda: None, **kwargs: Any) -> None:
         """Declare the parameters.
 
-        Raises ParameterError for a given value of the wrong type or range, MissingDependencyError if this rclpy lacks
-        what the node needs.
+        on_fatal: called if this process can no longer use its device; only a new process can
 
-        on_fatal: called if this process cannot use its device any more, so that only a new process helps
+        Raises ParameterError for a given value of the wrong type or range, MissingDependencyError if this rclpy lacks
+        a name that the node needs.
         """
         Node.__init__(self, 'perception_node', **kwargs)
-        # Reentrant, so that the state can be asked for while configure runs.
+        # Reentrant: get_state must answer while configure runs.
         LifecycleNodeMixin.__init__(self, callback_group=ReentrantCallbackGroup())
         require_internals(self)
         self._on_fatal = on_fatal
@@ -83,7 +83,7 @@ class PerceptionNode(LifecycleNodeMixin, Node):
     # Transitions
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Read parameters and model, open the pipeline, warm up. FAILURE with one log line if that fails."""
+        """Read parameters and model, open the pipeline, warm up. If that fails: FAILURE and one log line."""
         started = time.monotonic()
         try:
             self._error = ''
@@ -105,7 +105,7 @@ class PerceptionNode(LifecycleNodeMixin, Node):
         return TransitionCallbackReturn.SUCCESS
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Start to publish, then subscribe."""
+        """Enable the publishers, then subscribe."""
         settings = self._live.current
         assert settings is not None and self._outputs is not None
         try:
@@ -118,7 +118,7 @@ class PerceptionNode(LifecycleNodeMixin, Node):
         return result
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Unsubscribe and finish the frame in hand. The model stays warm."""
+        """Unsubscribe and finish the current frame. The model stays loaded."""
         try:
             self._frames.stop(_FRAME_TIMEOUT_S)
             result = super().on_deactivate(state)
@@ -129,7 +129,7 @@ class PerceptionNode(LifecycleNodeMixin, Node):
             return self._transition_failed('deactivate', error)
         if self._given_up:
             self._given_up = False
-            # The way from active to error processing: rclpy has no transition that starts it.
+            # rclpy has no transition from active to error processing, so deactivate returns ERROR.
             return TransitionCallbackReturn.ERROR
         return result
 
@@ -159,14 +159,14 @@ class PerceptionNode(LifecycleNodeMixin, Node):
         self._cancel.set()
 
     def end(self) -> None:
-        """Go through the shutdown transition from any state. To be called when nothing spins any more."""
+        """Go through the shutdown transition from any state. Call it when no executor spins."""
         with self._transitions.lock:
             if lifecycle_state(self) in ('unconfigured', 'inactive', 'active'):
                 self.trigger_shutdown()
 
     def destroy_node(self) -> None:
-        """Destroy the node and all that it holds of ROS."""
-        # Its thread holds the subscription. An active node that is destroyed has not gone through shutdown.
+        """Destroy the node with all its ROS entities."""
+        # A thread still holds the subscription if the node is active, so without a shutdown transition.
         self._frames.unsubscribe()
         super().destroy_node()
         destroy_state_machine(self)
@@ -191,7 +191,7 @@ class PerceptionNode(LifecycleNodeMixin, Node):
         self._frames.connect(FrameParts(worker, pipeline, self._outputs))
 
     def _free(self) -> None:
-        """Free whatever there is. Safe in every state."""
+        """Free all parts that exist. Safe in every state."""
         self._frames.stop(None)
         self._frames.disconnect()
         worker, self._worker = self._worker, None
@@ -200,7 +200,7 @@ class PerceptionNode(LifecycleNodeMixin, Node):
             if pipeline is not None:
                 worker.call(pipeline.close)
             worker.close()
-        # First: a parameter change may be about to announce its threshold with the outputs.
+        # Before the outputs: a parameter change may be about to publish its threshold with them.
         self._live.disconnect()
         outputs, self._outputs = self._outputs, None
         if outputs is not None:
@@ -214,7 +214,7 @@ class PerceptionNode(LifecycleNodeMixin, Node):
     def _tell_activity(self, activity: str) -> None:
         self._activity = activity
 
-    # What fails
+    # Failures
 
     def _configure_failed(self, error: Exception) -> TransitionCallbackReturn:
         if isinstance(error, PerceptionError):
@@ -229,7 +229,7 @@ class PerceptionNode(LifecycleNodeMixin, Node):
         return TransitionCallbackReturn.FAILURE
 
     def _transition_failed(self, transition: str, error: Exception) -> TransitionCallbackReturn:
-        # rclpy swallows what a transition raises; on_error, which comes next, logs this.
+        # rclpy hides an exception of a transition; on_error runs next and logs this text.
         kind = '' if isinstance(error, PerceptionError) else f'{type(error).__name__}: '
         self._error = one_line(f'{transition} failed: {kind}{error}')
         return TransitionCallbackReturn.ERROR
@@ -244,7 +244,8 @@ class PerceptionNode(LifecycleNodeMixin, Node):
             self.trigger_deactivate()
 
     def _end_process(self, error: EngineError) -> None:
-        self.get_logger().fatal(f'this process cannot use its device any more and ends, to be started again: {error}')
+        self.get_logger().fatal(
+            f'this process can no longer use its device and ends; start the node again (respawn:=true does): {error}')
         self._on_fatal()
 
     # One transition at a time
@@ -252,7 +253,7 @@ class PerceptionNode(LifecycleNodeMixin, Node):
     def _transition_guard(self, change_state: Callable[[Any, Any], Any]) -> TransitionGuard:
         return TransitionGuard(
             change_state, lambda: lifecycle_state(self),
-            # Not the method itself: rclpy ties a severity to the place that logs.
+            # A lambda, not the method itself: rclpy allows only one severity for each line that logs.
             lambda text: self.get_logger().warning(text), self._cancel_configure, self._allow_configure)
 
     def _cancel_configure(self) -> None:

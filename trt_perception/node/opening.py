@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What a node tells while a pipeline opens, which may build an engine for minutes."""
+"""Reports progress while a pipeline opens. It may build an engine for minutes."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _THROTTLE_S = 5.0
 
 
 def opening_monitor(logger: Any, cancel: threading.Event, tell: Callable[[str], None]) -> Monitor:
-    """Return what follows the opening of a pipeline.
+    """Return the monitor of a pipeline that opens.
 
-    logger: rclpy's logger, for progress and for what the backend logs; cancel: ends the opening once it is set
+    logger: rclpy's logger, for progress and for the log of the backend; cancel: ends the opening when it is set
     tell: called with one line for each step; the diagnostics show the last one
     """
     def on_progress(text: str, done: float, total: float | None) -> None:
@@ -27,7 +27,7 @@ def opening_monitor(logger: Any, cancel: threading.Event, tell: Callable[[str], 
         logger.info(activity, throttle_duration_sec=_THROTTLE_S)
 
     def on_log(severity: str, text: str) -> None:
-        # One line for each: rclpy ties a severity to the place that logs.
+        # One line for each severity: rclpy allows only one severity for each line that logs.
         if severity == 'error':
             logger.error(text)
         elif severity == 'warning':

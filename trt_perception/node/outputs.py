@@ -26,13 +26,13 @@ _LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
 class Outputs:
-    """Made on configure, closed on cleanup. Publishes while the lifecycle node is active."""
+    """Created on configure, closed on cleanup. Publishes while the lifecycle node is active."""
 
     def __init__(self, node: Any, spec: ModelSpec, settings: Settings) -> None:
         self._node = node
         self._spec = spec
         self._use_names = settings.class_id_format == 'name'
-        # Their QoS events have a group of their own: the default group is that of the parameters.
+        # A separate group for their QoS events: the default group is used by the parameter services.
         group = MutuallyExclusiveCallbackGroup()
         create: Any = functools.partial(node.create_lifecycle_publisher, callback_group=group)
         self._results: Any
@@ -43,12 +43,12 @@ class Outputs:
         self._label_info = create(LabelInfo, 'label_info', _LATCHED)
         self._vision_info = create(VisionInfo, 'vision_info', _LATCHED)
         self._debug_image = create(Image, 'debug_image', 1)
-        # Drawing has a thread of its own: detections must not wait for pictures.
+        # Drawing has a separate thread: results must not wait for it.
         self._artist: LatestWorker[tuple[Frame, Result, Header]] | None = LatestWorker(
             'debug_image', self._draw, self._drawing_failed)
 
     def announce(self, settings: Settings) -> None:
-        """Publish the class names, also for subscribers that come later."""
+        """Publish the class names, also for later subscribers."""
         header = Header(stamp=self._node.get_clock().now().to_msg())
         self._label_info.publish(
             label_info_message(self._spec, header, settings.score_threshold))
@@ -56,14 +56,14 @@ class Outputs:
             vision_info_message(self._spec, header, self._label_info.topic_name))
 
     def publish(self, result: Result, header: Header) -> None:
-        """Publish the result, also an empty one, with the image's header."""
+        """Publish the result with the image's header, even if it is empty."""
         if isinstance(result, Detections):
             self._results.publish(detections_message(result, header, self._class_id))
         else:
             self._results.publish(classification_message(result, header, self._class_id))
 
     def draw(self, frame: Frame, result: Result, header: Header) -> None:
-        """Draw the frame in another thread, if somebody subscribes. A frame that still waits is dropped."""
+        """Draw the frame in another thread if there is a subscriber. It replaces a frame that is still waiting."""
         if self._artist is not None and self._debug_image.get_subscription_count() > 0:
             self._artist.offer((frame, result, header))
 

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The table of parameters as ROS parameters of the node: declared with descriptors, read, changed."""
+"""Declares, reads and changes the parameters of the table as ROS parameters of the node."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LIVE = 'May change while active.'
 
 
 def declare(node: Node) -> None:
-    """Declare all parameters; ParameterError for an override of a wrong type or out of range."""
+    """Declare all parameters. Raises ParameterError for a given value of the wrong type or out of range."""
     for name, row in PARAMETERS.items():
         try:
             node.declare_parameter(name, row.default, _descriptor(row))
@@ -44,24 +44,24 @@ def unknown_overrides(node: Node, given: Iterable[str]) -> list[str]:
 
 
 def read(node: Node) -> Settings:
-    """Return the current values, validated; ParameterError naming the first that is wrong."""
+    """Return the current values. Raises ParameterError that names the first wrong one."""
     return Settings().changed({name: node.get_parameter_or(name).value for name in PARAMETERS})
 
 
 def changed(settings: Settings, parameters: Sequence[Parameter]) -> Settings:
-    """Return `settings` with live parameters changed; ParameterError for a bad value."""
+    """Return `settings` with these parameters changed. Raises ParameterError for a wrong value."""
     return settings.changed({
         parameter.name: parameter.value for parameter in parameters if parameter.name in PARAMETERS})
 
 
 def check(parameter: Parameter) -> None:
-    """Raise ParameterError if this value could never be right."""
+    """Raise ParameterError if this value is wrong for every model."""
     if parameter.name in PARAMETERS:
         check_value(parameter.name, parameter.value)
 
 
 def _descriptor(row: Row) -> ParameterDescriptor:
-    """Return what `ros2 param describe` shows."""
+    """Return the descriptor; `ros2 param describe` shows it."""
     descriptor = ParameterDescriptor(description=f'{row.explanation} {_LIVE if row.live else _RECONFIGURE}')
     if row.choices:
         descriptor.additional_constraints = f'one of: {", ".join(row.choices)}'

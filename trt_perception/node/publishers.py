@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Who publishes an image topic, and which of the publishers cannot match the subscription."""
+"""Finds the publishers of an image topic, and those that cannot match the subscription."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import Any
 
 from rclpy.qos import ReliabilityPolicy
 
-# What stands in place of a name until DDS has told which node a publisher belongs to. A publisher outside ROS has none.
+# The node name before DDS has discovered the node of a publisher. A publisher outside ROS never has one.
 _UNDISCOVERED = ('', '_NODE_NAME_UNKNOWN_')
 _UNNAMED = 'a publisher whose node is not discovered yet'
-# So long the log waits for the name of such a publisher, in seconds. Discovery takes a fraction of that.
+# Seconds to wait for the name before logging. Discovery takes a fraction of that.
 _DISCOVERY_S = 5.0
 
 
@@ -24,7 +24,7 @@ class Publishers:
 
     names: full names of their nodes, one for each publisher
     incompatible: a sentence for each publisher that cannot match the subscription
-    unnamed: those of these sentences that cannot name the node yet
+    unnamed: the sentences of `incompatible` that cannot name the node yet
     """
 
     names: tuple[str, ...]
@@ -35,8 +35,8 @@ class Publishers:
 def publishers_of(endpoints: Iterable[Any], topic: str, message_type: str, reliable: bool) -> Publishers:
     """Compare publishers with a subscription.
 
-    endpoints: rclpy's TopicEndpointInfo of each publisher of `topic`, which is the resolved name
-    message_type: what the subscription takes, as 'sensor_msgs/msg/Image'; reliable: whether it asks for reliability
+    endpoints: rclpy's TopicEndpointInfo of each publisher of `topic`, a resolved name
+    message_type: type of the subscription, such as 'sensor_msgs/msg/Image'; reliable: whether it requests reliability
     """
     names, incompatible, unnamed = [], [], set()
     for endpoint in endpoints:
@@ -54,17 +54,17 @@ def publishers_of(endpoints: Iterable[Any], topic: str, message_type: str, relia
 def _mismatch(endpoint: Any, name: str, topic: str, message_type: str, reliable: bool) -> str:
     if endpoint.topic_type != message_type:
         return (
-            f'{name} publishes {topic} as {endpoint.topic_type}, this node subscribes {message_type}: set '
+            f'{name} publishes {topic} as {endpoint.topic_type}, but this node subscribes to {message_type}: set '
             'image_transport or remap the topic')
     if reliable and endpoint.qos_profile.reliability == ReliabilityPolicy.BEST_EFFORT:
         return (
-            f'{name} offers reliability best_effort on {topic}, this node asks for reliable: set image_reliability to '
-            'best_effort')
+            f'{name} offers reliability best_effort on {topic}, but this node requests reliable: set image_reliability '
+            'to best_effort')
     return ''
 
 
 class MismatchLog:
-    """Logs once why a publisher cannot match, with the name of its node if that becomes known soon."""
+    """Logs once why a publisher cannot match, with the name of its node if it is discovered soon."""
 
     def __init__(self, log: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
         self._log = log
@@ -74,7 +74,7 @@ class MismatchLog:
         self._since: dict[str, float] = {}
 
     def update(self, publishers: Publishers) -> None:
-        """Log what is new of the present publishers."""
+        """Log the new mismatches among the current publishers."""
         now = self._clock()
         self._since = {reason: self._since.get(reason, now) for reason in publishers.unnamed}
         for reason in publishers.incompatible:

@@ -1,9 +1,9 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The private names of rclpy that the node needs, one function for each need. No other file uses a private name.
+"""Uses the private names of rclpy that the node needs, one function for each purpose. No other file uses them.
 
-The names were read in the sources of Humble (3.3.15), Jazzy (7.1.5) and Kilted (9.1.2), and in executors.py and
-_rclpy_nanobind.pyi of the development branch of 2026. Lyrical's own sources were not read.
+The names were checked in the sources of Humble (3.3.15), Jazzy (7.1.5) and Kilted (9.1.2), and in executors.py and
+_rclpy_nanobind.pyi of the development branch of 2026. Lyrical's own sources were not checked.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from ..errors import MissingDependencyError
 
 _FOR_EVER = -1
-# module -> names in it. Other names exist only in objects: _OF_A_NODE, _OF_AN_EXECUTOR.
+# module -> names in it. Other names exist only in objects, see _OF_A_NODE and _OF_AN_EXECUTOR.
 _IN_MODULES = {
     'rclpy.impl.implementation_singleton': (
         'rclpy_implementation.WaitSet.clear_entities', 'rclpy_implementation.WaitSet.add_subscription',
@@ -35,8 +35,8 @@ Guard = TypeVar('Guard', bound=Callable[..., Any])
 def require_internals(node: Any = None, executor: Any = None) -> None:
     """Raise MissingDependencyError if this rclpy lacks a private name that is used here.
 
-    Without arguments only rclpy's modules are checked. A lifecycle node and a MultiThreadedExecutor have names of their
-    own, which exist only once they are made.
+    Without arguments only rclpy's modules are checked. The names of a lifecycle node and of a MultiThreadedExecutor
+    exist only after the object is created, so give the object.
     """
     missing = [name for module, paths in _IN_MODULES.items() for path in paths for name in _missing(module, path)]
     if node is not None:
@@ -53,7 +53,7 @@ def require_internals(node: Any = None, executor: Any = None) -> None:
 
 
 def parameter_overrides(node: Any) -> Mapping[str, Any]:
-    """Return the parameters that were given at the start, also those that the node does not declare."""
+    """Return the parameters given at the start, including those that the node does not declare."""
     overrides: Mapping[str, Any] = node._parameter_overrides
     return overrides
 
@@ -64,9 +64,9 @@ def lifecycle_state(node: Any) -> str:
 
 
 def guard_change_state(node: Any, make_guard: Callable[[Callable[[Any, Any], Any]], Guard]) -> Guard:
-    """Put a guard around the answer of a lifecycle node's change_state service.
+    """Wrap the callback of a lifecycle node's change_state service, and return the wrapper.
 
-    make_guard: called with rclpy's own answer, which takes a request and a response; returns what takes its place
+    make_guard: called with rclpy's callback, which takes a request and a response; returns the wrapper
     """
     service = node._service_change_state
     guard = make_guard(service.callback)
@@ -75,16 +75,16 @@ def guard_change_state(node: Any, make_guard: Callable[[Callable[[Any, Any], Any
 
 
 def destroy_state_machine(node: Any) -> None:
-    """Destroy what destroy_node leaves of a lifecycle node.
+    """Destroy the state machine of a lifecycle node, which destroy_node does not destroy.
 
     The state machine holds the node too, and rclpy leaves it to the garbage collector. A process that ends does not
-    wait for that: the DDS participant would not be destroyed, and its shared memory would stay behind for ever.
+    wait for the collector: the DDS participant would not be destroyed, and its shared memory would never be freed.
     """
     node._state_machine.destroy_when_not_in_use()
 
 
 def wait_for_callbacks(executor: Any) -> None:
-    """Wait until the callbacks that a MultiThreadedExecutor has begun are done. It can run no callback afterwards."""
+    """Wait until the running callbacks of a MultiThreadedExecutor are done. It cannot run callbacks after that."""
     executor._executor.shutdown(wait=True)
 
 
@@ -97,8 +97,8 @@ class SubscriptionWait:
     def __init__(self, subscription: Any, end: Any, context: Any) -> None:
         """Prepare to wait.
 
-        subscription: rclpy's Subscription; end: a GuardCondition, which ends a wait when it is triggered
-        context: rclpy's Context, of both
+        subscription: rclpy's Subscription; end: a GuardCondition that ends a wait when it is triggered
+        context: rclpy's Context of both
         """
         self._subscription = subscription
         self._end = end
@@ -107,7 +107,7 @@ class SubscriptionWait:
         self._wait_set: Any = None
 
     def __enter__(self) -> SubscriptionWait:
-        # While these are held rclpy destroys none of them.
+        # rclpy does not destroy these while they are held.
         self._held.enter_context(self._subscription.handle)
         self._held.enter_context(self._end.handle)
         self._wait_set = _wait_set(self._context)
@@ -129,7 +129,7 @@ class SubscriptionWait:
         return bool(self._wait_set.get_ready_entities('subscription'))
 
     def take(self) -> Any:
-        """Return the message, or None if a newer one that is not complete yet has replaced it."""
+        """Return the message, or None if a newer message that is still incomplete has replaced it."""
         taken = self._subscription.handle.take_message(self._subscription.msg_type, self._subscription.raw)
         return None if taken is None else taken[0]
 
@@ -158,7 +158,7 @@ def _missing(module: str, path: str) -> list[str]:
 
 
 def _missing_of(found: Any, name: str, path: str) -> list[str]:
-    """Return the first name of `path` that is not there, in a list, or an empty list."""
+    """Return a list with the first missing name of `path`, or an empty list."""
     for part in path.split('.'):
         name = f'{name}.{part}'
         if not hasattr(found, part):

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reads a serialized sensor_msgs/Image or CompressedImage without copying its data.
 
-Why not rclpy: its deserialization copies the data more than once, into memory that the system has to bring up page by
-page. An image of 1920x1080 took 10.5 ms with rclpy and 0.13 ms here (docs/benchmarks.md).
+rclpy is not used because it copies the data more than once, into memory that the system has to map page by page. An
+image of 1920x1080 took 10.5 ms with rclpy and 0.13 ms here (docs/benchmarks.md).
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from dataclasses import dataclass
 from typing import Any
 
 # DDS-XTypes 1.3, 7.6.3.1.2: encapsulation identifiers of plain CDR (XCDR version 1), big and little endian. All
-# middlewares of ROS 2 send it.
+# middlewares of ROS 2 send plain CDR.
 _BYTE_ORDERS = {b'\x00\x00': '>', b'\x00\x01': '<'}
 _ENCAPSULATION = 4
 
 
 class NotPlainCdr(ValueError):
-    """The bytes are not such a message in plain CDR."""
+    """The bytes are not the expected message in plain CDR."""
 
 
 @dataclass(frozen=True)
 class SerializedImage:
-    """The fields of a sensor_msgs/Image by their names.
+    """The fields of a sensor_msgs/Image, with the same names.
 
-    header: what `make_header` of `read_image` returned
+    header: the return value of `make_header` of `read_image`
     data: (N,) bytes, a read-only view into the serialized message
     """
 
@@ -42,7 +42,7 @@ class SerializedImage:
 
 @dataclass(frozen=True)
 class SerializedCompressedImage:
-    """The fields of a sensor_msgs/CompressedImage by their names; as SerializedImage."""
+    """The fields of a sensor_msgs/CompressedImage, with the same names; see SerializedImage."""
 
     header: Any
     format: str
@@ -65,7 +65,7 @@ def read_image(data: bytes, make_header: MakeHeader) -> SerializedImage:
 
 
 def read_compressed_image(data: bytes, make_header: MakeHeader) -> SerializedCompressedImage:
-    """Return the fields of a serialized sensor_msgs/CompressedImage; as read_image."""
+    """Return the fields of a serialized sensor_msgs/CompressedImage; see read_image."""
     reader = _Reader(data)
     header = make_header(reader.number('i'), reader.number(), reader.text())
     return SerializedCompressedImage(
@@ -75,7 +75,7 @@ def read_compressed_image(data: bytes, make_header: MakeHeader) -> SerializedCom
 def stamp_of(data: bytes) -> int | None:
     """Return the stamp, in nanoseconds, of a serialized message that begins with a std_msgs/Header.
 
-    None if it is cut off before the stamp, or is not plain CDR.
+    Returns None if it is cut off before the stamp, or is not plain CDR.
     """
     try:
         reader = _Reader(data)
@@ -85,7 +85,7 @@ def stamp_of(data: bytes) -> int | None:
 
 
 class _Reader:
-    """Plain CDR: each number is at a multiple of its size, counted from the end of the encapsulation."""
+    """Reads plain CDR: each number is at a multiple of its size, counted from the end of the encapsulation header."""
 
     def __init__(self, data: bytes) -> None:
         order = _BYTE_ORDERS.get(data[:2])
@@ -96,23 +96,23 @@ class _Reader:
         self._position = 0
 
     def number(self, kind: str = 'I') -> int:
-        """Read a 32-bit number: 'i' with a sign, 'I' without."""
+        """Read a 32-bit number: 'i' signed, 'I' unsigned."""
         self._position = -(-self._position // 4) * 4
         value: int = struct.unpack(self._order + kind, self.octets(4))[0]
         return value
 
     def octets(self, count: int) -> memoryview:
-        """Read so many bytes."""
+        """Read `count` bytes."""
         start, self._position = self._position, self._position + count
         if self._position > len(self._data):
-            raise NotPlainCdr(f'it is cut off: {self._position} bytes were expected, {len(self._data)} found')
+            raise NotPlainCdr(f'it is cut off: expected {self._position} bytes, found {len(self._data)}')
         return self._data[start:self._position]
 
     def text(self) -> str:
-        """Read a string; its length counts the zero at its end."""
+        """Read a string; its length includes the zero byte at its end."""
         octets = bytes(self.octets(self.number()))
         if octets and octets.find(0) != len(octets) - 1:
-            raise NotPlainCdr('a string does not end with its only zero')
+            raise NotPlainCdr('expected a string with one zero byte, at its end')
         try:
             return octets[:-1].decode()
         except UnicodeDecodeError as error:

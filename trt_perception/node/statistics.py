@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 PERCENTILES = (50, 95, 99)
-# At 100 Hz a window of 10 s keeps this many samples a stage.
+# Samples of a stage at 100 Hz in a window of 10 s.
 _MAX_SAMPLES = 1000
-# How far back percentiles and rates look, in seconds.
+# Percentiles and rates cover the last seconds, this many.
 WINDOW_S = 10.0
 
 
@@ -24,7 +24,7 @@ class Snapshot:
     """Statistics at one moment.
 
     stages: stage name -> (p50, p95, p99) in milliseconds over the window; stages without a sample are absent
-    rates: event name -> events a second over the window
+    rates: event name -> events per second over the window
     counts: event name -> events since the last reset
     """
 
@@ -34,7 +34,7 @@ class Snapshot:
 
 
 class Statistics:
-    """Collects stage times and events. `window_s` is how far back percentiles and rates look."""
+    """Collects stage times and events. Percentiles and rates cover the last `window_s` seconds."""
 
     def __init__(
         self, window_s: float = WINDOW_S, clock: Callable[[], float] = time.monotonic,
@@ -53,7 +53,7 @@ class Statistics:
             self._started = self._clock()
 
     def record(self, timings_ms: Mapping[str, float]) -> None:
-        """Add one sample, in milliseconds, for each stage named."""
+        """Add one sample for each stage, in milliseconds."""
         now = self._clock()
         with self._lock:
             for stage, value in timings_ms.items():
@@ -73,7 +73,7 @@ class Statistics:
             times.append(now)
 
     def counted(self, event: str) -> int:
-        """Return how often `event` was counted."""
+        """Return the count of `event` since the last reset."""
         with self._lock:
             return self._counts.get(event, 0)
 
@@ -97,6 +97,6 @@ class Statistics:
                 since = max(oldest, self._started)
                 if len(times) == times.maxlen:
                     since = max(since, times[0])
-                # A window under a second would turn the first event into a rate of thousands.
+                # A window much shorter than 1 s would turn the first event into a rate of thousands.
                 rates[event] = len(times) / max(now - since, 1.0)
             return Snapshot(stages, rates, dict(self._counts))

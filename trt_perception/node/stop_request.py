@@ -11,11 +11,11 @@ from typing import Any
 
 
 class StopRequest:
-    """Made by any thread or signal handler, waited for by the main thread.
+    """Any thread or signal handler makes the request; the main thread waits for it.
 
-    It is a pipe, for two reasons. A handler must take no lock: a second signal that comes while the main thread holds
-    the lock of a threading.Event would wait for ever. And if several signals come at once, the kernel gives some to
-    other threads. The main thread, in which Python runs handlers, would stay asleep; any thread can write to the pipe.
+    It is a pipe, for two reasons. A handler must not take a lock: if a signal came while the main thread holds the lock
+    of a threading.Event, its handler would wait forever. And if several signals come at once, the kernel delivers some
+    to other threads. The main thread, which runs Python's handlers, would not wake up. Any thread can write to a pipe.
     """
 
     def __init__(self) -> None:
@@ -24,15 +24,15 @@ class StopRequest:
         os.set_blocking(self._write, False)
 
     def listen(self, *signals: signal.Signals) -> None:
-        """Make the request whenever one of these signals comes. To be called in the main thread."""
+        """Make the request when one of these signals comes. Call it in the main thread."""
         for number in signals:
             signal.signal(number, self._on_signal)
         signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
 
     def make(self) -> None:
-        """Ask to stop, any number of times."""
+        """Request the stop. Further calls are harmless."""
         self.made = True
-        # A full pipe has enough requests.
+        # A full pipe already contains requests.
         with contextlib.suppress(BlockingIOError):
             os.write(self._write, b'.')
 

@@ -1,11 +1,11 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A thread that waits for one subscription and takes its messages, apart from the executor.
+"""A thread that waits for one subscription and takes its messages, without the executor.
 
-Why not the executor: rclpy's MultiThreadedExecutor builds its wait set of all entities in Python for each message, and
-hands the message from its own thread to one of a pool. Both threads then contend for Python's lock with the thread that
-works on the image. That takes a millisecond or two, and with a queue of one the next image may replace the one that
-waits. Here is a wait set of one subscription.
+For each message, rclpy's MultiThreadedExecutor builds a wait set of all entities in Python, and passes the message from
+its own thread to a pool thread. Both threads compete for Python's lock with the thread that processes the image. That
+takes a millisecond or two, and with a queue depth of one the next image may replace the waiting one. This thread has a
+wait set with one subscription.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from .rclpy_internals import SubscriptionWait
 
 
 class NotOfTheExecutor(CallbackGroup):
-    """The callback group of entities that the node's executor shall leave alone."""
+    """The callback group of entities that the node's executor must ignore."""
 
     def can_execute(self, entity: Any) -> bool:
-        """Return False: the executor does not even wait for it."""
+        """Return False: the executor does not wait for the entity."""
         return False
 
     def beginning_execution(self, entity: Any) -> bool:
-        """Return False: permission for a callback is never given."""
+        """Return False: a callback is never permitted."""
         return False
 
     def ending_execution(self, entity: Any) -> None:
@@ -38,10 +38,10 @@ class NotOfTheExecutor(CallbackGroup):
 
 
 class TakingThread:
-    """Calls `on_message` with each message of `subscription`, in a thread of its own. close() ends it.
+    """Calls `on_message` with each message of `subscription`, in a separate thread. close() ends it.
 
-    subscription: of the callback group NotOfTheExecutor
-    on_error: called with what taking or `on_message` raised; the thread goes on, unless ROS was shut down
+    subscription: must be in the callback group NotOfTheExecutor
+    on_error: called with each error of taking or of `on_message`; the thread continues, unless ROS was shut down
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class TakingThread:
         self._thread.start()
 
     def close(self) -> None:
-        """End the thread. When this returns, `on_message` is not running and is not called any more."""
+        """End the thread. After this returns, `on_message` is not running and is never called again."""
         self._ending.set()
         self._end.trigger()
         self._thread.join()
@@ -73,7 +73,7 @@ class TakingThread:
                     if not self._context.ok():
                         return
                     self._on_error(error)
-                    # Whatever is wrong must not keep a core busy.
+                    # A permanent error must not keep a core busy.
                     self._ending.wait(0.1)
 
     def _take_one(self, waiting: SubscriptionWait) -> None:

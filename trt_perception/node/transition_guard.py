@@ -1,11 +1,11 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""One transition at a time: answers change_state requests that rclpy does not handle.
+"""Allows one transition at a time, and refuses requests that rclpy does not handle.
 
-Why: the lifecycle services are in a reentrant group, so that the state can be asked for during configure. rclpy would
-start a second transition inside the first one, and it raises for a transition that the state does not have, which ends
-the executor. Here both are refused. Only a shutdown waits, and it cancels configure: an engine build of minutes must
-not keep a robot's lifecycle manager from shutting the node down.
+The lifecycle services are in a reentrant group, so that get_state answers during configure. Without this guard, rclpy
+would start a second transition inside the first one. For a transition that the state does not have, rclpy raises, which
+ends the executor. The guard refuses both. Only a shutdown waits, and it cancels configure: a lifecycle manager must be
+able to shut the node down during an engine build of minutes.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from typing import Any
 from lifecycle_msgs.msg import Transition
 
 _SHUTDOWN = 'shutdown'
-# Each state has an id of its own for it.
+# Each state has a different id for shutdown.
 _SHUTDOWNS = (
     Transition.TRANSITION_UNCONFIGURED_SHUTDOWN, Transition.TRANSITION_INACTIVE_SHUTDOWN,
     Transition.TRANSITION_ACTIVE_SHUTDOWN)
 
 
 class TransitionGuard:
-    """Takes the place of the callback of a change_state service. `lock` is held while a transition runs."""
+    """Replaces the callback of a change_state service. `lock` is held while a transition runs."""
 
     def __init__(
         self, change_state: Callable[[Any, Any], Any], state: Callable[[], str], warn: Callable[[str], None],
@@ -32,8 +32,8 @@ class TransitionGuard:
     ) -> None:
         """Guard `change_state`, which takes a request and a response of lifecycle_msgs/ChangeState.
 
-        state: returns the label of the node's state; warn: called with the reason why a transition is refused
-        cancel_configure: ends configure soon, also one that is about to start; allow_configure: undoes that
+        state: returns the label of the node's state; warn: called with the reason if a transition is refused
+        cancel_configure: ends a configure that runs or is about to start; allow_configure: undoes that
         """
         self.lock = threading.Lock()
         self._change_state = change_state
@@ -56,19 +56,19 @@ class TransitionGuard:
                 return self._shut_down(wanted, request, response)
             finally:
                 self._shutdown_waits.release()
-        # Only one shutdown waits: each takes one of the executor's threads.
+        # Only one shutdown may wait: each waiting one occupies a thread of the executor.
         self._warn(f'transition {wanted} refused: another transition is running')
         response.success = False
         return response
 
     def _shut_down(self, wanted: str, request: Any, response: Any) -> Any:
-        """Shut down after the transition that is running."""
-        # A configure may hold the lock and not have begun.
+        """Shut down after the running transition has ended."""
+        # In 'unconfigured', a configure may hold the lock but not have started.
         cancelling = self._state() in ('unconfigured', 'configuring')
         if cancelling:
             self._cancel_configure()
         with self.lock:
-            # By label: the id depends on the state that the other transition has led to.
+            # By label: the id depends on the state after the other transition.
             request.transition.label = _SHUTDOWN
             try:
                 return self._answer(wanted, request, response)

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""One thread that works on the newest item, and owns what that work needs."""
+"""One thread that processes the newest item, and owns the objects that this needs."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ R = TypeVar('R')
 
 
 class LatestWorker(Generic[T]):
-    """Runs `handle` on the newest item offered, in one thread of its own.
+    """Runs `handle` on the newest item offered, in one separate thread.
 
-    While an item is being handled one more may wait; a newer one takes its place. `call` runs anything else in the
-    same thread, between two items: a GPU context or an inference session has one owner.
+    While an item is being handled, one more may wait; a newer one replaces it. `call` runs another function in the same
+    thread, between two items: a GPU context or an inference session must have one owner.
 
-    on_error: called in the thread with what `handle` raised; the worker goes on
+    on_error: called in the thread with each error of `handle`; the worker continues
     """
 
     def __init__(
@@ -33,12 +33,12 @@ class LatestWorker(Generic[T]):
         self._pool = ThreadPoolExecutor(1, thread_name_prefix=name)
 
     def offer(self, item: T) -> bool:
-        """Leave an item without blocking. Returns True if it replaced one that was still waiting.
+        """Offer an item without blocking. Returns True if it replaced one that was still waiting.
 
         After `close` items are ignored.
         """
         with self._lock:
-            # A last message may still come in while the node is closing.
+            # A last message may still arrive while the node is closing.
             if self._closed:
                 return False
             replaced = self._waiting is not None
@@ -48,11 +48,11 @@ class LatestWorker(Generic[T]):
         return replaced
 
     def call(self, function: Callable[[], R], timeout: float | None = None) -> R:
-        """Run `function` in the thread and return its result, or raise what it raises."""
+        """Run `function` in the thread. Return its result or raise its error."""
         return self._pool.submit(function).result(timeout)
 
     def clear(self, timeout: float | None = None) -> int:
-        """Drop the waiting item and wait until the one being handled is done. Returns how many were dropped."""
+        """Drop the waiting item and wait until the current one is done. Returns the number of dropped items."""
         with self._lock:
             dropped = 0 if self._waiting is None else 1
             self._waiting = None

@@ -1,3 +1,3 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Every parameter of the node, declared once; no ROS in here."""
+"""All parameters of the node, each declared once. Does not import ROS."""

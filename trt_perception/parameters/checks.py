@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Whether the values of parameters can be right: each alone, and the class names with the model."""
+"""Checks parameter values: each one by itself, and the class names against the model."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from .table import PARAMETERS
 
 
 def check_value(name: str, value: Any) -> None:
-    """Raise ParameterError if this value could never be right.
+    """Raise ParameterError if this value is wrong for every model.
 
-    value: of the parameter's type, as ROS has it or as Settings has it
+    value: of the parameter's type, in the form of ROS or of Settings
     """
     row = PARAMETERS[name]
     if row.choices and value not in row.choices:
@@ -33,12 +33,15 @@ def check_value(name: str, value: Any) -> None:
 
 
 def is_unset(numbers: Sequence[float] | None) -> bool:
-    """Tell whether the model decides these numbers: [nan], or None, as rclpy reads an empty list at the start."""
+    """Return whether the model's own numbers are used: for [nan], and for None (rclpy's value of an empty list)."""
     return numbers is None or (len(numbers) == 1 and math.isnan(numbers[0]))
 
 
 def class_indices(names: Sequence[str], spec: ModelSpec) -> frozenset[int] | None:
-    """Return the indices of the classes to report, None for all; ParameterError for a name that the model lacks."""
+    """Return the indices of the classes to report, None for all.
+
+    Raises ParameterError for a name that the model does not have.
+    """
     if not names:
         return None
     known = set(spec.names)
@@ -54,7 +57,7 @@ def class_indices(names: Sequence[str], spec: ModelSpec) -> frozenset[int] | Non
 
 
 def closest(name: str, known: Iterable[str]) -> str:
-    """Return the known name that is most like this one, '' if none is."""
+    """Return the most similar known name, '' if none is similar."""
     return next(iter(difflib.get_close_matches(name, list(known), 1)), '')
 
 
@@ -64,7 +67,7 @@ def _input_size(value: Sequence[int] | None) -> str:
 
 def _batch_profile(value: Sequence[int] | None) -> str:
     if value is None or len(value) != 3 or not 1 <= value[0] <= value[1] <= value[2]:
-        return '[smallest, usual, largest], each at least 1 and the one before'
+        return '[smallest, usual, largest], from 1 on and in ascending order'
     return ''
 
 
@@ -74,10 +77,10 @@ def _of_channels(value: Sequence[float] | None) -> str:
     if len(value) not in (1, 3):
         return 'one or three numbers'
     if not all(map(math.isfinite, value)):
-        return "finite numbers, or [.nan] alone for the model's own"
+        return "finite numbers, or only [.nan] for the model's values"
     return ''
 
 
-# Each returns what is expected of a list, '' if the value is that. None: rclpy reads an empty list at the start so.
+# Each returns the text for "expected ...", '' if the value is right. An empty list given at the start is None in rclpy.
 _OF_LISTS: Mapping[str, Callable[[Any], str]] = {
     'input_size': _input_size, 'batch_profile': _batch_profile, 'mean': _of_channels, 'std': _of_channels}

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The files that are written from the table of parameters: config/*.yaml and docs/parameters.md."""
+"""Writes the files that are generated from the table of parameters: config/*.yaml and docs/parameters.md."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _YAML_HEAD = """\
 #
 # Written by `make generate` from {table}: change that file, not this one.
 #
-# All parameters of {what}, with the values that {launch_file} starts the node with.
-# To change some, copy the lines that you need into a file of your own and give it to the launch file:
-# params_file:=my.yaml. Launch arguments win over the file. Parameters marked "Live" can also change while the node is
-# active (ros2 param set); the others are read on configure.
+# All parameters of {what}, with the values that {launch_file} uses by default.
+# To change some, copy their lines into your own file and give it to the launch file: params_file:=my.yaml. Launch
+# arguments win over the file. Parameters marked "Live" can also change while the node is active (ros2 param set); the
+# others are read on configure.
 /**:
   ros__parameters:
 """

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Settings: checked values of all parameters, and what the parts of the package take of them."""
+"""Settings: checked values of all parameters, and the options of other modules that follow from them."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from .table import PARAMETERS, Kind, Values
 
 @dataclass(frozen=True)
 class Settings(Values):
-    """The parameters' values; without arguments, the defaults. See Values for each one's type and meaning."""
+    """The values of all parameters, by default their defaults. Values has their types and meanings."""
 
     def changed(self, values: Mapping[str, Any]) -> Settings:
-        """Return settings with these values, as ROS has them; ParameterError naming the first that is wrong."""
+        """Return settings with these values in the form of ROS. ParameterError names the first wrong one."""
         for name, value in values.items():
             check_value(name, value)
         return replace(self, **{name: _plain(PARAMETERS[name].kind, value) for name, value in values.items()})
 
     def model_options(self) -> ModelOptions:
-        """Return what load_model takes."""
+        """Return the options of load_model."""
         return ModelOptions(
             task=self.task, head=self.head, labels=self.labels_file, input_size=self.input_size,
             preprocessing=Overrides(
@@ -39,7 +39,7 @@ class Settings(Values):
                 crop_fraction=self.crop_fraction or None))
 
     def pipeline_options(self) -> PipelineOptions:
-        """Return what create_pipeline takes."""
+        """Return the options of create_pipeline."""
         return PipelineOptions(
             backend=self.backend, precision=self.precision, strict_precision=self.strict_precision,
             num_threads=self.num_threads,
@@ -54,7 +54,7 @@ class Settings(Values):
             run=RunOptions(self.device_index, self.cuda_graph, self.zero_copy))
 
     def postprocess(self, spec: ModelSpec) -> PostprocessSettings:
-        """Return the heads' settings; ParameterError for a class name that the model lacks."""
+        """Return the settings of the heads. Raises ParameterError for a class name that the model does not have."""
         return PostprocessSettings(
             DetectionSettings(
                 self.score_threshold, self.iou_threshold, self.class_agnostic_nms,
@@ -63,9 +63,9 @@ class Settings(Values):
 
 
 def _plain(kind: Kind, value: Any) -> Any:
-    """Return a value of ROS as Settings has it: lists as tuples, None or () for what stands for no value."""
+    """Convert a value of ROS to the form of Settings: a list becomes a tuple, an unset list becomes None or ()."""
     if kind is Kind.TEXTS:
-        # rclpy takes an empty list at the start for no value at all.
+        # rclpy reads an empty list given at the start as None.
         return tuple(name for name in value or () if name)
     if kind is Kind.NUMBERS:
         return None if is_unset(value) else tuple(value)

@@ -1,9 +1,9 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The table of the node's parameters: each is declared here, and only here.
+"""The table of the node's parameters. Each parameter is declared only here.
 
-The descriptors, the files in config/, docs/parameters.md, and the texts of launch arguments and of command-line options
-of the same meaning come from it. After a change run `make generate`.
+It is the source of the descriptors, the files in config/, docs/parameters.md, and the texts of launch arguments and
+command-line options with the same meaning. After a change run `make generate`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ..pipeline.options import BACKENDS, CALIBRATION_METHODS, DEFAULT_INT8_AGREE
 from ..pipeline.tensorrt_options import HARDWARE_COMPATIBILITIES, SWITCHES
 
 T = TypeVar('T')
-# What YAML reads as text without quotes, apart from these words.
+# YAML reads such a word as text without quotes, except the words of _NOT_TEXT.
 _PLAIN = re.compile('[A-Za-z][A-Za-z0-9_]*')
 _NOT_TEXT = ('on', 'off', 'yes', 'no', 'y', 'n', 'true', 'false', 'null')
 
@@ -43,7 +43,7 @@ class Kind(enum.Enum):
 
 @dataclass(frozen=True)
 class Group:
-    """Parameters that belong together. task: the only task they are for, '' for every task."""
+    """Parameters that belong together. task: the only task that uses them, '' for all tasks."""
 
     title: str
     text: str = ''
@@ -53,7 +53,7 @@ class Group:
 MODEL = Group('Model')
 PRECISION = Group(
     'Precision',
-    'int8 needs frames of what the camera will see. The accuracy check compares on frames of the same source.')
+    'int8 needs frames that are typical of your camera. The accuracy check uses frames of the same source.')
 TENSORRT = Group('TensorRT', 'These parameters have no effect on other backends.')
 PREPROCESSING = Group(
     'Preprocessing', "The network's input is (pixel * scale - mean) / std. By default the model decides.")
@@ -67,10 +67,10 @@ OUTPUT = Group('Output')
 class Row:
     """One parameter.
 
-    default: as ROS has it. Each parameter has one: rclpy answers a request for many values with none at all if one of
-        them is not set, which makes `ros2 param dump` empty
-    text: what it means, without a full stop at the end
-    default_means: what the default stands for, if it is not just a value; '' if it is
+    default: in the form of ROS. Every parameter must have one: if one parameter of a request is not set, rclpy answers
+        without any values, and `ros2 param dump` is empty
+    text: the meaning, without a full stop at the end
+    default_means: the meaning of a special default such as 0 or auto; '' for an ordinary value
     choices, limits: the allowed values of a text, the lowest and highest of a number; () if all are allowed
     live: whether it may change while the node is active
     """
@@ -87,14 +87,14 @@ class Row:
 
     @property
     def expected(self) -> str:
-        """What an error message says of the allowed values."""
+        """The allowed values, as error messages state them."""
         if self.choices:
             return f'one of {", ".join(self.choices)}'
         return ' to '.join(map(str, self.limits))
 
     @property
     def constraint(self) -> str:
-        """The allowed values as a sentence, '' if the type says all."""
+        """The allowed values as a sentence, '' if all values of the type are allowed."""
         if self.choices:
             return f'Choices: {", ".join(map(as_yaml, self.choices))}.'
         return f'Range: {self.expected}.' if self.limits else ''
@@ -113,7 +113,7 @@ def _row(
 ) -> T:
     """Return a field of Values; see Row for the arguments.
 
-    ros_default: the default as ROS has it, if an empty list or None stands for it in Values
+    ros_default: the default in the form of ROS, if it differs from `default`
     """
     stored = default if ros_default is None else ros_default
     stored = list(stored) if isinstance(stored, (list, tuple)) else stored
@@ -131,10 +131,10 @@ def _kind_of(value: Any) -> Kind:
 
 @dataclass(frozen=True)
 class Values:
-    """The table. A field is a parameter: its name, its type here, its row."""
+    """The table. Each field is a parameter, with its name, its Python type and its row."""
 
     task: str = _row(
-        MODEL, 'auto', 'Task of the model; a model for another task is refused', 'the task is read from the file',
+        MODEL, 'auto', 'Task of the model; a model with another task is refused', 'the task is read from the file',
         choices=TASKS)
     model_file: str = _row(
         MODEL, '', 'ONNX file, or the name of a catalogue model that is already fetched (trt_perception fetch NAME)',
@@ -156,10 +156,10 @@ class Values:
     precision: str = _row(
         PRECISION, 'fp32', 'Arithmetic of the network', choices=PRECISIONS)
     strict_precision: bool = _row(
-        PRECISION, False, 'Refuse a network that does not run in the given precision, instead of a warning')
+        PRECISION, False, 'Refuse a network that does not run in the given precision; otherwise only warn')
     calibration_source: str = _row(
-        PRECISION, '', 'Folder of images, video or rosbag2 with what the camera will see: int8 is calibrated with '
-        'these frames, and accuracy is checked on them', path=True)
+        PRECISION, '', 'Folder of images, video or rosbag2 with frames that are typical of your camera: int8 is '
+        'calibrated with these frames, and accuracy is checked on them', path=True)
     calibration_topic: str = _row(
         PRECISION, '', 'Image topic to calibrate with, for a bag with several', "the bag's only image topic")
     calibration_samples: int = _row(
@@ -199,10 +199,10 @@ class Values:
         PREPROCESSING, 0.0, 'Factor for the pixel values (0..255), usually 1/255', "the model's value",
         limits=(0.0, 1000.0))
     mean: tuple[float, ...] | None = _row(
-        PREPROCESSING, None, "Subtracted from pixel * scale: one number, or three in the order of the model's colours",
+        PREPROCESSING, None, "Numbers subtracted from pixel * scale: one, or three in the order of the model's colours",
         "the model's values", ros_default=[math.nan])
     std: tuple[float, ...] | None = _row(
-        PREPROCESSING, None, "Divides pixel * scale - mean: one number, or three in the order of the model's colours",
+        PREPROCESSING, None, "Divisors of pixel * scale - mean: one, or three in the order of the model's colours",
         "the model's values", ros_default=[math.nan])
     color_order: str = _row(
         PREPROCESSING, 'auto', "Order of the model's input channels", "the model's order",
@@ -211,7 +211,8 @@ class Values:
         PREPROCESSING, 'auto', 'How an image is fitted to the input size', "the model's mode",
         choices=('auto', *RESIZE_MODES))
     crop_fraction: float = _row(
-        PREPROCESSING, 0.0, 'Part of the shorter side that center_crop keeps', "the model's value", limits=(0.0, 1.0))
+        PREPROCESSING, 0.0, 'Fraction of the shorter side that center_crop keeps', "the model's value",
+        limits=(0.0, 1.0))
 
     image_transport: str = _row(
         IMAGES, 'raw', "raw subscribes to the topic 'image' (sensor_msgs/Image), compressed to 'image/compressed' "
@@ -221,7 +222,7 @@ class Values:
         choices=('best_effort', 'reliable'))
     image_depth: int = _row(IMAGES, 1, 'Queue depth of the image subscription', limits=(1, 1000))
     max_age_ms: int = _row(
-        IMAGES, 0, 'Milliseconds since its stamp after which a waiting frame is dropped and counted as stale',
+        IMAGES, 0, 'Largest age of a frame in milliseconds since its stamp; older frames are dropped as stale',
         'no limit', limits=(0, 3600000), live=True)
 
     score_threshold: float = _row(
@@ -237,7 +238,7 @@ class Values:
         DETECTION, (), 'Names of the classes to report', 'all classes', ros_default=[''], live=True)
 
     top_k: int = _row(
-        CLASSIFICATION, 5, 'Number of classes that a classification reports, the best ones', limits=(1, 10000))
+        CLASSIFICATION, 5, 'Number of classes in a classification; the best ones are reported', limits=(1, 10000))
 
     class_id_format: str = _row(
         OUTPUT, 'name', 'Content of class_id in the results: the name of the class or its index',
@@ -254,12 +255,12 @@ GROUPS: Sequence[Group] = tuple(dict.fromkeys(row.group for row in PARAMETERS.va
 
 
 def text(name: str) -> str:
-    """Return what the parameter means, without a full stop at the end."""
+    """Return the parameter's meaning, without a full stop at the end."""
     return PARAMETERS[name].text
 
 
 def as_yaml(value: Any) -> str:
-    """Return a parameter's value as a ROS parameter file has it."""
+    """Return a parameter's value as it is written in a ROS parameter file."""
     if isinstance(value, list):
         return f'[{", ".join(map(as_yaml, value))}]'
     if isinstance(value, bool):

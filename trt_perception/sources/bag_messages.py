@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Messages as a bag holds them: serialised (CDR), with the name of their type."""
+"""The serialised messages (CDR) of a bag, with the name of their type."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ def deserialize(message: ImageMessage) -> Any:
 def with_stamp(cdr: bytes, stamp_ns: int) -> bytes:
     """Return a copy of a serialised message whose header.stamp is `stamp_ns` nanoseconds.
 
-    For players that publish recorded bytes as if they were live. The message's type must begin with a std_msgs/Header,
-    as Image and CompressedImage do: four bytes of CDR encapsulation, then int32 sec, uint32 nanosec.
+    Players use it to publish recorded messages as if they were live. The message's type must begin with a
+    std_msgs/Header, as Image and CompressedImage do: four bytes of CDR encapsulation, then int32 sec, uint32 nanosec.
     """
     order = '<' if cdr[1] & 1 else '>'  # OMG DDS-RTPS: CDR_BE is {0, 0}, CDR_LE is {0, 1}.
     stamp = struct.pack(f'{order}iI', *divmod(stamp_ns, 1_000_000_000))
@@ -57,8 +57,8 @@ def with_stamp(cdr: bytes, stamp_ns: int) -> bytes:
 def typestore() -> Any:
     """Return the rosbags type store of Jazzy.
 
-    Image and CompressedImage are the same in every ROS 2 distribution, so this store reads all bags. A bag's own
-    definitions are not needed, and broken definitions of other topics do no harm.
+    Image and CompressedImage are the same in every ROS 2 distribution, so this store reads all bags. The definitions in
+    the bag are not needed, so broken definitions of other topics do no harm.
     """
     typesys = require('rosbags.typesys')
     return typesys.get_typestore(typesys.Stores.ROS2_JAZZY)

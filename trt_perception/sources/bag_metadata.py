@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The metadata.yaml of a rosbag2 folder, read without a bag library."""
+"""Reads the metadata.yaml of a rosbag2 folder without a bag library."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..errors import SourceError, one_line
 METADATA = 'metadata.yaml'
 # The first word of the file in every version of rosbag2.
 _ROOT = 'rosbag2_bagfile_information'
-# A key further down than this is not in a file of rosbag2.
+# A file of rosbag2 has this word within the first bytes.
 _HEAD_BYTES = 4096
 _KINDS = {int: 'a whole number', str: 'a text', list: 'a list', dict: 'a mapping'}
 
@@ -30,7 +30,7 @@ class BagTopic:
 
 @dataclass(frozen=True)
 class BagMetadata:
-    """What metadata.yaml says of its bag.
+    """The content of metadata.yaml.
 
     topics: all topics, each once
     files: names of the storage files in the folder, in the order of recording
@@ -41,9 +41,9 @@ class BagMetadata:
 
 
 def head_of_metadata(folder: Path) -> str:
-    """Tell what a folder's metadata.yaml seems to be, by its first bytes.
+    """Classify a folder's metadata.yaml by its first bytes.
 
-    Returns 'rosbag2', 'missing', 'damaged' (empty, binary, or cut off in its first word), or 'other': the text of
+    Returns 'rosbag2', 'missing', 'damaged' (empty, binary, or cut off in its first word), or 'other': a text file of
     another program, such as the description of a data set.
 
     Raises OSError if it cannot be read.
@@ -67,7 +67,7 @@ def head_of_metadata(folder: Path) -> str:
 def read_metadata(folder: Path) -> BagMetadata:
     """Read the metadata.yaml of a folder.
 
-    All that rosbag2 and rosbags need of it is checked, so that each of them takes the bag.
+    All keys that rosbag2 and rosbags need are checked, so that both of them accept the bag.
 
     Raises SourceError if the file cannot be read, is not YAML, or has a value that is missing or of a wrong type.
     """
@@ -83,7 +83,7 @@ def read_metadata(folder: Path) -> BagMetadata:
         _value(_value(information, 'duration', dict), 'nanoseconds', int, 'duration.')
         _value(_value(information, 'starting_time', dict), 'nanoseconds_since_epoch', int, 'starting_time.')
         files = _value(information, 'relative_file_paths', list)
-        # Before version 4 of the format these paths began with the folder's own name.
+        # Before version 4 of the format these paths began with the name of the folder.
         names = tuple(
             Path(_typed(item, str, f'relative_file_paths[{index}]')).name for index, item in enumerate(files))
         if not names:
@@ -106,7 +106,7 @@ def read_metadata(folder: Path) -> BagMetadata:
 
 
 class _Damaged(Exception):
-    """Says what is wrong with the content."""
+    """The content is wrong; the message says how."""
 
 
 def _topics(entries: list[Any]) -> tuple[BagTopic, ...]:
@@ -131,7 +131,7 @@ def _value(mapping: dict[Any, Any], key: str, kind: type, where: str = '') -> An
 
 
 def _typed(value: Any, kind: type, where: str) -> Any:
-    # The value itself is not shown: YAML's references make a small file a very long one.
+    # The value itself is not shown: with YAML references, a small file can contain a huge value.
     if not isinstance(value, kind) or isinstance(value, bool):
         raise _Damaged(f'{where} is {_KINDS.get(type(value), "of type " + type(value).__name__)}, '
                        f'expected {_KINDS[kind]}')

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The one reader of rosbag2 recordings (sqlite3 and mcap), without a ROS installation."""
+"""The only reader of rosbag2 recordings (sqlite3 and mcap). It does not need ROS."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ _NOT_IN_SQLITE_PATHS = '#?%'
 
 
 def looks_like_bag(path: Path) -> bool:
-    """Tell whether a path is meant as a bag, by names and the first bytes of metadata.yaml.
+    """Return whether a path looks like a bag, by file names and the first bytes of metadata.yaml.
 
     True also for a bag that BagReader refuses: a damaged one, a ROS 1 bag, a compressed storage file. A folder is a bag
-    if its metadata.yaml is one of rosbag2; without one, or with a damaged one, if it has storage files.
+    if its metadata.yaml is from rosbag2. If metadata.yaml is missing or damaged, it is a bag if it has storage files.
 
     Raises SourceError if a folder cannot be read.
     """
@@ -51,17 +51,17 @@ def looks_like_bag(path: Path) -> bool:
 class BagReader:
     """A rosbag2: a folder with metadata.yaml, or a single .mcap or .db3 file.
 
-    A file that is the only one of the folder's metadata.yaml is read as that bag, so its topics need no rosbags and its
-    messages may be compressed. Any other file is read for itself.
+    If the given file is the only file in the metadata.yaml of its folder, it is read as that bag: its topics do not
+    need rosbags, and its messages may be compressed. Any other file is read without metadata.
 
     path: as it was given
-    folder: the folder whose metadata.yaml describes this bag; None for a file that is read for itself
+    folder: the folder whose metadata.yaml describes this bag; None for a file that is read without metadata
 
-    Opening it is cheap: metadata.yaml is read, and the first and last bytes of each storage file. The topics of a bag
-    with a folder need PyYAML alone; the topics of a single file, and all messages, need rosbags.
+    Opening is cheap: it reads metadata.yaml, and the first and last bytes of each storage file. The topics of a bag
+    with metadata need only PyYAML; the topics of a single file, and all messages, need rosbags.
 
-    All methods raise SourceError for a bag that cannot be used, and MissingDependencyError for a missing package.
-    Nobody else reads bags, so that all say the same of the same file.
+    All methods raise SourceError for a bag that cannot be used, and MissingDependencyError for a missing package. No
+    other code reads bags, so all commands give the same message for the same file.
     """
 
     def __init__(self, path: Path) -> None:
@@ -87,10 +87,10 @@ class BagReader:
         return tuple(topic for topic in self.topics if topic.type in IMAGE_TYPES)
 
     def choose_image_topic(self, name: str | None = None) -> BagTopic:
-        """Return the image topic of this name (with or without the leading /), or the only one that has messages.
+        """Return the image topic with this name (with or without the leading /), or the only one that has messages.
 
-        Raises SourceError, which lists the bag's image topics, if there is no such topic, if it has no messages, or if
-        there are several and no name is given.
+        Raises SourceError, with a list of the bag's image topics, if there is no such topic, if it has no messages, or
+        if there are several and no name is given.
         """
         topics = self.image_topics
         if not topics:
@@ -100,7 +100,7 @@ class BagReader:
             topics = tuple(topic for topic in topics if _same_name(topic, name))
             if not topics:
                 others = [topic for topic in self.topics if _same_name(topic, name)]
-                what = f' ({others[0].name} is of {others[0].type})' if others else ''
+                what = f' ({others[0].name} is a {others[0].type})' if others else ''
                 raise SourceError(f"{self.path}: no image topic '{name}' in this bag{what}; it has {listing}")
         filled = [topic for topic in topics if topic.count]
         if len(filled) > 1 and name is None:
@@ -127,8 +127,8 @@ class BagReader:
                     yield ImageMessage(topic.name, topic.type, stamp_ns, cdr)
         if topic.count and not found:
             raise SourceError(
-                f'{self.path}: {METADATA} counts {topic.count} messages of {topic.name}, the storage files have none: '
-                f'`ros2 bag reindex {self.folder}` counts again')
+                f'{self.path}: {METADATA} counts {topic.count} messages of {topic.name}, but the storage files have '
+                f'none: run `ros2 bag reindex {self.folder}` to count again')
 
     def _check_files(self) -> None:
         for file in self._files:
@@ -148,8 +148,8 @@ class BagReader:
                 _, _, cdr = next(reader.messages(connections=images), (None, 0, b''))
                 if bytes(cdr[:len(ZSTD_MAGIC)]) == ZSTD_MAGIC:
                     raise SourceError(
-                        f'{self.path}: each message is compressed (compression_mode: message), such a file needs the '
-                        f'{METADATA} of its bag: give the folder that has both')
+                        f'{self.path}: each message is compressed (compression_mode: message), and such a file needs '
+                        f'the {METADATA} of its bag: give the folder that has both')
         return [BagTopic(*key, count) for key, count in counts.items()]
 
     @contextmanager
@@ -161,7 +161,7 @@ class BagReader:
         except (PerceptionError, GeneratorExit, MemoryError):
             raise
         except OSError as error:
-            # Also a full disk: compressed storage files are unpacked into the folder for temporary files.
+            # A full disk is possible: compressed storage files are unpacked into the folder for temporary files.
             where = f'{error.filename}: ' if error.filename else ''
             raise SourceError(f'{self.path}: cannot be read: {where}{error.strerror or error}') from error
         except Exception as error:  # rosbags raises errors of many types for damaged files.
@@ -170,8 +170,8 @@ class BagReader:
     def _reason(self, error: Exception) -> str:
         for file in self._files:
             if file.suffix == SQLITE and not _is_sqlite_uri(file):
-                return (f'rosbags cannot open a .db3 file whose path has one of {" ".join(_NOT_IN_SQLITE_PATHS)} or is '
-                        'not UTF-8: rename it')
+                return (f'rosbags cannot open a .db3 file if its path contains one of {" ".join(_NOT_IN_SQLITE_PATHS)} '
+                        'or is not UTF-8: rename it')
         text = one_line(error, 300).rstrip('.')
         if len(self._files) > 1:
             return text
@@ -179,9 +179,9 @@ class BagReader:
 
 
 def _find_metadata(path: Path) -> tuple[Path | None, BagMetadata | None]:
-    """Return the folder with the metadata of a bag, and the metadata; None for a single file.
+    """Return the folder with the metadata of a bag, and the metadata; (None, None) for a file without metadata.
 
-    Raises SourceError if the path is no bag, or its metadata.yaml is damaged.
+    Raises SourceError if the path is not a bag, or its metadata.yaml is damaged.
     """
     # Path.exists raises an error for a name that is too long, or in a folder that cannot be searched.
     if not os.path.exists(path):  # noqa: PTH110
@@ -193,8 +193,8 @@ def _find_metadata(path: Path) -> tuple[Path | None, BagMetadata | None]:
             raise SourceError(f'{path}: {why_no_bag(path)}')
         if head_of_metadata(path) == 'missing':
             raise SourceError(
-                f'{path}: {METADATA} is missing, the recording was not closed: run `ros2 bag reindex {path}`, or give '
-                'the .mcap or .db3 file itself')
+                f'{path}: {METADATA} is missing because the recording was not closed: run `ros2 bag reindex {path}`, '
+                'or give the .mcap or .db3 file itself')
         return path, read_metadata(path)
     metadata = _metadata_of_file(path)
     if metadata is not None:
@@ -214,7 +214,7 @@ def _find_metadata(path: Path) -> tuple[Path | None, BagMetadata | None]:
 
 
 def why_no_bag(folder: Path) -> str:
-    """Return why a folder is no rosbag2, in words without its path.
+    """Return the reason why a folder is not a rosbag2, without the path.
 
     Raises OSError if it cannot be read.
     """
@@ -225,7 +225,7 @@ def why_no_bag(folder: Path) -> str:
 
 
 def _metadata_of_file(path: Path) -> BagMetadata | None:
-    """Return the metadata of the bag whose only storage file this is; None if there is none that can be read."""
+    """Return the metadata of the bag if this file is its only storage file; None otherwise or if it is unreadable."""
     if not (is_storage_file(path) or is_compressed_storage_file(path)):
         return None
     try:
@@ -233,7 +233,7 @@ def _metadata_of_file(path: Path) -> BagMetadata | None:
             return None
         metadata = read_metadata(path.parent)
     except (SourceError, OSError):
-        return None  # The file is read for itself.
+        return None  # The file is read without metadata.
     return metadata if metadata.files == (path.name,) else None
 
 

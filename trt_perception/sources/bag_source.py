@@ -16,7 +16,7 @@ from .source import OnError, Source, SourceFrame, report
 
 
 def open_bag(path: Path, topic: str | None, on_error: OnError | None) -> Source:
-    """Return the frames of one image topic; BagReader.choose_image_topic says which.
+    """Return the frames of one image topic. BagReader.choose_image_topic chooses it.
 
     Raises SourceError if the bag cannot be used or has no such topic.
     """
@@ -35,5 +35,5 @@ def _read(bag: BagReader, topic: BagTopic, on_error: OnError | None) -> Generato
             report(SourceError(f'{bag.path}: frame {index} of {topic.name}: {error}'), on_error)
             continue
         stamp = image.header.stamp.sec * 1_000_000_000 + image.header.stamp.nanosec
-        # A stamp of 0 means that the driver set none; the time of recording is the best that is left.
+        # A stamp of 0 means that the driver set none; the time of recording is the best estimate then.
         yield SourceFrame(str(bag.path), index, frame, stamp or message.stamp_ns)

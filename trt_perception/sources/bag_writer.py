@@ -34,23 +34,22 @@ def write_video_bag(
     storage: str = 'mcap',
     start_ns: int = DEFAULT_START_NS,
 ) -> int:
-    """Write frames as bgr8 sensor_msgs/Image messages into a new rosbag2; return how many.
+    """Write frames as bgr8 sensor_msgs/Image messages into a new rosbag2; return their number.
 
     frames: a video (or another path that `open_source` opens), or frames
-    bag_path: the bag's folder; it appears when the bag is complete, so an interrupted write leaves nothing that could
-        be taken for a bag
-    topic: name to play the images as; a name without / becomes absolute, as rosbag2 records all names
-    fps: frames per second; None takes the frames' own stamps
+    bag_path: the bag's folder; it appears when the bag is complete, so an interrupted write does not leave a bag
+    topic: topic of the images; a name without / becomes absolute, because rosbag2 records absolute names
+    fps: frames per second; None uses the stamps of the frames
     progress: called after each frame with the number written and the number expected or None
     storage: 'mcap' or 'sqlite3'
     start_ns: time of the first frame, both the header's stamp and the time of recording
 
-    Raises SourceError if there are no frames, they cannot be read, their stamps do not increase and fps is None, or the
-    bag exists already or cannot be written.
+    Raises SourceError if there are no frames, if they cannot be read, if fps is None and their stamps do not increase,
+    or if the bag exists already or cannot be written.
     """
     target = Path(bag_path)
     if target.exists():
-        raise SourceError(f'{target}: exists already; remove it or choose another name')
+        raise SourceError(f'{target}: it exists already; remove it or choose another name')
     if fps is not None and not 0 < fps < 1e6:
         raise SourceError(f'fps is {fps}: expected a number above 0')
     source = (
@@ -58,10 +57,10 @@ def write_video_bag(
         else nullcontext(frames))
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        # In the same folder, so that the last step is a rename within one file system.
+        # In the same folder: the last step is a rename, which works only within one file system.
         with source as opened, tempfile.TemporaryDirectory(
                 prefix=f'.{target.name}.', suffix=_PARTIAL, dir=target.parent) as partial:
-            # rosbags names the storage file after the folder: the inner one has the final name.
+            # rosbags names the storage file after its folder, so the inner folder has the final name.
             bag = Path(partial) / target.name
             written = _write(opened, bag, '/' + topic.lstrip('/'), frame_id, fps, progress,
                              storage, start_ns)
@@ -72,7 +71,7 @@ def write_video_bag(
 
 
 def partial_bags(bag_path: Path) -> list[Path]:
-    """Return the folders of unfinished writes of this bag: under way, or left by a process that was killed."""
+    """Return the folders of unfinished writes of this bag: still running, or left by a killed process."""
     return list(bag_path.parent.glob(f'.{glob.escape(bag_path.name)}.*{_PARTIAL}'))
 
 
@@ -89,14 +88,14 @@ def _write(
     first_ns: int | None = None
     last_ns = -1
     written = 0
-    # Version 8 is the newest that Humble's `ros2 bag` reads as well.
+    # Version 8 is the newest that `ros2 bag` of Humble reads.
     with rosbag2.Writer(bag, version=8, storage_plugin=plugin) as writer:
         connection = writer.add_connection(topic, IMAGE, typestore=store)
         for item in frames:
             if fps is not None:
                 elapsed_ns = round(written * 1e9 / fps)
             elif item.stamp_ns is None:
-                raise SourceError(f'{item.source}: its frames have no times; give fps')
+                raise SourceError(f'{item.source}: its frames have no stamps; give fps')
             else:
                 first_ns = item.stamp_ns if first_ns is None else first_ns
                 elapsed_ns = item.stamp_ns - first_ns

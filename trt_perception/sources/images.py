@@ -17,7 +17,7 @@ from ..image.frame import Frame
 from ..image.size import check_size
 from .source import OnError, Source, SourceFrame, report
 
-# What OpenCV's builds of every distribution read.
+# The OpenCV builds of all distributions read these.
 IMAGE_SUFFIXES = frozenset({
     '.jpg', '.jpeg', '.jpe', '.png', '.bmp', '.dib', '.webp', '.tif', '.tiff', '.ppm', '.pgm',
     '.pbm', '.pnm'})
@@ -31,9 +31,9 @@ def open_images(paths: list[Path], on_error: OnError | None) -> Source:
 def list_images(folder: Path, otherwise: str = '') -> list[Path]:
     """Return the images in a folder in natural order: frame2 before frame10.
 
-    Subfolders, hidden files and files of other kinds are left out.
+    Subfolders, hidden files and files of other types are skipped.
 
-    otherwise: added to the error for a folder without images, such as why the folder is no bag either
+    otherwise: text added to the error for a folder without images, such as the reason why it is not a bag either
 
     Raises SourceError if there are no images or the folder cannot be read.
     """
@@ -55,8 +55,7 @@ def list_images(folder: Path, otherwise: str = '') -> list[Path]:
 def read_image(path: Path) -> Frame:
     """Read an image file as bgr8: 16 bits become 8, alpha is dropped.
 
-    The EXIF orientation is applied, as image viewers and cv2.imread do: results are in the pixels of the picture as
-    people see it.
+    The EXIF orientation is applied, as in image viewers and cv2.imread: results are in pixels of the displayed picture.
 
     Raises SourceError if the file cannot be read, is not an image, is damaged, or is too large.
     """
@@ -88,6 +87,6 @@ def _read_all(paths: list[Path], on_error: OnError | None) -> Generator[SourceFr
 
 
 def _natural_key(path: Path) -> tuple[list[tuple[int, str]], str]:
-    # Digits compare by value and before letters; the name itself breaks ties (01 and 1).
+    # Digits compare by value and come before letters; the name itself breaks ties (01 and 1).
     parts = re.findall(r'([0-9]+)|([^0-9]+)', path.name.lower())
     return [(int(digits), '') if digits else (10**18, text) for digits, text in parts], path.name

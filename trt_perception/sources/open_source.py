@@ -23,13 +23,13 @@ def open_source(
 ) -> Source:
     """Open an image, a folder of images, a video or a rosbag2 (a folder, an .mcap or a .db3 file).
 
-    topic: image topic of a bag; None takes the only one
-    on_error: called with a SourceError for each image or message that cannot be read, and the source goes on with the
-        next; without it that error is raised. A video ends at the first frame that cannot be decoded, and this is an
-        error if its header promised many more.
+    topic: image topic of a bag; None chooses the only one
+    on_error: called with a SourceError for each image or message that cannot be read; the source then continues with
+        the next one. Without on_error, the error is raised. A video ends at the first frame that cannot be decoded;
+        this is an error if its header announced many more frames.
 
     Raises SourceError, before any frame is read, for a missing path, a folder without images, a file that is not an
-    image, a video or a bag, and a bag that cannot be read or whose image topic cannot be chosen.
+    image, a video or a bag, and for a bag that cannot be read or has no image topic to choose.
     """
     path = Path(path)
     # Path.exists raises an error for a name that is too long, or in a folder that cannot be searched.
@@ -40,7 +40,7 @@ def open_source(
     if looks_like_bag(path):
         return open_bag(path, topic, on_error)
     if topic is not None:
-        raise SourceError(f"{path}: not a rosbag2, so there is no topic '{topic}' in it")
+        raise SourceError(f"{path}: not a rosbag2, so it has no topic '{topic}'")
     if path.is_dir():
         return open_images(list_images(path, why_no_bag(path)), on_error)
     if path.suffix.lower() in IMAGE_SUFFIXES:

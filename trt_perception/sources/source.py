@@ -11,19 +11,18 @@ from types import TracebackType
 from ..errors import SourceError
 from ..image.frame import Frame
 
-# Called with the error of one unreadable frame; the source then goes on with the next.
+# Called with the error of one unreadable frame; the source then continues with the next one.
 OnError = Callable[[SourceError], None]
 
 
 @dataclass(frozen=True)
 class SourceFrame:
-    """One frame and where it comes from.
+    """One frame and its origin.
 
-    source: path of the image, video or bag; for a folder the path of the image in it
-    index: number of the frame in its source, or of the image in its folder, from 0; frames that cannot be read are
-        counted
+    source: path of the image, video or bag; for a folder, the path of the image in it
+    index: number of the frame in its source, or of the image in its folder, from 0; unreadable frames are counted too
     frame: the image
-    stamp_ns: nanoseconds: the header's stamp for a bag, the time since the start for a video; None for images
+    stamp_ns: in nanoseconds, the header's stamp for a bag, the time since the start for a video; None for images
     """
 
     source: str
@@ -35,8 +34,8 @@ class SourceFrame:
 class Source:
     """An iterator over the frames of one source, and a context manager that closes it.
 
-    len_hint: number of frames to come, for a progress bar; exact for images; for videos and bags the number in the
-        file's header, which can be wrong; None if it is unknown
+    len_hint: expected number of frames, for a progress bar. It is exact for images. For videos and bags it is the
+        number in the header, which can be wrong. None if it is unknown
     """
 
     def __init__(self, frames: Generator[SourceFrame, None, None], len_hint: int | None) -> None:
@@ -50,7 +49,7 @@ class Source:
         return next(self._frames)
 
     def close(self) -> None:
-        """Release the files; there are no frames after that."""
+        """Close the files. After that there are no more frames."""
         self._frames.close()
 
     def __enter__(self) -> Source:

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Video files, through OpenCV."""
+"""Reads video files with OpenCV."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from ..errors import SourceError
 from ..image.frame import Frame
 from .source import OnError, Source, SourceFrame, report
 
-# Headers of some containers only estimate the number of frames; far fewer means a damaged file.
+# Some containers only estimate the number of frames. If less than this fraction is found, the file is damaged.
 _COMPLETE = 0.9
 
 
 def open_video(path: Path, on_error: OnError | None = None) -> Source:
-    """Return the frames of a video as bgr8, turned upright if the file says how the camera was held.
+    """Return the frames of a video as bgr8, rotated upright if the file has the orientation of the camera.
 
-    Stamps begin at 0 for the first frame. A video ends at the first frame that cannot be decoded; if this is long
-    before the end that its header promised, it is reported once, after the last frame.
+    Stamps begin at 0 for the first frame. A video ends at the first frame that cannot be decoded. If its header
+    announced many more frames, an error is reported once, after the last frame.
 
     Raises SourceError if OpenCV cannot open the file or finds no frame in it.
     """
@@ -62,10 +62,10 @@ def _read(
 
 @contextmanager
 def _quiet(cv2: Any) -> Iterator[None]:
-    """Keep OpenCV and FFmpeg from printing what the SourceError says already."""
-    # Read when FFmpeg is first used. 8: fatal errors only; by default FFmpeg prints each odd packet.
+    """Silence OpenCV and FFmpeg: the SourceError has the same information."""
+    # Read when FFmpeg is first used. 8: fatal errors only; by default FFmpeg prints a line for each unusual packet.
     os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '8')
-    logging = getattr(cv2.utils, 'logging', cv2)  # OpenCV 4.5.4 has the functions at its top.
+    logging = getattr(cv2.utils, 'logging', cv2)  # OpenCV 4.5.4 has the functions in cv2 itself.
     level = logging.getLogLevel()
     logging.setLogLevel(0)  # LOG_LEVEL_SILENT
     try:
@@ -75,10 +75,10 @@ def _quiet(cv2: Any) -> Iterator[None]:
 
 
 class _Clock:
-    """Times of frames from the container's time stamps, or from the frame rate if these do not increase.
+    """Computes stamps of frames from the container's time stamps, or from the frame rate if these do not increase.
 
-    CAP_PROP_POS_MSEC after a read is the time of that frame in newer OpenCV and of the next one in older ones, and some
-    backends leave it at 0. Differences to the first are the same in both.
+    After a read, CAP_PROP_POS_MSEC is the time of that frame in newer versions of OpenCV, and of the next frame in
+    older ones. Differences to the first frame are the same in both. Some backends leave it at 0.
     """
 
     def __init__(self, fps: float) -> None:

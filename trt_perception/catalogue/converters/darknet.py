@@ -1,9 +1,9 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""YOLOv3-family Darknet networks (cfg and weights) to ONNX in YOLOv5's decoded output layout.
+"""Converts YOLOv3-family Darknet networks (cfg and weights) to ONNX with YOLOv5's decoded output layout.
 
 The formulas are those of Darknet (https://github.com/pjreddie/darknet, src/convolutional_layer.c, maxpool_layer.c,
-yolo_layer.c), which its author put in the public domain. Boxes come out in pixels of the network's input.
+yolo_layer.c), which is in the public domain. Boxes are in pixels of the network's input.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ import numpy as np
 from ...errors import ModelError
 from .onnx_writer import OnnxWriter
 
-# Darknet adds it to the standard deviation, not to the variance as other frameworks do.
+# Darknet adds it to the standard deviation; other frameworks add it to the variance.
 _BATCH_NORM_EPSILON = 1e-6
 _LEAKY_SLOPE = 0.1
 
 
 @dataclass(frozen=True)
 class Section:
-    """One `[kind]` of a cfg file; `line` is where it starts, for messages."""
+    """One `[kind]` section of a cfg file; `line` is the number of its first line, for messages."""
 
     kind: str
     options: dict[str, str]
@@ -42,7 +42,7 @@ class Section:
                 f'found {text!r}') from None
 
     def numbers(self, key: str) -> list[float]:
-        """Return a comma-separated option; ModelError when it is missing or malformed."""
+        """Return a comma-separated option; ModelError if it is missing or malformed."""
         text = self.options.get(key, '')
         try:
             return [float(part) for part in text.split(',')]
@@ -74,13 +74,13 @@ def parse_cfg(text: str) -> list[Section]:
 
 
 class _Weights:
-    """Hands out the numbers of a .weights file in the order in which Darknet wrote them."""
+    """Returns the numbers of a .weights file in the order of the file."""
 
     def __init__(self, data: bytes):
         if len(data) < 20:
             raise ModelError(f'Darknet weights: expected a header and numbers, found {len(data)} bytes')
         major, minor = np.frombuffer(data, '<i4', 2)
-        # From version 0.2 on the count of images seen in training has 64 bits.
+        # Since version 0.2 the count of training images has 64 bits.
         header = 12 + (8 if major * 10 + minor >= 2 else 4)
         if (len(data) - header) % 4:
             raise ModelError('Darknet weights: the file is cut off in the middle of a number')
@@ -107,7 +107,7 @@ class _Weights:
 
 @dataclass(frozen=True)
 class _Layer:
-    """What a layer puts out: the tensor's name and its shape without the batch."""
+    """The output of a layer: the tensor's name and its shape without the batch."""
 
     tensor: str
     channels: int
@@ -148,7 +148,7 @@ class _Network:
             self._layers.append(last)
         self._weights.check_used_up()
         if not self._heads:
-            raise ModelError('Darknet cfg: no [yolo] section, so nothing detects')
+            raise ModelError('Darknet cfg: expected a [yolo] section, found none')
         if self._masks is not None and len(self._masks) != len(self._heads):
             raise ModelError(f'{len(self._masks)} masks were given for {len(self._heads)} [yolo] sections')
         self._writer.node('Concat', self._heads, 'output0', axis=1)
@@ -188,7 +188,7 @@ class _Network:
         total = section.integer('padding', size - 1)
         begin = total // 2
         sides = [(side + total - size) // stride + 1 for side in (source.height, source.width)]
-        # Darknet's window may hang over the right and bottom edge: only then is padding needed.
+        # Darknet's window may extend over the right and bottom edge; only then is padding needed.
         ends = [
             max(0, (out - 1) * stride - begin + size - side)
             for out, side in zip(sides, (source.height, source.width))

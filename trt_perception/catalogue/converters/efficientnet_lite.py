@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""EfficientNet-Lite0 weights to ONNX.
+"""Converts EfficientNet-Lite0 weights to ONNX.
 
 The network is that of TensorFlow's EfficientNet-Lite
 (https://github.com/tensorflow/tpu/blob/master/models/official/efficientnet/lite/efficientnet_lite_builder.py,
@@ -107,7 +107,7 @@ class _Lite:
         writer.node('Gemm', [
             tensor, writer.constant('fc.weight', weight.astype(np.float32)),
             writer.constant('fc.bias', bias.astype(np.float32))], 'logits', transB=1)
-        # Batch normalisation's step counters are the only thing inference does not need.
+        # Inference needs all weights except the step counters of batch normalisation.
         left = [name for name in self._weights
                 if name not in self._used and not name.endswith('num_batches_tracked')]
         if left:

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Builds an ONNX graph node by node, the same bytes every time, and identifies it by its content."""
+"""Builds an ONNX graph node by node, always with the same bytes, and hashes its content."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PRODUCER = 'trt_perception'
 
 
 class OnnxWriter:
-    """Collects nodes and weights; tensors are named after the layer that makes them."""
+    """Collects nodes and weights. A tensor has the name of the layer that produces it."""
 
     def __init__(self, graph_name: str):
         self._onnx = require('onnx')
@@ -35,7 +35,7 @@ class OnnxWriter:
             raise ValueError(f'two constants are named {name}')
         helper, proto = self._onnx.helper, self._onnx.TensorProto
         types = {'float32': proto.FLOAT, 'int64': proto.INT64}
-        # raw_data is little-endian whatever the machine is.
+        # raw_data is little-endian on every machine.
         raw = array.astype(array.dtype.newbyteorder('<')).tobytes()
         self._initializers[name] = helper.make_tensor(
             name, types[array.dtype.name], array.shape, raw, raw=True)
@@ -83,7 +83,7 @@ class OnnxWriter:
         model = onnx.helper.make_model(
             graph, opset_imports=[onnx.helper.make_opsetid('', OPSET)], producer_name=PRODUCER)
         model.ir_version = IR_VERSION
-        # Versions of onnx differ in which empty strings they write; absent is the same everywhere.
+        # Versions of onnx write different empty strings; clear them all, so that the bytes are the same.
         for message in (model, model.graph, *model.graph.node, *model.graph.initializer,
                         *model.graph.input, *model.graph.output):
             message.ClearField('doc_string')
@@ -97,9 +97,9 @@ class OnnxWriter:
 
 
 def graph_sha256(model_bytes: bytes) -> str:
-    """Hash what an ONNX model computes: nodes, attributes, weights, inputs, outputs and metadata.
+    """Hash the content of an ONNX model: nodes, attributes, weights, inputs, outputs and metadata.
 
-    Unlike the hash of the file it does not depend on how a version of protobuf lays the file out.
+    Unlike the hash of the file, it does not depend on the version of protobuf that wrote the file.
     """
     onnx = require('onnx')
     numpy_helper = require('onnx.numpy_helper')  # Versions before 1.13 do not import it by themselves.
@@ -130,5 +130,5 @@ def graph_sha256(model_bytes: bytes) -> str:
 
 
 def _as_text(value: Any) -> Any:
-    """Turn what json does not know (bytes, protobuf's lists) into what it knows."""
+    """Convert bytes and protobuf's lists, which json does not know, to text and lists."""
     return value.decode() if isinstance(value, bytes) else list(value)

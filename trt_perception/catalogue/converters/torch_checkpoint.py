@@ -1,10 +1,10 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Reads a PyTorch checkpoint of tensors without PyTorch and without running anything it names.
+"""Reads a PyTorch checkpoint of tensors without PyTorch and without running code that it names.
 
-A checkpoint in the format of PyTorch before 1.6 is a row of pickles (magic number, protocol version, system,
-object, storage keys) followed by the raw storages, each an int64 count and its little-endian numbers. A plain
-unpickler would call whatever function the file names; this one knows OrderedDict and tensors and refuses the rest.
+A checkpoint in the format of PyTorch before 1.6 is a sequence of pickles (magic number, protocol version, system,
+object, storage keys), followed by the raw storages: for each an int64 count and little-endian numbers. An ordinary
+unpickler would call any function that the file names. This one accepts only OrderedDict and tensors.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def _rebuild_tensor(
 
 
 class _StorageType:
-    """Stands in for torch.FloatStorage and its kind; can be named by the file, not called."""
+    """Stands for torch.FloatStorage and similar classes. The file can name it, but not call it."""
 
     def __init__(self, name: str):
         self.dtype = np.dtype(_STORAGE_DTYPES[name])
@@ -111,8 +111,10 @@ class _TensorUnpickler(pickle.Unpickler):
 def read_checkpoint(data: bytes) -> dict[str, np.ndarray]:
     """Read a checkpoint that is a flat dictionary of tensors (a `state_dict`).
 
-    data: the content of a .pth file in the format of PyTorch before 1.6. Returns the arrays by name, each its own
-    copy. Raises ModelError for another format, a damaged file, or one that names anything but tensors.
+    data: the content of a .pth file in the format of PyTorch before 1.6
+
+    Returns the arrays by name, as separate copies. Raises ModelError for another format, a damaged file, or a file that
+    names anything but tensors.
     """
     if data.startswith(_ZIP_MAGIC):
         raise ModelError(
@@ -149,5 +151,5 @@ def _read_storage(file: io.BytesIO, storage: _Storage) -> None:
     count = int.from_bytes(header, 'little')
     raw = file.read(storage.count * storage.dtype.itemsize)
     if len(header) != 8 or count != storage.count or len(raw) != count * storage.dtype.itemsize:
-        raise ModelError('checkpoint: the file is cut off or damaged among its numbers')
+        raise ModelError('checkpoint: the file is cut off, or its numbers are damaged')
     storage.values = np.frombuffer(raw, storage.dtype)

@@ -1,3 +1,3 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Files of package registries: downloaded, verified and unpacked, never executed."""
+"""Downloads, verifies and unpacks files of package registries. Never executes them."""

@@ -18,8 +18,10 @@ _MAX_MEMBER_BYTES = 1 << 30
 def read_members(archive: Path, members: Mapping[str, str]) -> dict[str, bytes]:
     """Return the content of each member by its role.
 
-    archive: a .whl, .zip, .tar.gz or .tgz; members: role to path in the archive, regular files only. The archive's
-    sha256 must have been checked. Raises FetchError if it is not an archive or lacks a member.
+    archive: a .whl, .zip, .tar.gz or .tgz whose sha256 was already checked
+    members: role to path in the archive; only regular files
+
+    Raises FetchError if it is not an archive or a member is missing.
     """
     try:
         if archive.name.endswith(('.tar.gz', '.tgz')):

@@ -1,13 +1,14 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Downloads a tarball of the npm registry that the user has configured; no code of the package runs.
+"""Downloads a tarball from the npm registry that the user has configured. No code of the package runs.
 
-It works without npm, which robots do not have. An npm registry has each tarball at REGISTRY/PACKAGE/-/NAME-VERSION.tgz,
-and the sha256 of the catalogue identifies it, so one request with Python's urllib is enough.
+It works without npm, which robots usually lack. An npm registry has each tarball at
+REGISTRY/PACKAGE/-/NAME-VERSION.tgz, and the sha256 of the catalogue identifies it, so one request with Python's urllib
+is enough.
 
-registry, https-proxy and proxy come from `npm config` if npm is installed, else from the npm_config_* variables and the
-user's .npmrc; proxies also from HTTPS_PROXY, HTTP_PROXY and NO_PROXY. Certificates are those of the system and of
-SSL_CERT_FILE. A registry that asks for a login needs `npm pack PACKAGE@VERSION` and --from.
+registry, https-proxy and proxy come from `npm config` if npm is installed, otherwise from the npm_config_* variables
+and the user's .npmrc; proxies also from HTTPS_PROXY, HTTP_PROXY and NO_PROXY. Certificates are those of the system and
+of SSL_CERT_FILE. For a registry with a login, use `npm pack PACKAGE@VERSION` and --from.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ _CHECK = 'check the network, the proxy and the registry of npm (npm config get r
 
 
 class _TryAgain(DownloadError):
-    """A failure that may pass."""
+    """A failure that may be temporary."""
 
 
 def tarball_url(registry: str, package: str, version: str) -> str:
@@ -52,7 +53,7 @@ def tarball_url(registry: str, package: str, version: str) -> str:
 
 
 def npm_settings() -> dict[str, str]:
-    """Return registry, https-proxy and proxy as npm is configured; a key that is not set is absent."""
+    """Return registry, https-proxy and proxy of npm's configuration; keys that are not set are absent."""
     npm = shutil.which('npm')
     if npm:
         quiet = {'npm_config_update_notifier': 'false', 'npm_config_logs_max': '0'}
@@ -84,7 +85,7 @@ def _settings_without_npm() -> dict[str, str]:
 
 
 def _parse(text: str) -> dict[str, str]:
-    """Read lines of `key = value`, as .npmrc has and `npm config get` prints them."""
+    """Parse lines of `key = value`, the format of .npmrc and of `npm config get`."""
     settings = {}
     for line in text.splitlines():
         key, _, value = (part.strip() for part in line.partition('='))
@@ -95,9 +96,9 @@ def _parse(text: str) -> dict[str, str]:
 
 
 def download_tarball(wanted: PackageFile, target: Path, progress: ProgressCallback | None = None) -> None:
-    """Put the tarball at `target`, complete and verified, or leave nothing there.
+    """Download the tarball to `target` and verify it. After a failure, `target` does not exist.
 
-    progress: what it raises ends the download and passes through
+    progress: an exception from it ends the download and is passed on
 
     Raises DownloadError, or FetchError if `target` cannot be written.
     """
@@ -143,15 +144,15 @@ def _attempt(
             file.write(chunk)
             progress(f'downloading {wanted.name}', done, wanted.size)
     if done < wanted.size:
-        raise _TryAgain(wanted, f'the connection broke: {url} gave {done} of {wanted.size} bytes')
+        raise _TryAgain(wanted, f'the connection broke: {done} of {wanted.size} bytes came from {url}')
     if done > wanted.size or digest.hexdigest() != wanted.sha256:
         found = f'sha256 {digest.hexdigest()}' if done == wanted.size else f'more than {wanted.size} bytes'
         raise DownloadError(wanted, (
-            f'{url} has {found}, expected sha256 {wanted.sha256} and {wanted.size} bytes; nothing of it was used'))
+            f'{url} has {found}, expected sha256 {wanted.sha256} and {wanted.size} bytes; the file was not used'))
 
 
 def _chunks(opener: urllib.request.OpenerDirector, url: str, wanted: PackageFile) -> Iterator[bytes]:
-    """Give what arrives. Errors of the network become DownloadError here; errors of the disk are the caller's."""
+    """Yield the received bytes. Network errors become DownloadError; the caller handles errors of the disk."""
     request = urllib.request.Request(url, headers={'User-Agent': f'trt_perception/{__version__}'})
     try:
         with opener.open(request, timeout=_ANSWER_SECONDS) as response:
@@ -161,7 +162,7 @@ def _chunks(opener: urllib.request.OpenerDirector, url: str, wanted: PackageFile
         error.close()
         kind = _TryAgain if error.code in _TRANSIENT else DownloadError
         raise kind(wanted, f'{url} answered {error.code} {error.reason}; {_CHECK}') from None
-    except (OSError, http.client.HTTPException, ValueError) as error:  # ValueError: a proxy that is no address.
+    except (OSError, http.client.HTTPException, ValueError) as error:  # ValueError: the proxy is not an address.
         reason = getattr(error, 'reason', error)
         if isinstance(reason, ssl.SSLCertVerificationError):
             raise DownloadError(wanted, (

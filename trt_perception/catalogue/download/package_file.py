@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""One file of one package, identified by its sha256, and the error if it does not come."""
+"""One file of one package, identified by its sha256, and the error if its download fails."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ...errors import FetchError
 
 @dataclass(frozen=True)
 class PackageFile:
-    """A file of a registry: name is the file's own name, size is in bytes."""
+    """A file of a registry. name is the file name; size is in bytes."""
 
     package: str
     version: str
@@ -21,7 +21,7 @@ class PackageFile:
 
 
 class DownloadError(FetchError):
-    """No registry gave the file."""
+    """The file could not be downloaded."""
 
     def __init__(self, wanted: PackageFile, reason: str) -> None:
         super().__init__(f'{wanted.name} could not be downloaded: {reason}')

@@ -1,8 +1,8 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The process in which pip runs: python -m ... PARENT_PID WORKING_FOLDER TEMPORARY_FOLDER PIP_ARGUMENT...
+"""Runs pip in a child process: python -m ... PARENT_PID WORKING_FOLDER TEMPORARY_FOLDER PIP_ARGUMENT...
 
-It ends when its parent ends.
+The process ends when its parent ends.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ import sys
 
 from ...child_process import serve
 
-# The user's pip settings say where to look. These settings would break a download that installs nothing, and pip has
-# no argument that undoes them. A variable of the environment wins over a file.
+# The user's pip settings are used, except these: they would break a download that installs nothing, and pip has no
+# arguments that undo them. Environment variables win over pip's configuration files.
 _OVERRULED = {
     # A constraint on the package's version would contradict the version in the catalogue.
     'PIP_CONSTRAINT': os.devnull,
     'PIP_REQUIRE_VIRTUALENV': '0',
-    # The caller reads what pip says.
+    # The caller parses pip's output.
     'PIP_QUIET': '0',
     'PIP_VERBOSE': '0',
 }
@@ -29,7 +29,7 @@ def main() -> None:
     """Run pip and exit with its code."""
     parent_pid, working_folder, temporary_folder, *arguments = sys.argv[1:]
     serve(int(parent_pid))
-    # pip's settings may hold relative paths.
+    # pip's settings may contain relative paths.
     os.chdir(working_folder)
     os.environ.update(_OVERRULED, TMPDIR=temporary_folder)
     sys.argv[1:] = arguments

@@ -1,13 +1,13 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Downloads a wheel with pip, from wherever the user's pip is configured to look.
+"""Downloads a wheel with pip, from the indexes and folders that the user's pip is configured for.
 
 pip knows its configuration files and PIP_* variables: indexes, folders of find-links, proxies, certificates, trusted
 hosts, passwords. So pip itself downloads, with `--require-hashes`.
 
-Wheels only: from a source archive every pip (tried: 22.0, 24.0, 26.3) runs setup.py or the build backend, also for
-`pip download --no-deps --require-hashes`. `--only-binary :all:` makes pip ignore source archives. pip has no public
-command that says the URL of a file, so a package that has no wheel cannot be in the catalogue.
+Only wheels are possible. For a source archive, every pip (tried: 22.0, 24.0, 26.3) runs setup.py or the build backend,
+even with `pip download --no-deps --require-hashes`. `--only-binary :all:` makes pip ignore source archives. pip has no
+public command that prints the URL of a file, so a package without a wheel cannot be in the catalogue.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from ...progress import ProgressCallback, silent
 from .package_file import DownloadError, PackageFile
 
 _POLL_SECONDS = 0.1
-# Of pip's own words, which may hold a long URL twice.
+# Characters of pip's text in an error message; pip may repeat a long URL.
 _MOST_CHARACTERS = 600
 
 _GOT = re.compile(r'^\s+Got\s+([0-9a-f]{64})$', re.MULTILINE)
-# pip's errors, each on one line: a page that did not come; an index that pip does not use; all others.
+# pip's errors, each on one line: a page that could not be fetched; an index that pip does not use; all others.
 _NO_PAGE = re.compile(r'^\s*Could not fetch URL (.*) - skipping$', re.MULTILINE)
 _NOT_USED = re.compile(r'^WARNING: (The repository located at .*|Location .*)$', re.MULTILINE)
 _ERROR = re.compile(r'^(?:ERROR: (?!Exception:)|× )(.*)$', re.MULTILINE)  # noqa: RUF001 - pip's own sign
@@ -45,14 +45,14 @@ _DISK_ERROR = re.compile(rf'OSError: \[Errno (?:{errno.ENOSPC}|{errno.EDQUOT}|{e
 
 
 def download_wheel(wanted: PackageFile, target: Path, progress: ProgressCallback | None = None) -> None:
-    """Put the wheel at `target`, complete and verified, or leave nothing there.
+    """Download the wheel to `target` and verify it. After a failure, `target` does not exist.
 
     wanted: a wheel for all platforms, NAME-VERSION-py2-none-any.whl, ...-py3-... or ...-py2.py3-...
-    progress: what it raises ends pip and passes through
+    progress: an exception from it ends pip and is passed on
 
     Raises DownloadError with pip's own reason, or FetchError if `target` cannot be written.
     """
-    # importlib.util.find_spec would also ask setuptools' finder, which then leaves this process without distutils.
+    # importlib.util.find_spec would also call setuptools' finder, which breaks `import distutils` in this process.
     if PathFinder.find_spec('pip') is None:
         raise DownloadError(wanted, (
             f'{sys.executable} -m pip is not installed: sudo apt install python3-pip, or in a virtual environment: '
@@ -61,7 +61,7 @@ def download_wheel(wanted: PackageFile, target: Path, progress: ProgressCallback
         code, output = _run_pip(wanted, folder, progress or silent)
         if code:
             raise _failure(wanted, target, code, output)
-        # An index may have the file under another name; the sha256 identifies it.
+        # An index may use another file name; the sha256 identifies the file.
         (arrived,) = (folder / 'wheel').iterdir()
         if file_sha256(arrived) != wanted.sha256:
             raise DownloadError(wanted, 'pip left a file with another sha256')
@@ -71,20 +71,20 @@ def download_wheel(wanted: PackageFile, target: Path, progress: ProgressCallback
 def _arguments(wanted: PackageFile, folder: Path) -> list[str]:
     requirements = folder / 'requirements.txt'
     requirements.write_text(f'{wanted.package}=={wanted.version} --hash=sha256:{wanted.sha256}\n')
-    # pip downloads a wheel for Python 2 only if it is told that Python 2 is meant. Of py2.py3, 3 is taken.
+    # pip downloads a wheel for Python 2 only with --python-version 2. For py2.py3 this is 3.
     python = wanted.name.split('-')[-3].split('.')[-1].removeprefix('py')
     return [
         'download', '--no-deps', '--only-binary', ':all:', '--require-hashes', '--requirement', str(requirements),
         '--python-version', python, '--ignore-requires-python', '--dest', str(folder / 'wheel'),
-        # The catalogue keeps the file in a cache of its own.
+        # The catalogue has its own cache.
         '--no-cache-dir',
-        # Says why a page could not be fetched.
+        # Prints why a page could not be fetched.
         '-vv',
         '--no-input', '--no-color', '--disable-pip-version-check', '--progress-bar', 'off']
 
 
 def _run_pip(wanted: PackageFile, folder: Path, progress: ProgressCallback) -> tuple[int, str]:
-    """Return pip's exit code and what it said. pip never outlives the call."""
+    """Return pip's exit code and output. pip has ended when this returns or raises."""
     arguments = _arguments(wanted, folder)
     try:
         working_folder = str(Path.cwd())
@@ -118,7 +118,7 @@ def _run_pip(wanted: PackageFile, folder: Path, progress: ProgressCallback) -> t
 
 def _report(wanted: PackageFile, folder: Path, output: bytes, progress: ProgressCallback) -> None:
     done = 0
-    # pip removes its temporary folders meanwhile.
+    # pip may remove its temporary folders at the same time.
     with contextlib.suppress(OSError):
         done = max((path.stat().st_size for path in folder.rglob(wanted.name)), default=0)
     if done:
@@ -137,14 +137,14 @@ def _failure(wanted: PackageFile, target: Path, code: int, output: str) -> Fetch
 
 
 def failure_reason(wanted: PackageFile, code: int, output: str) -> str:
-    """Return in one line why pip failed; code is its exit code, output what it said with -vv."""
+    """Return in one line why pip failed. code: its exit code; output: its text with -vv."""
     if code < 0:
         return f'pip was ended by {signal_name(-code)}'
     got = _GOT.search(output)
     if got:
         return (
             f'the file that pip received has sha256 {got[1]}, expected {wanted.sha256}: either the download was cut '
-            'short (try again), or the package index has another file under this name; nothing of it was used')
+            'short (try again), or the package index has another file with this name; the file was not used')
     old = re.search('^no such option: .*', output, re.MULTILINE)
     if old:
         return f'pip is too old ({old[0]}), expected 22.0 or newer: {sys.executable} -m pip install --upgrade pip'
@@ -158,7 +158,7 @@ def failure_reason(wanted: PackageFile, code: int, output: str) -> str:
 
 
 def _shorter(text: str) -> str:
-    """Leave out of pip's reason what repeats the URL or names objects of Python."""
+    """Remove repeated URLs and names of Python objects from pip's reason."""
     text = re.sub(r'HTTPS?ConnectionPool\(.*?\): Max retries exceeded with url: \S+ \(Caused by (.*)\)$', r'\1', text)
     text = re.sub(r'<[^<>]* object at 0x[0-9a-f]+>: ', '', text)
     return re.sub(r' for url: \S+$', '', text)
