@@ -36,7 +36,7 @@ class CalibrationOptions:
 class PipelineOptions:
     """How a model is run.
 
-    backend: one of backends.create.BACKENDS; auto takes TensorRT if it and a GPU are there, else ONNX Runtime
+    backend: auto takes TensorRT if it and a GPU are there, else ONNX Runtime
     precision: fp32, fp16 or int8; strict_precision: fail if it is not met, instead of a warning
     num_threads: CPU threads of one inference, 0 for one on each physical core that the process may use
     calibration: frames for int8's ranges and for the accuracy gate
