@@ -5,7 +5,7 @@
 import ctypes
 import shutil
 import subprocess
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -208,12 +208,20 @@ def test_detections_are_those_of_the_head(library, layout, dtype, threshold):
         assert selected
 
 
-@pytest.mark.parametrize('layout', HEADS)
-@pytest.mark.parametrize('chosen', [
+SETTINGS = (
     {'iou_threshold': 0.0}, {'iou_threshold': 0.2, 'class_agnostic_nms': True}, {'iou_threshold': 1.0},
     {'max_detections': 5}, {'max_detections': 5000}, {'keep_classes': frozenset({1, 2})},
     {'keep_classes': frozenset()}, {'keep_classes': frozenset({0, 4095})},
-    {'iou_threshold': 0.2, 'class_agnostic_nms': True, 'max_detections': 5, 'keep_classes': frozenset({1, 2})}])
+    {'iou_threshold': 0.2, 'class_agnostic_nms': True, 'max_detections': 5, 'keep_classes': frozenset({1, 2})})
+
+
+def test_every_setting_is_tried_on_the_kernels():
+    tried = {name for chosen in SETTINGS for name in chosen}
+    assert tried | {'score_threshold'} == {field.name for field in fields(DetectionSettings)}
+
+
+@pytest.mark.parametrize('layout', HEADS)
+@pytest.mark.parametrize('chosen', SETTINGS)
 def test_every_setting_applies(library, layout, chosen):
     chosen = DetectionSettings(score_threshold=0.1, **chosen)
     output = random_output(layout, 800, np.float32)

@@ -95,6 +95,11 @@ def test_16_bit_is_scaled_over_the_full_range(encoding, size, padding, big, seed
     np.testing.assert_array_equal(pixels, np.rint(samples / 257.0))
 
 
+def test_every_encoding_is_compared_with_its_definition():
+    bayer = {f'bayer_{pattern}{bits}' for pattern in BAYER for bits in (8, 16)}
+    assert set(ENCODINGS) == {*PACKED, *PACKED_16, *bayer, *YUV422, *NV}
+
+
 def test_16_bit_scaling_is_right_for_every_value():
     samples = np.arange(65536, dtype='<u2').reshape(256, 256)
     pixels, _ = Frame.from_buffer('mono16', 256, 256, 512, False, samples.tobytes()).view()

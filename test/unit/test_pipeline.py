@@ -13,7 +13,7 @@ import pytest
 from onnx import helper
 from support.tiny_models import FLOAT, FLOAT16, UINT8, color_classifier, color_detector, fixed_outputs, save
 
-from trt_perception.backends.create import create_pipeline
+from trt_perception.backends.create import BACKENDS, create_pipeline
 from trt_perception.errors import EngineError, FrameError, ModelError
 from trt_perception.image.frame import Frame
 from trt_perception.model.heads.classification import ClassificationSettings
@@ -193,8 +193,8 @@ def test_a_bad_frame_leaves_the_pipeline_usable(tmp_path):
 def test_backends(tmp_path):
     spec = load_model(color_detector(tmp_path / 'm.onnx'))
     assert isinstance(create_pipeline(spec), HostPipeline)
-    with pytest.raises(ModelError, match="backend is 'openvino': expected one of auto, onnxruntime, tensorrt"):
-        create_pipeline(spec, PipelineOptions('openvino'))
+    with pytest.raises(ModelError, match=f"backend is 'torch': expected one of {', '.join(BACKENDS)}$"):
+        create_pipeline(spec, PipelineOptions('torch'))
 
 
 # ONNX Runtime

@@ -17,6 +17,7 @@ from support.precision_models import color_folder, color_frames, conv_detector
 from support.tiny_models import color_classifier, color_detector, fixed_outputs
 
 import trt_perception
+from trt_perception.backends.create import BACKENDS
 from trt_perception.errors import (
     CalibrationError,
     EngineError,
@@ -315,7 +316,7 @@ def test_a_model_of_a_thread_that_has_ended_can_be_closed(detector):
 
 WRONG_OPTIONS = {
     'precision': ({'precision': 'fp8'}, ParameterError, "precision is 'fp8': expected one of fp32, fp16, int8"),
-    'backend': ({'backend': 'openvino'}, ParameterError, 'expected one of auto, onnxruntime, tensorrt'),
+    'backend': ({'backend': 'torch'}, ParameterError, f'expected one of {", ".join(BACKENDS)}$'),
     'score text': ({'score_threshold': '0.5'}, ParameterError, "score_threshold is '0.5': expected a number"),
     'score nan': ({'score_threshold': float('nan')}, ParameterError, 'score_threshold is nan: expected a number'),
     'iou': ({'iou_threshold': 45}, ParameterError, 'iou_threshold is 45: expected a number from 0 to 1'),

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..backends.create import create_pipeline
+from ..backends.create import BACKENDS, create_pipeline
 from ..catalogue.resolve import resolve_model, resolve_video
 from ..errors import ParameterError, one_line
 from ..model.heads.classification import ClassificationSettings
@@ -21,7 +21,7 @@ from ..model.normalisation import Overrides
 from ..model.spec import ModelOptions, ModelSpec, load_model
 from ..monitor import Monitor
 from ..pipeline.interface import PostprocessSettings
-from ..pipeline.options import BACKENDS, CALIBRATION_METHODS, PRECISIONS, CalibrationOptions, PipelineOptions
+from ..pipeline.options import CALIBRATION_METHODS, PRECISIONS, CalibrationOptions, PipelineOptions
 from ..pipeline.tensorrt_options import BuildOptions, RunOptions
 from .checks import choice, number, size, text, whole
 from .model import Model

@@ -4,12 +4,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 from ..dependencies import require
 from ..errors import EngineError, MissingDependencyError, ModelError
 from ..model.spec import ModelSpec
 from ..monitor import Monitor
 from ..pipeline.interface import Pipeline, PostprocessSettings
-from ..pipeline.options import BACKENDS, PipelineOptions
+from ..pipeline.options import PipelineOptions
 
 
 def create_pipeline(
@@ -24,12 +26,32 @@ def create_pipeline(
     options = options or PipelineOptions()
     if options.backend not in BACKENDS:
         raise ModelError(f"backend is '{options.backend}': expected one of {', '.join(BACKENDS)}")
-    if options.backend == 'tensorrt' or (options.backend == 'auto' and _tensorrt_runs(monitor or Monitor())):
-        from .tensorrt.engine_pipeline import EnginePipeline
-        from .tensorrt.engine_source import EngineSource
-        return EnginePipeline(EngineSource(spec, options, monitor or Monitor()), settings)
+    name = options.backend
+    if name == 'auto':
+        name = 'tensorrt' if _tensorrt_runs(monitor or Monitor()) else 'onnxruntime'
+    return _CREATE[name](spec, options, settings, monitor)
+
+
+def _onnxruntime(
+    spec: ModelSpec, options: PipelineOptions, settings: PostprocessSettings | None, monitor: Monitor | None,
+) -> Pipeline:
     from .onnxruntime_pipeline import OnnxRuntimePipeline
     return OnnxRuntimePipeline(spec, options, settings, monitor)
+
+
+def _tensorrt(
+    spec: ModelSpec, options: PipelineOptions, settings: PostprocessSettings | None, monitor: Monitor | None,
+) -> Pipeline:
+    from .tensorrt.engine_pipeline import EnginePipeline
+    from .tensorrt.engine_source import EngineSource
+    return EnginePipeline(EngineSource(spec, options, monitor or Monitor()), settings)
+
+
+# The names of the backends, and what creates the pipeline of each. Its module is imported only if it is chosen.
+_CREATE: Mapping[
+    str, Callable[[ModelSpec, PipelineOptions, PostprocessSettings | None, Monitor | None], Pipeline]] = {
+        'onnxruntime': _onnxruntime, 'tensorrt': _tensorrt}
+BACKENDS = ('auto', *_CREATE)
 
 
 def _tensorrt_runs(monitor: Monitor) -> bool:

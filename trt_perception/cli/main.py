@@ -64,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument('--version', action='version', version=f'trt_perception {__version__}')
     subparsers = parser.add_subparsers(metavar='COMMAND', required=True)
     for name in SUBCOMMANDS:
-        module = importlib.import_module(f'.{name}', __package__)
+        module = importlib.import_module(f'.{name.replace("-", "_")}', __package__)
         text = module.__doc__ or ''
         sub = subparsers.add_parser(
             name, help=text.strip().splitlines()[0], description=text,

@@ -15,11 +15,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar
 
+from ..backends.create import BACKENDS
 from ..model.geometry import RESIZE_MODES
 from ..model.heads.identify import HEADS
 from ..model.normalisation import COLOR_ORDERS
 from ..model.spec import TASKS
-from ..pipeline.options import BACKENDS, CALIBRATION_METHODS, DEFAULT_INT8_AGREEMENT, PRECISIONS
+from ..pipeline.options import CALIBRATION_METHODS, DEFAULT_INT8_AGREEMENT, PRECISIONS
 from ..pipeline.tensorrt_options import HARDWARE_COMPATIBILITIES, SWITCHES
 
 T = TypeVar('T')

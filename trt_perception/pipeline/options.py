@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 
 from .tensorrt_options import BuildOptions, RunOptions
 
-BACKENDS = ('auto', 'onnxruntime', 'tensorrt')
 PRECISIONS = ('fp32', 'fp16', 'int8')
 # The first method, auto, tries all others and uses the one with the smallest loss.
 CALIBRATION_METHODS = ('auto', 'minmax', 'entropy', 'percentile', 'mse')
