@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -52,6 +53,26 @@ def shared_process(
     client.wait_for_services()
     yield client
     end_process(client)
+
+
+@pytest.fixture
+def busy_model(models: Callable[..., str]) -> Callable[[Any, Any, float], str]:
+    """Return a function: of a model whose inference takes so many seconds at the machine's present load.
+
+    It takes an unconfigured node, on which it tries how long a shorter one takes, an image, and the seconds.
+    """
+    def make(node: Any, image: Any, seconds: float) -> str:
+        node.bring_to('active', model_file=models(busy=20))
+        camera = node.camera()
+        node.answer_to(camera, image)
+        started = time.monotonic()
+        node.answer_to(camera, image)
+        taken = time.monotonic() - started
+        node.close_camera(camera)
+        node.bring_to('unconfigured')
+        return models(busy=min(1000, max(20, round(20 * seconds / taken))))
+
+    return make
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ def workspace(tmp_path_factory):
         copy(ROOT / part, source / part)
     done = subprocess.run(
         [sys.executable, '-m', 'colcon', 'build'], cwd=workspace, capture_output=True, text=True,
-        timeout=120, check=False)
+        timeout=300, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return workspace
 
@@ -38,7 +38,7 @@ def run_in(workspace, command):
     """Run a shell command with the workspace sourced, outside the checkout."""
     return subprocess.run(
         ['bash', '-c', f'. {workspace}/install/setup.bash && {command}'], cwd=workspace,
-        capture_output=True, text=True, timeout=60, check=False,
+        capture_output=True, text=True, timeout=120, check=False,
         env={**os.environ, 'PYTHONDONTWRITEBYTECODE': '1'})
 
 

@@ -119,6 +119,7 @@ def test_state_is_answered_while_configure_runs(node, models):
 
 @pytest.mark.parametrize('request_', ['shutdown', Transition.TRANSITION_UNCONFIGURED_SHUTDOWN])
 def test_shutdown_ends_what_configure_is_doing(start_node, models, tmp_path, request_):
+    most = promised(SHUTDOWN_S)
     # Reading the calibration frames takes about twenty seconds.
     photo = tmp_path / 'frames' / '0.jpg'
     photo.parent.mkdir()
@@ -129,7 +130,7 @@ def test_shutdown_ends_what_configure_is_doing(start_node, models, tmp_path, req
         model_file=models(), precision='int8', calibration_source=str(photo.parent), calibration_samples=300)
     configured = node.begin('configure')
     node.diagnosis(lambda status, _: 'reading' in status.message)
-    most, started = promised(SHUTDOWN_S), time.monotonic()
+    started = time.monotonic()
     assert node.change_state(request_), node.process.tail()
     assert time.monotonic() - started < most
     assert node.result(configured, 'configure').success is False
@@ -139,6 +140,7 @@ def test_shutdown_ends_what_configure_is_doing(start_node, models, tmp_path, req
 
 def test_shutdown_ends_a_calibration(start_node, models, tmp_path):
     """Running the model on the samples takes about twenty seconds; the diagnostics show it."""
+    most = promised(SHUTDOWN_S)
     frames = tmp_path / 'frames'
     frames.mkdir()
     for number in range(64):
@@ -147,7 +149,7 @@ def test_shutdown_ends_a_calibration(start_node, models, tmp_path):
     configured = node.begin('configure')
     node.diagnosis(lambda status, _: 'finding the largest values' in status.message)
     node.process.wait_for_line('finding the largest values, [0-9]+%')
-    most, started = promised(SHUTDOWN_S), time.monotonic()
+    started = time.monotonic()
     assert node.change_state('shutdown'), node.process.tail()
     assert time.monotonic() - started < most
     assert node.result(configured, 'configure').success is False
@@ -169,18 +171,11 @@ def test_of_two_shutdowns_one_waits(start_node, models):
     assert node.state() == 'finalized'
 
 
-def test_shutdown_waits_for_another_transition(start_node, models):
+def test_shutdown_waits_for_another_transition(start_node, busy_model):
     """A shutdown requested with the id of the old state runs from the new state."""
-    node = start_node(model_file=models(busy=20))
-    node.bring_to('active')
-    camera = node.camera()
-    node.answer_to(camera, red_image(node))
-    started = time.monotonic()
-    node.answer_to(camera, red_image(node))
-    # An inference must take about two seconds at the present load: deactivate waits for it, but at most ten seconds.
-    busy = min(300, round(20 * 2.0 / (time.monotonic() - started)))
-    node.close_camera(camera)
-    node.bring_to('active', model_file=models(busy=busy))
+    node = start_node()
+    # Deactivate waits for an inference, for up to ten seconds.
+    node.bring_to('active', model_file=busy_model(node, red_image(node), 2.0))
     camera = node.camera()
     camera.publish(red_image(node))
     node.diagnosis(lambda _, values: values['received'] == '1')

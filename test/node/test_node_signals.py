@@ -20,9 +20,14 @@ STOP_S = 2.0
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
 
 
-def check_end(node, number):
+@pytest.fixture
+def most(ros_environment):
+    """How many seconds a stop may take. Asked for first: what a signal shall interrupt does not wait."""
+    return promised(STOP_S)
+
+
+def check_end(node, number, most):
     memory = node.process.shared_memory()
-    most = promised(STOP_S)
     code, seconds = node.process.stop(number)
     print(f'{number.name}: exit code {code} after {seconds:.2f} s, of at most {most:.2f} s')
     assert code == 0, node.process.tail()
@@ -35,17 +40,17 @@ def check_end(node, number):
 
 @pytest.mark.parametrize('number', SIGNALS, ids=lambda n: n.name)
 @pytest.mark.parametrize('state', ['unconfigured', 'inactive', 'active', 'finalized'])
-def test_signal_in_state(start_node, models, number, state):
+def test_signal_in_state(most, start_node, models, number, state):
     node = start_node(model_file=models())
     if state == 'finalized':
         assert node.change_state('shutdown')
     else:
         node.bring_to(state)
-    check_end(node, number)
+    check_end(node, number, most)
 
 
 @pytest.mark.parametrize('number', SIGNALS, ids=lambda n: n.name)
-def test_signal_while_images_are_processed(start_node, models, number):
+def test_signal_while_images_are_processed(most, start_node, models, number):
     node = start_node(model_file=models(busy=20))
     node.bring_to('active')
     camera = node.camera()
@@ -62,33 +67,37 @@ def test_signal_while_images_are_processed(start_node, models, number):
     try:
         # In the middle of the stream: one frame is in the network and one is waiting.
         node.detections.wait(since=node.detections.count())
-        check_end(node, number)
+        check_end(node, number, most)
     finally:
         done.set()
         thread.join()
 
 
 @pytest.mark.parametrize('number', SIGNALS, ids=lambda n: n.name)
-def test_signal_while_configuring(start_node, models, number):
+def test_signal_while_configuring(most, start_node, models, number):
     """The model needs about ten seconds to load; the end does not wait for it."""
     node = start_node(model_file=models(slow_load=400))
     configured = node.begin('configure')
     wait_until(lambda: node.state() == 'configuring', 'configuring')
-    check_end(node, number)
+    check_end(node, number, most)
     assert 'configured in' not in node.process.output
     # If there is an answer, it is a failure.
     assert not (configured.done() and configured.result().success)
 
 
 @pytest.mark.parametrize('number', SIGNALS, ids=lambda n: n.name)
-def test_signal_in_a_long_inference(start_node, models, number):
+def test_signal_in_a_long_inference(most, start_node, busy_model, number):
     """The inference takes seconds; the end does not wait for it, and nothing is left."""
-    node = start_node(model_file=models(busy=1000))
-    node.bring_to('active')
+    node = start_node()
+    image = images.image(images.picture(640, 480, {}), images.header('', 1))
+    node.bring_to('active', model_file=busy_model(node, image, 5.0))
     camera = node.camera()
-    camera.publish(images.image(images.picture(640, 480, {}), images.header('', 1)))
+    results = node.detections.count()
+    camera.publish(image)
     node.counts(lambda c: c['received'] == 1, 'an image has come')
-    check_end(node, number)
+    check_end(node, number, most)
+    # It was still in the inference.
+    assert node.detections.count() == results
 
 
 @pytest.mark.parametrize('number', SIGNALS, ids=lambda n: n.name)
@@ -102,11 +111,11 @@ def test_signal_during_start_up(start_node, models, number):
     assert code == 0, node.process.tail()
 
 
-def test_many_signals_do_no_harm(start_node, models):
+def test_many_signals_do_no_harm(most, start_node, models):
     """Each signal comes while the earlier ones are being handled."""
     node = start_node(model_file=models())
     node.bring_to('active')
     for _ in range(100):
         node.process.process.send_signal(signal.SIGINT)
         node.process.process.send_signal(signal.SIGTERM)
-    check_end(node, signal.SIGINT)
+    check_end(node, signal.SIGINT, most)
