@@ -85,7 +85,7 @@ def test_real_detectors_are_built_in_each_precision(rtx, script, arguments, tmp_
 @pytest.mark.parametrize('arguments, message', [
     (['--compute-capability', '8.6'], 'needs --output'),
     (['--compute-capability', '8.6', '--output', 'x.plan', '--strict-precision'], '--strict-precision cannot be used'),
-    (['--compute-capability', '8.6', '--output', '/no/such/folder/x.plan'], 'no folder /no/such/folder: make it'),
+    (['--compute-capability', '8.6', '--output', '/no/such/folder/x.plan'], 'no folder /no/such/folder: create it'),
     (['--min-agreement', '0.5'], 'min_agreement is 0.5, but there are no frames to compare on: set calibration_source'),
     (['--min-agreement', '0.5', '--output', 'x.plan'], '--min-agreement cannot be used with --output'),
     (['--precision', 'int8', '--output', 'x.plan'], 'calibration')])
