@@ -74,7 +74,7 @@ class TestRespawn(unittest.TestCase):
             os.kill(third.pid, signal.SIGSTOP)
             wait_for(lambda: self._node(proc_info).pid != third.pid, 'a fourth process')
         self.assertIn('has not answered since its process started 3 s ago', log.output[0])
-        self.assertIn('after 7 s it is ended and started again', log.output[0])
+        self.assertIn('after 7 s it is restarted', log.output[0])
         wait_for(lambda: answer_to('once more'), 'detections from the fourth')
 
     @staticmethod
