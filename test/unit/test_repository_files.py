@@ -93,6 +93,17 @@ def test_links_between_pages_lead_somewhere(page):
             assert heading in headings(linked), (target, heading)
 
 
+@pytest.mark.parametrize('page', ['docs/architecture.md', 'CONTRIBUTING.md'])
+def test_files_that_the_map_names_exist(page):
+    """As paths from the root or from any folder of the package or of the tests. NAME stands for a new file."""
+    folders = ('trt_perception', 'test', 'scripts', 'docs', 'config', 'launch', 'models', 'requirements')
+    files = [path.relative_to(ROOT).as_posix() for folder in folders for path in (ROOT / folder).rglob('*.*')]
+    files += [path.name for path in ROOT.iterdir()]
+    for name in re.findall(r'[\w./-]*\w\.(?:py|h|cu|md|svg|txt|xml|toml|ini)\b', (ROOT / page).read_text()):
+        name = name.removeprefix('../')
+        assert 'NAME' in name or any(file == name or file.endswith(f'/{name}') for file in files), name
+
+
 def headings(page):
     """Return the names that GitHub gives to the headings of a page."""
     titles = re.findall(r'^#+ (.*)$', page.read_text(), re.M)
