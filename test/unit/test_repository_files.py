@@ -2,7 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Hooks, workflows, issue forms and release pages agree with the package."""
 
+import os
 import re
+import shutil
+import subprocess
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
@@ -10,6 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 GITHUB = ROOT / '.github'
+PAGES = [*sorted(ROOT.glob('*.md')), ROOT / 'models/README.md', *sorted((ROOT / 'docs').glob('*.md'))]
 if not GITHUB.is_dir():
     pytest.skip('needs the whole checkout', allow_module_level=True)
 
@@ -80,7 +84,68 @@ def test_placeholders_are_open_steps_of_the_release():
         assert ('.invalid' in value) == (value in releasing), value
 
 
-def test_links_between_pages_lead_somewhere():
-    for page in ('SECURITY.md', 'RELEASING.md', 'QUALITY_DECLARATION.md', 'docs/python.md'):
-        for target in re.findall(r'\]\((?!https?:)([^)#]+)', (ROOT / page).read_text()):
-            assert ((ROOT / page).parent / target).exists(), (page, target)
+@pytest.mark.parametrize('page', PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_links_between_pages_lead_somewhere(page):
+    for target, heading in re.findall(r'\]\((?!https?:)([^)#]*)(?:#([^)]+))?\)', page.read_text()):
+        linked = page.parent / target if target else page
+        assert linked.exists(), target
+        if heading:
+            assert heading in headings(linked), (target, heading)
+
+
+@pytest.mark.parametrize('page', ['docs/architecture.md', 'CONTRIBUTING.md'])
+def test_files_that_the_map_names_exist(page):
+    """As paths from the root or from any folder of the package or of the tests. NAME stands for a new file."""
+    folders = ('trt_perception', 'test', 'scripts', 'docs', 'config', 'launch', 'models', 'requirements')
+    files = [path.relative_to(ROOT).as_posix() for folder in folders for path in (ROOT / folder).rglob('*.*')]
+    files += [path.name for path in ROOT.iterdir()]
+    for name in re.findall(r'[\w./-]*\w\.(?:py|h|cu|md|svg|txt|xml|toml|ini)\b', (ROOT / page).read_text()):
+        name = name.removeprefix('../')
+        assert 'NAME' in name or any(file == name or file.endswith(f'/{name}') for file in files), name
+
+
+def headings(page):
+    """Return the names that GitHub gives to the headings of a page."""
+    titles = re.findall(r'^#+ (.*)$', page.read_text(), re.M)
+    return {re.sub(r'[^\w -]', '', title.lower()).replace(' ', '-') for title in titles}
+
+
+def test_the_picture_of_the_house_has_the_floors_that_are_checked():
+    layers = re.search(r'^layers =\n((?: +.*\n)+)', (ROOT / '.importlinter').read_text(), re.M).group(1).splitlines()
+    rooms = {path.name for path in (ROOT / 'trt_perception').iterdir() if (path / '__init__.py').is_file()}
+    floors = [{name.strip() for name in line.split('|')} for line in layers]
+    picture = (ROOT / 'docs' / 'images' / 'house.svg').read_text()
+    drawn = [set(text.split(' | ')) for text in re.findall(r'class="room"[^>]*>([^<]*)<', picture)]
+    assert drawn == [*(floor for floor in floors if floor <= rooms), {'shared files'}]
+    assert set().union(*drawn) - {'shared files'} == rooms
+    listed = re.search(r'>shared files<.*?class="job"[^>]*>([^<]*)<', picture).group(1).split(', ')
+    assert set(listed) == set().union(*floors) - rooms
+
+
+def make_targets():
+    return set(re.findall(r'^([a-z-]+):', (ROOT / 'Makefile').read_text(), re.M))
+
+
+def test_make_help_lists_every_target():
+    make = shutil.which('make')
+    if make is None:
+        pytest.skip('needs make')
+    # A sourced ROS 2 would add a note.
+    environment = {name: value for name, value in os.environ.items() if name != 'ROS_DISTRO'}
+    done = subprocess.run(
+        [make, '--no-print-directory', 'help'], cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    assert {line.split()[0] for line in done.stdout.splitlines()[1:]} == make_targets()
+
+
+@pytest.mark.parametrize('page', PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_make_targets_that_a_page_names_exist(page):
+    # In code only, since a sentence may also say "make a": `make TARGET`, or a line of a block that begins with it.
+    text = page.read_text()
+    blocks = '\n'.join([*re.findall(r'^```\w*\n(.*?)^```', text, re.M | re.S), *re.findall(r'^ {4}(.*)', text, re.M)])
+    named = {*re.findall(r'`make ([a-z][a-z-]*)', text), *re.findall(r'^make ([a-z][a-z-]*)', blocks, re.M)}
+    assert named <= make_targets()
+
+
+def test_contributing_names_every_make_target():
+    text = (ROOT / 'CONTRIBUTING.md').read_text()
+    assert {target for target in make_targets() if f'make {target}' not in text} == set()
