@@ -37,10 +37,10 @@ def main(args: list[str] | None = None) -> int:
 
     try:
         rclpy: Any = require('rclpy')
+        # Before the first use of these names.
+        require_internals()
         for package in ('sensor_msgs.msg', 'diagnostic_msgs.msg', 'vision_msgs.msg'):
             require(package)
-        # Before the imports that need these names.
-        require_internals()
         from rclpy.executors import MultiThreadedExecutor
         from rclpy.signals import SignalHandlerOptions
 

@@ -58,6 +58,8 @@ class PerceptionNode(LifecycleNodeMixin, Node):
         # Reentrant: get_state must answer while configure runs.
         LifecycleNodeMixin.__init__(self, callback_group=ReentrantCallbackGroup())
         require_internals(self)
+        # Any: its methods have no types before Kilted.
+        self._log: Any = self.get_logger()
         self._on_fatal = on_fatal
         self._cancel = threading.Event()
         self._ending = False
@@ -72,7 +74,7 @@ class PerceptionNode(LifecycleNodeMixin, Node):
         self._live = LiveSettings()
         parameters.declare(self)
         for warning in parameters.unknown_overrides(self, parameter_overrides(self)):
-            self.get_logger().warning(warning)
+            self._log.warning(warning)
         self.add_on_set_parameters_callback(self._live.set_parameters)
         failure_guard = self.create_guard_condition(
             self._give_up, callback_group=MutuallyExclusiveCallbackGroup())
@@ -96,8 +98,8 @@ class PerceptionNode(LifecycleNodeMixin, Node):
         except Exception as error:
             return self._configure_failed(error)
         if spec.labels_warning:
-            self.get_logger().warning(spec.labels_warning)
-        self.get_logger().info(
+            self._log.warning(spec.labels_warning)
+        self._log.info(
             f'configured in {time.monotonic() - started:.1f} s: {spec.task} with {spec.path.name} '
             f'({spec.head.kind}, {spec.width}x{spec.height}, {len(spec.names)} classes from '
             f'{spec.names_source}) on {self._provenance.get("backend")} '
@@ -114,7 +116,7 @@ class PerceptionNode(LifecycleNodeMixin, Node):
             topic = self._frames.start(settings)
         except Exception as error:
             return self._transition_failed('activate', error)
-        self.get_logger().info(f'active: waiting for images on {topic}')
+        self._log.info(f'active: waiting for images on {topic}')
         return result
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -146,7 +148,7 @@ class PerceptionNode(LifecycleNodeMixin, Node):
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Free everything and go back to unconfigured."""
         self._free()
-        self.get_logger().error(
+        self._log.error(
             f'back to unconfigured after an error: {self._error or "see above"}; the node can be configured again')
         return TransitionCallbackReturn.SUCCESS
 
@@ -175,7 +177,7 @@ class PerceptionNode(LifecycleNodeMixin, Node):
 
     def _open(self, spec: ModelSpec, settings: Settings) -> None:
         """Open the pipeline in the worker's thread and make the outputs."""
-        monitor = opening_monitor(self.get_logger(), self._cancel, self._tell_activity)
+        monitor = opening_monitor(self._log, self._cancel, self._tell_activity)
         self._pipeline = pipeline = self._live.connect_pipeline(
             spec, lambda present: create_pipeline(
                 spec, present.pipeline_options(), present.postprocess(spec), monitor))
@@ -223,7 +225,7 @@ class PerceptionNode(LifecycleNodeMixin, Node):
             message = one_line(f'configure failed unexpectedly: {type(error).__name__}: {error}')
         self._free()
         self._error = message
-        self.get_logger().error(message)
+        self._log.error(message)
         if isinstance(error, EngineError) and error.fatal:
             self._end_process(error)
         return TransitionCallbackReturn.FAILURE
@@ -244,7 +246,7 @@ class PerceptionNode(LifecycleNodeMixin, Node):
             self.trigger_deactivate()
 
     def _end_process(self, error: EngineError) -> None:
-        self.get_logger().fatal(
+        self._log.fatal(
             f'this process can no longer use its device and ends; start the node again (respawn:=true does): {error}')
         self._on_fatal()
 
@@ -254,10 +256,10 @@ class PerceptionNode(LifecycleNodeMixin, Node):
         return TransitionGuard(
             change_state, lambda: lifecycle_state(self),
             # A lambda, not the method itself: rclpy allows only one severity for each line that logs.
-            lambda text: self.get_logger().warning(text), self._cancel_configure, self._allow_configure)
+            lambda text: self._log.warning(text), self._cancel_configure, self._allow_configure)
 
     def _cancel_configure(self) -> None:
-        self.get_logger().info('shutdown requested: cancelling configure')
+        self._log.info('shutdown requested: cancelling configure')
         self._cancel.set()
 
     def _allow_configure(self) -> None:
