@@ -16,7 +16,7 @@ from typing import Any
 
 from .errors import FetchError
 from .file_lock import LockingError, hold_lock
-from .progress import ProgressCallback
+from .progress import ProgressCallback, silent
 
 _STALE_SECONDS = 86400
 
@@ -45,20 +45,19 @@ def elsewhere(path: Path) -> str:
     return f'free space, or {place}'
 
 
-def file_sha256(path: Path, progress: Callable[[int, int | None], None] | None = None) -> str:
+def file_sha256(path: Path, progress: ProgressCallback = silent) -> str:
     """Return the sha256 of a file's content, in hexadecimal digits.
 
-    progress: called with the number of bytes read and the size of the file
+    progress: called with a text, the number of bytes read and the size of the file
     """
     digest = hashlib.sha256()
-    size = path.stat().st_size if progress is not None else 0
+    size = path.stat().st_size
     done = 0
     with path.open('rb') as file:
         while chunk := file.read(1 << 20):
             digest.update(chunk)
             done += len(chunk)
-            if progress is not None:
-                progress(done, size)
+            progress(f'reading {path.name}', done, size)
     return digest.hexdigest()
 
 

@@ -43,9 +43,9 @@ def test_round_trip(tmp_path, storage):
     seen = []
     written = write_video_bag(frames(4), bag, topic='camera/image', frame_id='front',
                               storage=storage, start_ns=1_700_000_000 * 10**9,
-                              progress=lambda done, total: seen.append((done, total)))
+                              progress=lambda *report: seen.append(report))
     assert written == 4
-    assert seen == [(1, None), (2, None), (3, None), (4, None)]
+    assert seen == [('writing the bag', number, None) for number in (1, 2, 3, 4)]
     assert looks_like_bag(bag)
     assert BagReader(bag).image_topics == (BagTopic('/camera/image', IMAGE, 4),)
     for expected, message in zip(frames(4), messages(bag), strict=True):
@@ -104,7 +104,7 @@ def test_video_with_its_own_times_and_with_a_given_rate(tmp_path):
         writer.write(np.full((48, 64, 3), value, np.uint8))
     writer.release()
     totals = []
-    write_video_bag(video, tmp_path / 'a', progress=lambda done, total: totals.append(total))
+    write_video_bag(video, tmp_path / 'a', progress=lambda text, done, total: totals.append(total))
     write_video_bag(video, tmp_path / 'b', fps=8)
     assert totals == [3, 3, 3]
     stamps = {name: [m.stamp_ns - 10**9 for m in messages(tmp_path / name)]
@@ -153,7 +153,7 @@ def test_a_killed_write_leaves_no_bag(tmp_path):
 import os, signal
 from test_bag import frames
 from trt_perception.sources.bag_writer import write_video_bag
-def kill(done, total):
+def kill(text, done, total):
     if done == 3:
         os.kill(os.getpid(), signal.SIGKILL)
 write_video_bag(frames(9, size=(900, 500)), {str(tmp_path / 'bag')!r}, progress=kill)

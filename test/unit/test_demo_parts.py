@@ -23,6 +23,7 @@ from trt_perception.demo.results import class_counts, result_from_message
 from trt_perception.demo.sent_log import SentLog
 from trt_perception.demo.waiting import wait_until
 from trt_perception.errors import SourceError
+from trt_perception.file_cache import file_sha256
 from trt_perception.image.frame import Frame
 from trt_perception.launching.large_images import PROFILE_VARIABLES, profile_variables
 from trt_perception.results.results import Classifications, Detections
@@ -213,7 +214,7 @@ def test_pictures_of_an_odd_size_and_of_frames_without_a_result(tmp_path):
     written = write_pictures(
         tmp_path / 'bag', 25.0, {1: detections(0, x=30.0), 3: detections()}, ['cat'], tmp_path / 'a.mp4',
         tmp_path / 's.png', 'caption', lambda *progress: reported.append(progress))
-    assert written == 5 and reported[-1] == (5, 5)
+    assert written == 5 and reported[-1] == ('drawing', 5, 5)
     capture = cv2.VideoCapture(str(tmp_path / 'a.mp4'))
     pictures = []
     while True:
@@ -268,9 +269,10 @@ def test_a_bag_is_reused_only_while_it_is_whole(tmp_path, damage):
         # The writing of another video's bag was interrupted; it had removed this bag.
         bag.rename(tmp_path / '.bag.x1.partial')
     told = []
-    recording = record(video, bag, 0, reading=lambda *progress: told.append(progress))
     # Reading a long video takes time, even if its bag exists.
-    assert told[-1] == (video.stat().st_size, video.stat().st_size)
+    sha256 = file_sha256(video, lambda *progress: told.append(progress))
+    assert told[-1] == ('reading clip.avi', video.stat().st_size, video.stat().st_size)
+    recording = record(video, bag, 0, sha256)
     assert (recording.reused, recording.frames) == (damage == 'none', 5)
     assert storage.stat().st_size == size
     assert {path.name for path in tmp_path.iterdir()} == {'clip.avi', 'bag'}

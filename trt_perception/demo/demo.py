@@ -13,6 +13,7 @@ from pathlib import Path
 from ..catalogue.catalog import find_entry
 from ..catalogue.fetch import is_fetched
 from ..catalogue.resolve import resolve_model, resolve_video
+from ..file_cache import file_sha256
 from ..node.statistics import WINDOW_S
 from ..progress import ConsoleProgress
 from ..results.json_lines import result_record
@@ -80,15 +81,10 @@ def _run_in(folder: Path, model: Path, video: Path, options: DemoOptions, say: C
     recordings: list[Recording] = []
 
     def make_recording() -> Recording:
-        with ConsoleProgress() as reading, ConsoleProgress(unit='frames') as progress:
-            def writing(done: int, total: int | None) -> None:
-                # Only one bar can use the line.
-                reading.close()
-                progress('writing the bag', done, total)
-
-            recording = record(
-                video, folder / BAG, options.seconds, writing,
-                lambda done, total: reading('reading the video', done, total))
+        with ConsoleProgress() as progress:
+            sha256 = file_sha256(video, progress)
+        with ConsoleProgress(unit='frames') as progress:
+            recording = record(video, folder / BAG, options.seconds, sha256, progress)
         say(f'bag          {recording.bag}: {recording.frames} frames of {recording.width}x{recording.height} at '
             f'{recording.fps:.4g} Hz{" (reused)" if recording.reused else ""}')
         for note in recording.notes:
@@ -104,8 +100,7 @@ def _run_in(folder: Path, model: Path, video: Path, options: DemoOptions, say: C
         names = [session.class_names.get(index, str(index)) for index in range(max(session.class_names) + 1)]
         write_pictures(
             recording.bag, recording.fps, {frame: result for frame, (result, _) in results.items()}, names,
-            folder / VIDEO, folder / SHEET, f'{video.name}, {model.name}',
-            lambda done, total: progress('drawing', done, total))
+            folder / VIDEO, folder / SHEET, f'{video.name}, {model.name}', progress)
     text = table(_figures(session, results), WINDOW_S)
     (folder / REPORT).write_text(text + '\n')
     say(f'\n{text}\n')

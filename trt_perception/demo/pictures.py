@@ -4,13 +4,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..dependencies import require
+from ..progress import ProgressCallback
 from ..results.draw import contact_sheet, draw_classifications, draw_detections
 from ..results.results import Detections, Result
 from ..sources.open_source import open_source
@@ -23,7 +24,7 @@ _MAX_FPS = 600.0
 
 def write_pictures(
     bag: Path, fps: float, results: Mapping[int, Result], names: Sequence[str], video: Path, sheet: Path, caption: str,
-    progress: Callable[[int, int | None], None],
+    progress: ProgressCallback,
 ) -> int:
     """Draw the results on the bag's frames: all in a video (mp4), some in a PNG. Return the number of video frames.
 
@@ -49,7 +50,7 @@ def write_pictures(
                     writer = _open(video, fps, picture)
                 writer.write(picture)
                 written += 1
-                progress(written, frames.len_hint)
+                progress('drawing', written, frames.len_hint)
     finally:
         if writer is not None:
             writer.release()

@@ -6,13 +6,14 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..errors import SourceError
 from ..file_cache import file_sha256
+from ..progress import ProgressCallback, silent
 from ..sources.bag_reader import BagReader, looks_like_bag
 from ..sources.bag_writer import partial_bags, write_video_bag
 from ..sources.open_source import open_source
@@ -43,18 +44,17 @@ class Recording:
 
 
 def record(
-    video: Path, bag: Path, seconds: float, progress: Callable[[int, int | None], None] | None = None,
-    reading: Callable[[int, int | None], None] | None = None,
+    video: Path, bag: Path, seconds: float, sha256: str = '', progress: ProgressCallback = silent,
 ) -> Recording:
     """Write the video's frames as bgr8 images into the rosbag2 `bag`, unless the bag already has them.
 
     seconds: seconds to use from the start of the video; 0 for all
-    progress: called with the number of frames written and the number expected or None
-    reading: called before that, while the video's hash is computed, with the bytes read and the size of the file
+    sha256: of the video, '' to compute it here
+    progress: called with a text, the number of frames written and the number expected or None
 
     Raises SourceError if the video cannot be read or the bag cannot be written.
     """
-    key = {'sha256': file_sha256(video, reading), 'seconds': seconds, 'topic': TOPIC, 'layout': 2}
+    key = {'sha256': sha256 or file_sha256(video), 'seconds': seconds, 'topic': TOPIC, 'layout': 2}
     known = _known(bag, key)
     if known is not None:
         return Recording(bag, reused=True, **known)
@@ -91,7 +91,7 @@ class _Cut:
     """The frames of the first seconds of a video."""
 
     def __init__(
-        self, source: Source, seconds: float, bag: Path, progress: Callable[[int, int | None], None] | None,
+        self, source: Source, seconds: float, bag: Path, progress: ProgressCallback,
     ) -> None:
         self._source = source
         self._seconds = seconds
@@ -120,10 +120,9 @@ class _Cut:
             self.width, self.height = item.frame.width, item.frame.height
             yield item
 
-    def report(self, written: int, _: int | None) -> None:
-        """Report the number of frames written."""
-        if self._progress is not None:
-            self._progress(written, self._expected)
+    def report(self, text: str, written: float, _: float | None) -> None:
+        """Pass the number of frames written on, with the number expected of the cut video."""
+        self._progress(text, written, self._expected)
 
     def fps(self, written: int) -> float:
         """Return frames per second, from the first frame to the last; 1 for a single frame."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import glob
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import closing, nullcontext
 from os import PathLike
 from pathlib import Path
@@ -15,6 +15,7 @@ import numpy as np
 
 from ..dependencies import require
 from ..errors import SourceError
+from ..progress import ProgressCallback, silent
 from .bag_messages import IMAGE, typestore
 from .open_source import open_source
 from .source import Source, SourceFrame
@@ -30,7 +31,7 @@ def write_video_bag(
     topic: str = 'image',
     frame_id: str = 'camera',
     fps: float | None = None,
-    progress: Callable[[int, int | None], None] | None = None,
+    progress: ProgressCallback = silent,
     storage: str = 'mcap',
     start_ns: int = DEFAULT_START_NS,
 ) -> int:
@@ -40,7 +41,7 @@ def write_video_bag(
     bag_path: the bag's folder; it appears when the bag is complete, so an interrupted write does not leave a bag
     topic: topic of the images; a name without / becomes absolute, because rosbag2 records absolute names
     fps: frames per second; None uses the stamps of the frames
-    progress: called after each frame with the number written and the number expected or None
+    progress: called after each frame with a text, the number written and the number expected or None
     storage: 'mcap' or 'sqlite3'
     start_ns: time of the first frame, both the header's stamp and the time of recording
 
@@ -77,7 +78,7 @@ def partial_bags(bag_path: Path) -> list[Path]:
 
 def _write(
     frames: Iterable[SourceFrame], bag: Path, topic: str, frame_id: str, fps: float | None,
-    progress: Callable[[int, int | None], None] | None, storage: str, start_ns: int,
+    progress: ProgressCallback, storage: str, start_ns: int,
 ) -> int:
     rosbag2 = require('rosbags.rosbag2')
     total = frames.len_hint if isinstance(frames, Source) else None
@@ -112,8 +113,7 @@ def _write(
                 data=pixels.reshape(-1))
             writer.write(connection, stamp_ns, store.serialize_cdr(message, IMAGE))
             written += 1
-            if progress is not None:
-                progress(written, total)
+            progress('writing the bag', written, total)
         if written == 0:
             raise SourceError('there are no frames to write')
     return written
