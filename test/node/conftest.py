@@ -57,7 +57,7 @@ def shared_process(
 
 @pytest.fixture
 def busy_model(models: Callable[..., str]) -> Callable[[Any, Any, float], str]:
-    """Return a function: of a model whose inference takes so many seconds at the machine's present load.
+    """Return a function: of a model whose inference takes this many seconds at the machine's present load.
 
     It takes an unconfigured node, on which it tries how long a shorter one takes, an image, and the seconds.
     """

@@ -240,7 +240,7 @@ def test_proxy_is_used(registry, monkeypatch, name):
     assert registry.requests == ['http://registry.invalid/npm' + PATH]
 
 
-def test_no_proxy_is_heeded(registry, monkeypatch):
+def test_no_proxy_is_respected(registry, monkeypatch):
     monkeypatch.setenv('npm_config_proxy', 'http://127.0.0.1:9')
     monkeypatch.setenv('no_proxy', '127.0.0.1')
     assert fetch_entry(ENTRY).read_bytes() == VIDEO

@@ -140,7 +140,7 @@ def test_setup_installs_every_python_package_and_its_data(setup_arguments):
 
 
 def test_the_package_says_that_it_has_type_hints(setup_arguments):
-    """PEP 561: type checkers heed the hints of an installed package only beside this file."""
+    """PEP 561: type checkers use the hints of an installed package only beside this file."""
     assert (ROOT / 'trt_perception' / 'py.typed').read_bytes() == b''
     assert 'py.typed' in setup_arguments['package_data']['trt_perception']
 

@@ -30,7 +30,7 @@ def wait_until(
         for child in children:
             child.check_running()
         if time.monotonic() > deadline:
-            reason = f'waited {timeout_s:.0f} s in vain for {what}'
+            reason = f'waited {timeout_s:.0f} s for {what} without success'
             raise children[0].failure(reason) if children else DemoError(reason)
         meanwhile()
         time.sleep(_POLL_S)

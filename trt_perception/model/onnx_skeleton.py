@@ -1,11 +1,10 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""An ONNX file without its weights: the graph is read without parsing hundreds of megabytes.
+"""Reads an ONNX file without its weights, so hundreds of megabytes are not parsed.
 
-Why not onnx.load: it makes two copies of the weights and holds Python's lock while it parses, so that a node could
-neither answer a service nor end meanwhile. This walks the file by the wire format of protobuf
-(protobuf.dev/programming-guides/encoding) and the field numbers of onnx.proto3, and leaves the parsing of what it keeps
-to onnx.
+onnx.load is not used, because it makes two copies of the weights and holds Python's lock while it parses: in that time a
+node can neither answer a service nor end. This code skips the weights by the wire format of protobuf
+(protobuf.dev/programming-guides/encoding) and the field numbers of onnx.proto3. onnx parses the rest.
 """
 
 from __future__ import annotations
