@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reads an ONNX file without its weights, so hundreds of megabytes are not parsed.
 
-onnx.load is not used, because it makes two copies of the weights and holds Python's lock while it parses: in that time a
-node can neither answer a service nor end. This code skips the weights by the wire format of protobuf
+onnx.load is not used, because it makes two copies of the weights and holds Python's lock while it parses: in that time
+a node can neither answer a service nor end. This code skips the weights by the wire format of protobuf
 (protobuf.dev/programming-guides/encoding) and the field numbers of onnx.proto3. onnx parses the rest.
 """
 
