@@ -21,7 +21,7 @@ _PIP_ON_ROS = "PIP_BREAK_SYSTEM_PACKAGES=1 pip install {} 'numpy<2'"
 # onnx is named too, so that pip also replaces its dependency ml_dtypes, installed for NumPy 2, by an older version.
 BACK_TO_NUMPY_1 = _PIP_ON_ROS.format('onnx')
 # module -> (command for a ROS 2 install, pip requirement)
-_INSTALL = {
+INSTALL = {
     'cv2': ('sudo apt install python3-opencv', 'opencv-python-headless'),
     'onnx': (_PIP_ON_ROS.format('onnx'), 'onnx'),
     'onnxruntime': (_PIP_ON_ROS.format('onnxruntime'), 'onnxruntime'),
@@ -54,7 +54,7 @@ def require(module: str) -> ModuleType:
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        on_ros, with_pip = _INSTALL.get(top, ('', top))
+        on_ros, with_pip = INSTALL.get(top, ('', top))
         if built_for_numpy_1(error):
             raise MissingDependencyError(
                 f"the Python package '{top}' was built for NumPy 1 and cannot be imported with NumPy 2: run "

@@ -40,7 +40,7 @@ def microseconds(seconds, percentile=50):
 
 def call_by_call(device, frames, count):
     """Return the medians of the calls in DevicePipeline.run, in their order."""
-    work, session, settings = device._frame_work, device._session, device.settings
+    work, session, settings = device.frame_work, device.session, device.settings
     seconds = []
     for index in range(-WARM_UP, count):
         frame = frames[index % len(frames)]
@@ -67,16 +67,16 @@ def call_by_call(device, frames, count):
 
 def kernels(device, frames):
     """Return the medians of the kernels before and after the engine, measured without it, for each frame."""
-    work, session = device._frame_work, device._session
+    work, session = device.frame_work, device.session
     stream = session.stream_handle
 
     def sample():
-        work._module.launch(
-            work._form.kernel, sampling_threads(work._sampling), PREPROCESS_BLOCK, work._sampling, stream)
+        work.module.launch(
+            work.form.kernel, sampling_threads(work.sampling), PREPROCESS_BLOCK, work.sampling, stream)
 
     def sample_and_select():
         sample()
-        work._detection.enqueue(stream)
+        work.detection.enqueue(stream)
 
     def each(call):
         seconds = []
@@ -95,7 +95,7 @@ def kernels(device, frames):
         with session.active('measuring'):
             sampling = each(sample)
             results.append({
-                'candidates': work._detection._view.candidates, 'sampling': sampling,
+                'candidates': work.detection.view.candidates, 'sampling': sampling,
                 'decoding and NMS': round(each(sample_and_select) - sampling, 1)})
     return results
 

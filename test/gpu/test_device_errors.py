@@ -99,15 +99,15 @@ def test_ends_quietly(run, script):
     ('pipeline = make(); sys.exit(3)', 3),
     ('pipeline = make(); raise RuntimeError("mine")', 1),
     ('with make() as pipeline: raise RuntimeError("mine")', 1),
-    ('pipeline = make(); pipeline._frame_work.launch = None; pipeline.run(frame)', 1),
+    ('pipeline = make(); pipeline.frame_work.launch = None; pipeline.run(frame)', 1),
     ("""
      pipeline = make()
-     with pipeline._session.active('testing'):
+     with pipeline.session.active('testing'):
          raise KeyboardInterrupt
      """, -2),
     ("""
      pipeline = make()
-     pipeline._session.__class__.synchronize = lambda session: sys.exit(4)
+     pipeline.session.__class__.synchronize = lambda session: sys.exit(4)
      pipeline.run(frame)
      """, 4),
 ])
@@ -132,9 +132,9 @@ def test_illegal_access_is_fatal_and_reported_once(run):
     """The pipeline reports it and can be closed, and the process ends normally."""
     output = run("""
         pipeline = make()
-        work = pipeline._frame_work
-        work._sampling.tensor = 16
-        work._graph, work._wants_graph = None, False
+        work = pipeline.frame_work
+        work.sampling.tensor = 16
+        work.graph, work.wants_graph = None, False
         for _ in range(2):
             try:
                 pipeline.run(frame)
@@ -217,13 +217,13 @@ def test_network_that_gives_nan(engines, tensorrt):
     with DevicePipeline(model.spec, model.load, tensorrt) as pipeline:
         frame = random_frame('bgr8', 64, 64)
         pipeline.run(frame)
-        work = pipeline._frame_work
-        work._sampling.gain[0] = float('nan')
-        work._graph, work._wants_graph, graph = None, False, work._graph
+        work = pipeline.frame_work
+        work.sampling.gain[0] = float('nan')
+        work.graph, work.wants_graph, graph = None, False, work.graph
         with pytest.raises(EngineError, match='not finite') as caught:
             pipeline.run(frame)
         assert not caught.value.fatal
-        work._graph = graph
+        work.graph = graph
         assert len(pipeline.run(frame).result) >= 0
 
 

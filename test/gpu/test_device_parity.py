@@ -30,8 +30,8 @@ def frames():
     for photo in PHOTOS:
         pixels = cv2.imread(str(photo))
         yield photo.stem, Frame.from_bgr(pixels)
-        yield f'{photo.stem}-rgba', Frame._from_pixels('rgba8', cv2.cvtColor(pixels, cv2.COLOR_BGR2RGBA))
-        yield f'{photo.stem}-mono', Frame._from_pixels('mono8', cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY))
+        yield f'{photo.stem}-rgba', Frame.from_pixels('rgba8', cv2.cvtColor(pixels, cv2.COLOR_BGR2RGBA))
+        yield f'{photo.stem}-mono', Frame.from_pixels('mono8', cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY))
         even = np.ascontiguousarray(pixels[:pixels.shape[0] // 2 * 2, :pixels.shape[1] // 2 * 2])
         yield f'{photo.stem}-nv12', nv12(even)
     for encoding in READ_BY_KERNELS + CONVERTED_FIRST:
@@ -135,7 +135,7 @@ def test_auto_reads_every_frame_in_place_where_the_memory_is_shared(engines, ten
     small = Frame.from_bgr(cv2.resize(cv2.imread(str(PHOTOS[0])), (40, 30)))
     with DevicePipeline(model.spec, model.load, tensorrt, settings=SETTINGS) as device:
         expected = device.run(small).result
-        assert device.describe()['zero_copy'] == ('on' if device._session.integrated else 'off')
+        assert device.describe()['zero_copy'] == ('on' if device.session.integrated else 'off')
     original = CudaSession.__init__
 
     def changed(session, *arguments):

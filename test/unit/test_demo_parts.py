@@ -136,7 +136,7 @@ def test_a_child_that_ends_is_told_with_its_code_and_words(tmp_path):
 
 
 def test_a_child_that_ignores_sigint_is_ended_all_the_same(tmp_path, monkeypatch):
-    monkeypatch.setattr('trt_perception.demo.child._GRACE_S', 0.3)
+    monkeypatch.setattr('trt_perception.demo.child.GRACE_S', 0.3)
     command = ['sh', '-c', 'trap "" INT; echo ready; exec sleep 60']
     child = Child('it', command, tmp_path / 'log', {'PATH': '/bin:/usr/bin'})
     wait_until(lambda: 'ready' in (tmp_path / 'log').read_text(), 10, 'its start', [child])

@@ -469,7 +469,7 @@ def test_only_the_plan_that_was_loaded_is_discarded_or_annotated(cache: EngineCa
 def test_an_engine_that_is_being_stored_is_not_discarded(cache: EngineCache, monkeypatch) -> None:
     bad = cache.get_or_build(KEY, 'm.onnx', Builds(b'bad plan'))
     late = EngineCache(cache.root).get_or_build(KEY, 'm.onnx', unexpected)
-    monkeypatch.setattr(cache_module, '_PATIENCE_S', 0.2)
+    monkeypatch.setattr(cache_module, 'PATIENCE_S', 0.2)
     original, done = cache_module.replace_private, []
 
     def replacing(path: Path, content: bytes) -> None:

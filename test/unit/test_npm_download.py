@@ -57,7 +57,7 @@ def cache(tmp_path, monkeypatch):
     monkeypatch.setenv('HOME', str(tmp_path / 'home'))
     monkeypatch.setenv('PATH', str(tmp_path / 'home'))
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
-    monkeypatch.setattr('trt_perception.catalogue.download.npm._PAUSE_SECONDS', 0.01)
+    monkeypatch.setattr('trt_perception.catalogue.download.npm.PAUSE_SECONDS', 0.01)
     return tmp_path / 'cache' / 'trt_perception'
 
 

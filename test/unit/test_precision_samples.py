@@ -57,7 +57,7 @@ def test_a_long_source_is_spread_evenly_too(tmp_path):
 
 @pytest.mark.parametrize('many, most', [(1 << 30, 32), (0, 16)])
 def test_large_frames_are_not_piled_up(tmp_path, monkeypatch, many, most):
-    monkeypatch.setattr(samples_module, '_MANY_BYTES', many)
+    monkeypatch.setattr(samples_module, 'MANY_BYTES', many)
     # Other tests may have left some.
     before, alive, pile = weakref.WeakSet(frames_in_memory()), weakref.WeakSet(), []
 

@@ -214,7 +214,7 @@ def test_a_build_that_ignores_sigterm_is_killed_with_its_child_processes(endless
         'print(json.dumps({"progress": [str(child.pid), 0.5, 1.0]}), flush=True)\n'
         'time.sleep(100)\n')
     monkeypatch.setenv('PYTHONPATH', str(tmp_path))
-    monkeypatch.setattr(build_process, '_WORKER', 'stubborn')
+    monkeypatch.setattr(build_process, 'WORKER', 'stubborn')
     processes, cancelled_at = [], []
 
     def progress(text, done, total):

@@ -14,7 +14,7 @@ import pytest
 import trt_perception
 from trt_perception.backends.create import BACKENDS
 from trt_perception.cli import main as command_line
-from trt_perception.dependencies import _INSTALL
+from trt_perception.dependencies import INSTALL
 from trt_perception.image.encodings import ENCODINGS
 from trt_perception.model.heads.identify import HEADS, KNOWN_LAYOUTS
 from trt_perception.parameters.settings import Settings
@@ -133,4 +133,4 @@ def test_a_missing_package_is_named_with_its_install_command():
                     and isinstance(node.args[0], ast.Constant)):
                 required.add(node.args[0].value.split('.')[0])
     assert {'cv2', 'onnxruntime', 'pycuda'} <= required
-    assert required - set(_INSTALL) == set()
+    assert required - set(INSTALL) == set()

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from .errors import DemoError
 
-_GRACE_S = 3.0
+GRACE_S = 3.0
 _INTERRUPT_S = 0.3
 _TELLING = ('configure failed',)
 
@@ -64,7 +64,7 @@ class Child:
             if self._process.poll() is None:
                 self._process.send_signal(number)
                 with contextlib.suppress(subprocess.TimeoutExpired):
-                    self._process.wait(_GRACE_S)
+                    self._process.wait(GRACE_S)
         return self._process.wait()
 
     def __enter__(self) -> Child:

@@ -78,7 +78,7 @@ class Frame:
         if array.ndim != 3 or array.shape[2] != 3 or array.dtype != np.uint8:
             raise FrameError(
                 f'expected BGR pixels as an HxWx3 uint8 array, found {array.dtype} {array.shape}')
-        return Frame._from_pixels('bgr8', array)
+        return Frame.from_pixels('bgr8', array)
 
     @staticmethod
     def from_compressed(data: Any, format_hint: str = '') -> Frame:
@@ -95,10 +95,11 @@ class Frame:
         Raises FrameError for empty, truncated or damaged data, data that is neither JPEG nor PNG,
         depth formats, and sizes over image.size.MAX_PIXELS (read from the header before decoding).
         """
-        return Frame._from_pixels(*decode_compressed(_flat_bytes(data), format_hint))
+        return Frame.from_pixels(*decode_compressed(_flat_bytes(data), format_hint))
 
     @staticmethod
-    def _from_pixels(encoding: str, pixels: np.ndarray) -> Frame:
+    def from_pixels(encoding: str, pixels: np.ndarray) -> Frame:
+        """Wrap pixels of a packed encoding, e.g. HxWx4 uint8 for rgba8; copied only if not contiguous."""
         height, width = pixels.shape[:2]
         pixels = np.ascontiguousarray(pixels)
         step = pixels.nbytes // height if height else 0

@@ -18,7 +18,7 @@ from ..sources.source import SourceFrame
 # With fewer frames, the ranges miss scenes that the camera sees on another day.
 FEW = 32
 # Above this size fewer spare frames are kept for an even spread: a robot's computer needs its memory.
-_MANY_BYTES = 256 << 20
+MANY_BYTES = 256 << 20
 _T = TypeVar('_T')
 
 
@@ -104,7 +104,7 @@ def _spread(
                 kept.append(item)
                 size += item.frame.data.nbytes
             seen += 1
-            if len(kept) >= (2 if size > _MANY_BYTES else 4) * count:
+            if len(kept) >= (2 if size > MANY_BYTES else 4) * count:
                 kept, stride = kept[::2], stride * 2
                 size = sum(item.frame.data.nbytes for item in kept)
             progress(f'reading {source}', seen, frames.len_hint)

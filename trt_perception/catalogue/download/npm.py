@@ -35,7 +35,7 @@ DEFAULT_REGISTRY = 'https://registry.npmjs.org'
 
 _KEYS = ('registry', 'https-proxy', 'proxy')
 _ATTEMPTS = 3
-_PAUSE_SECONDS = 0.5
+PAUSE_SECONDS = 0.5
 _ANSWER_SECONDS = 30.0
 _CHUNK = 1 << 18
 # The server is busy or is being restarted.
@@ -125,7 +125,7 @@ def _download(
         except _TryAgain:
             if attempt == _ATTEMPTS:
                 raise
-            time.sleep(_PAUSE_SECONDS * attempt)
+            time.sleep(PAUSE_SECONDS * attempt)
         else:
             return
 

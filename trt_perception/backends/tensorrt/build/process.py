@@ -30,7 +30,7 @@ _POLL_S = 0.1
 _PATIENCE_S = 0.5
 _KEPT_LINES = 8
 _ELAPSED_INTERVAL_S = 1.0
-_WORKER = 'trt_perception.backends.tensorrt.build.worker'
+WORKER = 'trt_perception.backends.tensorrt.build.worker'
 
 
 def build_in_process(request: BuildRequest, monitor: Monitor | None = None) -> BuiltEngine:
@@ -64,7 +64,7 @@ class _Build:
         self._messages: queue.Queue[dict[str, Any] | None] = queue.Queue()
         try:
             self._process = start_module(
-                _WORKER, str(plan_fd), str(os.getpid()), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                WORKER, str(plan_fd), str(os.getpid()), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE, pass_fds=(plan_fd,))
         except OSError as error:
             raise EngineError(f'the engine build process cannot be started: {error}') from error

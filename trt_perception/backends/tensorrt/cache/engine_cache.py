@@ -30,7 +30,7 @@ from .private_files import UntrustedFileError, has_private_folder, make_private_
 
 _POLL_S = 0.1
 # A process that holds an engine's lock longer than this is building the engine.
-_PATIENCE_S = 1.0
+PATIENCE_S = 1.0
 _STALE_PART_S = 86400.0
 _SEAL = 'sidecar_sha256'
 # Permissions of a lock file.
@@ -146,7 +146,7 @@ class EngineCache:
     @contextlib.contextmanager
     def _same(self, engine: CachedEngine) -> Iterator[dict[str, Any] | None]:
         """Hold the engine's lock and yield its sidecar, or None if it no longer describes this plan."""
-        deadline = time.monotonic() + _PATIENCE_S
+        deadline = time.monotonic() + PATIENCE_S
         while True:
             with self._taken(self._lock(engine.digest)) as taken:
                 if taken:

@@ -24,6 +24,7 @@ class DetectionWork:
     """Makes detections of a YOLO output tensor. Use it with the session's context current.
 
     header_address: address of the candidates' header, which must be cleared before the work of `enqueue` runs
+    view: reads the selected detections and the number of candidates
     """
 
     def __init__(self, head: YoloHead, output: Tensor, session: CudaSession, module: KernelModule) -> None:
@@ -36,7 +37,7 @@ class DetectionWork:
         self._candidates = session.allocate(self._layout.size)
         self._comparisons = session.allocate(COMPARISONS.itemsize)
         self._selected = session.allocate_host(SELECTED.itemsize, mapped=True)
-        self._view = SelectedView(self._selected.array)
+        self.view = SelectedView(self._selected.array)
         self._decoding = self._layout.decoding(output.address, self._candidates.address, self._settings.address)
         self._selection = Selection()
         self._geometry: Geometry | None = None
@@ -63,11 +64,11 @@ class DetectionWork:
 
     def result(self, settings: DetectionSettings) -> Detections:
         """Return the detections; EngineError if values are not finite. The stream must be idle."""
-        found = self._view.read(self._head) if self._gpu_selects else None
+        found = self.view.read(self._head) if self._gpu_selects else None
         if found is not None:
             return found
         assert self._geometry is not None
-        count = self._view.candidates
+        count = self.view.candidates
         buffer = np.empty(HEADER_BYTES + count * CANDIDATE.itemsize, np.uint8)
         self._session.download(buffer, self._candidates.address)
         self._session.synchronize()

@@ -56,6 +56,8 @@ class DevicePipeline(Closing):
     load_plan: returns the plan's bytes; called by each `open`
     precision_effective: the engine's real precision, for diagnostics; '' for that of the model file
     log: called with a severity of engine_log and a line
+
+    session, frame_work: the GPU and the work for a frame, for measurements and tests; None if the pipeline is not open
     """
 
     def __init__(
@@ -69,21 +71,21 @@ class DevicePipeline(Closing):
         self._options = options or RunOptions()
         self._precision_effective = precision_effective or spec.stored_precision
         self._log = log or unlogged
-        self._session: CudaSession | None = None
-        self._frame_work: _FrameWork | None = None
+        self.session: CudaSession | None = None
+        self.frame_work: FrameWork | None = None
         self._device_name = ''
 
     def open(self) -> None:
         """Load the engine, allocate memory, and run a grey frame until its graph is captured; EngineError."""
         self.close()
-        session = self._session = CudaSession(self._options.device_index)
+        session = self.session = CudaSession(self._options.device_index)
         self._device_name = session.device_name
         try:
             cubin = kernel_cubin(session.compute_capability, self._log)
             with session.active('loading the engine'):
                 engine = session.adopt(Engine(session, self._tensorrt, self._load_plan(), self.spec))
                 module = session.adopt(KernelModule(session.driver, cubin))
-                self._frame_work = _FrameWork(self.spec, self._options, session, engine, module, self._log)
+                self.frame_work = FrameWork(self.spec, self._options, session, engine, module, self._log)
             for _ in range(2):
                 self.run(grey_frame(self.spec))
         except BaseException:
@@ -96,7 +98,7 @@ class DevicePipeline(Closing):
         The times: preprocess copies the frame into page-locked memory, infer is all GPU work, postprocess reads the
         result.
         """
-        session, work = self._session, self._frame_work
+        session, work = self.session, self.frame_work
         if session is None or work is None:
             raise EngineError('the pipeline is not open')
         settings = self.settings
@@ -117,7 +119,7 @@ class DevicePipeline(Closing):
 
     def describe(self) -> dict[str, str]:
         """Return provenance for diagnostics; cuda_graph is 'on', or 'off: ' and the reason."""
-        work = self._frame_work
+        work = self.frame_work
         return {
             'backend': 'tensorrt', 'backend_version': self._tensorrt.version_text, 'device': self._device_name,
             'pipeline': 'device', 'precision_effective': self._precision_effective,
@@ -126,24 +128,27 @@ class DevicePipeline(Closing):
 
     def close(self) -> None:
         """Free everything; safe in any state and repeatedly."""
-        self._frame_work = None
-        session, self._session = self._session, None
+        self.frame_work = None
+        session, self.session = self.session, None
         if session is not None:
             session.close()
 
     def __del__(self) -> None:
         """Close the session if close() was not called."""
-        session = getattr(self, '_session', None)
+        session = getattr(self, 'session', None)
         if session is not None:
             session.close()
 
 
-class _FrameWork:
+class FrameWork:
     """The work for each frame, and its memory. Use it with the session's context current.
 
     Call prepare, stage, launch, wait and result in this order.
 
     graph_state: for describe()
+    graph, wants_graph: the captured graph, None if there is none; whether the next frame may capture one
+    module, form, sampling: the kernels, the format of the frames, and the arguments of the kernel that reads them
+    detection: the work after a detector; None for a classifier
     """
 
     def __init__(
@@ -153,23 +158,23 @@ class _FrameWork:
         self._spec = spec
         self._session = session
         self._engine = engine
-        self._module = module
+        self.module = module
         self._log = log
         self._options = options
         self.graph_state = 'off: not captured yet' if options.cuda_graph else 'off: cuda_graph is off'
-        self._wants_graph = options.cuda_graph
+        self.wants_graph = options.cuda_graph
         self._upload = FrameUpload(session)
         self._taps = session.allocate((spec.width + spec.height) * TAPS.itemsize)
         self._output = next(tensor for tensor in engine.outputs if tensor.name == spec.head.output_name)
-        self._detection: DetectionWork | None = None
+        self.detection: DetectionWork | None = None
         if isinstance(spec.head, ClassificationHead):
             self._scores = session.allocate_host(self._output.size)
         else:
-            self._detection = DetectionWork(spec.head, self._output, session, module)
-        self._form: FrameFormat | None = None
-        self._sampling = Sampling()
+            self.detection = DetectionWork(spec.head, self._output, session, module)
+        self.form: FrameFormat | None = None
+        self.sampling = Sampling()
         self._has_run = False
-        self._graph: CudaGraph | None = None
+        self.graph: CudaGraph | None = None
 
     @property
     def zero_copy(self) -> bool:
@@ -178,13 +183,13 @@ class _FrameWork:
 
     def prepare(self, form: FrameFormat) -> None:
         """Prepare for frames of this format; does nothing if that is done."""
-        if form == self._form:
+        if form == self.form:
             return
-        self._form = None
+        self.form = None
         # A failed frame may have left work on the stream.
         self._session.synchronize()
-        if self._graph is not None:
-            graph, self._graph = self._graph, None
+        if self.graph is not None:
+            graph, self.graph = self.graph, None
             self._session.release(graph)
         options = self._spec.preprocessing
         geometry = make_geometry(
@@ -200,18 +205,18 @@ class _FrameWork:
         sampling.columns = self._taps.address
         sampling.rows = self._taps.address + columns.nbytes
         sampling.tensor = self._engine.input.address
-        if self._detection is not None:
-            self._detection.prepare(geometry)
-            sampling.candidates = self._detection.header_address
-        self._sampling = sampling
+        if self.detection is not None:
+            self.detection.prepare(geometry)
+            sampling.candidates = self.detection.header_address
+        self.sampling = sampling
         self._session.synchronize()
         self._has_run = False
-        self._form = form
+        self.form = form
 
     def stage(self, pixels: np.ndarray, settings: PostprocessSettings) -> None:
         """Copy the frame to the memory from which the GPU gets it."""
-        if self._detection is not None:
-            self._detection.update(settings.detection)
+        if self.detection is not None:
+            self.detection.update(settings.detection)
         self._upload.stage(pixels)
 
     def launch(self) -> None:
@@ -220,10 +225,10 @@ class _FrameWork:
         The first frame runs without a graph. It triggers lazy loading, and a source whose format changes with every
         frame is not captured every time.
         """
-        if self._graph is None and self._wants_graph and self._has_run:
+        if self.graph is None and self.wants_graph and self._has_run:
             self._capture()
-        if self._graph is not None:
-            self._graph.launch()
+        if self.graph is not None:
+            self.graph.launch()
         else:
             self._enqueue()
         self._has_run = True
@@ -234,8 +239,8 @@ class _FrameWork:
 
     def result(self, settings: PostprocessSettings) -> Result:
         """Return the result of the launched frame; EngineError if values are not finite."""
-        if self._detection is not None:
-            return self._detection.result(settings.detection)
+        if self.detection is not None:
+            return self.detection.result(settings.detection)
         head = self._spec.head
         assert isinstance(head, ClassificationHead)
         values = self._scores.array.view(self._output.dtype).reshape(self._output.shape)
@@ -249,22 +254,22 @@ class _FrameWork:
 
     def _capture(self) -> None:
         try:
-            self._graph = self._session.adopt(
+            self.graph = self._session.adopt(
                 CudaGraph(self._session.driver, self._session.stream_handle, self._enqueue))
             self.graph_state = 'on'
         except self._session.errors as error:
-            self._wants_graph = False
+            self.wants_graph = False
             self.graph_state = f'off: {error}'
             self._log(WARNING, f'frames run call by call instead of as one CUDA graph, which is slower: {error}')
 
     def _enqueue(self) -> None:
-        assert self._form is not None
+        assert self.form is not None
         stream = self._session.stream_handle
         self._upload.enqueue()
-        self._module.launch(
-            self._form.kernel, sampling_threads(self._sampling), PREPROCESS_BLOCK, self._sampling, stream)
+        self.module.launch(
+            self.form.kernel, sampling_threads(self.sampling), PREPROCESS_BLOCK, self.sampling, stream)
         self._engine.enqueue(stream)
-        if self._detection is not None:
-            self._detection.enqueue(stream)
+        if self.detection is not None:
+            self.detection.enqueue(stream)
         else:
             self._session.download(self._scores.array, self._output.address)
