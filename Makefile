@@ -48,18 +48,18 @@ test: setup  ## Check style and types, and run every test that this machine can 
 	'$(VENV)/bin/ruff' check . || failed=1; \
 	'$(VENV)/bin/mypy' || failed=1; \
 	'$(VENV)/bin/lint-imports' || failed=1; \
-	'$(VENV)/bin/python' -m pytest -rs --timeout 300 $(PYTEST) test || failed=1; \
+	'$(VENV)/bin/python' -m pytest -rs --timeout 900 $(PYTEST) test || failed=1; \
 	{ set +x; } 2> /dev/null; test -z "$$failed"
 
 node-test: setup  ## Run the tests that talk over DDS, e.g. with DISTRO=kilted
-	'$(VENV)/bin/python' -m pytest -rs --timeout 300 $(PYTEST) test/node
+	'$(VENV)/bin/python' -m pytest -rs --timeout 900 $(PYTEST) test/node
 
 # A robot's libraries from apt are older than pip's. ROS itself is not part of this test.
 ubuntu-test:  ## Run the unit tests with the OpenCV and NumPy of Ubuntu's apt (Python 3.10 to 3.12)
 	@python=$$(scripts/find_python.sh) && { test -x .venv-ubuntu/bin/pip || "$$python" -m venv .venv-ubuntu; }
 	.venv-ubuntu/bin/python -m pip install --quiet --disable-pip-version-check --constraint requirements/ubuntu.txt \
 	    --requirement requirements/runtime.txt --requirement requirements/test.txt 'setuptools<80'
-	.venv-ubuntu/bin/python -m pytest -rs --timeout 300 $(PYTEST) test/unit
+	.venv-ubuntu/bin/python -m pytest -rs --timeout 900 $(PYTEST) test/unit
 
 benchmark: setup  ## Measure the pipeline and the node on this machine [MODEL=my.onnx]
 	'$(VENV)/bin/trt_perception' benchmark '$(or $(MODEL),yolov3-tiny)'
