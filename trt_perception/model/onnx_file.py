@@ -343,4 +343,5 @@ def _is_classifier(summary: OnnxSummary) -> bool:
     """Whether the metadata says so, or a single output [batch, classes]."""
     task = summary.metadata.get('task')
     shapes = [shape for _, shape in summary.declared_outputs]
-    return task == 'classify' or (task is None and len(shapes) == 1 and len(shapes[0]) == 2)
+    return task == 'classify' or (
+        task is None and len(shapes) == 1 and len(shapes[0]) == 2 and shapes[0][0] <= 1)
