@@ -20,6 +20,7 @@ from trt_perception.errors import ModelError
 from trt_perception.model.external_data import load_external_data, stored_bytes
 from trt_perception.model.onnx_file import load_proto, read_onnx, sha256_of
 
+INT4 = 22  # TensorProto.INT4, since onnx 1.16
 BOXES = 4 * 64 * 4  # bytes of the detector's boxes, float32
 
 
@@ -153,7 +154,7 @@ def test_a_git_lfs_pointer_in_place_of_the_data(tmp_path):
 
 
 @pytest.mark.parametrize('kind, size', [
-    (TensorProto.FLOAT16, 2 * 7), (TensorProto.INT64, 8 * 7), (TensorProto.BOOL, 7), (TensorProto.INT4, 4)])
+    (TensorProto.FLOAT16, 2 * 7), (TensorProto.INT64, 8 * 7), (TensorProto.BOOL, 7), (INT4, 4)])
 def test_the_needed_bytes_follow_the_type(tmp_path, kind, size):
     """Four-bit numbers are packed, two in a byte."""
     tensor = TensorProto(name='w', data_type=kind, dims=[7], data_location=TensorProto.EXTERNAL)
@@ -263,7 +264,7 @@ SCRIPT = """
 import json, sys
 opened = []
 def hook(event, arguments):
-    if event == 'open' and 'secret' in str(arguments[0]):
+    if event == 'open' and 'secret.bin' in str(arguments[0]):
         opened.append(str(arguments[0]))
 sys.addaudithook(hook)
 import trt_perception

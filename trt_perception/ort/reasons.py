@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 
-from ..errors import one_line
+from ..errors import one_line, printable
 
 _STATUS = re.compile(r'\[ONNXRuntimeError\] : \d+ : [A-Z_]+ : ')
 _LOADING = re.compile(r'^Load model from .*? failed:')
@@ -48,7 +48,7 @@ _ONNX_OF_IR = ((8, '1.10'), (9, '1.14'), (10, '1.16'), (11, '1.18'), (12, '1.19'
 
 def reason_of(error: object) -> str:
     """Return the reason in a message of ONNX Runtime, on one line and of at most about 500 characters."""
-    text = _LOADING.sub('', _STATUS.sub('', _short(one_line(error), _READ)).strip(), count=1)
+    text = _LOADING.sub('', _STATUS.sub('', _short(printable(one_line(error)), _READ)).strip(), count=1)
     text = _without_places(text).strip() or type(error).__name__
     opset = _OPSET.search(text)
     if opset:
@@ -125,6 +125,8 @@ def _after_function(text: str, at: int) -> int:
     while end is not None and (more := _AFTER_PARAMETERS.match(text, end)):
         # Brackets follow a lambda inside the function and the types of a template.
         end = _after_brackets(text, more.start()) if more[0][:2] in ('::', ' [') else more.end()
+        if end is not None and text[end:].startswith('>'):
+            end += 1
     return at if end is None else end
 
 
