@@ -85,12 +85,12 @@ def test_a_part_of_a_file_is_read_from_its_offset(tmp_path):
 
 
 @pytest.mark.parametrize('location, message', [
-    ('/etc/passwd', 'm.onnx has weights in /etc/passwd, which is outside its folder: expected a file in '),
+    ('/etc/passwd', 'm.onnx has weights in /etc/passwd, an absolute path, so outside its folder: expected a file in '),
     ('../../../../../../../../etc/passwd', 'etc/passwd, which is outside its folder'),
     ('../secret.bin', 'm.onnx has weights in ../secret.bin, which is outside its folder'),
     ('sub/../../secret.bin', 'which is outside its folder'),
     ('..', 'm.onnx has weights in .., which is outside its folder'),
-    ('//etc/passwd', 'which is outside its folder'),
+    ('//etc/passwd', 'an absolute path, so outside its folder'),
     ('', "has weights in another file, but names it '' (tensor boxes)"),
     (None, "has weights in another file, but names it ''"),
     ('weights\0.bin', "has weights in another file, but names it 'weights\\x00.bin'"),

@@ -64,7 +64,8 @@ def _try_to_open(spec: ModelSpec, options: PipelineOptions, monitor: Monitor) ->
 def _try_tensorrt(spec: ModelSpec, options: PipelineOptions, monitor: Monitor) -> Trial:
     """Check the outputs on ONNX Runtime, as before a build, and let TensorRT read the model."""
     from .tensorrt.engine_source import EngineSource
-    source = EngineSource(spec, options, monitor)
+    # A build logs TensorRT's warnings, about each layer of some networks; here they are not about the question.
+    source = EngineSource(spec, options, Monitor(monitor.progress, cancel=monitor.cancel))
     try:
         identity = source.library.identity
     except (MissingDependencyError, EngineError) as error:

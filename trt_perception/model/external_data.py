@@ -107,10 +107,12 @@ def _checked(path: Path, location: str, tensor: str) -> tuple[Path, int]:
             f"{path.name} has weights in another file, but names it '{shown(location)}' (tensor {shown(tensor)}): "
             'expected the name of a file in the folder of the model; export it again')
     # Checked as text first: whether a file exists elsewhere is not the business of a model.
-    if Path(location).is_absolute() or os.pardir in Path(os.path.normpath(location)).parts[:1]:
+    is_absolute = Path(location).is_absolute()
+    if is_absolute or os.pardir in Path(os.path.normpath(location)).parts[:1]:
         raise ModelError(
-            f'{path.name} has weights in {shown(location)}, which is outside its folder: expected a file in '
-            f'{path.parent}; export the model again, with its external data in the same folder')
+            f'{path.name} has weights in {shown(location)}, {"an absolute path, so" if is_absolute else "which is"} '
+            f'outside its folder: expected a file in {path.parent}; export the model again, with its external data in '
+            'the same folder')
     file = path.parent / location
     try:
         real = Path(os.path.realpath(file, strict=True))

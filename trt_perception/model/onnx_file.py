@@ -15,7 +15,7 @@ import numpy as np
 
 from ..dependencies import require
 from ..errors import EngineError, ModelError, one_line
-from .external_data import external_files, external_tensors
+from .external_data import external_files, external_tensors, shown
 from .file_kinds import LFS_POINTER, START_BYTES, kind_of, kind_of_text
 from .onnx_skeleton import read_skeleton
 from .onnx_tensors import all_tensors
@@ -255,7 +255,7 @@ def _shape(value: Any) -> tuple[int, ...]:
 def _show(value: Any) -> str:
     onnx = require('onnx')
     kind = onnx.TensorProto.DataType.Name(value.type.tensor_type.elem_type).lower()
-    return f'{value.name} {kind} {[d or "?" for d in _shape(value)]}'.replace("'", '')
+    return f'{shown(value.name)} {kind} {[d or "?" for d in _shape(value)]}'.replace("'", '')
 
 
 def _metadata_size(metadata: dict[str, str]) -> tuple[int, int] | None:

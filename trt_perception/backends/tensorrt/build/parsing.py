@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ....errors import ModelError
+from ....errors import ModelError, printable
 from ....model.onnx_file import load_proto
 from ....monitor import Monitor
 from ..library.compat import ParserProblem, TensorRt
@@ -65,8 +65,8 @@ def parser_error(
     more = f' (and {len(texts) - _SHOWN} more)' if len(texts) > _SHOWN else ''
     because = '; '.join(dict.fromkeys(text.rstrip('.!?') for text in (*texts[:_SHOWN], *details[:1])))
     return ModelError(
-        f'{name} cannot be used by {library}: {because}{more}. Export the model without the unsupported parts, or set '
-        'backend to onnxruntime')
+        f'{name} cannot be used by {library}: {printable(because)}{more}. Export the model without the unsupported '
+        'parts, or set backend to onnxruntime')
 
 
 def _problem_text(problem: ParserProblem, nodes: Any) -> str:
