@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..dependencies import require
-from ..errors import EngineError, ModelError, one_line
+from ..errors import ModelError, one_line
 from .external_data import external_files, external_tensors, shown
 from .file_kinds import LFS_POINTER, START_BYTES, kind_of, kind_of_text
 from .onnx_skeleton import read_skeleton
@@ -146,7 +146,7 @@ def read_onnx(path: Path) -> OnnxSummary:
             f'{path.name} has {len(inputs)} inputs ({", ".join(_show(v) for v in inputs)}): expected '
             'one image input')
     value = inputs[0]
-    shape = _shape(value)
+    shape = shape_of(value)
     dtype = _DTYPES.get(value.type.tensor_type.elem_type)
     if dtype is None:
         raise ModelError(
@@ -168,30 +168,8 @@ def read_onnx(path: Path) -> OnnxSummary:
         layout=layout, width=width, height=height, channels=channels,
         dynamic_batch=shape[0] == 0, names=metadata_names(metadata), metadata=metadata,
         metadata_size=_metadata_size(metadata), end_to_end=_end_to_end(graph, metadata),
-        declared_outputs=tuple((v.name, _shape(v)) for v in graph.output),
+        declared_outputs=tuple((v.name, shape_of(v)) for v in graph.output),
         stored_precision=_stored_precision(proto), proto=proto)
-
-
-def output_shapes(
-    summary: OnnxSummary, width: int, height: int,
-) -> tuple[tuple[str, tuple[int, ...]], ...]:
-    """Return the name and shape of each output at this input size and batch 1.
-
-    Dynamic shapes are inferred; if that fails, the model is run once to get them.
-    """
-    known = summary.declared_outputs
-    if all(shape and 0 not in shape for _, shape in known):
-        return known
-    proto = _with_fixed_input(summary, width, height)
-    onnx = require('onnx')
-    try:
-        inferred = onnx.shape_inference.infer_shapes(proto, data_prop=True)
-        known = tuple((v.name, _shape(v)) for v in inferred.graph.output)
-    except Exception:
-        known = summary.declared_outputs
-    if all(shape and 0 not in shape for _, shape in known):
-        return known
-    return _shapes_by_running(summary, width, height)
 
 
 def metadata_names(metadata: dict[str, str]) -> tuple[str, ...]:
@@ -245,8 +223,8 @@ def _layout(shape: tuple[int, ...]) -> str | None:
     return 'nhwc' if shape[3] in (1, 3) else None
 
 
-def _shape(value: Any) -> tuple[int, ...]:
-    """Return the shape, with 0 for each dynamic dimension."""
+def shape_of(value: Any) -> tuple[int, ...]:
+    """Return the shape of an onnx.ValueInfoProto, with 0 for each dynamic dimension."""
     return tuple(
         max(0, dim.dim_value) if dim.HasField('dim_value') else 0
         for dim in value.type.tensor_type.shape.dim)
@@ -255,7 +233,7 @@ def _shape(value: Any) -> tuple[int, ...]:
 def _show(value: Any) -> str:
     onnx = require('onnx')
     kind = onnx.TensorProto.DataType.Name(value.type.tensor_type.elem_type).lower()
-    return f'{shown(value.name)} {kind} {[d or "?" for d in _shape(value)]}'.replace("'", '')
+    return f'{shown(value.name)} {kind} {[d or "?" for d in shape_of(value)]}'.replace("'", '')
 
 
 def _metadata_size(metadata: dict[str, str]) -> tuple[int, int] | None:
@@ -295,53 +273,3 @@ def _end_to_end(graph: Any, metadata: dict[str, str]) -> bool | None:
     if any(node.op_type in ('NonMaxSuppression', 'EfficientNMS_TRT') for node in graph.node):
         return True
     return None
-
-
-def _with_fixed_input(summary: OnnxSummary, width: int, height: int) -> Any:
-    onnx = require('onnx')
-    proto = onnx.ModelProto()
-    proto.CopyFrom(summary.proto)
-    dims = (1, summary.channels, height, width) if summary.layout == 'nchw' else (1, height, width, summary.channels)
-    for value in proto.graph.input:
-        if value.name == summary.input_name:
-            for dim, size in zip(value.type.tensor_type.shape.dim, dims):
-                dim.Clear()
-                dim.dim_value = size
-    # Declared symbolic output shapes would override the inferred ones.
-    for value in proto.graph.output:
-        value.type.tensor_type.ClearField('shape')
-    return proto
-
-
-def _shapes_by_running(
-    summary: OnnxSummary, width: int, height: int,
-) -> tuple[tuple[str, tuple[int, ...]], ...]:
-    from ..ort.backend import OnnxRuntimeBackend
-    shape = (1, summary.channels, height, width) if summary.layout == 'nchw' else (1, height, width, summary.channels)
-    with OnnxRuntimeBackend(summary.path) as backend:
-        try:
-            outputs = backend.infer(summary.input_name, np.zeros(shape, summary.input_dtype))
-        except EngineError as error:
-            raise ModelError(
-                f'{summary.path.name} cannot run at {width}x{height}: {error}{size_hint(summary, width, height)}'
-            ) from error
-    return tuple((name, tuple(array.shape)) for name, array in outputs.items())
-
-
-def size_hint(summary: OnnxSummary, width: int, height: int) -> str:
-    """Return advice about the input size for a model that does not run at this one, '' if the size is fixed."""
-    free = [size for fixed, size in ((summary.width, width), (summary.height, height)) if not fixed]
-    if not free:
-        return ''
-    if _is_classifier(summary) or all(size % 32 == 0 for size in free):
-        return '; set input_size to the size that the model was exported or trained for'
-    # Detectors halve the size five times.
-    return '; set input_size to a size that the network accepts, usually a multiple of 32'
-
-
-def _is_classifier(summary: OnnxSummary) -> bool:
-    """Whether the metadata says so, or a single output [batch, classes]."""
-    task = summary.metadata.get('task')
-    shapes = [shape for _, shape in summary.declared_outputs]
-    return task == 'classify' or (
-        task is None and len(shapes) == 1 and len(shapes[0]) == 2 and shapes[0][0] <= 1)
