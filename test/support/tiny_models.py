@@ -104,6 +104,31 @@ def dynamic_detector(path, channels=7, metadata=None):
          'shape': np.array([0, channels, -1], np.int64)}, metadata)
 
 
+def dynamic_color_detector(path, metadata=None):
+    """The colour detector for any image size, in the layout of YOLOv8. The file does not say how many cells."""
+    nodes = [
+        helper.make_node('AveragePool', ['images'], ['means'], kernel_shape=[CELL, CELL], strides=[CELL, CELL]),
+        helper.make_node('Slice', ['means', 'begin', 'end', 'end'], ['red']),
+        helper.make_node('Mul', ['red', 'nothing'], ['zeros']),
+        helper.make_node('Add', ['zeros', 'all'], ['ones'])]
+    for name, axis in (('x', 'last'), ('y', 'rows')):
+        nodes += [
+            helper.make_node('CumSum', ['ones', axis], [f'{name}_index']),
+            helper.make_node('Sub', [f'{name}_index', 'half'], [f'{name}_cell']),
+            helper.make_node('Mul', [f'{name}_cell', 'size'], [name])]
+    nodes += [
+        helper.make_node('Mul', ['ones', 'size'], ['side']),
+        helper.make_node('Concat', ['x', 'y', 'side', 'side', 'means'], ['maps'], axis=1),
+        helper.make_node('Reshape', ['maps', 'shape'], ['output0'])]
+    floats = {'nothing': 0, 'all': 1, 'half': 0.5, 'size': CELL}
+    return save(
+        path, nodes, {'images': (FLOAT, ['batch', 3, 'height', 'width'])},
+        {'output0': (FLOAT, ['batch', 7, 'anchors'])},
+        {'begin': np.array([0]), 'end': np.array([1]), 'last': np.array(3), 'rows': np.array(2),
+         'shape': np.array([0, 7, -1], np.int64),
+         **{name: np.array(value, np.float32) for name, value in floats.items()}}, metadata)
+
+
 def _as_float_nchw(layout, dtype):
     nodes, last = [], 'images'
     if layout == 'nhwc':

@@ -13,12 +13,13 @@ import cv2
 import numpy as np
 import onnx
 import pytest
-from support.tiny_models import COLORS, color_classifier, color_detector, dynamic_detector, fixed_outputs
+from support.tiny_models import COLORS, color_classifier, color_detector, dynamic_color_detector, fixed_outputs
 
 import trt_perception
 from trt_perception.cli.main import main
 
-runs_a_model = pytest.mark.skipif(find_spec('onnxruntime') is None, reason='needs onnxruntime: make setup')
+has_runtime = find_spec('onnxruntime') is not None
+runs_a_model = pytest.mark.skipif(not has_runtime, reason='needs onnxruntime: make setup')
 
 PACKAGE_ROOT = Path(trt_perception.__file__).resolve().parents[1]
 
@@ -203,7 +204,7 @@ def test_version_and_help(capsys):
 
 
 def test_inspect_prints_what_it_found(capsys, tmp_path):
-    code, out, err = run(capsys, 'inspect', dynamic_detector(
+    code, out, err = run(capsys, 'inspect', dynamic_color_detector(
         tmp_path / 'm.onnx', metadata={'names': dict(enumerate(COLORS)), 'imgsz': '[32, 64]'}))
     assert (code, err) == (0, '')
     rows = dict(line.split(':', 1) for line in out.splitlines())
@@ -217,9 +218,12 @@ def test_inspect_prints_what_it_found(capsys, tmp_path):
     assert rows['precision'] == 'fp32'
     assert rows['preprocessing'] == 'rgb, letterbox, (pixel * 0.00392157 - 0) / 1'
     assert rows['classes'] == '3 from ONNX metadata: red, green, blue'
-    assert rows['parameters'] == str(7 * 3 * 8 * 8).replace('1344', '1,344')
-    assert rows['GFLOPs'].startswith('0.0 (')  # 32 * 7 * 192 multiply-adds are far less than a thousandth
-    assert rows['operators'] == 'Conv 1, Reshape 1'
+    assert rows['size'] == f'{(tmp_path / "m.onnx").stat().st_size} bytes'
+    assert rows['ONNX Runtime'].startswith('runs the model (onnxruntime ' if has_runtime else 'not installed')
+    assert rows['parameters'] == '4'
+    assert rows['GFLOPs'].startswith('0.0 (')
+    assert rows['operators'] == (
+        'Mul 4, CumSum 2, Sub 2, AveragePool 1, Slice 1, Add 1, Concat 1, Reshape 1')
 
 
 def test_inspect_json(capsys, tmp_path):
@@ -239,15 +243,18 @@ def test_inspect_json(capsys, tmp_path):
         'resize_mode': 'center_crop', 'crop_fraction': 0.875}
     assert report['operators'] == {'GlobalAveragePool': 1, 'Flatten': 1, 'Mul': 1}
     assert report['parameters'] == 1
+    assert (report['bytes'], report['external_data']) == (path.stat().st_size, [])
+    assert report['backends']['onnxruntime']['runs'] is (True if has_runtime else None)
 
 
-def test_inspect_fails_where_the_checker_does(capsys, detector):
+def test_inspect_fails_if_the_graph_is_not_complete(capsys, detector):
     # The graph uses a name that no node produces; its input and output are still correct.
     model = onnx.load(str(detector))
     model.graph.node[0].input[0] = 'nowhere'
     onnx.save(model, str(detector))
     code, out, err = run(capsys, 'inspect', detector)
-    assert (code, err) == (1, '')
+    assert (code, err.count('\n')) == (1, 1)
+    assert err.startswith('trt_perception: ') and 'nowhere' in err
     assert 'nowhere' in next(line for line in out.splitlines() if line.startswith('onnx.checker:'))
 
 

@@ -19,8 +19,9 @@ from support.tiny_models import (
 )
 
 from trt_perception.errors import ModelError
-from trt_perception.model.onnx_file import load_proto, metadata_names, output_shapes, read_onnx, sha256_of
+from trt_perception.model.onnx_file import load_proto, metadata_names, read_onnx, sha256_of
 from trt_perception.model.onnx_tensors import all_tensors
+from trt_perception.model.output_shapes import output_shapes
 
 
 def test_a_static_float32_detector(tmp_path):

@@ -24,12 +24,16 @@ def create_pipeline(
     Raises ModelError if the backend is unknown.
     """
     options = options or PipelineOptions()
-    if options.backend not in BACKENDS:
-        raise ModelError(f"backend is '{options.backend}': expected one of {', '.join(BACKENDS)}")
-    name = options.backend
-    if name == 'auto':
-        name = 'tensorrt' if _tensorrt_runs(monitor or Monitor()) else 'onnxruntime'
-    return _CREATE[name](spec, options, settings, monitor)
+    return _CREATE[chosen_backend(options.backend, monitor or Monitor())](spec, options, settings, monitor)
+
+
+def chosen_backend(backend: str, monitor: Monitor) -> str:
+    """Return the backend that runs a model here: `backend`, or for auto the best one. Raises ModelError if unknown."""
+    if backend not in BACKENDS:
+        raise ModelError(f"backend is '{backend}': expected one of {', '.join(BACKENDS)}")
+    if backend != 'auto':
+        return backend
+    return 'tensorrt' if _tensorrt_runs(monitor) else 'onnxruntime'
 
 
 def _onnxruntime(

@@ -1,9 +1,11 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Show a model file: input, output head, class names, preprocessing, operators.
+"""Show a model file: input, output head, class names, preprocessing, operators, and whether it runs here.
 
-For a TensorRT engine (.plan, .engine) it shows the layers: the nodes that were fused into each kernel, and their types.
-The exit code is 1 if the file cannot run as a detector or a classifier, or if onnx.checker rejects it.
+The model is opened as predict opens it, and read by TensorRT if that is installed; no engine is built. The exit code is
+1 if the backend that would run it here does not. What onnx.checker says is shown, and decides if no backend is
+installed. For a TensorRT engine (.plan, .engine) it shows the layers: the nodes that were fused into each kernel, and
+their types.
 """
 
 from __future__ import annotations
@@ -11,53 +13,60 @@ from __future__ import annotations
 import argparse
 import json
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ..backends.trial import Trial, try_backends
 from ..dependencies import require
-from ..errors import one_line, printable
+from ..errors import ModelError, one_line, printable
+from ..model.checker import check_model
+from ..model.external_data import external_files, stored_bytes
 from ..model.onnx_file import load_proto
 from ..model.onnx_tensors import all_tensors
 from ..model.operations import multiply_accumulates
 from ..model.spec import ModelSpec
 from .inspect_engine import SUFFIXES, inspect_engine
-from .model_arguments import add_model_arguments, load, model_path
+from .model_arguments import add_model_arguments, console_monitor, load
+from .parameter_options import add_parameter
+
+_TITLES = {'onnxruntime': 'ONNX Runtime', 'tensorrt': 'TensorRT'}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add this subcommand's arguments."""
     add_model_arguments(parser)
+    add_parameter(parser, '--backend', 'backend')
     parser.add_argument('--json', action='store_true', help='print one JSON object')
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the report; 0 if the model is valid."""
+    """Print the report and return 0. Raises ModelError or EngineError if the model does not run here."""
     if Path(options.model).suffix.lower() in SUFFIXES:
         return inspect_engine(Path(options.model), options.json)
-    onnx = require('onnx')
-    path = model_path(options)
-    proto = load_proto(path)
-    verdict = _check(onnx, path)
     spec = load(options)
-    report = _report(onnx, proto, spec, verdict)
+    proto = load_proto(spec.path, weights=False)
+    valid, verdict = check_model(spec.path)
+    with console_monitor() as monitor:
+        chosen, trials = try_backends(spec, options.backend, monitor)
+    decides = trials[chosen]
+    ran = next((trial.spec for trial in trials.values() if trial.runs), spec)
+    report = _report(proto, ran, verdict, trials)
     if options.json:
         print(json.dumps(report, indent=2))
     else:
-        _print(report)
-    return 0 if verdict == 'ok' else 1
+        _print(report, chosen)
+    if decides.error is not None and (decides.runs is False or options.backend != 'auto'):
+        raise decides.error
+    if decides.runs is None and not valid:
+        raise ModelError(f'{spec.path.name} is not a valid ONNX file: {verdict}; export it again')
+    return 0
 
 
-def _check(onnx: Any, path: Any) -> str:
-    try:
-        onnx.checker.check_model(str(path))
-    except Exception as error:  # checker.ValidationError; for files above 2 GB an error of protobuf
-        return one_line(error)
-    return 'ok'
-
-
-def _report(onnx: Any, proto: Any, spec: ModelSpec, verdict: str) -> dict[str, Any]:
+def _report(proto: Any, spec: ModelSpec, verdict: str, trials: Mapping[str, Trial]) -> dict[str, Any]:
+    onnx = require('onnx')
     operators = Counter(node.op_type for node in proto.graph.node)
     parameters = sum(
         int(np.prod(tensor.dims, dtype=np.int64)) for tensor in all_tensors(proto)
@@ -67,9 +76,14 @@ def _report(onnx: Any, proto: Any, spec: ModelSpec, verdict: str) -> dict[str, A
     return {
         'file': str(spec.path),
         'sha256': spec.sha256,
+        'bytes': stored_bytes(spec.path, proto),
+        'external_data': [str(location) for location in external_files(spec.path, proto)],
         'producer': f'{proto.producer_name} {proto.producer_version}'.strip(),
         'opset': {entry.domain or 'ai.onnx': entry.version for entry in proto.opset_import},
         'checker': verdict,
+        'backends': {
+            name: {'runs': trial.runs, 'version': trial.identity, 'reason': one_line(trial.error or '')}
+            for name, trial in trials.items()},
         'task': spec.task,
         'head': spec.head.kind,
         'input': {
@@ -91,7 +105,7 @@ def _report(onnx: Any, proto: Any, spec: ModelSpec, verdict: str) -> dict[str, A
     }
 
 
-def _print(report: dict[str, Any]) -> None:
+def _print(report: dict[str, Any], chosen: str) -> None:
     names = report['names']
     shown = ', '.join(names[:8]) + (', ...' if len(names) > 8 else '')
     entry = report['input']
@@ -103,9 +117,11 @@ def _print(report: dict[str, Any]) -> None:
     rows = {
         'file': report['file'],
         'sha256': report['sha256'],
+        'size': _size(report['bytes'], report['external_data']),
         'producer': report['producer'] or 'unknown',
         'opset': ', '.join(f'{domain} {version}' for domain, version in report['opset'].items()),
         'onnx.checker': report['checker'],
+        **{_TITLES.get(name, name): _trial(name, entry, chosen) for name, entry in report['backends'].items()},
         'task': f"{report['task']} ({report['head']})",
         'input': f"{entry['name']} {entry['dtype']} {entry['shape']} {entry['layout']}"
                  + (f" (dynamic {' and '.join(open_dims)})" if open_dims else ''),
@@ -121,6 +137,22 @@ def _print(report: dict[str, Any]) -> None:
     }
     for name, value in rows.items():
         print(f'{name + ":":<15} {printable(value)}')
+
+
+def _trial(name: str, entry: Mapping[str, Any], chosen: str) -> str:
+    if entry['runs']:
+        # Only an engine runs on TensorRT, and none was built.
+        return f"{'reads' if name == 'tensorrt' else 'runs'} the model ({entry['version']})"
+    if not entry['version']:
+        return 'not installed'
+    what = 'refuses the model' if entry['runs'] is False else 'not tried'
+    # The reason of the backend that decides is printed last, on stderr.
+    return f"{what} ({entry['version']})" if name == chosen else f"{what}: {entry['reason']}"
+
+
+def _size(size: int, external: list[str]) -> str:
+    files = '' if not external else f', with {len(external)} file{"s" if len(external) > 1 else ""} of external data'
+    return f'{size / 1e6:.1f} MB{files}' if size >= 100_000 else f'{size:,} bytes{files}'
 
 
 def _short(values: list[float]) -> str:

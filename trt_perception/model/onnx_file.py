@@ -14,9 +14,12 @@ from typing import Any
 import numpy as np
 
 from ..dependencies import require
-from ..errors import EngineError, ModelError, one_line
+from ..errors import ModelError, one_line
+from .external_data import external_files, external_tensors, shown
+from .file_kinds import LFS_POINTER, START_BYTES, kind_of, kind_of_text
 from .onnx_skeleton import read_skeleton
 from .onnx_tensors import all_tensors
+from .training_mode import require_inference_mode
 
 _EXPORT_HINTS = {
     '.pt': 'python export.py --weights {name} --include onnx (YOLOv5), or yolo export model={name} format=onnx',
@@ -27,6 +30,8 @@ _EXPORT_HINTS = {
 }
 _DTYPES: dict[int, np.dtype] = {1: np.dtype(np.float32), 2: np.dtype(np.uint8), 10: np.dtype(np.float16)}
 _CHUNK = 1 << 20
+# onnx.load reads these as text.
+_TEXT_FORMATS = ('.textproto', '.prototxt', '.pbtxt', '.json', '.onnxjson', '.onnxtxt', '.onnxtext')
 
 
 @dataclass(frozen=True)
@@ -57,11 +62,33 @@ class OnnxSummary:
 
 
 def load_proto(path: Path, weights: bool = True) -> Any:
-    """Return the onnx.ModelProto without its external data. Raises ModelError if the file is not ONNX.
+    """Return the onnx.ModelProto without its external data, which is only checked (external_data.py).
 
     weights: False omits the values of large initializers (onnx_skeleton.py)
+    Raises ModelError if the file is not ONNX, or if its external data is missing, too short or outside its folder.
     """
     onnx = require('onnx')
+    start = _start(path)
+    proto = None if weights else _skeleton(onnx, path)
+    if proto is None:
+        try:
+            proto = onnx.load(str(path), load_external_data=False)
+        except MemoryError:
+            raise  # Does not mean that the file is damaged.
+        except Exception as error:  # protobuf's exception types differ between versions
+            reason = one_line(error, 200) or type(error).__name__
+            raise _not_onnx(path, start) or ModelError(
+                f'{path} cannot be read as ONNX ({reason}): the file is damaged or not an ONNX file; copy or export it '
+                'again') from error
+    if not proto.graph.node or not proto.graph.output:
+        raise _not_onnx(path, start) or ModelError(
+            f'{path} contains no graph: expected an ONNX file; copy or export it again')
+    external_tensors(path, proto)
+    return proto
+
+
+def _start(path: Path) -> bytes:
+    """Return the first bytes of the file; ModelError if it is missing, or obviously not an ONNX file."""
     if not path.exists():
         raise ModelError(f'no model file at {path}: expected an ONNX file; check model_file')
     if path.is_dir():
@@ -74,28 +101,27 @@ def load_proto(path: Path, weights: bool = True) -> Any:
             f'{path.name} is not an ONNX file: {hint.format(name=path.name)}')
     try:
         with path.open('rb') as file:
-            start = file.read(64)
+            start = file.read(START_BYTES)
     except OSError as error:
         raise ModelError(f'{path} cannot be read: {error.strerror or error}') from error
     if not start:
         raise ModelError(f'{path} is empty: expected an ONNX file; copy or export it again')
-    if start.startswith(b'version https://git-lfs'):
+    if start.startswith(LFS_POINTER):
         raise ModelError(f'{path} is a Git LFS pointer, not the model: run git lfs pull')
-    proto = None if weights else _skeleton(onnx, path)
-    if proto is not None:
-        return proto
-    try:
-        proto = onnx.load(str(path), load_external_data=False)
-    except MemoryError:
-        raise  # Does not mean that the file is damaged.
-    except Exception as error:  # protobuf's exception types differ between versions
-        reason = one_line(error, 200) or type(error).__name__
-        raise ModelError(
-            f'{path} cannot be read as ONNX ({reason}): the file is damaged or not an ONNX file; copy or export it '
-            'again') from error
-    if not proto.graph.node or not proto.graph.output:
-        raise ModelError(f'{path} contains no graph: expected an ONNX file; copy or export it again')
-    return proto
+    found = kind_of(start)
+    if found is not None:
+        raise _is_a(path, *found)
+    return start
+
+
+def _not_onnx(path: Path, start: bytes) -> ModelError | None:
+    """Return the error for a text file, which is not ONNX; None for another file."""
+    found = None if path.suffix.lower() in _TEXT_FORMATS else kind_of_text(start)
+    return None if found is None else _is_a(path, *found)
+
+
+def _is_a(path: Path, kind: str, remedy: str) -> ModelError:
+    return ModelError(f'{path} cannot be read as ONNX, it is {kind}: {remedy}')
 
 
 def _skeleton(onnx: Any, path: Path) -> Any | None:
@@ -120,7 +146,7 @@ def read_onnx(path: Path) -> OnnxSummary:
             f'{path.name} has {len(inputs)} inputs ({", ".join(_show(v) for v in inputs)}): expected '
             'one image input')
     value = inputs[0]
-    shape = _shape(value)
+    shape = shape_of(value)
     dtype = _DTYPES.get(value.type.tensor_type.elem_type)
     if dtype is None:
         raise ModelError(
@@ -135,36 +161,15 @@ def read_onnx(path: Path) -> OnnxSummary:
             f'{path.name} has the fixed batch size {shape[0]} (input {_show(value)}): export it with '
             'batch size 1 or with a dynamic batch')
     channels, height, width = shape[1:] if layout == 'nchw' else (shape[3], shape[1], shape[2])
+    require_inference_mode(path, proto)
     metadata = {entry.key: entry.value for entry in proto.metadata_props}
     return OnnxSummary(
         path=path, sha256=sha256_of(path, proto), input_name=value.name, input_dtype=dtype,
         layout=layout, width=width, height=height, channels=channels,
         dynamic_batch=shape[0] == 0, names=metadata_names(metadata), metadata=metadata,
         metadata_size=_metadata_size(metadata), end_to_end=_end_to_end(graph, metadata),
-        declared_outputs=tuple((v.name, _shape(v)) for v in graph.output),
+        declared_outputs=tuple((v.name, shape_of(v)) for v in graph.output),
         stored_precision=_stored_precision(proto), proto=proto)
-
-
-def output_shapes(
-    summary: OnnxSummary, width: int, height: int,
-) -> tuple[tuple[str, tuple[int, ...]], ...]:
-    """Return the name and shape of each output at this input size and batch 1.
-
-    Dynamic shapes are inferred; if that fails, the model is run once to get them.
-    """
-    known = summary.declared_outputs
-    if all(shape and 0 not in shape for _, shape in known):
-        return known
-    proto = _with_fixed_input(summary, width, height)
-    onnx = require('onnx')
-    try:
-        inferred = onnx.shape_inference.infer_shapes(proto, data_prop=True)
-        known = tuple((v.name, _shape(v)) for v in inferred.graph.output)
-    except Exception:
-        known = summary.declared_outputs
-    if all(shape and 0 not in shape for _, shape in known):
-        return known
-    return _shapes_by_running(summary, width, height)
 
 
 def metadata_names(metadata: dict[str, str]) -> tuple[str, ...]:
@@ -192,21 +197,15 @@ def metadata_names(metadata: dict[str, str]) -> tuple[str, ...]:
 
 
 def sha256_of(path: Path, proto: Any = None) -> str:
-    """Return the SHA-256 over the file, then over its external data files, sorted by name."""
+    """Return the SHA-256 over the file, then over its external data files, sorted by name. Raises ModelError."""
     digest = hashlib.sha256()
-    _digest_file(digest, path)
     if proto is None:
         proto = load_proto(path, weights=False)
-    locations = sorted({
-        entry.value for tensor in all_tensors(proto) for entry in tensor.external_data
-        if entry.key == 'location'})
-    for location in locations:
-        data = path.parent / location
-        if not data.is_file():
-            raise ModelError(
-                f'{path.name} has weights in the file {location}, which is missing in {path.parent}: '
-                'copy that file too')
-        _digest_file(digest, data)
+    for file in (path, *external_files(path, proto).values()):
+        try:
+            _digest_file(digest, file)
+        except OSError as error:
+            raise ModelError(f'{file} cannot be read: {error.strerror or error}') from error
     return digest.hexdigest()
 
 
@@ -224,8 +223,8 @@ def _layout(shape: tuple[int, ...]) -> str | None:
     return 'nhwc' if shape[3] in (1, 3) else None
 
 
-def _shape(value: Any) -> tuple[int, ...]:
-    """Return the shape, with 0 for each dynamic dimension."""
+def shape_of(value: Any) -> tuple[int, ...]:
+    """Return the shape of an onnx.ValueInfoProto, with 0 for each dynamic dimension."""
     return tuple(
         max(0, dim.dim_value) if dim.HasField('dim_value') else 0
         for dim in value.type.tensor_type.shape.dim)
@@ -234,7 +233,7 @@ def _shape(value: Any) -> tuple[int, ...]:
 def _show(value: Any) -> str:
     onnx = require('onnx')
     kind = onnx.TensorProto.DataType.Name(value.type.tensor_type.elem_type).lower()
-    return f'{value.name} {kind} {[d or "?" for d in _shape(value)]}'.replace("'", '')
+    return f'{shown(value.name)} {kind} {[d or "?" for d in shape_of(value)]}'.replace("'", '')
 
 
 def _metadata_size(metadata: dict[str, str]) -> tuple[int, int] | None:
@@ -274,34 +273,3 @@ def _end_to_end(graph: Any, metadata: dict[str, str]) -> bool | None:
     if any(node.op_type in ('NonMaxSuppression', 'EfficientNMS_TRT') for node in graph.node):
         return True
     return None
-
-
-def _with_fixed_input(summary: OnnxSummary, width: int, height: int) -> Any:
-    onnx = require('onnx')
-    proto = onnx.ModelProto()
-    proto.CopyFrom(summary.proto)
-    dims = (1, summary.channels, height, width) if summary.layout == 'nchw' else (1, height, width, summary.channels)
-    for value in proto.graph.input:
-        if value.name == summary.input_name:
-            for dim, size in zip(value.type.tensor_type.shape.dim, dims):
-                dim.Clear()
-                dim.dim_value = size
-    # Declared symbolic output shapes would override the inferred ones.
-    for value in proto.graph.output:
-        value.type.tensor_type.ClearField('shape')
-    return proto
-
-
-def _shapes_by_running(
-    summary: OnnxSummary, width: int, height: int,
-) -> tuple[tuple[str, tuple[int, ...]], ...]:
-    from ..ort.backend import OnnxRuntimeBackend
-    shape = (1, summary.channels, height, width) if summary.layout == 'nchw' else (1, height, width, summary.channels)
-    with OnnxRuntimeBackend(summary.path) as backend:
-        try:
-            outputs = backend.infer(summary.input_name, np.zeros(shape, summary.input_dtype))
-        except EngineError as error:
-            hint = '' if summary.width and summary.height else (
-                '; set input_size to a size that the network accepts, usually a multiple of 32')
-            raise ModelError(f'{summary.path.name} cannot run at {width}x{height}: {error}{hint}') from error
-    return tuple((name, tuple(array.shape)) for name, array in outputs.items())

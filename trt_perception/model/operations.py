@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..dependencies import require
+from .node_order import sort_nodes
 from .spec import ModelSpec
 
 _COUNTED = ('Conv', 'ConvTranspose', 'Gemm', 'MatMul')
@@ -94,6 +95,8 @@ def _fixed(proto: Any, input_name: str, input_shape: tuple[int, ...]) -> Any:
             for dim, size in zip(value.type.tensor_type.shape.dim, input_shape):
                 dim.Clear()
                 dim.dim_value = size
+    # Shape inference reads the nodes once, in their order.
+    sort_nodes(copy.graph)
     _resolve_shared(copy.graph)
     return copy
 

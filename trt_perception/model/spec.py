@@ -14,7 +14,8 @@ from ..errors import LabelsError, ModelError
 from .heads.identify import Head, HeadEvidence, identify_head
 from .labels import SHIPPED, load_labels, shipped_labels
 from .normalisation import Overrides, Preprocessing, preprocessing_of
-from .onnx_file import OnnxSummary, output_shapes, read_onnx
+from .onnx_file import OnnxSummary, read_onnx
+from .output_shapes import output_shapes
 
 TASKS = ('auto', 'detection', 'classification')
 # Ultralytics' task names, in ONNX metadata.

@@ -19,9 +19,10 @@ from ..monitor import Monitor
 from ..utf8_path import require_utf8
 from .cpu import usable_cores
 from .optimized_model import holds_lock_while_loading, optimized_model
+from .reasons import reason_of, remedy_of
 
-# ONNX Runtime logs errors only. Errors are raised as exceptions too.
-_SEVERITY_ERROR = 3
+# ONNX Runtime logs fatal messages only. It raises errors as exceptions, and would print them too, with colours.
+_SEVERITY_FATAL = 4
 
 
 class OnnxRuntimeBackend(Closing):
@@ -53,7 +54,7 @@ class OnnxRuntimeBackend(Closing):
         # If there are more threads than processors, they block each other while they spin: an inference takes minutes.
         options.intra_op_num_threads = min(wanted, os.cpu_count() or wanted)
         options.inter_op_num_threads = 1
-        options.log_severity_level = _SEVERITY_ERROR
+        options.log_severity_level = _SEVERITY_FATAL
         # Threads spin within a frame, because waking them for each layer takes long. Between frames they stop spinning,
         # because the camera driver needs the cores.
         options.add_session_config_entry('session.intra_op.allow_spinning', '1')
@@ -97,10 +98,11 @@ def load_session(model: str | bytes, options: Any, name: str) -> Any:
     if isinstance(model, str):
         require_utf8(model, 'ONNX Runtime')
     try:
-        return ort.InferenceSession(model, options, providers=['CPUExecutionProvider'])
+        # Without fallback: it would print the error on stdout and try the same again.
+        return ort.InferenceSession(model, options, providers=['CPUExecutionProvider'], enable_fallback=0)
     except Exception as error:  # ONNX Runtime's exceptions share no public base
         raise ModelError(
-            f'ONNX Runtime {ort.__version__} cannot load {name}: {_reason(error)}{_hint(error)}') from error
+            f'ONNX Runtime {ort.__version__} cannot load {name}: {reason_of(error)}{remedy_of(error)}') from error
 
 
 def run_session(
@@ -110,18 +112,5 @@ def run_session(
     try:
         return list(session.run(list(outputs), dict(inputs)))
     except Exception as error:
-        raise EngineError(f'ONNX Runtime failed on {name}: {_reason(error)}') from error
+        raise EngineError(f'ONNX Runtime failed on {name}: {reason_of(error)}') from error
 
-
-def _reason(error: Exception) -> str:
-    """The first line of ONNX Runtime's message, without its status prefix."""
-    text = str(error).strip() or type(error).__name__
-    return text.splitlines()[0].split(' : ', 2)[-1][:300]
-
-
-def _hint(error: Exception) -> str:
-    """Advice for this error, '' without any."""
-    if 'is not a registered function/op' in str(error):
-        # Usually EfficientNMS_TRT, from --end2end of YOLOv6 and YOLOv7.
-        return '. That operator is not part of ONNX: export without it (for NMS in the network: no --end2end)'
-    return ''

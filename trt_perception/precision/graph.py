@@ -17,6 +17,7 @@ import numpy as np
 from ..dependencies import require
 from ..errors import FetchError, ModelError
 from ..file_cache import replace_file
+from ..model.external_data import load_external_data
 from ..model.onnx_file import load_proto
 from ..ort.backend import load_session
 from .running import serialized, session_options
@@ -29,12 +30,8 @@ _FLOATS = (1, 10, 11)  # TensorProto.FLOAT, FLOAT16, DOUBLE
 
 def load_model(path: Path) -> Any:
     """Return the onnx.ModelProto with its weights as initializers and a unique name for each node; ModelError."""
-    onnx = require('onnx')
     proto = load_proto(path)
-    try:
-        onnx.external_data_helper.load_external_data_for_model(proto, str(path.parent))
-    except Exception as error:  # onnx raises different types for a missing file and for one that is too short
-        raise ModelError(f'{path.name}: its external weights cannot be read: {error}') from error
+    load_external_data(path, proto)
     name_nodes(proto.graph)
     _constants_to_initializers(proto.graph)
     _initializers_are_no_inputs(proto)

@@ -68,6 +68,20 @@ class EngineSource:
         """Raise ModelError if a detector does not decode its boxes; EngineError if cancelled."""
         require_decoded_boxes(self.spec, self.options.num_threads, self.monitor)
 
+    def require_parsable(self) -> None:
+        """Let TensorRT read the model, which takes about a second; ModelError if it cannot.
+
+        Raises EngineError if that process crashes, without a GPU (except with TensorRT for RTX), or if cancelled;
+        MissingDependencyError without TensorRT.
+        """
+        build_in_process(
+            replace(
+                build_request(
+                    self.spec, self.options.build, device_index=self.options.run.device_index,
+                    tensorrt=self.library.name),
+                only_parse=True),
+            self.monitor)
+
     def prepare(self) -> PreparedModel:
         """Return the model in the precision of the options and in a form that this TensorRT accepts; cached.
 

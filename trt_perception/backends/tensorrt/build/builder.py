@@ -9,7 +9,7 @@ import time
 from dataclasses import asdict
 from typing import Any
 
-from ....errors import EngineError, ModelError
+from ....errors import EngineError
 from ....model.onnx_file import load_proto
 from ....model.operations import node_multiply_accumulates
 from ....monitor import LogCallback, Monitor
@@ -17,10 +17,11 @@ from ....utf8_path import require_utf8
 from ..cache.engine_cache import BuiltEngine
 from ..cache.private_files import make_private_folder, read_private, replace_private
 from ..cuda.gpu_info import GpuInfo, gpu_info, has_gpu, use_gpu
-from ..library.compat import ParserProblem, TensorRt, load_for
+from ..library.compat import TensorRt, load_for
 from ..library.engine_log import WARNING
 from ..library.graph_types import graph_types
 from ..library.inspector import parse_layers, summarize
+from .parsing import parse_model
 from .request import BuildRequest
 
 # By GpuInfo.integrated: an integrated GPU shares its memory with the CPU.
@@ -32,22 +33,22 @@ def build_plan(request: BuildRequest, monitor: Monitor) -> BuiltEngine:
     """Build one engine; return the plan and a report of JSON values.
 
     The report holds tensorrt, build_seconds, workspace_mib, io, layers (see inspector.Layer), precision_effective and
-    precision_shares. Raises ModelError, which names the node and the operator, if TensorRT cannot parse the file, and
-    EngineError, which says what to do, if the build fails.
+    precision_shares. For a request to only parse, the plan and the report are empty. Raises ModelError, which names
+    the node and the operator, if TensorRT cannot parse the file, and EngineError, which says what to do, if the build
+    fails.
     """
     started = time.monotonic()
     options = request.options
     tensorrt = load_for(options, request.tensorrt)
     tensorrt.logger(monitor.log)
     require_utf8(request.onnx_path, 'TensorRT')
+    if request.only_parse:
+        parse_model(tensorrt, tensorrt.create_builder(), request, monitor)
+        return BuiltEngine(b'', {})
     workspace_mib = _workspace(request, tensorrt)
     types = graph_types(request.onnx_path)
-    monitor.progress('reading the model', 0, None)
     builder = tensorrt.create_builder()
-    network = tensorrt.create_network(builder, options)
-    parser = tensorrt.create_parser(network)
-    if not parser.parse_from_file(str(request.onnx_path)):
-        raise _parser_error(tensorrt, parser, request)
+    network = parse_model(tensorrt, builder, request, monitor)
     held = tensorrt.keep_types(network, types, options)
     if held:
         monitor.log('info', f'{held} layers are kept in float32, as in the graph')
@@ -91,32 +92,6 @@ def gpu_to_build_for(tensorrt: TensorRt, device_index: int) -> GpuInfo:
             f'this machine has no NVIDIA GPU to build for: choose targets with --compute-capability from '
             f'{", ".join(tensorrt.compute_capabilities())}')
     return gpu_info(device_index)
-
-
-def _parser_error(tensorrt: TensorRt, parser: Any, request: BuildRequest) -> ModelError:
-    nodes = load_proto(request.onnx_path, weights=False).graph.node
-    texts = []
-    for problem in tensorrt.parser_problems(parser):
-        text = _problem_text(problem, nodes)
-        if text not in texts:
-            texts.append(text)
-    texts = texts or tensorrt.take_errors() or ['the parser gave no reason']
-    more = f' (and {len(texts) - 3} more)' if len(texts) > 3 else ''
-    return ModelError(
-        f'{request.onnx_path.name} cannot be used by {tensorrt.identity}: {"; ".join(texts[:3])}{more}. Export the '
-        'model without the unsupported parts, or set backend to onnxruntime')
-
-
-def _problem_text(problem: ParserProblem, nodes: Any) -> str:
-    name, operator = problem.name, problem.operator
-    if 0 <= problem.node_index < len(nodes):
-        # TensorRT 8.6 gives only the index.
-        node = nodes[problem.node_index]
-        name = name or node.name or f'with output {node.output[0]}'
-        operator = operator or node.op_type
-    if not name and not operator:
-        return problem.text
-    return f"node {name} (operator {operator or 'unknown'}): {problem.text}"
 
 
 def _add_profile(tensorrt: TensorRt, builder: Any, config: Any, network: Any, request: BuildRequest) -> None:

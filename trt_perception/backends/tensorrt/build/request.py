@@ -28,6 +28,7 @@ class BuildRequest:
     tensorrt: auto, tensorrt or tensorrt_rtx
     timing_cache: file with the timings of earlier builds, read and updated; None: no timing cache
     debug_log: whether to log TensorRT's debug messages too, tens of thousands per build
+    only_parse: whether to stop after TensorRT has read the model; the plan is then empty
     """
 
     onnx_path: Path
@@ -38,6 +39,7 @@ class BuildRequest:
     tensorrt: str = 'auto'
     timing_cache: Path | None = None
     debug_log: bool = False
+    only_parse: bool = False
 
     def to_json(self) -> str:
         """Return the request as one line."""
@@ -55,7 +57,7 @@ class BuildRequest:
         return BuildRequest(
             Path(values['onnx_path']), values['input_name'], (smallest, usual, largest),
             _options(values['options']), values['device_index'], values['tensorrt'],
-            None if cache is None else Path(cache), values['debug_log'])
+            None if cache is None else Path(cache), values['debug_log'], values['only_parse'])
 
 
 def build_request(
