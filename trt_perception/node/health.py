@@ -33,6 +33,7 @@ class CameraReport:
     incompatible: a sentence for each publisher whose QoS or type does not match
     silent_s: seconds since the last frame, or since the subscription if no frame has come
     missing_fraction: estimated fraction of the camera's frames that did not arrive
+    instead: what is there if no node publishes the topic, and what to do; see siblings.py
     """
 
     topic: str
@@ -40,6 +41,7 @@ class CameraReport:
     incompatible: tuple[str, ...]
     silent_s: float
     missing_fraction: float
+    instead: str = ''
 
 
 @dataclass(frozen=True)
@@ -89,9 +91,8 @@ def _topic_findings(camera: CameraReport | None) -> list[tuple[Level, str]]:
     findings = [(Level.ERROR, reason) for reason in camera.incompatible]
     if camera.silent_s >= SILENCE_S:
         if not camera.publishers:
-            what = (
-                f'no images for {camera.silent_s:.0f} s: no node publishes {camera.topic}; check the '
-                'camera and the topic name (ros2 topic list)')
+            instead = camera.instead or 'check the camera and the topic name (ros2 topic list)'
+            what = f'no images for {camera.silent_s:.0f} s: no node publishes {camera.topic}; {instead}'
         else:
             what = (
                 f'no images for {camera.silent_s:.0f} s on {camera.topic}, published by '
