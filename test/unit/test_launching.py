@@ -156,7 +156,8 @@ def test_a_topic_that_the_bag_lacks_is_told_with_the_nearest(tmp_path, topics, n
 
 
 BAGS = {
-    'raw': {'/a': IMAGE}, 'both': {'/a': IMAGE, '/a/compressed': COMPRESSED_IMAGE}, 'jpegs': {'/jpegs': COMPRESSED_IMAGE},
+    'raw': {'/a': IMAGE}, 'both': {'/a': IMAGE, '/a/compressed': COMPRESSED_IMAGE},
+    'jpegs': {'/jpegs': COMPRESSED_IMAGE},
     'video': {'/a/ffmpeg': 'ffmpeg_image_transport_msgs/msg/FFMPEGPacket'}}
 
 

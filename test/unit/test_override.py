@@ -46,9 +46,12 @@ def test_encodings_of_as_many_bytes_fit(named, encoding, width, height, step, si
 
 
 @pytest.mark.parametrize('named, encoding, width, height, step, size', [
-    ('bgr8', 'mono8', 640, 480, 1920, None), ('bgr8', 'yuyv', 640, 480, 1920, None), ('bgra8', 'bgr8', 640, 480, 2560, None),
-    ('mono8', 'bgr8', 640, 480, 640, None), ('mono16', 'mono8', 640, 480, 1280, None), ('x', 'mono8', 640, 480, 1920, None),
-    ('mono8', 'nv12', 640, 480, 640, None), ('nv12', 'mono8', 640, 480, 640, 460800), ('yuyv', 'nv12', 640, 480, 1280, None),
+    ('bgr8', 'mono8', 640, 480, 1920, None),
+    ('bgr8', 'yuyv', 640, 480, 1920, None), ('bgra8', 'bgr8', 640, 480, 2560, None),
+    ('mono8', 'bgr8', 640, 480, 640, None), ('mono16', 'mono8', 640, 480, 1280, None),
+    ('x', 'mono8', 640, 480, 1920, None),
+    ('mono8', 'nv12', 640, 480, 640, None), ('nv12', 'mono8', 640, 480, 640, 460800),
+    ('yuyv', 'nv12', 640, 480, 1280, None),
     ('bgr8', 'rgb8', 640, 480, 1920, 921599), ('x', 'bgr8', 640, 480, 1919, None)])
 def test_other_byte_counts_are_refused_with_all_numbers(named, encoding, width, height, step, size):
     wrong = message(named, width, height, step, size)

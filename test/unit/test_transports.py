@@ -54,7 +54,8 @@ def test_republish_has_the_syntax_of_the_distribution(distro, commands, monkeypa
 @pytest.mark.parametrize('transport', TRANSPORTS, ids=lambda transport: transport.name)
 def test_a_transport_that_the_node_lacks_is_named_with_its_command(transport):
     with pytest.raises(ParameterError, match=(
-            f"image_transport is '{transport.name}': expected one of raw, compressed; this node cannot read .*republish.*"
+            f"image_transport is '{transport.name}': expected one of raw, compressed; this node cannot read .*"
+            'republish them as raw images.*'
             f'-r in/{transport.name}:=CAMERA/{transport.name} -r out:=CAMERA_decoded')):
         check_value('image_transport', transport.name)
     with pytest.raises(ParameterError, match=r"did you mean 'compressed'\?"):
