@@ -113,12 +113,12 @@ class Camera:
         self._mismatches.update(publishers)
         with self._lock:
             silent_s, missing = time.monotonic() - self._last, self._gaps.missing_fraction()
-        instead = ''
+        elsewhere = ''
         if not publishers.names and silent_s >= SILENCE_S:
             wanted = Wanted(self.topic, self._transport, self._reliability == ReliabilityPolicy.RELIABLE)
-            instead = suggestion(wanted, offers_in(self._node))
-            self._suggestions.update(f'no node publishes {self.topic}; {instead}')
-        return CameraReport(self.topic, publishers.names, publishers.incompatible, silent_s, missing, instead)
+            elsewhere = suggestion(wanted, offers_in(self._node))
+            self._suggestions.update(f'no node publishes {self.topic}; {elsewhere}')
+        return CameraReport(self.topic, publishers.names, publishers.incompatible, silent_s, missing, elsewhere)
 
     def _read_by_rclpy(self, data: bytes, reason: NotPlainCdr) -> Any:
         # For each failure rclpy's libraries may print a line, so a sender of such messages must not make it try often.

@@ -33,7 +33,8 @@ class CameraReport:
     incompatible: a sentence for each publisher whose QoS or type does not match
     silent_s: seconds since the last frame, or since the subscription if no frame has come
     missing_fraction: estimated fraction of the camera's frames that did not arrive
-    instead: what is there if no node publishes the topic, and what to do; see siblings.py
+    elsewhere: a sentence that replaces the advice if no node publishes the topic, for example because another topic
+        has the images; '' for the general advice
     """
 
     topic: str
@@ -41,7 +42,7 @@ class CameraReport:
     incompatible: tuple[str, ...]
     silent_s: float
     missing_fraction: float
-    instead: str = ''
+    elsewhere: str = ''
 
 
 @dataclass(frozen=True)
@@ -91,8 +92,9 @@ def _topic_findings(camera: CameraReport | None) -> list[tuple[Level, str]]:
     findings = [(Level.ERROR, reason) for reason in camera.incompatible]
     if camera.silent_s >= SILENCE_S:
         if not camera.publishers:
-            instead = camera.instead or 'check the camera and the topic name (ros2 topic list)'
-            what = f'no images for {camera.silent_s:.0f} s: no node publishes {camera.topic}; {instead}'
+            what = (
+                f'no images for {camera.silent_s:.0f} s: no node publishes {camera.topic}; '
+                f'{camera.elsewhere or "check the camera and the topic name (ros2 topic list)"}')
         else:
             what = (
                 f'no images for {camera.silent_s:.0f} s on {camera.topic}, published by '
