@@ -20,7 +20,8 @@ def generate_launch_description() -> LaunchDescription:
         *declare_parameters(DETECTION),
         DeclareLaunchArgument(
             'image_topic', default_value='image',
-            description='Topic of the images. The results are on the topic detections in the namespace.'),
+            description='Topic of the images. A name that ends with /compressed chooses image_transport:=compressed. '
+                        'The results are on the topic detections in the namespace.'),
         *declare_process(DETECTION),
         DeclareLaunchArgument(
             'autostart', default_value='true',

@@ -13,8 +13,9 @@ from launch.launch_description_sources import get_launch_description_from_python
 from support.launch_harness import launch_file, prepare
 
 COMMON = {
-    'model', 'labels', 'backend', 'precision', 'image_transport', 'publish_debug_image', 'use_sim_time', 'params_file',
-    'image_topic', 'namespace', 'name', 'large_images', 'log_level'}
+    'model', 'labels', 'backend', 'precision', 'image_transport', 'image_encoding', 'class_id_format',
+    'publish_debug_image', 'use_sim_time', 'params_file', 'image_topic', 'namespace', 'name', 'large_images',
+    'log_level'}
 ARGUMENTS = {
     'detect.launch.py': COMMON | {'score_threshold', 'autostart', 'respawn'},
     'classify.launch.py': COMMON | {'top_k', 'autostart', 'respawn'},

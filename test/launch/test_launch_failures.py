@@ -22,6 +22,14 @@ CASES = {
         'detect.launch.py',
         ["parameter 'model_file' is empty", '/detector could not configure: see its log',
          'ros2 lifecycle set /detector configure, then activate'], None),
+    'raw_images_of_a_compressed_topic': (
+        'detect.launch.py image_topic:=/camera/compressed image_transport:=raw',
+        ["parameter 'model_file' is empty", '/detector could not configure',
+         'image_transport:=raw: the node subscribes to /camera, not to /camera/compressed'], None),
+    'a_transport_that_the_node_lacks': (
+        'detect.launch.py model:={detector} image_transport:=ffmpeg',
+        ["configure failed: image_transport is 'ffmpeg': expected one of raw, compressed; this node cannot read",
+         '/detector could not configure', 'ros2 run image_transport republish'], None),
     'missing_model': (
         'detect.launch.py model:=/no/such/model.onnx',
         ["configure failed: model '/no/such/model.onnx': there is no such file", '/detector could not configure'],
@@ -44,6 +52,9 @@ CASES = {
     'replay_wrong_topic': (
         'replay.launch.py model:={detector} bag:={bag} image_topic:=/other',
         ["bag: no image topic '/other' in this bag; it has /camera/image_raw (Image, 1)"], 1),
+    'replay_without_the_raw_topic': (
+        'replay.launch.py model:={detector} bag:={bag} image_topic:=/camera/image_raw/compressed',
+        ["no image topic '/camera/image_raw/compressed' in this bag (did you mean '/camera/image_raw'?); it has"], 1),
     'replay_rate_of_nothing': (
         'replay.launch.py model:={detector} bag:={bag} rate:=0', ['rate:=0: expected a number above 0'], 1),
     'replay_negative_delay': (

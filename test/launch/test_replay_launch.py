@@ -26,6 +26,8 @@ CASES = {
     'compressed': ('/camera/image_raw/compressed', 'detect'),
     # Not the name that image_transport would use.
     'compressed_oddly_named': ('/jpegs', 'detect'),
+    # The words of a camera: the base name, and the transport.
+    'compressed_by_transport': ('/camera/image_raw/compressed', 'detect'),
     'classify': ('/camera/image_raw', 'classify'),
     # Without the metadata.yaml of the folder: the package's own player plays it.
     'lone_file': ('/camera/image_raw', 'detect'),
@@ -63,7 +65,8 @@ def generate_test_description(case):
         bag = file.rename(folder / f'lone{file.suffix}')
     replay = ExecuteProcess(
         cmd=['ros2', 'launch', 'trt_perception', 'replay.launch.py', f'bag:={bag}', f'task:={task}',
-             f'model:={model}', 'namespace:=replayed'],
+             f'model:={model}', 'namespace:=replayed',
+             *(['image_topic:=/camera/image_raw', 'image_transport:=compressed'] if 'by_transport' in case else [])],
         name='replay', output='screen')
     return LaunchDescription([replay, launch_testing.actions.ReadyToTest()]), {'replay': replay}
 

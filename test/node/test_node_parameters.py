@@ -17,7 +17,8 @@ from support import harness_images as images
 from support.harness_driver import boxes_of, wait_until
 
 LIVE = {
-    'score_threshold', 'iou_threshold', 'max_detections', 'max_age_ms', 'publish_debug_image', 'classes'}
+    'score_threshold', 'iou_threshold', 'max_detections', 'max_age_ms', 'publish_debug_image', 'classes',
+    'image_encoding'}
 # The type of each parameter and, for numbers, its range, as documented.
 EXPECTED = {
     'task': (ParameterType.PARAMETER_STRING, None), 'model_file': (ParameterType.PARAMETER_STRING, None),

@@ -397,7 +397,8 @@ def test_decompression_bombs_are_refused_by_their_header():
 @pytest.mark.parametrize('data, hint, message', [
     (b'', 'jpeg', "'jpeg': the data is empty"),
     (b'hello world', 'jpeg', 'expected JPEG or PNG data, found 11 bytes that begin with 68 65'),
-    (bytes(100), 'h264', "'h264': expected JPEG or PNG"),
+    (bytes(100), 'h264', "'h264': H.264 video is not supported"),
+    (bytes(100), 'jxl', "'jxl': expected JPEG or PNG"),
     (b'\x89PNG\r\n\x1a\n' + bytes(40), '', 'header is damaged'),
     (b'\xff\xd8\xff\xe0', '', 'header is damaged'),
     (encode('.png', photo(1, np.uint16)), '16UC1; compressedDepth png', 'depth images are not'),

@@ -122,3 +122,9 @@ def test_the_first_of_the_gravest_findings_is_told():
 def test_every_reason_is_one_line():
     for condition in (WELL, camera(silent_s=9.0), camera(missing_fraction=0.9), replace(WELL, state='inactive')):
         assert '\n' not in assess(condition)[1]
+
+
+def test_what_is_there_instead_replaces_the_advice():
+    there = '/camera/image_raw/compressed is there: image_transport:=compressed'
+    assert assess(camera(publishers=(), silent_s=5.0, elsewhere=there)) == (
+        Level.WARN, f'no images for 5 s: no node publishes /camera/image_raw; {there}')

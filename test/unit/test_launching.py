@@ -3,6 +3,7 @@
 """The parts of the launch files that do not need the package launch."""
 
 import os
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,13 @@ from pathlib import Path
 import pytest
 
 from trt_perception.demo.environment import free_domain_id
-from trt_perception.launching.image_topics import image_remappings, image_transport, played_as
+from trt_perception.launching.image_topics import (
+    chosen_transport,
+    image_remappings,
+    image_transport,
+    open_bag_argument,
+    played_as,
+)
 from trt_perception.launching.large_images import PROFILE_VARIABLES, profile_environment, profile_variables
 from trt_perception.launching.values import (
     LaunchArgumentError,
@@ -113,6 +120,59 @@ def test_image_topic_with_and_without_compressed():
     expected = [('image', '/camera/image_raw'), ('image/compressed', '/camera/image_raw/compressed')]
     assert image_remappings('/camera/image_raw') == expected
     assert image_remappings('/camera/image_raw/compressed') == expected
+
+
+@pytest.mark.parametrize('topic, given, chosen, note', [
+    ('/camera/image_raw', '', '', ''), ('/camera/image_raw', 'raw', 'raw', ''),
+    ('/camera/image_raw', 'compressed', 'compressed', ''), ('/camera/image_raw/compressed', '', 'compressed', ''),
+    ('/camera/image_raw/compressed', 'compressed', 'compressed', ''), ('image/compressed', '', 'compressed', ''),
+    ('/compressed', '', 'compressed', ''), ('/camera/image_compressed', '', '', ''),
+    # What is given explicitly wins, but not in silence.
+    ('/camera/image_raw/compressed', 'raw', 'raw',
+     'image_transport:=raw: the node subscribes to /camera/image_raw, not to /camera/image_raw/compressed; '
+     'leave image_transport out for the compressed images'),
+    ('/camera/image_raw/compressed', 'theora', 'theora', '')])
+def test_the_name_chooses_the_transport(topic, given, chosen, note):
+    assert chosen_transport(topic, given) == (chosen, note)
+
+
+@pytest.mark.parametrize('topics, name, transport, found', [
+    ('both', '/a', '', '/a'), ('both', '/a/compressed', '', '/a/compressed'), ('both', '', 'raw', '/a'),
+    ('both', '', 'compressed', '/a/compressed'), ('both', '/a', 'compressed', '/a/compressed'),
+    ('both', 'a/compressed', 'raw', '/a'), ('jpegs', '/jpegs', 'compressed', '/jpegs'), ('jpegs', '', '', '/jpegs'),
+    ('jpegs', '/jpegs', 'raw', '/jpegs'), ('raw', '', 'compressed', '/a')])
+def test_the_topic_of_a_bag_has_the_same_words(tmp_path, topics, name, transport, found):
+    assert open_bag_argument(bag_with(tmp_path, BAGS[topics]), name, transport)[1].name == found
+
+
+@pytest.mark.parametrize('topics, name, said', [
+    ('raw', '/a/compressed', "no image topic '/a/compressed' in this bag \\(did you mean '/a'\\?\\); it has /a "),
+    ('both', '/b', "no image topic '/b' in this bag; it has /a "),
+    ('video', '', 'no image topic in this bag .*; /a/ffmpeg has H.264 or H.265 video in .*: play the bag, republish .*'
+     '-r in/ffmpeg:=/a/ffmpeg -r out:=/a_decoded.*, and record /a_decoded')])
+def test_a_topic_that_the_bag_lacks_is_told_with_the_nearest(tmp_path, topics, name, said):
+    with pytest.raises(LaunchArgumentError, match=said):
+        open_bag_argument(bag_with(tmp_path, BAGS[topics]), name)
+
+
+BAGS = {
+    'raw': {'/a': IMAGE}, 'both': {'/a': IMAGE, '/a/compressed': COMPRESSED_IMAGE},
+    'jpegs': {'/jpegs': COMPRESSED_IMAGE},
+    'video': {'/a/ffmpeg': 'ffmpeg_image_transport_msgs/msg/FFMPEGPacket'}}
+
+
+def bag_with(folder, topics):
+    """A bag whose metadata.yaml has one message of each topic. Its storage file is an empty database."""
+    yaml = pytest.importorskip('yaml')
+    sqlite3.connect(folder / 'bag_0.db3').execute('CREATE TABLE topics (id INTEGER)').connection.close()
+    (folder / 'metadata.yaml').write_text(yaml.safe_dump({'rosbag2_bagfile_information': {
+        'version': 5, 'storage_identifier': 'sqlite3', 'relative_file_paths': ['bag_0.db3'],
+        'duration': {'nanoseconds': 1}, 'starting_time': {'nanoseconds_since_epoch': 1}, 'message_count': len(topics),
+        'compression_format': '', 'compression_mode': '',
+        'topics_with_message_count': [{'message_count': 1, 'topic_metadata': {
+            'name': name, 'type': kind, 'serialization_format': 'cdr', 'offered_qos_profiles': ''}}
+            for name, kind in topics.items()]}}))
+    return folder
 
 
 def test_compressed_topic_is_played_where_the_node_looks():

@@ -52,7 +52,7 @@ def test_names_and_reasons():
     assert found.incompatible == (
         f'/front/camera{OFFERS}',
         '/a/b/third publishes /image as sensor_msgs/msg/CompressedImage, but this node subscribes to '
-        'sensor_msgs/msg/Image: set image_transport or remap the topic')
+        'sensor_msgs/msg/Image: set image_transport to compressed and remap image/compressed to /image')
     assert found.unnamed == frozenset()
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..dependencies import require
 from ..errors import FrameError
+from .codecs import refuse_codec
 from .encodings import ENCODINGS
 from .size import check_size
 
@@ -29,9 +30,7 @@ def decode_compressed(data: np.ndarray, format_hint: str = '') -> tuple[str, np.
     Returns pixels HxW or HxWxC, uint8 or native uint16, in the named sensor_msgs encoding.
     """
     if 'compressedDepth' in format_hint:
-        raise FrameError(
-            f'compressed image of format {format_hint!r}: depth images are not supported; '
-            'expected JPEG or PNG of a colour or grey image')
+        refuse_codec(b'', format_hint)
     check_header(data, format_hint)
     cv2 = require('cv2')
     try:
@@ -83,6 +82,7 @@ def check_header(data: np.ndarray, format_hint: str = '') -> None:
         size, scan = jpeg_size(content)
         end = content.rfind(_JPEG_END, scan)
     else:
+        refuse_codec(content[:16], format_hint)
         raise FrameError(
             f'compressed image{hint}: expected JPEG or PNG data, found {data.size} bytes that '
             f'begin with {content[:4].hex(" ")}')

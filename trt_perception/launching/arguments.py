@@ -42,6 +42,8 @@ _COMMON = (
     _argument('backend'),
     _argument('precision'),
     _argument('image_transport'),
+    _argument('image_encoding'),
+    _argument('class_id_format'),
     _argument('publish_debug_image'),
     # A parameter of every ROS node.
     ParameterArgument('use_sim_time', 'use_sim_time', 'true: take the time from /clock.', parse_bool),

@@ -12,13 +12,14 @@ from typing import Any
 
 import launch.logging
 from ament_index_python.packages import get_package_share_directory
-from launch.actions import LogInfo, RegisterEventHandler
+from launch.actions import LogInfo, OpaqueFunction, RegisterEventHandler
 from launch.event_handlers import OnProcessExit
 from launch_ros.actions import LifecycleNode
 
 from .arguments import NODE_NAMES, given_parameters
 from .autostart import Autostart
-from .image_topics import image_remappings
+from .executor_end import end_executor_at_exit
+from .image_topics import chosen_transport, image_remappings
 from .large_images import profile_environment
 from .values import LaunchArgumentError, parse_bool, parse_log_level, parse_path
 
@@ -48,7 +49,8 @@ def perception_actions(
     hooks = hooks or Hooks()
     respawn = parse_bool('respawn', values.get('respawn', 'false'))
     own = _parameter_file(values)
-    given = given_parameters(values, task)
+    transport, transport_note = chosen_transport(values['image_topic'], values.get('image_transport', ''))
+    given = given_parameters({**values, 'image_transport': transport}, task)
     environment, note = process_environment(values)
     node = LifecycleNode(
         package=PACKAGE, executable='perception_node',
@@ -64,7 +66,8 @@ def perception_actions(
         target_action=node, on_exit=lambda event, context: _on_exit(event, context, node, respawn, hooks.died)))]
     if parse_bool('autostart', values.get('autostart', 'true')):
         handlers += Autostart(node, respawn, hooks.active, hooks.start_failed).handlers()
-    return [*([LogInfo(msg=note)] if note else []), *handlers, node]
+    notes = [LogInfo(msg=text) for text in (note, transport_note) if text]
+    return [*notes, OpaqueFunction(function=end_executor_at_exit), *handlers, node]
 
 
 def process_environment(values: Mapping[str, str]) -> tuple[dict[str, str], str]:

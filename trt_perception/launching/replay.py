@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import launch.logging
-from launch.actions import EmitEvent, ExecuteProcess, OpaqueFunction, RegisterEventHandler, TimerAction
+from launch.actions import EmitEvent, ExecuteProcess, LogInfo, OpaqueFunction, RegisterEventHandler, TimerAction
 from launch.event_handlers import OnProcessExit
 from launch.events import Shutdown
 from launch_ros.substitutions import ExecutableInPackage
@@ -44,20 +44,24 @@ def replay_actions(values: Mapping[str, str]) -> list[Any]:
 
     Raises LaunchArgumentError for a value that cannot be used.
     """
-    bag, topic = open_bag_argument(Path(parse_path('bag', values['bag'])), values['image_topic'])
+    wanted = values.get('image_transport', '')
+    bag, topic = open_bag_argument(Path(parse_path('bag', values['bag'])), values['image_topic'], wanted)
     rate, delay = (parse_number(name, values[name]) for name in ('rate', 'delay'))
     if not 0 < rate < math.inf:
         raise LaunchArgumentError(f'rate:={values["rate"]}: expected a number above 0')
     if not 0 <= delay < math.inf:
         raise LaunchArgumentError(f'delay:={values["delay"]}: expected 0 or more seconds')
     clock = bool(values['use_sim_time']) and parse_bool('use_sim_time', values['use_sim_time'])
+    transport = image_transport(topic)
+    note = f'image_transport:={wanted} has no effect: {topic.name} of the bag is a {topic.type}'
     environment, _ = process_environment(values)
     command, pause = player_command(bag, topic, rate, clock)
     player = ExecuteProcess(cmd=command, name='player', output='screen', additional_env=environment)
     return [
+        *([LogInfo(msg=note)] if wanted not in ('', transport) else []),
         RegisterEventHandler(OnProcessExit(target_action=player, on_exit=_player_ended)),
         *perception_actions(
-            {**values, 'image_transport': image_transport(topic), 'image_topic': played_as(topic)},
+            {**values, 'image_transport': transport, 'image_topic': played_as(topic)},
             TASKS[values['task']],
             Hooks(active=[TimerAction(period=max(delay - pause, 0.0), actions=[player])],
                   start_failed=[_fail('the node did not become active: nothing was played')],

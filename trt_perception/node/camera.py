@@ -18,10 +18,12 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from ..errors import FrameError
+from ..image.transports import COMPRESSED, COMPRESSED_IMAGE, IMAGE
 from .gaps import GapEstimator
-from .health import CameraReport
+from .health import SILENCE_S, CameraReport
 from .publishers import MismatchLog, publishers_of
-from .serialized_image import MakeHeader, NotPlainCdr, read_compressed_image, read_image, stamp_of
+from .serialized_image import CutOff, MakeHeader, NotPlainCdr, read_compressed_image, read_image, stamp_of
+from .siblings import ChangeLog, Wanted, offers_in, suggestion
 from .taking_thread import NotOfTheExecutor, TakingThread
 
 try:
@@ -32,9 +34,8 @@ except ImportError:  # Humble
 _TYPES = {'raw': Image, 'compressed': CompressedImage}
 _READERS: dict[str, Callable[[bytes, MakeHeader], Any]] = {
     'raw': read_image, 'compressed': read_compressed_image}
-_TYPE_NAMES = {'raw': 'sensor_msgs/msg/Image', 'compressed': 'sensor_msgs/msg/CompressedImage'}
+_TYPE_NAMES = {'raw': IMAGE, 'compressed': COMPRESSED_IMAGE}
 _THROTTLE_S = 5.0
-_TOPICS = {'raw': 'image', 'compressed': 'image/compressed'}
 
 
 @dataclass(frozen=True)
@@ -68,8 +69,10 @@ class Camera:
         self._last = time.monotonic()
         # A lambda, not the method itself: rclpy allows only one severity for each line that logs.
         self._mismatches = MismatchLog(lambda text: self._node.get_logger().error(text))
+        self._suggestions = ChangeLog(lambda text: self._node.get_logger().warning(text))
+        self._rclpy_failed = -_THROTTLE_S
         self._subscription: Any | None = node.create_subscription(
-            _TYPES[transport], _TOPICS[transport], _never_called,
+            _TYPES[transport], image_topic(node, transport), _never_called,
             QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=depth, reliability=self._reliability),
             callback_group=NotOfTheExecutor(),
             # No QoS events: no executor waits for them. `report` finds mismatches itself.
@@ -87,13 +90,10 @@ class Camera:
         """
         try:
             return _READERS[self._transport](arrival.data, _header)
+        except CutOff as error:
+            raise FrameError(f'the message cannot be deserialized: {error}') from error
         except NotPlainCdr as error:
-            reason = error
-        # Another format, or damaged: rclpy tries.
-        try:
-            return deserialize_message(arrival.data, _TYPES[self._transport])
-        except Exception as error:  # RMWError or UnicodeDecodeError, depending on the middleware
-            raise FrameError(f'the message cannot be deserialized: {reason} (rclpy: {error})') from error
+            return self._read_by_rclpy(arrival.data, error)
 
     def close(self) -> None:
         """End the subscription. After this returns, `on_image` is not running and is never called again."""
@@ -103,15 +103,32 @@ class Camera:
             self._subscription = None
 
     def report(self) -> CameraReport:
-        """Return the state of the topic now. Logs each publisher that cannot match, once."""
+        """Return the state of the topic now.
+
+        Logs each publisher that cannot match once, and what is there instead of a topic that no node publishes.
+        """
         publishers = publishers_of(
             self._node.get_publishers_info_by_topic(self.topic), self.topic, _TYPE_NAMES[self._transport],
             self._reliability == ReliabilityPolicy.RELIABLE)
         self._mismatches.update(publishers)
         with self._lock:
-            return CameraReport(
-                self.topic, publishers.names, publishers.incompatible, time.monotonic() - self._last,
-                self._gaps.missing_fraction())
+            silent_s, missing = time.monotonic() - self._last, self._gaps.missing_fraction()
+        elsewhere = ''
+        if not publishers.names and silent_s >= SILENCE_S:
+            wanted = Wanted(self.topic, self._transport, self._reliability == ReliabilityPolicy.RELIABLE)
+            elsewhere = suggestion(wanted, offers_in(self._node))
+            self._suggestions.update(f'no node publishes {self.topic}; {elsewhere}')
+        return CameraReport(self.topic, publishers.names, publishers.incompatible, silent_s, missing, elsewhere)
+
+    def _read_by_rclpy(self, data: bytes, reason: NotPlainCdr) -> Any:
+        # For each failure rclpy's libraries may print a line, so a sender of such messages must not make it try often.
+        if time.monotonic() - self._rclpy_failed < _THROTTLE_S:
+            raise FrameError(f'the message cannot be deserialized: {reason}')
+        try:
+            return deserialize_message(data, _TYPES[self._transport])
+        except Exception as error:  # RMWError or UnicodeDecodeError, depending on the middleware
+            self._rclpy_failed = time.monotonic()
+            raise FrameError(f'the message cannot be deserialized: {reason} (rclpy: {error})') from error
 
     def _received(self, data: bytes) -> None:
         now = time.monotonic()
@@ -129,6 +146,21 @@ class Camera:
         self._node.get_logger().error(
             f'an image on {self.topic} could not be received: {type(error).__name__}: {error}',
             throttle_duration_sec=_THROTTLE_S)
+
+
+def image_topic(node: Node, transport: str) -> str:
+    """Return the name to subscribe to: 'image' or 'image/compressed', as the node's remappings give it.
+
+    As in image_transport, X/compressed belongs to X: if only 'image' is remapped, the compressed topic follows it.
+    """
+    if transport == 'raw':
+        return 'image'
+    name = f'image{COMPRESSED}'
+    if node.resolve_topic_name(name) != node.resolve_topic_name(name, only_expand=True):
+        return name
+    # Without remappings this is the same topic.
+    base = node.resolve_topic_name('image')
+    return base if base.endswith(COMPRESSED) else f'{base}{COMPRESSED}'
 
 
 def _header(sec: int, nanosec: int, frame_id: str) -> Header:

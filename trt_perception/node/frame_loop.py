@@ -7,18 +7,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from rclpy.node import Node
 
 from ..errors import EngineError, FrameError, one_line
-from ..image.frame import Frame
-from ..image.message import frame_from_compressed_image, frame_from_image
 from ..parameters.settings import Settings
 from ..pipeline.interface import Pipeline
 from .camera import Arrival, Camera
 from .health import CameraReport
 from .outputs import Outputs
+from .reading import frame_of
 from .statistics import Snapshot, Statistics
 from .worker import LatestWorker
 
@@ -147,7 +145,7 @@ class FrameLoop:
         started = time.perf_counter()
         try:
             message = camera.message_of(arrival)
-            frame = _frame_of(message, settings.image_transport)
+            frame = frame_of(message, settings, camera.topic)
             converted = time.perf_counter()
             output = parts.pipeline.run(frame)
         except FrameError as error:
@@ -205,9 +203,3 @@ class FrameLoop:
     def _age_ms(self, arrival: Arrival) -> float:
         now_ns: int = self._node.get_clock().now().nanoseconds
         return (now_ns - arrival.stamp_ns) / 1e6
-
-
-def _frame_of(message: Any, transport: str) -> Frame:
-    if transport == 'compressed':
-        return frame_from_compressed_image(message)
-    return frame_from_image(message)

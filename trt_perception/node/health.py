@@ -33,6 +33,8 @@ class CameraReport:
     incompatible: a sentence for each publisher whose QoS or type does not match
     silent_s: seconds since the last frame, or since the subscription if no frame has come
     missing_fraction: estimated fraction of the camera's frames that did not arrive
+    elsewhere: a sentence that replaces the advice if no node publishes the topic, for example because another topic
+        has the images; '' for the general advice
     """
 
     topic: str
@@ -40,6 +42,7 @@ class CameraReport:
     incompatible: tuple[str, ...]
     silent_s: float
     missing_fraction: float
+    elsewhere: str = ''
 
 
 @dataclass(frozen=True)
@@ -90,8 +93,8 @@ def _topic_findings(camera: CameraReport | None) -> list[tuple[Level, str]]:
     if camera.silent_s >= SILENCE_S:
         if not camera.publishers:
             what = (
-                f'no images for {camera.silent_s:.0f} s: no node publishes {camera.topic}; check the '
-                'camera and the topic name (ros2 topic list)')
+                f'no images for {camera.silent_s:.0f} s: no node publishes {camera.topic}; '
+                f'{camera.elsewhere or "check the camera and the topic name (ros2 topic list)"}')
         else:
             what = (
                 f'no images for {camera.silent_s:.0f} s on {camera.topic}, published by '

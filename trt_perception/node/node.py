@@ -6,13 +6,15 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Any
 
+from rcl_interfaces.msg import SetParametersResult
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
 from rclpy.lifecycle import LifecycleNodeMixin, LifecycleState, TransitionCallbackReturn
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 
 from ..backends.create import create_pipeline
 from ..catalogue.resolve import resolve_model
@@ -25,6 +27,7 @@ from . import parameters
 from .camera import Arrival
 from .diagnostics_publisher import DiagnosticsPublisher, NodeStatus
 from .frame_loop import FrameLoop, FrameParts
+from .given_values import changes
 from .live_settings import LiveSettings
 from .memory import trim_memory
 from .opening import opening_monitor
@@ -81,6 +84,11 @@ class PerceptionNode(LifecycleNodeMixin, Node):
         self._frames = FrameLoop(self, lambda: self._live.current, failure_guard.trigger, self._end_process)
         self._diagnostics = DiagnosticsPublisher(
             self, PARAMETERS['diagnostics_period'].default, self._status, self._frames.report)
+
+    def set_parameters_atomically(self, parameter_list: Sequence[Parameter]) -> SetParametersResult:
+        """Set parameters for a client of the parameter services. Setting one to the value it has always succeeds."""
+        changed = changes(self, parameter_list)
+        return super().set_parameters_atomically(changed) if changed else SetParametersResult(successful=True)
 
     # Transitions
 

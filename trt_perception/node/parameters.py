@@ -15,20 +15,34 @@ from ..errors import ParameterError
 from ..parameters.checks import check_value, closest
 from ..parameters.settings import Settings
 from ..parameters.table import PARAMETERS, Kind, Row
+from .rclpy_internals import parameter_overrides
 
 _RECONFIGURE = 'Read on configure: a change needs cleanup and configure.'
 _LIVE = 'May change while active.'
+_EMPTY = {
+    Kind.INTEGERS: Parameter.Type.INTEGER_ARRAY, Kind.NUMBERS: Parameter.Type.DOUBLE_ARRAY,
+    Kind.TEXTS: Parameter.Type.STRING_ARRAY}
 
 
 def declare(node: Node) -> None:
     """Declare all parameters. Raises ParameterError for a given value of the wrong type or out of range."""
+    overrides = parameter_overrides(node)
     for name, row in PARAMETERS.items():
+        given = overrides.get(name)
+        # rcl gives an empty list without its type. rclpy would declare the parameter as not set, and `ros2 param dump`
+        # would be empty.
+        empty = given is not None and given.type_ == Parameter.Type.NOT_SET
+        if empty and row.kind not in _EMPTY:
+            raise ParameterError(f"parameter '{name}': expected a value of type {row.kind.value}, found an empty list")
         try:
-            node.declare_parameter(name, row.default, _descriptor(row))
+            node.declare_parameter(name, row.default, _descriptor(row), ignore_override=empty)
         except InvalidParameterTypeException as error:
             raise ParameterError(f"parameter '{name}': {error}{_type_hint(row)}") from error
         except InvalidParameterValueException as error:
             raise ParameterError(f"parameter '{name}': {error}") from error
+        if empty and not _may_be_unset(name):
+            # Configure says what is wrong with it.
+            node.set_parameters([Parameter(name, _EMPTY[row.kind], [])])
 
 
 def unknown_overrides(node: Node, given: Iterable[str]) -> list[str]:
@@ -60,11 +74,19 @@ def check(parameter: Parameter) -> None:
         check_value(parameter.name, parameter.value)
 
 
+def _may_be_unset(name: str) -> bool:
+    try:
+        check_value(name, None)
+    except ParameterError:
+        return False
+    return True
+
+
 def _descriptor(row: Row) -> ParameterDescriptor:
     """Return the descriptor; `ros2 param describe` shows it."""
     descriptor = ParameterDescriptor(description=f'{row.explanation} {_LIVE if row.live else _RECONFIGURE}')
     if row.choices:
-        descriptor.additional_constraints = f'one of: {", ".join(row.choices)}'
+        descriptor.additional_constraints = f'one of: {row.named_choices}'
     if row.limits:
         low, high = row.limits
         if row.kind is Kind.NUMBER:

@@ -11,8 +11,10 @@ from typing import Any
 
 from rclpy.qos import ReliabilityPolicy
 
+from ..image.transports import COMPRESSED, COMPRESSED_IMAGE, IMAGE, republish, transport_of
+
 # The node name before DDS has discovered the node of a publisher. A publisher outside ROS never has one.
-_UNDISCOVERED = ('', '_NODE_NAME_UNKNOWN_')
+UNDISCOVERED = ('', '_NODE_NAME_UNKNOWN_')
 _UNNAMED = 'a publisher whose node is not discovered yet'
 # Seconds to wait for the name before logging. Discovery takes a fraction of that.
 _DISCOVERY_S = 5.0
@@ -40,7 +42,7 @@ def publishers_of(endpoints: Iterable[Any], topic: str, message_type: str, relia
     """
     names, incompatible, unnamed = [], [], set()
     for endpoint in endpoints:
-        named = endpoint.node_name not in _UNDISCOVERED
+        named = endpoint.node_name not in UNDISCOVERED
         name = f'{endpoint.node_namespace.rstrip("/")}/{endpoint.node_name}' if named else _UNNAMED
         names.append(name)
         reason = _mismatch(endpoint, name, topic, message_type, reliable)
@@ -54,13 +56,26 @@ def publishers_of(endpoints: Iterable[Any], topic: str, message_type: str, relia
 def _mismatch(endpoint: Any, name: str, topic: str, message_type: str, reliable: bool) -> str:
     if endpoint.topic_type != message_type:
         return (
-            f'{name} publishes {topic} as {endpoint.topic_type}, but this node subscribes to {message_type}: set '
-            'image_transport or remap the topic')
+            f'{name} publishes {topic} as {endpoint.topic_type}, but this node subscribes to {message_type}: '
+            f'{_remedy(topic, endpoint.topic_type)}')
     if reliable and endpoint.qos_profile.reliability == ReliabilityPolicy.BEST_EFFORT:
         return (
             f'{name} offers reliability best_effort on {topic}, but this node requests reliable: set image_reliability '
             'to best_effort')
     return ''
+
+
+def _remedy(topic: str, found: str) -> str:
+    transport = transport_of(topic, found)
+    if transport is not None:
+        return republish(transport, topic)
+    if found == COMPRESSED_IMAGE:
+        if topic.endswith(COMPRESSED):
+            return 'set image_transport to compressed'
+        return f'set image_transport to compressed and remap image/compressed to {topic}'
+    if found == IMAGE:
+        return f'set image_transport to raw and remap image to {topic}'
+    return 'this type has no images: set image_topic to the topic of the images'
 
 
 class MismatchLog:

@@ -13,14 +13,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-# DDS-XTypes 1.3, 7.6.3.1.2: encapsulation identifiers of plain CDR (XCDR version 1), big and little endian. All
-# middlewares of ROS 2 send plain CDR.
-_BYTE_ORDERS = {b'\x00\x00': '>', b'\x00\x01': '<'}
+# DDS-XTypes 1.3, 7.6.3.1.2: encapsulation identifiers of plain CDR, XCDR version 1 and 2, big and little endian. All
+# middlewares of ROS 2 send version 1. The versions differ only for numbers of 8 bytes, which an image message lacks.
+_BYTE_ORDERS = {b'\x00\x00': '>', b'\x00\x01': '<', b'\x00\x06': '>', b'\x00\x07': '<'}
 _ENCAPSULATION = 4
 
 
 class NotPlainCdr(ValueError):
-    """The bytes are not the expected message in plain CDR."""
+    """The bytes are not in plain CDR. A middleware may still be able to read them."""
+
+
+class CutOff(ValueError):
+    """The bytes are plain CDR that ends too early: no middleware can read them."""
 
 
 @dataclass(frozen=True)
@@ -53,9 +57,11 @@ MakeHeader = Callable[[int, int, str], Any]
 
 
 def read_image(data: bytes, make_header: MakeHeader) -> SerializedImage:
-    """Return the fields of a serialized sensor_msgs/Image. Raises NotPlainCdr for other bytes or another format.
+    """Return the fields of a serialized sensor_msgs/Image, the same as rclpy's.
 
     make_header: called with sec, nanosec and frame_id; returns a std_msgs/Header
+
+    Raises NotPlainCdr for another format, CutOff for a message that is cut off.
     """
     reader = _Reader(data)
     header = make_header(reader.number('i'), reader.number(), reader.text())
@@ -80,7 +86,7 @@ def stamp_of(data: bytes) -> int | None:
     try:
         reader = _Reader(data)
         return reader.number('i') * 1_000_000_000 + reader.number()
-    except NotPlainCdr:
+    except (NotPlainCdr, CutOff):
         return None
 
 
@@ -105,15 +111,10 @@ class _Reader:
         """Read `count` bytes."""
         start, self._position = self._position, self._position + count
         if self._position > len(self._data):
-            raise NotPlainCdr(f'it is cut off: expected {self._position} bytes, found {len(self._data)}')
+            raise CutOff(f'it is cut off: expected {self._position} bytes, found {len(self._data)}')
         return self._data[start:self._position]
 
     def text(self) -> str:
-        """Read a string; its length includes the zero byte at its end."""
+        """Read a string as rclpy does: it ends at the first zero byte, and bytes that are not UTF-8 are replaced."""
         octets = bytes(self.octets(self.number()))
-        if octets and octets.find(0) != len(octets) - 1:
-            raise NotPlainCdr('expected a string with one zero byte, at its end')
-        try:
-            return octets[:-1].decode()
-        except UnicodeDecodeError as error:
-            raise NotPlainCdr(f'a string is not UTF-8: {error}') from error
+        return octets.split(b'\0', 1)[0].decode(errors='replace')

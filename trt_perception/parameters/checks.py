@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from ..errors import ParameterError
+from ..image.transports import TRANSPORTS, republish_command
 from ..model.spec import ModelSpec
 from .table import PARAMETERS
 
@@ -21,9 +22,7 @@ def check_value(name: str, value: Any) -> None:
     """
     row = PARAMETERS[name]
     if row.choices and value not in row.choices:
-        close = closest(str(value), row.choices)
-        raise ParameterError(
-            f"{name} is '{value}': expected {row.expected}" + (f" (did you mean '{close}'?)" if close else ''))
+        raise ParameterError(f"{name} is '{value}': expected {row.expected}{_hint(name, value)}")
     if row.limits and (not math.isfinite(value) or not row.limits[0] <= value <= row.limits[1]):
         raise ParameterError(f'{name} is {value}: expected {row.expected}')
     if name in _OF_LISTS:
@@ -59,6 +58,17 @@ def class_indices(names: Sequence[str], spec: ModelSpec) -> frozenset[int] | Non
 def closest(name: str, known: Iterable[str]) -> str:
     """Return the most similar known name, '' if none is similar."""
     return next(iter(difflib.get_close_matches(name, list(known), 1)), '')
+
+
+def _hint(name: str, value: Any) -> str:
+    if name == 'image_transport':
+        for transport in TRANSPORTS:
+            if value == transport.name:
+                return (
+                    f'; this node cannot read {transport.content}: republish them as raw images, for a topic CAMERA '
+                    f'{republish_command(transport, f"CAMERA/{value}")}')
+    close = closest(str(value), PARAMETERS[name].choices)
+    return f" (did you mean '{close}'?)" if close else ''
 
 
 def _input_size(value: Sequence[int] | None) -> str:

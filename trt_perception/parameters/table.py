@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar
 
 from ..backends.create import BACKENDS
+from ..image.encodings import ENCODINGS
 from ..model.geometry import RESIZE_MODES
 from ..model.heads.identify import HEADS
 from ..model.normalisation import COLOR_ORDERS
@@ -90,8 +91,13 @@ class Row:
     def expected(self) -> str:
         """The allowed values, as error messages state them."""
         if self.choices:
-            return f'one of {", ".join(self.choices)}'
+            return f'one of {self.named_choices}'
         return ' to '.join(map(str, self.limits))
+
+    @property
+    def named_choices(self) -> str:
+        """The choices, separated by commas; the empty text as ''."""
+        return ', '.join(choice or "''" for choice in self.choices)
 
     @property
     def constraint(self) -> str:
@@ -218,6 +224,10 @@ class Values:
     image_transport: str = _row(
         IMAGES, 'raw', "raw subscribes to the topic 'image' (sensor_msgs/Image), compressed to 'image/compressed' "
         '(sensor_msgs/CompressedImage: jpeg, png)', choices=('raw', 'compressed'))
+    image_encoding: str = _row(
+        IMAGES, '', 'Encoding of the images, for a driver that names a wrong one in its messages, such as yuv422 for '
+        'images in yuv422_yuy2 (YUYV)', 'the encoding in the message', choices=('', *sorted(ENCODINGS, key=str.lower)),
+        live=True)
     image_reliability: str = _row(
         IMAGES, 'best_effort', 'Reliability of the image subscription; best_effort matches every publisher',
         choices=('best_effort', 'reliable'))

@@ -11,9 +11,8 @@ from typing import Any
 
 from ..dependencies import require
 from ..errors import SourceError
-
-IMAGE = 'sensor_msgs/msg/Image'
-COMPRESSED_IMAGE = 'sensor_msgs/msg/CompressedImage'
+from ..image.transports import COMPRESSED_IMAGE as COMPRESSED_IMAGE
+from ..image.transports import IMAGE as IMAGE
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from typing import Any
 
 from ..dependencies import require
 from ..errors import PerceptionError, SourceError, one_line
+from ..image.transports import base_of, decoded, republish_command, transport_of
 from .bag_messages import COMPRESSED_IMAGE, IMAGE, ImageMessage
 from .bag_metadata import METADATA, BagMetadata, BagTopic, head_of_metadata, read_metadata
 from .bag_storage import (
@@ -94,13 +95,17 @@ class BagReader:
         """
         topics = self.image_topics
         if not topics:
-            raise SourceError(f'{self.path}: no image topic in this bag (looked for {" and ".join(IMAGE_TYPES)})')
+            raise SourceError(
+                f'{self.path}: no image topic in this bag (looked for {" and ".join(IMAGE_TYPES)}){self._undecoded()}')
         listing = ', '.join(f'{topic.name} ({topic.type.rsplit("/", 1)[1]}, {topic.count})' for topic in topics)
         if name is not None:
             topics = tuple(topic for topic in topics if _same_name(topic, name))
             if not topics:
                 others = [topic for topic in self.topics if _same_name(topic, name)]
-                what = f' ({others[0].name} is a {others[0].type})' if others else ''
+                base = base_of(name).strip('/')
+                same = [topic for topic in self.image_topics if base_of(topic.name).strip('/') == base]
+                what = (f' ({others[0].name} is a {others[0].type})' if others else
+                        f" (did you mean '{same[0].name}'?)" if same else '')
                 raise SourceError(f"{self.path}: no image topic '{name}' in this bag{what}; it has {listing}")
         filled = [topic for topic in topics if topic.count]
         if len(filled) > 1 and name is None:
@@ -129,6 +134,17 @@ class BagReader:
             raise SourceError(
                 f'{self.path}: {METADATA} counts {topic.count} messages of {topic.name}, but the storage files have '
                 f'none: run `ros2 bag reindex {self.folder}` to count again')
+
+    def _undecoded(self) -> str:
+        """Return what to do with an image topic that cannot be read, '' if there is none."""
+        for topic in self.topics:
+            transport = transport_of(topic.name, topic.type)
+            if transport is not None:
+                return (
+                    f'; {topic.name} has {transport.content} in {topic.type}, which cannot be read: play the bag, '
+                    f'republish this topic with {republish_command(transport, topic.name)}, and record '
+                    f'{decoded(topic.name)}')
+        return ''
 
     def _check_files(self) -> None:
         for file in self._files:
