@@ -15,6 +15,7 @@ import numpy as np
 
 from ..dependencies import require
 from ..errors import EngineError, ModelError, one_line
+from .metadata_names import read_metadata_names
 from .onnx_skeleton import read_skeleton
 from .onnx_tensors import all_tensors
 
@@ -139,7 +140,7 @@ def read_onnx(path: Path) -> OnnxSummary:
     return OnnxSummary(
         path=path, sha256=sha256_of(path, proto), input_name=value.name, input_dtype=dtype,
         layout=layout, width=width, height=height, channels=channels,
-        dynamic_batch=shape[0] == 0, names=metadata_names(metadata), metadata=metadata,
+        dynamic_batch=shape[0] == 0, names=read_metadata_names(metadata).names, metadata=metadata,
         metadata_size=_metadata_size(metadata), end_to_end=_end_to_end(graph, metadata),
         declared_outputs=tuple((v.name, _shape(v)) for v in graph.output),
         stored_precision=_stored_precision(proto), proto=proto)
@@ -165,30 +166,6 @@ def output_shapes(
     if all(shape and 0 not in shape for _, shape in known):
         return known
     return _shapes_by_running(summary, width, height)
-
-
-def metadata_names(metadata: dict[str, str]) -> tuple[str, ...]:
-    """Return the class names in the exporter's `names` entry: a JSON or Python dict or list, as from Ultralytics."""
-    text = metadata.get('names', '')
-    if not text:
-        return ()
-    try:
-        value = json.loads(text)
-    except ValueError:
-        try:
-            value = ast.literal_eval(text)
-        except (ValueError, SyntaxError):
-            return ()
-    if isinstance(value, dict):
-        try:
-            by_index = {int(key): name for key, name in value.items()}
-            # A gap would shift the names of all classes after it.
-            value = [by_index[index] for index in range(len(value))]
-        except (TypeError, ValueError, KeyError):
-            return ()
-    if not isinstance(value, (list, tuple)):
-        return ()
-    return tuple(str(name) for name in value)
 
 
 def sha256_of(path: Path, proto: Any = None) -> str:
