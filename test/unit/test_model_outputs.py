@@ -109,6 +109,17 @@ def test_of_two_classifications_the_user_chooses_one(tmp_path):
         load_model(path, ModelOptions(output_name='kind'))
 
 
+def test_families_with_further_inputs_are_named(tmp_path):
+    path = save(
+        tmp_path / 'm.onnx', [helper.make_node('Identity', ['images'], ['boxes'])],
+        {'images': (FLOAT, [1, 3, 64, 64]), 'orig_target_sizes': (TYPES['int64'], [1, 2])},
+        {'boxes': (FLOAT, [1, 3, 64, 64])})
+    with pytest.raises(ModelError, match=(
+            r'm\.onnx has 2 inputs \(.*orig_target_sizes.*\): expected one image input; this looks like RT-DETR, '
+            'D-FINE or DEIM .*export a YOLO detector')):
+        load_model(path)
+
+
 # Values
 
 
@@ -146,7 +157,7 @@ def test_corners_are_refused(tmp_path):
 def test_fractions_are_refused(tmp_path):
     raw = dense([0.1, 0.6, 0.1])
     raw[0, :4] /= 64
-    refused(outputs(tmp_path / 'm.onnx', out=raw), 'boxes in pixels of the 64x64 input; fractions of the image')
+    refused(outputs(tmp_path / 'm.onnx', out=raw), 'boxes in pixels of the 64x64 input; these look like fractions')
     rows = after_nms()
     rows[0, :, :4] /= 320
     path = outputs(tmp_path / 'e.onnx', out=rows, input_shape=(1, 3, 640, 640))

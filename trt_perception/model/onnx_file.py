@@ -15,6 +15,7 @@ import numpy as np
 
 from ..dependencies import require
 from ..errors import EngineError, ModelError, one_line
+from .heads.families import family_of_inputs
 from .metadata_names import read_metadata_names
 from .onnx_skeleton import read_skeleton
 from .onnx_tensors import all_tensors
@@ -117,9 +118,11 @@ def read_onnx(path: Path) -> OnnxSummary:
     constants = {tensor.name for tensor in graph.initializer}
     inputs = [value for value in graph.input if value.name not in constants]
     if len(inputs) != 1:
+        family = family_of_inputs(value.name for value in inputs)
+        hint = f'; this looks like {family.name}, which is not supported: {family.advice}' if family else ''
         raise ModelError(
             f'{path.name} has {len(inputs)} inputs ({", ".join(_show(v) for v in inputs)}): expected '
-            'one image input')
+            f'one image input{hint}')
     value = inputs[0]
     shape = _shape(value)
     dtype = _DTYPES.get(value.type.tensor_type.elem_type)

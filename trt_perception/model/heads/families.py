@@ -8,7 +8,7 @@ Sources: the export scripts of the named projects.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from ...errors import printable
@@ -23,12 +23,27 @@ _ULTRALYTICS_HEADS = {
     'Segment': 'a segmentation', 'YOLOESegment': 'a segmentation', 'Pose': 'a pose', 'OBB': 'an oriented-box'}
 
 
+# Inputs beside the image: the size of the original image, for example.
+_INPUTS = {
+    'orig_target_sizes': 'RT-DETR, D-FINE or DEIM as exported by their authors',
+    'im_shape': 'a detector of PaddleDetection', 'scale_factor': 'a detector of PaddleDetection',
+    'image_shape': 'YOLOv3 as in the ONNX model zoo', 'pixel_mask': 'DETR as exported from Hugging Face'}
+
+
 @dataclass(frozen=True)
 class Family:
     """A family of models without a head here. advice: what to export instead."""
 
     name: str
     advice: str
+
+
+def family_of_inputs(names: Iterable[str]) -> Family | None:
+    """Return the family that has these inputs in addition to the image, None if unknown."""
+    for name in names:
+        if name in _INPUTS:
+            return Family(_INPUTS[name], _YOLO)
+    return None
 
 
 def family_of(evidence: HeadEvidence) -> Family | None:

@@ -22,9 +22,9 @@ _MOST_SWAPPED = 0.3
 # Neighbouring candidates of a grid of so many are this part of the input apart at most; random places 0.46.
 _FEWEST_OF_AN_ORDER = 200
 _FARTHEST_NEIGHBOURS = 0.3
-_RTDETR = (
-    'fractions of the image, as from RT-DETR and its relatives or from a TFLite export, are not supported; export a '
-    'YOLO detector with boxes in pixels')
+_FRACTIONS = (
+    'these look like fractions of the image, as from RT-DETR and its relatives or from a TFLite export, which are not '
+    'supported; export a YOLO detector, or export the model with box decoding to pixels')
 
 
 def centre_problem(tables: Sequence[np.ndarray], size: tuple[int, int]) -> str:
@@ -44,7 +44,7 @@ def centre_problem(tables: Sequence[np.ndarray], size: tuple[int, int]) -> str:
         if usual < _FIRST_PART * min(width, height):
             found = f'has {count} boxes, half of them within {usual:.2f} of the corner: {expected}'
             if boxes.min() >= 0 and boxes.max() <= _LARGEST_FRACTION:
-                return f'{found}; {_RTDETR}'
+                return f'{found}; {_FRACTIONS}'
             return f'{found}; export the model with box decoding (YOLOX: --decode_in_inference)'
         centre = np.median(boxes[:, :2], axis=0)
         if (np.abs(centre) > _FAR * np.array(size)).any():
@@ -77,7 +77,7 @@ def corner_problem(tables: Sequence[np.ndarray], size: tuple[int, int]) -> str:
     if not len(boxes):
         return ''
     if np.abs(boxes).max() <= _LARGEST_FRACTION < 0.1 * min(size):
-        return f'has boxes with coordinates from {boxes.min():.2g} to {boxes.max():.2g}: {expected}; {_RTDETR}'
+        return f'has boxes with coordinates from {boxes.min():.2g} to {boxes.max():.2g}: {expected}; {_FRACTIONS}'
     swapped = (boxes[:, 2] < boxes[:, 0]) | (boxes[:, 3] < boxes[:, 1])
     if swapped.mean() > _MOST_SWAPPED:
         return (
