@@ -167,7 +167,7 @@ def test_fractions_are_refused(tmp_path):
 def test_classes_that_the_names_do_not_have_are_refused(tmp_path):
     path = outputs(
         tmp_path / 'm.onnx', {'names': ['a', 'b'], 'end2end': 'True'}, WIDE, out=after_nms(classes=3))
-    refused(path, 'has the class 2, but there are only 2 class names, for 0 to 1: set labels_file')
+    refused(path, 'has the class 2, but there are only 2 class names, for 0 to 1: correct the class names')
 
 
 def test_a_model_that_finds_nothing_in_the_test_images_is_accepted(tmp_path):

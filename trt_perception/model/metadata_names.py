@@ -74,7 +74,7 @@ def _in_order(value: Any) -> list[Any]:
             raise ValueError(f'class {missing} has no name, the indices are {min(by_index)} to {max(by_index)}')
         entries = [by_index[index] for index in range(len(by_index))]
     else:
-        raise ValueError(f'it is a {type(value).__name__}')
+        raise ValueError(f'a value of type {type(value).__name__}')
     return entries
 
 
@@ -90,7 +90,7 @@ def _index(key: Any) -> int:
 def _name(entry: Any, index: int) -> str:
     # Digits are names too, without quotes.
     if isinstance(entry, bool) or not isinstance(entry, (str, int, float)):
-        raise ValueError(f'the name of class {index} is a {type(entry).__name__}')
+        raise ValueError(f'the name of class {index} has the type {type(entry).__name__}')
     return str(entry)
 
 

@@ -120,10 +120,11 @@ def _refuse_element_types(evidence: HeadEvidence, wanted: str) -> None:
         if evidence.is_float(name) or _head_of_output(name, shape, evidence, wanted) is None:
             continue
         found = evidence.element_types[name]
-        remedy = (
-            'export it with one floating-point score per class, without ArgMax'
-            if _is_list(shape) and found in ('int32', 'int64') else
-            'these are quantised values; export it with outputs in float32 (dequantised)')
+        remedy = 'export it with outputs in float32'
+        if found in ('uint8', 'int8', 'uint16', 'int16'):
+            remedy = 'these are quantised values; export it with outputs in float32 (dequantised)'
+        elif _is_list(shape) and found in ('int32', 'int64'):
+            remedy = 'export it with one floating-point score per class, without ArgMax'
         raise ModelError(
             f"output '{printable(name)}' {list(shape)} has the element type {found}: expected float32 or float16; "
             f'{remedy}')

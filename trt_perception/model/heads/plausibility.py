@@ -10,7 +10,6 @@ or with random weights, so each rule asks for what no such model gives.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -29,11 +28,10 @@ _MOST_CLASSES = 100_000
 
 
 def require_plausible(
-    head: Any, outputs: Sequence[np.ndarray], size: tuple[int, int], num_names: int = 0,
+    head: ClassificationHead | YoloHead, outputs: Sequence[np.ndarray], size: tuple[int, int], num_names: int = 0,
 ) -> ClassificationHead | YoloHead:
     """Return the head for these outputs. Raises ModelError if they cannot be what the head reads from them.
 
-    head: a ClassificationHead or a YoloHead
     outputs: the raw output of each probe image
     size: width, height of the network's input; num_names: number of class names, 0 if unknown
     The head returned is the given one, except that a classifier's activation is known from then on.
@@ -115,7 +113,7 @@ def _end_to_end_problem(tables: Sequence[np.ndarray], size: tuple[int, int], num
     if num_names and classes.max() > num_names - 1 + _CLASS_TOLERANCE:
         return (
             f'has the class {classes.max():.0f}, but there are only {num_names} class names, for 0 to {num_names - 1}: '
-            'set labels_file to the class names of this model')
+            'correct the class names')
     return corner_problem([_used(table) for table in tables], size)
 
 
