@@ -284,7 +284,8 @@ def classifier(path, last):
     ([helper.make_node('MatMul', ['flat', 'weights'], ['a']), helper.make_node('Add', ['a', 'bias'], ['out'])],
      'softmax'),
     ([helper.make_node('Add', ['bias', 'flat'], ['out'])], ''),
-    ([helper.make_node('Relu', ['flat'], ['out'])], ''),
+    ([helper.make_node('Relu', ['flat'], ['out'])], 'softmax'),
+    ([helper.make_node('Clip', ['flat'], ['out'])], ''),
 ])
 def test_the_graph_shows_the_activation(tmp_path, last, activation):
     path = tmp_path / 'm.onnx'

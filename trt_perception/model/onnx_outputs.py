@@ -10,14 +10,14 @@ from ..dependencies import require
 
 # onnx.TensorProto.DataType to NumPy's names.
 _NUMPY_NAMES = {'float': 'float32', 'double': 'float64'}
-# Operators that only move or convert values, so the operator before them decides.
+# Operators that keep the range of the values, so the operator before them decides.
 _TRANSPARENT = frozenset({
     'Identity', 'Cast', 'Reshape', 'Flatten', 'Squeeze', 'Unsqueeze', 'Transpose', 'QuantizeLinear', 'DequantizeLinear',
-    'Dropout'})
+    'Dropout', 'GlobalAveragePool'})
 _ACTIVATIONS = {
     'Softmax': 'softmax', 'Sigmoid': 'sigmoid', 'HardSigmoid': 'sigmoid',
-    # The results of a linear layer have no bounds: they are logits.
-    'Gemm': 'softmax', 'Conv': 'softmax'}
+    # These results have no upper bound: they are logits.
+    'Gemm': 'softmax', 'Conv': 'softmax', 'Relu': 'softmax'}
 
 
 def element_types(proto: Any) -> dict[str, str]:
