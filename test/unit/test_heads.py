@@ -1,5 +1,7 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,6 +12,7 @@ from trt_perception.model.geometry import letterbox
 from trt_perception.model.heads.classification import (
     ClassificationHead,
     ClassificationSettings,
+    SigmoidHead,
     is_distribution,
     softmax,
 )
@@ -279,15 +282,19 @@ def test_what_is_no_distribution_goes_through_softmax(values):
 
 
 def test_scores_of_a_multi_label_classifier_stay_as_they_are():
-    head = ClassificationHead('p', 5, 'sigmoid')
+    head = SigmoidHead('p', 5)
     result = head.decode(np.array([[0.9, 0.8, 0.1, 0.7, 0.2]], np.float32), ClassificationSettings(3))
     assert result.class_indices.tolist() == [0, 1, 3]
     np.testing.assert_array_equal(result.scores, np.float32([0.9, 0.8, 0.7]))
 
 
+def test_the_activation_is_no_part_of_the_identity_of_converted_files():
+    assert asdict(SigmoidHead('p', 5)) == asdict(ClassificationHead('p', 5)) == {'output_name': 'p', 'num_classes': 5}
+
+
 def test_scores_are_in_0_to_1_whatever_the_probe_images_showed():
     logits = [4.0, -1.0, 0.5]
-    result = ClassificationHead('p', 3, 'sigmoid').decode(np.array([logits]), ClassificationSettings())
+    result = SigmoidHead('p', 3).decode(np.array([logits]), ClassificationSettings())
     np.testing.assert_allclose(result.scores, np.sort(softmax(np.array(logits)))[::-1], rtol=1e-6)
 
 

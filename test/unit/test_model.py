@@ -19,7 +19,7 @@ from support.tiny_models import (
 )
 
 from trt_perception.errors import LabelsError, ModelError
-from trt_perception.model.heads.classification import ClassificationHead
+from trt_perception.model.heads.classification import ClassificationHead, SoftmaxHead
 from trt_perception.model.heads.yolo import YoloHead
 from trt_perception.model.normalisation import IMAGENET, YOLO, Overrides, Preprocessing
 from trt_perception.model.spec import ModelOptions, load_model
@@ -326,7 +326,7 @@ def test_external_data(tmp_path):
         {'images': (FLOAT, ['n', 3, 'h', 'w'])}, {'out': (FLOAT, ['n', 'classes'])},
         {'weights': np.zeros((3, 500), np.float32)})
     onnx.save(onnx.load(str(path)), str(path), save_as_external_data=True, location='m.data', size_threshold=0)
-    assert load_model(path).head == ClassificationHead('out', 500, 'softmax')
+    assert load_model(path).head == SoftmaxHead('out', 500)
     Path(tmp_path / 'm.data').unlink()
     with pytest.raises(ModelError, match=r'has weights in the file m\.data, which is missing in'):
         load_model(path)

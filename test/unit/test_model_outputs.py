@@ -14,7 +14,7 @@ from support.tiny_models import CELL, FLOAT, cells, color_classifier, color_dete
 from trt_perception.backends.create import create_pipeline
 from trt_perception.errors import ModelError
 from trt_perception.image.frame import Frame
-from trt_perception.model.heads.classification import ClassificationHead
+from trt_perception.model.heads.classification import classification_head
 from trt_perception.model.heads.yolo import YoloHead
 from trt_perception.model.spec import ModelOptions, load_model
 from trt_perception.pipeline.decoded_boxes import require_decoded_boxes
@@ -291,7 +291,7 @@ def test_the_graph_shows_the_activation(tmp_path, last, activation):
     path = tmp_path / 'm.onnx'
     if any('out_shape' in node.input for node in last):
         last = [helper.make_node('Constant', [], ['out_shape'], value_ints=[1, 3]), *last]
-    assert load_model(classifier(path, last)).head == ClassificationHead('out', 3, activation)
+    assert load_model(classifier(path, last)).head == classification_head('out', 3, activation)
 
 
 def test_sigmoid_scores_are_reported_as_they_are(tmp_path):

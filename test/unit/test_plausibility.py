@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from trt_perception.errors import ModelError
-from trt_perception.model.heads.classification import ClassificationHead, softmax
+from trt_perception.model.heads.classification import ClassificationHead, SoftmaxHead, softmax
 from trt_perception.model.heads.plausibility import problem_of, require_plausible
 from trt_perception.model.heads.yolo import YoloHead
 
@@ -278,7 +278,7 @@ def test_the_activation_of_a_classifier_by_values():
 
 
 def test_the_activation_of_the_graph_stays():
-    head = ClassificationHead('p', 2, 'softmax')
+    head = SoftmaxHead('p', 2)
     assert require_plausible(head, [np.array([[0.9, 0.8]], np.float32)], (64, 64)) == head
 
 

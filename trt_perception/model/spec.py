@@ -12,7 +12,7 @@ import numpy as np
 
 from ..errors import LabelsError, ModelError, printable
 from .head_by_values import head_by_values
-from .heads.classification import ClassificationHead
+from .heads.classification import ClassificationHead, classification_head
 from .heads.evidence import HeadEvidence
 from .heads.identify import Head, identify_head, rival_head
 from .labels import SHIPPED, load_labels, shipped_labels
@@ -150,7 +150,8 @@ def _head(
     if rival is not None:
         head = head_by_values(summary, considered, (head, rival))
     if isinstance(head, ClassificationHead):
-        head = replace(head, activation=activation_of(summary.proto, head.output_name))
+        head = classification_head(
+            head.output_name, head.num_classes, activation_of(summary.proto, head.output_name))
     return evidence, head
 
 
@@ -217,8 +218,8 @@ def _labels_warning(summary: OnnxSummary, given: tuple[str, ...], labels: str) -
         return f'{summary.path.name}: {problem}' if problem else ''
     own, other = differing[0]
     warning = (
-        f"labels_file {labels} is not used: {summary.path.name} has its own class names, such as '{own}' instead of "
-        f"'{other}'; to rename classes, change 'names' in its metadata (see models/README.md)")
+        f"labels_file {labels} is not used: {summary.path.name} has its own class names, such as '{printable(own)}' "
+        f"instead of '{printable(other)}'; to rename classes, change 'names' in its metadata (see models/README.md)")
     return f'{warning}; {problem}' if problem else warning
 
 

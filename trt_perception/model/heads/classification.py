@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -27,14 +28,16 @@ class ClassificationSettings:
 class ClassificationHead:
     """Decodes one number per class: [1, C], [C], [1, C, 1, 1] or [1, 1, 1, C].
 
-    activation: 'softmax': logits, or probabilities that sum to 1; 'sigmoid': each class has its own score in 0..1, as
-        in a multi-label classifier; '': unknown, read as softmax until probe images show it (`with_activation`)
+    activation: 'softmax' for logits, and for probabilities that sum to 1; 'sigmoid' if each class has its own score in
+        0..1, as in a multi-label classifier; '' if it is unknown, then softmax is used until `with_activation`
+
+    A subclass, not a field, has another activation: the fields are part of the identity of converted files.
     """
 
     output_name: str
     num_classes: int
-    activation: str = ''
 
+    activation: ClassVar[str] = ''
     kind = 'classification'
     task = 'classification'
 
@@ -54,6 +57,26 @@ class ClassificationHead:
         return Classifications(order.astype(np.int64), scores[order].astype(np.float32))
 
 
+class SoftmaxHead(ClassificationHead):
+    """A classifier whose scores sum to 1."""
+
+    activation: ClassVar[str] = 'softmax'
+
+
+class SigmoidHead(ClassificationHead):
+    """A classifier with one score for each class, independent of the others."""
+
+    activation: ClassVar[str] = 'sigmoid'
+
+
+_HEADS = {head.activation: head for head in (ClassificationHead, SoftmaxHead, SigmoidHead)}
+
+
+def classification_head(output_name: str, num_classes: int, activation: str = '') -> ClassificationHead:
+    """Return the head with this activation: softmax, sigmoid or ''."""
+    return _HEADS[activation](output_name, num_classes)
+
+
 def is_distribution(values: np.ndarray) -> bool:
     """Return whether `values` (C,) are probabilities: not negative, with a sum of one.
 
@@ -68,7 +91,7 @@ def are_independent(values: np.ndarray) -> bool:
 
 
 def with_activation(head: ClassificationHead, outputs: Sequence[np.ndarray]) -> ClassificationHead:
-    """Return the head with its activation, judged by the outputs of probe images if the graph does not show it.
+    """Return the head with its activation, judged by the outputs of test images if the graph does not show it.
 
     If all numbers of all images are in 0..1 without the sum of 1, each class has its own score: softmax would make up
     others.
@@ -79,7 +102,7 @@ def with_activation(head: ClassificationHead, outputs: Sequence[np.ndarray]) -> 
     independent = bool(vectors) and all(
         np.isfinite(vector).all() and vector.any() and are_independent(vector) and not is_distribution(vector)
         for vector in vectors)
-    return replace(head, activation='sigmoid' if independent else 'softmax')
+    return classification_head(head.output_name, head.num_classes, 'sigmoid' if independent else 'softmax')
 
 
 def softmax(values: np.ndarray) -> np.ndarray:

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Checks that a network's outputs can be what its head reads from them, before anything is published.
 
-The outputs are those of a few probe images (pipeline/probe_frames.py). What the images show does not matter: all
-rows have boxes and scores, also those far below any threshold. A rule here must never refuse a genuine model, trained
-or with random weights, so each rule asks for what no such model gives.
+The outputs are those of the test images in pipeline/probe.py. It does not matter what the images show: all rows have
+boxes and scores, also those far below any threshold. A rule here must never refuse a genuine model, trained or with
+random weights, so each rule looks for values that no such model gives.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def require_plausible(
 ) -> ClassificationHead | YoloHead:
     """Return the head for these outputs. Raises ModelError if they cannot be what the head reads from them.
 
-    outputs: the raw output of each probe image
+    outputs: the raw output of each test image
     size: width, height of the network's input; num_names: number of class names, 0 if unknown
     The head returned is the given one, except that a classifier's activation is known from then on.
     """

@@ -68,7 +68,7 @@ def centre_problem(tables: Sequence[np.ndarray], size: tuple[int, int]) -> str:
 def corner_problem(tables: Sequence[np.ndarray], size: tuple[int, int]) -> str:
     """Return why rows (N, 4+) after NMS are not x_min, y_min, x_max, y_max in pixels of the input; '' if they can be.
 
-    tables: the rows of each probe image, without those that only fill the output
+    tables: the rows of each test image, without those that only fill the output
     """
     width, height = size
     expected = f'expected x_min, y_min, x_max, y_max in pixels of the {width}x{height} input'
