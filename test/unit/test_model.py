@@ -267,10 +267,10 @@ def test_the_right_task_is_accepted(tmp_path, builder, task):
     assert load_model(builder(tmp_path / 'm.onnx'), ModelOptions(task=task)).task == task
 
 
-@pytest.mark.parametrize('task, word', [('segment', 'segmentation'), ('pose', 'pose'), ('obb', 'oriented-box')])
+@pytest.mark.parametrize('task, word', [('segment', 'a segmentation'), ('pose', 'a pose'), ('obb', 'an oriented-box')])
 def test_other_tasks_of_ultralytics_are_refused(tmp_path, task, word):
     path = color_detector(tmp_path / 'm.onnx', metadata={'task': task, 'names': list(COLORS)})
-    with pytest.raises(ModelError, match=f'm.onnx is a {word} model according to its metadata: expected a detection'):
+    with pytest.raises(ModelError, match=f'm.onnx is {word} model according to its metadata: expected a detection'):
         load_model(path)
 
 

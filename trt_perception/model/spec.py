@@ -24,7 +24,7 @@ from .onnx_outputs import activation_of, element_types
 TASKS = ('auto', 'detection', 'classification')
 # Ultralytics' task names, in ONNX metadata.
 _METADATA_TASKS = {'detect': 'detection', 'classify': 'classification'}
-_UNSUPPORTED_TASKS = {'segment': 'segmentation', 'pose': 'pose', 'obb': 'oriented-box'}
+_UNSUPPORTED_TASKS = {'segment': 'a segmentation', 'pose': 'a pose', 'obb': 'an oriented-box'}
 # Used if neither the file nor the user gives the size of a dynamic input.
 _DEFAULT_SIZE = {'detection': 640, 'classification': 224}
 
@@ -110,7 +110,7 @@ def load_model(path: str | Path, options: ModelOptions | None = None) -> ModelSp
     said = summary.metadata.get('task', '')
     if said in _UNSUPPORTED_TASKS:
         raise ModelError(
-            f'{summary.path.name} is a {_UNSUPPORTED_TASKS[said]} model according to its metadata: expected a '
+            f'{summary.path.name} is {_UNSUPPORTED_TASKS[said]} model according to its metadata: expected a '
             'detection or classification model; export one of those (yolov8n.pt or yolov8n-cls.pt, for example)')
     task = options.task if options.task != 'auto' else _METADATA_TASKS.get(said, 'auto')
     given = _given_names(options.labels)

@@ -91,7 +91,7 @@ def _angle_problem(scores: np.ndarray) -> str:
     if count < _MANY or columns < 2 or scores[:, -1].min() < _ALWAYS_HIGH or np.median(scores[:, :-1]) > _USUAL_SCORE:
         return ''
     return (
-        f'has {count} candidates whose last number is at least {scores[:, -1].min():.2f}: expected a score per class; '
+        f'has a last number of at least {scores[:, -1].min():.2f} in all candidates: expected a score per class; '
         'an oriented-box model has the angle there and is not supported; export a detection model')
 
 
