@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from onnx import helper
+import onnx
+from onnx import helper, numpy_helper
 
 from support import tiny_models
 from support.tiny_models import CELL, COLORS, FLOAT, FLOAT16, UINT8, cells
@@ -83,6 +84,29 @@ def end_to_end_detector(path, width=64, height=64):
         {'names': dict(enumerate(COLORS)), 'task': 'detect', 'end2end': True})
 
 
+def corner_detector(path):
+    """The colour detector in the layout of YOLOv8, but with corners where centres are expected."""
+    model = onnx.load(tiny_models.color_detector(path))
+    boxes = next(tensor for tensor in model.graph.initializer if tensor.name == 'boxes')
+    centres = numpy_helper.to_array(boxes)
+    half = centres[:, 2:] / 2
+    corners = np.concatenate([centres[:, :2] - half, centres[:, :2] + half], axis=1)
+    boxes.CopyFrom(numpy_helper.from_array(corners, 'boxes'))
+    onnx.save(model, str(path))
+    return path
+
+
+def multi_label_classifier(path):
+    """The mean of each channel in 0..1, a score for each class, which only its values show."""
+    return tiny_models.save(
+        path,
+        [helper.make_node('GlobalAveragePool', ['images'], ['means']),
+         helper.make_node('Flatten', ['means'], ['flat']),
+         helper.make_node('Max', ['flat', 'zero'], ['scores'])],
+        {'images': (FLOAT, [1, 3, 48, 64])}, {'scores': (FLOAT, [1, 3])}, {'zero': np.zeros((1, 3), np.float32)},
+        {'names': dict(enumerate(COLORS)), 'trt_perception.preprocessing': '{"mean": [0], "std": [1]}'})
+
+
 def convolutional_detector(path, size=320, classes=20, head='yolov5', seed=0, kernels=(3,)):
     """Three layers of random convolutions that give boxes and scores of all sizes: arithmetic as in a real network.
 
@@ -141,6 +165,8 @@ MODELS = {
     'uint8': (lambda path: tiny_models.color_detector(path, dtype=UINT8), ModelOptions()),
     'float16': (lambda path: tiny_models.color_detector(path, dtype=FLOAT16), ModelOptions()),
     'classifier': (lambda path: tiny_models.color_classifier(path, size=(48, 64)), ModelOptions()),
+    'corners': (corner_detector, ModelOptions()),
+    'multi_label': (multi_label_classifier, ModelOptions()),
     'convolutions5': (convolutional_detector, ModelOptions()),
     'convolutions8': (lambda path: convolutional_detector(path, head='yolov8'), ModelOptions()),
 }

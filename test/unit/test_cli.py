@@ -74,9 +74,9 @@ def test_preprocessing_is_given_as_in_the_node(capsys, tmp_path, detector, photo
     assert as_it_says == {'red': (1.0, [32, 16, 48, 32]), 'blue': (1.0, [96, 32, 112, 48])}
     assert found('--color-order', 'bgr') == {'red': as_it_says['blue'], 'blue': as_it_says['red']}
     assert {score for score, _ in found('--scale', '0.002').values()} == {0.51}
-    # (1.0 - mean) / std, in the model's order: red, green, blue
-    scores = {name: score for name, (score, _) in found('--mean', '0.25,0,0.375', '--std', '1.25').items()}
-    assert scores == {'red': 0.6, 'blue': 0.5}
+    # (1.0 - mean) / std, in the model's order: red, green, blue; black pixels have scores in 0..1 too
+    scores = {name: score for name, (score, _) in found('--mean=-0.25,0,-0.5', '--std', '2').items()}
+    assert scores == {'red': 0.62, 'blue': 0.75}
 
 
 @pytest.mark.parametrize('arguments, code, says', [

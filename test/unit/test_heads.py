@@ -1,15 +1,18 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trt_perception.errors import EngineError, ModelError
+from trt_perception.errors import EngineError
 from trt_perception.model.geometry import letterbox
 from trt_perception.model.heads.classification import (
     ClassificationHead,
     ClassificationSettings,
+    SigmoidHead,
     is_distribution,
     softmax,
 )
@@ -231,26 +234,6 @@ def test_boxes_below_the_threshold_may_be_anything():
         assert len(head_of(layout).decode(output, GEOMETRY, DetectionSettings())) == 3
 
 
-@pytest.mark.parametrize('layout', ['yolov5', 'yolov8', 'transposed'])
-def test_boxes_that_are_no_pixels_are_an_error(layout):
-    """YOLOX without decode_in_inference gives offsets within a cell; other models give fractions of the image."""
-    head = YoloHead('yolov5' if layout == 'yolov5' else 'yolov8', 'out', 2, transposed=layout == 'transposed')
-    rows = np.zeros((100, 7 if layout == 'yolov5' else 6), np.float32)
-    rows[:, :2] = np.random.default_rng(0).uniform(-1, 2, (100, 2))
-
-    def output(rows):
-        return (rows.T if layout == 'yolov8' else rows)[np.newaxis]
-
-    rows[7, :2] = 600.0
-    with pytest.raises(ModelError, match=r"output 'out' has 100 boxes, half of them within 0\.\d\d of .*640x480 input"):
-        head.require_decoded(output(rows), 640, 480)
-    # A few boxes are not a grid.
-    head.require_decoded(output(rows[:7]), 640, 480)
-    rows[:, :2] = np.stack([np.arange(100) % 10 * 64, np.arange(100) // 10 * 48], axis=1)
-    head.require_decoded(output(rows), 640, 480)
-    YoloHead('end_to_end', 'out', 2).require_decoded(np.zeros((1, 300, 6), np.float32), 640, 480)
-
-
 def test_decoding_leaves_the_output_alone():
     for layout in LAYOUTS:
         output = output_of(layout, APART)
@@ -296,6 +279,28 @@ def test_float16_probabilities_of_a_thousand_classes_stay_as_they_are():
 def test_what_is_no_distribution_goes_through_softmax(values):
     np.testing.assert_allclose(classify(values).scores, np.sort(softmax(np.array(values)))[::-1], rtol=1e-6)
     assert not is_distribution(np.array(values))
+
+
+def test_scores_of_a_multi_label_classifier_stay_as_they_are():
+    head = SigmoidHead('p', 5)
+    result = head.decode(np.array([[0.9, 0.8, 0.1, 0.7, 0.2]], np.float32), ClassificationSettings(3))
+    assert result.class_indices.tolist() == [0, 1, 3]
+    np.testing.assert_array_equal(result.scores, np.float32([0.9, 0.8, 0.7]))
+
+
+def test_the_activation_is_no_part_of_the_identity_of_converted_files():
+    assert asdict(SigmoidHead('p', 5)) == asdict(ClassificationHead('p', 5)) == {'output_name': 'p', 'num_classes': 5}
+
+
+def test_scores_are_in_0_to_1_whatever_the_probe_images_showed():
+    logits = [4.0, -1.0, 0.5]
+    result = SigmoidHead('p', 3).decode(np.array([logits]), ClassificationSettings())
+    np.testing.assert_allclose(result.scores, np.sort(softmax(np.array(logits)))[::-1], rtol=1e-6)
+
+
+@pytest.mark.parametrize('shape', [(4,), (1, 1, 1, 4)])
+def test_scores_without_the_batch_dimension_or_with_channels_last(shape):
+    assert classify(np.log([1, 2, 4, 3]), shape=shape).class_indices.tolist() == [2, 3, 1, 0]
 
 
 def test_large_logits_do_not_overflow():

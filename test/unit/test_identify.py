@@ -6,13 +6,21 @@ import pytest
 
 from trt_perception.errors import ModelError
 from trt_perception.model.heads.classification import ClassificationHead
-from trt_perception.model.heads.identify import HeadEvidence, identify_head
+from trt_perception.model.heads.evidence import HeadEvidence
+from trt_perception.model.heads.identify import identify_head, rival_head
 from trt_perception.model.heads.yolo import YoloHead
 
 
-def identify(*shapes, size=(640, 640), names=None, end_to_end=None, wanted='auto'):
-    outputs = tuple((f'output{i}', tuple(shape)) for i, shape in enumerate(shapes))
-    return identify_head(HeadEvidence(outputs, size, names, end_to_end), wanted)
+def evidence_of(*shapes, size=(640, 640), names=None, end_to_end=None, outputs=(), types=(), metadata=None):
+    """Outputs are output0, output1, ... if `outputs` does not name them; `types` are their element types."""
+    outputs = outputs or [f'output{i}' for i in range(len(shapes))]
+    return HeadEvidence(
+        tuple((name, tuple(shape)) for name, shape in zip(outputs, shapes)), size, names, end_to_end,
+        dict(zip(outputs, types)), metadata or {})
+
+
+def identify(*shapes, wanted='auto', **facts):
+    return identify_head(evidence_of(*shapes, **facts), wanted)
 
 
 def yolo(kind, num_classes, transposed=False, output='output0'):
@@ -74,6 +82,9 @@ def yolo(kind, num_classes, transposed=False, output='output0'):
     ([1, 1000], (224, 224), None, ClassificationHead('output0', 1000)),
     ([1, 1000], (224, 224), 1000, ClassificationHead('output0', 1000)),
     ([1, 1000, 1, 1], (224, 224), None, ClassificationHead('output0', 1000)),
+    # Without the batch dimension; channels last
+    ([1000], (224, 224), None, ClassificationHead('output0', 1000)),
+    ([1, 1, 1, 1000], (224, 224), None, ClassificationHead('output0', 1000)),
     ([1, 2], (224, 224), None, ClassificationHead('output0', 2)),
 ])
 def test_layouts(shape, size, names, expected):
@@ -118,7 +129,7 @@ def test_raw_training_outputs_are_refused_with_the_command(shapes):
     with pytest.raises(ModelError) as error:
         identify(*shapes)
     message = str(error.value)
-    assert 'raw training-time outputs' in message
+    assert 'raw training-time outputs, which is not supported' in message
     assert f'output1 {shapes[1]}' in message
     assert 'expected one decoded output [1, N, 5+C]' in message
     assert 'python export.py --weights yolov5s.pt --include onnx' in message
@@ -147,45 +158,155 @@ def test_segmentation_is_refused(shapes, size, names):
     assert 'export the detection variant' in str(error.value)
 
 
-@pytest.mark.parametrize('shapes, names, reason', [
-    # DETR: logits and boxes
-    ([[1, 100, 92], [1, 100, 4]], None, 'output0 [1, 100, 92], output1 [1, 100, 4]'),
-    # RT-DETR from Ultralytics: boxes as fractions of the image
-    ([[1, 300, 84]], 80, 'output0 [1, 300, 84] and 80 class names'),
-    # torchvision's detectors, with any number of boxes
-    ([[0, 4], [0], [0]], None, 'output0 [0, 4], output1 [0], output2 [0]'),
-    # EfficientNMS_TRT
-    ([[1, 1], [1, 100, 4], [1, 100], [1, 100]], None, 'more than one output could be the result'),
-    # YOLOv7 with --end2end for ONNX Runtime
-    ([[7, 7]], None, 'output0 [7, 7]'),
+KNOWN = (
+    'known layouts: classification [1, C]; YOLOv5 decoded [1, N, 5+C]; YOLOv8/11 [1, 4+C, N]; end-to-end [1, N, 6]')
+
+
+@pytest.mark.parametrize('shapes, reason', [
     # GoogLeNet with its auxiliary outputs
-    ([[1, 1000], [1, 1000], [1, 1000]], None, 'more than one output could be the result'),
-    # Semantic segmentation
-    ([[1, 21, 520, 520]], None, 'output0 [1, 21, 520, 520]'),
+    ([[1, 1000], [1, 1000], [1, 1000]],
+     'more than one output could be the result: set output_name to one of output0, output1, output2'),
     # A classifier for batches of 4
-    ([[4, 1000]], None, 'output0 [4, 1000]'),
-    ([[1000]], None, 'output0 [1000]'),
-    ([[1, 4, 8400]], None, 'output0 [1, 4, 8400]'),
-    ([], None, 'found no outputs'),
+    ([[4, 1000]], 'output0 [4, 1000]'),
+    ([[1, 4, 8400]], 'output0 [1, 4, 8400]'),
+    # A detector with one more output that is not known
+    ([[1, 84, 8400], [1, 7, 3]], "if only 'output0' is the result, set output_name to it"),
+    ([], 'found no outputs'),
 ])
-def test_unknown_layouts_are_refused_with_shapes_and_known_layouts(shapes, names, reason):
+def test_unknown_layouts_are_refused_with_shapes_and_known_layouts(shapes, reason):
     with pytest.raises(ModelError) as error:
-        identify(*shapes, names=names)
+        identify(*shapes)
     message = str(error.value)
+    assert message.startswith('unknown output layout: found ')
     assert reason in message
-    assert message.endswith(
-        'known layouts: classification [1, C]; YOLOv5 decoded [1, N, 5+C]; YOLOv8/11 [1, 4+C, N]; '
-        'end-to-end [1, N, 6]')
+    assert message.endswith(KNOWN)
 
 
-@pytest.mark.parametrize('shape', [
-    [1, 300, 38],  # YOLO11-seg with nms=True
-    [1, 300, 57],  # YOLO11-pose with nms=True
-    [1, 300, 7],  # YOLO11-obb with nms=True
+YOLO = 'export a YOLO detector: yolo export model=yolo11n.pt format=onnx'
+NO_NMS = 'export it without NMS'
+
+
+@pytest.mark.parametrize('outputs, names, family, advice', [
+    ('pred_logits [1, 100, 92], pred_boxes [1, 100, 4]', None, 'DETR (also RT-DETR, D-FINE, DEIM', YOLO),
+    ('dets [1, 300, 4], labels [1, 300, 91]', None, 'RF-DETR', YOLO),
+    ('a [1, 900, 256], b [1, 900, 4]', None, 'DETR', YOLO),
+    ('labels int64 [1, 300], boxes [1, 300, 4], scores [1, 300]', None, 'RT-DETR, D-FINE or DEIM as exported by', YOLO),
+    ('output0 [1, 300, 84]', 80, 'RT-DETR as exported by Ultralytics (one box for each query)', YOLO),
+    ('output0 [1, 300, 5]', 1, 'RT-DETR as exported by Ultralytics (one box for each query)', YOLO),
+    ('boxes [0, 4], labels int64 [0], scores [0]', None, 'a detector of torchvision', YOLO),
+    ('boxes [200, 4], scores [200], labels int64 [200]', None, 'a detector of torchvision', YOLO),
+    ('num_dets int32 [1, 1], det_boxes [1, 100, 4], det_scores [1, 100], det_classes int32 [1, 100]', None,
+     'a detector with NMS as EfficientNMS_TRT (four outputs)', NO_NMS),
+    ('detection_boxes:0 [1, 100, 4], detection_classes:0 [1, 100], detection_scores:0 [1, 100], num_detections:0 [1]',
+     None, 'an SSD or EfficientDet of the TensorFlow Object Detection API', YOLO),
+    ('bboxes [1, 200, 4], labels int64 [1, 200], scores [1, 200]', None, 'SSD as in the ONNX model zoo', YOLO),
+    ('scores [1, 4420, 2], boxes [1, 4420, 4]', None, 'SSD with boxes and scores in separate outputs', YOLO),
+    ('boxes [1, 8400, 4], scores [1, 8400, 80]', None,
+     'a detector with boxes and scores in separate outputs, such as YOLO-NAS', YOLO),
+    ('graph2_num_predictions int64 [1, 1], graph2_pred_boxes [1, 1000, 4], graph2_pred_scores [1, 1000], '
+     'graph2_pred_classes int64 [1, 1000]', None, 'YOLO-NAS with NMS', YOLO),
+    ('detection_out [1, 1, 200, 7]', None, 'SSD of OpenVINO or Caffe', YOLO),
+    ('dets [1, 100, 5], labels int64 [1, 100]', None, 'a detector of MMDetection as exported by MMDeploy', YOLO),
+    ('output [7, 7]', None, 'a detector with NMS for ONNX Runtime, one row of 7 columns', NO_NMS),
+    ('multiclass_nms3_0.tmp_0 [0, 6], multiclass_nms3_0.tmp_2 int32 [1]', None, 'a detector of PaddleDetection', YOLO),
+    ('grid [1, 125, 13, 13]', None, 'YOLOv2 or YOLOv3 with its raw grid', YOLO),
+    ('output [1, 112, 8400]', 48, 'YOLOv8 or later without box decoding', 'yolo export model=yolov8n.pt'),
+    ('output [1, 3598, 112]', 80, 'NanoDet', YOLO),
+    ('output [1, 21, 520, 520]', None, 'a network whose output is a picture', 'expected a detection or classification'),
+    ('depth [1, 320, 320]', None, 'a network whose output is a picture', 'expected a detection or classification'),
+    ('out [1, 3, 1280, 1280]', None, 'a network whose output is a picture', 'expected a detection or classification'),
+    ('label int64 [1, 1]', None, 'a classifier that gives only the index of the best class', 'without ArgMax'),
+    ('label int64 [1]', None, 'a classifier that gives only the index of the best class', 'without ArgMax'),
 ])
-def test_other_columns_after_nms_are_refused(shape):
-    with pytest.raises(ModelError, match='unknown output layout: found'):
-        identify(shape, names=1, end_to_end=True)
+def test_models_of_other_families_are_refused_by_name_with_what_to_export(outputs, names, family, advice):
+    found = [part.replace(']', '').split(' [') for part in outputs.split('], ')]
+    shapes = [[int(size) for size in shape.split(',')] for _, shape in found]
+    described = [name.split() for name, _ in found]
+    with pytest.raises(ModelError) as error:
+        identify(*shapes, names=names, outputs=[name[0] for name in described],
+                 types=[[*name, 'float32'][1] for name in described])
+    message = str(error.value)
+    assert message.startswith(f'this looks like {family}')
+    assert f'which is not supported: found {outputs}' in message
+    assert advice in message
+    assert message.endswith(KNOWN)
+
+
+@pytest.mark.parametrize('columns', [38, 57, 7])  # YOLO11-seg, -pose and -obb with nms=True
+def test_other_columns_after_nms_are_refused(columns):
+    with pytest.raises(ModelError, match=r'a model with NMS and further columns: .*\[1, 300, \d+\].*detection variant'):
+        identify([1, 300, columns], names=1, end_to_end=True)
+
+
+@pytest.mark.parametrize('metadata, shape, names, end_to_end, family', [
+    # Ultralytics 8.4.190 writes end2end: False for RT-DETR, whose rows are those after NMS.
+    ({'head': 'RTDETRDecoder'}, [1, 300, 6], 80, False, r'RT-DETR as exported by Ultralytics \(its metadata\)'),
+    ({'head': 'RTDETRDecoder'}, [1, 300, 6], 1, False, 'RT-DETR as exported by Ultralytics'),
+    ({'description': 'Ultralytics RT-DETR-l model'}, [1, 300, 5], None, None, 'RT-DETR as exported by Ultralytics'),
+    ({}, [1, 300, 6], 80, False, r'RT-DETR as exported by Ultralytics \(6 columns without NMS\)'),
+    ({'head': 'Pose26'}, [1, 56, 8400], 1, False, r'a pose model of Ultralytics \(head: Pose26 in its metadata\)'),
+    ({'head': 'OBB'}, [1, 20, 8400], 15, False, 'an oriented-box model of Ultralytics'),
+    ({'head': 'Segment'}, [1, 116, 8400], None, None, 'a segmentation model of Ultralytics'),
+])
+def test_metadata_names_the_family(metadata, shape, names, end_to_end, family):
+    with pytest.raises(ModelError, match=f'this looks like {family}.*which is not supported: found output0'):
+        identify(shape, names=names, end_to_end=end_to_end, metadata=metadata)
+
+
+@pytest.mark.parametrize('head', ['Detect', 'v10Detect', 'WorldDetect', 'Classify'])
+def test_metadata_of_known_heads_is_accepted(head):
+    assert identify([1, 84, 8400], names=80, end_to_end=False, metadata={'head': head}) == yolo('yolov8', 80)
+
+
+def test_text_of_the_file_cannot_forge_lines():
+    with pytest.raises(ModelError) as error:
+        identify([7, 3], outputs=['a\n\x1b[31mERROR'])
+    assert '\n' not in str(error.value) and '\x1b' not in str(error.value)
+
+
+# Element types
+
+
+@pytest.mark.parametrize('shape, kind, remedy', [
+    ([1, 84, 8400], 'uint8', 'these are quantised values; export it with outputs in float32'),
+    ([1, 84, 8400], 'int8', 'these are quantised values'),
+    ([1, 1000], 'int8', 'these are quantised values'),
+    ([1, 1000], 'int64', 'without ArgMax'),
+    ([1, 300, 6], 'int32', 'expected float32 or float16'),
+    ([1, 84, 8400], 'bfloat16', 'expected float32 or float16'),
+])
+def test_element_types_that_no_head_reads_are_refused(shape, kind, remedy):
+    with pytest.raises(ModelError) as error:
+        identify(shape, types=[kind])
+    assert str(error.value).startswith(f"output 'output0' {shape} has the element type {kind}: expected float32")
+    assert remedy in str(error.value)
+
+
+def test_a_label_beside_the_probabilities_is_not_the_result():
+    assert identify([1], [1, 10], types=['int64', 'float32']) == ClassificationHead('output1', 10)
+
+
+# Two heads that fit
+
+
+@pytest.mark.parametrize('shape, size, names, end_to_end, rival', [
+    # 320x192: 1260 / 4.2 = 300 cells of the strides 16 and 32
+    ([1, 300, 6], (320, 192), None, None, yolo('end_to_end', 0)),
+    ([1, 300, 6], (320, 192), 1, None, yolo('end_to_end', 1)),
+    ([1, 300, 6], (320, 192), 2, None, yolo('end_to_end', 2)),
+    ([1, 84, 6], (64, 64), None, None, yolo('end_to_end', 0)),
+    # The metadata decides, the names decide, the number of rows decides.
+    ([1, 300, 6], (320, 192), 1, False, None),
+    ([1, 300, 6], (320, 192), 80, None, None),
+    ([1, 25200, 6], (640, 640), None, None, None),
+    ([1, 300, 6], (640, 640), None, None, None),
+    ([1, 84, 84], (64, 64), None, None, None),
+    ([1, 1000], (224, 224), None, None, None),
+])
+def test_the_head_that_fits_as_well(shape, size, names, end_to_end, rival):
+    evidence = evidence_of(shape, size=size, names=names, end_to_end=end_to_end)
+    assert rival_head(identify_head(evidence), evidence) == rival
+    assert rival_head(identify_head(evidence), evidence, 'yolov5') is None
 
 
 def test_a_single_score_is_refused_with_the_reason():

@@ -19,7 +19,7 @@ from support.tiny_models import (
 )
 
 from trt_perception.errors import LabelsError, ModelError
-from trt_perception.model.heads.classification import ClassificationHead
+from trt_perception.model.heads.classification import ClassificationHead, SoftmaxHead
 from trt_perception.model.heads.yolo import YoloHead
 from trt_perception.model.normalisation import IMAGENET, YOLO, Overrides, Preprocessing
 from trt_perception.model.spec import ModelOptions, load_model
@@ -267,10 +267,10 @@ def test_the_right_task_is_accepted(tmp_path, builder, task):
     assert load_model(builder(tmp_path / 'm.onnx'), ModelOptions(task=task)).task == task
 
 
-@pytest.mark.parametrize('task, word', [('segment', 'segmentation'), ('pose', 'pose'), ('obb', 'oriented-box')])
+@pytest.mark.parametrize('task, word', [('segment', 'a segmentation'), ('pose', 'a pose'), ('obb', 'an oriented-box')])
 def test_other_tasks_of_ultralytics_are_refused(tmp_path, task, word):
     path = color_detector(tmp_path / 'm.onnx', metadata={'task': task, 'names': list(COLORS)})
-    with pytest.raises(ModelError, match=f'm.onnx is a {word} model according to its metadata: expected a detection'):
+    with pytest.raises(ModelError, match=f'm.onnx is {word} model according to its metadata: expected a detection'):
         load_model(path)
 
 
@@ -326,7 +326,7 @@ def test_external_data(tmp_path):
         {'images': (FLOAT, ['n', 3, 'h', 'w'])}, {'out': (FLOAT, ['n', 'classes'])},
         {'weights': np.zeros((3, 500), np.float32)})
     onnx.save(onnx.load(str(path)), str(path), save_as_external_data=True, location='m.data', size_threshold=0)
-    assert load_model(path).head == ClassificationHead('out', 500)
+    assert load_model(path).head == SoftmaxHead('out', 500)
     Path(tmp_path / 'm.data').unlink()
     with pytest.raises(ModelError, match=r'has weights in the file m\.data, which is missing in'):
         load_model(path)

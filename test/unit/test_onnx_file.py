@@ -1,7 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
 import hashlib
-import json
 
 import numpy as np
 import onnx
@@ -19,7 +18,7 @@ from support.tiny_models import (
 )
 
 from trt_perception.errors import ModelError
-from trt_perception.model.onnx_file import load_proto, metadata_names, read_onnx, sha256_of
+from trt_perception.model.onnx_file import load_proto, read_onnx, sha256_of
 from trt_perception.model.onnx_tensors import all_tensors
 from trt_perception.model.output_shapes import output_shapes
 
@@ -96,33 +95,6 @@ def test_a_size_that_the_network_cannot_take(tmp_path):
         output_shapes(summary, 11, 8)
     assert str(error.value).startswith('m.onnx cannot run at 11x8: ONNX Runtime failed on m.onnx: ')
     assert 'set input_size to a size that the network accepts, usually a multiple of 32' in str(error.value)
-
-
-# Class names
-
-
-@pytest.mark.parametrize('text, names', [
-    ('{"0": "person", "1": "bicycle"}', ('person', 'bicycle')),
-    ("{0: 'person', 1: 'bicycle'}", ('person', 'bicycle')),
-    ("{0: 'it\\'s', 1: \"o'clock\"}", ("it's", "o'clock")),
-    ('["person", "bicycle"]', ('person', 'bicycle')),
-    ("['person', 'bicycle']", ('person', 'bicycle')),
-    # In order of the number, not of the entries or of the keys as text
-    (json.dumps({str(i): f'c{i}' for i in reversed(range(12))}), tuple(f'c{i}' for i in range(12))),
-    ('{"0": 7, "1": "seven"}', ('7', 'seven')),
-    ('{"0": "Füßgänger"}', ('Füßgänger',)),
-    # Unusable
-    ('', ()), ('person, bicycle', ()), ('{"a": "person"}', ()), ('5', ()), ('"person"', ()), ('{', ()),
-    ('None', ()), ('{}', ()),
-    # A missing index would shift all later classes
-    ('{"0": "person", "2": "car"}', ()), ('{"1": "person", "2": "car"}', ()),
-])
-def test_names_from_metadata(text, names):
-    assert metadata_names({'names': text}) == names
-
-
-def test_no_names_in_metadata():
-    assert metadata_names({}) == ()
 
 
 # Whether NMS is included

@@ -184,6 +184,14 @@ def test_a_classifier_and_its_preprocessing(tmp_path):
         assert model(green).scores[0] > result.scores[0]
 
 
+def test_one_of_several_outputs(tmp_path):
+    path = fixed_outputs(tmp_path / 'm.onnx', [[0.75, 0.25]], [[0.125, 0.375, 0.5]])
+    with pytest.raises(ModelError, match='set output_name to one of output0, output1'):
+        trt_perception.open(path, backend='onnxruntime')
+    with trt_perception.open(path, backend='onnxruntime', output_name='output1') as model:
+        assert model(picture()).scores.tolist() == [0.5, 0.375, 0.125]
+
+
 def test_the_size_and_the_names_of_a_model_that_leaves_them_open(tmp_path):
     (tmp_path / 'names.txt').write_text('one\ntwo\nthree\n')
     path = color_classifier(tmp_path / 'open.onnx', ('height', 'width'), 'batch', metadata={})

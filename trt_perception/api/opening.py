@@ -42,6 +42,7 @@ def open(
     labels: str | os.PathLike[str] = '',
     task: str = 'auto',
     head: str = 'auto',
+    output_name: str = '',
     input_size: tuple[int, int] = (0, 0),
     preprocessing: Mapping[str, Any] | None = None,
     score_threshold: float = _DETECTION.score_threshold,
@@ -68,6 +69,7 @@ def open(
     backend: auto (TensorRT if a GPU, tensorrt and pycuda are found, otherwise ONNX Runtime), onnxruntime or tensorrt
     labels: class names of a model without names in its metadata: a txt, json or yaml file, or coco or imagenet
     task, head: task of the model and layout of its output; auto reads them from the file
+    output_name: the output to use, for a model with several
     input_size: width, height in pixels for a model with a dynamic input size
     preprocessing: values to use instead of the model's: color_order (of the network's input), scale, mean, std,
         resize_mode, crop_fraction; the input is (pixel * scale - mean) / std
@@ -106,8 +108,8 @@ def open(
             class_agnostic_nms=class_agnostic_nms, max_detections=whole('max_detections', max_detections, 1)),
         ClassificationSettings(top_k=whole('top_k', top_k, 1)))
     model_options = ModelOptions(
-        task=task, head=head, labels=text('labels', labels), input_size=size(input_size),
-        preprocessing=_overrides(preprocessing))
+        task=task, head=head, output_name=text('output_name', output_name), labels=text('labels', labels),
+        input_size=size(input_size), preprocessing=_overrides(preprocessing))
     chosen = _Chosen(
         precision=None if precision is None else choice('precision', precision, PRECISIONS),
         backend=choice('backend', backend, BACKENDS), input_size=model_options.input_size,

@@ -17,6 +17,8 @@ from ..dependencies import require
 from ..errors import ModelError, one_line
 from .external_data import external_files, external_tensors, shown
 from .file_kinds import LFS_POINTER, START_BYTES, kind_of, kind_of_text
+from .heads.families import family_of_inputs
+from .metadata_names import read_metadata_names
 from .onnx_skeleton import read_skeleton
 from .onnx_tensors import all_tensors
 from .training_mode import require_inference_mode
@@ -142,9 +144,11 @@ def read_onnx(path: Path) -> OnnxSummary:
     constants = {tensor.name for tensor in graph.initializer}
     inputs = [value for value in graph.input if value.name not in constants]
     if len(inputs) != 1:
+        family = family_of_inputs(value.name for value in inputs)
+        hint = f'; this looks like {family.name}, which is not supported: {family.advice}' if family else ''
         raise ModelError(
             f'{path.name} has {len(inputs)} inputs ({", ".join(_show(v) for v in inputs)}): expected '
-            'one image input')
+            f'one image input{hint}')
     value = inputs[0]
     shape = shape_of(value)
     dtype = _DTYPES.get(value.type.tensor_type.elem_type)
@@ -166,34 +170,12 @@ def read_onnx(path: Path) -> OnnxSummary:
     return OnnxSummary(
         path=path, sha256=sha256_of(path, proto), input_name=value.name, input_dtype=dtype,
         layout=layout, width=width, height=height, channels=channels,
-        dynamic_batch=shape[0] == 0, names=metadata_names(metadata), metadata=metadata,
+        dynamic_batch=shape[0] == 0, names=read_metadata_names(metadata).names, metadata=metadata,
         metadata_size=_metadata_size(metadata), end_to_end=_end_to_end(graph, metadata),
         declared_outputs=tuple((v.name, shape_of(v)) for v in graph.output),
         stored_precision=_stored_precision(proto), proto=proto)
 
 
-def metadata_names(metadata: dict[str, str]) -> tuple[str, ...]:
-    """Return the class names in the exporter's `names` entry: a JSON or Python dict or list, as from Ultralytics."""
-    text = metadata.get('names', '')
-    if not text:
-        return ()
-    try:
-        value = json.loads(text)
-    except ValueError:
-        try:
-            value = ast.literal_eval(text)
-        except (ValueError, SyntaxError):
-            return ()
-    if isinstance(value, dict):
-        try:
-            by_index = {int(key): name for key, name in value.items()}
-            # A gap would shift the names of all classes after it.
-            value = [by_index[index] for index in range(len(value))]
-        except (TypeError, ValueError, KeyError):
-            return ()
-    if not isinstance(value, (list, tuple)):
-        return ()
-    return tuple(str(name) for name in value)
 
 
 def sha256_of(path: Path, proto: Any = None) -> str:

@@ -4,23 +4,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..errors import LabelsError, ModelError
-from .heads.identify import Head, HeadEvidence, identify_head
+from ..errors import LabelsError, ModelError, printable
+from .head_by_values import head_by_values
+from .heads.classification import ClassificationHead, classification_head
+from .heads.evidence import HeadEvidence
+from .heads.identify import Head, identify_head, rival_head
 from .labels import SHIPPED, load_labels, shipped_labels
+from .metadata_names import read_metadata_names
 from .normalisation import Overrides, Preprocessing, preprocessing_of
 from .onnx_file import OnnxSummary, read_onnx
+from .onnx_outputs import activation_of, element_types
 from .output_shapes import output_shapes
 
 TASKS = ('auto', 'detection', 'classification')
 # Ultralytics' task names, in ONNX metadata.
 _METADATA_TASKS = {'detect': 'detection', 'classify': 'classification'}
-_UNSUPPORTED_TASKS = {'segment': 'segmentation', 'pose': 'pose', 'obb': 'oriented-box'}
+_UNSUPPORTED_TASKS = {'segment': 'a segmentation', 'pose': 'a pose', 'obb': 'an oriented-box'}
 # Used if neither the file nor the user gives the size of a dynamic input.
 _DEFAULT_SIZE = {'detection': 640, 'classification': 224}
 
@@ -36,7 +41,7 @@ class ModelSpec:
     outputs: name and shape of each output at this input size
     names: class names by index
     names_source: the source of the class names
-    labels_warning: why the given class names are not used; '' if they are used or not given
+    labels_warning: what is wrong with the file's class names, or why the given ones are not used; '' if nothing
     stored_precision: fp32, fp16 or int8, the precision of the file itself
     """
 
@@ -81,12 +86,14 @@ class ModelSpec:
 class ModelOptions:
     """The user's settings for a model; by default the file decides everything.
 
+    output_name: the output to use if the file has several, '' if the file decides
     labels: path of a names file, or 'coco' or 'imagenet' for the shipped lists, '' for the file's own names
     input_size: width, height for a model with a dynamic size, (0, 0) for its default
     """
 
     task: str = 'auto'
     head: str = 'auto'
+    output_name: str = ''
     labels: str = ''
     input_size: tuple[int, int] = (0, 0)
     preprocessing: Overrides = Overrides()
@@ -104,19 +111,20 @@ def load_model(path: str | Path, options: ModelOptions | None = None) -> ModelSp
     said = summary.metadata.get('task', '')
     if said in _UNSUPPORTED_TASKS:
         raise ModelError(
-            f'{summary.path.name} is a {_UNSUPPORTED_TASKS[said]} model according to its metadata: expected a '
+            f'{summary.path.name} is {_UNSUPPORTED_TASKS[said]} model according to its metadata: expected a '
             'detection or classification model; export one of those (yolov8n.pt or yolov8n-cls.pt, for example)')
     task = options.task if options.task != 'auto' else _METADATA_TASKS.get(said, 'auto')
     given = _given_names(options.labels)
     num_names = len(summary.names or given) or None
-    width, height, shapes, head = _head(summary, options, task, num_names)
-    if _input_size(summary, options.input_size, head.task) != (width, height):
+    evidence, head = _head(summary, options, task, num_names)
+    if _input_size(summary, options.input_size, head.task) != evidence.input_size:
         # The head decides the default size of a dynamic input.
-        width, height, shapes, head = _head(summary, options, head.task, num_names)
+        evidence, head = _head(summary, options, head.task, num_names)
+    (width, height), shapes = evidence.input_size, evidence.outputs
     if options.task not in ('auto', head.task):
         raise ModelError(
-            f"{summary.path.name} is a {head.task} model (output {shapes[0][0]} "
-            f"{list(shapes[0][1])}), but task is '{options.task}': set task to auto or {head.task}")
+            f"{summary.path.name} is a {head.task} model (output {head.output_name} "
+            f"{list(dict(shapes)[head.output_name])}), but task is '{options.task}': set task to auto or {head.task}")
     names, source = _names(summary, head, given, options.labels)
     return ModelSpec(
         path=summary.path, sha256=summary.sha256, input_name=summary.input_name,
@@ -131,12 +139,32 @@ def load_model(path: str | Path, options: ModelOptions | None = None) -> ModelSp
 
 def _head(
     summary: OnnxSummary, options: ModelOptions, task: str, num_names: int | None,
-) -> tuple[int, int, tuple[tuple[str, tuple[int, ...]], ...], Head]:
+) -> tuple[HeadEvidence, Head]:
+    """Identify the head by the outputs' shapes, then by the metadata, then by values."""
     width, height = _input_size(summary, options.input_size, task)
-    shapes = output_shapes(summary, width, height)
-    head = identify_head(
-        HeadEvidence(shapes, (width, height), num_names, summary.end_to_end), options.head)
-    return width, height, shapes, head
+    types = element_types(summary.proto)
+    evidence = HeadEvidence(
+        output_shapes(summary, width, height), (width, height), num_names, summary.end_to_end, types, summary.metadata)
+    considered = _only(evidence, options.output_name)
+    head = identify_head(considered, options.head)
+    rival = rival_head(head, considered, options.head)
+    if rival is not None:
+        head = head_by_values(summary, considered, (head, rival))
+    if isinstance(head, ClassificationHead):
+        head = classification_head(
+            head.output_name, head.num_classes, activation_of(summary.proto, head.output_name))
+    return evidence, head
+
+
+def _only(evidence: HeadEvidence, output: str) -> HeadEvidence:
+    """Return the evidence of one output, or of all if `output` is ''."""
+    if not output:
+        return evidence
+    chosen = tuple(entry for entry in evidence.outputs if entry[0] == output)
+    if not chosen:
+        names = ', '.join(printable(name) for name, _ in evidence.outputs)
+        raise ModelError(f"output_name is '{output}': expected an output of the model, one of {names}")
+    return replace(evidence, outputs=chosen)
 
 
 def _input_size(summary: OnnxSummary, asked: tuple[int, int], task: str) -> tuple[int, int]:
@@ -179,17 +207,21 @@ def _names(summary: OnnxSummary, head: Head, given: tuple[str, ...], labels: str
         return summary.names, 'ONNX metadata'
     if given:
         return given, source
-    return tuple(str(index) for index in range(expected)), 'class indices (the file has no names)'
+    reason = 'the names in the file cannot be read' if read_metadata_names(summary.metadata).problem else (
+        'the file has no names')
+    return tuple(str(index) for index in range(expected)), f'class indices ({reason})'
 
 
 def _labels_warning(summary: OnnxSummary, given: tuple[str, ...], labels: str) -> str:
+    problem = read_metadata_names(summary.metadata).problem
     differing = [pair for pair in zip(summary.names, given) if pair[0] != pair[1]]
     if not differing:
-        return ''
+        return f'{summary.path.name}: {problem}' if problem else ''
     own, other = differing[0]
-    return (
-        f"labels_file {labels} is not used: {summary.path.name} has its own class names, such as '{own}' instead of "
-        f"'{other}'; to rename classes, change 'names' in its metadata (see models/README.md)")
+    warning = (
+        f"labels_file {labels} is not used: {summary.path.name} has its own class names, such as '{printable(own)}' "
+        f"instead of '{printable(other)}'; to rename classes, change 'names' in its metadata (see models/README.md)")
+    return f'{warning}; {problem}' if problem else warning
 
 
 def _hint(head: Any, names: tuple[str, ...]) -> str:

@@ -32,8 +32,8 @@ class Settings(Values):
     def model_options(self) -> ModelOptions:
         """Return the options of load_model."""
         return ModelOptions(
-            task=self.task, head=self.head, labels=self.labels_file, input_size=self.input_size,
-            preprocessing=Overrides(
+            task=self.task, head=self.head, output_name=self.output_name, labels=self.labels_file,
+            input_size=self.input_size, preprocessing=Overrides(
                 color_order=self.color_order, scale=self.scale or None, mean=self.mean,
                 std=self.std, resize_mode=self.resize_mode,
                 crop_fraction=self.crop_fraction or None))

@@ -150,7 +150,10 @@ class Values:
         MODEL, '', 'Class names for a model without names in its metadata: a txt, json or yaml file, or coco or '
         'imagenet for the shipped lists', "the model's own names, or class indices if it has none", path=True)
     head: str = _row(
-        MODEL, 'auto', "Layout of the model's output", "found from the output's shape and the metadata", choices=HEADS)
+        MODEL, 'auto', "Layout of the model's output", "found from the output's shape, the metadata and the values",
+        choices=HEADS)
+    output_name: str = _row(
+        MODEL, '', 'Name of the output to use, for a model with several', 'the model has only one that fits')
     backend: str = _row(
         MODEL, 'auto', 'Library that runs the network', 'TensorRT if it and a GPU are found, otherwise ONNX Runtime',
         choices=BACKENDS)

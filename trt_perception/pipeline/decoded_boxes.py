@@ -1,25 +1,23 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Checks that a detector's file decodes its boxes; its shapes do not show it."""
+"""A check of a model's outputs before other work that takes minutes."""
 
 from __future__ import annotations
 
 from ..errors import MissingDependencyError, ModelError
-from ..model.heads.yolo import YoloHead
 from ..model.spec import ModelSpec
 from ..monitor import Monitor
 from ..ort.backend import OnnxRuntimeBackend
-from .preprocess import Preprocessor, grey_frame
+from .preprocess import Preprocessor
+from .probe import checked_spec, probe_frames
 
 
 def require_decoded_boxes(spec: ModelSpec, num_threads: int = 0, monitor: Monitor | None = None) -> None:
-    """Run a detector once on ONNX Runtime; ModelError if its boxes cannot be pixels of its input.
+    """Run the model on test images on ONNX Runtime; ModelError if its outputs cannot be what its head reads from them.
 
     For use before work with the file that takes minutes. Checks nothing if ONNX Runtime is missing or cannot load the
     file. Raises EngineError if the run fails or if the monitor's cancel is set.
     """
-    if not isinstance(spec.head, YoloHead):
-        return
     backend = OnnxRuntimeBackend(spec.path, num_threads, monitor)
     try:
         backend.open()
@@ -27,8 +25,10 @@ def require_decoded_boxes(spec: ModelSpec, num_threads: int = 0, monitor: Monito
         # TensorRT may support operators that ONNX Runtime does not.
         return
     try:
-        tensor, _ = Preprocessor(spec)(grey_frame(spec))
-        outputs = backend.infer(spec.input_name, tensor)
+        preprocess = Preprocessor(spec)
+        outputs = [
+            backend.infer(spec.input_name, preprocess(frame)[0])[spec.head.output_name]
+            for frame in probe_frames(spec)]
     finally:
         backend.close()
-    spec.head.require_decoded(outputs[spec.head.output_name], spec.width, spec.height)
+    checked_spec(spec, outputs)

@@ -13,11 +13,11 @@ from ..errors import EngineError
 from ..image.frame import Frame
 from ..model.geometry import Geometry
 from ..model.heads.classification import ClassificationHead
-from ..model.heads.yolo import YoloHead
 from ..model.spec import ModelSpec
 from ..results.results import Result
 from .interface import Backend, PipelineOutput, PostprocessSettings
-from .preprocess import Preprocessor, grey_frame
+from .preprocess import Preprocessor
+from .probe import checked_spec, probe_frames
 
 
 class HostPipeline(Closing):
@@ -35,15 +35,16 @@ class HostPipeline(Closing):
         self._preprocessor: Preprocessor | None = None
 
     def open(self) -> None:
-        """Load the model and run it once on a grey frame."""
+        """Load the model and run it on test images; ModelError if its outputs cannot be right."""
         self._backend.open()
         try:
             self._preprocessor = Preprocessor(self.spec)
-            tensor, geometry = self._preprocessor(grey_frame(self.spec))
-            output = self._infer(tensor)
-            if isinstance(self.spec.head, YoloHead):
-                self.spec.head.require_decoded(output, self.spec.width, self.spec.height)
-            self._decode(output, geometry, self.settings)
+            outputs = []
+            for frame in probe_frames(self.spec):
+                tensor, geometry = self._preprocessor(frame)
+                outputs.append(self._infer(tensor))
+            self.spec = checked_spec(self.spec, outputs)
+            self._decode(outputs[0], geometry, self.settings)
         except BaseException:
             self.close()
             raise

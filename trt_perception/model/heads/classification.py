@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -24,24 +26,55 @@ class ClassificationSettings:
 
 @dataclass(frozen=True)
 class ClassificationHead:
-    """Decodes [1, C] (also [1, C, 1, 1]) logits or probabilities."""
+    """Decodes one number per class: [1, C], [C], [1, C, 1, 1] or [1, 1, 1, C].
+
+    activation: 'softmax' for logits, and for probabilities that sum to 1; 'sigmoid' if each class has its own score in
+        0..1, as in a multi-label classifier; '' if it is unknown, then softmax is used until `with_activation`
+
+    A subclass, not a field, has another activation: the fields are part of the identity of converted files.
+    """
 
     output_name: str
     num_classes: int
 
+    activation: ClassVar[str] = ''
     kind = 'classification'
     task = 'classification'
 
     def decode(self, output: np.ndarray, settings: ClassificationSettings) -> Classifications:
-        """Return the top-k classes. Softmax is applied only if the outputs are not probabilities yet."""
+        """Return the top-k classes. Softmax is applied only if the outputs are not scores in 0..1 yet.
+
+        Raises EngineError if values are not finite.
+        """
         values = np.asarray(output, np.float64).reshape(-1)
         if not np.isfinite(values).all():
             raise EngineError(
                 f"output '{self.output_name}' holds values that are not finite: the network overflows "
                 'in this precision, or its weights are damaged')
-        scores = values if is_distribution(values) else softmax(values)
+        are_scores = is_distribution(values) or (self.activation == 'sigmoid' and are_independent(values))
+        scores = values if are_scores else softmax(values)
         order = np.argsort(-scores, kind='stable')[:settings.top_k]
         return Classifications(order.astype(np.int64), scores[order].astype(np.float32))
+
+
+class SoftmaxHead(ClassificationHead):
+    """A classifier whose scores sum to 1."""
+
+    activation: ClassVar[str] = 'softmax'
+
+
+class SigmoidHead(ClassificationHead):
+    """A classifier with one score for each class, independent of the others."""
+
+    activation: ClassVar[str] = 'sigmoid'
+
+
+_HEADS = {head.activation: head for head in (ClassificationHead, SoftmaxHead, SigmoidHead)}
+
+
+def classification_head(output_name: str, num_classes: int, activation: str = '') -> ClassificationHead:
+    """Return the head with this activation: softmax, sigmoid or ''."""
+    return _HEADS[activation](output_name, num_classes)
 
 
 def is_distribution(values: np.ndarray) -> bool:
@@ -50,6 +83,26 @@ def is_distribution(values: np.ndarray) -> bool:
     The tolerance allows for a float16 softmax over 1000 classes.
     """
     return bool(values.min() >= 0.0 and abs(values.sum() - 1.0) < 5e-3)
+
+
+def are_independent(values: np.ndarray) -> bool:
+    """Return whether all `values` (C,) are in 0..1."""
+    return bool(values.min() >= 0.0 and values.max() <= 1.0)
+
+
+def with_activation(head: ClassificationHead, outputs: Sequence[np.ndarray]) -> ClassificationHead:
+    """Return the head with its activation, judged by the outputs of test images if the graph does not show it.
+
+    If all numbers of all images are in 0..1 without the sum of 1, each class has its own score: softmax would make up
+    others.
+    """
+    if head.activation:
+        return head
+    vectors = [np.asarray(output, np.float64).reshape(-1) for output in outputs]
+    independent = bool(vectors) and all(
+        np.isfinite(vector).all() and vector.any() and are_independent(vector) and not is_distribution(vector)
+        for vector in vectors)
+    return classification_head(head.output_name, head.num_classes, 'sigmoid' if independent else 'softmax')
 
 
 def softmax(values: np.ndarray) -> np.ndarray:

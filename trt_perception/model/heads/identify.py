@@ -4,10 +4,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from ...errors import ModelError
+from ...errors import ModelError, printable
 from .classification import ClassificationHead
+from .evidence import HeadEvidence, dense_counts, is_feature_map, is_raw_map
+from .families import family_of, resembling_family
 from .yolo import YoloHead
 
 Head = ClassificationHead | YoloHead
@@ -16,63 +16,59 @@ HEADS = ('auto', 'classification', 'yolov5', 'yolov8', 'end_to_end')
 KNOWN_LAYOUTS = (
     'known layouts: classification [1, C]; YOLOv5 decoded [1, N, 5+C]; YOLOv8/11 [1, 4+C, N]; '
     'end-to-end [1, N, 6]')
-
-
-@dataclass(frozen=True)
-class HeadEvidence:
-    """The known facts about a model before its head is identified.
-
-    outputs: (name, shape) in the graph's order, shapes without dynamic dimensions
-    input_size: width, height of the network's input
-    num_names: number of class names if known, else None
-    end_to_end: whether the model includes NMS according to its metadata or graph, None if unknown
-    """
-
-    outputs: tuple[tuple[str, tuple[int, ...]], ...]
-    input_size: tuple[int, int]
-    num_names: int | None = None
-    end_to_end: bool | None = None
+# Outputs after NMS have at most this many rows; a dense head of that size with one class has the same shape.
+_MOST_ROWS_AFTER_NMS = 1000
 
 
 def identify_head(evidence: HeadEvidence, wanted: str = 'auto') -> Head:
-    """Return the head. Raises ModelError with the found shapes and the known layouts if none fits.
+    """Return the head that the shapes and the metadata show.
+
+    Raises ModelError with the found shapes, the known layouts, and the family that the model resembles if none fits.
 
     wanted: classification, yolov5, yolov8 or end_to_end, to decide between heads if the shapes fit several
     """
     if wanted not in HEADS:
         raise ModelError(f"head is '{wanted}': expected one of {', '.join(HEADS)}")
-    _refuse_raw_maps(evidence)
+    if wanted == 'auto' and family_of(evidence) is not None:
+        raise _unknown(evidence, wanted)
     candidates = [
         head for name, shape in evidence.outputs
-        if (head := _head_of_output(name, shape, evidence, wanted)) is not None]
+        if evidence.is_float(name) and (head := _head_of_output(name, shape, evidence, wanted)) is not None]
     if len(candidates) == 1:
         head = candidates[0]
         others = [shape for name, shape in evidence.outputs if name != head.output_name]
         # Older YOLOv5 exports have the raw maps in addition to the decoded output: the decoded one counts. Any other
         # additional output means that the columns are not a detector's (masks, DETR's boxes).
-        if head.task == 'classification' or wanted != 'auto' or all(_is_raw_map(shape) for shape in others):
+        if head.task == 'classification' or wanted != 'auto' or all(is_raw_map(shape) for shape in others):
             return head
         _refuse_segmentation(evidence, others)
-    found = [_describe(evidence)]
-    if len(evidence.outputs) > 1 and candidates:
-        found.append('more than one output could be the result')
-    if any(shape == (1, 1) for _, shape in evidence.outputs) and not candidates:
-        found.append('an output [1, 1] is only one score, export the model with one score per class')
-    if wanted != 'auto':
-        found.append(f"head is set to '{wanted}'")
-    raise ModelError(
-        f'unknown output layout: {"; ".join(found)}; {KNOWN_LAYOUTS}')
+    if not candidates:
+        _refuse_element_types(evidence, wanted)
+    raise _unknown(evidence, wanted, candidates)
+
+
+def rival_head(head: Head, evidence: HeadEvidence, wanted: str = 'auto') -> Head | None:
+    """Return the other head that fits as well by shape and metadata, so that only the values decide; else None.
+
+    [1, N, 6] is a dense head with one class (YOLOv5) or two (YOLOv8, transposed), or the rows after NMS.
+    """
+    if wanted != 'auto' or evidence.end_to_end is not None or not isinstance(head, YoloHead):
+        return None
+    shape = dict(evidence.outputs)[head.output_name]
+    if head.kind == 'end_to_end' or shape[2] != 6 or shape[1] > _MOST_ROWS_AFTER_NMS:
+        return None
+    return YoloHead('end_to_end', head.output_name, evidence.num_names or 0)
 
 
 def _head_of_output(
     name: str, shape: tuple[int, ...], evidence: HeadEvidence, wanted: str,
 ) -> Head | None:
-    if len(shape) in (2, 4) and shape[0] == 1 and all(d == 1 for d in shape[2:]) and shape[1] > 1:
-        return ClassificationHead(name, shape[1]) if wanted in ('auto', 'classification') else None
+    if _is_list(shape):
+        return ClassificationHead(name, max(shape)) if wanted in ('auto', 'classification') else None
     if len(shape) != 3 or shape[0] != 1:
         return None
     rows, columns = shape[1], shape[2]
-    dense = _anchor_counts(evidence.input_size)
+    dense = dense_counts(evidence.input_size)
     if wanted in ('auto', 'end_to_end') and columns == 6 and _is_end_to_end(rows, evidence, wanted, dense):
         return YoloHead('end_to_end', name, evidence.num_names or 0)
     if wanted == 'auto' and evidence.end_to_end:
@@ -112,56 +108,49 @@ def _is_end_to_end(rows: int, evidence: HeadEvidence, wanted: str, dense: set[in
     return rows not in dense
 
 
-def _anchor_counts(input_size: tuple[int, int]) -> set[int]:
-    """Return the candidate counts of dense YOLO heads: 1 or 3 anchors per cell at the usual strides."""
-    width, height = input_size
-
-    def cells(strides: tuple[int, ...]) -> int:
-        return sum(-(-width // s) * -(-height // s) for s in strides)
-
-    counts = set()
-    for strides in ((8, 16, 32), (8, 16, 32, 64), (16, 32), (4, 8, 16, 32)):
-        counts |= {cells(strides), 3 * cells(strides)}
-    return counts
+def _is_list(shape: tuple[int, ...]) -> bool:
+    """Return whether it is one number per class: [1, C], [C], [1, C, 1, 1] or [1, 1, 1, C]."""
+    return len(shape) in (1, 2, 4) and max(shape) > 1 and (len(shape) == 1 or shape[0] == 1) and (
+        sum(size != 1 for size in shape) == 1)
 
 
-def _is_raw_map(shape: tuple[int, ...]) -> bool:
-    """Return whether it is YOLOv5's training-time map: [1, anchors, h, w, 5 + C]."""
-    return len(shape) == 5 and shape[0] == 1 and shape[4] > 5
-
-
-def _is_feature_map(shape: tuple[int, ...]) -> bool:
-    return len(shape) == 4 and shape[0] == 1 and shape[2] > 1 and shape[3] > 1
-
-
-def _refuse_raw_maps(evidence: HeadEvidence) -> None:
-    shapes = [shape for _, shape in evidence.outputs]
-    # Raw maps before the reshape, for accelerators without 5-D tensors: [1, anchors * (5 + C), h, w] per scale.
-    is_flat = (
-        len(shapes) > 1 and all(_is_feature_map(shape) for shape in shapes)
-        and len({shape[2:] for shape in shapes}) == len(shapes)
-        and len({shape[1] for shape in shapes}) == 1 and shapes[0][1] % 3 == 0 and shapes[0][1] > 15)
-    if shapes and (is_flat or all(_is_raw_map(shape) for shape in shapes)):
-        # YOLOv8's maps have no anchors: 64 numbers for the box and one per class.
-        others = '; YOLOv8 and later: yolo export model=yolov8n.pt format=onnx' if is_flat else ''
+def _refuse_element_types(evidence: HeadEvidence, wanted: str) -> None:
+    """Raise ModelError if only the element type of an output is not that of a head."""
+    for name, shape in evidence.outputs:
+        if evidence.is_float(name) or _head_of_output(name, shape, evidence, wanted) is None:
+            continue
+        found = evidence.element_types[name]
+        remedy = 'export it with outputs in float32'
+        if found in ('uint8', 'int8', 'uint16', 'int16'):
+            remedy = 'these are quantised values; export it with outputs in float32 (dequantised)'
+        elif _is_list(shape) and found in ('int32', 'int64'):
+            remedy = 'export it with one floating-point score per class, without ArgMax'
         raise ModelError(
-            f'this is a YOLOv5 {"or later " if is_flat else ""}export with its raw training-time outputs '
-            f'({_describe(evidence)}): '
-            'expected one decoded output [1, N, 5+C]; export it again, without --train: '
-            f'python export.py --weights yolov5s.pt --include onnx (YOLOv7: with --grid){others}')
+            f"output '{printable(name)}' {list(shape)} has the element type {found}: expected float32 or float16; "
+            f'{remedy}')
 
 
 def _refuse_segmentation(evidence: HeadEvidence, others: list[tuple[int, ...]]) -> None:
-    if any(_is_feature_map(shape) for shape in others):
+    if any(is_feature_map(shape) for shape in others):
         raise ModelError(
             f'this looks like a segmentation model with mask prototypes in addition to boxes '
-            f'({_describe(evidence)}): expected a detection or classification model; export the detection '
+            f'({evidence.describe()}): expected a detection or classification model; export the detection '
             'variant, such as yolov8n.pt instead of yolov8n-seg.pt')
 
 
-def _describe(evidence: HeadEvidence) -> str:
-    shapes = ', '.join(f'{name} {list(shape)}' for name, shape in evidence.outputs)
-    text = f'found {shapes or "no outputs"}'
-    if evidence.num_names is not None:
-        text += f' and {evidence.num_names} class names'
-    return text
+def _unknown(evidence: HeadEvidence, wanted: str, candidates: list[Head] | None = None) -> ModelError:
+    """Return the error for outputs of no known layout, with the remedy for the family that they resemble."""
+    found = evidence.describe()
+    if wanted != 'auto':
+        found += f"; head is set to '{wanted}'"
+    family = resembling_family(evidence)
+    if family is not None:
+        return ModelError(
+            f'this looks like {family.name}, which is not supported: {found}; {family.advice}; {KNOWN_LAYOUTS}')
+    candidates = candidates or []
+    if len(candidates) > 1:
+        names = ', '.join(printable(head.output_name) for head in candidates)
+        found += f'; more than one output could be the result: set output_name to one of {names}'
+    elif candidates:
+        found += f"; if only '{printable(candidates[0].output_name)}' is the result, set output_name to it"
+    return ModelError(f'unknown output layout: {found}; {KNOWN_LAYOUTS}')

@@ -15,16 +15,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...errors import EngineError, ModelError
+from ...errors import EngineError
 from ...results.results import Detections
 from ..geometry import Geometry
 from .nms import non_maximum_suppression
 
 # NMS gets only this many of the best candidates: a threshold near zero must not stop a robot.
 MAX_CANDIDATES = 5000
-# A decoder gives at least 21 boxes (for a 32x32 input), spread over the whole input.
-_FEWEST_OF_A_GRID = 20
-_FIRST_PART = 0.1
 
 
 @dataclass(frozen=True)
@@ -102,25 +99,16 @@ class YoloHead:
             in_image[visible][first].astype(np.float32), scores[kept].astype(np.float32),
             classes[kept].astype(np.int64))
 
-    def require_decoded(self, output: np.ndarray, width: int, height: int) -> None:
-        """Raise ModelError if the boxes of a raw output cannot be pixels of the network's `width` x `height` input.
+    @property
+    def columns(self) -> int:
+        """Number of columns of a candidate."""
+        return 6 if self.kind == 'end_to_end' else self.num_classes + (5 if self.kind == 'yolov5' else 4)
 
-        A decoder gives boxes all over the image, whatever it shows. Without one (YOLOX without decode_in_inference,
-        boxes as fractions of the image) the output has the same shape, but nearly all boxes lie in the first pixels.
-        """
-        if self.kind == 'end_to_end':
-            return
+    def rows_of(self, output: np.ndarray) -> np.ndarray:
+        """Return the (N, columns) float32 candidates of a raw output, not decoded."""
         rows = output[0]
-        centres = rows[:, :2].T if self.kind == 'yolov5' or self.transposed else rows[:2]
-        count = centres.shape[1]
-        if count < _FEWEST_OF_A_GRID:
-            return
-        usual = float(np.median(np.abs(centres)))
-        if usual < _FIRST_PART * min(width, height):
-            raise ModelError(
-                f"output '{self.output_name}' has {count} boxes, half of them within {usual:.2f} of the corner: "
-                f'expected boxes in pixels of the {width}x{height} input; export the model with box decoding (YOLOX: '
-                '--decode_in_inference)')
+        rows = rows.T if self.kind == 'yolov8' and not self.transposed else rows
+        return np.asarray(rows, np.float32)
 
     def not_finite(self) -> EngineError:
         """Return the error for an output that holds NaN or infinity."""

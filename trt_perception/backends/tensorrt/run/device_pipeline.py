@@ -18,6 +18,7 @@ from ....model.spec import ModelSpec
 from ....monitor import LogCallback, unlogged
 from ....pipeline.interface import PipelineOutput, PostprocessSettings
 from ....pipeline.preprocess import grey_frame
+from ....pipeline.probe import checked_spec, probe_frames
 from ....pipeline.tensorrt_options import RunOptions
 from ....results.results import Result
 from ..cache.kernel_cache import kernel_cubin
@@ -76,7 +77,10 @@ class DevicePipeline(Closing):
         self._device_name = ''
 
     def open(self) -> None:
-        """Load the engine, allocate memory, and run a grey frame until its graph is captured; EngineError."""
+        """Load the engine, allocate memory, and run test images until the graph is captured.
+
+        Raises EngineError, or ModelError if the engine's outputs cannot be right.
+        """
         self.close()
         session = self.session = CudaSession(self._options.device_index)
         self._device_name = session.device_name
@@ -86,8 +90,10 @@ class DevicePipeline(Closing):
                 engine = session.adopt(Engine(session, self._tensorrt, self._load_plan(), self.spec))
                 module = session.adopt(KernelModule(session.driver, cubin))
                 self.frame_work = FrameWork(self.spec, self._options, session, engine, module, self._log)
-            for _ in range(2):
-                self.run(grey_frame(self.spec))
+            # The first run, without the graph, also reports values that are not finite.
+            self.run(grey_frame(self.spec))
+            self.spec = checked_spec(self.spec, [self._raw_output(frame) for frame in probe_frames(self.spec)])
+            self.frame_work.head = self.spec.head
         except BaseException:
             self.close()
             raise
@@ -116,6 +122,18 @@ class DevicePipeline(Closing):
         return PipelineOutput(result, {
             'preprocess': (staged - started) * 1e3, 'infer': (inferred - staged) * 1e3,
             'postprocess': (finished - inferred) * 1e3})
+
+    def _raw_output(self, frame: Frame) -> np.ndarray:
+        """Return the network's output for a frame of 8 bits, without decoding."""
+        session, work = self.session, self.frame_work
+        assert session is not None and work is not None
+        form, frame = device_frame(frame)
+        with session.active('running a test image'):
+            work.prepare(form)
+            work.stage(frame.data[:form.size], self.settings)
+            work.launch()
+            work.wait()
+            return work.raw_output()
 
     def describe(self) -> dict[str, str]:
         """Return provenance for diagnostics; cuda_graph is 'on', or 'off: ' and the reason."""
@@ -149,6 +167,7 @@ class FrameWork:
     graph, wants_graph: the captured graph, None if there is none; whether the next frame may capture one
     module, form, sampling: the kernels, the format of the frames, and the arguments of the kernel that reads them
     detection: the work after a detector; None for a classifier
+    head: the head that decodes a classifier's output
     """
 
     def __init__(
@@ -161,6 +180,7 @@ class FrameWork:
         self.module = module
         self._log = log
         self._options = options
+        self.head = spec.head
         self.graph_state = 'off: not captured yet' if options.cuda_graph else 'off: cuda_graph is off'
         self.wants_graph = options.cuda_graph
         self._upload = FrameUpload(session)
@@ -241,10 +261,17 @@ class FrameWork:
         """Return the result of the launched frame; EngineError if values are not finite."""
         if self.detection is not None:
             return self.detection.result(settings.detection)
-        head = self._spec.head
+        head = self.head
         assert isinstance(head, ClassificationHead)
         values = self._scores.array.view(self._output.dtype).reshape(self._output.shape)
         return head.decode(values, settings.classification)
+
+    def raw_output(self) -> np.ndarray:
+        """Return a copy of the network's output for the launched frame. The stream must be idle."""
+        values = np.empty(self._output.size, np.uint8)
+        self._session.download(values, self._output.address)
+        self._session.synchronize()
+        return values.view(self._output.dtype).reshape(self._output.shape)
 
     def _in_place(self, geometry: Geometry) -> bool:
         wanted = self._options.zero_copy

@@ -1,0 +1,48 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Test images, and the check of a network's outputs for them, before the model is used."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from ..image.frame import Frame
+from ..model.heads.plausibility import require_plausible
+from ..model.spec import ModelSpec
+from .preprocess import grey_frame
+
+_SHAPES = 12
+
+
+def probe_frames(spec: ModelSpec) -> tuple[Frame, Frame]:
+    """Return two images of the network's input size: a grey one, and one with edges, gradients and noise.
+
+    Scores far below 0.25 are scores too, so a detector need not find anything in them.
+    """
+    return grey_frame(spec), Frame.from_bgr(_picture(spec.width, spec.height))
+
+
+def checked_spec(spec: ModelSpec, outputs: Sequence[np.ndarray]) -> ModelSpec:
+    """Return the spec with what the outputs for `probe_frames` show of its head.
+
+    outputs: the raw output of the head for each image
+    Raises ModelError if they cannot be what the head reads from them.
+    """
+    return replace(spec, head=require_plausible(spec.head, outputs, (spec.width, spec.height), len(spec.names)))
+
+
+def _picture(width: int, height: int) -> np.ndarray:
+    """Return (height, width, 3) uint8: a gradient with rectangles of random colours and a little noise."""
+    random = np.random.default_rng(0)
+    across = np.linspace(0, 1, width)[np.newaxis, :, np.newaxis]
+    down = np.linspace(0, 1, height)[:, np.newaxis, np.newaxis]
+    pixels = across * random.uniform(0, 200, 3) + down * random.uniform(0, 200, 3)
+    for _ in range(_SHAPES):
+        x, y = random.integers(0, width), random.integers(0, height)
+        part = pixels[y:y + max(2, height // 4), x:x + max(2, width // 4)]
+        part[...] = random.uniform(0, 255, 3)
+    pixels = pixels + random.normal(0, 6, pixels.shape)
+    return np.clip(pixels, 0, 255).astype(np.uint8)
