@@ -14,13 +14,12 @@ import numpy as np
 
 from ..errors import DamagedImageError
 from .decoded import Decoded, drop_damaged
+from .inflate import inflate
 from .opencv import imdecode
 from .options import ImageOptions
 from .png_file import PngFile, read_png
 
 _MOST_FILTER = 4
-# How much is lost after a fault of the zlib stream.
-_STEP = 1024
 
 
 def decode_png(content: bytes, options: ImageOptions) -> Decoded:
@@ -35,63 +34,36 @@ def decode_png(content: bytes, options: ImageOptions) -> Decoded:
     what = f'compressed PNG image of {png.width}x{png.height} pixels'
     drop_damaged(f'{what}: {png.fault}' if png.fault else '', options)
     size = sum(row * rows for row, rows in png.passes())
-    rows, fault = _inflate(png, size)
+    rows, fault = inflate(b''.join(png.image_data), size)
     if fault and not png.ended:
         fault = f'the data is cut off after {len(content)} bytes: {fault}'
     fault = png.fault or fault
-    if not rows:
-        raise DamagedImageError(f'{what}: {fault}')
-    if len(rows) < size:
+    what_is_wrong = f'{what}: {fault}'
+    drop_damaged(what_is_wrong if fault else '', options)
+    if len(rows) < size and png.interlaced:
         rows = rows.ljust(size, b'\0')
+    # Only the rows that are there are decoded: a header may claim a large image.
+    height = png.height if png.interlaced else len(rows) // png.passes()[0][0]
+    if not height or not rows:
+        raise DamagedImageError(what_is_wrong)
     if not _has_known_filters(rows, png):
-        fault, rows = fault or 'the filter of a row is unknown', _with_known_filters(rows, png)
-    fault = f'{what}: {fault}' if fault else ''
-    drop_damaged(fault, options)
-    stream = zlib.compress(rows, 0)
+        fault = fault or 'the filter of a row is unknown'
+        what_is_wrong = f'{what}: {fault}'
+        drop_damaged(what_is_wrong, options)
+        rows = _with_known_filters(rows, png)
+    stream = zlib.compress(rows if png.interlaced else rows[:height * png.passes()[0][0]], 0)
     # The image may be large: at any time two copies exist.
     del rows
-    clean = png.with_image_data(stream)
+    clean = png.with_image_data(stream, height)
     del stream
     pixels = imdecode(np.frombuffer(clean, np.uint8))
     if pixels is None:
         raise DamagedImageError(f'{what}: the data is damaged')
-    return Decoded(pixels, fault, png.exif)
-
-
-def _inflate(png: PngFile, size: int) -> tuple[bytes, str]:
-    """Return at most `size` bytes of rows, and the fault of the stream, '' without one."""
-    stream = b''.join(png.image_data)
-    inflate = zlib.decompressobj()
-    try:
-        rows = inflate.decompress(stream, size)
-        rest = inflate.decompress(inflate.unconsumed_tail, 1) if len(rows) == size else b''
-    except zlib.error:
-        return _inflate_in_steps(stream, size)
-    if len(rows) < size:
-        return rows, f'{len(rows)} of {size} bytes of pixels'
-    # More data than the image needs is not damage. Its checksum is unknown then.
-    if not inflate.eof and not rest:
-        return rows, 'without its checksum'
-    return rows, ''
-
-
-def _inflate_in_steps(stream: bytes, size: int) -> tuple[bytes, str]:
-    """Return what can be inflated before the fault."""
-    inflate = zlib.decompressobj()
-    rows: list[bytes] = []
-    found = 0
-    try:
-        for start in range(0, len(stream), _STEP):
-            if found >= size:
-                break
-            rows.append(inflate.decompress(stream[start:start + _STEP], size - found))
-            found += len(rows[-1])
-            while inflate.unconsumed_tail and found < size:
-                rows.append(inflate.decompress(inflate.unconsumed_tail, size - found))
-                found += len(rows[-1])
-    except zlib.error as error:
-        return b''.join(rows), str(error)
-    return b''.join(rows), 'the checksum of the data is wrong'
+    if height < png.height:
+        whole = np.zeros((png.height, *pixels.shape[1:]), pixels.dtype)
+        whole[:height] = pixels
+        pixels = whole
+    return Decoded(pixels, what_is_wrong if fault else '', png.exif)
 
 
 def _has_known_filters(rows: bytes, png: PngFile) -> bool:

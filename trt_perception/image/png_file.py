@@ -63,9 +63,10 @@ class PngFile:
                 (-(-(self.width - x) // columns), -(-(self.height - y) // rows)) for x, y, columns, rows in _ADAM7]
         return [(1 + -(-width * bits // 8), height) for width, height in sizes if width > 0 and height > 0]
 
-    def with_image_data(self, stream: bytes) -> bytes:
-        """Return a PNG with this zlib stream, and without the chunks that decoding does not need."""
-        chunks: list[bytes | memoryview] = [SIGNATURE, *_chunk(b'IHDR', self.header)]
+    def with_image_data(self, stream: bytes, height: int) -> bytes:
+        """Return a PNG with this zlib stream and height, and without the chunks that decoding does not need."""
+        header = self.header[:4] + height.to_bytes(4, 'big') + self.header[8:]
+        chunks: list[bytes | memoryview] = [SIGNATURE, *_chunk(b'IHDR', header)]
         if self.palette:
             chunks += _chunk(b'PLTE', self.palette)
         if self.transparency:

@@ -7,12 +7,12 @@ Source: TIFF 6.0 (Adobe, 1992), sections 2, 8 and 15.
 
 from __future__ import annotations
 
-import zlib
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..errors import DamagedImageError, FrameError
+from .inflate import inflate
 from .size import check_size
 
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _COLOURS, _SAMPLES, _ROWS = 256, 257, 258, 259, 262, 277, 278
@@ -131,9 +131,4 @@ def _fault(content: bytes, tags: dict[int, np.ndarray], found: TiffFile, tiled: 
 
 def _has(part: bytes, expected: int, compression: int) -> bool:
     """Return whether this strip or tile has all its bytes."""
-    if compression == NONE:
-        return len(part) >= expected
-    try:
-        return len(zlib.decompressobj().decompress(part, expected)) == expected
-    except zlib.error:
-        return False
+    return len(part) >= expected if compression == NONE else not inflate(part, expected)[1]
