@@ -3,7 +3,7 @@
 """Decodes PNG: inflates and checks the data here, then lets OpenCV undo the filters and the interlacing.
 
 libpng prints each fault to stderr and returns no image. It gets only data without faults: stored blocks of the checked
-bytes. At 1280x720 this takes 18 ms instead of 14 ms for imdecode.
+bytes. Times: docs/images.md.
 """
 
 from __future__ import annotations
