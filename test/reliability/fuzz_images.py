@@ -54,7 +54,7 @@ def seeds() -> dict[str, bytes]:
     encoded = {}
     for name, (suffix, pixels, parameters) in kinds.items():
         try:
-            with quiet():
+            with quiet:
                 data = cv2.imencode(suffix, pixels, parameters)[1]
             encoded[name] = data.tobytes()
         except cv2.error:  # OpenCV 4.5.4 does not write every compression of TIFF.

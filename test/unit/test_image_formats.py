@@ -20,6 +20,7 @@ from trt_perception.image.exif import orientation, upright
 from trt_perception.image.file import frame_of_file
 from trt_perception.image.file_sizes import file_size
 from trt_perception.image.frame import Frame
+from trt_perception.image.opencv import quiet
 from trt_perception.image.options import KEEP, ImageOptions
 
 PHOTOS = Path(__file__).resolve().parents[1] / 'data' / 'photos'
@@ -301,3 +302,26 @@ def test_opencv_has_a_limit_of_its_own():
         [sys.executable, '-c', code], input=bitmap, capture_output=True, check=True, cwd=ROOT, env=environment,
         timeout=60)
     assert done.stdout.strip() == b'268435456'
+
+
+def test_the_log_of_opencv_is_silent_only_while_somebody_decodes():
+    logging = getattr(cv2.utils, 'logging', cv2)
+    level = logging.getLogLevel()
+    with quiet:
+        with quiet:
+            assert logging.getLogLevel() == 0
+        assert logging.getLogLevel() == 0
+    assert logging.getLogLevel() == level != 0
+    with pytest.raises(FrameError):
+        read_file(b'no image')
+    assert logging.getLogLevel() == level
+
+
+def test_too_little_memory_is_not_the_end(monkeypatch):
+    def empty(*_):
+        raise MemoryError
+    data = encoded('.jpg', PHOTO)
+    pytest.importorskip('simplejpeg')
+    monkeypatch.setattr('trt_perception.image.jpeg.np.empty', empty)
+    with pytest.raises(FrameError, match=r'too little memory to decode it; set max_image_pixels lower'):
+        Frame.from_compressed(data)

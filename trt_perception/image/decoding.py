@@ -68,14 +68,19 @@ def decode_image(content: bytes, options: ImageOptions) -> Decoded | None:
     Raises FrameError for a size over the limit, before decoding, and for variants that are not supported;
     DamagedImageError for damage, unless damaged images are kept and there is something to keep.
     """
-    if content.startswith(_JPEG_START):
-        return decode_jpeg(content, options)
-    if content.startswith(SIGNATURE):
-        return decode_png(content, options)
-    if is_webp(content):
-        return decode_webp(content, options)
-    if is_tiff(content):
-        return decode_tiff(content, options)
+    try:
+        if content.startswith(_JPEG_START):
+            return decode_jpeg(content, options)
+        if content.startswith(SIGNATURE):
+            return decode_png(content, options)
+        if is_webp(content):
+            return decode_webp(content, options)
+        if is_tiff(content):
+            return decode_tiff(content, options)
+    except MemoryError as error:
+        raise FrameError(
+            'compressed image: too little memory to decode it; set max_image_pixels lower to refuse such images by '
+            'their size') from error
     return None
 
 

@@ -5,15 +5,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 
 from ..dependencies import require
 
 _SILENT = 0  # LOG_LEVEL_SILENT
-_LOCK = threading.Lock()
 
 
 def imdecode(data: np.ndarray, colour: bool = False) -> np.ndarray | None:
@@ -23,23 +21,39 @@ def imdecode(data: np.ndarray, colour: bool = False) -> np.ndarray | None:
     """
     cv2 = require('cv2')
     try:
-        with quiet():
+        with quiet:
             pixels: np.ndarray | None = cv2.imdecode(data, cv2.IMREAD_COLOR if colour else cv2.IMREAD_UNCHANGED)
     except cv2.error:  # A size over OpenCV's own limit, for example.
         return None
     return pixels
 
 
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Silence OpenCV's log: errors of this project have the same information, and are throttled."""
+class _Quiet:
+    """Silences OpenCV's log while at least one thread decodes. The level of the log belongs to the process."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._users = 0
+        self._level = 0
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self._users += 1
+            if self._users == 1:
+                self._level = _logging().getLogLevel()
+                _logging().setLogLevel(_SILENT)
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._users -= 1
+            if self._users == 0:
+                _logging().setLogLevel(self._level)
+
+
+def _logging() -> Any:
     cv2 = require('cv2')
-    logging = getattr(cv2.utils, 'logging', cv2)  # OpenCV 4.5.4 has the functions in cv2 itself.
-    # The level belongs to the process: two threads must not store each other's silence.
-    with _LOCK:
-        level = logging.getLogLevel()
-        logging.setLogLevel(_SILENT)
-        try:
-            yield
-        finally:
-            logging.setLogLevel(level)
+    return getattr(cv2.utils, 'logging', cv2)  # OpenCV 4.5.4 has the functions in cv2 itself.
+
+
+# Errors of this project have the same information as the log, and are throttled.
+quiet = _Quiet()
