@@ -77,6 +77,34 @@ def test_cmyk(photo):
     assert data[with_known_transform] == 2
 
 
+@pytest.mark.parametrize('sampling', [0x42, 0x31, 0x13, 0x24, 0x22, 0x14])
+def test_a_rare_subsampling(photo, sampling):
+    """The data is that of another subsampling: too much of it, so all pixels are decoded."""
+    head, scan, data = parts.split(simplejpeg.encode_jpeg(photo, 90, 'BGR', '444'))
+    at = next(index for index, piece in enumerate(head) if piece[1] == parts.SOF0)
+    head[at] = head[at][:11] + bytes([sampling]) + head[at][12:]
+    changed = parts.joined(head, scan, data)
+    np.testing.assert_array_equal(decode_jpeg(changed, KEEP_DAMAGED).pixels, opencv(changed))
+
+
+@pytest.mark.parametrize('identifiers', [b'RGB', b'\0\1\2'])
+@pytest.mark.parametrize('jfif', [False, True])
+def test_component_identifiers_and_colour_spaces(photo, identifiers, jfif):
+    head, scan, data = parts.split(simplejpeg.encode_jpeg(photo, 90, 'BGR', '444'))
+    head = [bytearray(piece) for piece in head if jfif or piece[1] != parts.APP0]
+    scan = bytearray(scan)
+    for index, identifier in enumerate(identifiers):
+        next(piece for piece in head if piece[1] == parts.SOF0)[10 + 3 * index] = identifier
+        scan[5 + 2 * index] = identifier
+    same_as_opencv(parts.joined(map(bytes, head), bytes(scan), data))
+
+
+def test_rgb_by_the_adobe_segment(photo):
+    head, scan, data = parts.split(simplejpeg.encode_jpeg(photo, 90, 'BGR', '444'))
+    adobe = parts.segment(parts.APP14, b'Adobe\0\x64\0\0\0\0\0')
+    same_as_opencv(parts.joined([adobe, *(piece for piece in head if piece[1] != parts.APP0)], scan, data))
+
+
 # --- unusual, but complete ---
 
 def without_end(jpeg):

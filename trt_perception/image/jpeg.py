@@ -23,6 +23,8 @@ from .options import ImageOptions
 # libjpeg's jerror.h, JWRN_EXTRANEOUS_DATA.
 _LEFT_OVER = re.compile(r'(\d+) extraneous bytes before marker 0xd9')
 _END_MARKER_BYTES = 2
+# The errors of the TurboJPEG API itself begin with the name of a function.
+_OF_TURBOJPEG = 'tj'
 # libjpeg-turbo reads up to 8 bytes ahead, and the real data may end with a zero byte.
 _READ_AHEAD = 10
 
@@ -54,6 +56,9 @@ def decode_jpeg(content: bytes, options: ImageOptions) -> Decoded:
     # The buffer's size is checked: libjpeg can never decode more pixels than were found in the header.
     pixels = np.empty((jpeg.height, jpeg.width, 1 if jpeg.components == 1 else 3), np.uint8)
     warning = _decode(jpeg, pixels, strict=True)
+    if warning.startswith(_OF_TURBOJPEG):
+        # Rare subsampling, such as 4:1:0: libjpeg decodes it, the TurboJPEG API does not.
+        return _with_opencv(jpeg, what, fault, options)
     if warning:
         if not _is_padding(jpeg.data, warning):
             cut = '' if jpeg.ended else f' or cut off after {len(content)} bytes'
