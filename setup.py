@@ -24,7 +24,7 @@ setup(
     install_requires=['setuptools', 'numpy'],
     extras_require={
         'onnxruntime': ['onnx', 'onnxruntime'],
-        'cli': ['onnx', 'onnxruntime', 'opencv-python-headless', 'pyyaml', 'rosbags'],
+        'cli': ['onnx', 'onnxruntime', 'opencv-python-headless', 'pyyaml', 'rosbags', 'simplejpeg'],
         # colcon runs the tests with pytest because it is named here; current setuptools know no tests_require.
         'test': ['pytest', 'hypothesis'],
     },

@@ -23,7 +23,7 @@ else:
     settings.load_profile('untimed')
 
 # What a machine with NumPy and pytest may lack.
-_OPTIONAL = ('cv2', 'hypothesis', 'onnx', 'onnxruntime', 'psutil', 'rosbags', 'yaml')
+_OPTIONAL = ('cv2', 'hypothesis', 'onnx', 'onnxruntime', 'psutil', 'rosbags', 'simplejpeg', 'yaml')
 _LAUNCH_TESTS = Path(__file__).parent / 'launch'
 
 if hasattr(pytest, 'version_tuple') and pytest.version_tuple >= (7,):

@@ -14,7 +14,9 @@ from .errors import MissingDependencyError
 # module -> environment variable that it reads at import, and the value to set unless the user has set one.
 # PyPI's ONNX Runtime 1.29 and later reports what it runs to Microsoft and stores a device id in ~/.cache.
 # disable_telemetry_events() is too late for both.
-_VARIABLES = {'onnxruntime': ('ORT_DISABLE_TELEMETRY', '1')}
+# OpenCV refuses larger images of any format before it decodes them: the largest max_image_pixels (image/size.py).
+_VARIABLES = {
+    'onnxruntime': ('ORT_DISABLE_TELEMETRY', '1'), 'cv2': ('OPENCV_IO_MAX_IMAGE_PIXELS', str(1 << 28))}
 # For a ROS 2 from apt. Ubuntu 24.04's pip installs nothing without the variable, which rosdep's documentation
 # recommends; 22.04's pip ignores it. NumPy 2 breaks apt's OpenCV and cv_bridge, built for NumPy 1 (vision_opencv#535).
 _PIP_ON_ROS = "PIP_BREAK_SYSTEM_PACKAGES=1 pip install {} 'numpy<2'"
@@ -23,6 +25,7 @@ BACK_TO_NUMPY_1 = _PIP_ON_ROS.format('onnx')
 # module -> (command for a ROS 2 install, pip requirement)
 INSTALL = {
     'cv2': ('sudo apt install python3-opencv', 'opencv-python-headless'),
+    'simplejpeg': (_PIP_ON_ROS.format('simplejpeg'), 'simplejpeg'),
     'onnx': (_PIP_ON_ROS.format('onnx'), 'onnx'),
     'onnxruntime': (_PIP_ON_ROS.format('onnxruntime'), 'onnxruntime'),
     'yaml': ('sudo apt install python3-yaml', 'pyyaml'),

@@ -38,6 +38,10 @@ class FrameError(PerceptionError):
     """An image is malformed or has an encoding that is not supported."""
 
 
+class DamagedImageError(FrameError):
+    """The data of an image is damaged or cut off."""
+
+
 class SourceError(PerceptionError):
     """An image, folder, video or bag cannot be read."""
 

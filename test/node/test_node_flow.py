@@ -47,8 +47,9 @@ MALFORMED = {
     '0x0': (lambda m: broken(m, width=0, height=0, step=0, data=array.array('B')), '0x0 pixels'),
     'width 0': (lambda m: broken(m, width=0), '0x240 pixels'),
     'height 0': (lambda m: broken(m, height=0), '320x0 pixels'),
-    'more than 64 MPix': (
-        lambda m: broken(m, width=4_000_000_000, height=4_000_000_000, step=4_294_967_295), 'MPix'),
+    'more than max_image_pixels': (
+        lambda m: broken(m, width=4_000_000_000, height=4_000_000_000, step=4_294_967_295),
+        'the limit is 67108864 (max_image_pixels)'),
     'unknown encoding': (lambda m: broken(m, encoding='bgr9'), "'bgr9' is not supported; supported: 16UC1"),
     'encoding of several lines': (
         lambda m: broken(m, encoding='bgr\n8' + 'x' * 20_000), "encoding 'bgr\\n8xxx"),

@@ -79,6 +79,18 @@ def test_bad_images():
     assert assess(condition) == (Level.WARN, 'bad images: step is 5 bytes')
 
 
+def test_damaged_images():
+    damaged = replace(WELL, recent={'processed': 20.0, 'damaged': 0.2}, last_failure='JPEG image of 4x4 pixels: ...')
+    assert assess(damaged) == (Level.WARN, 'damaged images are processed: JPEG image of 4x4 pixels: ...')
+    # With damaged_images: drop they are bad, and named once.
+    dropped = replace(damaged, recent={'processed': 20.0, 'damaged': 0.2, 'bad': 0.2})
+    assert assess(dropped) == (Level.WARN, 'bad images: JPEG image of 4x4 pixels: ...')
+
+
+def test_unusual_images():
+    assert assess(replace(WELL, image_note='images are nearly black')) == (Level.WARN, 'images are nearly black')
+
+
 def test_bad_images_are_told_before_gaps():
     """Bad images are counted, gaps only estimated from stamps: manually published images look like gaps."""
     condition = replace(

@@ -138,7 +138,9 @@ def parser_of(command):
         '--threads': 'num_threads', '--precision': 'precision', '--calibration': 'calibration_source',
         '--calibration-topic': 'calibration_topic', '--calibration-samples': 'calibration_samples',
         '--calibration-method': 'calibration_method', '--min-agreement': 'min_agreement',
-        '--score': 'score_threshold', '--iou': 'iou_threshold', '--top-k': 'top_k'}),
+        '--score': 'score_threshold', '--iou': 'iou_threshold', '--top-k': 'top_k',
+        '--max-image-pixels': 'max_image_pixels', '--significant-bits': 'significant_bits',
+        '--damaged-images': 'damaged_images'}),
     (build, {
         '--topic': 'calibration_topic', '--samples': 'calibration_samples', '--method': 'calibration_method',
         '--strict-precision': 'strict_precision', '--workspace-mib': 'workspace_mib',

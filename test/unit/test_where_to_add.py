@@ -81,7 +81,8 @@ def test_a_parameter_has_an_effect(name):
     spec = SimpleNamespace(names=('red', 'green'), path=Path('m.onnx'))
 
     def told(settings):
-        return settings.model_options(), settings.pipeline_options(), settings.postprocess(spec)
+        return (
+            settings.model_options(), settings.pipeline_options(), settings.postprocess(spec), settings.image_options())
 
     changed = Settings().changed({name: another_value(PARAMETERS[name])})
     assert changed != Settings()

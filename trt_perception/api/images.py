@@ -10,9 +10,13 @@ import numpy as np
 
 from ..errors import FrameError
 from ..image.frame import Frame
+from ..image.options import ImageOptions
+from ..image.size import LARGEST_LIMIT
 from .checks import choice
 
 _ENCODINGS = {'bgr': 'bgr8', 'rgb': 'rgb8'}
+# The array exists already: only its preparation needs more memory.
+_OPTIONS = ImageOptions(max_pixels=LARGEST_LIMIT)
 
 
 def frame_of(image: Any, color_order: str) -> Frame:
@@ -35,8 +39,8 @@ def frame_of(image: Any, color_order: str) -> Frame:
     # Only a view that is not contiguous is copied, such as a part of an image or image[..., ::-1].
     pixels = np.ascontiguousarray(image)
     if image.ndim == 2:
-        return Frame.from_buffer('mono8', width, height, width, False, pixels)
-    return Frame.from_buffer(encoding, width, height, 3 * width, False, pixels)
+        return Frame.from_buffer('mono8', width, height, width, False, pixels, _OPTIONS)
+    return Frame.from_buffer(encoding, width, height, 3 * width, False, pixels, _OPTIONS)
 
 
 def _shape_hint(shape: tuple[int, ...]) -> str:

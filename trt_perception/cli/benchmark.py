@@ -19,12 +19,13 @@ import numpy as np
 
 from ..errors import SourceError, printable
 from ..image.frame import Frame
+from ..image.options import KEEP
 from ..image.size import check_size
 from ..node.statistics import PERCENTILES
 from ..progress import ConsoleProgress, counted
 from ..sources.open_source import open_source
 from .files import check_report, write_report
-from .model_arguments import add_model_arguments, add_run_arguments, load, open_pipeline
+from .model_arguments import add_model_arguments, add_run_arguments, image_options, load, open_pipeline
 from .numbers import positive
 
 _WARM_UP = 10
@@ -74,9 +75,9 @@ def run(options: argparse.Namespace) -> int:
 def _frame(options: argparse.Namespace) -> Frame:
     if options.size:
         width, height = options.size
-        check_size(width, height, '--size: an')
+        check_size(width, height, '--size: an', options.max_image_pixels)
     if options.image:
-        with open_source(options.image) as source:
+        with open_source(options.image, options=image_options(options, KEEP)) as source:
             frame = next(iter(source), None)
         if frame is None:
             raise SourceError(f'{options.image}: expected an image, found none')

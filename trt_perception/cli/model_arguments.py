@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ..backends.create import create_pipeline
 from ..catalogue.resolve import resolve_model, resolve_video
+from ..image.options import DROP, ImageOptions
 from ..model.heads.classification import ClassificationSettings
 from ..model.heads.yolo import DetectionSettings
 from ..model.normalisation import Overrides
@@ -57,7 +58,7 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_calibration_arguments(parser: argparse.ArgumentParser, prefix: str = '--') -> None:
-    """Add --calibration and the options for its frames.
+    """Add --calibration, the options for its frames, and those for reading images.
 
     prefix: of the other options; '--calibration-' if --topic has another meaning in the subcommand
     """
@@ -65,6 +66,8 @@ def add_calibration_arguments(parser: argparse.ArgumentParser, prefix: str = '--
     add_parameter(parser, f'{prefix}topic', 'calibration_topic', dest='calibration_topic', metavar='TOPIC')
     add_parameter(parser, f'{prefix}samples', 'calibration_samples', dest='calibration_samples', metavar='N')
     add_parameter(parser, f'{prefix}method', 'calibration_method', dest='calibration_method')
+    add_parameter(parser, '--max-image-pixels', 'max_image_pixels', metavar='N')
+    add_parameter(parser, '--significant-bits', 'significant_bits', metavar='N')
 
 
 def add_gate_argument(parser: argparse.ArgumentParser) -> None:
@@ -102,7 +105,16 @@ def calibration_source(options: argparse.Namespace) -> str:
 def calibration_options(options: argparse.Namespace) -> CalibrationOptions:
     """Return the calibration options; the name of a catalogue video stays a name."""
     return CalibrationOptions(
-        options.calibration, options.calibration_topic, options.calibration_samples, method=options.calibration_method)
+        options.calibration, options.calibration_topic, options.calibration_samples, method=options.calibration_method,
+        images=image_options(options, DROP))
+
+
+def image_options(options: argparse.Namespace, damaged: str) -> ImageOptions:
+    """Return the options for reading images.
+
+    damaged: DROP or KEEP damaged images
+    """
+    return ImageOptions(options.max_image_pixels, damaged, options.significant_bits)
 
 
 def settings(options: argparse.Namespace) -> PostprocessSettings:

@@ -3,7 +3,8 @@
 """Run a model on images, folders, videos and rosbag2 recordings.
 
 Prints the results. --json writes one JSON object for each frame, --draw writes the frames with their results. Frame
-numbers start at 0. A frame that cannot be read is reported and skipped, and the exit code is 1.
+numbers start at 0. A frame that cannot be read is reported and skipped; what can be read of a damaged image is
+processed, and reported. In both cases the exit code is 1.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ import numpy as np
 
 from ..dependencies import require
 from ..errors import PerceptionError, SourceError, printable
+from ..image.options import KEEP
+from ..image.watch import nearly_black
 from ..model.spec import ModelSpec
 from ..progress import ConsoleProgress, counted
 from ..results.draw import draw_classifications, draw_detections
@@ -28,7 +31,8 @@ from ..results.results import Detections, Result
 from ..sources.open_source import open_source
 from ..sources.source import SourceFrame
 from .files import check_report
-from .model_arguments import add_model_arguments, add_run_arguments, load, open_pipeline
+from .model_arguments import add_model_arguments, add_run_arguments, image_options, load, open_pipeline
+from .parameter_options import add_parameter
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'sources', nargs='+', metavar='SOURCE', help='an image, a folder of images, a video or a rosbag2')
     add_run_arguments(parser)
     parser.add_argument('--topic', help='image topic of a bag that has several')
+    add_parameter(parser, '--damaged-images', 'damaged_images', KEEP, default=KEEP)
     parser.add_argument('--json', metavar='FILE', help="write JSON lines; '-' for standard output")
     parser.add_argument('--draw', metavar='DIR', help='write each frame with its results as a PNG')
 
@@ -54,18 +59,22 @@ def run(options: argparse.Namespace) -> int:
     if options.json and options.json != '-':
         check_report('--json', Path(options.json), spec.path, options.calibration, *options.sources)
     folder = _folder(options.draw)
+    images = image_options(options, options.damaged_images)
     drawn: set[Path] = set()
     with contextlib.ExitStack() as stack:
         output = stack.enter_context(_output(options.json))
         pipeline = stack.enter_context(open_pipeline(spec, options))
         for path in options.sources:
             try:
-                frames = stack.enter_context(open_source(path, options.topic, failed))
+                frames = stack.enter_context(open_source(path, options.topic, failed, images))
             except SourceError as error:
                 failed(error)
                 continue
             with ConsoleProgress(unit='frames') as progress:
                 for item in counted(frames, Path(path).name, frames.len_hint, progress):
+                    if item.frame.damage:
+                        failed(SourceError(f'{item.source} frame {item.index}: {item.frame.damage}'))
+                    _warn_of_darkness(item)
                     try:
                         done = pipeline.run(item.frame)
                     except PerceptionError as error:
@@ -81,6 +90,13 @@ def run(options: argparse.Namespace) -> int:
                     if folder is not None:
                         _draw(folder, item, done.result, spec, drawn)
     return 1 if failures else 0
+
+
+def _warn_of_darkness(item: SourceFrame) -> None:
+    """Print one line if the first frame of a source is nearly black."""
+    dark = nearly_black(item.frame) if item.index == 0 else ''
+    if dark:
+        print(f'warning: {printable(item.source)}: {dark}', file=sys.stderr)
 
 
 def _folder(name: str | None) -> Path | None:

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,8 @@ from ..dependencies import require
 from ..errors import FrameError
 from .decoding import decode_compressed
 from .encodings import ENCODINGS, Encoding, supported
-from .size import check_size
+from .options import DEFAULT, ImageOptions
+from .size import LARGEST_LIMIT, check_size
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +28,8 @@ class Frame:
     step: bytes from one row to the next, padding included
     is_bigendian: byte order of 16-bit samples
     data: uint8 (N,), N >= step * rows; bytes after the last row are ignored
+    significant_bits: number of used bits of 16-bit samples, counted from the lowest bit
+    damage: what the decoder found damaged, '' if nothing or if the image was not compressed
     """
 
     encoding: str
@@ -35,13 +38,15 @@ class Frame:
     step: int
     is_bigendian: bool
     data: np.ndarray
+    significant_bits: int = 16
+    damage: str = ''
 
     def __post_init__(self) -> None:
         layout = ENCODINGS.get(self.encoding)
         if layout is None:
             raise FrameError(
                 f'encoding {self.encoding!r} is not supported; supported: {supported()}')
-        check_size(self.width, self.height, self.encoding)
+        check_size(self.width, self.height, self.encoding, LARGEST_LIMIT)
         what = f'{self.width}x{self.height} {self.encoding} image'
         row = layout.row_bytes(self.width)
         if self.step < row:
@@ -60,6 +65,7 @@ class Frame:
     @staticmethod
     def from_buffer(
         encoding: str, width: int, height: int, step: int, is_bigendian: bool, buffer: Any,
+        options: ImageOptions = DEFAULT,
     ) -> Frame:
         """Wrap the data field of an image message. The buffer is shared, not copied.
 
@@ -67,10 +73,12 @@ class Frame:
             not change while the frame is in use.
 
         Raises FrameError for an unsupported encoding (listing the supported ones), a size of 0 or
-        over image.size.MAX_PIXELS, a step shorter than a row, or data shorter than step * rows.
+        over options.max_pixels, a step shorter than a row, or data shorter than step * rows.
         """
+        if encoding in ENCODINGS:
+            check_size(int(width), int(height), encoding, options.max_pixels)
         return Frame(encoding, int(width), int(height), int(step), bool(is_bigendian),
-                     _flat_bytes(buffer))
+                     _flat_bytes(buffer), options.significant_bits)
 
     @staticmethod
     def from_bgr(array: np.ndarray) -> Frame:
@@ -81,8 +89,8 @@ class Frame:
         return Frame.from_pixels('bgr8', array)
 
     @staticmethod
-    def from_compressed(data: Any, format_hint: str = '') -> Frame:
-        """Decode the data field of a sensor_msgs/CompressedImage (JPEG or PNG).
+    def from_compressed(data: Any, format_hint: str = '', options: ImageOptions = DEFAULT) -> Frame:
+        """Decode the data field of a sensor_msgs/CompressedImage (JPEG, PNG, WebP or TIFF).
 
         data: a buffer as in `from_buffer`
         format_hint: the message's `format`, e.g. 'jpeg', 'png' or image_transport's
@@ -92,14 +100,17 @@ class Frame:
         8 and 16 bits, grey, colour and alpha are kept. EXIF orientation is ignored: a camera's
         calibration, and all consumers of its topic, use the pixels as stored.
 
-        Raises FrameError for empty, truncated or damaged data, data that is neither JPEG nor PNG,
-        depth formats, and sizes over image.size.MAX_PIXELS (read from the header before decoding).
+        Raises FrameError for empty data, data of another format, depth formats, and sizes over
+        options.max_pixels (read from the header before decoding); DamagedImageError for truncated
+        or damaged data. If options.damaged is KEEP, the decoded part is returned, with `damage`.
         """
-        return Frame.from_pixels(*decode_compressed(_flat_bytes(data), format_hint))
+        decoded = decode_compressed(_flat_bytes(data), format_hint, options)
+        frame = Frame.from_pixels(decoded.encoding, decoded.pixels)
+        return replace(frame, significant_bits=options.significant_bits, damage=decoded.damage)
 
     @staticmethod
     def from_pixels(encoding: str, pixels: np.ndarray) -> Frame:
-        """Wrap pixels of a packed encoding, e.g. HxWx4 uint8 for rgba8; copied only if not contiguous."""
+        """Wrap HxW or HxWxC pixels in native byte order; copied only if the array is not contiguous."""
         height, width = pixels.shape[:2]
         pixels = np.ascontiguousarray(pixels)
         step = pixels.nbytes // height if height else 0
@@ -111,17 +122,18 @@ class Frame:
 
         8-bit packed encodings are returned without copying: rows are then `step` bytes apart, and
         the array is read-only if the buffer is. The others are converted: Bayer and YUV to 'bgr'
-        (YUV as BT.601 limited range), 16 bits to 8 by x * 255 / 65535, rounded, as in cv_bridge.
-        This is the full range: 16UC1 depth in millimetres becomes nearly black.
+        (YUV as BT.601 limited range), 16 bits to 8 by x * 255 / (2^significant_bits - 1), rounded
+        and at most 255. With 16 significant bits, as in cv_bridge, this is the full range: 12 used
+        bits, and 16UC1 depth in millimetres, become nearly black.
         """
         layout = ENCODINGS[self.encoding]
         if layout.layout == 'yuv422':
             return self._yuv422(layout), 'bgr'
         if layout.layout == 'nv':
             return self._nv(layout), 'bgr'
-        pixels = self._samples(layout)
+        pixels = self.samples()
         if layout.sample_bytes == 2:
-            pixels = _to_8_bits(pixels)
+            pixels = _to_8_bits(pixels, self.significant_bits)
         if layout.layout == 'bayer':
             pixels = _demosaic(pixels, layout.conversion)
         return pixels, layout.order
@@ -142,8 +154,12 @@ class Frame:
                 'rgba': cv2.COLOR_RGBA2BGR, 'mono': cv2.COLOR_GRAY2BGR}[order]
         return np.asarray(cv2.cvtColor(pixels, code))
 
-    def _samples(self, layout: Encoding) -> np.ndarray:
-        """Return a view of the samples, HxW or HxWxC, uint8 or uint16 in the sender's byte order."""
+    def samples(self) -> np.ndarray:
+        """Return a view of the samples, HxW or HxWxC, uint8 or uint16 in the sender's byte order.
+
+        Only for packed and Bayer encodings.
+        """
+        layout = ENCODINGS[self.encoding]
         size = layout.sample_bytes
         shape: tuple[int, ...] = (self.height, self.width)
         strides: tuple[int, ...] = (self.step, layout.channels * size)
@@ -154,7 +170,7 @@ class Frame:
         samples: np.ndarray = np.ndarray(shape, dtype, buffer=self.data, strides=strides)
         return samples
 
-    def _rows(self, rows: int, columns: int) -> np.ndarray:
+    def rows(self, rows: int, columns: int) -> np.ndarray:
         """Return the first `columns` bytes of the first `rows` rows, without copying."""
         view: np.ndarray = np.ndarray((rows, columns), np.uint8, buffer=self.data, strides=(self.step, 1))
         return view
@@ -162,12 +178,12 @@ class Frame:
     def _yuv422(self, layout: Encoding) -> np.ndarray:
         even = self.width + self.width % 2
         if self.step >= 2 * even:
-            packed = self._rows(self.height, 2 * even)
+            packed = self.rows(self.height, 2 * even)
         else:
             # The width is odd and the row too short for the last pair: its second luma and its V
             # are missing. That luma is not visible; V is copied from the pair to the left.
             packed = np.empty((self.height, 2 * even), np.uint8)
-            packed[:, :-2] = self._rows(self.height, 2 * self.width)
+            packed[:, :-2] = self.rows(self.height, 2 * self.width)
             packed[:, -2:] = packed[:, -6:-4] if even > 2 else 128
         cv2 = require('cv2')
         pixels = cv2.cvtColor(packed.reshape(self.height, even, 2), getattr(cv2, layout.conversion))
@@ -177,10 +193,10 @@ class Frame:
         width, height = self.width, self.height
         even_width, even_height = width + width % 2, height + height % 2
         if (width, height) == (even_width, even_height):
-            planes = self._rows(height * 3 // 2, width)
+            planes = self.rows(height * 3 // 2, width)
         else:
             # OpenCV converts even sizes only: repeat the last column and row, then cut them off.
-            source = self._rows(layout.rows(height), even_width)
+            source = self.rows(layout.rows(height), even_width)
             planes = np.empty((even_height * 3 // 2, even_width), np.uint8)
             planes[:height, :width] = source[:height, :width]
             planes[:height, width:] = source[:height, width - 1:width]
@@ -205,14 +221,14 @@ def _flat_bytes(buffer: Any) -> np.ndarray:
             f'{error}') from error
 
 
-def _to_8_bits(samples: np.ndarray) -> np.ndarray:
-    """Scale uint16 (any byte order and alignment) to uint8, 65535 to 255, rounded."""
+def _to_8_bits(samples: np.ndarray, bits: int) -> np.ndarray:
+    """Scale uint16 (any byte order and alignment) to uint8, 2^bits - 1 to 255, rounded; larger values become 255."""
     native = samples.astype(np.uint16, copy=False)  # Swaps bytes only if needed.
     if not native.flags.aligned:
         # The step or start is odd, but OpenCV needs aligned samples.
         native = native.copy()
-    # 255 / 65535 = 1 / 257. 257 is odd: no ties, so all rounding modes agree.
-    return np.asarray(require('cv2').convertScaleAbs(native, alpha=1 / 257))
+    # 2^bits - 1 is odd: no ties, so all rounding modes agree.
+    return np.asarray(require('cv2').convertScaleAbs(native, alpha=255 / (2**bits - 1)))
 
 
 def _demosaic(mosaic: np.ndarray, conversion: str) -> np.ndarray:

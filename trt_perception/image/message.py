@@ -19,10 +19,11 @@ from ..dependencies import BACK_TO_NUMPY_1, built_for_numpy_1
 from ..errors import FrameError
 from .encodings import ENCODINGS, supported
 from .frame import Frame
+from .options import DEFAULT, ImageOptions
 from .size import check_size
 
 
-def frame_from_image(message: Any) -> Frame:
+def frame_from_image(message: Any, options: ImageOptions = DEFAULT) -> Frame:
     """Return the Frame of a sensor_msgs/Image, sharing the message's data.
 
     Raises FrameError if the message is malformed (see Frame.from_buffer), or if neither Frame nor
@@ -31,16 +32,16 @@ def frame_from_image(message: Any) -> Frame:
     if message.encoding in ENCODINGS:
         return Frame.from_buffer(
             message.encoding, message.width, message.height, message.step, message.is_bigendian,
-            message.data)
-    return Frame.from_bgr(_convert_with_cv_bridge(message))
+            message.data, options)
+    return Frame.from_bgr(_convert_with_cv_bridge(message, options))
 
 
-def frame_from_compressed_image(message: Any) -> Frame:
-    """Return the decoded Frame of a sensor_msgs/CompressedImage (JPEG or PNG).
+def frame_from_compressed_image(message: Any, options: ImageOptions = DEFAULT) -> Frame:
+    """Return the decoded Frame of a sensor_msgs/CompressedImage (JPEG, PNG, WebP or TIFF).
 
     Raises FrameError, see Frame.from_compressed.
     """
-    return Frame.from_compressed(message.data, message.format)
+    return Frame.from_compressed(message.data, message.format, options)
 
 
 @functools.lru_cache(maxsize=1)
@@ -76,7 +77,7 @@ def _would_crash() -> bool:
     return any(b'numpy._core' not in path.read_bytes() for path in libraries)
 
 
-def _convert_with_cv_bridge(message: Any) -> np.ndarray:
+def _convert_with_cv_bridge(message: Any, options: ImageOptions) -> np.ndarray:
     bridge, reason = load_cv_bridge()
     if bridge is None:
         raise FrameError(
@@ -84,7 +85,7 @@ def _convert_with_cv_bridge(message: Any) -> np.ndarray:
             f'others need cv_bridge, which {reason}')
     # cv_bridge trusts the sizes, and rounds down a step that is not a multiple of a pixel.
     what = f'{message.width}x{message.height} {message.encoding} image'
-    check_size(message.width, message.height, message.encoding)
+    check_size(message.width, message.height, message.encoding, options.max_pixels)
     if len(message.data) < message.step * message.height:
         raise FrameError(
             f'{what}: data has {len(message.data)} bytes, but step {message.step} x '

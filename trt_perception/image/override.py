@@ -10,16 +10,18 @@ from typing import Any
 from ..errors import FrameError
 from .encodings import ENCODINGS
 from .frame import Frame
+from .options import DEFAULT, ImageOptions
 
 
-def frame_with_encoding(message: Any, encoding: str) -> Frame:
+def frame_with_encoding(message: Any, encoding: str, options: ImageOptions = DEFAULT) -> Frame:
     """Return the Frame of a sensor_msgs/Image as if its encoding were `encoding`, a name in ENCODINGS.
 
     Raises FrameError if the bytes do not fit this encoding, or if the message is malformed (see Frame.from_buffer).
     """
     _require_fit(encoding, message.encoding, message.width, message.height, message.step, len(message.data))
     return Frame.from_buffer(
-        encoding, message.width, message.height, message.step, message.is_bigendian, message.data)
+        encoding, message.width, message.height, message.step, message.is_bigendian, message.data,
+        options)
 
 
 def relabelled(frame: Frame, encoding: str) -> Frame:

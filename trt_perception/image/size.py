@@ -6,19 +6,22 @@ from __future__ import annotations
 
 from ..errors import FrameError
 
-# More than any camera has (a 64 MPix phone sensor has 9248x6936 pixels). A larger size in a message
-# or file is damage or an attack, and its conversion would need gigabytes.
+# The default of max_image_pixels: more than most cameras have (a 64 MPix phone sensor has 9248x6936 pixels). A larger
+# size in a message or file is usually damage or an attack, and its conversion would need gigabytes.
 MAX_PIXELS = 64 * 1024 * 1024
+# The largest max_image_pixels, and the limit of OpenCV's own decoders (dependencies.py): positions in an image of at
+# most 8 bytes per pixel fit into 31 bits.
+LARGEST_LIMIT = 1 << 28
 
 
-def check_size(width: int, height: int, what: str) -> None:
-    """Raise FrameError unless width and height are positive and their product is at most MAX_PIXELS.
+def check_size(width: int, height: int, what: str, max_pixels: int = MAX_PIXELS) -> None:
+    """Raise FrameError unless width and height are positive and their product is at most max_pixels.
 
     what: describes the image in the error message, e.g. its encoding
     """
     if width <= 0 or height <= 0:
         raise FrameError(f'{what} image of {width}x{height} pixels: it has no pixels')
-    if width * height > MAX_PIXELS:
+    if width * height > max_pixels:
+        parameter = ' (max_image_pixels)' if max_pixels < LARGEST_LIMIT else ''
         raise FrameError(
-            f'{what} image of {width}x{height} pixels: {width * height / 2**20:.1f} MPix, '
-            f'the limit is {MAX_PIXELS / 2**20:.0f} MPix (2^20 pixels each)')
+            f'{what} image of {width}x{height} pixels: {width * height} pixels, the limit is {max_pixels}{parameter}')

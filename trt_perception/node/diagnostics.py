@@ -16,7 +16,8 @@ from .statistics import PERCENTILES, Snapshot
 STAGES = (
     'receive_age', 'convert', 'preprocess', 'infer', 'postprocess', 'publish', 'total',
     'stamp_to_publish')
-COUNTS = ('received', 'processed', 'replaced', 'stale', 'bad', 'failed')
+# 'damaged' counts images that are in 'bad' or 'processed' too, depending on damaged_images.
+COUNTS = ('received', 'processed', 'replaced', 'stale', 'bad', 'failed', 'damaged')
 # DiagnosticStatus.level is a byte.
 _LEVELS = {
     Level.OK: DiagnosticStatus.OK, Level.WARN: DiagnosticStatus.WARN,

@@ -68,7 +68,7 @@ class DiagnosticsPublisher:
             recent=frames.snapshot.rates, last_failure=frames.last_failure,
             precision_wanted=status.provenance.get('precision', ''),
             precision_effective=status.provenance.get('precision_effective', ''),
-            age_p50_ms=age[0] if age else None))
+            age_p50_ms=age[0] if age else None, image_note=frames.image_note))
         self._publisher.publish(diagnostics_message(
             self._node.get_fully_qualified_name(), self._node.get_clock().now().to_msg(), level, reason,
             status.state, frames.snapshot, frames.camera, status.provenance))

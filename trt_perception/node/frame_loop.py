@@ -10,7 +10,10 @@ from dataclasses import dataclass
 
 from rclpy.node import Node
 
-from ..errors import EngineError, FrameError, one_line
+from ..errors import DamagedImageError, EngineError, FrameError, one_line
+from ..image.frame import Frame
+from ..image.jpeg import jpeg_decoder
+from ..image.watch import ImageWatch, depth_warning
 from ..parameters.settings import Settings
 from ..pipeline.interface import Pipeline
 from .camera import Arrival, Camera
@@ -23,6 +26,8 @@ from .worker import LatestWorker
 # After this many failed inferences in a row, the node goes through error processing.
 _FAILURES_TO_GIVE_UP = 10
 _THROTTLE_S = 5.0
+# A dark room stays dark for hours.
+_NOTE_THROTTLE_S = 60.0
 # Characters of a failure reason: an image message may contain any text, and diagnostics repeat the reason every second.
 _LONGEST_REASON = 1000
 
@@ -43,12 +48,15 @@ class FrameParts:
 class FrameReport:
     """The state of a camera's frames at one moment.
 
-    camera: None if the node is not active; last_failure: reason of the last bad frame or failed inference, or ''
+    camera: None if the node is not active
+    last_failure: reason of the last bad or damaged frame or failed inference, or ''
+    image_note: what is unusual about the latest images, or ''
     """
 
     camera: CameraReport | None
     snapshot: Snapshot
     last_failure: str
+    image_note: str = ''
 
 
 class FrameLoop:
@@ -77,6 +85,9 @@ class FrameLoop:
         self._last_failure = ''
         self._failures_in_a_row = 0
         self._failures_expected = False
+        self._watch = ImageWatch()
+        self._image_note = ''
+        self._depth_seen = False
 
     @property
     def failing(self) -> bool:
@@ -96,6 +107,12 @@ class FrameLoop:
         """Reset the counts and subscribe. Returns the topic."""
         self._statistics.reset()
         self._failures_in_a_row = 0
+        self._watch = ImageWatch()
+        self._image_note = ''
+        if settings.image_transport == 'compressed' and jpeg_decoder() == 'opencv':
+            self._node.get_logger().warning(
+                'damaged JPEG images are not noticed, because the Python package simplejpeg is not installed: '
+                "PIP_BREAK_SYSTEM_PACKAGES=1 pip install simplejpeg 'numpy<2'")
         self._camera = Camera(
             self._node, settings.image_transport, settings.image_reliability, settings.image_depth, self._arrived)
         return self._camera.topic
@@ -129,7 +146,8 @@ class FrameLoop:
         """Return the state now. Logs each publisher that cannot match, once."""
         camera = self._camera
         return FrameReport(
-            camera.report() if camera is not None else None, self._statistics.snapshot(), self._last_failure)
+            camera.report() if camera is not None else None, self._statistics.snapshot(), self._last_failure,
+            self._image_note if camera is not None else '')
 
     def process(self, arrival: Arrival) -> None:
         """Turn one image into a published result. Runs in the worker's thread."""
@@ -146,9 +164,12 @@ class FrameLoop:
         try:
             message = camera.message_of(arrival)
             frame = frame_of(message, settings, camera.topic)
+            self._look_at(frame)
             converted = time.perf_counter()
             output = parts.pipeline.run(frame)
         except FrameError as error:
+            if isinstance(error, DamagedImageError):
+                self._statistics.count('damaged')
             self._bad(error)
             return
         except EngineError as error:
@@ -180,6 +201,20 @@ class FrameLoop:
         self._statistics.record({'receive_age': self._age_ms(arrival)})
         if parts.worker.offer(arrival):
             self._statistics.count('replaced')
+
+    def _look_at(self, frame: Frame) -> None:
+        """Count a damaged image, and warn of images that a model hardly recognises."""
+        log = self._node.get_logger()
+        if frame.damage:
+            self._statistics.count('damaged')
+            self._last_failure = one_line(frame.damage, _LONGEST_REASON)
+            log.warning(f'damaged image processed: {self._last_failure}', throttle_duration_sec=_THROTTLE_S)
+        self._image_note = self._watch.look(frame)
+        if self._image_note:
+            log.warning(self._image_note, throttle_duration_sec=_NOTE_THROTTLE_S)
+        if not self._depth_seen and depth_warning(frame):
+            self._depth_seen = True
+            log.warning(depth_warning(frame))
 
     def _bad(self, error: FrameError) -> None:
         self._statistics.count('bad')

@@ -55,6 +55,7 @@ class Condition:
     precision_wanted, precision_effective: precision of the network, '' if unconfigured
     age_p50_ms: median age of the images on arrival by their stamps, None without images
     activity: the step that configure is doing, or ''
+    image_note: what is unusual about the images, or ''
     """
 
     state: str
@@ -66,6 +67,7 @@ class Condition:
     precision_effective: str
     age_p50_ms: float | None
     activity: str = ''
+    image_note: str = ''
 
 
 def assess(condition: Condition) -> tuple[Level, str]:
@@ -120,6 +122,10 @@ def _frame_findings(condition: Condition) -> list[tuple[Level, str]]:
         findings.append((Level.ERROR, f'inference fails: {condition.last_failure}'))
     if recent.get('bad', 0.0) > 0:
         findings.append((Level.WARN, f'bad images: {condition.last_failure}'))
+    elif recent.get('damaged', 0.0) > 0:
+        findings.append((Level.WARN, f'damaged images are processed: {condition.last_failure}'))
+    if condition.image_note:
+        findings.append((Level.WARN, condition.image_note))
     return findings
 
 

@@ -24,10 +24,10 @@ def frame_of(message: Any, settings: Settings, topic: str) -> Frame:
     """
     if settings.image_transport == 'raw':
         if settings.image_encoding:
-            return frame_with_encoding(message, settings.image_encoding)
-        return frame_from_image(message)
+            return frame_with_encoding(message, settings.image_encoding, settings.image_options())
+        return frame_from_image(message, settings.image_options())
     try:
-        frame = frame_from_compressed_image(message)
+        frame = frame_from_compressed_image(message, settings.image_options())
     except UnreadableCodecError as error:
         if error.transport is None:
             raise

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ..image.options import DROP, ImageOptions
 from ..model.heads.classification import ClassificationSettings
 from ..model.heads.yolo import DetectionSettings
 from ..model.normalisation import Overrides
@@ -38,6 +39,10 @@ class Settings(Values):
                 std=self.std, resize_mode=self.resize_mode,
                 crop_fraction=self.crop_fraction or None))
 
+    def image_options(self) -> ImageOptions:
+        """Return the options for reading images."""
+        return ImageOptions(self.max_image_pixels, self.damaged_images, self.significant_bits)
+
     def pipeline_options(self) -> PipelineOptions:
         """Return the options of create_pipeline."""
         return PipelineOptions(
@@ -45,7 +50,7 @@ class Settings(Values):
             num_threads=self.num_threads,
             calibration=CalibrationOptions(
                 self.calibration_source, self.calibration_topic, self.calibration_samples,
-                method=self.calibration_method),
+                method=self.calibration_method, images=replace(self.image_options(), damaged=DROP)),
             min_agreement=None if self.min_agreement < 0 else self.min_agreement, timing_cache=self.timing_cache,
             build=BuildOptions(
                 precision=self.precision, input_size=self.input_size, batch=self.batch_profile,

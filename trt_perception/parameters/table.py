@@ -17,6 +17,8 @@ from typing import Any, TypeVar
 
 from ..backends.create import BACKENDS
 from ..image.encodings import ENCODINGS
+from ..image.options import DROP, KEEP
+from ..image.size import LARGEST_LIMIT, MAX_PIXELS
 from ..model.geometry import RESIZE_MODES
 from ..model.heads.identify import HEADS
 from ..model.normalisation import COLOR_ORDERS
@@ -226,7 +228,7 @@ class Values:
 
     image_transport: str = _row(
         IMAGES, 'raw', "raw subscribes to the topic 'image' (sensor_msgs/Image), compressed to 'image/compressed' "
-        '(sensor_msgs/CompressedImage: jpeg, png)', choices=('raw', 'compressed'))
+        '(sensor_msgs/CompressedImage: jpeg, png, webp, tiff)', choices=('raw', 'compressed'))
     image_encoding: str = _row(
         IMAGES, '', 'Encoding of the images, for a driver that names a wrong one in its messages, such as yuv422 for '
         'images in yuv422_yuy2 (YUYV)', 'the encoding in the message', choices=('', *sorted(ENCODINGS, key=str.lower)),
@@ -238,6 +240,15 @@ class Values:
     max_age_ms: int = _row(
         IMAGES, 0, 'Largest age of a frame in milliseconds since its stamp; older frames are dropped as stale',
         'no limit', limits=(0, 3600000), live=True)
+    max_image_pixels: int = _row(
+        IMAGES, MAX_PIXELS, 'Largest image in pixels (width * height); a larger image is refused before it is decoded. '
+        'Decoding needs up to 16 bytes of memory for each pixel', limits=(1, LARGEST_LIMIT))
+    significant_bits: int = _row(
+        IMAGES, 16, 'Number of used bits of 16-bit images (mono16, rgb16, bayer_rggb16, 16-bit PNG), counted from the '
+        'lowest bit: 10 or 12 for many cameras. With 16, such images are nearly black', limits=(8, 16))
+    damaged_images: str = _row(
+        IMAGES, DROP, 'What happens to a compressed image with damaged data. drop: it counts as bad; keep: the decoded '
+        'part is processed, so objects in the missing part are not found', choices=(DROP, KEEP))
 
     score_threshold: float = _row(
         DETECTION, 0.25, 'Detections with a lower score are dropped', limits=(0.0, 1.0), live=True)

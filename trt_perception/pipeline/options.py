@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from ..image.options import DEFAULT, ImageOptions
 from .tensorrt_options import BuildOptions, RunOptions
 
 PRECISIONS = ('fp32', 'fp16', 'int8')
@@ -24,6 +25,7 @@ class CalibrationOptions:
     samples: number of frames to calibrate with
     checking: number of other frames of the source, to measure the agreement on
     method: calibration method, one of CALIBRATION_METHODS
+    images: how the frames are read; damaged ones are left out by default
     """
 
     source: str = ''
@@ -31,6 +33,7 @@ class CalibrationOptions:
     samples: int = 64
     checking: int = 24
     method: str = 'auto'
+    images: ImageOptions = DEFAULT
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from ..errors import CalibrationError, PerceptionError
 from ..image.frame import Frame
+from ..image.options import DEFAULT, ImageOptions
 from ..progress import ProgressCallback, silent
 from ..sources.open_source import open_source
 from ..sources.source import SourceFrame
@@ -38,11 +39,12 @@ class Samples:
 
 def read_samples(
     source: str | PathLike[str], count: int, checking: int = 16, topic: str = '',
-    progress: ProgressCallback = silent,
+    progress: ProgressCallback = silent, images: ImageOptions = DEFAULT,
 ) -> Samples:
     """Read `count` frames for calibration and `checking` other frames between them; fewer if the source has fewer.
 
     topic: image topic of a bag, '' if it has only one
+    images: how the frames are read
     Raises CalibrationError if the source is '' or has no frames; SourceError if it cannot be opened.
     """
     require_source(source)
@@ -50,7 +52,7 @@ def read_samples(
         raise CalibrationError(
             f'expected 1 or more calibration samples and 0 or more frames for checking, found {count} and {checking}')
     failed: list[str] = []
-    frames = _spread(source, count + checking, topic, lambda error: failed.append(str(error)), progress)
+    frames = _spread(source, count + checking, topic, lambda error: failed.append(str(error)), progress, images)
     if not frames:
         reason = f': {failed[0]}' if failed else ''
         raise CalibrationError(f'{source}: expected images for calibration, found no readable image{reason}')
@@ -93,12 +95,12 @@ def _even(length: int, count: int) -> list[int]:
 
 def _spread(
     source: str | PathLike[str], count: int, topic: str, on_error: Callable[[PerceptionError], None],
-    progress: ProgressCallback,
+    progress: ProgressCallback, images: ImageOptions,
 ) -> list[Frame]:
     """Read the source once and keep every 2^k-th frame: the lengths in video and bag headers can be wrong."""
     kept: list[SourceFrame] = []
     stride, seen, size = 1, 0, 0
-    with open_source(source, topic or None, on_error) as frames:
+    with open_source(source, topic or None, on_error, images) as frames:
         for item in frames:
             if seen % stride == 0:
                 kept.append(item)

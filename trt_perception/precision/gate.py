@@ -63,7 +63,7 @@ def checking_frames(
     calibration = options.calibration
     return read_samples(
         calibration.source, calibration.checking, 0, calibration.topic,
-        monitor.following(_comparing(spec))).calibration
+        monitor.following(_comparing(spec)), calibration.images).calibration
 
 
 def comparison_identity(spec: ModelSpec, frames: Sequence[Frame], settings: PostprocessSettings) -> str:
@@ -75,6 +75,8 @@ def comparison_identity(spec: ModelSpec, frames: Sequence[Frame], settings: Post
     digest.update(f'{spec.sha256} {spec.input_shape} {spec.preprocessing} {spec.head}'.encode())
     for frame in frames:
         digest.update(f'{frame.encoding} {frame.width} {frame.height} {frame.step} {frame.is_bigendian} '.encode())
+        if frame.significant_bits != 16:
+            digest.update(f'{frame.significant_bits} bits '.encode())
         digest.update(frame.data.tobytes())
     return digest.hexdigest()
 

@@ -160,7 +160,8 @@ def _prepared(
 
 
 def _samples(calibration: CalibrationOptions, progress: ProgressCallback) -> Samples:
-    return read_samples(calibration.source, calibration.samples, calibration.checking, calibration.topic, progress)
+    return read_samples(
+        calibration.source, calibration.samples, calibration.checking, calibration.topic, progress, calibration.images)
 
 
 def _unfinished(output: Path) -> Path:

@@ -10,11 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ..dependencies import require
 from ..errors import FrameError, SourceError, one_line
-from ..image.decoding import check_header, is_jpeg_or_png
+from ..image.file import frame_of_file
 from ..image.frame import Frame
-from ..image.size import check_size
+from ..image.options import DEFAULT, ImageOptions
 from .source import OnError, Source, SourceFrame, report
 
 # The OpenCV builds of all distributions read these.
@@ -23,9 +22,9 @@ IMAGE_SUFFIXES = frozenset({
     '.pbm', '.pnm'})
 
 
-def open_images(paths: list[Path], on_error: OnError | None) -> Source:
+def open_images(paths: list[Path], on_error: OnError | None, options: ImageOptions = DEFAULT) -> Source:
     """Return the images of these files, numbered from 0."""
-    return Source(_read_all(paths, on_error), len(paths))
+    return Source(_read_all(paths, on_error, options), len(paths))
 
 
 def list_images(folder: Path, otherwise: str = '') -> list[Path]:
@@ -52,34 +51,30 @@ def list_images(folder: Path, otherwise: str = '') -> list[Path]:
     return sorted(found, key=_natural_key)
 
 
-def read_image(path: Path) -> Frame:
-    """Read an image file as bgr8: 16 bits become 8, alpha is dropped.
+def read_image(path: Path, options: ImageOptions = DEFAULT) -> Frame:
+    """Read an image file: as bgr8, or as mono16, bgr16 or bgra16 if it has 16 bits (PNG, TIFF).
 
     The EXIF orientation is applied, as in image viewers and cv2.imread: results are in pixels of the displayed picture.
 
-    Raises SourceError if the file cannot be read, is not an image, is damaged, or is too large.
+    Raises SourceError if the file cannot be read, is not an image, is too large or damaged. If options.damaged is KEEP,
+    the frame of a damaged file has the decoded part and `damage`.
     """
-    cv2 = require('cv2')
     try:
         data = np.fromfile(path, np.uint8)
     except OSError as error:
         raise SourceError(f'{path}: cannot be read: {error.strerror}') from error
     try:
-        if is_jpeg_or_png(data):
-            check_header(data)
-        pixels = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
-        if pixels is None:
-            raise FrameError(f'not an image that OpenCV reads, or damaged ({data.size} bytes)')
-        check_size(pixels.shape[1], pixels.shape[0], 'decoded')
-        return Frame.from_bgr(pixels)
-    except (FrameError, cv2.error) as error:
+        return frame_of_file(data, options)
+    except FrameError as error:
         raise SourceError(f'{path}: {one_line(error)}') from error
 
 
-def _read_all(paths: list[Path], on_error: OnError | None) -> Generator[SourceFrame, None, None]:
+def _read_all(
+    paths: list[Path], on_error: OnError | None, options: ImageOptions,
+) -> Generator[SourceFrame, None, None]:
     for index, path in enumerate(paths):
         try:
-            frame = read_image(path)
+            frame = read_image(path, options)
         except SourceError as error:
             report(error, on_error)
             continue

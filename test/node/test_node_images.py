@@ -1,0 +1,117 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Damaged compressed images, 16-bit images with fewer used bits, and images that are nearly black."""
+
+import array
+
+import cv2
+import numpy as np
+import pytest
+
+pytest.importorskip('rclpy', reason='needs ROS 2: make setup')
+pytest.importorskip('vision_msgs.msg', reason='needs vision_msgs: make setup')
+pytest.importorskip('simplejpeg')
+
+from diagnostic_msgs.msg import DiagnosticStatus
+from sensor_msgs.msg import CompressedImage, Image
+from support import harness_images as images
+from support.harness_driver import boxes_of
+
+BOXES = {'red': (64, 48, 256, 192)}
+
+
+def compressed(node, data, kind='jpeg'):
+    return CompressedImage(
+        header=images.header('', node.driver.now_ns()), format=kind, data=array.array('B', data))
+
+
+def jpeg(*parameters):
+    """Return a JPEG whose red rectangle is in the upper half."""
+    picture = images.picture(320, 240, BOXES)
+    # The noise makes the data of the lower rows long.
+    picture[200:] = np.random.default_rng(0).integers(40, 80, (40, 320, 1))
+    return cv2.imencode('.jpg', picture, [cv2.IMWRITE_JPEG_QUALITY, 95, *parameters])[1].tobytes()
+
+
+def test_a_damaged_image_is_dropped_and_counted(node):
+    node.bring_to('active', image_transport='compressed')
+    camera = node.camera(CompressedImage, 'image/compressed')
+    whole = jpeg()
+    node.answer_to(camera, compressed(node, whole))
+    results = node.detections.count()
+    mark = node.process.mark()
+    for number in (1, 2):
+        camera.publish(compressed(node, whole[:-3000]))
+        node.diagnosis(lambda _, v, n=str(number): v['bad'] == v['damaged'] == n, f'damaged image {number}')
+    status, _ = node.diagnosis(lambda s, _: 'bad images' in s.message, 'the damage is named')
+    assert status.level == DiagnosticStatus.WARN
+    assert 'JPEG image of 320x240 pixels: the data is damaged or cut off after' in status.message
+    assert node.detections.count() == results
+    # libjpeg prints nothing.
+    assert not [line for line in node.process.lines_since(mark) if line.startswith(('Corrupt', 'Premature'))]
+    # Complete, although the end marker is missing.
+    assert set(boxes_of(node.answer_to(camera, compressed(node, whole[:-2])))) == {'red'}
+
+
+def test_a_damaged_image_can_be_kept(node):
+    node.bring_to('active', image_transport='compressed', damaged_images='keep')
+    camera = node.camera(CompressedImage, 'image/compressed')
+    assert set(boxes_of(node.answer_to(camera, compressed(node, jpeg()[:-3000])))) == {'red'}
+    status, values = node.diagnosis(lambda _, v: v['damaged'] == '1', 'counted as damaged')
+    assert (values['bad'], values['processed']) == ('0', '1')
+    assert status.message.startswith('damaged images are processed: compressed JPEG image of 320x240')
+
+
+@pytest.mark.parametrize('suffix', ['webp', 'tiff'])
+def test_other_formats(node, suffix):
+    node.bring_to('active', image_transport='compressed')
+    camera = node.camera(CompressedImage, 'image/compressed')
+    data = cv2.imencode(f'.{suffix}', images.picture(320, 240, BOXES))[1].tobytes()
+    assert boxes_of(node.answer_to(camera, compressed(node, data, suffix)))['red'][0] == pytest.approx(
+        BOXES['red'], abs=3)
+
+
+def test_the_limit_of_the_size_is_a_parameter(node):
+    node.bring_to('active', image_transport='compressed', max_image_pixels=320 * 240 - 1)
+    camera = node.camera(CompressedImage, 'image/compressed')
+    camera.publish(compressed(node, jpeg()))
+    node.diagnosis(
+        lambda s, v: v['bad'] == '1' and '76800 pixels, the limit is 76799 (max_image_pixels)' in s.message,
+        'the limit is named')
+
+
+def of_12_bits(node, encoding='bgr16'):
+    """Return the picture with 12 of 16 bits."""
+    message = images.image(images.picture(320, 240, BOXES), images.header('', node.driver.now_ns()), encoding)
+    samples = np.frombuffer(message.data, '>u2' if message.is_bigendian else '<u2') // 16
+    message.data = array.array('B', samples.astype('>u2' if message.is_bigendian else '<u2').tobytes())
+    return message
+
+
+def test_used_bits_of_16(node):
+    node.bring_to('active')
+    camera = node.camera()
+    assert boxes_of(node.answer_to(camera, of_12_bits(node))) == {}
+    status, _ = node.diagnosis(lambda s, _: 'nearly black' in s.message, 'the darkness is named')
+    assert status.level == DiagnosticStatus.WARN
+    assert 'if the camera uses 12 of 16 bits, set significant_bits to 12' in status.message
+    node.bring_to('unconfigured')
+    node.bring_to('active', significant_bits=12)
+    assert boxes_of(node.answer_to(node.camera(), of_12_bits(node)))['red'][0] == pytest.approx(BOXES['red'], abs=3)
+    node.diagnosis(lambda s, _: s.message.startswith('processing'), 'no warning')
+
+
+def test_a_black_image_and_depth_are_named(node):
+    node.bring_to('active')
+    camera = node.camera()
+    mark = node.process.mark()
+    head = images.header('', node.driver.now_ns())
+    node.answer_to(camera, images.image(np.full((240, 320, 3), 3, np.uint8), head))
+    node.diagnosis(lambda s, _: 'check the exposure and the lens cap' in s.message, 'the lens cap')
+    for _ in range(3):
+        depth = Image(
+            header=images.header('', node.driver.now_ns()), width=320, height=240, step=640, encoding='16UC1',
+            data=array.array('B', np.full((240, 320), 1500, '<u2').tobytes()))
+        node.answer_to(camera, depth)
+    lines = [line for line in node.process.lines_since(mark) if 'usually depth in millimetres; the model' in line]
+    assert len(lines) == 1 and '[WARN]' in lines[0]
