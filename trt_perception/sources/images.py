@@ -1,11 +1,12 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Image files and folders of image files."""
+"""Reads image files: all pages of a TIFF, all frames of an animation."""
 
 from __future__ import annotations
 
-import re
+import stat
 from collections.abc import Generator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,78 +16,160 @@ from ..errors import FrameError, SourceError, one_line
 from ..image.decoding import check_header, is_jpeg_or_png
 from ..image.frame import Frame
 from ..image.size import check_size
+from .animation import NotReadError, read_animation, read_tiff_pages
+from .formats import HEAD_BYTES, IMAGE_SUFFIXES, image_format
+from .pages import animation_length, tiff_pages
 from .source import OnError, Source, SourceFrame, report
+from .video import open_video
 
-# The OpenCV builds of all distributions read these.
-IMAGE_SUFFIXES = frozenset({
-    '.jpg', '.jpeg', '.jpe', '.png', '.bmp', '.dib', '.webp', '.tif', '.tiff', '.ppm', '.pgm',
-    '.pbm', '.pnm'})
-
-
-def open_images(paths: list[Path], on_error: OnError | None) -> Source:
-    """Return the images of these files, numbered from 0."""
-    return Source(_read_all(paths, on_error), len(paths))
+# A file of 64 MPix with 16 bits and alpha, not compressed, has half a GiB.
+_MOST_BYTES = 1 << 30
+# If OpenCV itself does not read them, or not all of their frames, FFmpeg may.
+_READ_BY_FFMPEG = ('GIF', 'PNG', 'AVIF', 'JPEG 2000', 'OpenEXR', 'Radiance HDR', 'Sun raster')
 
 
-def list_images(folder: Path, otherwise: str = '') -> list[Path]:
-    """Return the images in a folder in natural order: frame2 before frame10.
+def is_image(path: Path, head: bytes) -> bool:
+    """Return whether a file that begins with these bytes is read as an image: by its name or its content."""
+    return path.suffix.lower() in IMAGE_SUFFIXES or image_format(head) not in ('', 'HEIC', 'JPEG XL')
 
-    Subfolders, hidden files and files of other types are skipped.
 
-    otherwise: text added to the error for a folder without images, such as the reason why it is not a bag either
+def count_pictures(path: Path) -> int | None:
+    """Return the number of pictures in an image file; None if it is unknown. Raises SourceError if it cannot be read.
 
-    Raises SourceError if there are no images or the folder cannot be read.
+    It is the number in the structure of the file, so damaged pictures count.
     """
-    try:
-        entries = list(folder.iterdir())
-        found = [
-            path for path in entries if path.suffix.lower() in IMAGE_SUFFIXES
-            and not path.name.startswith('.') and path.is_file()]
-    except OSError as error:
-        raise SourceError(f'{folder}: cannot be read: {error.strerror}') from error
-    if not found:
-        hint = '; its subfolders are not searched' if any(p.is_dir() for p in entries) else ''
-        raise SourceError(
-            f'{folder}: no images in this folder ({len(entries)} entries; looked for '
-            f'{", ".join(sorted(IMAGE_SUFFIXES))}{hint}){"; " if otherwise else ""}{otherwise}')
-    return sorted(found, key=_natural_key)
+    data = _content(path)
+    kind = _kind(data)
+    if kind == 'AVIF' and animation_length(kind, data.data) > 1:
+        return None
+    return max(len(tiff_pages(data.data)), 1) if kind == 'TIFF' else animation_length(kind, data.data)
 
 
 def read_image(path: Path) -> Frame:
-    """Read an image file as bgr8: 16 bits become 8, alpha is dropped.
+    """Read an image file as bgr8: 16 bits become 8, alpha is dropped. Of several pictures, the first one is read.
 
     The EXIF orientation is applied, as in image viewers and cv2.imread: results are in pixels of the displayed picture.
 
     Raises SourceError if the file cannot be read, is not an image, is damaged, or is too large.
     """
-    cv2 = require('cv2')
+    return _decode(path, _content(path))
+
+
+def image_frames(path: Path, first: int, on_error: OnError | None) -> Generator[SourceFrame, None, None]:
+    """Yield all pictures of an image file; `first` is the index of the first one. An animation has stamps.
+
+    Errors are reported to `on_error`, or raised if it is None.
+    """
     try:
-        data = np.fromfile(path, np.uint8)
+        data = _content(path)
+        kind = _kind(data)
+        pages = tiff_pages(data.data) if kind == 'TIFF' else []
+        length = animation_length(kind, data.data)
+        if length > 1:
+            yield from _animation(path, data, kind, first, length, on_error)
+        elif len(pages) > 1:
+            for position, found in read_tiff_pages(path, data, pages):
+                if isinstance(found, SourceError):
+                    report(found, on_error)
+                else:
+                    yield SourceFrame(str(path), first + position, found, None)
+        else:
+            yield from _still(path, data, kind, first, on_error)
+    except SourceError as error:
+        report(error, on_error)
+
+
+def _still(
+    path: Path, data: np.ndarray, kind: str, first: int, on_error: OnError | None,
+) -> Generator[SourceFrame, None, None]:
+    try:
+        frame = _decode(path, data)
+    except NotReadError as error:
+        if kind not in _READ_BY_FFMPEG:
+            raise
+        try:
+            source = open_video(path, on_error)
+        except SourceError:
+            raise error from None
+        yield from _renumbered(source, first)
+        return
+    yield SourceFrame(str(path), first, frame, None)
+
+
+def _animation(
+    path: Path, data: np.ndarray, kind: str, first: int, length: int, on_error: OnError | None,
+) -> Generator[SourceFrame, None, None]:
+    done = 0
+    try:
+        size = _decode(path, data)
+        for frame, stamp_ns in read_animation(path, data, kind, size.width, size.height):
+            yield SourceFrame(str(path), first + done, frame, stamp_ns)
+            done += 1
+    except NotReadError:
+        try:
+            source = open_video(path, on_error) if kind in _READ_BY_FFMPEG else None
+        except SourceError:
+            source = None
+        if source is not None:
+            yield from _renumbered(source, first)
+            return
+        # Raises the reason if not even the first one can be read.
+        yield SourceFrame(str(path), first, _decode(path, data), None)
+        done = 1
+    except FrameError as error:
+        raise SourceError(f'{path}: frame {done}: {error}') from error
+    # The structure of an AVIF does not tell the length.
+    if done < length:
+        which = 'the first frame' if done == 1 else f'the first {done} frames'
+        of = '' if kind == 'AVIF' else f' (of {length})'
+        raise SourceError(
+            f'{path}: only {which}{of} of this animated {kind} can be decoded: it is damaged, or OpenCV '
+            f'{require("cv2").__version__} is too old for it (4.12 reads all)')
+
+
+def _renumbered(source: Source, first: int) -> Generator[SourceFrame, None, None]:
+    with source:
+        for item in source:
+            yield replace(item, index=first + item.index)
+
+
+def _content(path: Path) -> np.ndarray:
+    """Return the bytes of a regular file as uint8 (N,)."""
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise SourceError(f'{path}: a pipe or a device; expected an image file')
+        if status.st_size > _MOST_BYTES:
+            raise SourceError(
+                f'{path}: {status.st_size / 2**20:.0f} MiB: expected an image file of at most {_MOST_BYTES >> 20} MiB')
+        data: np.ndarray = np.fromfile(path, np.uint8)
+        return data
     except OSError as error:
         raise SourceError(f'{path}: cannot be read: {error.strerror}') from error
+
+
+def _kind(data: np.ndarray) -> str:
+    return image_format(data[:HEAD_BYTES].tobytes())
+
+
+def _decode(path: Path, data: np.ndarray) -> Frame:
+    """Return the first picture. Raises NotReadError for a format that this OpenCV does not read."""
+    cv2 = require('cv2')
     try:
         if is_jpeg_or_png(data):
             check_header(data)
+        for page in tiff_pages(data.data)[:1] if _kind(data) == 'TIFF' else ():
+            if page.width and page.height:
+                check_size(page.width, page.height, 'an')
         pixels = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
         if pixels is None:
+            kind = _kind(data)
+            if kind and not is_jpeg_or_png(data):
+                raise NotReadError(
+                    f'{path}: damaged, or OpenCV {cv2.__version__} does not read this {kind} file: convert it to '
+                    'JPEG or PNG')
             raise FrameError(f'not an image that OpenCV reads, or damaged ({data.size} bytes)')
         check_size(pixels.shape[1], pixels.shape[0], 'decoded')
         return Frame.from_bgr(pixels)
     except (FrameError, cv2.error) as error:
         raise SourceError(f'{path}: {one_line(error)}') from error
-
-
-def _read_all(paths: list[Path], on_error: OnError | None) -> Generator[SourceFrame, None, None]:
-    for index, path in enumerate(paths):
-        try:
-            frame = read_image(path)
-        except SourceError as error:
-            report(error, on_error)
-            continue
-        yield SourceFrame(str(path), index, frame, None)
-
-
-def _natural_key(path: Path) -> tuple[list[tuple[int, str]], str]:
-    # Digits compare by value and come before letters; the name itself breaks ties (01 and 1).
-    parts = re.findall(r'([0-9]+)|([^0-9]+)', path.name.lower())
-    return [(int(digits), '') if digits else (10**18, text) for digits, text in parts], path.name
