@@ -15,6 +15,7 @@ from ..errors import FrameError, SourceError, one_line
 from ..image.frame import Frame
 from ..image.size import check_size
 from .pages import TiffPage
+from .quiet import quiet
 
 # Frames are decoded in groups of about this size. Each group is decoded from the beginning of the file.
 _GROUP_BYTES = 256 << 20
@@ -76,12 +77,14 @@ def _decode_page(cv2: Any, path: Path, data: np.ndarray, number: int) -> np.ndar
 def _decode(cv2: Any, path: Path, data: np.ndarray, start: int, count: int) -> tuple[list[np.ndarray], list[int]]:
     """Return frames from `start` on, and their durations in milliseconds; fewer than `count` at the end."""
     try:
-        if hasattr(cv2, 'imdecodeanimation'):
-            ok, animation = cv2.imdecodeanimation(data, start, count)
-        elif hasattr(cv2, 'imreadanimation'):
-            ok, animation = cv2.imreadanimation(str(path), start, count)
-        else:
-            return [], []
+        with quiet(cv2):
+            if hasattr(cv2, 'imdecodeanimation'):
+                # One row: 4.12 refuses one column for some formats.
+                ok, animation = cv2.imdecodeanimation(data.reshape(1, -1), start, count)
+            elif hasattr(cv2, 'imreadanimation'):
+                ok, animation = cv2.imreadanimation(str(path), start, count)
+            else:
+                return [], []
     except (cv2.error, UnicodeEncodeError):
         return [], []
     return (list(animation.frames), list(animation.durations)) if ok else ([], [])

@@ -19,7 +19,7 @@ from ..image.size import check_size
 from .animation import NotReadError, read_animation, read_tiff_pages
 from .formats import HEAD_BYTES, IMAGE_SUFFIXES, image_format
 from .pages import animation_length, tiff_pages
-from .source import OnError, Source, SourceFrame, report
+from .source import OnError, SourceFrame, report
 from .video import open_video
 
 # A file of 64 MPix with 16 bits and alpha, not compressed, has half a GiB.
@@ -84,14 +84,9 @@ def _still(
 ) -> Generator[SourceFrame, None, None]:
     try:
         frame = _decode(path, data)
-    except NotReadError as error:
-        if kind not in _READ_BY_FFMPEG:
+    except NotReadError:
+        if not (yield from _with_ffmpeg(path, kind, first, on_error)):
             raise
-        try:
-            source = open_video(path, on_error)
-        except SourceError:
-            raise error from None
-        yield from _renumbered(source, first)
         return
     yield SourceFrame(str(path), first, frame, None)
 
@@ -106,12 +101,7 @@ def _animation(
             yield SourceFrame(str(path), first + done, frame, stamp_ns)
             done += 1
     except NotReadError:
-        try:
-            source = open_video(path, on_error) if kind in _READ_BY_FFMPEG else None
-        except SourceError:
-            source = None
-        if source is not None:
-            yield from _renumbered(source, first)
+        if (yield from _with_ffmpeg(path, kind, first, on_error)):
             return
         # Raises the reason if not even the first one can be read.
         yield SourceFrame(str(path), first, _decode(path, data), None)
@@ -123,14 +113,31 @@ def _animation(
         which = 'the first frame' if done == 1 else f'the first {done} frames'
         of = '' if kind == 'AVIF' else f' (of {length})'
         raise SourceError(
-            f'{path}: only {which}{of} of this animated {kind} can be decoded: it is damaged, or OpenCV '
-            f'{require("cv2").__version__} is too old for it (4.12 reads all)')
+            f'{path}: only {which}{of} of this animated {kind} can be decoded: the file is damaged, or OpenCV '
+            f'{require("cv2").__version__} does not read the others')
 
 
-def _renumbered(source: Source, first: int) -> Generator[SourceFrame, None, None]:
-    with source:
-        for item in source:
-            yield replace(item, index=first + item.index)
+def _with_ffmpeg(
+    path: Path, kind: str, first: int, on_error: OnError | None,
+) -> Generator[SourceFrame, None, bool]:
+    """Yield the frames of an image file that FFmpeg reads. Returns whether there was one."""
+    if kind not in _READ_BY_FFMPEG:
+        return False
+    done = 0
+
+    def failed(error: SourceError) -> None:
+        if done:
+            report(error, on_error)
+
+    try:
+        with open_video(path, failed) as source:
+            for item in source:
+                done += 1
+                yield replace(item, index=first + item.index)
+    except SourceError:
+        if done:
+            raise
+    return bool(done)
 
 
 def _content(path: Path) -> np.ndarray:

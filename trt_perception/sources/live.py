@@ -19,8 +19,9 @@ from ..dependencies import require
 from ..errors import FrameError, SourceError, one_line
 from ..image.frame import Frame
 from .formats import IMAGE_SUFFIXES
+from .quiet import quiet
 from .source import OnError, Source, SourceFrame, report
-from .video import quiet, read_video
+from .video import read_video
 
 # OpenCV's FFmpeg waits this long for a connection, and for a frame. Its own default is 30 s.
 _TIMEOUT_MS = 10_000

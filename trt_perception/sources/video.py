@@ -5,15 +5,15 @@
 from __future__ import annotations
 
 import math
-import os
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
 from ..dependencies import require
 from ..errors import FrameError, SourceError, one_line
 from ..image.frame import Frame
+from .formats import image_format
+from .quiet import quiet
 from .source import OnError, Source, SourceFrame, report
 
 # Some containers only estimate the number of frames. If less than this fraction is found, the file is damaged.
@@ -34,13 +34,19 @@ def open_video(path: Path, on_error: OnError | None = None) -> Source:
     Raises SourceError if OpenCV cannot open the file. If it finds no frame in it, an error is reported.
     """
     cv2 = require('cv2')
-    _refuse_tiles(path)
+    head = _read_head(path)
+    _refuse_tiles(path, head)
     with quiet(cv2):
         try:
             capture = cv2.VideoCapture(str(path))
         except UnicodeEncodeError:
             raise SourceError(f'{path}: OpenCV opens videos only if their path is UTF-8: rename it') from None
     if not capture.isOpened():
+        kind = image_format(head)
+        if kind:
+            raise SourceError(
+                f'{path}: damaged, or OpenCV {cv2.__version__} does not read this {kind} file: convert it to JPEG or '
+                'PNG')
         raise SourceError(
             f'{path}: not an image, video or bag that can be read (OpenCV {cv2.__version__} does '
             'not open it as a video)')
@@ -85,14 +91,18 @@ def _number(value: float) -> float:
     return value if math.isfinite(value) else 0.0
 
 
-def _refuse_tiles(path: Path) -> None:
-    """Raise SourceError for a HEIC image in tiles, as of phones: FFmpeg would give one tile as if it were the image."""
+def _read_head(path: Path) -> bytes:
     try:
         with path.open('rb') as file:
-            head = file.read(_META_BYTES) if file.read(12)[4:8] == b'ftyp' else b''
+            head = file.read(12)
+            return head + file.read(_META_BYTES) if head[4:8] == b'ftyp' else head
     except OSError as error:
         raise SourceError(f'{path}: cannot be read: {error.strerror}') from error
-    start = head.find(b'meta')
+
+
+def _refuse_tiles(path: Path, head: bytes) -> None:
+    """Raise SourceError for a HEIC image in tiles, as of phones: FFmpeg would give one tile as if it were the image."""
+    start = head.find(b'meta') if image_format(head) == 'HEIC' else -1
     end = start + int.from_bytes(head[max(start - 4, 0):max(start, 0)], 'big')
     found = 0
     while start >= 0 and (found := head.find(_TILES[0], max(found, start) + 1, end)) >= 0:
@@ -101,20 +111,6 @@ def _refuse_tiles(path: Path) -> None:
             raise SourceError(
                 f'{path}: a HEIC image that is stored in tiles, of which OpenCV reads only one: convert it to JPEG or '
                 'PNG')
-
-
-@contextmanager
-def quiet(cv2: Any) -> Iterator[None]:
-    """Silence OpenCV and FFmpeg: the SourceError has the same information."""
-    # Read when FFmpeg is first used. 8: fatal errors only; by default FFmpeg prints a line for each unusual packet.
-    os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '8')
-    logging = getattr(cv2.utils, 'logging', cv2)  # OpenCV 4.5.4 has the functions in cv2 itself.
-    level = logging.getLogLevel()
-    logging.setLogLevel(0)  # LOG_LEVEL_SILENT
-    try:
-        yield
-    finally:
-        logging.setLogLevel(level)
 
 
 class _Clock:
