@@ -11,7 +11,7 @@ from pathlib import Path
 from ..errors import PerceptionError
 from ..sources.bag_reader import folder_of_storage_file
 from ..sources.formats import is_media_name
-from ..sources.live import is_live
+from ..sources.live_names import is_live
 
 # A report of an earlier run may be replaced, also if it lies in a folder that this command reads.
 _REPORTS = ('.json', '.jsonl')

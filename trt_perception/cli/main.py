@@ -53,7 +53,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = 0 if _received else _stopped(signal.SIGINT)
     if _received:
         code = _stopped(_received[0])
-    return _finish(code)
+    code = _finish(code)
+    if 'threading' in sys.modules and any(thread.name == 'camera' for thread in sys.modules['threading'].enumerate()):
+        # A library still waits for a host. The end of Python would wait for it too, or crash in it.
+        os._exit(code)
+    return code
 
 
 def _run(arguments: Sequence[str]) -> int:

@@ -26,7 +26,8 @@ from ..errors import EngineError, PerceptionError, SourceError, one_line, printa
 from ..pipeline.interface import Pipeline
 from ..progress import ConsoleProgress, counted
 from ..results.json_lines import result_record
-from ..sources.live import LiveOptions, is_live, shown
+from ..sources.live import LiveOptions
+from ..sources.live_names import is_live, shown
 from ..sources.open_source import open_source
 from ..sources.source import Source, SourceFrame
 from .drawings import Drawings

@@ -17,7 +17,8 @@ from .bag_source import open_bag
 from .folder import file_frames, open_folder
 from .formats import read_head
 from .images import count_pictures, is_image
-from .live import LiveOptions, is_live, open_live, shown
+from .live import LiveOptions, open_live
+from .live_names import is_live, shown
 from .source import OnError, Source, SourceFrame
 from .video import open_video
 
