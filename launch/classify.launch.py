@@ -12,11 +12,12 @@ from launch.actions import DeclareLaunchArgument, OpaqueFunction
 
 from trt_perception.launching.arguments import CLASSIFICATION, declare_parameters, declare_process
 from trt_perception.launching.perception import perception_actions
+from trt_perception.launching.unknown_arguments import with_known_arguments
 
 
 def generate_launch_description() -> LaunchDescription:
     """Return the launch description; see its arguments with --show-args."""
-    return LaunchDescription([
+    return LaunchDescription(with_known_arguments(__file__, [
         *declare_parameters(CLASSIFICATION),
         DeclareLaunchArgument(
             'image_topic', default_value='image',
@@ -29,7 +30,7 @@ def generate_launch_description() -> LaunchDescription:
         DeclareLaunchArgument(
             'respawn', default_value='false', description='true: start the node again when it dies.'),
         OpaqueFunction(function=_launch),
-    ])
+    ]))
 
 
 def _launch(context: LaunchContext) -> list[Any]:

@@ -12,11 +12,12 @@ from launch.actions import DeclareLaunchArgument, OpaqueFunction
 
 from trt_perception.launching.arguments import CLASSIFICATION, DETECTION, declare_parameters, declare_process
 from trt_perception.launching.replay import TASKS, replay_actions
+from trt_perception.launching.unknown_arguments import with_known_arguments
 
 
 def generate_launch_description() -> LaunchDescription:
     """Return the launch description; see its arguments with --show-args."""
-    return LaunchDescription([
+    return LaunchDescription(with_known_arguments(__file__, [
         DeclareLaunchArgument('bag', description='The rosbag2: its folder, or an .mcap or .db3 file.'),
         DeclareLaunchArgument(
             'task', default_value='detect', choices=list(TASKS), description='What the model does.'),
@@ -31,7 +32,7 @@ def generate_launch_description() -> LaunchDescription:
         *declare_parameters(DETECTION, CLASSIFICATION, use_sim_time='true'),
         *declare_process(DETECTION, CLASSIFICATION),
         OpaqueFunction(function=_launch),
-    ])
+    ]))
 
 
 def _launch(context: LaunchContext) -> list[Any]:

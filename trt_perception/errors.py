@@ -4,7 +4,14 @@
 
 
 class PerceptionError(Exception):
-    """Base of all errors that a user can fix."""
+    """Base of all errors that a user can fix.
+
+    Its text never has control characters or line breaks: a message may quote a class name, a topic or a file name, and
+    it goes to terminals, logs and diagnostics. `args` has the text as it was given.
+    """
+
+    def __str__(self) -> str:
+        return one_line(super().__str__())
 
 
 class ModelError(PerceptionError):
@@ -61,15 +68,16 @@ class MissingDependencyError(PerceptionError):
 def printable(text: object) -> str:
     """Return a name or path on one line: line breaks, control characters and undecodable bytes are escaped.
 
+    So a name cannot move the cursor of a terminal, change its colours or its title, or begin a new line of a log.
     Keeps all spaces, unlike one_line, so a printed path can be copied.
     """
     return ''.join(c if c.isprintable() else c.encode('unicode_escape').decode() for c in str(text))
 
 
 def one_line(what: object, most: int = 0) -> str:
-    """Return the text of an error as one line, for logs, diagnostics and the console.
+    """Return the text of an error as one line without control characters, for logs, diagnostics and the console.
 
     most: maximum number of characters, 0 for all; texts of other software may be very long
     """
-    text = ' '.join(str(what).split())
+    text = printable(' '.join(str(what).split()))
     return f'{text[:most]} ...' if 0 < most < len(text) else text

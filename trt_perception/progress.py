@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 from typing import TextIO, TypeVar
 
+from .errors import printable
+
 # (text, done, total). The text names the work; the total is None if it is unknown. Counts are whole numbers. If the
 # total is a float, it is 1.0 and `done` is a fraction.
 ProgressCallback = Callable[[str, float, float | None], None]
@@ -77,7 +79,7 @@ class ConsoleProgress:
         if finished and self._shown_end and text == self._shown_text:
             return  # The caller reports the same end again and again while it waits.
         self._shown_at, self._shown_text, self._shown_end = now, text, finished
-        line = f'{text}{self._amount(done, total)}'
+        line = f'{printable(text)}{self._amount(done, total)}'
         if self._is_terminal:
             columns = max(20, shutil.get_terminal_size().columns - 1)
             line = (self._bar(done, total) + line)[:columns]

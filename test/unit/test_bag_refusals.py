@@ -287,7 +287,7 @@ def test_all_say_the_same(tmp_path, capfd, case):
     if case in NO_BAGS:
         for name in ('predict', 'calibrate'):
             start, _, reason = said[name].partition('); ')
-            assert start.startswith(f'{path}: no images in this folder (')
+            assert start.startswith(f'{path}: no images in this folder, and no videos (')
             said[name] = f'{path}: {reason}'
     assert len(set(said.values())) == 1, said
     message = said['play']

@@ -69,7 +69,7 @@ def run(capfd, *arguments):
     (('inspect', 'm.onnx', '--input-size', '32', '32'), 1, 'has the fixed input size [64, 64]'),
     (('inspect', 'm.onnx', '--head', 'end_to_end'), 1, "head is set to 'end_to_end'"),
 
-    (('predict', 'm.onnx', 'd'), 1, 'd: no images in this folder (0 entries; looked for .bmp'),
+    (('predict', 'm.onnx', 'd'), 1, 'd: no images in this folder, and no videos (it is empty); not a rosbag2'),
     (('predict', 'm.onnx', 'p.png', '--json', 'p.png'), 1, '--json p.png is also another file of this command'),
     (('predict', 'm.onnx', 'p.png', '--json', 'm.onnx'), 1, '--json m.onnx is also another file of this command'),
     (('benchmark', 'm.onnx', '--image', 'p.png', '--json', 'p.png'), 1,
@@ -101,7 +101,8 @@ def run(capfd, *arguments):
     (('quantize', 'm.onnx', '--precision', 'fp16', '--json', 'd'), 1, '--json d: it is a folder'),
 
     (('build', 'm.onnx', '--output', ''), 1, 'it is a folder; expected the name of a file to write'),
-    (('build', 'm.onnx', '--output', 'm.onnx'), 1, '--output m.onnx is the model itself: choose another file'),
+    (('build', 'm.onnx', '--output', 'm.onnx'), 1,
+     '--output m.onnx is also another file of this command: choose another name'),
     (('build', 'm.onnx', '--output', 'pipe'), 1, '--output pipe: it is not a regular file'),
     (('build', 'm.onnx', '--output', 'x', '--dla-core', '-5'), 2, 'argument --dla-core: -5: expected a whole number'),
     (('build', 'm.onnx', '--output', 'x', '--batch', '1', 'two', '3'), 2, 'argument --batch: two: expected a whole'),

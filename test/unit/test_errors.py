@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import pytest
 
-from trt_perception.errors import ModelError, one_line, printable
+from trt_perception.errors import EngineError, ModelError, SourceError, one_line, printable
 
 
 @pytest.mark.parametrize('what, most, line', [
@@ -10,7 +10,8 @@ from trt_perception.errors import ModelError, one_line, printable
     ('', 5, ''),
     ('12345', 5, '12345'),
     ('123456', 5, '12345 ...'),
-    ('1\n\n\n5', 3, '1 5')])
+    ('1\n\n\n5', 3, '1 5'),
+    ('a\x1b[31mred\x07\u202e \x9b2J', 0, 'a\\x1b[31mred\\x07\\u202e \\x9b2J')])
 def test_one_line(what, most, line):
     assert one_line(what, most) == line
 
@@ -23,3 +24,22 @@ def test_printable(text, shown):
     assert printable(text) == shown
     assert len(printable(text).splitlines()) == 1
     printable(text).encode()
+
+
+@pytest.mark.parametrize('kind', [ModelError, SourceError, EngineError])
+def test_the_text_of_an_error_is_one_line_without_control_characters(kind):
+    """Messages quote class names, topics and file names of others."""
+    error = kind("no class 'cat\n\x1b]0;title\x07dog\r'")
+    assert str(error) == "no class 'cat \\x1b]0;title\\x07dog '"
+    assert f'{error}' == str(error)
+    assert error.args == ("no class 'cat\n\x1b]0;title\x07dog\r'",)
+
+
+def test_no_character_of_a_name_reaches_a_terminal_raw():
+    everything = ''.join(map(chr, range(0x110000)))
+    shown = printable(everything)
+    assert shown.isprintable()
+    shown.encode()
+    for control in (*range(32), 0x7f, *range(0x80, 0xa0), 0x2028, 0x2029, 0x202e, 0x2066, 0xfeff):
+        assert chr(control) not in shown
+        assert chr(control) not in one_line(f'a{chr(control)}b')

@@ -138,7 +138,8 @@ def parser_of(command):
         '--threads': 'num_threads', '--precision': 'precision', '--calibration': 'calibration_source',
         '--calibration-topic': 'calibration_topic', '--calibration-samples': 'calibration_samples',
         '--calibration-method': 'calibration_method', '--min-agreement': 'min_agreement',
-        '--score': 'score_threshold', '--iou': 'iou_threshold', '--top-k': 'top_k',
+        '--score': 'score_threshold', '--iou': 'iou_threshold', '--top-k': 'top_k', '--classes': 'classes',
+        '--class-agnostic': 'class_agnostic_nms', '--max-detections': 'max_detections',
         '--max-image-pixels': 'max_image_pixels', '--significant-bits': 'significant_bits',
         '--damaged-images': 'damaged_images'}),
     (build, {
@@ -160,7 +161,7 @@ def test_the_command_line_has_the_defaults_of_the_node(tmp_path):
     model = load_model(tiny_models.color_detector(tmp_path / 'm.onnx'))
     options = parser_of(predict).parse_args(['m.onnx', 'a.png'])
     assert pipeline_options(model, options) == PipelineOptions()
-    assert settings(options) == PostprocessSettings()
+    assert settings(options, model) == PostprocessSettings()
     options = parser_of(build).parse_args(['m.onnx', '--batch', '1', '2', '4', '--dla-core', '-1'])
     assert (options.batch, options.optimization_level, options.workspace_mib, options.dla_core) == ([1, 2, 4], 3, 0, -1)
 

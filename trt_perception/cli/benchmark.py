@@ -24,8 +24,8 @@ from ..image.size import check_size
 from ..node.statistics import PERCENTILES
 from ..progress import ConsoleProgress, counted
 from ..sources.open_source import open_source
-from .files import check_report, write_report
-from .model_arguments import add_model_arguments, add_run_arguments, image_options, load, open_pipeline
+from .files import Outputs, write_report
+from .model_arguments import add_model_arguments, add_run_arguments, files_read, image_options, load, open_pipeline
 from .numbers import positive
 
 _WARM_UP = 10
@@ -47,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
     """Measure and print a table."""
     spec = load(options)
     frame = _frame(options)
-    check_report('--json', options.json, spec.path, options.image, options.calibration)
+    Outputs(*files_read(options, spec), options.image).file('--json', options.json)
     samples: dict[str, list[float]] = {}
     with open_pipeline(spec, options) as pipeline:
         for _ in range(_WARM_UP):

@@ -29,7 +29,7 @@ from ..model.spec import ModelSpec
 from ..pipeline.options import PipelineOptions
 from ..pipeline.tensorrt_options import BuildOptions, RunOptions
 from ..precision.gate import needed_agreement
-from .files import OutputError, check_new_file
+from .files import OutputError, Outputs
 from .model_arguments import (
     add_calibration_arguments,
     add_gate_argument,
@@ -37,6 +37,7 @@ from .model_arguments import (
     calibration_options,
     calibration_source,
     console_monitor,
+    files_read,
 )
 from .model_arguments import load as load_spec
 from .parameter_options import add_parameter
@@ -82,8 +83,9 @@ def run(options: argparse.Namespace) -> int:
             'them out')
     model = load_spec(options)
     if options.output is not None:
-        check_new_file('--output', options.output, model.path)
-        _check_description(_description(options.output), model.path)
+        outputs = Outputs(*files_read(options, model))
+        outputs.new_file('--output', options.output)
+        _check_description(outputs, _description(options.output))
     wanted = _options(options, model, capabilities)
     source = EngineSource(model, wanted, tensorrt=load_for(wanted.build, options.tensorrt))
     source.require_possible(into_cache=options.output is None)
@@ -136,9 +138,9 @@ def _description(path: Path) -> Path:
     return path.with_name(f'{path.name}.json')
 
 
-def _check_description(path: Path, model: Path) -> None:
+def _check_description(outputs: Outputs, path: Path) -> None:
     """Raise OutputError if the description cannot be written, or if it would replace another kind of file."""
-    check_new_file('--output', path, model)
+    outputs.new_file('--output', path)
     try:
         found = json.loads(path.read_text(encoding='utf-8'))
     except FileNotFoundError:

@@ -15,7 +15,7 @@ import time
 
 from ..backends.tensorrt.cache.engine_cache import CacheEntry, EngineCache
 from ..backends.tensorrt.cache.timings import TimingCache, prune_timings, timing_caches
-from ..errors import EngineError
+from ..errors import EngineError, printable
 from .numbers import duration
 
 _DAY_S = 86400.0
@@ -41,22 +41,22 @@ def run(options: argparse.Namespace) -> int:
     if options.action == 'list':
         entries, timings = cache.entries(), timing_caches(cache.root)
         for entry in entries:
-            print(_line(entry))
+            print(printable(_line(entry)))
         for timing in timings:
-            print(_timing_line(timing))
+            print(printable(_timing_line(timing)))
         print(
             f'{len(entries)} engines, {sum(e.plan_bytes for e in entries) / 1e6:.1f} MB, and {len(timings)} timing '
-            f'caches, {sum(t.size for t in timings) / 1e6:.1f} MB, in {cache.root}')
+            f'caches, {sum(t.size for t in timings) / 1e6:.1f} MB, in {printable(cache.root)}')
         return 0
     oldest = time.time() - options.unused_for * _DAY_S if options.unused_for is not None else 0.0
     stuck: list[str] = []
     removed = cache.prune(lambda entry: not options.all and entry.last_used >= oldest, stuck.append)
     for entry in removed:
-        print(f'removed {_line(entry)}')
+        print(f'removed {printable(_line(entry))}')
     keys = [entry.sidecar['key'] for entry in cache.entries() if not entry.problem]
     timings = prune_timings(cache.root, () if options.all else keys, stuck.append)
     for timing in timings:
-        print(f'removed {_timing_line(timing)}')
+        print(f'removed {printable(_timing_line(timing))}')
     freed = sum(e.plan_bytes for e in removed) + sum(t.size for t in timings)
     print(f'{len(removed)} engines removed, {len(timings)} timing caches removed, {freed / 1e6:.1f} MB freed')
     if stuck:

@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from ..dependencies import require
+from .files import Outputs
 from .numbers import above_zero, duration, whole
 from .parameter_options import add_parameter
 from .play import HIGHEST_DOMAIN
@@ -60,8 +61,12 @@ def run(options: argparse.Namespace) -> int:
         require(module)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _terminated)
-    from ..demo.demo import DemoOptions, run_demo
+    from ..demo.demo import BAG, STALE, DemoOptions, run_demo
     from ..demo.errors import DemoError
+
+    outputs = Outputs(options.video, options.model, options.labels)
+    for name in (*STALE, BAG):
+        outputs.fixed('--output', options.output / name)
 
     try:
         run_demo(DemoOptions(

@@ -1,14 +1,19 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Checks output paths before the long work starts."""
+"""Checks output paths before the long work starts: no output replaces an input, and no output becomes an input."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import PerceptionError
+from ..sources.bag_reader import folder_of_storage_file
+from ..sources.formats import is_media_name
+from ..sources.live_names import is_live
 
+# A report of an earlier run may be replaced, also if it lies in a folder that this command reads.
 _REPORTS = ('.json', '.jsonl')
 
 
@@ -16,31 +21,122 @@ class OutputError(PerceptionError):
     """A requested output file cannot be written."""
 
 
-def check_new_file(option: str, path: Path, model: Path) -> None:
-    """Raise OutputError if a new file cannot be moved to `path`.
+class Outputs:
+    """The files and folders that one command reads and writes.
 
-    model: the model that the new file is made from; it must not be replaced
+    Every output option of every subcommand is checked here. Two paths are the same file if their names, symbolic links,
+    hard links or a file system that ignores case lead to it.
     """
-    check_report(option, path)
-    if path.exists() and not path.is_file():
-        raise OutputError(f'{option} {path}: it is not a regular file; expected the name of a file to write')
-    if path.exists() and path.samefile(model):
-        raise OutputError(f'{option} {path} is the model itself: choose another file')
+
+    def __init__(self, *read: str | os.PathLike[str] | None) -> None:
+        """Store what the command reads: files and folders, '' and None are ignored; they need not exist."""
+        self._read: list[Path] = []
+        self._written: list[Path] = []
+        self._inodes: frozenset[tuple[int, int]] | None = None
+        for name in read:
+            if not name or is_live(str(name)):
+                continue
+            path = Path(name)
+            self._read.append(path)
+            bag = folder_of_storage_file(path)
+            if bag is not None:
+                self._read.append(bag)
+
+    def file(self, option: str, path: Path | None) -> None:
+        """Raise OutputError if a file cannot be opened for writing, or should not be. A `path` of None is ignored."""
+        if path is None:
+            return
+        self._require_another(option, path)
+        for folder in self._folders():
+            if not _is_in(path, folder):
+                continue
+            # The file that is written if the path is a link.
+            real = Path(os.path.realpath(path))
+            if path.exists() and real.suffix.lower() not in _REPORTS:
+                raise OutputError(f'{option} {path} is in {folder}, which this command reads: choose another name')
+            if is_media_name(real):
+                raise OutputError(
+                    f'{option} {path} would become an input, because it is in {folder}, which this command reads: '
+                    'choose another folder')
+        if self.is_read(path):
+            raise OutputError(
+                f'{option} {path} is another name of a file that this command reads: choose another name')
+        _require_writable(option, path)
+        self._written.append(path)
+
+    def new_file(self, option: str, path: Path) -> None:
+        """As `file`, for a file that is made elsewhere and then moved to `path`."""
+        self.file(option, path)
+        if path.exists() and not path.is_file():
+            raise OutputError(f'{option} {path}: it is not a regular file; expected the name of a file to write')
+
+    def folder(self, option: str, path: Path | None) -> None:
+        """Raise OutputError if pictures in this folder would become inputs. A `path` of None is ignored."""
+        if path is None:
+            return
+        for folder in self._folders():
+            if _same(path, folder):
+                raise OutputError(
+                    f'{option} {path} is a folder that this command reads{_spelled(path, folder)}: the pictures would '
+                    'replace its files or become inputs; choose another folder')
+        self._written.append(path)
+
+    def fixed(self, option: str, path: Path) -> None:
+        """Raise OutputError if `path`, which the command always replaces, is or contains a file that it reads."""
+        self._require_another(option, path)
+        for other in self._read:
+            if _is_in(other, path):
+                raise OutputError(
+                    f'{option}: this command replaces {path}, but also reads {other} in it: choose another folder')
+        if self.is_read(path):
+            raise OutputError(f'{option}: {path} is another name of a file that this command reads: choose another '
+                              'folder')
+
+    def is_read(self, path: Path) -> bool:
+        """Return whether an existing file has the content of a file that this command reads or has opened to write."""
+        try:
+            status = path.stat()
+        except OSError:
+            return False
+        if self._inodes is None:
+            self._inodes = frozenset(self._files_read())
+        return (status.st_dev, status.st_ino) in self._inodes or any(_same(path, other) for other in self._written)
+
+    def _require_another(self, option: str, path: Path) -> None:
+        for other in (*self._read, *self._written):
+            if _same(path, other):
+                raise OutputError(f'{option} {path} is also another file of this command{_spelled(path, other)}: '
+                                  'choose another name')
+
+    def _folders(self) -> list[Path]:
+        return [path for path in self._read if path.is_dir()]
+
+    def _files_read(self) -> Iterator[tuple[int, int]]:
+        for path in self._read:
+            try:
+                entries = list(os.scandir(path)) if path.is_dir() else [path]
+            except OSError:
+                continue
+            for entry in entries:
+                if entry is not path and Path(entry.name).suffix.lower() in _REPORTS:
+                    continue
+                try:
+                    status = entry.stat()
+                except OSError:
+                    # A link to a file that does not exist.
+                    continue
+                yield status.st_dev, status.st_ino
 
 
-def check_report(option: str, path: Path | None, *others: str | Path | None) -> None:
-    """Raise OutputError if `path` cannot be opened for writing, or is one of `others`. A `path` of None is ignored.
+def write_report(option: str, path: Path, text: str) -> None:
+    """Write a file; OutputError if that fails."""
+    try:
+        path.write_text(text, encoding='utf-8')
+    except OSError as error:
+        raise OutputError(f'{option} {path}: {error.strerror or error}') from error
 
-    others: files and folders that the same command reads or writes; they need not exist, and '' and None are ignored
-    """
-    if path is None:
-        return
-    for other in (Path(name) for name in others if name):
-        if path.resolve() == other.resolve() or (path.exists() and other.exists() and path.samefile(other)):
-            raise OutputError(f'{option} {path} is also another file of this command: choose another name')
-        # A report of an earlier run may be replaced.
-        if other.resolve() in path.resolve().parents and path.exists() and path.suffix not in _REPORTS:
-            raise OutputError(f'{option} {path} is in {other}, which this command reads: choose another name')
+
+def _require_writable(option: str, path: Path) -> None:
     folder = path.absolute().parent
     # '' is Path('.').
     if path.is_dir():
@@ -51,9 +147,20 @@ def check_report(option: str, path: Path | None, *others: str | Path | None) -> 
         raise OutputError(f'{option} {path}: you have no permission to write it')
 
 
-def write_report(option: str, path: Path, text: str) -> None:
-    """Write a file; OutputError if that fails."""
+def _same(path: Path, other: Path) -> bool:
     try:
-        path.write_text(text, encoding='utf-8')
-    except OSError as error:
-        raise OutputError(f'{option} {path}: {error.strerror or error}') from error
+        return path.samefile(other)
+    except OSError:
+        # One of them does not exist. If both do not, the file system decides later whether case matters.
+        names = os.path.realpath(path), os.path.realpath(other)
+        if os.path.lexists(path) or os.path.lexists(other):
+            return names[0] == names[1]
+        return names[0].casefold() == names[1].casefold()
+
+
+def _is_in(path: Path, folder: Path) -> bool:
+    return any(_same(parent, folder) for parent in Path(os.path.realpath(path)).parents)
+
+
+def _spelled(path: Path, other: Path) -> str:
+    return '' if str(path) == str(other) else f' ({other})'

@@ -1,77 +1,157 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""`trt_perception`: the command line."""
+"""`trt_perception`: the command line.
+
+This file imports very little, so Ctrl-C gives one line also while the rest is imported.
+"""
 
 from __future__ import annotations
 
-import argparse
-import importlib
 import os
+import signal
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
-
-from .. import __version__
-from ..errors import PerceptionError, one_line, printable
+from types import FrameType
 
 # These modules import only NumPy at the top, so `--help` works without the other packages.
 SUBCOMMANDS = (
     'fetch', 'inspect', 'predict', 'quantize', 'build', 'cache', 'benchmark', 'play', 'demo')
+# An error that this program does not expect.
+UNEXPECTED = 3
+_WORDS = {signal.SIGINT: 'interrupted', signal.SIGTERM: 'terminated', signal.SIGHUP: 'the terminal was closed'}
+_received: list[signal.Signals] = []
 
 
-class OneLineParser(argparse.ArgumentParser):
-    """Reports wrong arguments in one line, without the usage text."""
-
-    def error(self, message: str) -> NoReturn:
-        """End the process with code 2."""
-        self.exit(2, f'{self.prog}: {one_line(message)} (see {self.prog} --help)\n')
+class Stopped(KeyboardInterrupt):
+    """SIGINT, SIGTERM or SIGHUP has arrived. Not an Exception: only the end of the program handles it."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one subcommand.
 
-    Returns 0 for success, 1 for a failure (one line on stderr), 130 after Ctrl-C. Exits with 2 for wrong usage.
+    arguments: those of the process if it is None; then signals are handled too, and the output is written to its end
+
+    Returns 0 for success, 1 for a failure (one line on stderr), 3 for an unexpected error, 128 + the number of a signal
+    that ended it: 130 after Ctrl-C. Exits with 2 for wrong usage.
     """
-    parser = _parser()
-    options = parser.parse_args(arguments)
+    if arguments is not None:
+        try:
+            return _run(arguments)
+        except Exception as error:
+            return _code_of(error)
+        except KeyboardInterrupt:
+            return _stopped(signal.SIGINT)
     try:
-        return int(options.run(options))
-    except PerceptionError as error:
-        print(f'trt_perception: {one_line(error)}', file=sys.stderr)
-        return 1
-    except BrokenPipeError:
+        _prepare()
+        code = _run(sys.argv[1:])
+    except SystemExit as stop:
+        code = stop.code if isinstance(stop.code, int) else 0 if stop.code is None else 1
+    except Exception as error:
+        # An interrupted import of a library in C may come as another error.
+        code = 0 if _received else _code_of(error)
+    except KeyboardInterrupt:
+        code = 0 if _received else _stopped(signal.SIGINT)
+    if _received:
+        code = _stopped(_received[0])
+    code = _finish(code)
+    if 'threading' in sys.modules and any(thread.name == 'camera' for thread in sys.modules['threading'].enumerate()):
+        # A library still waits for a host. The end of Python would wait for it too, or crash in it.
+        os._exit(code)
+    return code
+
+
+def _run(arguments: Sequence[str]) -> int:
+    from .parser import make_parser
+
+    options = make_parser(SUBCOMMANDS).parse_args(arguments)
+    return int(options.run(options))
+
+
+def _prepare() -> None:
+    for number in _WORDS:
+        # `nohup`, and a shell for a job in the background, ignore a signal on purpose.
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _stop)
+    if hasattr(sys.stdout, 'reconfigure'):
+        # A terminal without UTF-8 cannot show every class name.
+        sys.stdout.reconfigure(errors='backslashreplace')
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    # A second signal ends the process at once.
+    _default_signals()
+    _received.append(signal.Signals(number))
+    raise Stopped
+
+
+def _default_signals() -> None:
+    for number in _WORDS:
+        if signal.getsignal(number) is _stop:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def _stopped(number: signal.Signals) -> int:
+    _say(_WORDS[number])
+    return 128 + number
+
+
+def _code_of(error: Exception) -> int:
+    """Return the exit code of an exception, after one line about it."""
+    from ..errors import PerceptionError, one_line, printable
+
+    if isinstance(error, BrokenPipeError):
         # `| head` closed the pipe: no more output is possible, not even the flush at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return 1
-    except OSError as error:
+    if isinstance(error, PerceptionError):
+        _say(one_line(error))
+    elif isinstance(error, OSError):
         # A full disk, or a file that was removed while it was read: a traceback would not help.
         where = f'{printable(error.filename)}: ' if error.filename else ''
-        print(f'trt_perception: {where}{error.strerror or error}', file=sys.stderr)
-        return 1
-    except MemoryError as error:
+        _say(f'{where}{one_line(error.strerror or error)}')
+    elif isinstance(error, MemoryError):
         # NumPy's message has the amount and the shape: usually --input-size or --size is too large.
-        print(f'trt_perception: out of memory: {one_line(error)}', file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print('trt_perception: interrupted', file=sys.stderr)
-        return 130
+        _say(f'out of memory: {one_line(error)}')
+    else:
+        from .unexpected import explanation
+
+        _say(explanation(error))
+        return UNEXPECTED
+    return 1
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = OneLineParser(
-        prog='trt_perception',
-        description='Object detection and image classification for ROS 2 with TensorRT or ONNX Runtime.')
-    parser.add_argument('--version', action='version', version=f'trt_perception {__version__}')
-    subparsers = parser.add_subparsers(metavar='COMMAND', required=True)
-    for name in SUBCOMMANDS:
-        module = importlib.import_module(f'.{name.replace("-", "_")}', __package__)
-        text = module.__doc__ or ''
-        sub = subparsers.add_parser(
-            name, help=text.strip().splitlines()[0], description=text,
-            formatter_class=argparse.RawDescriptionHelpFormatter)
-        module.add_arguments(sub)
-        sub.set_defaults(run=module.run)
-    return parser
+def _say(text: str) -> None:
+    try:
+        print(f'trt_perception: {text}', file=sys.stderr, flush=True)
+    except (OSError, ValueError):
+        # Nobody reads it.
+        _drop_output()
+
+
+def _finish(code: int) -> int:
+    """Write the rest of the output. A reader that is gone, such as `head`, needs no message."""
+    # What is left is the end of Python, where a signal would print a traceback.
+    _default_signals()
+    try:
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:
+                stream.flush()
+    except (OSError, ValueError):
+        _drop_output()
+        return code or 1
+    return code
+
+
+def _drop_output() -> None:
+    """Send the rest of the output to nowhere. Python would try to write it again at its end, with a traceback."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except (OSError, ValueError):
+            os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
 
 
 if __name__ == '__main__':

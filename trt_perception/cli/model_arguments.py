@@ -13,12 +13,17 @@ from pathlib import Path
 
 from ..backends.create import create_pipeline
 from ..catalogue.resolve import resolve_model, resolve_video
+from ..errors import one_line, printable
 from ..image.options import DROP, ImageOptions
 from ..model.heads.classification import ClassificationSettings
 from ..model.heads.yolo import DetectionSettings
+from ..model.labels import SHIPPED
 from ..model.normalisation import Overrides
+from ..model.onnx_file import load_proto
+from ..model.onnx_tensors import all_tensors
 from ..model.spec import ModelOptions, ModelSpec, load_model
 from ..monitor import Monitor
+from ..parameters.checks import class_indices
 from ..parameters.table import PREPROCESSING
 from ..pipeline.interface import Pipeline, PostprocessSettings
 from ..pipeline.options import CalibrationOptions, PipelineOptions
@@ -54,6 +59,9 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     add_gate_argument(parser)
     add_parameter(parser, '--score', 'score_threshold', metavar='S')
     add_parameter(parser, '--iou', 'iou_threshold', metavar='T')
+    add_parameter(parser, '--classes', 'classes', nargs='+', action='extend', metavar='NAME')
+    add_parameter(parser, '--class-agnostic', 'class_agnostic_nms')
+    add_parameter(parser, '--max-detections', 'max_detections', metavar='N')
     add_parameter(parser, '--top-k', 'top_k', metavar='K')
 
 
@@ -84,7 +92,7 @@ def load(options: argparse.Namespace) -> ModelSpec:
             options.color_order, options.scale, options.mean, options.std, options.resize_mode,
             options.crop_fraction)))
     if spec.labels_warning:
-        print(f'warning: {spec.labels_warning}', file=sys.stderr)
+        print(f'warning: {printable(spec.labels_warning)}', file=sys.stderr)
     return spec
 
 
@@ -92,6 +100,15 @@ def model_path(options: argparse.Namespace) -> Path:
     """Return the path of MODEL; fetches a catalogue model that is missing."""
     with ConsoleProgress() as progress:
         return resolve_model(options.model, fetch=True, progress=progress)
+
+
+def files_read(options: argparse.Namespace, spec: ModelSpec) -> list[str | Path]:
+    """Return the files and folders of the model options, for `Outputs`: the model, its weights, labels, calibration."""
+    weights = {
+        entry.value for tensor in all_tensors(load_proto(spec.path, weights=False)) for entry in tensor.external_data
+        if entry.key == 'location'}
+    others = [options.labels if options.labels not in SHIPPED else '', options.calibration]
+    return [spec.path, *(spec.path.parent / name for name in weights), *filter(None, others)]
 
 
 def calibration_source(options: argparse.Namespace) -> str:
@@ -117,10 +134,12 @@ def image_options(options: argparse.Namespace, damaged: str) -> ImageOptions:
     return ImageOptions(options.max_image_pixels, damaged, options.significant_bits)
 
 
-def settings(options: argparse.Namespace) -> PostprocessSettings:
-    """Return the thresholds."""
+def settings(options: argparse.Namespace, spec: ModelSpec) -> PostprocessSettings:
+    """Return the settings of the heads. Raises ParameterError for a class name that the model does not have."""
     return PostprocessSettings(
-        DetectionSettings(score_threshold=options.score, iou_threshold=options.iou),
+        DetectionSettings(
+            options.score, options.iou, options.class_agnostic, options.max_detections,
+            class_indices(options.classes, spec)),
         ClassificationSettings(top_k=options.top_k))
 
 
@@ -142,7 +161,7 @@ def console_monitor(verbose: bool = False) -> Iterator[Monitor]:
             if verbose or severity not in ('info', 'debug'):
                 # The text must start on a new line, so the bar is cleared first.
                 progress.close()
-                print(f'{severity}: {text}', file=sys.stderr)
+                print(f'{severity}: {one_line(text)}', file=sys.stderr)
 
         yield Monitor(progress, log, debug_log=verbose)
 
@@ -152,7 +171,7 @@ def open_pipeline(spec: ModelSpec, options: argparse.Namespace) -> Iterator[Pipe
     """Yield an open pipeline; if opening takes long, shows progress on the console. Shows warnings."""
     chosen = pipeline_options(spec, options)
     with console_monitor() as monitor:
-        pipeline = create_pipeline(spec, chosen, settings(options), monitor)
+        pipeline = create_pipeline(spec, chosen, settings(options, spec), monitor)
         pipeline.open()
     try:
         yield pipeline

@@ -30,6 +30,9 @@ def add_parameter(
         keywords['type'] = _parser(row)
     if row.kind is Kind.INTEGERS:
         keywords['nargs'] = len(row.default)
+    if row.kind is Kind.TEXTS:
+        # argparse extends a copy.
+        keywords['default'] = []
     parser.add_argument(option, **{**keywords, **different})
 
 

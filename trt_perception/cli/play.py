@@ -30,7 +30,7 @@ from ..errors import ParameterError, SourceError
 from ..sources.bag_messages import IMAGE, ImageMessage, with_stamp
 from ..sources.bag_metadata import BagTopic
 from ..sources.bag_reader import BagReader
-from .files import check_report
+from .files import Outputs
 from .numbers import above_zero, duration
 
 # For a higher domain the RTPS standard computes ports that do not exist.
@@ -66,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Play; 0 if all images were sent."""
     bag = BagReader(options.bag)
-    check_report('--sent', options.sent)
+    Outputs(options.bag).file('--sent', options.sent)
     chosen = bag.choose_image_topic(options.topic)
     rclpy: Any = require('rclpy')
     messages: Any = require('sensor_msgs.msg')

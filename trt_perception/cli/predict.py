@@ -1,10 +1,16 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Run a model on images, folders, videos and rosbag2 recordings.
+"""Run a model on images, folders, videos, rosbag2 recordings, cameras and network streams.
 
 Prints the results. --json writes one JSON object for each frame, --draw writes the frames with their results. Frame
-numbers start at 0. A frame that cannot be read is reported and skipped; what can be read of a damaged image is
-processed, and reported. In both cases the exit code is 1.
+numbers start at 0. A frame or a source that cannot be read is reported and skipped; what can be read of a damaged image
+is processed, and reported. In both cases the exit code is 1.
+
+Of a camera or a stream, the newest frame is processed; if the connection is lost, it is opened again. Ctrl-C,
+--max-frames or --duration ends it:
+
+  trt_perception predict yolov3-tiny 0 --draw pictures --max-frames 100
+  trt_perception predict yolov3-tiny rtsp://user:password@192.168.1.20/stream1 --json - --duration 60
 """
 
 from __future__ import annotations
@@ -17,21 +23,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
-import numpy as np
-
-from ..dependencies import require
-from ..errors import PerceptionError, SourceError, printable
+from ..errors import EngineError, PerceptionError, SourceError, one_line, printable
 from ..image.options import KEEP
 from ..image.watch import nearly_black
-from ..model.spec import ModelSpec
+from ..pipeline.interface import Pipeline
 from ..progress import ConsoleProgress, counted
-from ..results.draw import draw_classifications, draw_detections
 from ..results.json_lines import result_record
-from ..results.results import Detections, Result
+from ..sources.live import LiveOptions
+from ..sources.live_names import is_live, shown
 from ..sources.open_source import open_source
-from ..sources.source import SourceFrame
-from .files import check_report
-from .model_arguments import add_model_arguments, add_run_arguments, image_options, load, open_pipeline
+from ..sources.source import Source, SourceFrame
+from .drawings import Drawings
+from .files import OutputError, Outputs
+from .model_arguments import add_model_arguments, add_run_arguments, files_read, image_options, load, open_pipeline
+from .numbers import above_zero, positive
 from .parameter_options import add_parameter
 
 
@@ -39,76 +44,100 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add this subcommand's arguments."""
     add_model_arguments(parser)
     parser.add_argument(
-        'sources', nargs='+', metavar='SOURCE', help='an image, a folder of images, a video or a rosbag2')
+        'sources', nargs='+', metavar='SOURCE',
+        help='an image, a folder of images and videos, a video, a rosbag2, a camera (0 or /dev/video0) or the URL of a '
+             'stream')
     add_run_arguments(parser)
     parser.add_argument('--topic', help='image topic of a bag that has several')
     add_parameter(parser, '--damaged-images', 'damaged_images', KEEP, default=KEEP)
     parser.add_argument('--json', metavar='FILE', help="write JSON lines; '-' for standard output")
     parser.add_argument('--draw', metavar='DIR', help='write each frame with its results as a PNG')
+    parser.add_argument(
+        '--max-frames', type=positive, metavar='N', help='process at most N frames of each source')
+    parser.add_argument(
+        '--duration', type=above_zero, metavar='SECONDS', help='read each camera or stream for this time only')
 
 
 def run(options: argparse.Namespace) -> int:
     """Run; 0 if every frame was read and processed."""
     spec = load(options)
-    failures: list[str] = []
-
-    def failed(error: PerceptionError) -> None:
-        failures.append(str(error))
-        print(f'trt_perception: {" ".join(str(error).split())}', file=sys.stderr)
-
+    outputs = Outputs(*files_read(options, spec), *options.sources)
     if options.json and options.json != '-':
-        check_report('--json', Path(options.json), spec.path, options.calibration, *options.sources)
-    folder = _folder(options.draw)
-    images = image_options(options, options.damaged_images)
-    drawn: set[Path] = set()
-    with contextlib.ExitStack() as stack:
-        output = stack.enter_context(_output(options.json))
-        pipeline = stack.enter_context(open_pipeline(spec, options))
-        for path in options.sources:
-            try:
-                frames = stack.enter_context(open_source(path, options.topic, failed, images))
-            except SourceError as error:
-                failed(error)
-                continue
-            with ConsoleProgress(unit='frames') as progress:
-                for item in counted(frames, Path(path).name, frames.len_hint, progress):
-                    if item.frame.damage:
-                        failed(SourceError(f'{item.source} frame {item.index}: {item.frame.damage}'))
-                    _warn_of_darkness(item)
-                    try:
-                        done = pipeline.run(item.frame)
-                    except PerceptionError as error:
-                        failed(SourceError(f'{item.source} frame {item.index}: {error}'))
-                        continue
-                    record = result_record(
-                        item.source, item.index, item.frame.width, item.frame.height, done.result,
-                        spec.name_of, done.timings_ms)
-                    if output is not None:
-                        output.write(json.dumps(record) + '\n')
-                    if options.json != '-':
-                        print(_summary(record))
-                    if folder is not None:
-                        _draw(folder, item, done.result, spec, drawn)
-    return 1 if failures else 0
+        outputs.file('--json', Path(options.json))
+    drawings = Drawings(options.draw, spec, outputs) if options.draw else None
+    with _output(options.json) as output, open_pipeline(spec, options) as pipeline:
+        run = _Run(options, pipeline, output, drawings)
+        for name in options.sources:
+            run.source(name)
+    return 1 if run.failures else 0
 
 
-def _warn_of_darkness(item: SourceFrame) -> None:
-    """Print one line if the first frame of a source is nearly black."""
-    dark = nearly_black(item.frame) if item.index == 0 else ''
-    if dark:
-        print(f'warning: {printable(item.source)}: {dark}', file=sys.stderr)
+class _Run:
+    """Processes sources one after the other. What cannot be read or processed is reported and counted."""
 
+    def __init__(
+        self, options: argparse.Namespace, pipeline: Pipeline, output: TextIO | None, drawings: Drawings | None,
+    ) -> None:
+        self._options = options
+        self._pipeline = pipeline
+        self._output = output
+        self._drawings = drawings
+        self.failures = 0
 
-def _folder(name: str | None) -> Path | None:
-    if not name:
-        return None
-    folder = Path(name)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        reason = 'it is a file; expected a folder' if folder.is_file() else error.strerror
-        raise SourceError(f'--draw {name}: {reason}') from error
-    return folder
+    def source(self, name: str) -> None:
+        """Process a source to its end."""
+        options = LiveOptions(self._options.duration, lambda text: print(one_line(text), file=sys.stderr))
+        images = image_options(self._options, self._options.damaged_images)
+        try:
+            source = open_source(name, self._options.topic, self._failed, images, options)
+        except (PerceptionError, MemoryError) as error:
+            self._failed(error)
+            return
+        for note in source.notes:
+            print(f'note: {printable(note)}', file=sys.stderr)
+        label = shown(name) if is_live(name) else Path(name).name or name
+        with source, ConsoleProgress(unit='frames') as progress:
+            for number, item in enumerate(counted(self._frames(source, label), label, source.len_hint, progress), 1):
+                self._frame(item)
+                if number == self._options.max_frames:
+                    break
+
+    def _frames(self, source: Source, label: str) -> Iterator[SourceFrame]:
+        """Yield the frames. An error ends this source, not the others."""
+        try:
+            yield from source
+        except PerceptionError as error:
+            self._failed(error)
+        except MemoryError as error:
+            self._failed(SourceError(f'{label}: out of memory: {error}'))
+
+    def _frame(self, item: SourceFrame) -> None:
+        if item.frame.damage:
+            self._failed(SourceError(f'{item.source} frame {item.index}: {item.frame.damage}'))
+        if item.index == 0 and (dark := nearly_black(item.frame)):
+            print(f'warning: {printable(item.source)}: {dark}', file=sys.stderr)
+        try:
+            done = self._pipeline.run(item.frame)
+        except PerceptionError as error:
+            if isinstance(error, EngineError) and error.fatal:
+                raise
+            self._failed(SourceError(f'{item.source} frame {item.index}: {error}'))
+            return
+        record = result_record(
+            item.source, item.index, item.frame.width, item.frame.height, done.result, self._pipeline.spec.name_of,
+            done.timings_ms, item.stamp_ns)
+        if self._output is not None:
+            self._output.write(json.dumps(record) + '\n')
+            # Each line is in the file, or with the reader of the pipe, before the next frame.
+            self._output.flush()
+        if self._options.json != '-':
+            print(_summary(record), flush=True)
+        if self._drawings is not None:
+            self._drawings.draw(item, done.result)
+
+    def _failed(self, error: BaseException) -> None:
+        self.failures += 1
+        print(f'trt_perception: {one_line(error)}', file=sys.stderr)
 
 
 @contextlib.contextmanager
@@ -122,36 +151,18 @@ def _output(name: str | None) -> Iterator[TextIO | None]:
             # Closed below. A Path would write 'results/' as a file of that name.
             file = open(name, 'w', encoding='utf-8')  # noqa: PTH123, SIM115
         except OSError as error:
-            raise SourceError(f'--json {name}: {error.strerror}') from error
+            raise OutputError(f'--json {name}: {error.strerror}') from error
         try:
             with file:
                 yield file
         except OSError as error:
-            if error.filename is not None:
+            if error.filename is not None or isinstance(error, BrokenPipeError):
                 raise
             # A full disk raises when the file is written or closed.
-            raise SourceError(f'--json {name}: {error.strerror}') from error
+            raise OutputError(f'--json {name}: {error.strerror}') from error
 
 
 def _summary(record: dict[str, Any]) -> str:
     found = record['detections'] if 'detections' in record else record['classifications']
-    text = ', '.join(f"{entry['class_id']} {entry['score']:.2f}" for entry in found) or 'nothing'
+    text = ', '.join(f"{printable(entry['class_id'])} {entry['score']:.2f}" for entry in found) or 'nothing'
     return f"{printable(record['source'])} {record['frame']}: {text} ({record['timings_ms']['infer']:.1f} ms)"
-
-
-def _draw(folder: Path, item: SourceFrame, result: Result, spec: ModelSpec, drawn: set[Path]) -> None:
-    cv2 = require('cv2')
-    picture: np.ndarray
-    if isinstance(result, Detections):
-        picture = draw_detections(item.frame.bgr(), result, spec.names)
-    else:
-        picture = draw_classifications(item.frame.bgr(), result, spec.names)
-    stem = f'{Path(item.source).stem}_{item.index:06d}'
-    path, count = folder / f'{stem}.png', 1
-    # Sources in different folders may have the same name.
-    while path in drawn:
-        count += 1
-        path = folder / f'{stem}_{count}.png'
-    drawn.add(path)
-    if not cv2.imwrite(str(path), picture):
-        raise SourceError(f'cannot write {path}: check the space left and the permissions')

@@ -30,13 +30,14 @@ from ..precision.parity import Agreement
 from ..precision.prepare import ConversionOptions, PreparedModel, prepare_model
 from ..precision.search import Target
 from ..progress import ProgressCallback, counted
-from .files import check_new_file, check_report, write_report
+from .files import Outputs, write_report
 from .model_arguments import (
     add_calibration_arguments,
     add_model_arguments,
     calibration_options,
     calibration_source,
     console_monitor,
+    files_read,
     load,
 )
 from .numbers import fraction, not_negative
@@ -85,8 +86,9 @@ def run(options: argparse.Namespace) -> int:
         None if options.keep_float is None else tuple(options.keep_float),
         Target(options.min_agreement, options.max_score_difference), options.half_rest)
     output = options.output if options.output is not None else Path(f'{spec.path.stem}-{options.precision}.onnx')
-    check_new_file('--output', output, spec.path)
-    check_report('--json', options.json, spec.path, options.calibration, output)
+    outputs = Outputs(*files_read(options, spec))
+    outputs.new_file('--output', output)
+    outputs.file('--json', options.json)
     measured: list[_Measured] = []
 
     def make(part: Path) -> None:

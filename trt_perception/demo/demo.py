@@ -33,7 +33,7 @@ VIDEO = 'annotated.mp4'
 SHEET = 'contact_sheet.png'
 REPORT = 'report.txt'
 BAG = 'video_bag'
-_STALE = (DETECTIONS, VIDEO, SHEET, REPORT, 'node.log', 'player.log', 'frames_sent.jsonl', 'perception_node.yaml')
+STALE = (DETECTIONS, VIDEO, SHEET, REPORT, 'node.log', 'player.log', 'frames_sent.jsonl', 'perception_node.yaml')
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def _prepared(folder: Path) -> Iterator[Path]:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             stack.enter_context(locked_folder(folder))
-            for name in _STALE:
+            for name in STALE:
                 (folder / name).unlink(missing_ok=True)
         except OSError as error:
             raise DemoError(f'--output {folder}: {error.strerror or error}') from error
@@ -164,7 +164,7 @@ def _write_records(
         for frame, (result, age_ms) in sorted(results.items()):
             file.write(json.dumps(result_record(
                 str(video), frame, recording.width, recording.height, result, name_of,
-                {'stamp_to_detection': age_ms})) + '\n')
+                {'stamp_to_detection': age_ms}, session.stamps_sent[frame])) + '\n')
 
 
 def _figures(session: Session, results: dict[int, tuple[Result, float]]) -> Figures:

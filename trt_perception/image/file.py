@@ -22,13 +22,17 @@ from .tiff_file import is_tiff, read_tiff
 from .webp import is_webp, webp_size
 
 
+class NotAnImageError(FrameError):
+    """OpenCV reads nothing from this content."""
+
+
 def frame_of_file(data: np.ndarray, options: ImageOptions = DEFAULT) -> Frame:
     """Return the image with the EXIF orientation applied: bgr8, or mono16, bgr16, bgra16 for 16 bits.
 
     data: uint8 (N,), the content of the file
 
-    Raises FrameError if it is not an image, or too large; DamagedImageError if it is damaged, unless damaged images are
-    kept and there is something to keep.
+    Raises NotAnImageError if OpenCV reads no image from it; FrameError if it is too large; DamagedImageError if it is
+    damaged, unless damaged images are kept and there is something to keep.
     """
     content = data.tobytes()
     if is_tiff(content):
@@ -65,6 +69,6 @@ def _other(data: np.ndarray, content: bytes, options: ImageOptions) -> np.ndarra
         check_size(*size, 'decoded', options.max_pixels)
     pixels = imdecode(data, colour=True) if data.size else None
     if pixels is None:
-        raise FrameError(f'not an image that OpenCV reads, or damaged ({data.size} bytes)')
+        raise NotAnImageError(f'not an image that OpenCV reads, or damaged ({data.size} bytes)')
     check_size(pixels.shape[1], pixels.shape[0], 'decoded', options.max_pixels)
     return pixels

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
+from ..errors import printable
 from .health import CameraReport, Level
 from .statistics import PERCENTILES, Snapshot
 
@@ -43,9 +44,9 @@ def diagnostics_message(
             for percentile, value in zip(PERCENTILES, snapshot.stages[stage]):
                 values[f'{stage}_ms_p{percentile}'] = f'{value:.3f}'
     status = DiagnosticStatus(
-        level=_LEVELS[level], name=f'{name}: perception', message=reason,
-        hardware_id=provenance.get('device', ''),
-        values=[KeyValue(key=key, value=value) for key, value in values.items()])
+        level=_LEVELS[level], name=f'{name}: perception', message=printable(reason),
+        hardware_id=printable(provenance.get('device', '')),
+        values=[KeyValue(key=key, value=printable(value)) for key, value in values.items()])
     message = DiagnosticArray(status=[status])
     message.header.stamp = stamp
     return message

@@ -110,7 +110,7 @@ def _spin(executor: Any, node: Any, stop: StopRequest) -> None:
         except Exception as error:
             if stop.made:
                 return
-            node.get_logger().error(f'error in a callback: {type(error).__name__}: {error}')
+            node.get_logger().error(one_line(f'error in a callback: {type(error).__name__}: {error}'))
 
 
 def _end(node: Any, executor: Any, spinner: threading.Thread, rclpy: Any, impatient: threading.Event) -> None:

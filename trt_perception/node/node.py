@@ -18,7 +18,7 @@ from rclpy.parameter import Parameter
 
 from ..backends.create import create_pipeline
 from ..catalogue.resolve import resolve_model
-from ..errors import EngineError, ParameterError, PerceptionError, one_line
+from ..errors import EngineError, ParameterError, PerceptionError, one_line, printable
 from ..model.spec import ModelSpec, load_model
 from ..parameters.settings import Settings
 from ..parameters.table import PARAMETERS
@@ -106,12 +106,12 @@ class PerceptionNode(LifecycleNodeMixin, Node):
         except Exception as error:
             return self._configure_failed(error)
         if spec.labels_warning:
-            self._log.warning(spec.labels_warning)
-        self._log.info(
+            self._log.warning(printable(spec.labels_warning))
+        self._log.info(printable(
             f'configured in {time.monotonic() - started:.1f} s: {spec.task} with {spec.path.name} '
             f'({spec.head.kind}, {spec.width}x{spec.height}, {len(spec.names)} classes from '
             f'{spec.names_source}) on {self._provenance.get("backend")} '
-            f'{self._provenance.get("backend_version")} ({self._provenance.get("device")})')
+            f'{self._provenance.get("backend_version")} ({self._provenance.get("device")})'))
         return TransitionCallbackReturn.SUCCESS
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:

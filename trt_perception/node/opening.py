@@ -10,6 +10,7 @@ from typing import Any
 
 from rclpy.logging import LoggingSeverity
 
+from ..errors import printable
 from ..monitor import Monitor
 
 _THROTTLE_S = 5.0
@@ -22,11 +23,12 @@ def opening_monitor(logger: Any, cancel: threading.Event, tell: Callable[[str], 
     tell: called with one line for each step; the diagnostics show the last one
     """
     def on_progress(text: str, done: float, total: float | None) -> None:
-        activity = f'{text}, {done / total:.0%}' if total else text
+        activity = printable(f'{text}, {done / total:.0%}' if total else text)
         tell(activity)
         logger.info(activity, throttle_duration_sec=_THROTTLE_S)
 
     def on_log(severity: str, text: str) -> None:
+        text = printable(text)
         # One line for each severity: rclpy allows only one severity for each line that logs.
         if severity == 'error':
             logger.error(text)

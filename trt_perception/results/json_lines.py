@@ -12,13 +12,16 @@ from .results import Detections, Result
 
 def result_record(
     source: str, frame: int, width: int, height: int, result: Result,
-    name_of: Callable[[int], str], timings_ms: Mapping[str, float],
+    name_of: Callable[[int], str], timings_ms: Mapping[str, float], stamp_ns: int | None = None,
 ) -> dict[str, Any]:
     """Return the record of one frame.
 
+    stamp_ns: the source's stamp in nanoseconds (SourceFrame.stamp_ns); the record has it only if it is not None
     bbox is [x_min, y_min, x_max, y_max] in float pixels of the image.
     """
     record: dict[str, Any] = {'source': source, 'frame': frame, 'width': width, 'height': height}
+    if stamp_ns is not None:
+        record['stamp_ns'] = stamp_ns
     if isinstance(result, Detections):
         record['detections'] = [
             {'class_id': name_of(index), 'class_index': index, 'score': round(score, 6),

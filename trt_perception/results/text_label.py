@@ -106,7 +106,10 @@ def _measure(text: str, capital: int) -> TextLabel:
 
 
 def to_ascii(text: str) -> str:
-    """Return the text without accents and with '?' for other letters: OpenCV 4's fonts are ASCII only."""
+    """Return the text on one line, without accents and with '?' for other characters: OpenCV 4's fonts are ASCII only.
+
+    Control characters become '?' too: OpenCV 5 would begin a new line outside the label.
+    """
     plain = unicodedata.normalize('NFKD', text)
-    plain = ''.join(c for c in plain if not unicodedata.combining(c))
+    plain = ''.join(c if c.isprintable() else '?' for c in plain if not unicodedata.combining(c))
     return plain.encode('ascii', 'replace').decode()

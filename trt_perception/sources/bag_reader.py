@@ -240,6 +240,16 @@ def why_no_bag(folder: Path) -> str:
     return f'not a rosbag2: {METADATA} in this folder is not from rosbag2{hint}'
 
 
+def folder_of_storage_file(path: Path) -> Path | None:
+    """Return the folder of the bag that a storage file belongs to; None for another file, or without such a folder."""
+    try:
+        if is_storage_file(path) or is_compressed_storage_file(path):
+            return path.parent if head_of_metadata(path.parent) == 'rosbag2' else None
+    except OSError:
+        pass
+    return None
+
+
 def _metadata_of_file(path: Path) -> BagMetadata | None:
     """Return the metadata of the bag if this file is its only storage file; None otherwise or if it is unreadable."""
     if not (is_storage_file(path) or is_compressed_storage_file(path)):

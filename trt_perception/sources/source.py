@@ -19,10 +19,13 @@ OnError = Callable[[SourceError], None]
 class SourceFrame:
     """One frame and its origin.
 
-    source: path of the image, video or bag; for a folder, the path of the image in it
-    index: number of the frame in its source, or of the image in its folder, from 0; unreadable frames are counted too
+    source: path of the image, video or bag; for a folder, the path of the file in it; for a stream, its URL without
+        the password
+    index: number of the frame in its source, from 0; for a folder, over all files in it. Unreadable frames, and those
+        that a newer frame of a camera replaced, are counted too
     frame: the image
-    stamp_ns: in nanoseconds, the header's stamp for a bag, the time since the start for a video; None for images
+    stamp_ns: in nanoseconds: the header's stamp for a bag; the time since the start for a video or an animation; the
+        time of arrival by the clock of this machine for a camera or stream; None for images
     """
 
     source: str
@@ -34,13 +37,18 @@ class SourceFrame:
 class Source:
     """An iterator over the frames of one source, and a context manager that closes it.
 
-    len_hint: expected number of frames, for a progress bar. It is exact for images. For videos and bags it is the
-        number in the header, which can be wrong. None if it is unknown
+    len_hint: expected number of frames, for a progress bar. For a folder it is the number of files; an animation or a
+        TIFF with pages has more frames. For videos and bags it is the number in the header, which can be wrong. None if
+        it is unknown
+    notes: what is not read, for the user: for example files of other types in a folder
     """
 
-    def __init__(self, frames: Generator[SourceFrame, None, None], len_hint: int | None) -> None:
+    def __init__(
+        self, frames: Generator[SourceFrame, None, None], len_hint: int | None, notes: tuple[str, ...] = (),
+    ) -> None:
         self._frames = frames
         self.len_hint = len_hint
+        self.notes = notes
 
     def __iter__(self) -> Source:
         return self

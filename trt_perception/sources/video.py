@@ -4,19 +4,25 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+import math
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
 from ..dependencies import require
-from ..errors import SourceError
+from ..errors import FrameError, SourceError, one_line
 from ..image.frame import Frame
+from .formats import image_format
+from .quiet import quiet
 from .source import OnError, Source, SourceFrame, report
 
 # Some containers only estimate the number of frames. If less than this fraction is found, the file is damaged.
 _COMPLETE = 0.9
+# A header with a larger number is damaged.
+_MOST_FRAMES = 1e9
+# ISO/IEC 23008-12: an image that is stored in tiles has an item of this type in its first box 'meta'.
+_TILES = b'infe', b'grid'
+_META_BYTES = 1 << 20
 
 
 def open_video(path: Path, on_error: OnError | None = None) -> Source:
@@ -25,53 +31,86 @@ def open_video(path: Path, on_error: OnError | None = None) -> Source:
     Stamps begin at 0 for the first frame. A video ends at the first frame that cannot be decoded. If its header
     announced many more frames, an error is reported once, after the last frame.
 
-    Raises SourceError if OpenCV cannot open the file or finds no frame in it.
+    Raises SourceError if OpenCV cannot open the file. If it finds no frame in it, an error is reported.
     """
     cv2 = require('cv2')
-    with _quiet(cv2):
-        capture = cv2.VideoCapture(str(path))
+    head = _read_head(path)
+    _refuse_tiles(path, head)
+    with quiet(cv2):
+        try:
+            capture = cv2.VideoCapture(str(path))
+        except UnicodeEncodeError:
+            raise SourceError(f'{path}: OpenCV opens videos only if their path is UTF-8: rename it') from None
     if not capture.isOpened():
+        kind = image_format(head)
+        if kind:
+            raise SourceError(
+                f'{path}: damaged, or OpenCV {cv2.__version__} does not read this {kind} file: convert it to JPEG or '
+                'PNG')
         raise SourceError(
             f'{path}: not an image, video or bag that can be read (OpenCV {cv2.__version__} does '
             'not open it as a video)')
-    count = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
-    return Source(_read(path, capture, count, on_error), count if count > 0 else None)
+    count = _number(capture.get(cv2.CAP_PROP_FRAME_COUNT))
+    count = count if 0 < count < _MOST_FRAMES else 0
+    return Source(read_video(str(path), capture, int(count), on_error), int(count) or None)
 
 
-def _read(
-    path: Path, capture: Any, count: int, on_error: OnError | None,
-) -> Generator[SourceFrame, None, None]:
+def read_video(name: str, capture: Any, count: int, on_error: OnError | None) -> Generator[SourceFrame, None, None]:
+    """Yield the frames of an open cv2.VideoCapture, and release it.
+
+    name: source of the frames; count: their number by the header, 0 if it is unknown
+    """
     cv2 = require('cv2')
     try:
-        clock = _Clock(capture.get(cv2.CAP_PROP_FPS))
+        clock = _Clock(_number(capture.get(cv2.CAP_PROP_FPS)))
         index = 0
         while True:
-            ok, pixels = capture.read()
-            if not ok:
+            try:
+                with quiet(cv2):
+                    ok, pixels = capture.read()
+                frame = Frame.from_bgr(pixels) if ok else None
+            except (cv2.error, FrameError) as error:
+                report(SourceError(f'{name}: frame {index}: {one_line(error)}'), on_error)
+                return
+            if frame is None:
                 break
-            stamp = clock.stamp_ns(index, capture.get(cv2.CAP_PROP_POS_MSEC))
-            yield SourceFrame(str(path), index, Frame.from_bgr(pixels), stamp)
+            stamp = clock.stamp_ns(index, _number(capture.get(cv2.CAP_PROP_POS_MSEC)))
+            yield SourceFrame(name, index, frame, stamp)
             index += 1
         if index == 0:
-            raise SourceError(f'{path}: the video has no frame that OpenCV can decode')
-        if index < _COMPLETE * count:
-            report(SourceError(f'{path}: only {index} of {count} frames can be decoded'), on_error)
+            report(SourceError(f'{name}: OpenCV {cv2.__version__} opens this file, but can decode no frame of it'),
+                   on_error)
+        elif index < _COMPLETE * count:
+            report(SourceError(f'{name}: only {index} of {count} frames can be decoded'), on_error)
     finally:
         capture.release()
 
 
-@contextmanager
-def _quiet(cv2: Any) -> Iterator[None]:
-    """Silence OpenCV and FFmpeg: the SourceError has the same information."""
-    # Read when FFmpeg is first used. 8: fatal errors only; by default FFmpeg prints a line for each unusual packet.
-    os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '8')
-    logging = getattr(cv2.utils, 'logging', cv2)  # OpenCV 4.5.4 has the functions in cv2 itself.
-    level = logging.getLogLevel()
-    logging.setLogLevel(0)  # LOG_LEVEL_SILENT
+def _number(value: float) -> float:
+    """Return a property of a video, 0.0 if a damaged header gives no number."""
+    return value if math.isfinite(value) else 0.0
+
+
+def _read_head(path: Path) -> bytes:
     try:
-        yield
-    finally:
-        logging.setLogLevel(level)
+        with path.open('rb') as file:
+            head = file.read(12)
+            return head + file.read(_META_BYTES) if head[4:8] == b'ftyp' else head
+    except OSError as error:
+        raise SourceError(f'{path}: cannot be read: {error.strerror}') from error
+
+
+def _refuse_tiles(path: Path, head: bytes) -> None:
+    """Raise SourceError for a HEIC image in tiles, as of phones: FFmpeg would give one tile as if it were the image."""
+    start = head.find(b'meta') if image_format(head) == 'HEIC' else -1
+    end = start + int.from_bytes(head[max(start - 4, 0):max(start, 0)], 'big')
+    found = 0
+    while start >= 0 and (found := head.find(_TILES[0], max(found, start) + 1, end)) >= 0:
+        # The box has a version and flags, the number of the item (16 or 32 bits), a protection index, and the type.
+        if _TILES[1] in (head[found + 12:found + 16], head[found + 14:found + 18]):
+            raise SourceError(
+                f'{path}: a HEIC image that is stored in tiles, of which OpenCV reads only one: convert it to JPEG or '
+                'PNG')
 
 
 class _Clock:

@@ -1,0 +1,86 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The parser of the command line. A wrong argument gives one line that names the argument that was probably meant."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+from collections.abc import Iterable, Sequence
+from typing import Any, NoReturn
+
+from .. import __version__
+from ..errors import one_line
+from .suggestions import closest, foreign_assignment, foreign_command, foreign_option
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """Reports wrong arguments in one line, without the usage text."""
+
+    def error(self, message: str) -> NoReturn:
+        """End the process with code 2."""
+        self.exit(2, f'{self.prog}: {one_line(message)} (see {self.prog} --help)\n')
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse; refuse an unknown option before argparse reports a missing argument instead."""
+        args = list(args or ())
+        for word in self._own(args):
+            if word.startswith('--'):
+                self._require_known(word.partition('=')[0])
+            else:
+                remedy = foreign_assignment(word, self._option_string_actions)
+                if remedy:
+                    self.error(f"an option is written as --name value, found '{word}': {remedy}")
+        return super().parse_known_args(args, namespace)
+
+    def _own(self, args: Sequence[str]) -> Iterable[str]:
+        """Yield the arguments of this parser; those after a subcommand belong to its parser."""
+        has_commands = self._subparsers is not None
+        for before, word in zip(('', *args), args):
+            if word == '--' or (has_commands and not word.startswith('-')):
+                return
+            # A word after an option is probably its value.
+            if word.startswith('--') or not before.startswith('-'):
+                yield word
+
+    def _require_known(self, option: str) -> None:
+        own = self._option_string_actions
+        if option in own:
+            return
+        remedy = foreign_option(option, own)
+        # argparse accepts the beginning of an option.
+        if not remedy and any(name.startswith(option) for name in own):
+            return
+        if not remedy:
+            close = closest(option, own)
+            remedy = f'did you mean {close}?' if close else ''
+        self.error(f'unknown option {option}{": " if remedy else ""}{remedy}')
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        try:
+            super()._check_value(action, value)
+        except argparse.ArgumentError as error:
+            close = closest(str(value), map(str, action.choices or ()))
+            if isinstance(action, argparse._SubParsersAction):
+                close = foreign_command(str(value)) or close
+            if close:
+                error.message += f'; did you mean {close}?'
+            raise
+
+
+def make_parser(subcommands: Iterable[str]) -> argparse.ArgumentParser:
+    """Return the parser with all subcommands. `run` of its result is the function of the chosen one."""
+    parser = OneLineParser(
+        prog='trt_perception',
+        description='Object detection and image classification for ROS 2 with TensorRT or ONNX Runtime.')
+    parser.add_argument('--version', action='version', version=f'trt_perception {__version__}')
+    subparsers = parser.add_subparsers(metavar='COMMAND', required=True)
+    for name in subcommands:
+        module = importlib.import_module(f'.{name.replace("-", "_")}', __package__)
+        text = module.__doc__ or ''
+        sub = subparsers.add_parser(
+            name, help=text.strip().splitlines()[0], description=text,
+            formatter_class=argparse.RawDescriptionHelpFormatter)
+        module.add_arguments(sub)
+        sub.set_defaults(run=module.run)
+    return parser
