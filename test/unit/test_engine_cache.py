@@ -565,7 +565,7 @@ def test_help_says_what_is_removed(capsys) -> None:
     (lambda path: replace_file(path, lambda part: part.write_bytes(b'x')), FetchError)])
 def test_another_cache_is_advised_if_the_cache_cannot_be_written(tmp_path, monkeypatch, write, error) -> None:
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
-    name = 250 * 'x'
+    name = 256 * 'x'
     (tmp_path / 'cache' / 'trt_perception').mkdir(parents=True)
     with pytest.raises(error, match=r'cannot be written: File name too long; .* set XDG_CACHE_HOME to a folder'):
         write(tmp_path / 'cache' / 'trt_perception' / name)

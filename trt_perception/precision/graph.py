@@ -7,7 +7,6 @@ from __future__ import annotations
 import copy
 import json
 import math
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from ..errors import FetchError, ModelError
 from ..file_cache import replace_file
 from ..model.onnx_file import load_proto
 from ..ort.backend import load_session
+from ..unfinished import temporary_folder
 from .running import serialized, session_options
 
 METADATA_KEY = 'trt_perception.precision'
@@ -51,8 +51,8 @@ def folded(model: Any, name: str) -> Any:
     Raises ModelError, which calls the model `name`, if ONNX Runtime does not load it.
     """
     onnx, ort = require('onnx'), require('onnxruntime')
-    with tempfile.TemporaryDirectory() as folder:
-        target = Path(folder) / 'folded.onnx'
+    with temporary_folder() as folder:
+        target = folder / 'folded.onnx'
         options = session_options()
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
         options.optimized_model_filepath = str(target)
