@@ -36,11 +36,18 @@ class ModelFiles:
         others = [path.parent / location for location in locations]
         return ModelFiles((path, *others), (first, *(_state(other, file_state) for other in others)))
 
-    def require_same(self, doing: str) -> None:
-        """Raise ModelError, '<file> changed while <doing>', if a file has changed or was replaced."""
+    def changed_file(self) -> Path | None:
+        """Return a file that was changed, replaced or removed, None if all are the same."""
         for path, state in zip(self.paths, self.states):
             if _state(path, current_state) != state:
-                raise changed(path, f'while {doing}')
+                return path
+        return None
+
+    def require_same(self, doing: str) -> None:
+        """Raise ModelError, '<file> changed while <doing>', if a file was changed, replaced or removed."""
+        path = self.changed_file()
+        if path is not None:
+            raise changed(path, f'while {doing}')
 
 
 @contextlib.contextmanager
@@ -75,9 +82,7 @@ def unchanged(
     Yields a function that raises the error as soon as a file has changed, for use during long work. Raises ModelError
     at the start or at the end, also instead of another error.
     """
-    files = ModelFiles.of(path)
-    if files != known and sha256_of(path) != sha256:
-        raise changed(path, 'after it was read')
+    files = _files_with(path, sha256, known)
 
     def check() -> None:
         files.require_same(doing)
@@ -90,6 +95,22 @@ def unchanged(
     check()
     if storing and sha256_of(path) != sha256:
         raise changed(path, f'while {doing}')
+
+
+def _files_with(path: Path, sha256: str, known: ModelFiles | None) -> ModelFiles:
+    """Return the files of the model with this hash, ModelError if they are those of another one."""
+    if known is not None and known.changed_file() is None:
+        return known
+    try:
+        files = ModelFiles.of(path)
+        if sha256_of(path) == sha256:
+            return files
+    except ModelError as error:
+        if known is None or not path.exists():
+            raise
+        # It could be read before: this is half a file.
+        raise changed(path, 'after it was read') from error
+    raise changed(path, 'after it was read')
 
 
 def changed(path: Path, when: str) -> ModelError:
