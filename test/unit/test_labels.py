@@ -102,7 +102,7 @@ def test_missing_file_and_folder(tmp_path):
     with pytest.raises(LabelsError, match='No such file'):
         load_labels(tmp_path / 'none.txt')
     (tmp_path / 'folder.txt').mkdir()
-    with pytest.raises(LabelsError, match='directory'):
+    with pytest.raises(LabelsError, match='expected a file, found a folder'):
         load_labels(tmp_path / 'folder.txt')
 
 
