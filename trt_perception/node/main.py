@@ -59,10 +59,10 @@ def main(args: list[str] | None = None) -> int:
             codes.append(1)
             stop.make()
 
-        node = PerceptionNode(give_up)
+        node: Any = PerceptionNode(give_up)
         if segments:
             node.get_logger().info(
-                f'removed {segments} shared-memory segments ({size / 1e6:.0f} MB) that killed processes left in /dev/shm')
+                f'removed {segments} shared-memory segments ({size / 1e6:.0f} MB) of killed processes from /dev/shm')
         # One thread for transitions, one for diagnostics, one for parameters and the rest. Images have their own.
         executor = MultiThreadedExecutor(num_threads=3)
         require_internals(executor=executor)
