@@ -18,6 +18,8 @@ from ..file_state import FileState, current_state, file_state
 from .onnx_file import load_proto, sha256_of
 from .onnx_tensors import all_tensors
 
+_READ = 'it was read'
+
 
 @dataclass(frozen=True)
 class ModelFiles:
@@ -30,9 +32,13 @@ class ModelFiles:
     def of(path: Path) -> ModelFiles:
         """Return the files of a model as they are now; ModelError if it is not an ONNX file."""
         first = _state(path, file_state)
+        try:
+            proto = load_proto(path, weights=False)
+        except ModelError:
+            ModelFiles((path,), (first,)).require_same(_READ)
+            raise
         locations = sorted({
-            entry.value for tensor in all_tensors(load_proto(path, weights=False)) for entry in tensor.external_data
-            if entry.key == 'location'})
+            entry.value for tensor in all_tensors(proto) for entry in tensor.external_data if entry.key == 'location'})
         others = [path.parent / location for location in locations]
         return ModelFiles((path, *others), (first, *(_state(other, file_state) for other in others)))
 
@@ -57,14 +63,13 @@ def read_at_once(path: Path) -> Iterator[ModelFiles]:
     Raises ModelError at the end if a file has changed meanwhile, also instead of another error: that one may come from
     half a file.
     """
-    doing = 'it was read'
     files = ModelFiles.of(path)
     try:
         yield files
     except (PerceptionError, OSError):
-        files.require_same(doing)
+        files.require_same(_READ)
         raise
-    files.require_same(doing)
+    files.require_same(_READ)
 
 
 @contextlib.contextmanager

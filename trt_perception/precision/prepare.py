@@ -15,7 +15,7 @@ from typing import Any
 
 from ..dependencies import require
 from ..errors import CalibrationError, FetchError, ModelError
-from ..file_cache import cache_root, is_intact, locked, scratch_folder, store
+from ..file_cache import cache_root, is_intact, locked, replace_file, scratch_folder, store
 from ..image.frame import Frame
 from ..model.onnx_file import sha256_of
 from ..model.spec import ModelSpec
@@ -218,7 +218,10 @@ def _made(
         return PreparedModel(spec, path, precision, read_record(path), cached, samples.checking, samples.warnings)
 
     if output is not None:
-        make(output)
+        try:
+            replace_file(output, make)
+        except FetchError as error:
+            raise ModelError(str(error)) from error
         return result(output, False)
     recipe = {'format': _FORMAT, 'model': spec.sha256, 'precision': precision, **recipe}
     identity = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()
