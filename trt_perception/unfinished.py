@@ -63,7 +63,7 @@ def remove_leftovers(parent: Path, name: str = '', locked: bool = False) -> None
     prefix = f'.{_shortened(name)}.' if name else '.'
     with contextlib.suppress(OSError), os.scandir(parent) as entries:
         for entry in entries:
-            if entry.name.startswith(prefix) and entry.name.endswith(_SUFFIX):
+            if entry.name.startswith(prefix) and entry.name.endswith(_SUFFIX, len(prefix) + 1):
                 with contextlib.suppress(OSError):
                     _remove_leftover(parent / entry.name, locked)
 

@@ -173,11 +173,15 @@ class EngineCache:
         """Remove an engine, its sidecar first: a plan without a sidecar is not used."""
         for path in (self._sidecar(digest), self._plan(digest)):
             try:
-                path.unlink()
+                if path.is_dir() and not path.is_symlink():
+                    # Not made by this package. An empty one is removed.
+                    path.rmdir()
+                else:
+                    path.unlink()
             except FileNotFoundError:
                 pass
             except OSError as error:
-                raise EngineError(f'{path} cannot be removed: {error.strerror}') from error
+                raise EngineError(f'{path} cannot be removed ({error.strerror}): remove it yourself') from error
 
     def entries(self) -> list[CacheEntry]:
         """Return all entries, the last used first; broken entries too, with their problem.
