@@ -68,8 +68,9 @@ def load_yaml(text: str) -> Any:
             return value
 
         def flatten_mapping(self, node: Any) -> None:
+            before = len(node.value)
             super().flatten_mapping(node)
-            if len(node.value) > _MOST_PAIRS:
+            if len(node.value) - before > _MOST_PAIRS:
                 raise ValueError(f'merge keys that make more than {_MOST_PAIRS} entries')
 
     try:
