@@ -108,7 +108,7 @@ def is_intact(target: Path, recipe: str) -> bool:
         record = json.loads(_record_path(target).read_text())
         return bool(record['recipe'] == recipe and target.stat().st_size == record['size']
                     and file_sha256(target) == record['sha256'])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return False
 
 

@@ -120,6 +120,8 @@ def _package(
 
 def _require_sha256(entry: CatalogEntry, file: Path) -> None:
     try:
+        if file.exists() and not file.is_file():
+            raise FetchError(f'{file}: expected {entry.file}, found a folder, a device or a pipe')
         digest = file_sha256(file)
     except OSError as error:
         raise FetchError(f'{file}: {error.strerror or error}') from error

@@ -29,6 +29,7 @@ from ..model.spec import ModelSpec
 from ..pipeline.options import PipelineOptions
 from ..pipeline.tensorrt_options import BuildOptions, RunOptions
 from ..precision.gate import needed_agreement
+from ..user_files import read_whole
 from .files import OutputError, check_new_file
 from .model_arguments import (
     add_calibration_arguments,
@@ -40,6 +41,9 @@ from .model_arguments import (
 )
 from .model_arguments import load as load_spec
 from .parameter_options import add_parameter
+
+# A description has all layers of the engine: some megabytes for the largest networks.
+_MOST_DESCRIPTION = 100_000_000
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -140,7 +144,7 @@ def _check_description(path: Path, model: Path) -> None:
     """Raise OutputError if the description cannot be written, or if it would replace another kind of file."""
     check_new_file('--output', path, model)
     try:
-        found = json.loads(path.read_text(encoding='utf-8'))
+        found = json.loads(read_whole(path, _MOST_DESCRIPTION))
     except FileNotFoundError:
         return
     except (OSError, ValueError, RecursionError):

@@ -162,7 +162,7 @@ def _known(bag: Path, key: dict[str, Any]) -> dict[str, Any] | None:
         # A bag that is cut off or has lost its storage file is written again.
         is_whole = record['bytes'] == _storage_bytes(bag)
         return dict(record['recording']) if record['key'] == key and is_whole else None
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 

@@ -92,7 +92,7 @@ def read_record(path: Path) -> dict[str, Any]:
         if entry.key == METADATA_KEY:
             try:
                 value = json.loads(entry.value)
-            except ValueError:
+            except (ValueError, RecursionError):
                 return {}
             return value if isinstance(value, dict) else {}
     return {}
