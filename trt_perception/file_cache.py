@@ -8,8 +8,6 @@ import contextlib
 import hashlib
 import json
 import os
-import shutil
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,8 +15,7 @@ from typing import Any
 from .errors import FetchError
 from .file_lock import LockingError, hold_lock
 from .progress import ProgressCallback, silent
-
-_STALE_SECONDS = 86400
+from .unfinished import part_folder, remove_leftovers
 
 
 def cache_root() -> Path:
@@ -62,55 +59,36 @@ def file_sha256(path: Path, progress: ProgressCallback = silent) -> str:
 
 
 def replace_file(target: Path, write: Callable[[Path], Any]) -> None:
-    """Let `write` fill a temporary file beside `target`, then rename it to `target` in one step.
+    """Let `write` fill a file of the same name in a new folder beside `target`, then rename it in one step.
 
-    Raises FetchError if the folder cannot be written or the disk is full, and what else `write` raises.
+    First removes the unfinished files that killed processes left for this target. Raises FetchError if the folder
+    cannot be written or the disk is full, and what else `write` raises.
     """
-    part = target.with_name(f'.{target.name}.{os.getpid()}.part')
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        _remove_stale_parts(target)
+    with scratch_folder(target) as folder:
+        part = folder / target.name
         write(part)
         part.replace(target)
-    except OSError as error:
-        raise cannot_write(target, error.strerror or error) from error
-    finally:
-        with contextlib.suppress(OSError):
-            part.unlink()
 
 
 @contextlib.contextmanager
 def scratch_folder(target: Path) -> Iterator[Path]:
     """Yield a new folder beside `target`, for intermediate files; it is removed at the end.
 
-    Raises FetchError if a file cannot be written there, and other errors of the block unchanged.
+    First removes those that killed processes left for this target. Raises FetchError if a file cannot be written there,
+    and other errors of the block unchanged.
     """
-    folder = target.with_name(f'.{target.name}.{os.getpid()}.folder.part')
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        _remove_stale_parts(target)
-        folder.mkdir(exist_ok=True)
-        yield folder
+        remove_leftovers(target.parent, target.name)
+        with part_folder(target.parent, target.name) as folder:
+            yield folder
     except OSError as error:
         raise cannot_write(target, error.strerror or error) from error
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def cannot_write(target: Path, reason: object) -> FetchError:
     """Return the error for a file that cannot be written, for example because the disk is full."""
     return FetchError(f'{target} cannot be written: {reason}; {elsewhere(target)}')
-
-
-def _remove_stale_parts(target: Path) -> None:
-    """Remove temporary files older than a day: killed processes left them."""
-    for part in target.parent.glob(f'.{target.name}.*.part'):
-        with contextlib.suppress(OSError):
-            if time.time() - part.stat().st_mtime > _STALE_SECONDS:
-                if part.is_dir():
-                    shutil.rmtree(part)
-                else:
-                    part.unlink()
 
 
 def store(target: Path, content: bytes, recipe: str) -> None:
@@ -130,7 +108,7 @@ def is_intact(target: Path, recipe: str) -> bool:
         record = json.loads(_record_path(target).read_text())
         return bool(record['recipe'] == recipe and target.stat().st_size == record['size']
                     and file_sha256(target) == record['sha256'])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return False
 
 
@@ -139,8 +117,11 @@ def _record_path(target: Path) -> Path:
 
 
 @contextlib.contextmanager
-def locked(path: Path, progress: ProgressCallback | None = None) -> Iterator[None]:
+def locked(path: Path, progress: ProgressCallback | None = None) -> Iterator[bool]:
     """Hold an exclusive lock, so that two processes do not make the same file at once.
+
+    Yields True, or False if this file system has no locks. Files are still complete or absent then, but two processes
+    may do the same work.
 
     progress: called again and again while another process holds the lock
     Raises FetchError if the folder cannot be written.
@@ -149,15 +130,15 @@ def locked(path: Path, progress: ProgressCallback | None = None) -> Iterator[Non
         if progress:
             progress('waiting for another process that makes the same file', 0, None)
 
+    held = True
     with contextlib.ExitStack() as stack:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             stack.enter_context(hold_lock(path, waiting))
         except LockingError:
-            # This file system has no locks. Files are still complete or absent, but two processes may do the same work.
-            pass
+            held = False
         except OSError as error:
             raise FetchError(
                 f'{path.parent} cannot be written: {error.strerror or error}; set XDG_CACHE_HOME to a folder '
                 'that can be written') from error
-        yield
+        yield held

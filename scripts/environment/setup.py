@@ -41,7 +41,8 @@ def set_up(root: Path, prefix: Path, distro: str) -> bool:
         [*requirements[:2], *(path for path in interfaces.rglob('*') if path.is_file()),
          *(_SCRIPTS / name for name in ('cmake_exports.py', 'vision_msgs.py'))])
     keys['project'] = content_key(
-        [keys['packages']],
+        # A launch file that is new or gone: each one is linked.
+        [keys['packages'], *project.launch_files(root)],
         [*(root / name for name in ('setup.py', 'setup.cfg', 'package.xml')),
          *(_SCRIPTS / name for name in ('ament_prefix.py', 'project.py'))])
 

@@ -72,6 +72,23 @@ def test_bad_model_fails_configure_and_the_next_one_works(node, models, tmp_path
     assert set(boxes_of(node.answer_to(node.camera(), message))) == {'red'}
 
 
+def test_a_model_that_is_replaced_while_it_loads_is_not_used(node, models, tmp_path):
+    """A deployment copies a new model over the old one: its outputs must not get the old one's names."""
+    path = tmp_path / 'deployed.onnx'
+    path.write_bytes(Path(models(slow_load=100)).read_bytes())
+    assert node.set_parameters(model_file=str(path))[0]
+    mark = node.process.mark()
+    configured = node.begin('configure')
+    wait_until(lambda: node.state() == 'configuring', 'configuring')
+    (tmp_path / 'new.onnx').write_bytes(Path(models()).read_bytes())
+    (tmp_path / 'new.onnx').replace(path)
+    assert not node.result(configured, 'configure').success
+    line = node.process.wait_for_line('configure failed', mark)
+    assert f'{path} changed while it was ' in line and 'start again when the file is complete' in line
+    assert len([text for text in node.process.lines_since(mark) if text.strip()]) == 1
+    assert node.change_state('configure')
+
+
 @pytest.mark.parametrize('parameters, said', [
     ({'model_file': ''}, "parameter 'model_file' is empty"),
     ({'task': 'classification'}, 'detection model.*task to auto or detection'),

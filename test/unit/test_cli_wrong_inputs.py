@@ -171,6 +171,7 @@ def test_what_is_not_a_file_in_the_cache_is_told_and_not_opened(capfd):
     a, b, d = (letter * 32 for letter in 'abd')
     for name in (f'{a}.plan', f'{b}.json', 'c.timings'):
         (root / name).mkdir(parents=True)
+    (root / f'{a}.plan' / 'note').touch()
     os.mkfifo(root / f'{d}.json')
     assert main(['cache', 'list']) == 0
     out = capfd.readouterr().out
@@ -179,7 +180,9 @@ def test_what_is_not_a_file_in_the_cache_is_told_and_not_opened(capfd):
     assert 'and 0 timing caches' in out
     code, line = run(capfd, 'cache', 'prune')
     assert code == 1
-    assert 'cannot be removed: Is a directory' in line
+    assert f'{a}.plan cannot be removed (Directory not empty): remove it yourself' in line
+    # The others were.
+    assert sorted(path.name for path in root.iterdir() if path.suffix != '.lock') == [f'{a}.plan', 'c.timings']
 
 
 # -- with ROS

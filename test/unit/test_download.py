@@ -348,6 +348,10 @@ def test_package_file_from_disk_is_checked(tmp_path):
         fetch_entry(ENTRY, package_file=given)
     with pytest.raises(FetchError, match='No such file'):
         fetch_entry(ENTRY, package_file=tmp_path / 'none.whl')
+    # A device would never end.
+    for path in (Path('/dev/zero'), tmp_path):
+        with pytest.raises(FetchError, match=f'^{path}: expected {FILE}, found a folder, a device or a pipe$'):
+            fetch_entry(ENTRY, package_file=path)
 
 
 def test_find_links_folder_serves_without_network(tmp_path, monkeypatch):

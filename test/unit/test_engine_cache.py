@@ -178,6 +178,7 @@ def test_prune_goes_on_after_what_it_cannot_remove(cache: EngineCache, tmp_path:
     folder, lock = cache.root / f'{digests[0]}.plan', cache.root / f'{digests[1]}.lock'
     folder.unlink()
     folder.mkdir()
+    (folder / 'note').touch()
     lock.unlink()
     lock.symlink_to(tmp_path / 'elsewhere')
     assert main(['cache', 'prune', '--all']) == 1
@@ -185,13 +186,17 @@ def test_prune_goes_on_after_what_it_cannot_remove(cache: EngineCache, tmp_path:
     assert '1 engines removed' in out and digests[2] in out
     told, = error.splitlines()
     assert sorted(told.removeprefix('trt_perception: ').split('; ')) == sorted([
-        f'{folder} cannot be removed: Is a directory',
+        f'{folder} cannot be removed (Directory not empty): remove it yourself',
         f'{lock} cannot be opened: Too many levels of symbolic links'])
     assert not (tmp_path / 'elsewhere').exists()
     assert {entry.digest for entry in cache.entries()} == set(digests[:2])
     # A build does not replace the folder either.
-    with pytest.raises(EngineError, match='cannot be removed: Is a directory'):
+    with pytest.raises(EngineError, match=r'cannot be removed \(Directory not empty\): remove it yourself'):
         cache.get_or_build(replace(KEY, gpu='Nano'), 'm.onnx', Builds())
+    (folder / 'note').unlink()
+    assert main(['cache', 'prune']) == 0
+    assert not folder.exists()
+    assert cache.get_or_build(replace(KEY, gpu='Nano'), 'm.onnx', Builds()).plan == PLAN
 
 
 @pytest.mark.parametrize('mode', [0o660, 0o602, 0o666])
@@ -565,7 +570,7 @@ def test_help_says_what_is_removed(capsys) -> None:
     (lambda path: replace_file(path, lambda part: part.write_bytes(b'x')), FetchError)])
 def test_another_cache_is_advised_if_the_cache_cannot_be_written(tmp_path, monkeypatch, write, error) -> None:
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
-    name = 250 * 'x'
+    name = 256 * 'x'
     (tmp_path / 'cache' / 'trt_perception').mkdir(parents=True)
     with pytest.raises(error, match=r'cannot be written: File name too long; .* set XDG_CACHE_HOME to a folder'):
         write(tmp_path / 'cache' / 'trt_perception' / name)

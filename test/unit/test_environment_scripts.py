@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 
-from scripts.environment import cmake_exports, system_packages, venv, vision_msgs
+from scripts.environment import cmake_exports, project, system_packages, venv, vision_msgs
 from scripts.environment.commands import clean_environment, run_logged
 from scripts.environment.errors import SetupError
 from scripts.environment.progress import Step
@@ -135,6 +135,42 @@ def test_step_says_how_it_ended(failing, word):
     lines = stream.getvalue().splitlines()
     assert lines[0] == '3/4 building ...'
     assert lines[-1].startswith(f'3/4 building: {word} (')
+
+
+def walked(share, name):
+    """Return the paths that `ros2 launch PACKAGE NAME` finds: ros2launch walks the share folder like this."""
+    return [Path(folder) / name for folder, _, files in os.walk(share) if name in files]
+
+
+def test_ros2_launch_finds_the_launch_files_of_the_checkout(tmp_path):
+    root, prefix = tmp_path / 'checkout', tmp_path / 'venv'
+    for folder in ('launch', 'config', 'models', 'resource'):
+        (root / folder).mkdir(parents=True)
+    for name in ('package.xml', 'resource/trt_perception', 'launch/detect.launch.py', 'config/detect.yaml'):
+        (root / name).write_text(name)
+    share = prefix / 'share' / 'trt_perception'
+    # Older setups linked the folder, which os.walk does not enter.
+    share.mkdir(parents=True)
+    (share / 'launch').symlink_to(root / 'launch')
+    assert walked(share, 'detect.launch.py') == []
+    project.link_shared(root, prefix)
+    (found,) = walked(share, 'detect.launch.py')
+    assert found.read_text() == 'launch/detect.launch.py'
+    # An edit in the checkout takes effect at once, a new or removed file with the next setup.
+    (root / 'launch' / 'detect.launch.py').write_text('edited')
+    assert found.read_text() == 'edited'
+    before = project.launch_files(root)
+    (root / 'launch' / 'detect.launch.py').rename(root / 'launch' / 'other.launch.py')
+    assert content_key(project.launch_files(root)) != content_key(before)
+    project.link_shared(root, prefix)
+    assert walked(share, 'detect.launch.py') == []
+    assert walked(share, 'other.launch.py') == [share / 'launch' / 'other.launch.py']
+    assert (share / 'config' / 'detect.yaml').read_text() == 'config/detect.yaml'
+    assert (root / 'launch' / 'other.launch.py').read_text() == 'edited'
+
+
+def test_the_launch_files_are_those_that_a_package_installs():
+    assert project.launch_files(ROOT) == sorted(path.name for path in (ROOT / 'launch').iterdir() if path.is_file())
 
 
 @pytest.mark.parametrize('python, expected', [

@@ -3,10 +3,13 @@
 import importlib
 import os
 import stat
+import subprocess
 import sys
+import time
 from types import SimpleNamespace
 
 import pytest
+from support.subprocesses import python_environment
 
 from trt_perception.backends.tensorrt.cache import kernel_cache
 from trt_perception.backends.tensorrt.cache.kernel_cache import kernel_cubin, kernel_sources
@@ -160,3 +163,35 @@ def test_real_kernels_by_nvrtc(compiler):
     assert cubin.startswith(b'\x7fELF') and b'preprocess_packed3' in cubin
     with pytest.raises(EngineError, match=r'NVRTC failed for sm_87: .*error'):
         kernel_cache.compile_with_nvrtc({**kernel_sources(), 'kernels.cu': 'no C++'}, 'sm_87')
+
+
+def test_a_killed_compilation_leaves_nothing_after_the_next_one(tmp_path, compiler, monkeypatch):
+    """nvcc is in the middle of its work; it writes temporary files too, where TMPDIR says."""
+    temporary = tmp_path / 'temporary'
+    temporary.mkdir()
+    monkeypatch.setenv('TMPDIR', str(temporary))
+    monkeypatch.setattr('tempfile.tempdir', None)
+    nvcc = tmp_path / 'bin' / 'nvcc'
+    nvcc.write_text('#!/bin/sh\ntouch "$TMPDIR/tmpxft_1"\necho $$\nexec sleep 60\n')
+    with subprocess.Popen(
+            [sys.executable, '-c', (
+                'from trt_perception.backends.tensorrt.cache.kernel_cache import kernel_cubin\n'
+                'kernel_cubin((8, 7))')], env=python_environment()) as process:
+        while not list(temporary.rglob('tmpxft_1')):
+            assert process.poll() is None
+            time.sleep(0.01)
+        children = [int(pid) for pid in subprocess.run(
+            ['ps', '-o', 'pid=', '--ppid', str(process.pid)], capture_output=True, text=True,
+            check=True).stdout.split()]
+        process.kill()
+    for child in children:
+        os.kill(child, 9)
+    assert list(temporary.iterdir())
+    # What a killed process left between writing the file and its new name.
+    kernels = tmp_path / 'cache' / 'trt_perception' / 'kernels'
+    (kernels / '.sm_87-0.cubin.abc.part').mkdir()
+    (kernels / '.sm_87-0.cubin.abc.part' / '.part.lock').touch()
+    nvcc.write_text(COMPILER)
+    assert kernel_cubin((8, 7)) == b'code for sm_87'
+    assert list(temporary.iterdir()) == []
+    assert [path.suffix for path in kernels.iterdir()] == ['.cubin']

@@ -1,8 +1,15 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
 import json
+import os
+import resource
+import socket
+import subprocess
+import sys
 
 import pytest
+from support.crafted_labels import CRAFTED
+from support.subprocesses import python_environment
 
 from trt_perception.errors import LabelsError
 from trt_perception.model.labels import load_labels, names_from, shipped_labels
@@ -102,8 +109,76 @@ def test_missing_file_and_folder(tmp_path):
     with pytest.raises(LabelsError, match='No such file'):
         load_labels(tmp_path / 'none.txt')
     (tmp_path / 'folder.txt').mkdir()
-    with pytest.raises(LabelsError, match='directory'):
+    with pytest.raises(LabelsError, match='expected a file, found a folder'):
         load_labels(tmp_path / 'folder.txt')
+
+
+@pytest.mark.parametrize('name', CRAFTED)
+def test_crafted_files_are_refused_in_one_short_line(tmp_path, name):
+    if name.endswith('.yaml'):
+        pytest.importorskip('yaml')
+    content, message = CRAFTED[name]
+    path = write(tmp_path, name, content)
+    with pytest.raises(LabelsError, match=message) as caught:
+        load_labels(path)
+    text = str(caught.value)
+    assert '\n' not in text and len(text) < len(str(path)) + 300
+
+
+_LIMITED = (
+    'import resource, sys\n'
+    'from trt_perception.errors import LabelsError\n'
+    'from trt_perception.model.labels import load_labels\n'
+    'resource.setrlimit(resource.RLIMIT_CPU, (20, 20))\n'
+    'for path in sys.argv[1:]:\n'
+    '    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n'
+    '    try:\n'
+    '        load_labels(path)\n'
+    '    except LabelsError:\n'
+    '        print("refused")\n')
+
+
+def test_no_file_takes_long_or_much_memory(tmp_path):
+    """A few hundred bytes of nested aliases made a node deaf for 15 s: the message showed the whole value."""
+    pytest.importorskip('yaml')
+    paths = [write(tmp_path, name, content) for name, (content, _) in CRAFTED.items()]
+    done = subprocess.run(
+        [sys.executable, '-c', _LIMITED, *map(str, paths)], env=python_environment(), capture_output=True, text=True,
+        check=False, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (2**30, 2**30)))
+    assert (done.returncode, done.stdout.split()) == (0, ['refused'] * len(CRAFTED)), done.stderr
+
+
+def test_what_is_not_a_file_is_not_read(tmp_path):
+    os.mkfifo(tmp_path / 'pipe.txt')
+    (tmp_path / 'endless.txt').symlink_to('/dev/zero')
+    (tmp_path / 'null.yaml').symlink_to('/dev/null')
+    (tmp_path / 'folder.json').mkdir()
+    (tmp_path / 'loop.txt').symlink_to('loop.txt')
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / 'socket.txt'))
+        for name, found in (
+                ('pipe.txt', 'found a pipe'), ('endless.txt', 'found a device'), ('null.yaml', 'found a device'),
+                ('folder.json', 'found a folder'), ('loop.txt', 'Too many levels'), ('socket.txt', 'No such device')):
+            with pytest.raises(LabelsError, match=found):
+                load_labels(tmp_path / name)
+    with pytest.raises(LabelsError, match='the name cannot be used: embedded null byte'):
+        load_labels('a\0.txt')
+
+
+def test_the_largest_lists_of_class_names_fit(tmp_path):
+    """ImageNet has 21,841 classes."""
+    pytest.importorskip('yaml')
+    names = [f'the name of class number {index}, and another name' for index in range(21_841)]
+    assert load_labels(write(tmp_path, 'a.txt', '\n'.join(names))) == names
+    assert load_labels(write(tmp_path, 'a.json', json.dumps(names))) == names
+    text = 'names:\n' + ''.join(f'  {index}: "{name}"\n' for index, name in enumerate(names))
+    assert load_labels(write(tmp_path, 'a.yaml', text)) == names
+
+
+def test_aliases_and_merge_keys_of_an_honest_file_work(tmp_path):
+    pytest.importorskip('yaml')
+    text = 'base: &base {nc: 2, path: x}\nroad: &road [car, bus]\n<<: *base\nnames: *road\n'
+    assert load_labels(write(tmp_path, 'data.yaml', text)) == ['car', 'bus']
 
 
 def test_names_from_names_its_origin():

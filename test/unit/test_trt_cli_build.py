@@ -101,6 +101,7 @@ def test_impossible_options_are_reported_before_a_build(rtx, model, arguments, m
     (lambda path: path.write_text('{"names": ["a"]}'), 'exists and is not an engine description; choose another name'),
     (lambda path: path.write_bytes(b'\xff'), 'exists and is not an engine description; choose another name'),
     (lambda path: path.write_text('[' * 100000), 'exists and is not an engine description; choose another name'),
+    (lambda path: path.symlink_to('/dev/zero'), 'it is not a regular file; expected the name of a file to write'),
     (lambda path: path.mkdir(), 'it is a folder')])
 def test_the_description_replaces_no_file_of_another_kind(rtx, model, tmp_path, capsys, make, message):
     beside = tmp_path / 'net.json'

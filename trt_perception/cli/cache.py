@@ -2,20 +2,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """List or prune the cached TensorRT engines and timing caches.
 
-prune always removes broken engines and files that killed builds left more than a day ago. It removes valid engines only
-if an option selects them. A timing cache makes the next build of a model faster; it is removed with the last engine of
-the same model, TensorRT and GPU. Engines that are being built are kept. Model files, including those converted to fp16
-or int8, are not in this cache.
+prune always removes broken engines, and unfinished files that killed processes left, also those of downloads and of
+conversions to fp16 or int8. It removes valid engines only if an option selects them. A timing cache makes the next
+build of a model faster; it is removed with the last engine of the same model, TensorRT and GPU. Engines that are being
+built are kept, and so are finished model files, including those converted to fp16 or int8.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import time
 
 from ..backends.tensorrt.cache.engine_cache import CacheEntry, EngineCache
 from ..backends.tensorrt.cache.timings import TimingCache, prune_timings, timing_caches
 from ..errors import EngineError, printable
+from ..unfinished import remove_leftovers
 from .numbers import duration
 
 _DAY_S = 86400.0
@@ -51,6 +53,10 @@ def run(options: argparse.Namespace) -> int:
     oldest = time.time() - options.unused_for * _DAY_S if options.unused_for is not None else 0.0
     stuck: list[str] = []
     removed = cache.prune(lambda entry: not options.all and entry.last_used >= oldest, stuck.append)
+    with contextlib.suppress(OSError):
+        for folder in cache.root.parent.iterdir():
+            if folder.is_dir() and not folder.is_symlink():
+                remove_leftovers(folder)
     for entry in removed:
         print(f'removed {printable(_line(entry))}')
     keys = [entry.sidecar['key'] for entry in cache.entries() if not entry.problem]
@@ -73,9 +79,9 @@ def _line(entry: CacheEntry) -> str:
     used = time.strftime('%Y-%m-%d %H:%M', time.localtime(entry.last_used))
     size = f'{entry.plan_bytes / 1e6:8.1f} MB'
     if entry.problem:
-        return f'{entry.digest} {size}  used {used}  unusable: {entry.problem or "no sidecar"}'
+        return f'{entry.digest} {size}  used {used}  unusable: {printable(entry.problem)}'
     key = entry.sidecar['key']
     effective = entry.sidecar.get('precision_effective', key['precision']) or 'unknown types'
-    return (
+    return printable(
         f'{entry.digest} {size}  used {used}  {entry.sidecar["model"]} {key["precision"]} (runs in {effective}), '
         f'{key["gpu"]}, {key["tensorrt"]}')

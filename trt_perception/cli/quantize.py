@@ -23,6 +23,7 @@ from ..errors import EngineError, ModelError, printable
 from ..file_cache import replace_file
 from ..image.frame import Frame
 from ..model.spec import ModelOptions, ModelSpec, load_model
+from ..model.unchanged import unchanged
 from ..pipeline.host import HostPipeline
 from ..pipeline.options import CalibrationOptions
 from ..precision.expected import expected_agreement
@@ -98,9 +99,10 @@ def run(options: argparse.Namespace) -> int:
             task=options.task, head=options.head, labels=options.labels, input_size=tuple(options.input_size))
         with console_monitor() as monitor:
             try:
-                measured.append(_measure(spec, prepared, made, monitor.progress))
+                with unchanged(spec.path, spec.sha256, 'it was measured', spec.files, storing=False):
+                    measured.append(_measure(spec, prepared, made, monitor.progress))
             except (ModelError, EngineError) as error:
-                reason = str(error).replace(part.name, output.name)
+                reason = str(error).replace(str(part), str(output))
                 raise ModelError(f'{output} is not written, because it could not be measured: {reason}') from error
 
     # The file is written only after the model has run. Until then an older file stays.

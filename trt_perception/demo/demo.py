@@ -14,6 +14,7 @@ from ..catalogue.catalog import find_entry
 from ..catalogue.fetch import is_fetched
 from ..catalogue.resolve import resolve_model, resolve_video
 from ..file_cache import file_sha256
+from ..file_state import file_state
 from ..node.statistics import WINDOW_S
 from ..progress import ConsoleProgress
 from ..results.json_lines import result_record
@@ -81,10 +82,11 @@ def _run_in(folder: Path, model: Path, video: Path, options: DemoOptions, say: C
     recordings: list[Recording] = []
 
     def make_recording() -> Recording:
+        state = file_state(video)
         with ConsoleProgress() as progress:
             sha256 = file_sha256(video, progress)
         with ConsoleProgress(unit='frames') as progress:
-            recording = record(video, folder / BAG, options.seconds, sha256, progress)
+            recording = record(video, folder / BAG, options.seconds, sha256, progress, state)
         say(f'bag          {recording.bag}: {recording.frames} frames of {recording.width}x{recording.height} at '
             f'{recording.fps:.4g} Hz{" (reused)" if recording.reused else ""}')
         for note in recording.notes:

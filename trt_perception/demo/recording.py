@@ -13,6 +13,7 @@ from typing import Any
 
 from ..errors import SourceError
 from ..file_cache import file_sha256
+from ..file_state import FileState, current_state, file_state
 from ..progress import ProgressCallback, silent
 from ..sources.bag_reader import BagReader, looks_like_bag
 from ..sources.bag_writer import partial_bags, write_video_bag
@@ -45,15 +46,19 @@ class Recording:
 
 def record(
     video: Path, bag: Path, seconds: float, sha256: str = '', progress: ProgressCallback = silent,
+    state: FileState | None = None,
 ) -> Recording:
     """Write the video's frames as bgr8 images into the rosbag2 `bag`, unless the bag already has them.
 
     seconds: seconds to use from the start of the video; 0 for all
     sha256: of the video, '' to compute it here
     progress: called with a text, the number of frames written and the number expected or None
+    state: of the video just before its sha256 was computed
 
-    Raises SourceError if the video cannot be read or the bag cannot be written.
+    Raises SourceError if the video cannot be read, if it changes until the bag is complete, or if the bag cannot be
+    written.
     """
+    state = state or file_state(video)
     key = {'sha256': sha256 or file_sha256(video), 'seconds': seconds, 'topic': TOPIC, 'layout': 2}
     known = _known(bag, key)
     if known is not None:
@@ -66,6 +71,10 @@ def record(
     with open_source(video, on_error=lambda error: faults.append(str(error))) as source:
         cut = _Cut(source, seconds, bag, progress)
         frames = write_video_bag(iter(cut), bag, TOPIC, FRAME_ID, progress=cut.report)
+    if current_state(video) != state:
+        # The bag would be used again for a video that it does not show.
+        shutil.rmtree(bag)
+        raise SourceError(f'video {video}: it changed while it was read: start again when the file is complete')
     found: dict[str, Any] = {
         'frames': frames, 'fps': cut.fps(frames), 'width': cut.width, 'height': cut.height,
         'notes': [*cut.notes(frames), *faults]}
@@ -153,7 +162,7 @@ def _known(bag: Path, key: dict[str, Any]) -> dict[str, Any] | None:
         # A bag that is cut off or has lost its storage file is written again.
         is_whole = record['bytes'] == _storage_bytes(bag)
         return dict(record['recording']) if record['key'] == key and is_whole else None
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 

@@ -10,11 +10,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..dependencies import require
-from ..errors import LabelsError
+from ..errors import LabelsError, one_line, printable
+from ..user_files import load_yaml, read_whole, short_int, short_repr, shown
 
 _DATA = Path(__file__).parents[1] / 'data'
 SHIPPED = ('coco', 'imagenet')
+# ImageNet's 21,841 classes with their indices take 0.6 MB.
+_MOST_BYTES = 2_000_000
 
 _FORMATS = (
     'expected .txt (one name per line), .json (a list, {"0": name, ...} or {"names": ...}) or '
@@ -32,24 +34,25 @@ def load_labels(path: str | Path) -> list[str]:
 
     A byte order mark, CRLF and spaces around names are removed. Two classes may have the same name: ImageNet lists
     often contain 'crane' twice.
-    Raises LabelsError if the file is missing, malformed or empty, or if an index has no name.
+    Raises LabelsError if the file is missing, malformed, empty, not a regular file or larger than 2 MB, or if an index
+    has no name.
     """
     path = Path(path)
+    where = f'labels file {printable(path)}'
     suffix = path.suffix.lower()
     if suffix not in _READERS:
-        raise LabelsError(f'labels file {path}: {_FORMATS}, found the suffix {path.suffix!r}')
+        raise LabelsError(f'{where}: {_FORMATS}, found the suffix {path.suffix!r}')
     try:
-        if path.is_fifo():
-            # Reading a pipe would wait forever for a writer.
-            raise LabelsError(f'labels file {path}: expected a file, found a pipe')
-        text = path.read_bytes().decode('utf-8-sig')
+        text = read_whole(path, _MOST_BYTES).decode('utf-8-sig')
     except UnicodeDecodeError as error:
         raise LabelsError(
-            f'labels file {path}: expected UTF-8 text, found byte {error.object[error.start]:#04x} at '
+            f'{where}: expected UTF-8 text, found byte {error.object[error.start]:#04x} at '
             f'offset {error.start}; save the file as UTF-8') from error
     except OSError as error:
-        raise LabelsError(f'labels file {path}: {error.strerror or error}') from error
-    return _READERS[suffix](text, f'labels file {path}')
+        raise LabelsError(f'{where}: {error.strerror or error}') from error
+    if '\0' in text:
+        raise LabelsError(f'{where}: expected UTF-8 text, found a null byte at character {text.index(chr(0))}')
+    return _READERS[suffix](text, where)
 
 
 def shipped_labels(name: str) -> list[str]:
@@ -73,7 +76,7 @@ def names_from(value: Any, where: str) -> list[str]:
         value = _in_order(value, where)
     if isinstance(value, str) or not isinstance(value, Sequence):
         raise LabelsError(
-            f'{where}: expected a list of names or a mapping from index to name, found {_kind(value)}')
+            f'{where}: expected a list of names or a mapping from index to name, found {shown(value)}')
     if not value:
         raise LabelsError(f'{where}: expected class names, found none')
     return [_name(entry, f'{where}: class {index}') for index, entry in enumerate(value)]
@@ -85,9 +88,9 @@ def _in_order(names: Mapping[Any, Any], where: str) -> list[Any]:
         try:
             if isinstance(key, bool) or not isinstance(key, (int, str)):
                 raise ValueError
-            index = int(key)
+            index = short_int(key) if isinstance(key, str) else key
         except ValueError:
-            raise LabelsError(f'{where}: expected class indices as keys, found {key!r}') from None
+            raise LabelsError(f'{where}: expected class indices as keys, found {short_repr(key)}') from None
         if index in by_index:
             raise LabelsError(f'{where}: class {index} has two names; remove one')
         by_index[index] = name
@@ -105,9 +108,11 @@ def _name(entry: Any, where: str) -> str:
     if isinstance(entry, int) and not isinstance(entry, bool):
         # Digits and street numbers are valid names, but YAML and JSON read them as numbers.
         return str(entry)
+    if isinstance(entry, (list, Mapping)):
+        raise LabelsError(f'{where}: expected a name, found {shown(entry)}; write one name for each class')
     if not isinstance(entry, str):
         raise LabelsError(
-            f'{where}: expected a name, found {_kind(entry)}; YAML reads words such as yes, no, on and '
+            f'{where}: expected a name, found {shown(entry)}; YAML reads words such as yes, no, on and '
             'null as values: put the name in quotes')
     if not entry.strip():
         raise LabelsError(f'{where}: expected a name, found an empty one')
@@ -118,11 +123,6 @@ def _is_wordnet_pair(entry: Any) -> bool:
     """Return whether entry is like ["n01440764", "tench"] in Keras' imagenet_class_index.json."""
     return (isinstance(entry, list) and len(entry) == 2 and isinstance(entry[0], str)
             and _WORDNET_ID.fullmatch(entry[0]) is not None)
-
-
-def _kind(value: Any) -> str:
-    text = repr(value)
-    return f'{type(value).__name__} {text if len(text) <= 40 else text[:37] + "..."}'
 
 
 def _read_txt(text: str, where: str) -> list[str]:
@@ -140,9 +140,11 @@ def _read_txt(text: str, where: str) -> list[str]:
 
 def _read_json(text: str, where: str) -> list[str]:
     try:
-        value = json.loads(text, object_pairs_hook=lambda pairs: _unique(pairs, where))
+        value = json.loads(text, object_pairs_hook=lambda pairs: _unique(pairs, where), parse_int=short_int)
     except ValueError as error:
         raise LabelsError(f'{where}: not valid JSON: {error}') from error
+    except RecursionError as error:
+        raise LabelsError(f'{where}: not valid JSON: it is nested too deeply') from error
     if isinstance(value, dict) and 'names' in value:
         value = value['names']
     return names_from(value, where)
@@ -152,25 +154,25 @@ def _unique(pairs: list[tuple[str, Any]], where: str) -> dict[str, Any]:
     result: dict[str, Any] = {}
     for key, value in pairs:
         if key in result:
-            raise LabelsError(f'{where}: the key {key!r} appears twice; remove one')
+            raise LabelsError(f'{where}: the key {short_repr(key)} appears twice; remove one')
         result[key] = value
     return result
 
 
 def _read_yaml(text: str, where: str) -> list[str]:
-    yaml = require('yaml')
     try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise LabelsError(f'{where}: not valid YAML: {" ".join(str(error).split())}') from error
+        value = load_yaml(text)
+    except ValueError as error:
+        raise LabelsError(f'{where}: not valid YAML: {error}') from error
     if isinstance(value, Mapping):
         if 'names' not in value:
-            keys = ', '.join(str(key) for key in value) or 'nothing'
+            keys = one_line(', '.join(str(key) for key in value), 100) or 'nothing'
             raise LabelsError(f'{where}: expected the key names:, found {keys}')
         names = names_from(value['names'], where)
         count = value.get('nc')
         if count is not None and count != len(names):
-            raise LabelsError(f'{where}: nc: is {count}, but names: has {len(names)} names; correct one of them')
+            raise LabelsError(
+                f'{where}: nc: is {short_repr(count)}, but names: has {len(names)} names; correct one of them')
         return names
     return names_from(value, where)
 

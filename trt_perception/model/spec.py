@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from .normalisation import Overrides, Preprocessing, preprocessing_of
 from .onnx_file import OnnxSummary, read_onnx
 from .onnx_outputs import activation_of, element_types
 from .output_shapes import output_shapes
+from .unchanged import ModelFiles, read_at_once
 
 TASKS = ('auto', 'detection', 'classification')
 # Ultralytics' task names, in ONNX metadata.
@@ -43,6 +44,7 @@ class ModelSpec:
     names_source: the source of the class names
     labels_warning: what is wrong with the file's class names, or why the given ones are not used; '' if nothing
     stored_precision: fp32, fp16 or int8, the precision of the file itself
+    files: the ONNX file and its external data as they were when this was read
     """
 
     path: Path
@@ -62,6 +64,7 @@ class ModelSpec:
     preprocessing: Preprocessing
     stored_precision: str = 'fp32'
     labels_warning: str = ''
+    files: ModelFiles | None = field(default=None, repr=False, compare=False)
 
     @property
     def task(self) -> str:
@@ -102,12 +105,16 @@ class ModelOptions:
 def load_model(path: str | Path, options: ModelOptions | None = None) -> ModelSpec:
     """Read the ONNX file and find out how to run it.
 
-    Raises ModelError, or LabelsError for class names.
+    Raises ModelError, also if the file changes while it is read, or LabelsError for class names.
     """
-    options = options or ModelOptions()
+    with read_at_once(Path(path)) as files:
+        return replace(_read_model(Path(path), options or ModelOptions()), files=files)
+
+
+def _read_model(path: Path, options: ModelOptions) -> ModelSpec:
     if options.task not in TASKS:
         raise ModelError(f"task is '{options.task}': expected one of {', '.join(TASKS)}")
-    summary = read_onnx(Path(path))
+    summary = read_onnx(path)
     said = summary.metadata.get('task', '')
     if said in _UNSUPPORTED_TASKS:
         raise ModelError(

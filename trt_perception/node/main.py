@@ -14,6 +14,7 @@ import time
 from typing import Any
 
 from ..errors import one_line
+from ..shared_memory import remove_dead_segments
 from .rclpy_internals import require_internals, wait_for_callbacks
 from .stop_request import StopRequest
 
@@ -46,6 +47,8 @@ def main(args: list[str] | None = None) -> int:
 
         from .node import PerceptionNode
 
+        # Before this process has a segment itself, which needs the space.
+        segments, size = remove_dead_segments()
         try:
             rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
         except Exception as error:  # RCLError is in a private module.
@@ -56,7 +59,10 @@ def main(args: list[str] | None = None) -> int:
             codes.append(1)
             stop.make()
 
-        node = PerceptionNode(give_up)
+        node: Any = PerceptionNode(give_up)
+        if segments:
+            node.get_logger().info(
+                f'removed {segments} shared-memory segments ({size / 1e6:.0f} MB) of killed processes from /dev/shm')
         # One thread for transitions, one for diagnostics, one for parameters and the rest. Images have their own.
         executor = MultiThreadedExecutor(num_threads=3)
         require_internals(executor=executor)

@@ -17,6 +17,7 @@ from dataclasses import asdict
 from ..errors import CalibrationError, EngineError
 from ..image.frame import Frame
 from ..model.spec import ModelSpec
+from ..model.unchanged import unchanged
 from ..monitor import Monitor
 from ..ort.backend import OnnxRuntimeBackend
 from ..pipeline.host import HostPipeline
@@ -88,7 +89,7 @@ def measure_agreement(
 
     spec: of the model as the user gave it, usually fp32
     frames: of checking_frames
-    Raises EngineError if a pipeline fails or if `monitor.cancel` is set.
+    Raises EngineError if a pipeline fails or if `monitor.cancel` is set, ModelError if the model's files have changed.
     """
     def until_cancelled() -> Iterator[Frame]:
         for frame in frames:
@@ -100,7 +101,8 @@ def measure_agreement(
     monitor.check(_comparing(spec))
     compared = comparison_identity(spec, frames, candidate.settings)
     backend = OnnxRuntimeBackend(spec.path, options.num_threads, monitor)
-    with HostPipeline(spec, backend, candidate.settings) as reference:
+    with unchanged(spec.path, spec.sha256, 'it was compared', spec.files), \
+            HostPipeline(spec, backend, candidate.settings) as reference:
         agreement = compare(reference, candidate, until_cancelled())
     if agreement.says_nothing:
         monitor.log('warning', 'the accuracy gate measured nothing: neither run found anything on the frames')

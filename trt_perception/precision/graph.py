@@ -7,7 +7,6 @@ from __future__ import annotations
 import copy
 import json
 import math
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from ..file_cache import replace_file
 from ..model.external_data import load_external_data
 from ..model.onnx_file import load_proto
 from ..ort.backend import load_session
+from ..unfinished import temporary_folder
 from .running import serialized, session_options
 
 METADATA_KEY = 'trt_perception.precision'
@@ -48,8 +48,8 @@ def folded(model: Any, name: str) -> Any:
     Raises ModelError, which calls the model `name`, if ONNX Runtime does not load it.
     """
     onnx, ort = require('onnx'), require('onnxruntime')
-    with tempfile.TemporaryDirectory() as folder:
-        target = Path(folder) / 'folded.onnx'
+    with temporary_folder() as folder:
+        target = folder / 'folded.onnx'
         options = session_options()
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
         options.optimized_model_filepath = str(target)
@@ -89,7 +89,7 @@ def read_record(path: Path) -> dict[str, Any]:
         if entry.key == METADATA_KEY:
             try:
                 value = json.loads(entry.value)
-            except ValueError:
+            except (ValueError, RecursionError):
                 return {}
             return value if isinstance(value, dict) else {}
     return {}

@@ -4,9 +4,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
@@ -15,13 +15,15 @@ from typing import Any
 
 from ..dependencies import require
 from ..errors import CalibrationError, FetchError, ModelError
-from ..file_cache import cache_root, is_intact, locked, store
+from ..file_cache import cache_root, is_intact, locked, replace_file, scratch_folder, store
 from ..image.frame import Frame
 from ..model.onnx_file import sha256_of
 from ..model.spec import ModelSpec
+from ..model.unchanged import ModelFiles, unchanged
 from ..monitor import Monitor
 from ..pipeline.options import PRECISIONS, CalibrationOptions
 from ..progress import ProgressCallback, silent
+from ..unfinished import remove_leftovers
 from .calibration import calibration_of
 from .calibration_frames import Samples, read_samples, require_source
 from .fp16 import halve_rest, to_fp16
@@ -71,8 +73,9 @@ class PreparedModel:
         """The spec of the file: the original's with another path, because its inputs and outputs stay the same."""
         if self.path == self.original.path:
             return self.original
+        files = ModelFiles.of(self.path)
         return replace(
-            self.original, path=self.path, sha256=sha256_of(self.path), stored_precision=self.precision)
+            self.original, path=self.path, sha256=sha256_of(self.path), files=files, stored_precision=self.precision)
 
     @property
     def calibration_sha256(self) -> str:
@@ -93,8 +96,9 @@ def prepare_model(
 
     output: a file to write instead of one in the cache; it is written even if it exists
     A file that is stored in this precision already is returned unchanged. Warnings are written to the monitor's log.
-    Raises ModelError, SourceError, CalibrationError for int8 without calibration data, EngineError if ONNX Runtime does
-    not run the model on that data or if the monitor's cancel is set. After an error no file is written.
+    Raises ModelError, also if the model's files change during the conversion, SourceError, CalibrationError for int8
+    without calibration data, EngineError if ONNX Runtime does not run the model on that data or if the monitor's cancel
+    is set. After an error no file is written.
     """
     calibration = calibration or CalibrationOptions()
     require_convertible(spec, precision, calibration)
@@ -131,42 +135,51 @@ def _prepared(
         if not calibration.source:
             return _made(
                 spec, 'fp16', kept, output, progress, Samples((), (), False),
-                lambda path: to_fp16(spec.path, path, keep_float=keep_float, progress=progress))
+                lambda path, progress: to_fp16(spec.path, path, keep_float=keep_float, progress=progress))
         samples = _samples(calibration, progress)
         seen = calibration_of(spec, samples.calibration, 'minmax', progress)
         return _made(
             spec, 'fp16', {'calibration': seen.sha256, **kept}, output, progress, samples,
-            lambda path: to_fp16(spec.path, path, keep_float=keep_float, calibration=seen, progress=progress))
+            lambda path, progress: to_fp16(
+                spec.path, path, keep_float=keep_float, calibration=seen, progress=progress))
     samples = _samples(calibration, progress)
-    # With half_rest, `output` is written by the second conversion, so the first one gets another name.
-    unfinished = _unfinished(output) if output and conversion.half_rest else output
+    if not conversion.half_rest:
+        return _quantised(spec, calibration, conversion, samples, output, progress)
+    if output is None:
+        return with_half_rest(_quantised(spec, calibration, conversion, samples, None, progress), None, progress)
+    try:
+        with scratch_folder(output) as folder:
+            # `output` is written by the second conversion.
+            quantised = _quantised(spec, calibration, conversion, samples, folder / output.name, progress)
+            return with_half_rest(quantised, output, progress)
+    except FetchError as error:
+        raise ModelError(str(error)) from error
+
+
+def _quantised(
+    spec: ModelSpec, calibration: CalibrationOptions, conversion: ConversionOptions, samples: Samples,
+    output: Path | None, progress: ProgressCallback,
+) -> PreparedModel:
+    keep_float = conversion.keep_float
     try:
         data = calibration_of(spec, samples.calibration, calibration.method, progress)
         checks = calibration_of(spec, samples.checking or samples.calibration, calibration.method, progress).sha256
-        quantised = _made(
+        return _made(
             spec, 'int8', {
                 'calibration': data.sha256, 'checking': checks if samples.checking else '',
                 # The layers are chosen by the head's results.
                 'head': asdict(spec.head), 'keep_float': keep_float, 'target': asdict(conversion.target),
                 'onnxruntime': require('onnxruntime').__version__},
-            unfinished, progress, samples,
-            lambda path: quantize(spec.path, path, data, samples.checking, keep_float, conversion.target, progress))
-        return with_half_rest(quantised, output, progress) if conversion.half_rest else quantised
+            output, progress, samples,
+            lambda path, progress: quantize(
+                spec.path, path, data, samples.checking, keep_float, conversion.target, progress))
     except CalibrationError as error:
         raise CalibrationError(f'{calibration.source}: {error}') from error
-    finally:
-        if unfinished is not None and unfinished != output:
-            unfinished.unlink(missing_ok=True)
 
 
 def _samples(calibration: CalibrationOptions, progress: ProgressCallback) -> Samples:
     return read_samples(
         calibration.source, calibration.samples, calibration.checking, calibration.topic, progress, calibration.images)
-
-
-def _unfinished(output: Path) -> Path:
-    # By this name a later run finds and removes the file of a killed process: see replace_file.
-    return output.with_name(f'.{output.name.lstrip(".")}.{os.getpid()}.int8.part')
 
 
 def with_half_rest(
@@ -178,20 +191,39 @@ def with_half_rest(
     """
     samples = Samples((), tuple(quantised.checking), False, quantised.warnings)
     return _made(
-        quantised.original, 'int8', {'half_rest_of': sha256_of(quantised.path)}, output, progress, samples,
-        lambda path: halve_rest(quantised.path, path, progress))
+        quantised.original, 'int8', {'half_rest_of': quantised.spec.sha256}, output, progress, samples,
+        lambda path, progress: halve_rest(quantised.path, path, progress), quantised.spec)
 
 
 def _made(
-    spec: ModelSpec, precision: str, recipe: dict[str, Any], output: Path | None,
-    progress: ProgressCallback, samples: Samples, make: Callable[[Path], Any],
+    spec: ModelSpec, precision: str, recipe: dict[str, Any], output: Path | None, progress: ProgressCallback,
+    samples: Samples, convert: Callable[[Path, ProgressCallback], Any], source: ModelSpec | None = None,
 ) -> PreparedModel:
-    def done(path: Path, cached: bool) -> PreparedModel:
+    """Return the converted file, from the cache if `output` is None.
+
+    convert: writes the file of `source`, by default of `spec`, to a path
+    Raises ModelError, and stores nothing, if the source changes during the conversion.
+    """
+    source = source or spec
+
+    def make(path: Path) -> None:
+        doing = f'it was converted to {precision}'
+        with unchanged(source.path, source.sha256, doing, source.files) as check:
+            def following(text: str, done: float, total: float | None) -> None:
+                check()
+                progress(text, done, total)
+
+            convert(path, following)
+
+    def result(path: Path, cached: bool) -> PreparedModel:
         return PreparedModel(spec, path, precision, read_record(path), cached, samples.checking, samples.warnings)
 
     if output is not None:
-        make(output)
-        return done(output, False)
+        try:
+            replace_file(output, make)
+        except FetchError as error:
+            raise ModelError(str(error)) from error
+        return result(output, False)
     recipe = {'format': _FORMAT, 'model': spec.sha256, 'precision': precision, **recipe}
     identity = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()
     try:
@@ -199,16 +231,25 @@ def _made(
         target = folder / f'{spec.path.stem}-{precision}-{identity[:16]}.onnx'
         # Checked before the lock, because a read-only file system does not allow the lock.
         if is_intact(target, identity):
-            return done(target, True)
-        with locked(folder / f'.{target.stem}.lock', progress):
+            return result(target, True)
+        with locked(folder / f'.{target.stem}.lock', progress) as held:
             if is_intact(target, identity):
-                return done(target, True)
-            made = target.with_name(f'.{target.stem}.new.onnx')
-            try:
+                return result(target, True)
+            _remove_leftovers(target, held)
+            with scratch_folder(target) as unfinished:
+                made = unfinished / target.name
                 make(made)
                 store(target, made.read_bytes(), identity)
-            finally:
-                made.unlink(missing_ok=True)
     except FetchError as error:
         raise ModelError(str(error)) from error
-    return done(target, False)
+    return result(target, False)
+
+
+def _remove_leftovers(target: Path, held: bool) -> None:
+    """Remove what killed processes left in the folder of `target`; held: this process holds the lock of `target`."""
+    remove_leftovers(target.parent)
+    remove_leftovers(target.parent, target.name, locked=held)
+    if held:
+        # The name that older versions of this package gave to an unfinished file.
+        with contextlib.suppress(OSError):
+            target.with_name(f'.{target.stem}.new.onnx').unlink()

@@ -25,6 +25,8 @@ from .graph import WEIGHTED, folded, sort_nodes, weighted_nodes
 # The first opset in which QuantizeLinear has scales per channel.
 _OPSET = 13
 _INT8 = 3  # TensorProto.INT8
+# By this entry ONNX Runtime's quantiser knows that a model has its shapes (add_infer_metadata in quant_utils.py).
+_INFERRED = ('onnx.infer', 'onnxruntime.quant')
 
 
 def prepared(model: Any, name: str) -> Any:
@@ -70,8 +72,9 @@ def insert_qdq(model: Any, thresholds: Mapping[str, float], layers: Collection[s
     calibrate = require('onnxruntime.quantization.calibrate')
     ranges = calibrate.TensorsData(quantization.CalibrationMethod.MinMax, {
         name: (np.array(-value, np.float32), np.array(value, np.float32)) for name, value in thresholds.items()})
-    copy = type(model)()
-    copy.CopyFrom(model)
+    # The quantiser would infer the shapes in files, which stay in the folder for temporary files if it is killed.
+    copy = require('onnx').shape_inference.infer_shapes(model)
+    copy.metadata_props.add(key=_INFERRED[0], value=_INFERRED[1])
     arguments: dict[str, Any] = {
         'model': copy, 'per_channel': True, 'reduce_range': False, 'weight_qType': quantization.QuantType.QInt8,
         'activation_qType': quantization.QuantType.QInt8, 'tensors_range': ranges,

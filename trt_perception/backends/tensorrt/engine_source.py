@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ...model.spec import ModelSpec
+from ...model.unchanged import unchanged
 from ...monitor import Monitor
 from ...pipeline.decoded_boxes import require_decoded_boxes
 from ...pipeline.options import PipelineOptions
@@ -96,7 +97,8 @@ class EngineSource:
         """Return the engine for this GPU from the cache, or build and store it.
 
         Its sidecar holds the report of builder.build_plan. Raises the errors of the build, ModelError if boxes are not
-        decoded, EngineError without a GPU, MissingDependencyError without TensorRT.
+        decoded or if the model's files change during the build, EngineError without a GPU, MissingDependencyError
+        without TensorRT.
         """
         library, gpu = self.library, gpu_info(self.options.run.device_index)
         key = engine_key(
@@ -112,12 +114,19 @@ class EngineSource:
         return self._built(prepared, None)
 
     def _built(self, prepared: PreparedModel, timings: Path | None) -> BuiltEngine:
-        self.require_decoded_boxes()
-        return build_in_process(
-            build_request(
-                prepared.spec, self._build_options(prepared), device_index=self.options.run.device_index,
-                tensorrt=self.library.name, timing_cache=timings, debug_log=self.monitor.debug_log),
-            self.monitor)
+        spec, original = prepared.spec, self.spec
+        request = build_request(
+            spec, self._build_options(prepared), device_index=self.options.run.device_index,
+            tensorrt=self.library.name, timing_cache=timings, debug_log=self.monitor.debug_log)
+        with unchanged(original.path, original.sha256, 'its boxes were checked', original.files, storing=False):
+            self.require_decoded_boxes()
+        with unchanged(spec.path, spec.sha256, 'its engine was built', spec.files) as check:
+            def progress(text: str, done: float, total: float | None) -> None:
+                # Called at least once a second: the build ends as soon as the file has changed.
+                check()
+                self.monitor.progress(text, done, total)
+
+            return build_in_process(request, replace(self.monitor, progress=progress))
 
     def _build_options(self, prepared: PreparedModel) -> BuildOptions:
         return replace(self.options.build, precision=prepared.precision)

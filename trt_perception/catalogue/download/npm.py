@@ -29,6 +29,7 @@ from urllib.parse import urlsplit
 from ... import __version__
 from ...file_cache import replace_file
 from ...progress import ProgressCallback, silent
+from ...user_files import read_whole
 from .package_file import DownloadError, PackageFile
 
 DEFAULT_REGISTRY = 'https://registry.npmjs.org'
@@ -38,6 +39,7 @@ _ATTEMPTS = 3
 PAUSE_SECONDS = 0.5
 _ANSWER_SECONDS = 30.0
 _CHUNK = 1 << 18
+_MOST_SETTINGS = 1_000_000
 # The server is busy or is being restarted.
 _TRANSIENT = (429, 500, 502, 503, 504)
 _CHECK = 'check the network, the proxy and the registry of npm (npm config get registry)'
@@ -74,7 +76,7 @@ def _settings_without_npm() -> dict[str, str]:
     # Path.expanduser raises an error if there is no home folder.
     path = Path(variables.get('npm_config_userconfig') or os.path.expanduser('~/.npmrc'))  # noqa: PTH111
     try:
-        settings = _parse(path.read_text('utf-8'))
+        settings = _parse(read_whole(path, _MOST_SETTINGS).decode())
     except (OSError, UnicodeDecodeError):
         settings = {}
     for key in _KEYS:

@@ -25,13 +25,13 @@ from ....errors import EngineError
 from ....file_cache import cache_root
 from ....file_lock import LockingError, hold_lock, try_lock
 from ....monitor import Monitor
+from ....unfinished import remove_leftovers
 from .engine_key import EngineKey, differences, digest_of
 from .private_files import UntrustedFileError, has_private_folder, make_private_folder, read_private, replace_private
 
 _POLL_S = 0.1
 # A process that holds an engine's lock longer than this is building the engine.
 PATIENCE_S = 1.0
-_STALE_PART_S = 86400.0
 _SEAL = 'sidecar_sha256'
 # Permissions of a lock file.
 _PRIVATE = 0o600
@@ -101,7 +101,8 @@ class EngineCache:
         """Return the engine for this key; build and store it if it is missing.
 
         model: name of the model file, for messages
-        build: builds the engine; called while a lock stops other processes from building the same one
+        build: builds the engine; called while a lock stops other processes from building the same one. Nothing is
+            stored if it raises an error
         monitor: logs a hit, or a miss with its reason; reports progress every second while waiting for another process
         Raises EngineError if it is cancelled while waiting.
         """
@@ -114,6 +115,8 @@ class EngineCache:
                 # The process that held the lock may have built it.
                 found = self._load(digest)
                 if isinstance(found, str):
+                    remove_leftovers(self.root)
+                    remove_leftovers(self.root, digest, locked=True)
                     reason = self._reason(key, model, found)
                     monitor.log('info', f'no engine in the cache for {model}: {reason}; building it')
                     self._store(digest, key, model, build())
@@ -170,11 +173,15 @@ class EngineCache:
         """Remove an engine, its sidecar first: a plan without a sidecar is not used."""
         for path in (self._sidecar(digest), self._plan(digest)):
             try:
-                path.unlink()
+                if path.is_dir() and not path.is_symlink():
+                    # Not made by this package. An empty one is removed.
+                    path.rmdir()
+                else:
+                    path.unlink()
             except FileNotFoundError:
                 pass
             except OSError as error:
-                raise EngineError(f'{path} cannot be removed: {error.strerror}') from error
+                raise EngineError(f'{path} cannot be removed ({error.strerror}): remove it yourself') from error
 
     def entries(self) -> list[CacheEntry]:
         """Return all entries, the last used first; broken entries too, with their problem.
@@ -215,10 +222,7 @@ class EngineCache:
 
     def _remove_leftovers(self) -> None:
         """Remove files of killed builds, and locks of engines that no longer exist."""
-        for part in self.root.glob('.*.part'):
-            with contextlib.suppress(OSError):
-                if time.time() - part.lstat().st_mtime > _STALE_PART_S:
-                    part.unlink()
+        remove_leftovers(self.root)
         for lock in self.root.glob('*.lock'):
             with contextlib.suppress(OSError, EngineError), self._taken(lock) as taken:
                 if taken and not (self._plan(lock.stem).exists() or self._sidecar(lock.stem).exists()):

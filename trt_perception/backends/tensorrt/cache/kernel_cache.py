@@ -14,13 +14,13 @@ import importlib.resources
 import os
 import shutil
 import subprocess
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from ....errors import EngineError, PerceptionError, one_line
 from ....file_cache import cache_root
 from ....monitor import LogCallback, unlogged
+from ....unfinished import remove_leftovers, temporary_folder
 from ..library.engine_log import INFO, WARNING
 from .private_files import UntrustedFileError, make_private_folder, read_private, replace_private
 
@@ -46,6 +46,7 @@ def kernel_cubin(compute_capability: tuple[int, int], log: LogCallback | None = 
         log(WARNING, f'compiled CUDA kernels are not cached: {error}')
         return _compiled(sources, architecture, log)
     if cubin is None:
+        remove_leftovers(path.parent)
         cubin = _compiled(sources, architecture, log)
         try:
             replace_private(path, hashlib.sha256(cubin).digest() + cubin)
@@ -68,13 +69,15 @@ def compile_with_nvcc(sources: dict[str, str], architecture: str) -> bytes:
     nvcc = find_nvcc()
     if nvcc is None:
         raise EngineError('nvcc was not found (sudo apt install cuda-nvcc, or set CUDA_HOME)')
-    with tempfile.TemporaryDirectory(prefix='trt_perception_') as folder:
+    with temporary_folder() as folder:
         for name, text in sources.items():
-            Path(folder, name).write_text(text, encoding='utf-8')
-        result = Path(folder, 'kernels.cubin')
-        command = [nvcc, '-cubin', '-O3', f'-arch={architecture}', '-o', str(result), str(Path(folder, _MAIN_SOURCE))]
+            (folder / name).write_text(text, encoding='utf-8')
+        result = folder / 'kernels.cubin'
+        command = [nvcc, '-cubin', '-O3', f'-arch={architecture}', '-o', str(result), str(folder / _MAIN_SOURCE)]
         try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S)
+            # nvcc's own temporary files are left over in this folder too if it is killed.
+            environment = {**os.environ, 'TMPDIR': str(folder)}
+            done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S, env=environment)
         except (OSError, subprocess.TimeoutExpired) as error:
             raise EngineError(f'{nvcc} failed: {error}') from error
         if done.returncode != 0 or not result.is_file():

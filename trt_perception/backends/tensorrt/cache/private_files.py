@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ....errors import EngineError
 from ....file_cache import elsewhere
+from ....unfinished import part_folder, remove_leftovers
 
 _WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
@@ -88,18 +89,20 @@ def read_private(path: Path) -> bytes:
 
 
 def replace_private(path: Path, content: bytes) -> None:
-    """Write a file (mode 0600) in one step: readers see the old content or the new, even after a crash."""
-    part = path.with_name(f'.{path.name}.{os.getpid()}.part')
+    """Write a file (mode 0600) in one step: readers see the old content or the new, even after a crash.
+
+    First removes the unfinished files that killed processes left for this one. Raises EngineError.
+    """
+    remove_leftovers(path.parent, path.name)
     try:
-        descriptor = os.open(
-            part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, 'wb') as file:
-            file.write(content)
-            file.flush()
-            os.fsync(descriptor)
-        part.replace(path)
+        with part_folder(path.parent, path.name) as folder:
+            part = folder / path.name
+            descriptor = os.open(
+                part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            with os.fdopen(descriptor, 'wb') as file:
+                file.write(content)
+                file.flush()
+                os.fsync(descriptor)
+            part.replace(path)
     except OSError as error:
         raise EngineError(f'{path} cannot be written: {error.strerror or error}; {elsewhere(path)}') from error
-    finally:
-        with contextlib.suppress(OSError):
-            part.unlink()
