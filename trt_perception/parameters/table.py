@@ -62,6 +62,7 @@ IMAGES = Group('Images')
 DETECTION = Group('Detection', task='detection')
 CLASSIFICATION = Group('Classification', task='classification')
 OUTPUT = Group('Output')
+START = Group('Start')
 
 
 @dataclass(frozen=True)
@@ -225,6 +226,11 @@ class Values:
     max_age_ms: int = _row(
         IMAGES, 0, 'Largest age of a frame in milliseconds since its stamp; older frames are dropped as stale',
         'no limit', limits=(0, 3600000), live=True)
+    frame_timeout: float = _row(
+        IMAGES, 60.0, 'Longest time for one frame in seconds; if the model is slow, five times its usual time. A frame '
+        'that takes longer will never end: the process ends with code 1, and respawn:=true starts it again. 0.0: the '
+        'process never ends for this reason',
+        limits=(0.0, 86400.0), live=True)
 
     score_threshold: float = _row(
         DETECTION, 0.25, 'Detections with a lower score are dropped', limits=(0.0, 1.0), live=True)
@@ -248,6 +254,10 @@ class Values:
         OUTPUT, False,
         "Draw the results on the image and publish it on the topic 'debug_image' while it has a subscriber", live=True)
     diagnostics_period: float = _row(OUTPUT, 1.0, 'Seconds between two diagnostics messages', limits=(0.1, 60.0))
+
+    autostart: bool = _row(
+        START, False, 'Configure and activate the node at the start of its process. The launch files have an argument '
+        'autostart instead, and set this parameter to false')
 
 
 PARAMETERS: Mapping[str, Row] = {
