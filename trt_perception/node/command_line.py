@@ -5,11 +5,13 @@
 from __future__ import annotations
 
 import os
+import re
+import sys
 import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ..errors import ParameterError, printable
+from ..errors import ParameterError, one_line, printable
 
 _HELP = """\
 usage: perception_node [-h] [--version] [--ros-args [-p NAME:=VALUE] [-r FROM:=TO] [--params-file FILE] ...]
@@ -70,25 +72,50 @@ def check_environment(environment: Mapping[str, str] = os.environ) -> None:
     zenoh = 'zenoh' in environment.get('RMW_IMPLEMENTATION', '')
     if domain and not (domain.strip().isdecimal() and (zenoh or int(domain) <= _LAST_DOMAIN)):
         raise ParameterError(f"ROS_DOMAIN_ID is '{printable(domain)}': expected a number from 0 to {_LAST_DOMAIN}")
+    _check_middleware(environment)
     _check_security(environment)
+
+
+def explained(error: Exception) -> str:
+    """Return an error of rclpy.init as one line, without places in its source code, and with what was expected."""
+    text = re.sub(r',? at /[^ ,]+:\d+', '', one_line(error)).removesuffix(' Error: error not set')
+    if type(error).__name__ == 'UnknownROSArgsError':
+        return f'unknown ROS arguments {text}: expected -p, -r, --params-file, --log-level, ...'
+    if 'remap rule' in text:
+        return (
+            f'{text.rstrip(".")}. Expected -r FROM:=TO; a name has letters, digits, _ and /, and no part begins with a '
+            'digit; a namespace (__ns) begins with /')
+    return text
+
+
+def _check_middleware(environment: Mapping[str, str]) -> None:
+    wanted = environment.get('RMW_IMPLEMENTATION', '')
+    folders = [*environment.get('AMENT_PREFIX_PATH', '').split(os.pathsep), sys.prefix]
+    installed = {
+        path.name for folder in folders if folder
+        for path in Path(folder, 'share', 'ament_index', 'resource_index', 'rmw_typesupport').glob('rmw_*')}
+    installed.discard('rmw_implementation')
+    # Without an index nothing is known; rcl reports what it finds.
+    if wanted and installed and wanted not in installed:
+        raise ParameterError(
+            f"RMW_IMPLEMENTATION is '{printable(wanted)}', which is not installed: expected one of "
+            f'{", ".join(sorted(installed))}, or install ros-$ROS_DISTRO-{printable(wanted).replace("_", "-")}')
 
 
 def _check_security(environment: Mapping[str, str]) -> None:
     # rcl compares these words exactly. With another strategy it continues without security.
     if environment.get('ROS_SECURITY_ENABLE') != 'true' or environment.get('ROS_SECURITY_STRATEGY') != 'Enforce':
         return
-    if environment.get('ROS_SECURITY_ENCLAVE_OVERRIDE') and environment.get('ROS_SECURITY_KEYSTORE') is None:
-        return
     keystore = environment.get('ROS_SECURITY_KEYSTORE', '')
     remedy = 'create one with ros2 security create_keystore, or unset ROS_SECURITY_ENABLE'
     if not keystore:
         raise ParameterError(
             'ROS_SECURITY_ENABLE is true and ROS_SECURITY_STRATEGY is Enforce, but ROS_SECURITY_KEYSTORE is not set: '
-            f'set it to the folder of your keystore, {remedy}')
+            f'set it to the folder of your keystore; {remedy}')
     if not Path(keystore, 'enclaves').is_dir():
         raise ParameterError(
-            f'ROS_SECURITY_KEYSTORE is {printable(keystore)}: expected a keystore, a folder with a folder enclaves: '
-            f'{remedy}')
+            f'ROS_SECURITY_KEYSTORE is {printable(keystore)}: expected a keystore, which is a folder with a folder '
+            f'enclaves; {remedy}')
 
 
 def _before_ros(arguments: Sequence[str]) -> list[str]:

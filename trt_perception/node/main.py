@@ -6,17 +6,17 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import signal
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable
 from typing import Any
 
 from ..dependencies import require
 from ..errors import ParameterError, PerceptionError, one_line
-from .command_line import answer_to, check_environment, ignored
+from .command_line import answer_to, check_environment, explained, ignored
 from .rclpy_internals import require_internals, wait_for_callbacks
 from .stop_request import StopRequest
 
@@ -100,9 +100,12 @@ def _started(arguments: list[str], on_fatal: Callable[[], None]) -> tuple[Any, A
         # rclpy expects the name of the program first.
         rclpy.init(args=['perception_node', *arguments], signal_handler_options=SignalHandlerOptions.NO)
     except Exception as error:  # RCLError is in a private module.
-        raise ParameterError(f'ROS cannot start: {_without_places(error)}') from error
+        raise ParameterError(f'ROS cannot start: {explained(error)}') from error
     try:
-        node = PerceptionNode(on_fatal)
+        with warnings.catch_warnings():
+            # A node that cannot be created is freed twice: the error below says why.
+            warnings.simplefilter('ignore', RuntimeWarning)
+            node = PerceptionNode(on_fatal)
         # One thread for transitions, one for diagnostics, one for parameters and the rest. Images have their own.
         executor = MultiThreadedExecutor(num_threads=3)
         require_internals(executor=executor)
@@ -110,13 +113,8 @@ def _started(arguments: list[str], on_fatal: Callable[[], None]) -> tuple[Any, A
         raise
     except Exception as error:  # of rclpy and the middleware, for example about security
         raise ParameterError(
-            f'the node cannot be created: {type(error).__name__}: {_without_places(error)}') from error
+            f'the node cannot be created: {type(error).__name__}: {explained(error)}') from error
     return rclpy, node, executor
-
-
-def _without_places(error: Exception) -> str:
-    """Return rcl's message without the locations in its source code."""
-    return re.sub(r',? at /[^ ,]+:\d+', '', one_line(error))
 
 
 def _spin(executor: Any, node: Any, stop: StopRequest) -> None:

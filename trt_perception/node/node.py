@@ -35,6 +35,8 @@ from .starting import Starter
 from .transition_guard import TransitionGuard, offer_shutdown
 from .watchdog import Watchdog
 
+_HUNG = 'this process is stuck and ends'
+
 
 class PerceptionNode(LifecycleNodeMixin, Node):
     """Subscribes to images, runs the pipeline in one worker thread, publishes results and diagnostics."""
@@ -175,7 +177,7 @@ class PerceptionNode(LifecycleNodeMixin, Node):
         self._stop_watchdog()
         hung = self._parts.free()
         if hung and timeout > 0:
-            self._end_process(hung)
+            self._end_process(_HUNG, hung)
 
     def _stop_watchdog(self) -> None:
         watchdog, self._watchdog = self._watchdog, None
@@ -221,16 +223,16 @@ class PerceptionNode(LifecycleNodeMixin, Node):
             self.trigger_deactivate()
 
     def _device_lost(self, error: EngineError) -> None:
-        self._end_process(f'it can no longer use its device: {error}')
+        self._end_process('this process can no longer use its device and ends', str(error))
 
     def _frame_hangs(self, progress: Progress) -> None:
         """End the process. Runs in the watchdog's thread."""
-        self._end_process(progress.reason)
+        self._end_process(_HUNG, progress.reason)
 
-    def _end_process(self, why: str) -> None:
+    def _end_process(self, what: str, why: str) -> None:
         if self._ending:
             return
-        self._log.fatal(f'this process ends; start the node again (respawn:=true does): {why}')
+        self._log.fatal(f'{what}; start the node again (respawn:=true does): {why}')
         self._on_fatal()
 
     # One transition at a time
