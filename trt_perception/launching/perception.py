@@ -48,12 +48,13 @@ def perception_actions(
     hooks = hooks or Hooks()
     respawn = parse_bool('respawn', values.get('respawn', 'false'))
     own = _parameter_file(values)
-    given = given_parameters(values, task)
+    # The launch file starts the node, or a lifecycle manager does: not the node itself, whatever its file says.
+    given = {**given_parameters(values, task), 'autostart': False}
     environment, note = process_environment(values)
     node = LifecycleNode(
         package=PACKAGE, executable='perception_node',
         namespace=values['namespace'], name=values['name'] or NODE_NAMES[task],
-        parameters=[*([own] if own else []), *([given] if given else [])],
+        parameters=[*([own] if own else []), given],
         remappings=image_remappings(values['image_topic']),
         ros_arguments=[
             '--log-level', parse_log_level('log_level', values['log_level']),

@@ -26,7 +26,7 @@ _MOST_SHORT = 0.02
 _STEADY = 0.15
 # A row of equal intervals longer than a period is another rate of the camera, if losses would make such a row this
 # seldom.
-_RARE = 0.01
+_RARE = 0.001
 # Longest pattern of intervals that is recognised as the camera's own.
 _LONGEST_PATTERN = 12
 # Part of the gaps that a pattern repeats.

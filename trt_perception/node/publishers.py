@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from rclpy.qos import ReliabilityPolicy
+from rclpy.qos import QoSCompatibility, QoSProfile, ReliabilityPolicy, qos_check_compatible
 
 # The node name before DDS has discovered the node of a publisher. A publisher outside ROS never has one.
 _UNDISCOVERED = ('', '_NODE_NAME_UNKNOWN_')
@@ -56,11 +56,17 @@ def _mismatch(endpoint: Any, name: str, topic: str, message_type: str, reliable:
         return (
             f'{name} publishes {topic} as {endpoint.topic_type}, but this node subscribes to {message_type}: set '
             'image_transport or remap the topic')
+    # The middleware decides: for Zenoh all are compatible.
+    wanted = QoSProfile(
+        depth=1, reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT)
+    compatibility, reason = qos_check_compatible(endpoint.qos_profile, wanted)
+    if compatibility != QoSCompatibility.ERROR:
+        return ''
     if reliable and endpoint.qos_profile.reliability == ReliabilityPolicy.BEST_EFFORT:
         return (
             f'{name} offers reliability best_effort on {topic}, but this node requests reliable: set image_reliability '
             'to best_effort')
-    return ''
+    return f'{name} publishes {topic} with a QoS that this node cannot receive: {reason.strip().rstrip(";")}'
 
 
 class MismatchLog:
