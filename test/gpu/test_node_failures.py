@@ -174,6 +174,7 @@ def test_an_illegal_access_ends_the_node_with_one_clear_line(start_node, color_m
     mark = node.process.mark()
     camera.publish(picture(node, 'yuv422'))
     wait_until(lambda: node.process.process.poll() is not None, 'the node ends')
+    node.process.exit_code = 1
     code, _ = node.process.stop()
     lines = node.process.lines_since(mark)
     print('\n'.join(lines))

@@ -3,6 +3,7 @@
 """/diagnostics: contents, rate, and the text if no images come."""
 
 import hashlib
+import platform
 import re
 import threading
 import time
@@ -14,11 +15,14 @@ import pytest
 pytest.importorskip('rclpy', reason='needs ROS 2: make setup')
 pytest.importorskip('vision_msgs.msg', reason='needs vision_msgs: make setup')
 
+from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.qos import ReliabilityPolicy
+from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CompressedImage
 from support import harness_images as images
 from support.harness_driver import wait_until
+from support.harness_process import NodeProcess
 
 STAGES = (
     'receive_age', 'convert', 'preprocess', 'infer', 'postprocess', 'publish', 'total', 'stamp_to_publish')
@@ -162,33 +166,139 @@ def test_wrong_type_on_the_topic_is_an_error_naming_both(node):
     assert 'sensor_msgs/msg/Image' in status.message and 'image_transport' in status.message
 
 
-def test_gaps_are_diagnosed_with_the_hint(node):
-    """Only every fourth frame of a 30 Hz camera arrives, as if large images were lost between processes."""
-    node.bring_to('active')
+def publish_numbers(node, numbers):
+    """Publish images with the stamps of a 30 Hz camera, those with these numbers only. Each one is answered."""
     camera = node.camera()
     message = red_image(node)
     first = node.driver.now_ns()
-    for number in range(40):
-        # The stamps of a camera whose frames come in pairs, followed by six missing ones.
-        index = number // 2 * 8 + number % 2
-        message.header.stamp.sec, message.header.stamp.nanosec = divmod(first + index * 33_333_333, 10**9)
+    for number in numbers:
+        message.header.stamp.sec, message.header.stamp.nanosec = divmod(first + number * 33_333_333, 10**9)
         camera.publish(message)
         node.detections.wait(lambda m, s=message.header.stamp: m.header.stamp == s, max(0, node.detections.count() - 3))
+
+
+def test_gaps_are_diagnosed_with_the_hint(node):
+    """Every fourth frame of a 30 Hz camera is missing."""
+    node.bring_to('active')
+    publish_numbers(node, [number for number in range(60) if number % 4 != 3])
     status, values = node.diagnosis(lambda s, _: 'do not arrive' in s.message, 'missing frames')
     assert status.level == DiagnosticStatus.WARN
-    assert float(values['missing_fraction']) == pytest.approx(0.75, abs=0.05)
+    assert float(values['missing_fraction']) == pytest.approx(0.25, abs=0.03)
+    # The tests run on Fast DDS.
     assert 'fastdds_large_images.xml' in status.message
 
 
-def test_foreign_clock_is_diagnosed(node):
+def test_pairs_of_frames_are_no_gaps(node):
+    """A camera whose frames come in pairs."""
+    node.bring_to('active')
+    publish_numbers(node, [number // 2 * 8 + number % 2 for number in range(40)])
+    status, values = node.diagnosis(lambda _, v: v['processed'] == '40', 'all images')
+    assert status.level == DiagnosticStatus.OK, status.message
+    assert float(values['missing_fraction']) == 0.0
+
+
+@pytest.mark.parametrize('behind_s, said', [
+    (3600, "image stamps are 3600 s behind this machine's clock: "), (-3600, 'image stamps are 3600 s ahead of '),
+    (None, 'image stamps are 0: the driver sets none')])
+def test_stamps_that_cannot_be_right(node, behind_s, said):
     node.bring_to('active')
     camera = node.camera()
     message = red_image(node)
-    message.header.stamp.sec -= 3600
+    if behind_s is None:
+        message.header.stamp.sec = message.header.stamp.nanosec = 0
+    else:
+        message.header.stamp.sec -= behind_s
     node.answer_to(camera, message)
-    status, _ = node.diagnosis(lambda s, _: 'from the clock' in s.message, 'clock')
-    assert status.level == DiagnosticStatus.WARN and '3600 s' in status.message
-    assert 'use_sim_time' in status.message
+    status, _ = node.diagnosis(lambda s, _: s.message.startswith('image stamps are '), 'stamps')
+    assert status.level == DiagnosticStatus.WARN and status.message.startswith(said)
+
+
+def test_use_sim_time_without_and_with_a_clock(node):
+    """The advice is never to set what is set."""
+    node.bring_to('active', use_sim_time=True)
+    try:
+        camera = node.camera()
+        message = red_image(node)
+        camera.publish(message)
+        status, _ = node.diagnosis(lambda s, _: 'use_sim_time is true, but no node publishes /clock' in s.message)
+        assert status.level == DiagnosticStatus.WARN
+        clock = node.driver.node.create_publisher(Clock, '/clock', 1)
+        node.diagnosis(lambda s, _: 'use_sim_time is true, but no time has come on /clock yet' in s.message)
+        wait_until(lambda: clock.get_subscription_count() >= 1, 'the node listens to /clock')
+        clock.publish(Clock(clock=Time(sec=100)))
+        camera.publish(message)
+        status, _ = node.diagnosis(lambda s, _: 'ahead of the time on /clock' in s.message)
+        assert status.level == DiagnosticStatus.WARN
+        # Images of the simulation.
+        for _ in range(40):
+            message.header.stamp = Time(sec=99, nanosec=int(1e9 * np.random.default_rng().random()))
+            node.answer_to(camera, message)
+        node.diagnosis(lambda s, _: s.level == DiagnosticStatus.OK, 'OK')
+        node.driver.node.destroy_publisher(clock)
+    finally:
+        assert node.set_parameters(use_sim_time=False)[0]
+
+
+def test_only_old_images_are_an_error(node):
+    node.bring_to('active', max_age_ms=1000)
+    camera = node.camera()
+    message = red_image(node)
+
+    def old(status, _):
+        message.header.stamp = Time(sec=node.driver.now_ns() // 10**9 - 5)
+        camera.publish(message)
+        return status.level == DiagnosticStatus.ERROR
+
+    status, values = node.diagnosis(old, 'ERROR')
+    found = re.fullmatch(
+        r'no result for (\d+) s: all images are older than max_age_ms and dropped \(they are (\S+) s old on arrival\)',
+        status.message)
+    assert found, status.message
+    assert int(found.group(1)) >= 5 and 4.5 < float(found.group(2)) < 7
+    assert int(values['stale']) >= 3 and values['processed'] == '0'
+    # With a new image all is well, after the old ones have left the window.
+    node.answer_to(camera, red_image(node))
+    node.diagnosis(lambda s, _: s.level != DiagnosticStatus.ERROR, 'no ERROR')
+
+
+def test_only_bad_images_are_an_error(node):
+    node.bring_to('active')
+    camera = node.camera()
+    message = red_image(node)
+    message.step = 1
+
+    def bad(status, _):
+        camera.publish(message)
+        return status.level == DiagnosticStatus.ERROR
+
+    status, values = node.diagnosis(bad, 'ERROR')
+    assert re.fullmatch(
+        r'bad images: .* step is 1 bytes, .* \(no result for \d+ s, all images are bad\)', status.message)
+    assert int(values['bad']) >= 3 and values['processed'] == '0'
+
+
+def test_hardware_id_is_set_from_the_start(node):
+    for state in ('unconfigured', 'inactive'):
+        node.bring_to(state)
+        status, _ = node.diagnosis(lambda _, v, state=state: v['state'] == state, state)
+        assert status.hardware_id == ('CPU' if state == 'inactive' else platform.node())
+
+
+def test_a_second_node_of_the_same_name_is_reported_by_both(start_node, tmp_path):
+    first = start_node()
+    second = NodeProcess(first.process.namespace, tmp_path / 'second')
+    try:
+        reason = f'another node is also named {first.name}: '
+        first.process.wait_for_line(r'\[WARN\].*' + re.escape(reason))
+        second.wait_for_line(r'\[WARN\].*' + re.escape(reason))
+        status, _ = first.diagnosis(lambda s, _: reason in s.message, 'the other node')
+        assert status.level == DiagnosticStatus.WARN
+    finally:
+        # When it has ended, the reason disappears.
+        code, _ = second.stop()
+    assert code == 0, second.tail()
+    first.diagnosis(lambda s, _: 'also named' not in s.message, 'no other node')
+    assert first.process.output.count(reason) == 1
 
 
 def test_diagnostics_survive_every_transition(node):

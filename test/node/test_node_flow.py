@@ -68,7 +68,8 @@ def test_malformed_images_are_counted_and_the_node_goes_on(node):
     for number, (kind, (damage, said)) in enumerate(MALFORMED.items(), 1):
         camera.publish(damage(red_image(node)))
         status, values = node.diagnosis(lambda _, v, n=number: int(v['bad']) == n, f'{kind} counted')
-        assert status.level == DiagnosticStatus.WARN
+        # Without any good image, it becomes an error after a while.
+        assert status.level in (DiagnosticStatus.WARN, DiagnosticStatus.ERROR)
         assert status.message.startswith('bad images: ') and said in status.message, (kind, status.message)
         # For any content of the message: one line of limited length.
         assert '\n' not in status.message and len(status.message) < 1100
@@ -151,8 +152,8 @@ def test_old_frames_are_dropped_and_counted(node):
         camera.publish(red_image(node, 'old', old + number))
         counts = node.counts(lambda c, n=number: c['stale'] == n, f'{number} stale frames')
     assert counts['processed'] == 0 and counts['received'] == 3
-    status, _ = node.diagnosis(lambda s, _: s.level == DiagnosticStatus.WARN, 'WARN')
-    assert 'older than max_age_ms' in status.message
+    status, _ = node.diagnosis(lambda s, _: 'max_age_ms' in s.message, 'stale')
+    assert status.level in (DiagnosticStatus.WARN, DiagnosticStatus.ERROR)
     # A new frame is processed.
     assert node.answer_to(camera, red_image(node)).header.frame_id.startswith('camera')
     assert [m for m in node.detections.messages[since:] if m.header.frame_id == 'old'] == []

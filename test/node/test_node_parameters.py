@@ -18,7 +18,7 @@ from support.harness_driver import boxes_of, wait_until
 
 LIVE = {
     'score_threshold', 'iou_threshold', 'max_detections', 'max_age_ms', 'publish_debug_image', 'classes',
-    'image_encoding'}
+    'image_encoding', 'frame_timeout'}
 # The type of each parameter and, for numbers, its range, as documented.
 EXPECTED = {
     'task': (ParameterType.PARAMETER_STRING, None), 'model_file': (ParameterType.PARAMETER_STRING, None),
@@ -41,6 +41,8 @@ EXPECTED = {
     'publish_debug_image': (ParameterType.PARAMETER_BOOL, None),
     'class_id_format': (ParameterType.PARAMETER_STRING, None),
     'num_threads': (ParameterType.PARAMETER_INTEGER, (0, 1024)),
+    'frame_timeout': (ParameterType.PARAMETER_DOUBLE, (0.0, 86400.0)),
+    'autostart': (ParameterType.PARAMETER_BOOL, None),
     'diagnostics_period': (ParameterType.PARAMETER_DOUBLE, (0.1, 60.0))}
 CHOICES = {
     'task': {'auto', 'detection', 'classification'}, 'backend': {'auto', 'onnxruntime', 'tensorrt'},

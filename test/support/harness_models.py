@@ -37,7 +37,7 @@ def _names(names: tuple[str, ...]) -> dict[str, str]:
 
 def color_detector(
     path: Path, busy: int = 0, fragile: bool = False, slow_load: int = 0, growth: float = 1.0,
-    names: tuple[str, ...] = COLORS,
+    names: tuple[str, ...] = COLORS, endless: str = '',
 ) -> Path:
     """Write a detector in YOLOv5's layout, [1, 16, 8]: a box around all red, all green, all blue pixels.
 
@@ -49,6 +49,8 @@ def color_detector(
     busy: multiplications of 512x512 matrices in each inference (about 5 ms each on one core)
     fragile: fails at run time if the mean of the input is 0.5 or more (a white image)
     growth: factor for the width and height of the boxes, around the centres of the coloured rectangles
+    endless: 'white' for an inference that takes days if the mean of the input is 0.5 or more; 'always' for every image,
+        so the model never finishes loading either
     slow_load: multiplications of 1024x1024 constants that ONNX Runtime folds while it loads (30 ms each)
     """
     constants = {
@@ -85,6 +87,8 @@ def color_detector(
         score = _busy(nodes, constants, score, busy)
     if fragile:
         score = _fragile(nodes, constants, score)
+    if endless:
+        score = _endless(nodes, constants, score, endless)
     if slow_load:
         score = _slow_load(nodes, constants, score, slow_load)
     nodes.append(make(
@@ -121,6 +125,30 @@ def _fragile(nodes: list, constants: dict, score: str) -> str:
         make('Gather', ['one_row', 'index'], ['picked'], axis=0),
         make('Add', [score, 'picked'], ['fragile_score'])]
     return 'fragile_score'
+
+
+def _endless(nodes: list, constants: dict, score: str, when: str) -> str:
+    make = helper.make_node
+    # White: the mean of the input is 1 and the count 2 * 10^11; grey (0.45): the count is 0.
+    constants.update({
+        'days': np.array(2 * 10**11, np.int64), 'double': np.array(2.0, np.float32), 'true': np.array(True),
+        'least': np.array(1 if when == 'always' else 0, np.int64), 'kept': np.array(1.0, np.float32)})
+    body = helper.make_graph(
+        [make('Identity', ['go_on'], ['goes_on']), make('Mul', ['value_in', 'kept_inside'], ['value_out'])], 'body',
+        [helper.make_tensor_value_info('number', TensorProto.INT64, []),
+         helper.make_tensor_value_info('go_on', TensorProto.BOOL, []),
+         helper.make_tensor_value_info('value_in', TensorProto.FLOAT, None)],
+        [helper.make_tensor_value_info('goes_on', TensorProto.BOOL, []),
+         helper.make_tensor_value_info('value_out', TensorProto.FLOAT, None)],
+        [numpy_helper.from_array(np.array(1.0, np.float32), 'kept_inside')])
+    nodes += [
+        make('ReduceMean', ['images'], ['brightness'], keepdims=0),
+        make('Mul', ['brightness', 'double'], ['doubled_brightness']),
+        make('Cast', ['doubled_brightness'], ['bright'], to=TensorProto.INT64),
+        make('Max', ['bright', 'least'], ['rounds']),
+        make('Mul', ['rounds', 'days'], ['trips']),
+        make('Loop', ['trips', 'true', score], ['endless_score'], body=body)]
+    return 'endless_score'
 
 
 def _slow_load(nodes: list, constants: dict, score: str, times: int) -> str:

@@ -59,6 +59,8 @@ class NodeProcess:
         environment = dict(
             os.environ, PYTHONUNBUFFERED='1', PYTHONFAULTHANDLER='1', RCUTILS_COLORIZED_OUTPUT='0',
             ROS_LOG_DIR=str(folder))
+        # The code with which the process must end. A test that lets it end in another way sets its own.
+        self.exit_code = 0
         self._lines: list[str] = []
         self._changed = threading.Condition()
         self.process = subprocess.Popen(
@@ -75,9 +77,9 @@ class NodeProcess:
         with self._changed:
             return '\n'.join(self._lines)
 
-    def tail(self) -> str:
+    def tail(self, lines: int = 15) -> str:
         """The last lines, for messages of failed tests."""
-        return '\n'.join(self.output.splitlines()[-15:])
+        return '\n'.join(self.output.splitlines()[-lines:])
 
     def mark(self) -> int:
         """Return the current position in the output, for `since` of wait_for_line."""

@@ -71,11 +71,16 @@ def start_process(driver: Any, folder: Path, parameters: dict[str, Any], argumen
 
 
 def end_process(client: Any) -> None:
+    """End the node if it still runs. It must end, or have ended, with its expected exit code."""
+    process = client.process
     try:
-        if client.process.process.poll() is None:
-            code, _ = client.process.stop()
-            assert code == 0, f'exit code {code}:\n{client.process.tail()}'
-        client.process.assert_clean()
+        # Also a process that has ended by itself.
+        code = process.process.poll()
+        if code is None:
+            code, _ = process.stop()
+        assert code == process.exit_code, (
+            f'exit code {code}, expected {process.exit_code}; the last lines of its log:\n{process.tail(60)}')
+        process.assert_clean()
     finally:
         client.close()
 

@@ -50,12 +50,13 @@ def perception_actions(
     respawn = parse_bool('respawn', values.get('respawn', 'false'))
     own = _parameter_file(values)
     transport, transport_note = chosen_transport(values['image_topic'], values.get('image_transport', ''))
-    given = given_parameters({**values, 'image_transport': transport}, task)
+    # The launch file starts the node, or a lifecycle manager does: not the node itself, whatever its file says.
+    given = {**given_parameters({**values, 'image_transport': transport}, task), 'autostart': False}
     environment, note = process_environment(values)
     node = LifecycleNode(
         package=PACKAGE, executable='perception_node',
         namespace=values['namespace'], name=values['name'] or NODE_NAMES[task],
-        parameters=[*([own] if own else []), *([given] if given else [])],
+        parameters=[*([own] if own else []), given],
         remappings=image_remappings(values['image_topic']),
         ros_arguments=[
             '--log-level', parse_log_level('log_level', values['log_level']),

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Mapping
 
 from builtin_interfaces.msg import Time
@@ -45,7 +46,8 @@ def diagnostics_message(
                 values[f'{stage}_ms_p{percentile}'] = f'{value:.3f}'
     status = DiagnosticStatus(
         level=_LEVELS[level], name=f'{name}: perception', message=printable(reason),
-        hardware_id=printable(provenance.get('device', '')),
+        # Before configure, the device is not chosen yet.
+        hardware_id=printable(provenance.get('device') or platform.node() or 'unknown'),
         values=[KeyValue(key=key, value=printable(value)) for key, value in values.items()])
     message = DiagnosticArray(status=[status])
     message.header.stamp = stamp

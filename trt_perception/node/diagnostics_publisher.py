@@ -12,22 +12,26 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
+from rclpy.utilities import get_rmw_implementation_identifier
 
 from .diagnostics import diagnostics_message
 from .frame_loop import FrameReport
 from .health import Condition, assess
+from .twins import Twins
 
 
 @dataclass(frozen=True)
 class NodeStatus:
     """The part of the diagnostics that is not about frames.
 
-    state: label of the lifecycle state; activity: the step that configure is doing, or ''
+    state: label of the lifecycle state
+    activity: the step that configure is doing, or ''; unchanged_s: seconds since it changed
     error: reason why the last transition failed, or ''; provenance: model and backend of a configured node, by key
     """
 
     state: str
     activity: str
+    unchanged_s: float
     error: str
     provenance: Mapping[str, str]
 
@@ -45,6 +49,9 @@ class DiagnosticsPublisher:
         self._node = node
         self._status = status
         self._frames = frames
+        self._middleware = get_rmw_implementation_identifier()
+        # A lambda, not the method itself: rclpy allows only one severity for each line that logs.
+        self._twins = Twins(lambda text: node.get_logger().warning(text))
         self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 10)
         self._group = MutuallyExclusiveCallbackGroup()
         self._timer = self._start(period)
@@ -62,13 +69,18 @@ class DiagnosticsPublisher:
 
     def _publish(self) -> None:
         frames, status = self._frames(), self._status()
-        age = frames.snapshot.stages.get('receive_age')
+        name = self._node.get_fully_qualified_name()
         level, reason = assess(Condition(
-            state=status.state, activity=status.activity, error=status.error, camera=frames.camera,
-            recent=frames.snapshot.rates, last_failure=frames.last_failure,
+            state=status.state, activity=status.activity, unchanged_s=status.unchanged_s, error=status.error,
+            camera=frames.camera, recent=frames.snapshot.rates, last_failure=frames.last_failure,
             precision_wanted=status.provenance.get('precision', ''),
             precision_effective=status.provenance.get('precision_effective', ''),
-            age_p50_ms=age[0] if age else None, image_note=frames.image_note))
+            progress=frames.progress, stamps=frames.stamps, ros_time=frames.ros_time, image_note=frames.image_note,
+            twin=self._twins.update(name, self._all_names()), middleware=self._middleware))
         self._publisher.publish(diagnostics_message(
-            self._node.get_fully_qualified_name(), self._node.get_clock().now().to_msg(), level, reason,
+            name, self._node.get_clock().now().to_msg(), level, reason,
             status.state, frames.snapshot, frames.camera, status.provenance))
+
+    def _all_names(self) -> list[str]:
+        return [
+            f'{namespace.rstrip("/")}/{name}' for name, namespace in self._node.get_node_names_and_namespaces()]

@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass
+from typing import Any
 
 from rclpy.node import Node
 
@@ -18,8 +20,10 @@ from ..parameters.settings import Settings
 from ..pipeline.interface import Pipeline
 from .camera import Arrival, Camera
 from .health import CameraReport
+from .liveness import Liveness, Progress
 from .outputs import Outputs
 from .reading import frame_of
+from .stamps import RosTime, StampReport, Stamps
 from .statistics import Snapshot, Statistics
 from .worker import LatestWorker
 
@@ -30,6 +34,8 @@ _THROTTLE_S = 5.0
 _NOTE_THROTTLE_S = 60.0
 # Characters of a failure reason: an image message may contain any text, and diagnostics repeat the reason every second.
 _LONGEST_REASON = 1000
+# If the process is about to end, a frame gets this time to finish.
+_ENDING_S = 0.4
 
 
 @dataclass(frozen=True)
@@ -37,11 +43,13 @@ class FrameParts:
     """The parts that process a frame while the node is configured. Only the outputs belong to one camera.
 
     worker: its thread owns the pipeline and calls FrameLoop.process
+    first_s: an upper limit of the usual time of a frame, in seconds, until one is processed
     """
 
     worker: LatestWorker[Arrival]
     pipeline: Pipeline
     outputs: Outputs
+    first_s: float
 
 
 @dataclass(frozen=True)
@@ -50,12 +58,16 @@ class FrameReport:
 
     camera: None if the node is not active
     last_failure: reason of the last bad or damaged frame or failed inference, or ''
+    progress: None if the node was not active since configure; stamps: None without images; ros_time: the node's clock
     image_note: what is unusual about the latest images, or ''
     """
 
     camera: CameraReport | None
     snapshot: Snapshot
     last_failure: str
+    progress: Progress | None
+    stamps: StampReport | None
+    ros_time: RosTime
     image_note: str = ''
 
 
@@ -80,6 +92,10 @@ class FrameLoop:
         self._on_give_up = on_give_up
         self._on_device_lost = on_device_lost
         self._statistics = Statistics()
+        self._stamps = Stamps()
+        self._liveness: Liveness | None = None
+        # The frame that stop() did not wait for any longer.
+        self._given_up_frame = 0
         self._parts: FrameParts | None = None
         self._camera: Camera | None = None
         self._last_failure = ''
@@ -103,9 +119,19 @@ class FrameLoop:
         """Use these parts from now on. Call it only while no image can arrive."""
         self._parts = parts
 
+    @property
+    def progress(self) -> Progress:
+        """The progress of the frames now."""
+        liveness = self._liveness
+        return Progress() if liveness is None else liveness.report()
+
     def start(self, settings: Settings) -> str:
         """Reset the counts and subscribe. Returns the topic."""
+        assert self._parts is not None
         self._statistics.reset()
+        self._stamps = Stamps()
+        self._liveness = Liveness(self._parts.first_s)
+        self._given_up_frame = 0
         self._failures_in_a_row = 0
         self._watch = ImageWatch()
         self._image_note = ''
@@ -117,16 +143,24 @@ class FrameLoop:
             self._node, settings.image_transport, settings.image_reliability, settings.image_depth, self._arrived)
         return self._camera.topic
 
-    def stop(self, timeout: float | None) -> None:
+    def stop(self) -> None:
         """End the subscription and wait until the current frame is processed. May be called in any state.
 
-        timeout: seconds, or None to wait without limit
-
-        Raises concurrent.futures.TimeoutError after `timeout`.
+        Raises EngineError if the frame takes so long that it may never end. The worker is still busy then.
         """
         self.unsubscribe()
-        if self._parts is not None and self._parts.worker.clear(timeout):
-            self._statistics.count('replaced')
+        if self._parts is None:
+            return
+        progress = self.progress
+        if progress.frame and progress.frame == self._given_up_frame:
+            raise EngineError(progress.reason)
+        try:
+            if self._parts.worker.clear(_ENDING_S if self._failures_expected else progress.patience_s):
+                self._statistics.count('replaced')
+        except FutureTimeoutError:
+            progress = self.progress
+            self._given_up_frame = progress.frame
+            raise EngineError(progress.reason) from None
 
     def unsubscribe(self) -> None:
         """End the subscription: no more frames arrive."""
@@ -135,8 +169,9 @@ class FrameLoop:
             camera.close()
 
     def disconnect(self) -> None:
-        """Forget the parts. Call it after stop()."""
+        """Forget the parts. Call it after stop(). A frame that is still in work is not published or counted."""
         self._parts = None
+        self._liveness = None
 
     def expect_failures(self) -> None:
         """Do not count or log failed inferences: the process is about to end, and resources may be gone already."""
@@ -144,39 +179,60 @@ class FrameLoop:
 
     def report(self) -> FrameReport:
         """Return the state now. Logs each publisher that cannot match, once."""
-        camera = self._camera
+        camera, liveness = self._camera, self._liveness
         return FrameReport(
             camera.report() if camera is not None else None, self._statistics.snapshot(), self._last_failure,
+            None if liveness is None else liveness.report(), self._stamps.report(), self._ros_time(),
             self._image_note if camera is not None else '')
 
     def process(self, arrival: Arrival) -> None:
         """Turn one image into a published result. Runs in the worker's thread."""
-        settings, parts, camera = self._settings(), self._parts, self._camera
-        assert settings is not None and parts is not None
-        if camera is None:
+        settings, parts, camera, liveness = self._settings(), self._parts, self._camera, self._liveness
+        if camera is None or settings is None or parts is None or liveness is None:
             # The node is being deactivated: the frame counts as replaced by a newer one.
             self._statistics.count('replaced')
             return
+        liveness.begin('reading the image')
+        outcome = 'failed'
+        try:
+            outcome = self._processed(arrival, settings, parts, camera, liveness)
+        except Exception:
+            if self._is_present(parts):
+                raise
+        finally:
+            liveness.end(outcome)
+
+    def _processed(
+        self, arrival: Arrival, settings: Settings, parts: FrameParts, camera: Camera, liveness: Liveness,
+    ) -> str:
+        """Process and count an image. Returns its outcome, the name of the count."""
         if settings.max_age_ms and self._age_ms(arrival) > settings.max_age_ms:
             self._statistics.count('stale')
-            return
+            return 'stale'
         started = time.perf_counter()
         try:
             message = camera.message_of(arrival)
             frame = frame_of(message, settings, camera.topic)
             self._look_at(frame)
             converted = time.perf_counter()
+            liveness.step('inference')
             output = parts.pipeline.run(frame)
         except FrameError as error:
-            if isinstance(error, DamagedImageError):
-                self._statistics.count('damaged')
-            self._bad(error)
-            return
+            if self._is_present(parts):
+                if isinstance(error, DamagedImageError):
+                    self._statistics.count('damaged')
+                self._bad(error)
+            return 'bad'
         except EngineError as error:
-            self._failed(error)
-            return
+            if self._is_present(parts):
+                self._failed(error)
+            return 'failed'
+        if not self._is_present(parts):
+            # The node did not wait for this frame. Its publishers are gone.
+            return 'failed'
         self._failures_in_a_row = 0
         publishing = time.perf_counter()
+        liveness.step('publishing the result')
         parts.outputs.publish(output.result, message.header)
         published = time.perf_counter()
         self._statistics.record({
@@ -187,6 +243,11 @@ class FrameLoop:
         self._statistics.count('processed')
         if settings.publish_debug_image:
             parts.outputs.draw(frame, output.result, message.header)
+        return 'processed'
+
+    def _is_present(self, parts: FrameParts) -> bool:
+        """Whether the node still uses these parts."""
+        return self._parts is parts
 
     def failed_unexpectedly(self, error: Exception) -> None:
         """Handle an unexpected error of `process` like a failed inference. Runs in the worker's thread."""
@@ -194,11 +255,14 @@ class FrameLoop:
 
     def _arrived(self, arrival: Arrival) -> None:
         """Hand an image to the worker. Runs in the camera's thread."""
-        parts = self._parts
-        if parts is None:
+        parts, liveness = self._parts, self._liveness
+        if parts is None or liveness is None:
             return
         self._statistics.count('received')
-        self._statistics.record({'receive_age': self._age_ms(arrival)})
+        now_ns = self._now_ns()
+        self._statistics.record({'receive_age': (now_ns - arrival.stamp_ns) / 1e6})
+        self._stamps.add(arrival.stamp_ns, now_ns)
+        liveness.arrived()
         if parts.worker.offer(arrival):
             self._statistics.count('replaced')
 
@@ -236,5 +300,15 @@ class FrameLoop:
             self._on_give_up()
 
     def _age_ms(self, arrival: Arrival) -> float:
+        return (self._now_ns() - arrival.stamp_ns) / 1e6
+
+    def _now_ns(self) -> int:
         now_ns: int = self._node.get_clock().now().nanoseconds
-        return (now_ns - arrival.stamp_ns) / 1e6
+        return now_ns
+
+    def _ros_time(self) -> RosTime:
+        # Any: rclpy declares a Clock, but a node has a ROSClock.
+        clock: Any = self._node.get_clock()
+        return RosTime(
+            simulated=clock.ros_time_is_active, running=clock.now().nanoseconds > 0,
+            published=self._node.count_publishers('/clock') > 0)

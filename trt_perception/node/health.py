@@ -5,16 +5,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
+
+from .liveness import Progress
+from .middleware import large_images_advice
+from .stamps import RosTime, StampReport, stamp_reason
 
 SILENCE_S = 5.0
 MISSING_FRACTION = 0.1
-# A larger difference between stamps and clock means another clock, not a late frame.
-_CLOCK_SKEW_MS = 10_000.0
-LARGE_IMAGES_HINT = (
-    'large images are lost between processes by default: start the camera and this node with the Fast DDS '
-    'profile config/fastdds_large_images.xml (README, Large images)')
+# Without a result for this long although this many images were dropped, nothing works, and it is more than a warning.
+_FRUITLESS_S = 5.0
+_FEWEST_DROPPED = 3
+# Configure reports several times a second while an engine is built or a model is converted. Loading reports nothing.
+_STANDSTILL_S = 10.0
 
 
 class Level(IntEnum):
@@ -53,9 +57,11 @@ class Condition:
     recent: events per second over the window, by name (received, processed, stale, bad, failed)
     last_failure: error text of the last failed frame
     precision_wanted, precision_effective: precision of the network, '' if unconfigured
-    age_p50_ms: median age of the images on arrival by their stamps, None without images
-    activity: the step that configure is doing, or ''
+    activity: the step that configure is doing, or ''; unchanged_s: seconds since it changed
     image_note: what is unusual about the images, or ''
+    progress: of the frames, None if the node is not active; stamps: of the images, None without images
+    ros_time: the node's clock; twin: a sentence about another node with the same name, or ''
+    middleware: its identifier, such as rmw_fastrtps_cpp
     """
 
     state: str
@@ -65,30 +71,45 @@ class Condition:
     last_failure: str
     precision_wanted: str
     precision_effective: str
-    age_p50_ms: float | None
     activity: str = ''
     image_note: str = ''
+    unchanged_s: float = 0.0
+    progress: Progress | None = None
+    stamps: StampReport | None = None
+    ros_time: RosTime = field(default_factory=RosTime)
+    twin: str = ''
+    middleware: str = ''
 
 
 def assess(condition: Condition) -> tuple[Level, str]:
-    """Return the level and the most important reason."""
+    """Return the level and the most important reason. In a state without frames, a twin is added to the reason."""
+    if condition.progress is not None and condition.progress.stuck:
+        return Level.ERROR, condition.progress.reason
     if condition.error:
         return Level.ERROR, condition.error
-    if condition.state == 'configuring' and condition.activity:
-        return Level.WARN, f'configuring: {condition.activity}'
     if condition.state != 'active':
-        return Level.WARN, f'{condition.state}: no images are processed until the node is activated'
+        return Level.WARN, '; '.join(filter(None, (_waiting(condition), condition.twin)))
     # Bad images come before gaps: a gap is only an estimate, and a camera that skips frames looks the same.
     findings = [
-        *_topic_findings(condition.camera), *_frame_findings(condition), *_gap_findings(condition.camera),
-        *_late_findings(condition), *_precision_findings(condition)]
+        *_topic_findings(condition), *_fruitless_findings(condition), *_frame_findings(condition),
+        *([(Level.WARN, condition.twin)] if condition.twin else []),
+        *_gap_findings(condition), *_late_findings(condition), *_precision_findings(condition)]
     if not findings:
         return Level.OK, f'processing {condition.recent.get("processed", 0.0):.1f} images/s'
     level = max(level for level, _ in findings)
     return level, next(reason for found, reason in findings if found == level)
 
 
-def _topic_findings(camera: CameraReport | None) -> list[tuple[Level, str]]:
+def _waiting(condition: Condition) -> str:
+    if condition.state == 'configuring' and condition.activity:
+        seconds = condition.unchanged_s
+        standstill = f', without progress for {seconds:.0f} s' if seconds >= _STANDSTILL_S else ''
+        return f'configuring: {condition.activity}{standstill}'
+    return f'{condition.state}: no images are processed until the node is activated'
+
+
+def _topic_findings(condition: Condition) -> list[tuple[Level, str]]:
+    camera = condition.camera
     if camera is None:
         return []
     findings = [(Level.ERROR, reason) for reason in camera.incompatible]
@@ -101,18 +122,42 @@ def _topic_findings(camera: CameraReport | None) -> list[tuple[Level, str]]:
             what = (
                 f'no images for {camera.silent_s:.0f} s on {camera.topic}, published by '
                 f'{", ".join(camera.publishers)}: the camera is silent, or its frames do not '
-                f'arrive ({LARGE_IMAGES_HINT})')
+                f'arrive ({large_images_advice(condition.middleware)})')
         findings.append((Level.WARN, what))
     return findings
 
 
-def _gap_findings(camera: CameraReport | None) -> list[tuple[Level, str]]:
+def _fruitless_findings(condition: Condition) -> list[tuple[Level, str]]:
+    """Images come and are dropped, all of them: nothing is published, so it is an error."""
+    progress = condition.progress
+    if progress is None or progress.fruitless_s < _FRUITLESS_S:
+        return []
+    count = sum(progress.dropped.values())
+    if not count and not progress.frame and progress.fruitless_s >= SILENCE_S + progress.expected_s:
+        return [(Level.ERROR, f'images are received, but none is processed for {progress.fruitless_s:.0f} s')]
+    if count < _FEWEST_DROPPED:
+        return []
+    outcome = max(progress.dropped, key=lambda name: progress.dropped[name])
+    if condition.recent.get(outcome, 0.0) == 0:
+        return []
+    since = f'no result for {progress.fruitless_s:.0f} s'
+    if outcome == 'stale':
+        why = stamp_reason(condition.stamps, condition.ros_time) or (
+            f'they are {condition.stamps.age_s:.1f} s old on arrival' if condition.stamps else 'they come too late')
+        return [(Level.ERROR, f'{since}: all images are older than max_age_ms and dropped ({why})')]
+    if outcome == 'bad':
+        return [(Level.ERROR, f'bad images: {condition.last_failure} ({since}, all images are bad)')]
+    return [(Level.ERROR, f'inference fails: {condition.last_failure} ({since})')]
+
+
+def _gap_findings(condition: Condition) -> list[tuple[Level, str]]:
+    camera = condition.camera
     if camera is None or camera.missing_fraction <= MISSING_FRACTION:
         return []
     return [(
         Level.WARN,
         f'according to the stamps, about {camera.missing_fraction:.0%} of the frames of {camera.topic} do not arrive, '
-        f'or the camera skips them: {LARGE_IMAGES_HINT}')]
+        f'or the camera skips them: {large_images_advice(condition.middleware)}')]
 
 
 def _frame_findings(condition: Condition) -> list[tuple[Level, str]]:
@@ -131,16 +176,13 @@ def _frame_findings(condition: Condition) -> list[tuple[Level, str]]:
 
 def _late_findings(condition: Condition) -> list[tuple[Level, str]]:
     findings = []
-    recent = condition.recent
-    if recent.get('stale', 0.0) > 0:
-        findings.append((
-            Level.WARN,
-            f'{recent["stale"]:.1f} images/s are older than max_age_ms and dropped'))
-    if condition.age_p50_ms is not None and abs(condition.age_p50_ms) > _CLOCK_SKEW_MS:
-        findings.append((
-            Level.WARN,
-            f'image stamps are {condition.age_p50_ms / 1e3:.0f} s from the clock: synchronise the '
-            'clocks, or for a bag play it with --clock and set use_sim_time'))
+    stale = condition.recent.get('stale', 0.0)
+    if stale > 0:
+        findings.append((Level.WARN, f'{stale:.1f} images/s are older than max_age_ms and dropped'))
+    stamps = stamp_reason(condition.stamps, condition.ros_time)
+    if stamps:
+        # It is the reason why they are dropped.
+        findings.insert(0, (Level.WARN, stamps))
     return findings
 
 

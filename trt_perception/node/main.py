@@ -6,15 +6,18 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import signal
 import sys
 import threading
 import time
+import warnings
+from collections.abc import Callable
 from typing import Any
 
-from ..errors import one_line
+from ..dependencies import require
+from ..errors import ParameterError, PerceptionError, one_line
 from ..shared_memory import remove_dead_segments
+from .command_line import answer_to, check_environment, explained, ignored
 from .rclpy_internals import require_internals, wait_for_callbacks
 from .stop_request import StopRequest
 
@@ -27,47 +30,32 @@ _LEAVE_S = 0.6
 def main(args: list[str] | None = None) -> int:
     """Run the node until SIGINT or SIGTERM, then end the process.
 
-    Exit code 0 after a signal in any state. Exit code 1 if the node cannot start (one line says why), or if this
-    process can no longer use its device.
+    args: without the program's name, None for those of the process
+
+    Exit code 0 after a signal in any state, and for --help and --version. Exit code 1 if the node cannot start (one
+    line says why), or if only a new process can continue.
     """
     stop = StopRequest()
     # Before the imports: a signal during start-up must also end the process without a traceback.
     stop.listen(signal.SIGINT, signal.SIGTERM)
-    from ..dependencies import require
-    from ..errors import ParameterError, PerceptionError
+    given = sys.argv[1:] if args is None else args
+    answer = answer_to(given)
+    if answer:
+        print(answer)
+        return 0
+    if ignored(given):
+        print(f'perception_node: {ignored(given)}', file=sys.stderr)
+    codes: list[int] = []
+
+    def give_up() -> None:
+        codes.append(1)
+        stop.make()
 
     try:
-        rclpy: Any = require('rclpy')
-        # Before the first use of these names.
-        require_internals()
-        for package in ('sensor_msgs.msg', 'diagnostic_msgs.msg', 'vision_msgs.msg'):
-            require(package)
-        from rclpy.executors import MultiThreadedExecutor
-        from rclpy.signals import SignalHandlerOptions
-
-        from .node import PerceptionNode
-
-        # Before this process has a segment itself, which needs the space.
-        segments, size = remove_dead_segments()
-        try:
-            rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
-        except Exception as error:  # RCLError is in a private module.
-            raise ParameterError(f'the ROS arguments cannot be used: {_without_places(error)}') from error
-        codes: list[int] = []
-
-        def give_up() -> None:
-            codes.append(1)
-            stop.make()
-
-        node: Any = PerceptionNode(give_up)
-        if segments:
-            node.get_logger().info(
-                f'removed {segments} shared-memory segments ({size / 1e6:.0f} MB) of killed processes from /dev/shm')
-        # One thread for transitions, one for diagnostics, one for parameters and the rest. Images have their own.
-        executor = MultiThreadedExecutor(num_threads=3)
-        require_internals(executor=executor)
+        check_environment()
+        rclpy, node, executor = _started(given, give_up)
     except PerceptionError as error:
-        print(f'perception_node: {error}', file=sys.stderr)
+        print(f'perception_node: {one_line(error)}', file=sys.stderr)
         return 1
     executor.add_node(node)
     spinner = threading.Thread(
@@ -97,9 +85,42 @@ def main(args: list[str] | None = None) -> int:
     os._exit(codes[0] if codes else 0)
 
 
-def _without_places(error: Exception) -> str:
-    """Return rcl's message without the locations in its source code."""
-    return re.sub(r',? at /[^ ,]+:\d+', '', one_line(error))
+def _started(arguments: list[str], on_fatal: Callable[[], None]) -> tuple[Any, Any, Any]:
+    """Return rclpy, the node and its executor. Raises PerceptionError with one line if the node cannot be created."""
+    rclpy: Any = require('rclpy')
+    # Before the first use of these names.
+    require_internals()
+    for package in ('sensor_msgs.msg', 'diagnostic_msgs.msg', 'vision_msgs.msg'):
+        require(package)
+    from rclpy.executors import MultiThreadedExecutor
+    from rclpy.signals import SignalHandlerOptions
+
+    from .node import PerceptionNode
+
+    # Before this process has a segment itself, which needs the space.
+    segments, size = remove_dead_segments()
+    try:
+        # rclpy expects the name of the program first.
+        rclpy.init(args=['perception_node', *arguments], signal_handler_options=SignalHandlerOptions.NO)
+    except Exception as error:  # RCLError is in a private module.
+        raise ParameterError(f'ROS cannot start: {explained(error)}') from error
+    try:
+        with warnings.catch_warnings():
+            # A node that cannot be created is freed twice: the error below says why.
+            warnings.simplefilter('ignore', RuntimeWarning)
+            node: Any = PerceptionNode(on_fatal)
+        if segments:
+            node.get_logger().info(
+                f'removed {segments} shared-memory segments ({size / 1e6:.0f} MB) of killed processes from /dev/shm')
+        # One thread for transitions, one for diagnostics, one for parameters and the rest. Images have their own.
+        executor = MultiThreadedExecutor(num_threads=3)
+        require_internals(executor=executor)
+    except PerceptionError:
+        raise
+    except Exception as error:  # of rclpy and the middleware, for example about security
+        raise ParameterError(
+            f'the node cannot be created: {type(error).__name__}: {explained(error)}') from error
+    return rclpy, node, executor
 
 
 def _spin(executor: Any, node: Any, stop: StopRequest) -> None:

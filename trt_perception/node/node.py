@@ -7,7 +7,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Any
 
 from rcl_interfaces.msg import SetParametersResult
@@ -16,34 +15,30 @@ from rclpy.lifecycle import LifecycleNodeMixin, LifecycleState, TransitionCallba
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from ..backends.create import create_pipeline
-from ..catalogue.resolve import resolve_model
-from ..errors import EngineError, ParameterError, PerceptionError, one_line, printable
-from ..model.spec import ModelSpec, load_model
-from ..parameters.settings import Settings
+from ..errors import EngineError, PerceptionError, one_line, printable
 from ..parameters.table import PARAMETERS
-from ..pipeline.interface import Pipeline
 from . import parameters
-from .camera import Arrival
 from .diagnostics_publisher import DiagnosticsPublisher, NodeStatus
-from .frame_loop import FrameLoop, FrameParts
+from .frame_loop import FrameLoop
 from .given_values import changes
 from .live_settings import LiveSettings
+from .liveness import Progress
 from .memory import trim_memory
-from .opening import opening_monitor
-from .outputs import Outputs
+from .opening import Activity
+from .parts import Parts
 from .rclpy_internals import (
     destroy_state_machine,
+    guard_available_transitions,
     guard_change_state,
     lifecycle_state,
     parameter_overrides,
     require_internals,
 )
-from .transition_guard import TransitionGuard
-from .worker import LatestWorker
+from .starting import Starter
+from .transition_guard import TransitionGuard, offer_shutdown
+from .watchdog import Watchdog
 
-# deactivate waits at most this long for the frame that is being processed.
-_FRAME_TIMEOUT_S = 10.0
+_HUNG = 'this process is stuck and ends'
 
 
 class PerceptionNode(LifecycleNodeMixin, Node):
@@ -52,7 +47,8 @@ class PerceptionNode(LifecycleNodeMixin, Node):
     def __init__(self, on_fatal: Callable[[], None] = lambda: None, **kwargs: Any) -> None:
         """Declare the parameters.
 
-        on_fatal: called if this process can no longer use its device; only a new process can
+        on_fatal: called if only a new process can continue: this one can no longer use its device, or a frame never
+            ends
 
         Raises ParameterError for a given value of the wrong type or range, MissingDependencyError if this rclpy lacks
         a name that the node needs.
@@ -64,16 +60,15 @@ class PerceptionNode(LifecycleNodeMixin, Node):
         # Any: its methods have no types before Kilted.
         self._log: Any = self.get_logger()
         self._on_fatal = on_fatal
+        # Each configure keeps its event: one that does not return must never go on after a later one was allowed.
         self._cancel = threading.Event()
         self._ending = False
-        self._activity = ''
+        self._activity = Activity()
         self._error = ''
         self._given_up = False
-        self._provenance: dict[str, str] = {}
-        self._pipeline: Pipeline | None = None
-        self._worker: LatestWorker[Arrival] | None = None
-        self._outputs: Outputs | None = None
+        self._watchdog: Watchdog | None = None
         self._transitions = guard_change_state(self, self._transition_guard)
+        guard_available_transitions(self, lambda answer: offer_shutdown(answer, lifecycle_state(self)))
         self._live = LiveSettings()
         parameters.declare(self)
         for warning in parameters.unknown_overrides(self, parameter_overrides(self)):
@@ -81,9 +76,11 @@ class PerceptionNode(LifecycleNodeMixin, Node):
         self.add_on_set_parameters_callback(self._live.set_parameters)
         failure_guard = self.create_guard_condition(
             self._give_up, callback_group=MutuallyExclusiveCallbackGroup())
-        self._frames = FrameLoop(self, lambda: self._live.current, failure_guard.trigger, self._end_process)
+        self._frames = FrameLoop(self, lambda: self._live.current, failure_guard.trigger, self._device_lost)
+        self._parts = Parts(self, self._live, self._frames)
         self._diagnostics = DiagnosticsPublisher(
             self, PARAMETERS['diagnostics_period'].default, self._status, self._frames.report)
+        self._starter = Starter(self, self._transitions.lock, lambda: lifecycle_state(self))
 
     def set_parameters_atomically(self, parameter_list: Sequence[Parameter]) -> SetParametersResult:
         """Set parameters for a client of the parameter services. Setting one to the value it has always succeeds."""
@@ -97,31 +94,32 @@ class PerceptionNode(LifecycleNodeMixin, Node):
         started = time.monotonic()
         try:
             self._error = ''
-            self._activity = ''
+            self._activity = activity = Activity()
             settings = self._live.read(self)
-            spec = _read_model(settings)
-            self._open(spec, settings)
+            spec = self._parts.open(settings, self._cancel, activity)
             self._diagnostics.set_period(settings.diagnostics_period)
             trim_memory()
         except Exception as error:
             return self._configure_failed(error)
         if spec.labels_warning:
             self._log.warning(printable(spec.labels_warning))
+        provenance = self._parts.provenance
         self._log.info(printable(
             f'configured in {time.monotonic() - started:.1f} s: {spec.task} with {spec.path.name} '
             f'({spec.head.kind}, {spec.width}x{spec.height}, {len(spec.names)} classes from '
-            f'{spec.names_source}) on {self._provenance.get("backend")} '
-            f'{self._provenance.get("backend_version")} ({self._provenance.get("device")})'))
+            f'{spec.names_source}) on {provenance.get("backend")} '
+            f'{provenance.get("backend_version")} ({provenance.get("device")})'))
         return TransitionCallbackReturn.SUCCESS
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Enable the publishers, then subscribe."""
         settings = self._live.current
-        assert settings is not None and self._outputs is not None
+        assert settings is not None
         try:
             result = super().on_activate(state)
-            self._outputs.announce(settings)
+            self._parts.announce(settings)
             topic = self._frames.start(settings)
+            self._watchdog = Watchdog(lambda: self._frames.progress, self._frame_timeout, self._frame_hangs)
         except Exception as error:
             return self._transition_failed('activate', error)
         self._log.info(f'active: waiting for images on {topic}')
@@ -130,11 +128,9 @@ class PerceptionNode(LifecycleNodeMixin, Node):
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Unsubscribe and finish the current frame. The model stays loaded."""
         try:
-            self._frames.stop(_FRAME_TIMEOUT_S)
+            self._stop_watchdog()
+            self._frames.stop()
             result = super().on_deactivate(state)
-        except FutureTimeoutError:
-            return self._transition_failed('deactivate', EngineError(
-                f'the frame being processed was not finished after {_FRAME_TIMEOUT_S:.0f} s'))
         except Exception as error:
             return self._transition_failed('deactivate', error)
         if self._given_up:
@@ -183,46 +179,27 @@ class PerceptionNode(LifecycleNodeMixin, Node):
 
     # Parts
 
-    def _open(self, spec: ModelSpec, settings: Settings) -> None:
-        """Open the pipeline in the worker's thread and make the outputs."""
-        monitor = opening_monitor(self._log, self._cancel, self._tell_activity)
-        self._pipeline = pipeline = self._live.connect_pipeline(
-            spec, lambda present: create_pipeline(
-                spec, present.pipeline_options(), present.postprocess(spec), monitor))
-        self._worker = worker = LatestWorker(
-            'perception', self._frames.process, self._frames.failed_unexpectedly)
-        worker.call(pipeline.open)
-        self._provenance = {
-            'task': spec.task, 'model': str(spec.path), 'model_sha256': spec.sha256,
-            'input_shape': 'x'.join(map(str, spec.input_shape)), 'head': spec.head.kind,
-            'classes': str(len(spec.names)), 'precision': settings.precision, **pipeline.describe()}
-        self._outputs = Outputs(self, spec, settings)
-        self._live.connect_outputs(self._outputs)
-        self._frames.connect(FrameParts(worker, pipeline, self._outputs))
-
     def _free(self) -> None:
-        """Free all parts that exist. Safe in every state."""
-        self._frames.stop(None)
-        self._frames.disconnect()
-        worker, self._worker = self._worker, None
-        pipeline, self._pipeline = self._pipeline, None
-        if worker is not None:
-            if pipeline is not None:
-                worker.call(pipeline.close)
-            worker.close()
-        # Before the outputs: a parameter change may be about to publish its threshold with them.
-        self._live.disconnect()
-        outputs, self._outputs = self._outputs, None
-        if outputs is not None:
-            outputs.close()
-        self._provenance = {}
-        trim_memory()
+        """Free all parts that exist. Safe in every state. If the worker does not end, the process does."""
+        timeout = self._frame_timeout()
+        self._stop_watchdog()
+        hung = self._parts.free()
+        if hung and timeout > 0:
+            self._end_process(_HUNG, hung)
+
+    def _stop_watchdog(self) -> None:
+        watchdog, self._watchdog = self._watchdog, None
+        if watchdog is not None:
+            watchdog.stop()
+
+    def _frame_timeout(self) -> float:
+        settings = self._live.current
+        return 0.0 if settings is None else settings.frame_timeout
 
     def _status(self) -> NodeStatus:
-        return NodeStatus(lifecycle_state(self), self._activity, self._error, self._provenance)
-
-    def _tell_activity(self, activity: str) -> None:
-        self._activity = activity
+        activity = self._activity
+        return NodeStatus(
+            lifecycle_state(self), activity.text, activity.unchanged_s, self._error, self._parts.provenance)
 
     # Failures
 
@@ -235,7 +212,7 @@ class PerceptionNode(LifecycleNodeMixin, Node):
         self._error = message
         self._log.error(message)
         if isinstance(error, EngineError) and error.fatal:
-            self._end_process(error)
+            self._device_lost(error)
         return TransitionCallbackReturn.FAILURE
 
     def _transition_failed(self, transition: str, error: Exception) -> TransitionCallbackReturn:
@@ -253,9 +230,17 @@ class PerceptionNode(LifecycleNodeMixin, Node):
             self._given_up = True
             self.trigger_deactivate()
 
-    def _end_process(self, error: EngineError) -> None:
-        self._log.fatal(
-            f'this process can no longer use its device and ends; start the node again (respawn:=true does): {error}')
+    def _device_lost(self, error: EngineError) -> None:
+        self._end_process('this process can no longer use its device and ends', str(error))
+
+    def _frame_hangs(self, progress: Progress) -> None:
+        """End the process. Runs in the watchdog's thread."""
+        self._end_process(_HUNG, progress.reason)
+
+    def _end_process(self, what: str, why: str) -> None:
+        if self._ending:
+            return
+        self._log.fatal(f'{what}; start the node again (respawn:=true does): {why}')
         self._on_fatal()
 
     # One transition at a time
@@ -272,12 +257,5 @@ class PerceptionNode(LifecycleNodeMixin, Node):
 
     def _allow_configure(self) -> None:
         if not self._ending:
-            self._cancel.clear()
+            self._cancel = threading.Event()
 
-
-def _read_model(settings: Settings) -> ModelSpec:
-    if not settings.model_file:
-        raise ParameterError(
-            "parameter 'model_file' is empty: expected an ONNX file or a catalogue name "
-            '(trt_perception fetch lists them)')
-    return load_model(resolve_model(settings.model_file, fetch=False), settings.model_options())

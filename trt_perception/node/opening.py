@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,25 @@ from ..errors import printable
 from ..monitor import Monitor
 
 _THROTTLE_S = 5.0
+
+
+class Activity:
+    """The step that configure is doing, and when it last made progress."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._since = clock()
+        self.text = ''
+
+    def tell(self, text: str) -> None:
+        """Replace the step by this one, or report progress of it."""
+        self.text = text
+        self._since = self._clock()
+
+    @property
+    def unchanged_s(self) -> float:
+        """Seconds since the last progress."""
+        return self._clock() - self._since
 
 
 def opening_monitor(logger: Any, cancel: threading.Event, tell: Callable[[str], None]) -> Monitor:

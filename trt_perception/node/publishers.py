@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from rclpy.qos import ReliabilityPolicy
+from rclpy.qos import QoSCompatibility, QoSProfile, ReliabilityPolicy, qos_check_compatible
 
 from ..image.transports import COMPRESSED, COMPRESSED_IMAGE, IMAGE, republish, transport_of
 
@@ -58,11 +58,17 @@ def _mismatch(endpoint: Any, name: str, topic: str, message_type: str, reliable:
         return (
             f'{name} publishes {topic} as {endpoint.topic_type}, but this node subscribes to {message_type}: '
             f'{_remedy(topic, endpoint.topic_type)}')
+    # The middleware decides: for Zenoh all are compatible.
+    wanted = QoSProfile(
+        depth=1, reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT)
+    compatibility, reason = qos_check_compatible(endpoint.qos_profile, wanted)
+    if compatibility != QoSCompatibility.ERROR:
+        return ''
     if reliable and endpoint.qos_profile.reliability == ReliabilityPolicy.BEST_EFFORT:
         return (
             f'{name} offers reliability best_effort on {topic}, but this node requests reliable: set image_reliability '
             'to best_effort')
-    return ''
+    return f'{name} publishes {topic} with a QoS that this node cannot receive: {reason.strip().rstrip(";")}'
 
 
 def _remedy(topic: str, found: str) -> str:

@@ -25,7 +25,9 @@ _IN_MODULES = {
         'rclpy_implementation.WaitSet.get_ready_entities', 'rclpy_implementation.Subscription.take_message',
         'rclpy_implementation.LifecycleStateMachine.current_state',
         'rclpy_implementation.LifecycleStateMachine.destroy_when_not_in_use')}
-_OF_A_NODE = ('_parameter_overrides', '_state_machine', '_service_change_state.callback')
+_OF_A_NODE = (
+    '_parameter_overrides', '_state_machine', '_service_change_state.callback',
+    '_service_get_available_transitions.callback')
 _OF_AN_EXECUTOR = ('_executor.shutdown',)
 _WAIT_SET = 'rclpy.impl.implementation_singleton.rclpy_implementation.WaitSet'
 
@@ -72,6 +74,16 @@ def guard_change_state(node: Any, make_guard: Callable[[Callable[[Any, Any], Any
     guard = make_guard(service.callback)
     service.callback = guard
     return guard
+
+
+def guard_available_transitions(node: Any, change: Callable[[Any], Any]) -> None:
+    """Let `change` change each answer of a lifecycle node's service get_available_transitions.
+
+    change: gets and returns a response of lifecycle_msgs/GetAvailableTransitions
+    """
+    service = node._service_get_available_transitions
+    answer = service.callback
+    service.callback = lambda request, response: change(answer(request, response))
 
 
 def destroy_state_machine(node: Any) -> None:

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.msg import State, Transition, TransitionDescription
 
 _SHUTDOWN = 'shutdown'
 # Each state has a different id for shutdown.
@@ -84,6 +84,21 @@ class TransitionGuard:
             self._warn(f'transition {wanted} is not possible in state {state} ({error})')
             response.success = False
             return response
+
+
+def offer_shutdown(answer: Any, state: str) -> Any:
+    """Add shutdown to the available transitions while configure runs: the guard accepts it, rclpy does not list it.
+
+    `ros2 lifecycle set` sends only listed transitions.
+
+    answer: a response of lifecycle_msgs/GetAvailableTransitions; state: the label of the node's state
+    """
+    if state == 'configuring':
+        answer.available_transitions.append(TransitionDescription(
+            transition=Transition(id=Transition.TRANSITION_UNCONFIGURED_SHUTDOWN, label=_SHUTDOWN),
+            start_state=State(id=State.TRANSITION_STATE_CONFIGURING, label=state),
+            goal_state=State(id=State.TRANSITION_STATE_SHUTTINGDOWN, label='shuttingdown')))
+    return answer
 
 
 def _is_shutdown(transition: Transition) -> bool:

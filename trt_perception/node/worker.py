@@ -7,10 +7,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from concurrent.futures import wait as wait_for_futures
 from typing import Generic, TypeVar
 
 T = TypeVar('T')
 R = TypeVar('R')
+_POLL_S = 0.1
 
 
 class LatestWorker(Generic[T]):
@@ -51,6 +54,24 @@ class LatestWorker(Generic[T]):
         """Run `function` in the thread. Return its result or raise its error."""
         return self._pool.submit(function).result(timeout)
 
+    def call_until(self, function: Callable[[], R], cancel: threading.Event, grace_s: float) -> R:
+        """Run `function` in the thread. Return its result or raise its error.
+
+        Raises concurrent.futures.TimeoutError if it has not returned `grace_s` seconds after `cancel` was set. It
+        continues then, and the thread is busy until it returns. A TimeoutError of `function` becomes a RuntimeError.
+        """
+        future = self._pool.submit(function)
+        patience = grace_s
+        while not wait_for_futures([future], _POLL_S).done:
+            if cancel.is_set():
+                patience -= _POLL_S
+            if patience <= 0:
+                raise FutureTimeoutError
+        error = future.exception()
+        if isinstance(error, FutureTimeoutError):
+            raise RuntimeError(f'{type(error).__name__}: {error}') from error
+        return future.result()
+
     def clear(self, timeout: float | None = None) -> int:
         """Drop the waiting item and wait until the current one is done. Returns the number of dropped items."""
         with self._lock:
@@ -65,6 +86,14 @@ class LatestWorker(Generic[T]):
             self._waiting = None
             self._closed = True
         self._pool.shutdown(wait=True)
+
+    def abandon(self, last: Callable[[], object]) -> None:
+        """Leave the thread to what it is doing, without waiting. It runs `last` after that, and then ends."""
+        with self._lock:
+            self._waiting = None
+            self._closed = True
+        self._pool.submit(last)
+        self._pool.shutdown(wait=False)
 
     def _next(self) -> None:
         with self._lock:

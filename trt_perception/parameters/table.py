@@ -65,6 +65,7 @@ IMAGES = Group('Images')
 DETECTION = Group('Detection', task='detection')
 CLASSIFICATION = Group('Classification', task='classification')
 OUTPUT = Group('Output')
+START = Group('Start')
 
 
 @dataclass(frozen=True)
@@ -249,6 +250,11 @@ class Values:
     damaged_images: str = _row(
         IMAGES, DROP, 'What happens to a compressed image with damaged data. drop: it counts as bad; keep: the decoded '
         'part is processed, so objects in the missing part are not found', choices=(DROP, KEEP))
+    frame_timeout: float = _row(
+        IMAGES, 60.0, 'Longest time for one frame in seconds; if the model is slow, five times its usual time. A frame '
+        'that takes longer will never end: the process ends with code 1, and respawn:=true starts it again. 0.0: the '
+        'process never ends for this reason',
+        limits=(0.0, 86400.0), live=True)
 
     score_threshold: float = _row(
         DETECTION, 0.25, 'Detections with a lower score are dropped', limits=(0.0, 1.0), live=True)
@@ -272,6 +278,10 @@ class Values:
         OUTPUT, False,
         "Draw the results on the image and publish it on the topic 'debug_image' while it has a subscriber", live=True)
     diagnostics_period: float = _row(OUTPUT, 1.0, 'Seconds between two diagnostics messages', limits=(0.1, 60.0))
+
+    autostart: bool = _row(
+        START, False, 'Configure and activate the node at the start of its process. The launch files have an argument '
+        'autostart instead, and set this parameter to false')
 
 
 PARAMETERS: Mapping[str, Row] = {
