@@ -62,7 +62,10 @@ def main():
 
     for method in METHODS:
         thresholds = {name: threshold(histogram, method) for name, histogram in seen.items()}
-        for layers, text in ((list(inputs), 'none'), (without_head, f'last {len(inputs) - len(without_head)}')):
+        variants = [(list(inputs), 'none'), (without_head, f'last {len(inputs) - len(without_head)}')]
+        if decoder.written:
+            variants.append((sorted(decoder.written), 'all but the box decoder'))
+        for layers, text in variants:
             result = quantizer.insert_qdq(model, thresholds, layers)
             row('int8', method, text, share_of(layers), evaluation.of(result))
         choice = choose_layers(model, thresholds, candidates, evaluation, (Target(), Target().without_boxes))

@@ -159,7 +159,8 @@ def test_the_target_of_the_search_is_in_the_help(capsys):
         main(['quantize', '--help'])
     shown = ' '.join(capsys.readouterr().out.split())
     for text in ('lowest agreement (default for the search: 0.95)', 'score difference (default for the search: 0.02)',
-                 'of a detector (default for the search: 0.95)', 'of the boxes (default for the search: 0.6)'):
+                 'of a detector (default for the search: 0.95)',
+                 'worst 2 % of the boxes (default for the search: 0.6)'):
         assert text in shown
 
 

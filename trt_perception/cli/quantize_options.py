@@ -38,14 +38,14 @@ def add_check_arguments(parser: argparse.ArgumentParser) -> None:
         help='layers that stay in float (without names: no layers), instead of the layers found by measuring; the box '
              'decoder of an int8 detector stays in float in any case')
     group = parser.add_argument_group(
-        'target', 'Accuracy against fp32. The search for int8 layers keeps as many layers in float as it needs. For '
-        'fp16, and with --keep-float, there is no search: a file that misses a given target is not written.')
+        'target', 'Accuracy against fp32. The search for int8 layers keeps as many layers in float as it needs.\n'
+        'For fp16, and with --keep-float, there is no search: a file that misses a given target is not written.')
     usual = Target()
     for option, metavar, text, default in (
             ('--min-agreement', 'A', 'lowest agreement', usual.agreement),
             ('--max-score-difference', 'D', 'largest mean score difference', usual.score_difference),
             ('--min-mean-iou', 'I', 'lowest mean IoU of the matched boxes of a detector', usual.mean_iou),
-            ('--min-iou', 'I', 'lowest IoU of a matched box, without the worst hundredth of the boxes', usual.min_iou)):
+            ('--min-iou', 'I', 'lowest IoU of a matched box, without the worst 2 %% of the boxes', usual.min_iou)):
         group.add_argument(
             option, type=fraction, metavar=metavar, help=f'{text} (default for the search: {default})')
 

@@ -16,7 +16,7 @@ class Target:
     agreement: smallest Agreement.value
     score_difference: largest mean absolute difference of scores (of boxes, or of each frame's worst class probability)
     mean_iou: smallest mean IoU of matched boxes
-    min_iou: smallest IoU of a matched box, without the worst hundredth of the boxes (Agreement.low_iou)
+    min_iou: smallest IoU of a matched box, without a few outliers (Agreement.low_iou)
     A classifier has no boxes, and reaches the last two.
     """
 
