@@ -272,7 +272,8 @@ def test_only_bad_images_are_an_error(node):
         return status.level == DiagnosticStatus.ERROR
 
     status, values = node.diagnosis(bad, 'ERROR')
-    assert re.fullmatch(r'bad images: .* step is 1 bytes, .* \(no result for \d+ s, all images are bad\)', status.message)
+    assert re.fullmatch(
+        r'bad images: .* step is 1 bytes, .* \(no result for \d+ s, all images are bad\)', status.message)
     assert int(values['bad']) >= 3 and values['processed'] == '0'
 
 

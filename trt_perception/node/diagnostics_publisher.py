@@ -15,7 +15,7 @@ from rclpy.node import Node
 from rclpy.utilities import get_rmw_implementation_identifier
 
 from .diagnostics import diagnostics_message
-from .frame_loop import FrameReport
+from .frame_types import FrameReport
 from .health import Condition, assess
 from .twins import Twins
 
