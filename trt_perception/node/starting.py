@@ -14,7 +14,7 @@ from rclpy.clock import Clock, ClockType
 from ..parameters.settings import Settings
 
 # A launch file or a lifecycle manager configures the node within this time.
-_PATIENCE_S = 3.0
+_PATIENCE_S = 5.0
 _SOON_S = 0.01
 # Transition, the state before it and after it.
 _STEPS = (('configure', 'unconfigured', 'inactive'), ('activate', 'inactive', 'active'))
