@@ -2,6 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Typed errors: each message says what was expected, what was found and what to do."""
 
+from __future__ import annotations
+
+from collections.abc import Collection
+
 
 class PerceptionError(Exception):
     """Base of all errors that a user can fix.
@@ -81,3 +85,12 @@ def one_line(what: object, most: int = 0) -> str:
     """
     text = printable(' '.join(str(what).split()))
     return f'{text[:most]} ...' if 0 < most < len(text) else text
+
+
+def listed(names: Collection[object], most: int = 10, separator: str = ', ') -> str:
+    """Return names for a message, 'a, b, c and 49 more': models have hundreds of layers, and their names are long.
+
+    most: the largest number of names; each name is on one line and has at most 80 characters
+    """
+    shown = separator.join(one_line(printable(name), 80) for name in list(names)[:most])
+    return f'{shown} and {len(names) - most} more' if len(names) > most else shown

@@ -3,8 +3,9 @@
 """Removes the shared-memory segments that killed processes of Fast DDS left.
 
 A participant sends from a segment of its own: /dev/shm/fastrtps_ID (Fast DDS 2) or fastdds_ID (Fast DDS 3), 0.5 MB, or
-67 MB with the profile for large images. After SIGKILL the segment stays, and nothing removes it before the next boot
-(SharedMemManager.hpp and RobustExclusiveLock.hpp of Fast DDS). With respawn, each crash would take as much again.
+67 MB with the profile for large images. After SIGKILL the segment stays. A participant that reads from it removes it
+after some seconds; without one it stays until the next boot (SharedMemManager.hpp and RobustExclusiveLock.hpp of Fast
+DDS). With respawn, each crash would take as much again.
 
 The owner holds an exclusive lock (flock) of fastrtps_ID_el from before the segment exists until after it is removed.
 So a segment whose lock is free has no owner. Other processes that still read it keep their mapping.

@@ -81,7 +81,7 @@ def load_yaml(text: str) -> Any:
         raise ValueError('it is nested too deeply') from None
     except yaml.MarkedYAMLError as error:
         where = f' in line {error.problem_mark.line + 1}' if error.problem_mark else ''
-        raise ValueError(f'{one_line(error.problem, 80)}{where}') from error
+        raise ValueError(f'{one_line(error.problem or error, 80)}{where}') from error
     except (yaml.YAMLError, ValueError) as error:
         raise ValueError(one_line(error, 80)) from error
     except Exception as error:  # KeyError, IndexError, AttributeError: PyYAML does not expect every text after a tag

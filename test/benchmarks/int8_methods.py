@@ -16,9 +16,11 @@ from trt_perception.precision import graph, quantizer
 from trt_perception.precision.calibration import calibration_of
 from trt_perception.precision.calibration_frames import read_samples
 from trt_perception.precision.cost import multiplications
+from trt_perception.precision.decoder import decoder_of
 from trt_perception.precision.half_arithmetic import rounding_as_half
 from trt_perception.precision.ranges import AUTO, METHODS, threshold
-from trt_perception.precision.search import Evaluation, Target, choose_layers
+from trt_perception.precision.search import Evaluation, choose_layers
+from trt_perception.precision.target import Target
 
 
 def main():
@@ -37,22 +39,22 @@ def main():
     cost = multiplications(model)
     print(f'{path.name}: {len(samples.calibration)} frames to calibrate, {len(samples.checking)} others to compare')
     print('| precision | calibration | layers in float | int8 share of multiplications | agreement '
-          '| score difference mean | largest | IoU mean |')
-    print('|---|---|---|---|---|---|---|---|')
+          '| score difference mean | largest | IoU mean | lowest |')
+    print('|---|---|---|---|---|---|---|---|---|')
 
     def row(precision, method, layers, share, agreement):
-        overlap = f'{agreement.mean_iou:.3f}' if spec.task == 'detection' else '-'
+        overlap = f'{agreement.mean_iou:.3f} | {agreement.min_iou:.3f}' if spec.task == 'detection' else '- | -'
         print(f'| {precision} | {method} | {layers} | {share:.0%} | {agreement.value:.3f} '
               f'| {agreement.mean_score_difference:.4f} | {agreement.max_score_difference:.4f} | {overlap} |',
               flush=True)
 
-    tail, last = graph.tail_of(source.graph)
+    decoder = decoder_of(source.graph)
     row('fp16', '-', 'none', 0, evaluation.of(rounding_as_half(source, ())))
-    row('fp16', '-', 'decoding', 0, evaluation.of(rounding_as_half(source, tail)))
+    row('fp16', '-', 'decoding', 0, evaluation.of(rounding_as_half(source, decoder.nodes)))
     inputs = quantizer.input_tensors(model)
     calibration = calibration_of(spec, samples.calibration, AUTO)
     seen = calibration.histograms(model, sorted(set(inputs.values())))
-    without_head = [name for name in inputs if name not in last]
+    without_head = [name for name in inputs if name not in decoder.last | decoder.written]
     candidates = without_head if spec.task == 'detection' else list(inputs)
 
     def share_of(layers):
@@ -60,10 +62,13 @@ def main():
 
     for method in METHODS:
         thresholds = {name: threshold(histogram, method) for name, histogram in seen.items()}
-        for layers, text in ((list(inputs), 'none'), (without_head, f'last {len(last)}')):
+        variants = [(list(inputs), 'none'), (without_head, f'last {len(inputs) - len(without_head)}')]
+        if decoder.written:
+            variants.append((sorted(decoder.written), 'all but the box decoder'))
+        for layers, text in variants:
             result = quantizer.insert_qdq(model, thresholds, layers)
             row('int8', method, text, share_of(layers), evaluation.of(result))
-        choice = choose_layers(model, thresholds, candidates, evaluation, Target())
+        choice = choose_layers(model, thresholds, candidates, evaluation, (Target(), Target().without_boxes))
         row('int8', method, f'searched: {len(inputs) - len(choice.layers)} of {len(inputs)}',
             share_of(choice.layers), choice.agreement)
 

@@ -6,8 +6,7 @@
 
 The structure is the published YOLOv5 6.x architecture (depth 0.33, width 0.25, COCO anchors): 1.87 M parameters and 4.5
 GFLOPs at 640x640, output [1, 25200, 5 + 80]. It is for measuring time, memory and the agreement of two runs of the same
-file; its detections have no meaning. The weights are normalised on the shipped photos, as batch normalisation would do.
-So the activations are as large as in a trained network, and some boxes of a photo pass the threshold.
+file; its detections have no meaning. The weights are normalised on the shipped photos (normalised_weights.py).
 """
 
 from __future__ import annotations
@@ -15,20 +14,17 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import cv2
 import numpy as np
 import onnx
-import onnxruntime
 from network_graph import Graph
-from onnx import TensorProto, helper, numpy_helper
+from normalised_weights import SIZE, normalise
+from onnx import TensorProto, helper
 
-PHOTOS = Path(__file__).parents[1] / 'data' / 'photos'
 # Width and height in pixels, by stride; the published anchors for COCO.
 ANCHORS = {
     8: ((10, 13), (16, 30), (33, 23)), 16: ((30, 61), (62, 45), (59, 119)), 32: ((116, 90), (156, 198), (373, 326))}
 # Mean and standard deviation of the last layers' outputs before the sigmoid: box, objectness, class.
 BOX, OBJECTNESS, CLASS = (0.0, 0.7), (-3.8, 0.9), (-2.5, 0.7)
-_SIZE_OF_STATISTICS = 320
 
 
 class Yolov5Graph(Graph):
@@ -66,12 +62,8 @@ class Yolov5Graph(Graph):
 def build(size: int = 640, classes: int = 80) -> onnx.ModelProto:
     """Return the model for a size x size input."""
     model = _graph(size, classes)
-    # Statistics from a smaller input give the same weights in a tenth of the time.
-    weights = _normalised(_graph(_SIZE_OF_STATISTICS, classes), 5 + classes)
-    for tensor in model.graph.initializer:
-        if tensor.name in weights:
-            tensor.CopyFrom(numpy_helper.from_array(weights[tensor.name], tensor.name))
-    onnx.checker.check_model(model)
+    mean, spread = np.array(([BOX] * 4 + [OBJECTNESS] + [CLASS] * classes) * 3).T
+    normalise(model, _graph(SIZE, classes), lambda _, channels: (mean, spread) if channels == len(mean) else None)
     return model
 
 
@@ -100,59 +92,6 @@ def _graph(size: int, classes: int) -> onnx.ModelProto:
     model.ir_version = 8
     helper.set_model_props(model, {'names': str({i: f'class{i}' for i in range(classes)}), 'task': 'detect'})
     return model
-
-
-def _normalised(model: onnx.ModelProto, columns: int) -> dict[str, np.ndarray]:
-    """Return the convolutions' weights by name, scaled and shifted to the wanted mean and spread of each channel.
-
-    One convolution after the other, because the input of each one depends on the previous ones.
-    """
-    images = _images()
-    weights = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
-    done: dict[str, np.ndarray] = {}
-    for node in [node for node in model.graph.node if node.op_type == 'Conv']:
-        values = _values(model, node.output[0], images)
-        mean, spread = values.mean((0, 2, 3)), values.std((0, 2, 3))
-        channels = len(mean)
-        wanted_mean, wanted_spread = np.zeros(channels), np.ones(channels)
-        if channels == 3 * columns:
-            kinds = [BOX] * 4 + [OBJECTNESS] + [CLASS] * (columns - 5)
-            wanted_mean, wanted_spread = np.array(kinds * 3).T
-        gain = wanted_spread / np.maximum(spread, 1e-6)
-        weight, bias = node.input[1], node.input[2]
-        done[weight] = (weights[weight] * gain[:, None, None, None]).astype(np.float32)
-        done[bias] = ((weights[bias] - mean) * gain + wanted_mean).astype(np.float32)
-        for tensor in model.graph.initializer:
-            if tensor.name in (weight, bias):
-                tensor.CopyFrom(numpy_helper.from_array(done[tensor.name], tensor.name))
-    return done
-
-
-def _images() -> list[np.ndarray]:
-    images = []
-    for path in sorted(PHOTOS.glob('*.jpg')):
-        # The middle of the photo at the network's usual size, because the scale of textures matters.
-        pixels = cv2.resize(cv2.imread(str(path)), (2 * _SIZE_OF_STATISTICS,) * 2)
-        first = _SIZE_OF_STATISTICS // 2
-        pixels = pixels[first:-first, first:-first]
-        images.append(pixels[np.newaxis, :, :, ::-1].transpose(0, 3, 1, 2).astype(np.float32) / 255)
-    return images
-
-
-def _values(model: onnx.ModelProto, name: str, images: list[np.ndarray]) -> np.ndarray:
-    """Return one tensor inside the network for all images, concatenated."""
-    needed, nodes = {name}, []
-    for node in reversed(model.graph.node):
-        if needed & set(node.output):
-            needed |= set(node.input)
-            nodes.append(node)
-    graph = helper.make_graph(
-        nodes[::-1], 'part', model.graph.input, [helper.make_tensor_value_info(name, TensorProto.FLOAT, None)],
-        [tensor for tensor in model.graph.initializer if tensor.name in needed])
-    part = helper.make_model(graph, opset_imports=model.opset_import)
-    part.ir_version = model.ir_version
-    session = onnxruntime.InferenceSession(part.SerializeToString(), providers=['CPUExecutionProvider'])
-    return np.concatenate([session.run(None, {'images': image})[0] for image in images])
 
 
 if __name__ == '__main__':

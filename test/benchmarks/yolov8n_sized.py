@@ -1,10 +1,15 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Writes an ONNX file of YOLOv8n's size: its layer structure with random weights, for measuring memory and time.
+"""Writes an ONNX file of YOLOv8n's size: its layer structure with random weights.
+
+    PYTHONPATH=.:test .venv/bin/python test/benchmarks/yolov8n_sized.py FILE [SIZE] [normalised]
 
 The structure is the published YOLOv8 architecture (depth 0.33, width 0.25): 3.2 M parameters and 8.7 GFLOPs at 640x640,
-output [1, 4 + 80, 8400]. Its detections have no meaning. The class scores are biased low, so about as few candidates
-pass the threshold as with a trained model.
+output [1, 4 + 80, 8400]. Its detections have no meaning.
+
+For measuring memory and time, the class scores are biased low, so about as few candidates pass the threshold as with a
+trained model. For measuring int8, `normalised` scales the weights on the shipped photos (normalised_weights.py), so
+some boxes of a photo pass the threshold.
 """
 
 from __future__ import annotations
@@ -15,7 +20,12 @@ from pathlib import Path
 import numpy as np
 import onnx
 from network_graph import Graph
+from normalised_weights import SIZE, normalise
 from onnx import TensorProto, helper
+
+# Mean and spread of the last layers' outputs, if normalised: 4 distributions of 16 bins, before the softmax; classes,
+# before the sigmoid.
+BINS, CLASS = (0.0, 2.5), (-5.5, 1.2)
 
 
 class Yolov8Graph(Graph):
@@ -31,9 +41,18 @@ class Yolov8Graph(Graph):
         return self.conv(self.op('Concat', parts, axis=1)[0], half * (2 + depth), cout)
 
 
-def build(size: int = 640, classes: int = 80) -> onnx.ModelProto:
+def build(size: int = 640, classes: int = 80, normalised: bool = False) -> onnx.ModelProto:
     """Return the model for a size x size input."""
+    model, last = _graph(size, classes)
+    if normalised:
+        normalise(model, _graph(SIZE, classes)[0], lambda weight, _: last.get(weight))
+    return model
+
+
+def _graph(size: int, classes: int) -> tuple[onnx.ModelProto, dict[str, tuple[np.ndarray, np.ndarray]]]:
+    """Return the model, and the wanted mean and spread of its last convolutions, by the name of their weights."""
     g = Yolov8Graph()
+    last = {}
     x = g.conv('images', 3, 16, 3, 2)
     x = g.c2f(g.conv(x, 16, 32, 3, 2), 32, 32, 1, True)
     p3 = g.c2f(g.conv(x, 32, 64, 3, 2), 64, 64, 2, True)
@@ -48,7 +67,9 @@ def build(size: int = 640, classes: int = 80) -> onnx.ModelProto:
     strides = []
     for source, channels, stride in ((n3, 64, 8), (m4, 128, 16), (m5, 256, 32)):
         box = g.conv(g.conv(g.conv(source, channels, 64, 3), 64, 64, 3), 64, 64, act=False)
+        last[g.nodes[-1].input[1]] = np.full(64, BINS[0]), np.full(64, BINS[1])
         cls = g.conv(g.conv(g.conv(source, channels, 80, 3), 80, 80, 3), 80, classes, act=False, offset=-8.0)
+        last[g.nodes[-1].input[1]] = np.full(classes, CLASS[0]), np.full(classes, CLASS[1])
         cells = size // stride
         shape = g.constant(np.array([1, 64 + classes, cells * cells], np.int64))
         maps.append(g.op('Reshape', [g.op('Concat', [box, cls], axis=1)[0], shape])[0])
@@ -80,8 +101,8 @@ def build(size: int = 640, classes: int = 80) -> onnx.ModelProto:
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid('', 13)])
     model.ir_version = 8
     onnx.checker.check_model(model)
-    return model
+    return model, last
 
 
 if __name__ == '__main__':
-    onnx.save(build(), str(Path(sys.argv[1])))
+    onnx.save(build(*map(int, sys.argv[2:3]), normalised='normalised' in sys.argv[3:]), str(Path(sys.argv[1])))

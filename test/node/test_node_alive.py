@@ -173,6 +173,7 @@ def test_a_model_that_never_loads_can_be_shut_down(start_node, models):
     status, _ = node.diagnosis(lambda s, _: 'without progress for' in s.message, 'no progress')
     assert status.level == DiagnosticStatus.WARN
     assert status.message.startswith('configuring: loading ')
+    node.process.wait_for_line(r'\[INFO\].*configuring: loading .*, without progress for 1\d s')
     # As ros2 lifecycle set does it: only listed transitions are sent.
     listed = node.possible_transitions()
     assert listed['shutdown'] in (5, 6, 7)

@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Models that cannot be used: one clear line, FAILURE, state unconfigured, and the next model works."""
 
+import itertools
 import re
+import time
 from pathlib import Path
 
 import numpy as np
@@ -74,14 +76,19 @@ def test_bad_model_fails_configure_and_the_next_one_works(node, models, tmp_path
 
 def test_a_model_that_is_replaced_while_it_loads_is_not_used(node, models, tmp_path):
     """A deployment copies a new model over the old one: its outputs must not get the old one's names."""
-    path = tmp_path / 'deployed.onnx'
-    path.write_bytes(Path(models(slow_load=100)).read_bytes())
+    # Each takes seconds to load.
+    contents = [Path(models(slow_load=times)).read_bytes() for times in (100, 101)]
+    path, new = tmp_path / 'deployed.onnx', tmp_path / 'new.onnx'
+    path.write_bytes(contents[0])
     assert node.set_parameters(model_file=str(path))[0]
     mark = node.process.mark()
     configured = node.begin('configure')
-    wait_until(lambda: node.state() == 'configuring', 'configuring')
-    (tmp_path / 'new.onnx').write_bytes(Path(models()).read_bytes())
-    (tmp_path / 'new.onnx').replace(path)
+    for content in itertools.cycle(contents):
+        if configured.done():
+            break
+        new.write_bytes(content)
+        new.replace(path)
+        time.sleep(0.05)
     assert not node.result(configured, 'configure').success
     line = node.process.wait_for_line('configure failed', mark)
     assert f'{path} changed while it was ' in line and 'start again when the file is complete' in line

@@ -3,7 +3,8 @@
 """Small models with weights, for the tests of fp16 and int8."""
 
 import numpy as np
-from onnx import helper
+import onnx
+from onnx import helper, numpy_helper
 
 from support.tiny_models import CELL, COLORS, FLOAT, cells, save
 
@@ -41,6 +42,54 @@ def conv_detector(path, size=64, opset=13, batch_norm=False, weights_of_first=No
     return save(
         path, nodes, {'images': (FLOAT, [1, 3, size, size])}, {'output0': (FLOAT, [1, 7, count])}, constants,
         METADATA, opset)
+
+
+BINS = 8
+
+
+def dfl_detector(path, size=64):
+    """conv_detector with boxes as YOLOv8 computes them: the expectation of a distribution over 8 bins for each side.
+
+    The sides are 1 to 2 cells of 8 pixels and differ from cell to cell: `sides` reads the image.
+    """
+    conv_detector(path, size)
+    proto = onnx.load(str(path))
+    count = (size // CELL) ** 2
+    rng = np.random.default_rng(0)
+    weights = rng.normal(size=(4 * BINS, 3, CELL, CELL)).astype(np.float32) / 8
+    peaks = -np.abs(np.arange(BINS) - rng.uniform(1, 2, (4, 1))).astype(np.float32).reshape(-1)
+    centres = cells(size, size)[:2][np.newaxis] / CELL
+    (columns,) = [node for node in proto.graph.node if node.name == 'columns']
+    columns.input[0] = 'pixels'
+    position = list(proto.graph.node).index(columns)
+    for offset, node in enumerate((
+            helper.make_node('Conv', ['images', 'sides.weight', 'sides.bias'], ['s'], 'sides', strides=[CELL, CELL]),
+            helper.make_node('Reshape', ['s', 'sides_shape'], ['r'], 'sides_flat'),
+            helper.make_node('Transpose', ['r'], ['t'], 'bins_first', perm=[0, 2, 1, 3]),
+            helper.make_node('Softmax', ['t'], ['p'], 'softmax', axis=1),
+            helper.make_node('Conv', ['p', 'dfl.weight'], ['e'], 'dfl'),
+            helper.make_node('Reshape', ['e', 'boxes_shape'], ['b'], 'boxes_flat'),
+            helper.make_node('Split', ['b', 'halves'], ['near', 'far'], 'split', axis=1),
+            helper.make_node('Sub', ['centres', 'near'], ['low'], 'low'),
+            helper.make_node('Add', ['centres', 'far'], ['high'], 'high'),
+            helper.make_node('Add', ['low', 'high'], ['sum'], 'sum'),
+            helper.make_node('Mul', ['sum', 'half'], ['c'], 'c'),
+            helper.make_node('Sub', ['high', 'low'], ['extent'], 'extent'),
+            helper.make_node('Concat', ['c', 'extent'], ['grid_boxes'], 'grid_boxes', axis=1),
+            helper.make_node('Mul', ['grid_boxes', 'stride'], ['pixels'], 'pixels'))):
+        proto.graph.node.insert(position + offset, node)
+    for name, value in {
+            'sides.weight': weights, 'sides.bias': peaks, 'sides_shape': np.array([1, 4, BINS, count]),
+            'dfl.weight': np.arange(BINS, dtype=np.float32).reshape(1, BINS, 1, 1),
+            'boxes_shape': np.array([1, 4, count]), 'halves': np.array([2, 2]),
+            'centres': centres.astype(np.float32), 'half': np.float32(0.5), 'stride': np.float32(CELL)}.items():
+        proto.graph.initializer.append(numpy_helper.from_array(np.asarray(value), name))
+    kept = [tensor for tensor in proto.graph.initializer if tensor.name != 'boxes']
+    del proto.graph.initializer[:]
+    proto.graph.initializer.extend(kept)
+    onnx.checker.check_model(proto, full_check=True)
+    onnx.save(proto, str(path))
+    return path
 
 
 def conv_classifier(path, seed=0, scale=1.0):

@@ -171,6 +171,20 @@ def test_frames_without_objects_say_nothing(tmp_path):
         require_agreement(spec, report, PipelineOptions(precision='fp32', min_agreement=0.1))
 
 
+def test_one_frame_gives_a_warning(tmp_path):
+    spec, told = detector(tmp_path / 'm.onnx'), Told()
+    dark = Frame.from_bgr(np.zeros((64, 64, 3), np.uint8))
+    for frames, doubt in (
+            ([one_square('red')], 'there was 1 frame only'),
+            ([dark, one_square('red'), dark], 'something was detected in 1 of 3 frames only')):
+        told.log.clear()
+        agreement(spec, spec, frames, told=told)
+        assert told.log == [('warning', f'the accuracy gate is no real check: {doubt}; give more frames')]
+    told.log.clear()
+    agreement(spec, spec, [one_square('red'), dark, one_square('green')], told=told)
+    assert told.log == []
+
+
 def test_a_comparison_is_known_by_its_pixels_and_how_they_are_read(tmp_path):
     spec = detector(tmp_path / 'm.onnx')
     settings = PostprocessSettings(DetectionSettings(keep_classes=frozenset({2, 1})))

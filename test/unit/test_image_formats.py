@@ -134,6 +134,7 @@ def test_tiff_limits(order):
     np.testing.assert_array_equal(frame.view()[0].ravel(), np.arange(200))
     for changed, said in (
             ({256: 30000, 257: 30000}, '30000x30000 pixels: 900000000 pixels, the limit is'),
+            ({256: 8000, 257: 8000, 258: 64}, '512000000 bytes when decoded, the limit is 268435456'),
             ({322: 65536, 323: 65536}, 'tile of a compressed TIFF image of 65536x65536'),
             ({279: 199}, 'part 0 of 1 is damaged'), ({273: 9999}, 'cut off after'), ({257: 0}, 'no pixels'),
             ({259: 7}, 'with compression 7 are not supported'), ({259: 34676}, 'compression 34676'),

@@ -194,6 +194,14 @@ def test_sizes_are_checked_first():
         decode_png(WHOLE, ImageOptions(max_pixels=1199))
 
 
+def test_bytes_are_limited_too():
+    """16 bits and four channels: twice as many bytes as an image of the same size with 8 bits can have."""
+    rows = zlib.compress(bytes(30 * (1 + 8 * 40)))
+    assert decode_png(png(40, 30, 6, 16, rows), ImageOptions(max_pixels=2400)).pixels.shape == (30, 40, 4)
+    with pytest.raises(FrameError, match=r'40x30 pixels: 9600 bytes when decoded, the limit is 9596 '):
+        decode_png(png(40, 30, 6, 16, rows), ImageOptions(max_pixels=2399))
+
+
 def test_no_more_is_inflated_than_the_image_needs():
     """300 MB of zeros in a stream of 300 kB: the memory would show it."""
     import tracemalloc

@@ -20,11 +20,12 @@ from trt_perception.pipeline.options import CalibrationOptions
 from trt_perception.precision import graph
 from trt_perception.precision.calibration import calibration_of
 from trt_perception.precision.cost import multiplications
+from trt_perception.precision.decoder import Decoder, decoder_of
 from trt_perception.precision.fp16 import halve_rest
 from trt_perception.precision.int8 import quantize
 from trt_perception.precision.parity import compare
 from trt_perception.precision.prepare import prepare_model
-from trt_perception.precision.search import Target
+from trt_perception.precision.target import Target
 
 FRAMES = [Frame.from_bgr(pixels) for pixels in color_frames(8)]
 OTHERS = [Frame.from_bgr(pixels) for pixels in color_frames(8, seed=1)]
@@ -120,7 +121,7 @@ def test_search_leaves_the_sensitive_layer_in_float(tmp_path):
 def test_a_target_out_of_reach_is_an_error_with_numbers(tmp_path):
     source = conv_detector(tmp_path / 'model.onnx')
     with pytest.raises(CalibrationError, match=r'does not reach .*score difference 0.0.*matched.*Use fp16'):
-        quantize(source, tmp_path / 'int8.onnx', calibrated(source), OTHERS, target=Target(1.0, 0.0))
+        quantize(source, tmp_path / 'int8.onnx', calibrated(source), OTHERS, targets=(Target(1.0, 0.0),))
     assert not (tmp_path / 'int8.onnx').exists()
 
 
@@ -203,7 +204,8 @@ def test_tail_reaches_through_a_distribution_over_bins(tmp_path):
         'g', [], [helper.make_tensor_value_info('out', TensorProto.FLOAT, None)],
         [numpy_helper.from_array(np.zeros((16, 3, 1, 1), np.float32), 'w1'),
          numpy_helper.from_array(np.zeros((1, 16, 1, 1), np.float32), 'w2')]))
-    assert graph.tail_of(proto.graph) == ({'softmax', 'dfl', 'end'}, {'box'})
+    assert decoder_of(proto.graph) == Decoder(
+        frozenset({'softmax', 'dfl', 'end'}), frozenset({'box'}), frozenset({'dfl'}))
 
 
 def test_multiplications(tmp_path):
@@ -305,6 +307,6 @@ def test_command(tmp_path, folder, capsys):
     assert main(['quantize', str(source), '--output', str(output)]) == 1
     assert 'int8 needs calibration data' in capsys.readouterr().err
     assert main(['quantize', str(source), '--precision', 'fp16', '--output', str(source)]) == 1
-    assert 'is the model itself' in capsys.readouterr().err
+    assert 'is also another file of this command' in capsys.readouterr().err
     assert main(['quantize', str(source), '--precision', 'fp16', '--output', str(output)]) == 0
     assert 'agreement not measured: give frames with --calibration' in capsys.readouterr().out

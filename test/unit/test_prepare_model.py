@@ -16,7 +16,7 @@ pytest.importorskip('onnx')
 pytest.importorskip('onnxruntime')
 pytest.importorskip('cv2')
 import onnx
-from support.precision_models import METADATA, color_folder, conv_detector, two_topic_bag
+from support.precision_models import METADATA, color_folder, conv_detector, dfl_detector, two_topic_bag
 from support.recording_monitor import Told
 from support.tiny_models import FLOAT, save
 
@@ -277,6 +277,20 @@ def test_strongly_typed_int8_engines_have_their_float_layers_in_half(cache, spec
         built = build_in_process(build_request(load_model(prepared.path), TARGET))
         assert built.report['strongly_typed']
         assert len(built.plan) > 10_000
+
+
+def test_the_box_decoder_is_float32_in_an_int8_engine(cache, calibration, rtx, tmp_path):
+    spec = load_model(dfl_detector(tmp_path / 'dfl.onnx'))
+    prepared = strongly_typed_int8_of(spec, calibration)
+    assert prepared.record['int8'] == ['mix', 'back']
+    layers = parsed_types(rtx, prepared.path)
+    assert layers['dfl'] == ('CONVOLUTION', ['FLOAT'], ['FLOAT'])
+    assert layers['softmax'] == ('SOFTMAX', ['FLOAT'], ['FLOAT'])
+    # The layers that stay in float, but learned their weights, are halves.
+    assert layers['sides'] == layers['shrink'] == ('CONVOLUTION', ['HALF'], ['HALF'])
+    assert sum(layer[0] == 'QUANTIZE' for layer in layers.values()) == 4
+    built = build_in_process(build_request(load_model(prepared.path), TARGET))
+    assert built.report['strongly_typed'] and len(built.plan) > 10_000
 
 
 def test_the_command_line_builds_the_same_file(cache, spec, calibration, rtx, tmp_path, capsys):

@@ -102,6 +102,46 @@ def test_call_gives_up_after_its_timeout(worker, handler):
         worker.call(lambda: None, 0.01)
 
 
+def test_call_until_returns_and_raises_as_call_does(worker):
+    cancel = threading.Event()
+    assert worker.call_until(lambda: 7, cancel, SOON) == 7
+    with pytest.raises(KeyError, match='missing'):
+        worker.call_until(lambda: {}['missing'], cancel, SOON)
+    # A timeout of the function itself does not look like a function that has not returned.
+    with pytest.raises(RuntimeError, match='no answer'):
+        worker.call_until(lambda: (_ for _ in ()).throw(TimeoutError('no answer')), cancel, SOON)
+
+
+def test_call_until_waits_for_a_function_that_ends_after_the_cancel(worker):
+    cancel = threading.Event()
+    cancel.set()
+    assert worker.call_until(lambda: time.sleep(0.3) or 'done', cancel, SOON) == 'done'
+
+
+def test_call_until_leaves_a_function_that_does_not_end(worker, handler):
+    cancel = threading.Event()
+    threading.Timer(0.2, cancel.set).start()
+    with pytest.raises(FutureTimeoutError):
+        worker.call_until(lambda: handler('hold'), cancel, 0.2)
+    assert handler.items == ['hold']
+
+
+def test_an_abandoned_worker_runs_the_last_function_and_ends(handler):
+    worker = LatestWorker('test', handler, handler.errors.append)
+    worker.offer('hold')
+    assert handler.entered.wait(SOON)
+    worker.offer('dropped')
+    last = threading.Event()
+    worker.abandon(last.set)
+    assert worker.offer('late') is False
+    assert not last.is_set()
+    handler.go_on.set()
+    assert last.wait(SOON)
+    handler.threads[0].join(SOON)
+    assert not handler.threads[0].is_alive()
+    assert (handler.items, handler.errors) == (['hold'], [])
+
+
 def test_clear_drops_what_waits_and_waits_for_what_runs(worker, handler):
     worker.offer('hold')
     assert handler.entered.wait(SOON)

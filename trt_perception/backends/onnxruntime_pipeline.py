@@ -14,7 +14,7 @@ from ..pipeline.host import HostPipeline
 from ..pipeline.interface import PostprocessSettings
 from ..pipeline.options import PipelineOptions
 from ..precision.gate import checking_frames, measure_agreement, needed_agreement, require_agreement
-from ..precision.prepare import prepare_model
+from ..precision.prepare import ConversionOptions, prepare_model
 
 
 class OnnxRuntimePipeline(HostPipeline):
@@ -47,7 +47,9 @@ class OnnxRuntimePipeline(HostPipeline):
                 f'{self._original.path.name} in {effective}; strict_precision is set')
         frames: tuple[Frame, ...] = ()
         if convert:
-            prepared = prepare_model(self._original, 'int8', options.calibration, monitor=self._monitor)
+            prepared = prepare_model(
+                self._original, 'int8', options.calibration, monitor=self._monitor,
+                conversion=ConversionOptions.for_gate(options.min_agreement))
             frames = tuple(prepared.checking)
             self.spec = prepared.spec
             self._backend = OnnxRuntimeBackend(prepared.path, options.num_threads, self._canceller)

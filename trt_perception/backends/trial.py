@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from ..dependencies import require
 from ..errors import EngineError, MissingDependencyError, PerceptionError
 from ..model.spec import ModelSpec
 from ..monitor import Monitor
@@ -46,17 +45,17 @@ def try_backends(spec: ModelSpec, backend: str, monitor: Monitor) -> tuple[str, 
 
 def _try_to_open(spec: ModelSpec, options: PipelineOptions, monitor: Monitor) -> Trial:
     """Open the pipeline as every command does: load the model, run it, check its outputs."""
-    identity = ''
     pipeline = create_pipeline(spec, options, monitor=monitor)
+    error: PerceptionError | None = None
     try:
-        identity = f'{options.backend} {require(options.backend).__version__}'
         pipeline.open()
-    except MissingDependencyError as error:
-        return Trial(None, identity, error, spec)
-    except PerceptionError as error:
-        return Trial(False, identity, error, spec)
+    except MissingDependencyError as missing:
+        return Trial(None, '', missing, spec)
+    except PerceptionError as refused:
+        error = refused
     try:
-        return Trial(True, identity, None, pipeline.spec)
+        described = pipeline.describe()
+        return Trial(error is None, f"{described['backend']} {described['backend_version']}", error, pipeline.spec)
     finally:
         pipeline.close()
 

@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Show a model file: input, output head, class names, preprocessing, operators, and whether it runs here.
 
-The model is opened as predict opens it, and read by TensorRT if that is installed; no engine is built. The exit code is
-1 if the backend that would run it here does not. What onnx.checker says is shown, and decides if no backend is
-installed. For a TensorRT engine (.plan, .engine) it shows the layers: the nodes that were fused into each kernel, and
-their types.
+The model is opened as predict opens it. TensorRT reads it if it is installed; no engine is built. The exit code is 1
+if the backend that would run the model here refuses it. The verdict of onnx.checker is shown; it decides only if no
+backend is installed. For a TensorRT engine (.plan, .engine) it shows the layers: the nodes that were fused into each
+kernel, and their types.
 """
 
 from __future__ import annotations
@@ -54,11 +54,13 @@ def run(options: argparse.Namespace) -> int:
     decides = trials[chosen]
     ran = next((trial.spec for trial in trials.values() if trial.runs), spec)
     report = _report(proto, ran, verdict, trials)
+    refused = decides.runs is False or (decides.runs is None and options.backend != 'auto')
     if options.json:
         print(json.dumps(report, indent=2))
     else:
-        _print(report, chosen)
-    if decides.error is not None and (decides.runs is False or options.backend != 'auto'):
+        # Its reason is printed last, on stderr.
+        _print(report, chosen if refused else '')
+    if decides.error is not None and refused:
         raise decides.error
     if decides.runs is None and not valid:
         raise ModelError(f'{spec.path.name} is not a valid ONNX file: {verdict}; export it again')
@@ -105,7 +107,7 @@ def _report(proto: Any, spec: ModelSpec, verdict: str, trials: Mapping[str, Tria
     }
 
 
-def _print(report: dict[str, Any], chosen: str) -> None:
+def _print(report: dict[str, Any], without_reason: str) -> None:
     names = report['names']
     shown = ', '.join(names[:8]) + (', ...' if len(names) > 8 else '')
     entry = report['input']
@@ -121,7 +123,8 @@ def _print(report: dict[str, Any], chosen: str) -> None:
         'producer': report['producer'] or 'unknown',
         'opset': ', '.join(f'{domain} {version}' for domain, version in report['opset'].items()),
         'onnx.checker': report['checker'],
-        **{_TITLES.get(name, name): _trial(name, entry, chosen) for name, entry in report['backends'].items()},
+        **{_TITLES.get(name, name): _trial(name, entry, name != without_reason)
+           for name, entry in report['backends'].items()},
         'task': f"{report['task']} ({report['head']})",
         'input': f"{entry['name']} {entry['dtype']} {entry['shape']} {entry['layout']}"
                  + (f" (dynamic {' and '.join(open_dims)})" if open_dims else ''),
@@ -139,15 +142,15 @@ def _print(report: dict[str, Any], chosen: str) -> None:
         print(f'{name + ":":<15} {printable(value)}')
 
 
-def _trial(name: str, entry: Mapping[str, Any], chosen: str) -> str:
+def _trial(name: str, entry: Mapping[str, Any], with_reason: bool) -> str:
+    version = f" ({entry['version']})" if entry['version'] else ''
     if entry['runs']:
         # Only an engine runs on TensorRT, and none was built.
-        return f"{'reads' if name == 'tensorrt' else 'runs'} the model ({entry['version']})"
-    if not entry['version']:
+        return f"{'reads' if name == 'tensorrt' else 'runs'} the model{version}"
+    if not version and 'is not installed' in entry['reason']:
         return 'not installed'
-    what = 'refuses the model' if entry['runs'] is False else 'not tried'
-    # The reason of the backend that decides is printed last, on stderr.
-    return f"{what} ({entry['version']})" if name == chosen else f"{what}: {entry['reason']}"
+    what = 'not tried' if entry['runs'] is None else 'refuses the model'
+    return f"{what}: {entry['reason']}" if with_reason else f'{what}{version}'
 
 
 def _size(size: int, external: list[str]) -> str:

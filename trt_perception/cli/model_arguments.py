@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,7 +14,7 @@ from pathlib import Path
 
 from ..backends.create import create_pipeline
 from ..catalogue.resolve import resolve_model, resolve_video
-from ..errors import one_line, printable
+from ..errors import SourceError, one_line, printable
 from ..image.options import DROP, ImageOptions
 from ..model.heads.classification import ClassificationSettings
 from ..model.heads.yolo import DetectionSettings
@@ -117,7 +118,11 @@ def calibration_source(options: argparse.Namespace) -> str:
     if not options.calibration:
         return ''
     with ConsoleProgress() as progress:
-        return str(resolve_video(options.calibration, progress=progress))
+        path = resolve_video(options.calibration, progress=progress)
+    # A source that is not needed is not opened, and a mistyped one would not be noticed.
+    if not os.path.exists(path):  # noqa: PTH110, because Path.exists raises an error for a name that is too long
+        raise SourceError(f'{options.calibration}: no such file or folder: check --calibration')
+    return str(path)
 
 
 def calibration_options(options: argparse.Namespace) -> CalibrationOptions:

@@ -13,13 +13,13 @@ import json
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..errors import EngineError, ModelError, printable
+from ..errors import CalibrationError, EngineError, ModelError
 from ..file_cache import replace_file
 from ..image.frame import Frame
 from ..model.spec import ModelOptions, ModelSpec, load_model
@@ -27,22 +27,28 @@ from ..model.unchanged import unchanged
 from ..pipeline.host import HostPipeline
 from ..pipeline.options import CalibrationOptions
 from ..precision.expected import expected_agreement
+from ..precision.graph import stored_bytes
 from ..precision.parity import Agreement
-from ..precision.prepare import ConversionOptions, PreparedModel, prepare_model
-from ..precision.search import Target
+from ..precision.prepare import PreparedModel, prepare_model
 from ..progress import ProgressCallback, counted
 from .files import Outputs, write_report
 from .model_arguments import (
     add_calibration_arguments,
     add_model_arguments,
-    calibration_options,
     calibration_source,
     console_monitor,
     files_read,
     load,
 )
-from .numbers import fraction, not_negative
 from .parameter_options import add_parameter
+from .quantize_options import (
+    add_check_arguments,
+    calibration_options,
+    conversion_options,
+    missed_target,
+    require_useful,
+)
+from .quantize_report import print_report
 
 _TIMED_RUNS = 20
 _TIMED_SECONDS = 20.0
@@ -50,22 +56,10 @@ _TIMED_SECONDS = 20.0
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add this subcommand's arguments."""
-    target = Target()
     add_model_arguments(parser)
     add_parameter(parser, '--precision', 'precision', 'int8', choices=('int8', 'fp16'), default='int8')
     add_calibration_arguments(parser)
-    parser.add_argument(
-        '--checking', type=not_negative, default=CalibrationOptions().checking, metavar='N',
-        help='number of other frames of the source, to measure the agreement on (default: %(default)s)')
-    parser.add_argument(
-        '--keep-float', nargs='*', metavar='LAYER',
-        help='layers that stay in float (without names: no layers), instead of the layers found by measuring')
-    parser.add_argument(
-        '--min-agreement', type=fraction, default=target.agreement, metavar='A',
-        help='lowest agreement with fp32 that the search accepts (default: %(default)s)')
-    parser.add_argument(
-        '--max-score-difference', type=fraction, default=target.score_difference, metavar='D',
-        help='largest mean score difference that the search accepts (default: %(default)s)')
+    add_check_arguments(parser)
     parser.add_argument(
         '--half-rest', action='store_true',
         help='store the float layers of an int8 file in float16, for TensorRT 10 and newer and for TensorRT for RTX')
@@ -79,13 +73,8 @@ def run(options: argparse.Namespace) -> int:
     spec = load(options)
     if spec.stored_precision != 'fp32':
         raise ModelError(f'{spec.path.name} is stored in {spec.stored_precision}: expected an fp32 model')
-    if options.half_rest and options.precision == 'fp16':
-        raise ModelError('--half-rest needs --precision int8, found fp16: leave it out')
-    calibration = replace(
-        calibration_options(options), source=calibration_source(options), checking=options.checking)
-    conversion = ConversionOptions(
-        None if options.keep_float is None else tuple(options.keep_float),
-        Target(options.min_agreement, options.max_score_difference), options.half_rest)
+    require_useful(options, spec)
+    calibration, conversion = calibration_options(options, calibration_source(options)), conversion_options(options)
     output = options.output if options.output is not None else Path(f'{spec.path.stem}-{options.precision}.onnx')
     outputs = Outputs(*files_read(options, spec))
     outputs.new_file('--output', output)
@@ -101,18 +90,26 @@ def run(options: argparse.Namespace) -> int:
         with console_monitor() as monitor:
             try:
                 with unchanged(spec.path, spec.sha256, 'it was measured', spec.files, storing=False):
-                    measured.append(_measure(spec, prepared, made, monitor.progress))
+                    result = _measure(spec, prepared, made, monitor.progress)
             except (ModelError, EngineError) as error:
                 reason = str(error).replace(str(part), str(output))
                 raise ModelError(f'{output} is not written, because it could not be measured: {reason}') from error
+        missed = missed_target(options, result.agreement)
+        if missed:
+            raise ModelError(f'{output} is not written, because it misses the target: {missed}')
+        measured.append(result)
 
     # The file is written only after the model has run. Until then an older file stays.
     replace_file(output, make)
     (result,) = measured
     report = _report(spec, output, result)
-    _print(report, result.prepared.record, result.agreement)
+    print_report(report, result.prepared.record, result.agreement, result.doubt)
     if options.json:
         write_report('--json', options.json, json.dumps(report, indent=2) + '\n')
+    if result.doubt:
+        raise CalibrationError(
+            f'{output} is written, but its accuracy is not checked: {result.doubt}. Give more images of what the '
+            f'camera will see (usual for checking: {CalibrationOptions().checking}), or --checking 0 for no check')
     return 0
 
 
@@ -123,6 +120,15 @@ class _Measured:
     prepared: PreparedModel
     agreement: Agreement | None
     times: tuple[float, float]
+
+    @property
+    def doubt(self) -> str:
+        """The reason why the frames did not check the model, '' if they did or if there are no frames."""
+        if self.agreement is None:
+            return ''
+        if self.agreement.doubt or self.prepared.held_out or self.prepared.precision != 'int8':
+            return self.agreement.doubt
+        return f'there were {self.agreement.frames} frames only, and all of them calibrated'
 
 
 def _measure(
@@ -158,36 +164,8 @@ def _report(spec: ModelSpec, output: Path, result: _Measured) -> dict[str, Any]:
     return {
         'model': str(spec.path), 'output': str(output), 'precision': prepared.precision,
         'conversion': prepared.record, 'agreement': result.agreement.as_dict() if result.agreement else None,
-        'bytes': [spec.path.stat().st_size, output.stat().st_size],
+        'checked': result.agreement is not None and not result.doubt,
+        'bytes': [stored_bytes(spec.path), stored_bytes(output)],
         'onnxruntime_cpu_ms': [round(value, 2) for value in result.times],
         'onnxruntime': require('onnxruntime').__version__, 'cores': os.cpu_count(),
         'warnings': list(prepared.warnings)}
-
-
-def _print(report: dict[str, Any], record: dict[str, Any], agreement: Agreement | None) -> None:
-    print(f"{printable(report['output'])}: {report['precision']}")
-    if report['precision'] == 'int8':
-        print(f"calibration: {record['samples']} samples, method {record['method']}, "
-              f"sha256 {record['calibration_sha256'][:16]}")
-        if record['losses']:
-            tried = ', '.join(f'{name} {loss:.4f}' for name, loss in record['losses'].items())
-            print(f'loss by method, all in int8: {tried}')
-        print(f"int8 ({len(record['int8'])} layers, {record['int8_share']:.0%} of the multiplications): "
-              f"{' '.join(record['int8'])}")
-    kept = record['kept_float']
-    print(f"float ({len(kept)} {'layers' if report['precision'] == 'int8' else 'nodes'}): {' '.join(kept) or 'none'}")
-    for what, text in (('clipped', 'beyond 65504, clipped'), ('vanished', 'below the smallest half, now 0 or that')):
-        counts = record.get(what)
-        if counts:
-            print(f'weights {text}: {sum(counts.values())} in {" ".join(counts)}')
-    for name, peak in record.get('overflowing', {}).items():
-        print(f'{name}: stays in float, its largest result is {peak:.3g} (the largest half is 65504)')
-    if agreement is not None:
-        print(f'compared with fp32, {report["precision"]} rounding computed exactly: {agreement.summary()}')
-    else:
-        print('agreement not measured: give frames with --calibration, and --checking above 0')
-    before, after = report['bytes']
-    print(f'size: {before / 1e6:.1f} -> {after / 1e6:.1f} MB')
-    before, after = report['onnxruntime_cpu_ms']
-    print(f"inference on ONNX Runtime {report['onnxruntime']}, {report['cores']} CPU cores, median: {before:.1f} -> "
-          f'{after:.1f} ms (the gain is on TensorRT)')

@@ -18,6 +18,7 @@ from .inflate import inflate
 from .opencv import imdecode
 from .options import ImageOptions
 from .png_file import PngFile, read_png
+from .size import check_bytes
 
 _MOST_FILTER = 4
 
@@ -34,6 +35,8 @@ def decode_png(content: bytes, options: ImageOptions) -> Decoded:
     what = f'compressed PNG image of {png.width}x{png.height} pixels'
     drop_damaged(f'{what}: {png.fault}' if png.fault else '', options)
     size = sum(row * rows for row, rows in png.passes())
+    # Without the bytes of the filters.
+    check_bytes(size - sum(rows for _, rows in png.passes()), what, options.max_pixels)
     rows, fault = inflate(b''.join(png.image_data), size)
     if fault and not png.ended:
         fault = f'the data is cut off after {len(content)} bytes: {fault}'

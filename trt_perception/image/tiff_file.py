@@ -13,7 +13,7 @@ import numpy as np
 
 from ..errors import DamagedImageError, FrameError
 from .inflate import inflate
-from .size import check_size
+from .size import check_bytes, check_size
 
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _COLOURS, _SAMPLES, _ROWS = 256, 257, 258, 259, 262, 277, 278
 _STRIP_OFFSETS, _STRIP_SIZES, _PLANES, _TILE_WIDTH, _TILE_HEIGHT = 273, 279, 284, 322, 323
@@ -70,6 +70,8 @@ def read_tiff(content: bytes, max_pixels: int) -> TiffFile:
     found = TiffFile(
         width, height, int(bits[0]), samples, int(tags.get(_COMPRESSION, np.ones(1, int))[0]),
         int(tags.get(_SAMPLE_FORMAT, np.ones(1, int))[0]) == 3, '')
+    check_bytes(
+        width * height * samples * found.bits // 8, f'compressed TIFF image of {width}x{height} pixels', max_pixels)
     return TiffFile(**{**vars(found), 'fault': _fault(content, tags, found, tiled)})
 
 

@@ -15,9 +15,11 @@ from rclpy.node import Node
 from rclpy.utilities import get_rmw_implementation_identifier
 
 from .diagnostics import diagnostics_message
-from .frame_loop import FrameReport
-from .health import Condition, assess
+from .frame_types import FrameReport
+from .health import STANDSTILL_S, Condition, assess
 from .twins import Twins
+
+_THROTTLE_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,9 @@ class DiagnosticsPublisher:
             precision_effective=status.provenance.get('precision_effective', ''),
             progress=frames.progress, stamps=frames.stamps, ros_time=frames.ros_time, image_note=frames.image_note,
             twin=self._twins.update(name, self._all_names()), middleware=self._middleware))
+        if status.state == 'configuring' and status.unchanged_s >= STANDSTILL_S:
+            # Loading logs nothing itself.
+            self._node.get_logger().info(reason, throttle_duration_sec=_THROTTLE_S)
         self._publisher.publish(diagnostics_message(
             name, self._node.get_clock().now().to_msg(), level, reason,
             status.state, frames.snapshot, frames.camera, status.provenance))

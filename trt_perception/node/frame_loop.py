@@ -7,7 +7,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from dataclasses import dataclass
 from typing import Any
 
 from rclpy.node import Node
@@ -17,15 +16,12 @@ from ..image.frame import Frame
 from ..image.jpeg import jpeg_decoder
 from ..image.watch import ImageWatch, depth_warning
 from ..parameters.settings import Settings
-from ..pipeline.interface import Pipeline
 from .camera import Arrival, Camera
-from .health import CameraReport
+from .frame_types import FrameParts, FrameReport
 from .liveness import Liveness, Progress
-from .outputs import Outputs
 from .reading import frame_of
-from .stamps import RosTime, StampReport, Stamps
-from .statistics import Snapshot, Statistics
-from .worker import LatestWorker
+from .stamps import RosTime, Stamps
+from .statistics import Statistics
 
 # After this many failed inferences in a row, the node goes through error processing.
 _FAILURES_TO_GIVE_UP = 10
@@ -36,39 +32,6 @@ _NOTE_THROTTLE_S = 60.0
 _LONGEST_REASON = 1000
 # If the process is about to end, a frame gets this time to finish.
 _ENDING_S = 0.4
-
-
-@dataclass(frozen=True)
-class FrameParts:
-    """The parts that process a frame while the node is configured. Only the outputs belong to one camera.
-
-    worker: its thread owns the pipeline and calls FrameLoop.process
-    first_s: an upper limit of the usual time of a frame, in seconds, until one is processed
-    """
-
-    worker: LatestWorker[Arrival]
-    pipeline: Pipeline
-    outputs: Outputs
-    first_s: float
-
-
-@dataclass(frozen=True)
-class FrameReport:
-    """The state of a camera's frames at one moment.
-
-    camera: None if the node is not active
-    last_failure: reason of the last bad or damaged frame or failed inference, or ''
-    progress: None if the node was not active since configure; stamps: None without images; ros_time: the node's clock
-    image_note: what is unusual about the latest images, or ''
-    """
-
-    camera: CameraReport | None
-    snapshot: Snapshot
-    last_failure: str
-    progress: Progress | None
-    stamps: StampReport | None
-    ros_time: RosTime
-    image_note: str = ''
 
 
 class FrameLoop:

@@ -18,7 +18,7 @@ MISSING_FRACTION = 0.1
 _FRUITLESS_S = 5.0
 _FEWEST_DROPPED = 3
 # Configure reports several times a second while an engine is built or a model is converted. Loading reports nothing.
-_STANDSTILL_S = 10.0
+STANDSTILL_S = 10.0
 
 
 class Level(IntEnum):
@@ -103,7 +103,7 @@ def assess(condition: Condition) -> tuple[Level, str]:
 def _waiting(condition: Condition) -> str:
     if condition.state == 'configuring' and condition.activity:
         seconds = condition.unchanged_s
-        standstill = f', without progress for {seconds:.0f} s' if seconds >= _STANDSTILL_S else ''
+        standstill = f', without progress for {seconds:.0f} s' if seconds >= STANDSTILL_S else ''
         return f'configuring: {condition.activity}{standstill}'
     return f'{condition.state}: no images are processed until the node is activated'
 

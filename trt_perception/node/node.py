@@ -80,7 +80,8 @@ class PerceptionNode(LifecycleNodeMixin, Node):
         self._parts = Parts(self, self._live, self._frames)
         self._diagnostics = DiagnosticsPublisher(
             self, PARAMETERS['diagnostics_period'].default, self._status, self._frames.report)
-        self._starter = Starter(self, self._transitions.lock, lambda: lifecycle_state(self))
+        self._starter = Starter(
+            self, self._transitions.lock, lambda: lifecycle_state(self), lambda: self._cancel.is_set())
 
     def set_parameters_atomically(self, parameter_list: Sequence[Parameter]) -> SetParametersResult:
         """Set parameters for a client of the parameter services. Setting one to the value it has always succeeds."""

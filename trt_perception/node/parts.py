@@ -11,12 +11,13 @@ from typing import Any
 
 from ..backends.create import create_pipeline
 from ..catalogue.resolve import resolve_model
-from ..errors import EngineError, ParameterError
+from ..errors import EngineError, ParameterError, printable
 from ..model.spec import ModelSpec, load_model
 from ..parameters.settings import Settings
 from ..pipeline.interface import Pipeline
 from .camera import Arrival
-from .frame_loop import FrameLoop, FrameParts
+from .frame_loop import FrameLoop
+from .frame_types import FrameParts
 from .live_settings import LiveSettings
 from .memory import trim_memory
 from .opening import Activity, opening_monitor
@@ -54,13 +55,13 @@ class Parts:
         cancel: ends this soon after it is set; activity: gets the present step
         """
         self._worker = worker = LatestWorker('perception', self._frames.process, self._frames.failed_unexpectedly)
-        activity.tell(f'reading {settings.model_file}')
+        activity.tell(f'reading {printable(settings.model_file)}')
         spec: ModelSpec = self._call(lambda: _read_model(settings), cancel, activity)
         monitor = opening_monitor(self._node.get_logger(), cancel, activity.tell)
         self._pipeline = pipeline = self._live.connect_pipeline(
             spec, lambda present: create_pipeline(
                 spec, present.pipeline_options(), present.postprocess(spec), monitor))
-        activity.tell(f'loading {spec.path.name}')
+        activity.tell(f'loading {printable(spec.path.name)}')
         self._call(pipeline.open, cancel, activity)
         self.provenance = {
             'task': spec.task, 'model': str(spec.path), 'model_sha256': spec.sha256,

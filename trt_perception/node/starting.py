@@ -14,8 +14,10 @@ from rclpy.clock import Clock, ClockType
 from ..parameters.settings import Settings
 
 # A launch file or a lifecycle manager configures the node within this time.
-_PATIENCE_S = 3.0
-_STEPS = (('configure', 'inactive'), ('activate', 'active'))
+_PATIENCE_S = 5.0
+_SOON_S = 0.01
+# Transition, the state before it and after it.
+_STEPS = (('configure', 'unconfigured', 'inactive'), ('activate', 'inactive', 'active'))
 
 
 class Starter:
@@ -24,20 +26,24 @@ class Starter:
     Otherwise it logs, after a while, how to configure the node.
     """
 
-    def __init__(self, node: Any, lock: threading.Lock, state: Callable[[], str]) -> None:
+    def __init__(
+        self, node: Any, lock: threading.Lock, state: Callable[[], str], cancelled: Callable[[], bool],
+    ) -> None:
         """Prepare; the executor does the rest.
 
         lock: is held during a transition; state: returns the label of the node's state
+        cancelled: returns whether configure is cancelled by a shutdown or a signal
         """
         self._node = node
         self._log: Any = node.get_logger()
         self._lock = lock
         self._state = state
+        self._cancelled = cancelled
         settings = Settings().changed({'autostart': node.get_parameter('autostart').value})
         self._autostart = settings.autostart
         # The steady clock: the time of /clock may not run yet.
         self._timer: Any = node.create_timer(
-            0.0 if self._autostart else _PATIENCE_S, self._once, callback_group=MutuallyExclusiveCallbackGroup(),
+            _SOON_S if self._autostart else _PATIENCE_S, self._once, callback_group=MutuallyExclusiveCallbackGroup(),
             clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def _once(self) -> None:
@@ -56,14 +62,15 @@ class Starter:
 
     def _start(self) -> None:
         name = self._node.get_fully_qualified_name()
-        for transition, reached in _STEPS:
+        for transition, before, after in _STEPS:
             with self._lock:
-                before = 'unconfigured' if transition == 'configure' else 'inactive'
                 if self._state() != before:
                     self._log.info(f'{name} is {self._state()}: autostart does nothing more')
                     return
                 getattr(self._node, f'trigger_{transition}')()
-                if self._state() != reached:
+                if self._cancelled():
+                    return
+                if self._state() != after:
                     self._log.error(
                         f'{name} could not {transition}: see the line above for the reason; the node is still running. '
                         f'After you fix the cause: ros2 lifecycle set {name} {transition}'

@@ -246,7 +246,7 @@ class Values:
         'Decoding needs up to 16 bytes of memory for each pixel', limits=(1, LARGEST_LIMIT))
     significant_bits: int = _row(
         IMAGES, 16, 'Number of used bits of 16-bit images (mono16, rgb16, bayer_rggb16, 16-bit PNG), counted from the '
-        'lowest bit: 10 or 12 for many cameras. With 16, such images are nearly black', limits=(8, 16))
+        'lowest bit: 10 or 12 for many cameras. With 16 they are nearly black', limits=(8, 16))
     damaged_images: str = _row(
         IMAGES, DROP, 'What happens to a compressed image with damaged data. drop: it counts as bad; keep: the decoded '
         'part is processed, so objects in the missing part are not found', choices=(DROP, KEEP))

@@ -19,6 +19,7 @@ from ..dependencies import require
 from ..errors import ModelError
 from ..progress import ProgressCallback, silent
 from .calibration import Calibration
+from .decoder import decoder_of
 from .graph import (
     add_metadata,
     load_model,
@@ -29,7 +30,6 @@ from .graph import (
     require_finite,
     save_model,
     sort_nodes,
-    tail_of,
 )
 from .half_arithmetic import LARGEST, overflowing
 
@@ -88,7 +88,7 @@ def to_fp16(
     if unknown:
         raise ModelError(
             f"{onnx_path} has no node '{sorted(unknown)[0]}': expected names of its nodes to keep in float32")
-    kept = tail_of(source.graph)[0] if keep_float is None else set(keep_float)
+    kept = set(decoder_of(source.graph).nodes if keep_float is None else keep_float)
     too_large = overflowing(source, calibration, progress) if calibration is not None else {}
     # Nodes that read such a result must read it in float32.
     results = {name for node in source.graph.node if node.name in too_large for name in node.output}
@@ -128,7 +128,7 @@ def halve_rest(int8_path: str | Path, out_path: str | Path, progress: ProgressCa
                 f'{" ".join(str(error).split())[:300]}') from error
         name_nodes(raised.graph)
     progress(_CONVERTING_REST, 0, None)
-    converted = half(raised, True, tail_of(raised.graph)[0])
+    converted = half(raised, True, decoder_of(raised.graph).nodes)
     progress(_CONVERTING_REST, 0, None)
     add_metadata(converted, source, {**record, 'rest': 'fp16'})
     save_model(converted, Path(out_path))
@@ -143,7 +143,9 @@ def half(source: Any, keep_io: bool, kept: Collection[str]) -> Any:
         result = float16.convert_float_to_float16(copy, keep_io_types=keep_io, node_block_list=sorted(kept))
     except Exception as error:  # asserts, ValueErrors and onnx's C++ exceptions
         raise ModelError(f'the model cannot be converted to fp16: {" ".join(str(error).split())[:300]}') from error
-    _drop_round_trips(result.graph, {node.name for node in source.graph.node})
+    own = {node.name for node in source.graph.node}
+    _read_floats_in_bodies(result.graph, set(kept), own)
+    _drop_round_trips(result.graph, own)
     sort_nodes(result.graph)
     return result
 
@@ -152,6 +154,29 @@ def _converter() -> Any:
     # The import adds ONNX Runtime's folder to sys.path. It must stay there: ONNX Runtime's quantiser then relies on it.
     require('onnxruntime')
     return require('onnxruntime.transformers.float16')
+
+
+def _read_floats_in_bodies(graph: Any, kept: Collection[str], own: Collection[str]) -> None:
+    """Let the branches of a float32 If, and the body of a Loop, read float32: the converter casts only a node's inputs.
+
+    own: names of the model's own nodes
+    """
+    halves = {value.name for value in graph.value_info if value.type.tensor_type.elem_type == 10}
+    halves |= {tensor.name for tensor in graph.initializer if tensor.data_type == 10}
+    producers = {name: node for node in graph.node for name in node.output}
+    casts = {}
+    for node in [node for node in graph.node if node.name in kept]:
+        renamed = {}
+        for name in halves & set(reads(node)):
+            cast = producers.get(name)
+            if cast is not None and cast.name not in own and _casts_to(cast, 10):
+                renamed[name] = cast.input[0]
+            else:
+                renamed[name] = f'{name}_float_in_body'
+                casts[name] = renamed[name]
+        rename_reads(node, renamed)
+    make_node = require('onnx').helper.make_node
+    graph.node.extend(make_node('Cast', [name], [after], after, to=1) for name, after in sorted(casts.items()))
 
 
 def _drop_round_trips(graph: Any, own: Collection[str]) -> None:

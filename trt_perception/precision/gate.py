@@ -106,6 +106,8 @@ def measure_agreement(
         agreement = compare(reference, candidate, until_cancelled())
     if agreement.says_nothing:
         monitor.log('warning', 'the accuracy gate measured nothing: neither run found anything on the frames')
+    elif agreement.doubt:
+        monitor.log('warning', f'the accuracy gate is no real check: {agreement.doubt}; give more frames')
     return AgreementReport.of(agreement, options.calibration.source, compared)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import copy
 import json
 import math
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,14 +19,14 @@ from ..errors import FetchError, ModelError
 from ..file_cache import replace_file
 from ..model.external_data import load_external_data
 from ..model.onnx_file import load_proto
+from ..model.onnx_tensors import all_tensors
 from ..ort.backend import load_session
-from ..unfinished import temporary_folder
 from .running import serialized, session_options
 
 METADATA_KEY = 'trt_perception.precision'
 # Operators whose second input is a weight. They do nearly all of the arithmetic.
 WEIGHTED = ('Conv', 'ConvTranspose', 'Gemm', 'MatMul')
-_FLOATS = (1, 10, 11)  # TensorProto.FLOAT, FLOAT16, DOUBLE
+FLOATS = (1, 10, 11)  # TensorProto.FLOAT, FLOAT16, DOUBLE
 
 
 def load_model(path: Path) -> Any:
@@ -48,13 +49,13 @@ def folded(model: Any, name: str) -> Any:
     Raises ModelError, which calls the model `name`, if ONNX Runtime does not load it.
     """
     onnx, ort = require('onnx'), require('onnxruntime')
-    with temporary_folder() as folder:
-        target = folder / 'folded.onnx'
+    # A file in memory: a full /tmp would look like a bad model.
+    with os.fdopen(os.memfd_create('trt_perception_folded'), 'rb') as file:
         options = session_options()
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
-        options.optimized_model_filepath = str(target)
+        options.optimized_model_filepath = f'/proc/self/fd/{file.fileno()}'
         load_session(serialized(model, name), options, name)
-        result = onnx.load(str(target))
+        result = onnx.load_model_from_string(file.read())
     used = {node.domain for node in result.graph.node} | {''}
     kept = [entry for entry in result.opset_import if entry.domain in used]
     del result.opset_import[:]
@@ -95,6 +96,14 @@ def read_record(path: Path) -> dict[str, Any]:
     return {}
 
 
+def stored_bytes(path: Path) -> int:
+    """Return the size of a model file together with its external data."""
+    proto = load_proto(path, weights=False)
+    locations = {
+        entry.value for tensor in all_tensors(proto) for entry in tensor.external_data if entry.key == 'location'}
+    return sum(file.stat().st_size for file in (path, *(path.parent / name for name in locations)))
+
+
 def require_finite(model: Any, name: str) -> None:
     """Raise ModelError, which calls the model `name`, if a layer has weights that are NaN or infinite.
 
@@ -105,7 +114,7 @@ def require_finite(model: Any, name: str) -> None:
         tensor for node in model.graph.node if node.op_type in (*WEIGHTED, 'BatchNormalization')
         for tensor in node.input}
     for tensor in model.graph.initializer:
-        if tensor.name not in weights or tensor.data_type not in _FLOATS:
+        if tensor.name not in weights or tensor.data_type not in FLOATS:
             continue
         wrong = int(np.count_nonzero(~np.isfinite(to_array(tensor))))
         if wrong:
@@ -120,33 +129,6 @@ def weighted_nodes(graph: Any) -> list[Any]:
     return [
         node for node in graph.node
         if node.op_type in WEIGHTED and len(node.input) > 1 and node.input[1] in weights]
-
-
-def tail_of(graph: Any) -> tuple[set[str], set[str]]:
-    """Return the names of (the nodes after the last weighted layers, those last weighted layers).
-
-    The first set is the decoding of a detection head: sigmoids, grids, strides, exponentials, concatenation. A
-    convolution to one channel (the expectation over the bins of YOLOv8's box distribution) is part of the decoding.
-    """
-    producers = {name: node for node in graph.node for name in node.output}
-    channels = {
-        tensor.name: tensor.dims[0] for tensor in graph.initializer if len(tensor.dims) > 2}
-    tail: set[str] = set()
-    last: set[str] = set()
-    seen: set[str] = set()
-    waiting = [value.name for value in graph.output]
-    while waiting:
-        node = producers.get(waiting.pop())
-        if node is None or node.name in seen:
-            continue
-        seen.add(node.name)
-        decodes = node.op_type == 'Conv' and channels.get(node.input[1]) == 1
-        if node.op_type in WEIGHTED and not decodes:
-            last.add(node.name)
-            continue
-        tail.add(node.name)
-        waiting.extend(node.input)
-    return tail, last
 
 
 def sort_nodes(graph: Any) -> None:

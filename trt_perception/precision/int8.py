@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
@@ -11,16 +12,18 @@ from pathlib import Path
 from typing import Any
 
 from ..dependencies import require
-from ..errors import CalibrationError, ModelError
+from ..errors import CalibrationError, ModelError, listed
 from ..image.frame import Frame
 from ..progress import ProgressCallback, counted, silent
 from .calibration import Calibration
 from .cost import multiplications
-from .graph import add_metadata, load_model, reads, require_finite, save_model, tail_of, weighted_nodes
+from .decoder import decoder_of
+from .graph import add_metadata, load_model, reads, require_finite, save_model, weighted_nodes
 from .parity import Agreement
 from .quantizer import input_tensors, insert_qdq, prepared, quantised_layers
 from .ranges import AUTO, METHODS, Histogram, threshold
-from .search import Choice, Evaluation, Target, choose_layers
+from .search import Choice, Evaluation, choose_layers
+from .target import Target
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,7 @@ class Int8Report:
     agreement: with float32 on the frames for checking, down to scores of 0.15; None without such frames
     sensitivity: Agreement.loss with only this layer in int8, for each layer; empty if no search was needed
     losses: Agreement.loss of each calibration method with every candidate in int8; empty if the user chose the method
+    missed: the numbers that miss the target, if a weaker target had to be accepted, otherwise ''
     """
 
     method: str
@@ -43,6 +47,7 @@ class Int8Report:
     agreement: Agreement | None = None
     sensitivity: dict[str, float] = field(default_factory=dict)
     losses: dict[str, float] = field(default_factory=dict)
+    missed: str = ''
 
     def as_dict(self) -> dict[str, Any]:
         """Return the record for the file's metadata."""
@@ -52,12 +57,13 @@ class Int8Report:
             'int8': list(self.int8), 'kept_float': list(self.kept_float), 'int8_share': round(self.int8_share, 4),
             'agreement': self.agreement.as_dict() if self.agreement else None,
             'losses': {name: round(value, 6) for name, value in self.losses.items()},
-            'sensitivity': {name: round(value, 6) for name, value in self.sensitivity.items()}}
+            'sensitivity': {name: round(value, 6) for name, value in self.sensitivity.items()},
+            **({'missed': self.missed} if self.missed else {})}
 
 
 def quantize(
     onnx_path: str | Path, out_path: str | Path, calibration: Calibration, checking: Sequence[Frame] = (),
-    keep_float: Collection[str] | None = None, target: Target | None = None,
+    keep_float: Collection[str] | None = None, targets: Sequence[Target] = (Target(),),
     progress: ProgressCallback = silent,
 ) -> Int8Report:
     """Write an ONNX file with explicit Q/DQ, for ONNX Runtime and every TensorRT.
@@ -65,11 +71,11 @@ def quantize(
     calibration: of the same model
     checking: frames to measure the agreement with float32 on
     keep_float: names of layers that stay in float; None chooses them by the agreement on `checking`, and without such
-        frames keeps a detection head's last convolutions
-    target: the goal of the search
+        frames keeps a detection head's last convolutions. The box decoder stays in float in any case
+    targets: the goal of the search, and weaker ones to accept if it cannot be reached, in this order
 
-    Raises CalibrationError if not even one int8 layer reaches the target, or if nothing is found on the checking
-    frames; ModelError if the file is not a float32 model with layers to quantise or if ONNX Runtime does not load it;
+    Raises CalibrationError if not even one int8 layer reaches a target, or if nothing is found on the checking frames;
+    ModelError if the file is not a float32 model with layers to quantise or if ONNX Runtime does not load it;
     EngineError if it does not run; and what `progress` raises.
     """
     name = Path(onnx_path).name
@@ -97,12 +103,12 @@ def quantize(
         method, losses = _best_method(model, seen, candidates, evaluation, progress)
     thresholds = _thresholds(seen, method, progress)
     if evaluation is None:
-        choice = Choice(tuple(candidates), Agreement(calibration.spec.task), {})
+        choice = Choice(tuple(candidates), Agreement(calibration.spec.task))
     elif keep_float is not None:
         agreement = evaluation.of(insert_qdq(model, thresholds, candidates), progress=progress)
-        choice = Choice(tuple(candidates), agreement, {})
+        choice = Choice(tuple(candidates), agreement)
     else:
-        choice = choose_layers(model, thresholds, candidates, evaluation, target or Target(), progress)
+        choice = choose_layers(model, thresholds, candidates, evaluation, targets, progress)
     progress('making the int8 model', 0, None)
     result = insert_qdq(model, thresholds, choice.layers)
     progress('making the int8 model', 0, None)
@@ -116,7 +122,8 @@ def quantize(
         method, calibration.sha256, len(calibration), choice.layers,
         tuple(layer for layer in inputs if layer not in done),
         sum(cost.get(layer, 0) for layer in done) / max(1, sum(cost.values())),
-        choice.agreement if evaluation else None, dict(choice.sensitivity), losses)
+        choice.agreement if evaluation else None, dict(choice.sensitivity), losses,
+        targets[0].missed(choice.agreement) if choice.target else '')
     add_metadata(result, source, report.as_dict())
     progress('making the int8 model', 0, None)
     save_model(result, Path(out_path))
@@ -146,17 +153,26 @@ def _candidates(
     model: Any, layers: list[str], calibration: Calibration, keep_float: Collection[str] | None,
 ) -> list[str]:
     """Layers that may become int8, in the order of the graph."""
-    if keep_float is None:
-        # The error of the last layers directly changes boxes and scores, and they are a small part of the work.
-        kept = tail_of(model.graph)[1] if calibration.spec.task == 'detection' else set()
-    else:
-        kept = set(keep_float)
+    kept: set[str] = set()
+    if calibration.spec.task == 'detection':
+        decoder = decoder_of(model.graph)
+        # The decoder computes boxes in pixels, with hardly any work, so it stays in float whatever the user names.
+        kept |= decoder.written
+        if keep_float is None:
+            # The error of the last layers directly changes boxes and scores, and they are a small part of the work.
+            kept |= decoder.last
+    if keep_float is not None:
         # Other nodes stay in float anyway, so the name of one is a mistake.
-        unknown = kept - set(layers)
+        unknown = set(keep_float) - set(layers)
         if unknown:
+            wrong = sorted(unknown)[0]
+            could = [name for name in layers if name not in kept]
+            near = difflib.get_close_matches(wrong, could, 3)
+            could = [*near, *(name for name in could if name not in near)]
             raise ModelError(
-                f"expected layers to keep in float, found '{sorted(unknown)[0]}', which is not a layer that could be "
-                f'int8: choose from {", ".join(layers)}')
+                f"expected layers to keep in float, found '{listed([wrong])}', which is not a layer that could be "
+                f'int8: choose from {listed(could)}')
+        kept |= set(keep_float)
     candidates = [name for name in layers if name not in kept]
     if not candidates:
         raise CalibrationError('expected a layer for int8, found every layer kept in float: keep fewer, or use fp16')

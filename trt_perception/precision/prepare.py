@@ -29,10 +29,13 @@ from .calibration_frames import Samples, read_samples, require_source
 from .fp16 import halve_rest, to_fp16
 from .graph import read_record
 from .int8 import quantize
-from .search import Target
+from .target import Target, accepted_targets
 
-# Increase it if this package converts the same model and data in another way than before.
+# Increase it if this package converts the same model and data in another way than before. Without need it is not
+# increased, because another file is another engine, which takes minutes to build on each robot.
 _FORMAT = 2
+# In int8 a detector's box decoder stays in float since format 3.
+_FORMAT_INT8_DETECTOR = 3
 
 
 @dataclass(frozen=True)
@@ -41,12 +44,21 @@ class ConversionOptions:
 
     keep_float: names of layers that stay in float, None to find them by measuring
     target: the agreement of int8 with fp32 to reach
+    accepted: weaker targets to accept, with a warning, if no choice of layers reaches `target`
     half_rest: store an int8 model's float layers in float16, for strongly typed TensorRT (see fp16.halve_rest)
     """
 
     keep_float: tuple[str, ...] | None = None
     target: Target = field(default_factory=Target)
     half_rest: bool = False
+    accepted: tuple[Target, ...] = accepted_targets(Target())
+
+    @staticmethod
+    def for_gate(min_agreement: float | None) -> ConversionOptions:
+        """Return the options for a pipeline with this min_agreement, None if the user did not set it."""
+        usual = Target()
+        target = replace(usual, agreement=max(usual.agreement, min_agreement or 0.0))
+        return ConversionOptions(target=target, accepted=accepted_targets(target, min_agreement))
 
 
 @dataclass(frozen=True)
@@ -57,6 +69,7 @@ class PreparedModel:
     path: the ONNX file to build or run
     record: the conversion's Fp16Report or Int8Report as JSON values, {} if nothing was converted
     checking: frames for the accuracy gate, () without a source
+    held_out: whether calibration used none of these frames
     warnings: warnings about the calibration data, for the user
     """
 
@@ -66,6 +79,7 @@ class PreparedModel:
     record: dict[str, Any]
     cached: bool = False
     checking: Sequence[Frame] = field(default=(), repr=False)
+    held_out: bool = True
     warnings: tuple[str, ...] = ()
 
     @cached_property
@@ -164,17 +178,31 @@ def _quantised(
     try:
         data = calibration_of(spec, samples.calibration, calibration.method, progress)
         checks = calibration_of(spec, samples.checking or samples.calibration, calibration.method, progress).sha256
-        return _made(
+        quantised = _made(
             spec, 'int8', {
                 'calibration': data.sha256, 'checking': checks if samples.checking else '',
                 # The layers are chosen by the head's results.
-                'head': asdict(spec.head), 'keep_float': keep_float, 'target': asdict(conversion.target),
+                'head': asdict(spec.head), 'keep_float': keep_float, **_demands(spec, conversion),
                 'onnxruntime': require('onnxruntime').__version__},
             output, progress, samples,
             lambda path, progress: quantize(
-                spec.path, path, data, samples.checking, keep_float, conversion.target, progress))
+                spec.path, path, data, samples.checking, keep_float, (conversion.target, *conversion.accepted),
+                progress))
+        missed = quantised.record.get('missed')
+        if not missed:
+            return quantised
+        return replace(quantised, warnings=(
+            *quantised.warnings, f'int8 misses its usual accuracy, whatever layers stay in float: {missed}'))
     except CalibrationError as error:
         raise CalibrationError(f'{calibration.source}: {error}') from error
+
+
+def _demands(spec: ModelSpec, conversion: ConversionOptions) -> dict[str, Any]:
+    """The part of the recipe about the accuracy; without demands that other versions of this package did not have."""
+    demands: dict[str, Any] = {'target': conversion.target.as_dict(spec.task)}
+    if conversion.accepted != accepted_targets(conversion.target):
+        demands['accepted'] = [target.as_dict(spec.task) for target in conversion.accepted]
+    return demands
 
 
 def _samples(calibration: CalibrationOptions, progress: ProgressCallback) -> Samples:
@@ -189,7 +217,7 @@ def with_half_rest(
 
     Raises ModelError if the file cannot be converted; the int8 file does not change.
     """
-    samples = Samples((), tuple(quantised.checking), False, quantised.warnings)
+    samples = Samples((), tuple(quantised.checking), quantised.held_out, quantised.warnings)
     return _made(
         quantised.original, 'int8', {'half_rest_of': quantised.spec.sha256}, output, progress, samples,
         lambda path, progress: halve_rest(quantised.path, path, progress), quantised.spec)
@@ -216,7 +244,8 @@ def _made(
             convert(path, following)
 
     def result(path: Path, cached: bool) -> PreparedModel:
-        return PreparedModel(spec, path, precision, read_record(path), cached, samples.checking, samples.warnings)
+        return PreparedModel(
+            spec, path, precision, read_record(path), cached, samples.checking, samples.held_out, samples.warnings)
 
     if output is not None:
         try:
@@ -224,7 +253,9 @@ def _made(
         except FetchError as error:
             raise ModelError(str(error)) from error
         return result(output, False)
-    recipe = {'format': _FORMAT, 'model': spec.sha256, 'precision': precision, **recipe}
+    later = precision == 'int8' and spec.task == 'detection'
+    recipe = {
+        'format': _FORMAT_INT8_DETECTOR if later else _FORMAT, 'model': spec.sha256, 'precision': precision, **recipe}
     identity = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()
     try:
         folder = cache_root() / 'quantized'

@@ -13,6 +13,7 @@ import contextlib
 import inspect
 import io
 import logging
+import sys
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -25,8 +26,8 @@ from .graph import WEIGHTED, folded, sort_nodes, weighted_nodes
 # The first opset in which QuantizeLinear has scales per channel.
 _OPSET = 13
 _INT8 = 3  # TensorProto.INT8
-# By this entry ONNX Runtime's quantiser knows that a model has its shapes (add_infer_metadata in quant_utils.py).
-_INFERRED = ('onnx.infer', 'onnxruntime.quant')
+# onnx.save stores larger tensors (size of the Python object) as external data.
+_EXTERNAL_BYTES = 1024
 
 
 def prepared(model: Any, name: str) -> Any:
@@ -72,11 +73,8 @@ def insert_qdq(model: Any, thresholds: Mapping[str, float], layers: Collection[s
     calibrate = require('onnxruntime.quantization.calibrate')
     ranges = calibrate.TensorsData(quantization.CalibrationMethod.MinMax, {
         name: (np.array(-value, np.float32), np.array(value, np.float32)) for name, value in thresholds.items()})
-    # The quantiser would infer the shapes in files, which stay in the folder for temporary files if it is killed.
-    copy = require('onnx').shape_inference.infer_shapes(model)
-    copy.metadata_props.add(key=_INFERRED[0], value=_INFERRED[1])
     arguments: dict[str, Any] = {
-        'model': copy, 'per_channel': True, 'reduce_range': False, 'weight_qType': quantization.QuantType.QInt8,
+        'per_channel': True, 'reduce_range': False, 'weight_qType': quantization.QuantType.QInt8,
         'activation_qType': quantization.QuantType.QInt8, 'tensors_range': ranges,
         'nodes_to_quantize': sorted(layers), 'nodes_to_exclude': [], 'op_types_to_quantize': list(WEIGHTED),
         'extra_options': {
@@ -92,6 +90,7 @@ def insert_qdq(model: Any, thresholds: Mapping[str, float], layers: Collection[s
             weight_qType=_INT8, activation_qType=_INT8)
     with contextlib.redirect_stdout(io.StringIO()), _silenced():
         try:
+            arguments['model'] = _with_shapes(model)
             result = quantization.QDQQuantizer(**arguments).quantize_model()
         except Exception as error:  # asserts, ValueErrors and onnx's C++ exceptions
             raise ModelError(
@@ -100,6 +99,20 @@ def insert_qdq(model: Any, thresholds: Mapping[str, float], layers: Collection[s
                 'support in float, or use fp16') from error
     sort_nodes(result.graph)
     return result
+
+
+def _with_shapes(model: Any) -> Any:
+    """Return a copy with inferred shapes and the quantiser's mark for it, so it does not infer them through TMPDIR.
+
+    That takes longer, and a full disk would look like a bad model. Old versions ignore the mark and do it again.
+    """
+    inferred = require('onnx').shape_inference.infer_shapes(model)
+    inferred.metadata_props.add(key='onnx.infer', value='onnxruntime.quant')
+    for tensor in inferred.graph.initializer:
+        # As the quantiser's own way through a file: the same bytes are the same engine, which is not built again.
+        if sys.getsizeof(tensor.raw_data) >= _EXTERNAL_BYTES:
+            tensor.data_location = 0
+    return inferred
 
 
 def quantised_layers(model: Any) -> list[str]:

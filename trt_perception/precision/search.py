@@ -4,8 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..errors import CalibrationError
@@ -18,25 +18,10 @@ from ..results.results import Result
 from .parity import Agreement, loosened
 from .quantizer import insert_qdq
 from .simulation import SimulationBackend
+from .target import Target
 
 # Weak boxes count too: they show the effect of a layer better than only the few strong boxes.
 _SCORE_THRESHOLD = 0.15
-
-
-@dataclass(frozen=True)
-class Target:
-    """The accuracy that int8 must reach against fp32.
-
-    agreement: smallest Agreement.value
-    score_difference: largest mean absolute difference of scores (of boxes, or of each frame's worst class probability)
-    """
-
-    agreement: float = 0.95
-    score_difference: float = 0.02
-
-    def reached(self, agreement: Agreement) -> bool:
-        """Return whether this agreement reaches the target."""
-        return agreement.value >= self.agreement and agreement.mean_score_difference <= self.score_difference
 
 
 @dataclass(frozen=True)
@@ -44,11 +29,13 @@ class Choice:
     """Layers to run in int8; the other layers stay in float.
 
     sensitivity: Agreement.loss with only this layer in int8, for each layer
+    target: the target that was reached, None without a search
     """
 
     layers: tuple[str, ...]
     agreement: Agreement
-    sensitivity: Mapping[str, float]
+    sensitivity: Mapping[str, float] = field(default_factory=dict)
+    target: Target | None = None
 
 
 class Evaluation:
@@ -97,9 +84,9 @@ class Evaluation:
 
 def choose_layers(
     model: Any, thresholds: Mapping[str, float], candidates: Sequence[str], evaluation: Evaluation,
-    target: Target, progress: ProgressCallback = silent,
+    targets: Sequence[Target], progress: ProgressCallback = silent,
 ) -> Choice:
-    """Return as many int8 layers as the target allows; the most sensitive layers stay in float.
+    """Return as many int8 layers as the first target allows that can be reached; the most sensitive stay in float.
 
     If all layers in int8 miss the target, each candidate is quantised alone and measured. Bisection then finds the
     smallest number of layers that must stay in float. Raises CalibrationError if not even one layer can be int8.
@@ -120,28 +107,42 @@ def choose_layers(
         return agreement
 
     whole = measure(candidates)
-    if target.reached(whole):
-        return Choice(tuple(candidates), whole, {})
-    sensitivity = {}
-    for layer in candidates:
-        sensitivity[layer] = measure([layer]).loss
+    if targets[0].reached(whole):
+        return Choice(tuple(candidates), whole, target=targets[0])
+    sensitivity = {layer: measure([layer]).loss for layer in candidates}
     # A stable order for equal losses keeps the result the same from run to run.
     order = sorted(candidates, key=lambda layer: -sensitivity[layer])
-    kept_low, kept_high = 0, len(order)  # With kept_low layers in float the target is not reached.
-    best: Agreement | None = None
-    while kept_high - kept_low > 1:
-        middle = (kept_low + kept_high) // 2
-        agreement = measure(order[middle:])
-        if target.reached(agreement):
-            kept_high, best = middle, agreement
-        else:
-            kept_low = middle
-    if best is None:
-        raise CalibrationError(
-            f'int8 does not reach the target (agreement {target.agreement}, mean score difference '
-            f'{target.score_difference}) with any of {len(order)} layers; all in int8: {whole.summary()}. '
-            'Use fp16, give more calibration data, or lower the target: trt_perception quantize MODEL --min-agreement '
-            'A --max-score-difference D writes a file to use as the model')
-    float_layers = set(order[:kept_high])
-    return Choice(tuple(name for name in candidates if name not in float_layers), best, sensitivity)
+    # Number of layers in float -> agreement: a later target may need the same measurements.
+    measured = {0: whole}
+    for target in targets:
+        kept = _fewest_in_float(target, len(order), measured, lambda kept: measure(order[kept:]))
+        if kept < len(order):
+            float_layers = set(order[:kept])
+            return Choice(
+                tuple(name for name in candidates if name not in float_layers), measured[kept], sensitivity, target)
+    missed = targets[0].missed(measured[len(order) - 1])
+    raise CalibrationError(
+        f'int8 does not reach the target with any of {len(order)} layers; with one of them in int8: {missed}; with all '
+        f'in int8: {whole.summary()}. Use fp16, give more calibration data, or lower the target: min_agreement of the '
+        'node, or --min-agreement and --max-score-difference of trt_perception quantize')
 
+
+def _fewest_in_float(
+    target: Target, count: int, measured: dict[int, Agreement], measure: Callable[[int], Agreement],
+) -> int:
+    """Return how many of `count` layers must stay in float, found by bisection; `count` if no number is enough.
+
+    measured: earlier results of `measure`, by the number of layers in float, at least that for 0; new ones are added
+    """
+    if target.reached(measured[0]):
+        return 0
+    low, high = 0, count  # With `low` layers in float the target is not reached.
+    while high - low > 1:
+        middle = (low + high) // 2
+        if middle not in measured:
+            measured[middle] = measure(middle)
+        if target.reached(measured[middle]):
+            high = middle
+        else:
+            low = middle
+    return high

@@ -14,7 +14,7 @@ from ...pipeline.decoded_boxes import require_decoded_boxes
 from ...pipeline.options import PipelineOptions
 from ...pipeline.tensorrt_options import BuildOptions
 from ...precision.gate import require_frames
-from ...precision.prepare import PreparedModel, prepare_model, require_convertible
+from ...precision.prepare import ConversionOptions, PreparedModel, prepare_model, require_convertible
 from ...precision.strong_types import for_strong_types
 from .build.builder import gpu_to_build_for
 from .build.process import build_in_process
@@ -88,7 +88,9 @@ class EngineSource:
 
         Raises the errors of prepare_model.
         """
-        prepared = prepare_model(self.spec, self.options.precision, self.options.calibration, monitor=self.monitor)
+        prepared = prepare_model(
+            self.spec, self.options.precision, self.options.calibration, monitor=self.monitor,
+            conversion=ConversionOptions.for_gate(self.options.min_agreement))
         if self.library.is_strongly_typed(self.options.build):
             return for_strong_types(prepared, self.monitor)
         return prepared
