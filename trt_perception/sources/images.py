@@ -19,6 +19,7 @@ from ..image.size import check_size
 from .animation import NotReadError, read_animation, read_tiff_pages
 from .formats import HEAD_BYTES, IMAGE_SUFFIXES, image_format
 from .pages import animation_length, tiff_pages
+from .quiet import quiet
 from .source import OnError, SourceFrame, report
 from .video import open_video
 
@@ -168,7 +169,8 @@ def _decode(path: Path, data: np.ndarray) -> Frame:
         for page in tiff_pages(data.data)[:1] if _kind(data) == 'TIFF' else ():
             if page.width and page.height:
                 check_size(page.width, page.height, 'an')
-        pixels = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+        with quiet(cv2):
+            pixels = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
         if pixels is None:
             kind = _kind(data)
             if kind and not is_jpeg_or_png(data):
