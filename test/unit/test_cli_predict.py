@@ -89,7 +89,8 @@ def test_too_little_memory_for_one_source_does_not_end_the_run(capfd, monkeypatc
 
     decode = images._decode
     monkeypatch.setattr(
-        images, '_decode', lambda path, data, options: decode(path, data, options) if path.name == 'p.png' else _no_memory())
+        images, '_decode',
+        lambda path, data, options: decode(path, data, options) if path.name == 'p.png' else _no_memory())
     cv2.imwrite('large.png', picture())
     code, records, errors = run(capfd, 'large.png', 'p.png')
     assert (code, found(records)) == (1, [('p.png', 0)])
