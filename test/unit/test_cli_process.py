@@ -172,7 +172,7 @@ def test_a_call_from_python_leaves_signals_alone(capsys):
     ('inspect', 'MODEL', '--json'), ('predict', 'MODEL', 'IMAGE'), ('predict', 'MODEL', 'IMAGE', '--json', '-')])
 def test_output_that_nobody_reads_is_no_traceback(tmp_path, model, arguments):
     image = tmp_path / 'p.png'
-    cv2.imwrite(str(image), np.zeros((64, 64, 3), np.uint8))
+    cv2.imwrite(str(image), np.full((64, 64, 3), 90, np.uint8))
     words = [{'MODEL': model, 'IMAGE': image}.get(word, word) for word in arguments]
     process = start(*words)
     process.stdout.close()
