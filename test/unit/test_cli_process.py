@@ -52,7 +52,7 @@ def long_video(tmp_path):
     path = tmp_path / 'long.avi'
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*'MJPG'), 25, (640, 480))
     for index in range(1500):
-        writer.write(np.full((480, 640, 3), index % 250, np.uint8))
+        writer.write(np.full((480, 640, 3), 90 + index % 150, np.uint8))
     writer.release()
     return path
 
