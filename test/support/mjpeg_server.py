@@ -15,6 +15,8 @@ from typing import Any
 import cv2
 import numpy as np
 
+# Frame N has the grey value FIRST_GREY + N. It is not black, so nothing warns of the lens cap.
+FIRST_GREY = 90
 USER, PASSWORD = 'robot', 'sec:ret'
 
 
@@ -72,7 +74,7 @@ def camera() -> Iterator[Camera]:
             self.end_headers()
             try:
                 for _ in range(state.length):
-                    data = jpeg(state.sent % 250)
+                    data = jpeg(FIRST_GREY + state.sent % 150)
                     self.wfile.write(
                         b'--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n' % len(data) + data
                         + b'\r\n')

@@ -39,7 +39,7 @@ def picture():
 def write_video(name, count, fps=10):
     writer = cv2.VideoWriter(name, cv2.VideoWriter_fourcc(*'MJPG'), fps, (64, 48))
     for _ in range(count):
-        writer.write(np.zeros((48, 64, 3), np.uint8))
+        writer.write(np.full((48, 64, 3), 90, np.uint8))
     writer.release()
 
 
@@ -89,8 +89,7 @@ def test_too_little_memory_for_one_source_does_not_end_the_run(capfd, monkeypatc
 
     decode = images._decode
     monkeypatch.setattr(
-        images, '_decode',
-        lambda path, data, options: decode(path, data, options) if path.name == 'p.png' else _no_memory())
+        images, '_decode', lambda path, *more: decode(path, *more) if path.name == 'p.png' else _no_memory())
     cv2.imwrite('large.png', picture())
     code, records, errors = run(capfd, 'large.png', 'p.png')
     assert (code, found(records)) == (1, [('p.png', 0)])
@@ -106,9 +105,9 @@ def test_a_damaged_bag_does_not_end_the_run(capfd, folder, damage):
     pytest.importorskip('rosbags.rosbag2')
     from support.bags import grey_image, write_bag
 
-    messages = [grey_image(value, value, value) for value in range(1, 20)]
+    messages = [grey_image(100 + value, value, value) for value in range(1, 20)]
     if damage == 'message':
-        messages[5] = grey_image(5, 5, 5, step=3)
+        messages[5] = grey_image(105, 6, 6, step=3)
     write_bag(folder / 'bag', {'/image': messages})
     storage = folder / 'bag' / 'bag.mcap'
     data = bytearray(storage.read_bytes())
@@ -133,7 +132,7 @@ def test_what_a_folder_skips_is_a_note_and_no_failure(capfd, folder):
 
 
 def test_all_pictures_of_files_with_several(capfd, folder):
-    grey = [np.full((24, 32), value, np.uint8) for value in (10, 40, 70)]
+    grey = [np.full((24, 32), value, np.uint8) for value in (60, 80, 100)]
     (folder / 'a.gif').write_bytes(animated_gif(grey, delay_ms=200))
     (folder / 'b.tif').write_bytes(tiff(grey))
     code, records, errors = run(capfd, 'a.gif', 'b.tif')
@@ -176,7 +175,7 @@ def test_records_of_a_bag_have_the_stamp_of_the_header(capfd, folder):
     from support.bags import grey_image, write_bag
 
     stamps = [1_700_000_000_123_456_789, 1_700_000_000_223_456_789]
-    write_bag(folder / 'bag', {'/image': [grey_image(9, 5, stamp) for stamp in stamps]})
+    write_bag(folder / 'bag', {'/image': [grey_image(99, 5, stamp) for stamp in stamps]})
     code, records, _ = run(capfd, 'bag')
     assert (code, [record['stamp_ns'] for record in records]) == (0, stamps)
 

@@ -52,7 +52,7 @@ def long_video(tmp_path):
     path = tmp_path / 'long.avi'
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*'MJPG'), 25, (640, 480))
     for index in range(1500):
-        writer.write(np.full((480, 640, 3), index % 250, np.uint8))
+        writer.write(np.full((480, 640, 3), 90 + index % 150, np.uint8))
     writer.release()
     return path
 
@@ -172,7 +172,7 @@ def test_a_call_from_python_leaves_signals_alone(capsys):
     ('inspect', 'MODEL', '--json'), ('predict', 'MODEL', 'IMAGE'), ('predict', 'MODEL', 'IMAGE', '--json', '-')])
 def test_output_that_nobody_reads_is_no_traceback(tmp_path, model, arguments):
     image = tmp_path / 'p.png'
-    cv2.imwrite(str(image), np.zeros((64, 64, 3), np.uint8))
+    cv2.imwrite(str(image), np.full((64, 64, 3), 90, np.uint8))
     words = [{'MODEL': model, 'IMAGE': image}.get(word, word) for word in arguments]
     process = start(*words)
     process.stdout.close()
