@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Model files whose outputs cannot be right are refused when loaded or opened; the others give their results."""
 
+import json
 from pathlib import Path
 
 import cv2
@@ -12,6 +13,7 @@ from onnx import helper
 from support.tiny_models import CELL, FLOAT, cells, color_classifier, color_detector, save
 
 from trt_perception.backends.create import create_pipeline
+from trt_perception.cli.main import main
 from trt_perception.errors import ModelError
 from trt_perception.image.frame import Frame
 from trt_perception.model.heads.classification import classification_head
@@ -107,6 +109,19 @@ def test_of_two_classifications_the_user_chooses_one(tmp_path):
     assert results(path, ModelOptions(output_name='type')).class_indices.tolist() == [2, 1, 0]
     with pytest.raises(ModelError, match="output_name is 'kind': expected an output of the model, one of color, type"):
         load_model(path, ModelOptions(output_name='kind'))
+
+
+def test_the_output_is_chosen_on_the_command_line(tmp_path, capsys):
+    path = outputs(
+        tmp_path / 'm.onnx', color=np.float32([[0.75, 0.25]]), type=np.float32([[0.125, 0.375, 0.5]]))
+    assert main(['predict', str(path), str(PHOTO)]) == 1
+    assert 'set output_name to one of color, type' in capsys.readouterr().err
+    for name, classes in (('color', ['0', '1']), ('type', ['2', '1', '0'])):
+        assert main(['predict', str(path), str(PHOTO), '--output-name', name, '--json', '-']) == 0
+        line = json.loads(capsys.readouterr().out)
+        assert [entry['class_id'] for entry in line['classifications']] == classes
+        assert main(['inspect', str(path), '--output-name', name]) == 0
+        assert f'{len(classes)} from class indices' in capsys.readouterr().out
 
 
 def test_families_with_further_inputs_are_named(tmp_path):

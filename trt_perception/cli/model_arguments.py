@@ -41,6 +41,7 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     add_parameter(parser, '--labels', 'labels_file', metavar='FILE')
     add_parameter(parser, '--task', 'task')
     add_parameter(parser, '--head', 'head')
+    add_parameter(parser, '--output-name', 'output_name', metavar='NAME')
     add_parameter(parser, '--input-size', 'input_size', metavar=('WIDTH', 'HEIGHT'))
     group = parser.add_argument_group('preprocessing', PREPROCESSING.text)
     add_parameter(group, '--color-order', 'color_order')
@@ -87,7 +88,7 @@ def add_gate_argument(parser: argparse.ArgumentParser) -> None:
 def load(options: argparse.Namespace) -> ModelSpec:
     """Return the spec of MODEL; fetches a catalogue model that is missing."""
     spec = load_model(model_path(options), ModelOptions(
-        task=options.task, head=options.head, labels=options.labels,
+        task=options.task, head=options.head, output_name=options.output_name, labels=options.labels,
         input_size=tuple(options.input_size),
         preprocessing=Overrides(
             options.color_order, options.scale, options.mean, options.std, options.resize_mode,

@@ -85,7 +85,8 @@ def run(options: argparse.Namespace) -> int:
         with console_monitor() as monitor:
             prepared = prepare_model(spec, options.precision, calibration, part, monitor, conversion=conversion)
         made = ModelOptions(
-            task=options.task, head=options.head, labels=options.labels, input_size=tuple(options.input_size))
+            task=options.task, head=options.head, output_name=options.output_name, labels=options.labels,
+            input_size=tuple(options.input_size))
         with console_monitor() as monitor:
             try:
                 with unchanged(spec.path, spec.sha256, 'it was measured', spec.files, storing=False):
