@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip('launch', reason='needs the ROS package launch')
+pytest.importorskip('launch_testing', reason='needs the ROS packages launch, launch_ros and launch_testing')
 
 from support.launch_harness import launch_file, prepare
 
