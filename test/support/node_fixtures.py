@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import socket
@@ -40,10 +41,9 @@ def _free_domain() -> int:
     pytest.fail('all ROS domains 1 to 100 are in use on this machine')
 
 
-@pytest.fixture(scope='session')
-def ros_environment() -> Iterator[int]:
+@contextlib.contextmanager
+def separate_domain() -> Iterator[int]:
     """The environment of this process and of the nodes: a separate domain, only this machine, large images."""
-    needs_ros()
     domain = _free_domain()
     profile = str(ROOT / 'config' / 'fastdds_large_images.xml')
     changes = {
@@ -53,12 +53,22 @@ def ros_environment() -> Iterator[int]:
     for name in PROFILE_VARIABLES:
         os.environ.pop(name, None)
     os.environ.update(changes)
-    yield domain
-    for name, value in before.items():
-        if value is None:
-            os.environ.pop(name, None)
-        else:
-            os.environ[name] = value
+    try:
+        yield domain
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+@pytest.fixture(scope='session')
+def ros_environment() -> Iterator[int]:
+    """The environment of separate_domain, for all tests of the session."""
+    needs_ros()
+    with separate_domain() as domain:
+        yield domain
 
 
 def start_process(driver: Any, folder: Path, parameters: dict[str, Any], arguments: tuple[str, ...]) -> Any:
