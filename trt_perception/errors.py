@@ -4,18 +4,25 @@
 
 from __future__ import annotations
 
+<<<<<<< HEAD
 from collections.abc import Collection
+=======
+import re
+
+# With the spaces around it, such as the indentation of the next line.
+_LINE_BREAK = re.compile('[ \t]*[\n\r\v\f\x1c-\x1e\x85\u2028\u2029][ \t]*')
+>>>>>>> cli
 
 
 class PerceptionError(Exception):
     """Base of all errors that a user can fix.
 
     Its text never has control characters or line breaks: a message may quote a class name, a topic or a file name, and
-    it goes to terminals, logs and diagnostics. `args` has the text as it was given.
+    it goes to terminals, logs and diagnostics. Spaces stay as they are. `args` has the text as it was given.
     """
 
     def __str__(self) -> str:
-        return one_line(super().__str__())
+        return printable(_LINE_BREAK.sub(' ', super().__str__()).strip())
 
 
 class ModelError(PerceptionError):

@@ -74,9 +74,9 @@ def assert_alike(found, expected, what):
 
 
 @pytest.mark.parametrize('reference, name', [
-    *(('tensorrt', name) for name in MODELS),
+    *(('tensorrt', name) for name in MODELS if name != 'corners'),
     # Not those with random weights: thousands of noisy boxes are so close that the last bit decides NMS.
-    *(('onnxruntime', name) for name in MODELS if not name.startswith('convolutions'))])
+    *(('onnxruntime', name) for name in MODELS if not name.startswith(('convolutions', 'corners')))])
 def test_same_results_as_the_host_pipeline(engines, tensorrt, name, reference):
     model = engines(name)
     backend = (

@@ -45,6 +45,9 @@ CASES = {
         ["perception_node: parameter 'score_threshold'", '/detector died (exit code 1) and publishes no'], 0),
     'not_a_log_level': (
         'detect.launch.py log_level:=loud', ['log_level:=loud: expected one of debug, info, warn, error, fatal'], 1),
+    'mistyped_argument': (
+        'detect.launch.py modell:=m.onnx',
+        ['modell:=m.onnx: there is no argument modell; did you mean model:=m.onnx? (--show-args lists all)'], 1),
     'not_a_number': (
         'detect.launch.py score_threshold:=high', ['score_threshold:=high: expected a number'], 1),
     'replay_missing_bag': (

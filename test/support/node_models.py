@@ -4,7 +4,9 @@
 
 import cv2
 import numpy as np
+import onnx
 import psutil
+from onnx import helper, numpy_helper
 
 from support.precision_models import color_frames, conv_detector
 from trt_perception.backends.tensorrt.cache.engine_cache import sealed_json, unsealed_json
@@ -44,7 +46,21 @@ class ColorModels:
             positive = np.random.default_rng(0).uniform(0.2, 1.0, (_CHANNELS, 3, 1, 1)).astype(np.float32)
             weights = {'plain': positive, 'overflowing': 1e6 * positive, 'nearly_singular': 1 + 0.0003 * positive}
             conv_detector(path, weights_of_first=weights[name].astype(np.float32))
+            if name == 'nearly_singular':
+                _limit_scores(path)
         return str(path)
+
+
+def _limit_scores(path):
+    """Limit the scores to 0..1: errors of the precision then give wrong boxes, and not impossible scores."""
+    model = onnx.load(str(path))
+    nodes = model.graph.node
+    columns = next(node for node in nodes if node.op_type == 'Concat')
+    columns.input[1] = 'limited'
+    model.graph.initializer.extend([
+        numpy_helper.from_array(np.array(value, np.float32), name) for name, value in (('least', 0), ('most', 1))])
+    nodes.insert(len(nodes) - 1, helper.make_node('Clip', ['scores', 'least', 'most'], ['limited'], 'limit'))
+    onnx.save(model, str(path))
 
 
 def configure(node):

@@ -24,6 +24,7 @@ from trt_perception.demo.sent_log import SentLog
 from trt_perception.demo.waiting import wait_until
 from trt_perception.errors import SourceError
 from trt_perception.file_cache import file_sha256
+from trt_perception.file_state import file_state
 from trt_perception.image.frame import Frame
 from trt_perception.launching.large_images import PROFILE_VARIABLES, profile_variables
 from trt_perception.results.results import Classifications, Detections
@@ -276,6 +277,27 @@ def test_a_bag_is_reused_only_while_it_is_whole(tmp_path, damage):
     assert (recording.reused, recording.frames) == (damage == 'none', 5)
     assert storage.stat().st_size == size
     assert {path.name for path in tmp_path.iterdir()} == {'clip.avi', 'bag'}
+
+
+def test_a_video_that_is_replaced_while_it_is_read_makes_no_bag(tmp_path):
+    """The bag would be used again for a video that it does not show."""
+    video, bag = clip(tmp_path), tmp_path / 'bag'
+    content = video.read_bytes()
+
+    def replaced(text, done, total):
+        if done == 1:
+            (tmp_path / 'new').write_bytes(content)
+            (tmp_path / 'new').replace(video)
+
+    with pytest.raises(SourceError, match=f'^video {video}: it changed while it was read: start again when'):
+        record(video, bag, 0, progress=replaced)
+    assert {path.name for path in tmp_path.iterdir()} == {'clip.avi'}
+    # After its hash was computed.
+    state, sha256 = file_state(video), file_sha256(video)
+    replaced('', 1, None)
+    with pytest.raises(SourceError, match='changed while it was read'):
+        record(video, bag, 0, sha256, state=state)
+    assert not record(video, bag, 0).reused
 
 
 def test_what_is_no_video_is_said_as_it_is(tmp_path):

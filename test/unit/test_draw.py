@@ -230,3 +230,20 @@ def test_drawing_on_a_photograph_changes_it_at_the_boxes_only():
     margin = 0.08 * height
     assert left >= box[0] - 6 and right <= box[2] + 6
     assert top >= box[1] - margin and bottom <= box[3] + 6
+
+
+@pytest.mark.parametrize('text, shown', [
+    ('cat', 'cat'), ('Käfer', 'Kafer'), ('型', '?'), ('a\nb\r\x1b[31m\x07', 'a?b??[31m?'), ('a\u202eb\u200d', 'a?b?'),
+    ('\ud800', '?')])
+def test_labels_are_one_line_of_printable_ascii(text, shown):
+    from trt_perception.results.text_label import to_ascii
+
+    assert to_ascii(text) == shown
+
+
+def test_a_name_with_line_breaks_stays_in_its_label():
+    names = ['a\nb\nc\nd']
+    result = Detections(np.array([[20, 60, 100, 90]], np.float32), np.array([0.9], np.float32), np.zeros(1, np.int64))
+    picture = draw_detections(np.zeros((120, 160, 3), np.uint8), result, names)
+    plain = draw_detections(np.zeros((120, 160, 3), np.uint8), result, ['a?b?c?d'])
+    np.testing.assert_array_equal(picture, plain)

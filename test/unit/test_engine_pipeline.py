@@ -286,6 +286,26 @@ def swapped(tmp_path):
     return load_model(path)
 
 
+@pytest.fixture
+def impossible(tmp_path):
+    """The detector with scores up to 10, as a bad engine may give them."""
+    path = conv_detector(tmp_path / 'impossible.onnx', weights_of_first=np.eye(3, dtype=np.float32)[:, :, None, None])
+    proto = onnx.load(str(path))
+    mix, = [tensor for tensor in proto.graph.initializer if tensor.name == 'mix.weight']
+    mix.CopyFrom(onnx.numpy_helper.from_array(10 * onnx.numpy_helper.to_array(mix), 'mix.weight'))
+    onnx.save(proto, str(path))
+    return load_model(path)
+
+
+def test_impossible_outputs_of_an_engine_are_blamed_on_its_precision(pipeline_of, impossible):
+    with pytest.raises(
+            EngineError, match=r"^model\.onnx in fp16 gives wrong results, although the model itself does not: output "
+            r"'output0' has scores from .* to [0-9.]+: expected 0\.\.1; use fp32$"):
+        pipeline_of(target_options('fp16', min_agreement=0.0), impossible).open()
+    with pytest.raises(ModelError, match=r"^output 'output0' has scores from .*; if these are raw logits"):
+        pipeline_of(target_options('fp32'), impossible).open()
+
+
 def comparisons(told):
     return [text for text in told.texts if 'comparing' in text]
 

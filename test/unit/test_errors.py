@@ -31,6 +31,7 @@ def test_the_text_of_an_error_is_one_line_without_control_characters(kind):
     """Messages quote class names, topics and file names of others."""
     error = kind("no class 'cat\n\x1b]0;title\x07dog\r'")
     assert str(error) == "no class 'cat \\x1b]0;title\\x07dog '"
+    assert str(kind('a  b.onnx\n    at line 3\n')) == 'a  b.onnx at line 3'
     assert f'{error}' == str(error)
     assert error.args == ("no class 'cat\n\x1b]0;title\x07dog\r'",)
 

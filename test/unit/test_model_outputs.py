@@ -19,8 +19,8 @@ from trt_perception.image.frame import Frame
 from trt_perception.model.heads.classification import classification_head
 from trt_perception.model.heads.yolo import YoloHead
 from trt_perception.model.spec import ModelOptions, load_model
-from trt_perception.pipeline.decoded_boxes import require_decoded_boxes
 from trt_perception.pipeline.options import PipelineOptions
+from trt_perception.pipeline.plausible_outputs import require_plausible_outputs
 
 PHOTO = Path(__file__).parents[1] / 'data' / 'photos' / 'astronaut.jpg'
 TYPES = {'float32': 1, 'uint8': 2, 'int8': 3, 'int32': 6, 'int64': 7, 'float16': 10, 'float64': 11}
@@ -142,7 +142,7 @@ def refused(path, text, options=None):
     """Assert that the file is loaded, and refused by what it computes, before a build and when it is opened."""
     spec = load_model(path, options)
     with pytest.raises(ModelError, match=text):
-        require_decoded_boxes(spec)
+        require_plausible_outputs(spec)
     with pytest.raises(ModelError, match=text):
         create_pipeline(spec, PipelineOptions('onnxruntime', num_threads=1)).open()
 
@@ -194,7 +194,7 @@ def test_an_infinite_score_is_reported_as_before(tmp_path):
     raw = dense([0.1, 0.6, 0.1])
     raw[0, 4:, 5] = np.nan
     path = outputs(tmp_path / 'm.onnx', out=raw)
-    require_decoded_boxes(load_model(path))
+    require_plausible_outputs(load_model(path))
     with pytest.raises(Exception, match='holds values that are not finite'):
         results(path)
 

@@ -21,10 +21,10 @@ from trt_perception.model.heads.yolo import DetectionSettings
 from trt_perception.model.normalisation import Overrides
 from trt_perception.model.spec import ModelOptions, load_model
 from trt_perception.ort.backend import OnnxRuntimeBackend
-from trt_perception.pipeline.decoded_boxes import require_decoded_boxes
 from trt_perception.pipeline.host import HostPipeline
 from trt_perception.pipeline.interface import PostprocessSettings
 from trt_perception.pipeline.options import PipelineOptions
+from trt_perception.pipeline.plausible_outputs import require_plausible_outputs
 
 BGR = {'red': (0, 0, 255), 'green': (0, 255, 0), 'blue': (255, 0, 0)}
 
@@ -229,9 +229,9 @@ def test_a_file_that_does_not_decode_its_boxes_does_not_open(tmp_path):
     with pytest.raises(ModelError, match=r'84 boxes, half of them within 1\.\d\d of the corner: .*64x64'):
         HostPipeline(undecoded, OnnxRuntimeBackend(undecoded.path)).open()
     with pytest.raises(ModelError, match='export the model with box decoding'):
-        require_decoded_boxes(undecoded)
-    require_decoded_boxes(load_model(color_detector(tmp_path / 'decoded.onnx')))
-    require_decoded_boxes(load_model(color_classifier(tmp_path / 'classifier.onnx')))
+        require_plausible_outputs(undecoded)
+    require_plausible_outputs(load_model(color_detector(tmp_path / 'decoded.onnx')))
+    require_plausible_outputs(load_model(color_classifier(tmp_path / 'classifier.onnx')))
 
 
 def _three_names(folder):
@@ -251,7 +251,7 @@ def test_an_operator_of_tensorrt_alone_is_said_to_be_one(tmp_path):
         OnnxRuntimeBackend(path).open()
     # TensorRT may run the file, so this check does not refuse it.
     spec = replace(load_model(tmp_path / 'plain.onnx'), path=path)
-    require_decoded_boxes(spec)
+    require_plausible_outputs(spec)
 
 
 def test_onnxruntime_failing_is_an_engine_error(tmp_path):

@@ -126,6 +126,12 @@ def make_targets():
     return set(re.findall(r'^([a-z-]+):', (ROOT / 'Makefile').read_text(), re.M))
 
 
+def test_no_two_test_files_have_the_same_name():
+    """pytest imports each as a module of that name, and stops at the second one."""
+    names = [path.name for path in (ROOT / 'test').rglob('test_*.py')]
+    assert sorted(names) == sorted(set(names))
+
+
 def test_make_help_lists_every_target():
     make = shutil.which('make')
     if make is None:

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from ..errors import EngineError
 from ..image.frame import Frame
 from ..model.spec import ModelSpec
@@ -13,6 +15,8 @@ from ..ort.backend import OnnxRuntimeBackend
 from ..pipeline.host import HostPipeline
 from ..pipeline.interface import PostprocessSettings
 from ..pipeline.options import PipelineOptions
+from ..pipeline.plausible_outputs import require_plausible_outputs
+from ..pipeline.probe import after_conversion
 from ..precision.gate import checking_frames, measure_agreement, needed_agreement, require_agreement
 from ..precision.prepare import ConversionOptions, prepare_model
 
@@ -47,6 +51,7 @@ class OnnxRuntimePipeline(HostPipeline):
                 f'{self._original.path.name} in {effective}; strict_precision is set')
         frames: tuple[Frame, ...] = ()
         if convert:
+            require_plausible_outputs(self._original, options.num_threads, self._canceller)
             prepared = prepare_model(
                 self._original, 'int8', options.calibration, monitor=self._monitor,
                 conversion=ConversionOptions.for_gate(options.min_agreement))
@@ -54,7 +59,10 @@ class OnnxRuntimePipeline(HostPipeline):
             self.spec = prepared.spec
             self._backend = OnnxRuntimeBackend(prepared.path, options.num_threads, self._canceller)
         try:
-            with unchanged(self.spec.path, self.spec.sha256, 'it was loaded', self.spec.files, storing=False):
+            with (
+                unchanged(self.spec.path, self.spec.sha256, 'it was loaded', self.spec.files, storing=False),
+                after_conversion(self._original, 'int8') if convert else contextlib.nullcontext(),
+            ):
                 super().open()
         except BaseException:
             self.close()

@@ -70,7 +70,7 @@ def _try_tensorrt(spec: ModelSpec, options: PipelineOptions, monitor: Monitor) -
     except (MissingDependencyError, EngineError) as error:
         return Trial(None, '', error, spec)
     try:
-        source.require_decoded_boxes()
+        source.require_plausible_outputs()
         source.require_parsable()
     except (MissingDependencyError, EngineError) as error:
         # Without a GPU only TensorRT for RTX reads a model.

@@ -97,7 +97,7 @@ def run(options: argparse.Namespace) -> int:
     wanted = replace(wanted, calibration=replace(wanted.calibration, source=calibration_source(options)))
     with console_monitor(options.verbose) as monitor:
         source = replace(source, options=wanted, monitor=monitor)
-        source.require_decoded_boxes()
+        source.require_plausible_outputs()
         prepared = source.prepare()
         if options.output is None:
             engine = source.engine(prepared)

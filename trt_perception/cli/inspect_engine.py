@@ -136,19 +136,20 @@ def _print(report: dict[str, Any], layers: tuple[Layer, ...], precision: str) ->
     for name, value in rows.items():
         print(f'{name + ":":<12} {printable(value)}')
     for number, layer in enumerate(layers):
-        print(f'\n{number:4} {layer.kind or "layer"}  {layer.name}')
+        # The description may be edited, so its texts are made printable.
+        print(f'\n{number:4} {printable(layer.kind or "layer")}  {printable(layer.name)}')
         if layer.compute_type or layer.inputs or layer.outputs:
-            print(f'     {_tensors(layer.inputs)} -> {_tensors(layer.outputs)}')
+            print(printable(f'     {_tensors(layer.inputs)} -> {_tensors(layer.outputs)}'))
         facts = [
             f'computes in {layer.compute_type}' if layer.compute_type else '',
             f'{layer.multiply_accumulates / 1e6:.2f} M multiply-adds' if layer.multiply_accumulates else '',
             f'{layer.weights:,} weights' if layer.weights else '']
         if any(facts):
-            print(f'     {", ".join(fact for fact in facts if fact)}')
+            print(printable(f'     {", ".join(fact for fact in facts if fact)}'))
         if layer.tactic:
-            print(f'     tactic: {layer.tactic}')
+            print(f'     tactic: {printable(layer.tactic)}')
         if len(layer.onnx_nodes) > 1:
-            print(f'     fused:  {" + ".join(layer.onnx_nodes)}')
+            print(f'     fused:  {printable(" + ".join(layer.onnx_nodes))}')
 
 
 def _tensors(tensors: tuple[LayerTensor, ...]) -> str:

@@ -19,6 +19,7 @@ SUBCOMMANDS = (
 # An error that this program does not expect.
 UNEXPECTED = 3
 _WORDS = {signal.SIGINT: 'interrupted', signal.SIGTERM: 'terminated', signal.SIGHUP: 'the terminal was closed'}
+_STDERR = 2
 _received: list[signal.Signals] = []
 
 
@@ -72,6 +73,12 @@ def _prepare() -> None:
         # `nohup`, and a shell for a job in the background, ignore a signal on purpose.
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _stop)
+    # A closed output gets the next file that is opened, and everything that libraries print would go into it.
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
+        pass
+    os.close(descriptor)
+    sys.stdout = sys.stdout or open(os.devnull, 'w')  # noqa: PTH123, SIM115
+    sys.stderr = sys.stderr or open(os.devnull, 'w')  # noqa: PTH123, SIM115
     if hasattr(sys.stdout, 'reconfigure'):
         # A terminal without UTF-8 cannot show every class name.
         sys.stdout.reconfigure(errors='backslashreplace')

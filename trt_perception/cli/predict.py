@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from ..errors import EngineError, PerceptionError, SourceError, one_line, printable
+from ..image.encodings import ENCODINGS
 from ..image.options import KEEP
 from ..image.watch import nearly_black
 from ..pipeline.interface import Pipeline
@@ -114,7 +115,9 @@ class _Run:
     def _frame(self, item: SourceFrame) -> None:
         if item.frame.damage:
             self._failed(SourceError(f'{item.source} frame {item.index}: {item.frame.damage}'))
-        if item.index == 0 and (dark := nearly_black(item.frame)):
+        # Black images of 8 bits are usual at the start of a video. With 16 bits, an option may be missing.
+        sixteen_bits = ENCODINGS[item.frame.encoding].sample_bytes == 2
+        if item.index == 0 and sixteen_bits and (dark := nearly_black(item.frame)):
             print(f'warning: {printable(item.source)}: {dark}', file=sys.stderr)
         try:
             done = self._pipeline.run(item.frame)

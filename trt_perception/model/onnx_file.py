@@ -223,7 +223,7 @@ def _metadata_size(metadata: dict[str, str]) -> tuple[int, int] | None:
     try:
         height, width = json.loads(metadata['imgsz'])
         return int(width), int(height)
-    except (KeyError, ValueError, TypeError):
+    except (KeyError, ValueError, TypeError, RecursionError):
         return None
 
 

@@ -4,13 +4,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
 
+from ..errors import EngineError
 from ..image.frame import Frame
-from ..model.heads.plausibility import require_plausible
+from ..model.heads.plausibility import ImplausibleOutputsError, require_plausible
 from ..model.spec import ModelSpec
 from .preprocess import grey_frame
 
@@ -32,6 +34,23 @@ def checked_spec(spec: ModelSpec, outputs: Sequence[np.ndarray]) -> ModelSpec:
     Raises ModelError if they cannot be what the head reads from them.
     """
     return replace(spec, head=require_plausible(spec.head, outputs, (spec.width, spec.height), len(spec.names)))
+
+
+@contextlib.contextmanager
+def after_conversion(spec: ModelSpec, precision: str) -> Iterator[None]:
+    """Blame the precision for implausible outputs: use this only if those of the original model were plausible.
+
+    Raises EngineError in place of the error about the outputs.
+    """
+    try:
+        yield
+    except ImplausibleOutputsError as error:
+        # The rest of the text is advice about the export of the model.
+        finding = str(error).partition(';')[0]
+        other = 'fp32, or other calibration images' if precision == 'int8' else 'fp32'
+        raise EngineError(
+            f'{spec.path.name} in {precision} gives wrong results, although the model itself does not: {finding}; use '
+            f'{other}') from error
 
 
 def _picture(width: int, height: int) -> np.ndarray:

@@ -68,12 +68,13 @@ def read_tiff_pages(
 
 
 def _decode_page(cv2: Any, path: Path, data: np.ndarray, number: int) -> np.ndarray | None:
-    if number == 0:
-        first: np.ndarray | None = cv2.imdecode(data, cv2.IMREAD_COLOR)
-        return first
     try:
-        # By name, because imdecodemulti does not exist before OpenCV 4.7 and ignores its range in some versions.
-        _, found = cv2.imreadmulti(str(path), start=number, count=1, flags=cv2.IMREAD_COLOR)
+        with quiet():
+            if number == 0:
+                first: np.ndarray | None = cv2.imdecode(data, cv2.IMREAD_COLOR)
+                return first
+            # By name, because imdecodemulti does not exist before OpenCV 4.7 and ignores its range in some versions.
+            _, found = cv2.imreadmulti(str(path), start=number, count=1, flags=cv2.IMREAD_COLOR)
     except UnicodeEncodeError:
         raise FrameError('OpenCV reads the pages of a TIFF only if its path is UTF-8: rename it') from None
     return found[0] if len(found) == 1 else None
@@ -82,7 +83,7 @@ def _decode_page(cv2: Any, path: Path, data: np.ndarray, number: int) -> np.ndar
 def _decode(cv2: Any, path: Path, data: np.ndarray, start: int, count: int) -> tuple[list[np.ndarray], list[int]]:
     """Return frames from `start` on, and their durations in milliseconds; fewer than `count` at the end."""
     try:
-        with quiet(cv2):
+        with quiet():
             if hasattr(cv2, 'imdecodeanimation'):
                 # One row: 4.12 refuses one column for some formats.
                 ok, animation = cv2.imdecodeanimation(data.reshape(1, -1), start, count)

@@ -29,7 +29,7 @@ def open_capture(name: str) -> Any:
     name: number or device of a camera, or a URL
     """
     cv2 = require('cv2')
-    with quiet(cv2):
+    with quiet():
         if name.isdecimal():
             capture = cv2.VideoCapture(int(name)) if int(name) < 2**31 else cv2.VideoCapture()
         elif not is_url(name):

@@ -18,7 +18,7 @@ from ..image.frame import Frame
 from ..image.options import DEFAULT, ImageOptions
 from .animation import NotReadError, read_animation, read_tiff_pages
 from .formats import HEAD_BYTES, IMAGE_SUFFIXES, image_format
-from .pages import animation_length, tiff_pages
+from .pages import animation_length, is_cut_off, tiff_pages
 from .source import OnError, SourceFrame, report
 from .video import open_video
 
@@ -80,6 +80,9 @@ def image_frames(
                     yield SourceFrame(str(path), first + position, found, None)
         else:
             yield from _still(path, data, kind, first, on_error, options)
+        if (length > 1 or kind == 'GIF') and is_cut_off(kind, data.data):
+            raise SourceError(
+                f'{path}: the file is cut off after {data.size} bytes, so pictures or parts of them are lost')
     except SourceError as error:
         report(error, on_error)
 
@@ -114,7 +117,7 @@ def _animation(
     except FrameError as error:
         raise SourceError(f'{path}: frame {done}: {error}') from error
     # The structure of an AVIF does not tell the length.
-    if done < length:
+    if done < length and not is_cut_off(kind, data.data):
         which = 'the first frame' if done == 1 else f'the first {done} frames'
         of = '' if kind == 'AVIF' else f' (of {length})'
         raise SourceError(

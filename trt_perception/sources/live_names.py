@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 _URL = re.compile(r'[a-z][a-z0-9+.-]*://', re.IGNORECASE)
 _SECRET = re.compile(r'(?i)((?:pass|pwd|token|secret|key|auth|sig|cred)[^=&#;]*=)[^&#;]*')
@@ -41,6 +41,11 @@ def shown(name: str) -> str:
         rest = masked + rest[len(address) - len(host):]
     masked = _SECRET.sub(r'\1***', rest)
     return f'{scheme}://{masked}'
+
+
+def file_of_url(name: str) -> str:
+    """Return the path in a file:// URL."""
+    return unquote(url_path(name)) or name
 
 
 def url_path(name: str) -> str:

@@ -9,7 +9,6 @@ import os.path
 import stat
 from os import PathLike
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 from ..errors import SourceError
 from ..image.options import DEFAULT, ImageOptions
@@ -19,7 +18,7 @@ from .folder import file_frames, open_folder
 from .formats import read_head
 from .images import count_pictures, is_image
 from .live import LiveOptions, open_live
-from .live_names import is_live, shown
+from .live_names import file_of_url, is_live, is_url, shown
 from .source import OnError, Source, SourceFrame
 from .video import open_video
 
@@ -45,6 +44,9 @@ def open_source(
     not an image, a video or a bag, and for a bag that cannot be read or has no image topic to choose.
     """
     name = os.fsdecode(path)
+    if not name:
+        # Path('') is the working folder.
+        raise SourceError("the source is '': expected an image, a folder, a video or a rosbag2")
     if is_live(name):
         if topic is not None:
             raise SourceError(f"{shown(name)}: not a rosbag2, so it has no topic '{topic}'")
@@ -53,7 +55,7 @@ def open_source(
                 f'{shown(name)}: a camera or a stream, which has no end; expected an image, a folder, a video or a '
                 'rosbag2 (only `trt_perception predict` reads live sources)')
         return open_live(name, live, on_error)
-    path = Path(unquote(urlsplit(name).path) if name.lower().startswith('file://') else name)
+    path = Path(file_of_url(name) if is_url(name) else name)
     # Path.exists raises an error for a name that is too long, or in a folder that cannot be searched.
     if not os.path.exists(path):  # noqa: PTH110
         raise SourceError(f'{path}: no such file or folder')

@@ -71,12 +71,27 @@ def tiff_pages(data: bytes | memoryview) -> list[TiffPage]:
     return pages
 
 
-def _gif_frames(data: memoryview) -> int:
-    """Count the image descriptors (GIF89a, appendix A)."""
+def is_cut_off(kind: str, data: bytes | memoryview) -> bool:
+    """Return whether a GIF, PNG or WebP file ends within a block of its structure; False for another kind."""
+    data = memoryview(data)
+    if kind == 'GIF':
+        return _gif_blocks(data)[1]
+    if kind == 'WebP':
+        return len(data) < 8 + int.from_bytes(data[4:8], 'little')
+    at = 8
+    while kind == 'PNG' and bytes(data[at + 4:at + 8]) != b'IEND':
+        if at + 12 > len(data):
+            return True
+        at += 12 + int.from_bytes(data[at:at + 4], 'big')
+    return False
+
+
+def _gif_blocks(data: memoryview) -> tuple[int, bool]:
+    """Return (number of image descriptors, whether the last block is cut off). GIF89a, appendix A."""
     frames = 0
     try:
         at = 13 + _color_table_bytes(data[10])
-        while data[at] in _GIF_BLOCKS:
+        while at < len(data) and data[at] in _GIF_BLOCKS:
             if data[at] == _GIF_IMAGE:
                 frames += 1
                 at += 11 + _color_table_bytes(data[at + 9])
@@ -86,8 +101,8 @@ def _gif_frames(data: memoryview) -> int:
                 at += 1 + data[at]
             at += 1
     except IndexError:
-        pass
-    return frames
+        return frames, True
+    return frames, False
 
 
 def _color_table_bytes(flags: int) -> int:
@@ -114,4 +129,5 @@ def _webp_frames(data: memoryview) -> int:
     return frames
 
 
-_COUNTERS: Mapping[str, Callable[[memoryview], int]] = {'GIF': _gif_frames, 'PNG': _png_frames, 'WebP': _webp_frames}
+_COUNTERS: Mapping[str, Callable[[memoryview], int]] = {
+    'GIF': lambda data: _gif_blocks(data)[0], 'PNG': _png_frames, 'WebP': _webp_frames}

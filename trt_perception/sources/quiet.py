@@ -7,18 +7,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+
+from ..image.opencv import quiet as quiet_opencv
 
 
 @contextmanager
-def quiet(cv2: Any) -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Silence OpenCV and FFmpeg: the SourceError has the same information."""
     # Read when FFmpeg is first used. 8: fatal errors only; by default FFmpeg prints a line for each unusual packet.
     os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '8')
-    logging = getattr(cv2.utils, 'logging', cv2)  # OpenCV 4.5.4 has the functions in cv2 itself.
-    level = logging.getLogLevel()
-    logging.setLogLevel(0)  # LOG_LEVEL_SILENT
-    try:
+    with quiet_opencv:
         yield
-    finally:
-        logging.setLogLevel(level)

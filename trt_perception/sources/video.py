@@ -36,11 +36,10 @@ def open_video(path: Path, on_error: OnError | None = None) -> Source:
     cv2 = require('cv2')
     head = _read_head(path)
     _refuse_tiles(path, head)
-    with quiet(cv2):
-        try:
-            capture = cv2.VideoCapture(str(path))
-        except UnicodeEncodeError:
-            raise SourceError(f'{path}: OpenCV opens videos only if their path is UTF-8: rename it') from None
+    try:
+        capture = _open(cv2, str(path))
+    except UnicodeEncodeError:
+        raise SourceError(f'{path}: OpenCV opens videos only if their path is UTF-8: rename it') from None
     if not capture.isOpened():
         kind = image_format(head)
         if kind:
@@ -66,7 +65,7 @@ def read_video(name: str, capture: Any, count: int, on_error: OnError | None) ->
         index = 0
         while True:
             try:
-                with quiet(cv2):
+                with quiet():
                     ok, pixels = capture.read()
                 frame = Frame.from_bgr(pixels) if ok else None
             except (cv2.error, FrameError) as error:
@@ -89,6 +88,22 @@ def read_video(name: str, capture: Any, count: int, on_error: OnError | None) ->
 def _number(value: float) -> float:
     """Return a property of a video, 0.0 if a damaged header gives no number."""
     return value if math.isfinite(value) else 0.0
+
+
+def _open(cv2: Any, name: str) -> Any:
+    """Return a cv2.VideoCapture, open or not.
+
+    OpenCV has two more readers. One takes frame_001.x as the first of many files, the other prints bytes of damaged
+    files. FFmpeg and GStreamer read all that they read.
+    """
+    # OpenCV 4.5.4 does not have it.
+    has_backend = getattr(cv2.videoio_registry, 'hasBackend', lambda backend: True)
+    capture = cv2.VideoCapture()
+    with quiet():
+        for backend in [*filter(has_backend, (cv2.CAP_FFMPEG, cv2.CAP_GSTREAMER))] or [cv2.CAP_ANY]:
+            if capture.open(name, backend):
+                break
+    return capture
 
 
 def _read_head(path: Path) -> bytes:

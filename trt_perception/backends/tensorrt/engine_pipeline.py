@@ -4,12 +4,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 
 from ...closing import Closing
 from ...errors import EngineError, PlanError
 from ...image.frame import Frame
 from ...pipeline.interface import Pipeline, PipelineOutput, PostprocessSettings
+from ...pipeline.probe import after_conversion
 from ...precision.agreement_report import AgreementReport
 from ...precision.gate import (
     checking_frames,
@@ -117,8 +119,10 @@ class EnginePipeline(Closing):
         self._inner = self._choose(
             prepared.spec, lambda: engine.plan, source.library, source.options.run, self._settings,
             str(engine.sidecar.get('precision_effective', '')), source.monitor.log)
+        converted = prepared.precision != self.spec.stored_precision
         try:
-            self._inner.open()
+            with after_conversion(self.spec, prepared.precision) if converted else contextlib.nullcontext():
+                self._inner.open()
         except BaseException:
             self.close()
             raise

@@ -10,8 +10,8 @@ from pathlib import Path
 from ...model.spec import ModelSpec
 from ...model.unchanged import unchanged
 from ...monitor import Monitor
-from ...pipeline.decoded_boxes import require_decoded_boxes
 from ...pipeline.options import PipelineOptions
+from ...pipeline.plausible_outputs import require_plausible_outputs
 from ...pipeline.tensorrt_options import BuildOptions
 from ...precision.gate import require_frames
 from ...precision.prepare import ConversionOptions, PreparedModel, prepare_model, require_convertible
@@ -65,9 +65,9 @@ class EngineSource:
             gpu = gpu_to_build_for(library, options.run.device_index)
         library.require_options(options.build, gpu)
 
-    def require_decoded_boxes(self) -> None:
+    def require_plausible_outputs(self) -> None:
         """Raise ModelError if a detector does not decode its boxes; EngineError if cancelled."""
-        require_decoded_boxes(self.spec, self.options.num_threads, self.monitor)
+        require_plausible_outputs(self.spec, self.options.num_threads, self.monitor)
 
     def require_parsable(self) -> None:
         """Let TensorRT read the model, which takes about a second; ModelError if it cannot.
@@ -121,7 +121,7 @@ class EngineSource:
             spec, self._build_options(prepared), device_index=self.options.run.device_index,
             tensorrt=self.library.name, timing_cache=timings, debug_log=self.monitor.debug_log)
         with unchanged(original.path, original.sha256, 'its boxes were checked', original.files, storing=False):
-            self.require_decoded_boxes()
+            self.require_plausible_outputs()
         with unchanged(spec.path, spec.sha256, 'its engine was built', spec.files) as check:
             def progress(text: str, done: float, total: float | None) -> None:
                 # Called at least once a second: the build ends as soon as the file has changed.

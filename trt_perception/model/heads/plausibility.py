@@ -27,10 +27,14 @@ _MANY, _ALWAYS_HIGH, _USUAL_SCORE = 200, 0.6, 0.3
 _MOST_CLASSES = 100_000
 
 
+class ImplausibleOutputsError(ModelError):
+    """The outputs of a network cannot be what its head reads from them."""
+
+
 def require_plausible(
     head: ClassificationHead | YoloHead, outputs: Sequence[np.ndarray], size: tuple[int, int], num_names: int = 0,
 ) -> ClassificationHead | YoloHead:
-    """Return the head for these outputs. Raises ModelError if they cannot be what the head reads from them.
+    """Return the head for these outputs. Raises ImplausibleOutputsError if they cannot be what it reads from them.
 
     outputs: the raw output of each test image
     size: width, height of the network's input; num_names: number of class names, 0 if unknown
@@ -38,7 +42,7 @@ def require_plausible(
     """
     problem = problem_of(head, outputs, size, num_names)
     if problem:
-        raise ModelError(f"output '{printable(head.output_name)}' {problem}")
+        raise ImplausibleOutputsError(f"output '{printable(head.output_name)}' {problem}")
     return with_activation(head, outputs) if isinstance(head, ClassificationHead) else head
 
 

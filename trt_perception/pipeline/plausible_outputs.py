@@ -12,7 +12,7 @@ from .preprocess import Preprocessor
 from .probe import checked_spec, probe_frames
 
 
-def require_decoded_boxes(spec: ModelSpec, num_threads: int = 0, monitor: Monitor | None = None) -> None:
+def require_plausible_outputs(spec: ModelSpec, num_threads: int = 0, monitor: Monitor | None = None) -> None:
     """Run the model on test images on ONNX Runtime; ModelError if its outputs cannot be what its head reads from them.
 
     For use before work with the file that takes minutes. Checks nothing if ONNX Runtime is missing or cannot load the

@@ -1,0 +1,278 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""No output replaces an input, and no drawing becomes an input: all output options, all ways to name a file."""
+
+import json
+import os
+import shutil
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip('onnx')
+pytest.importorskip('cv2')
+import cv2
+import numpy as np
+import onnx
+from support.tiny_models import color_detector
+
+from trt_perception.cli.files import OutputError, Outputs
+from trt_perception.cli.main import main
+
+runs_a_model = pytest.mark.skipif(find_spec('onnxruntime') is None, reason='needs onnxruntime: make setup')
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    """A working folder with a model, its labels, and a folder with two images, one named like a drawing."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
+    color_detector(tmp_path / 'm.onnx', metadata={})
+    (tmp_path / 'names.txt').write_text('red\ngreen\nblue\n')
+    (tmp_path / 'in').mkdir()
+    for name, value in (('a.png', 10), ('a_000000.png', 200)):
+        cv2.imwrite(f'in/{name}', np.full((64, 64, 3), value, np.uint8))
+    return tmp_path
+
+
+def content(folder):
+    """{path: (bytes, file number)} of all files."""
+    return {path: (path.read_bytes(), path.stat().st_ino) for path in folder.rglob('*') if path.is_file()}
+
+
+def run(capfd, *arguments):
+    """(exit code, the line with the reason)."""
+    code = main([str(argument) for argument in arguments])
+    lines = capfd.readouterr().err.splitlines()
+    return code, lines[-1] if lines else ''
+
+
+# Drawings
+
+
+@pytest.mark.parametrize('name', [
+    'in', './in', 'in/', 'in/../in', 'link', 'in/sub/..', 'other/../in'])
+def test_pictures_are_not_written_into_a_folder_of_sources(capfd, folder, name):
+    (folder / 'link').symlink_to('in')
+    (folder / 'in' / 'sub').mkdir()
+    (folder / 'other').mkdir()
+    before = content(folder)
+    for sources in (['in'], ['link'], [str(folder / 'in')], ['m.png', 'in'], ['in/a.png', 'in']):
+        code, line = run(capfd, 'predict', 'm.onnx', *sources, '--draw', name)
+        assert code == 1
+        assert line.startswith(f'trt_perception: --draw {Path(name)} is a folder that this command reads')
+        assert line.endswith('the pictures would replace its files or become inputs; choose another folder')
+    assert content(folder) == before
+
+
+def test_pictures_are_not_written_into_a_calibration_folder(capfd, folder):
+    code, line = run(
+        capfd, 'predict', 'm.onnx', 'in/a.png', '--precision', 'int8', '--calibration', 'in', '--draw', 'in')
+    assert (code, '--draw in is a folder that this command reads' in line) == (1, True)
+
+
+@pytest.mark.parametrize('source', ['bag', 'bag/bag.mcap'])
+def test_pictures_are_not_written_into_a_bag(capfd, folder, source):
+    pytest.importorskip('rosbags.rosbag2')
+    from support.bags import GREY_IMAGE, write_bag
+
+    write_bag(folder / 'bag', {'/image': GREY_IMAGE})
+    code, line = run(capfd, 'predict', 'm.onnx', source, '--draw', 'bag')
+    assert (code, '--draw bag is a folder that this command reads' in line) == (1, True)
+
+
+@runs_a_model
+@pytest.mark.parametrize('make', [
+    lambda: None,
+    lambda: Path('in/a_000000.png').rename('in/x.png') and Path('in/a_000000.png').symlink_to('x.png'),
+    lambda: Path('in/a_000000.png').rename('x.png') and os.link('x.png', 'in/a_000000.png')])
+def test_a_picture_gets_another_name_if_its_own_is_an_input(capfd, folder, make):
+    """Beside single images, pictures are allowed."""
+    make()
+    before = content(folder)
+    assert run(capfd, 'predict', 'm.onnx', 'in/a.png', 'in/a_000000.png', '--draw', 'in')[0] == 0
+    after = content(folder)
+    assert {path: after[path] for path in before} == before
+    assert sorted(path.name for path in after.keys() - before.keys()) == ['a_000000_000000.png', 'a_000000_2.png']
+
+
+@runs_a_model
+def test_a_picture_does_not_follow_a_link_to_an_input(capfd, folder):
+    (folder / 'out').mkdir()
+    (folder / 'out' / 'a_000000.png').symlink_to('../in/a.png')
+    os.link('in/a_000000.png', 'out/a_000000_000001.png')
+    before = content(folder / 'in')
+    assert run(capfd, 'predict', 'm.onnx', 'in', '--draw', 'out')[0] == 0
+    assert content(folder / 'in') == before
+    assert sorted(path.name for path in (folder / 'out').iterdir()) == [
+        'a_000000.png', 'a_000000_000001.png', 'a_000000_000001_2.png', 'a_000000_2.png']
+
+
+@runs_a_model
+def test_pictures_of_names_that_differ_in_case_are_kept_apart(capfd, folder):
+    """A file system that ignores case would keep only one of them."""
+    (folder / 'b').mkdir()
+    shutil.copy('in/a.png', 'b/A.png')
+    assert run(capfd, 'predict', 'm.onnx', 'in/a.png', 'b/A.png', '--draw', 'out')[0] == 0
+    names = sorted(path.name for path in (folder / 'out').iterdir())
+    assert names == ['A_000000_2.png', 'a_000000.png']
+
+
+@runs_a_model
+def test_drawings_of_an_earlier_run_are_replaced(capfd, folder):
+    for _ in range(2):
+        assert run(capfd, 'predict', 'm.onnx', 'in', '--draw', 'out')[0] == 0
+    assert sorted(path.name for path in (folder / 'out').iterdir()) == ['a_000000.png', 'a_000000_000001.png']
+
+
+# Files
+
+
+def inputs_of(command):
+    """Each file that the command reads."""
+    return {
+        'predict': ['m.onnx', 'names.txt', 'in/a.png'], 'benchmark': ['m.onnx', 'names.txt', 'in/a.png'],
+        'quantize': ['m.onnx', 'names.txt', 'in/a.png']}[command]
+
+
+WORDS = {
+    'predict': ('predict', 'm.onnx', 'in/a.png', '--labels', 'names.txt', '--json'),
+    'benchmark': ('benchmark', 'm.onnx', '--image', 'in/a.png', '--labels', 'names.txt', '--frames', '1', '--json'),
+    'quantize': ('quantize', 'm.onnx', '--calibration', 'in/a.png', '--labels', 'names.txt', '--json'),
+    'quantize --output': ('quantize', 'm.onnx', '--calibration', 'in/a.png', '--labels', 'names.txt', '--output')}
+
+
+@pytest.mark.parametrize('words', WORDS)
+@pytest.mark.parametrize('way', ['name', 'absolute', 'symlink', 'hard link', 'link to a link', 'through a folder'])
+def test_no_report_replaces_an_input(capfd, folder, words, way):
+    for name in inputs_of(words.split()[0]):
+        output = Path(name)
+        if way == 'absolute':
+            output = folder / name
+        elif way == 'symlink':
+            output = folder / f'link-{output.name}'
+            output.symlink_to(name)
+        elif way == 'hard link':
+            output = folder / f'hard-{output.name}'
+            os.link(name, output)
+        elif way == 'link to a link':
+            output = folder / f'second-{output.name}'
+            Path(f'first-{output.name}').symlink_to(name)
+            output.symlink_to(f'first-{output.name}')
+        elif way == 'through a folder':
+            Path('d').mkdir(exist_ok=True)
+            output = Path('d', '..', name)
+        before = content(folder)
+        code, line = run(capfd, *WORDS[words], output)
+        assert code == 1, name
+        assert 'also another file of this command' in line or 'another name of a file that' in line
+        assert content(folder) == before
+
+
+@pytest.mark.parametrize('name, says', [
+    ('in/a.png', 'is in in, which this command reads'), ('in/new.png', 'would become an input'),
+    ('in/new.MP4', 'would become an input'), ('in/new.gif', 'would become an input'),
+    ('in/notes.txt', 'is in in, which this command reads')])
+def test_a_report_in_a_folder_of_sources(capfd, folder, name, says):
+    (folder / 'in' / 'notes.txt').write_text('of the user')
+    before = content(folder)
+    code, line = run(capfd, 'predict', 'm.onnx', 'in', '--json', name)
+    assert (code, says in line) == (1, True), line
+    assert content(folder) == before
+
+
+def test_a_report_that_is_a_link_to_an_image_in_the_folder(capfd, folder):
+    os.link('in/a.png', 'hard.json')
+    (folder / 'soft.json').symlink_to('in/a.png')
+    (folder / 'in' / 'linked.png').symlink_to('../target.json')
+    (folder / 'target.json').write_bytes((folder / 'in' / 'a.png').read_bytes())
+    before = content(folder)
+    for name in ('hard.json', 'soft.json', 'target.json'):
+        code, line = run(capfd, 'predict', 'm.onnx', 'in', '--json', name)
+        assert (code, name in line) == (1, True), line
+    assert content(folder) == before
+
+
+def test_the_weights_beside_a_model_are_not_replaced(capfd, folder):
+    model = onnx.load('m.onnx')
+    onnx.save(model, 'split.onnx', save_as_external_data=True, location='split.bin', size_threshold=0)
+    before = content(folder)
+    for words in (('predict', 'split.onnx', 'in', '--json'), ('benchmark', 'split.onnx', '--json')):
+        code, line = run(capfd, *words, 'split.bin')
+        assert (code, '--json split.bin is also another file of this command' in line) == (1, True)
+    assert content(folder) == before
+
+
+def test_two_outputs_are_two_files(capfd, folder):
+    for first, second in (('z.onnx', './z.onnx'), ('Z.onnx', 'z.onnx')):
+        code, line = run(
+            capfd, 'quantize', 'm.onnx', '--precision', 'fp16', '--output', first, '--json', second)
+        assert (code, 'is also another file of this command' in line) == (1, True)
+    assert not list(folder.glob('[zZ].onnx'))
+
+
+@pytest.mark.parametrize('name', ['names.txt', 'in/a.png', 'm.onnx'])
+def test_an_engine_replaces_no_input(capfd, folder, name):
+    code, line = run(
+        capfd, 'build', 'm.onnx', '--labels', 'names.txt', '--calibration', 'in/a.png', '--output', name)
+    assert (code, f'--output {name} is also another file of this command' in line) == (1, True)
+
+
+def test_the_description_of_an_engine_replaces_no_input(capfd, folder):
+    Path('e.plan.json').write_text('["red", "green", "blue"]')
+    code, line = run(capfd, 'build', 'm.onnx', '--labels', 'e.plan.json', '--output', 'e.plan')
+    assert (code, '--output e.plan.json is also another file of this command' in line) == (1, True)
+    assert json.loads(Path('e.plan.json').read_text()) == ['red', 'green', 'blue']
+
+
+@pytest.mark.parametrize('sent', ['bag/bag.mcap', 'bag/metadata.yaml'])
+@pytest.mark.parametrize('bag', ['bag', 'bag/bag.mcap'])
+def test_the_log_of_a_player_replaces_no_bag(capfd, folder, bag, sent):
+    pytest.importorskip('rosbags.rosbag2')
+    from support.bags import GREY_IMAGE, write_bag
+
+    write_bag(folder / 'bag', {'/image': GREY_IMAGE})
+    before = content(folder / 'bag')
+    code, line = run(capfd, 'play', bag, '--sent', sent)
+    assert (code, f'--sent {sent} is ' in line) == (1, True)
+    assert content(folder / 'bag') == before
+
+
+@pytest.mark.parametrize('words', [
+    ('--video', 'out/annotated.mp4'), ('--labels', 'out/report.txt'), ('--video', 'out/video_bag/video_bag.mcap'),
+    ('--model', 'out/node.log'), ('--video', 'hard.mp4')])
+def test_the_demo_removes_no_input(capfd, folder, words):
+    """It removes its files of an earlier run before it reads anything."""
+    pytest.importorskip('rclpy', reason='needs ROS 2: make setup')
+    (folder / 'out' / 'video_bag').mkdir(parents=True)
+    for name in ('annotated.mp4', 'report.txt', 'node.log', 'video_bag/video_bag.mcap'):
+        (folder / 'out' / name).write_text(name)
+    os.link('out/annotated.mp4', 'hard.mp4')
+    before = content(folder)
+    code, line = run(capfd, 'demo', '--output', 'out', *words)
+    assert (code, 'trt_perception: --output' in line) == (1, True), line
+    assert content(folder) == before
+
+
+# The guard itself
+
+
+def test_names_that_need_no_file():
+    outputs = Outputs('', None, 'rtsp://camera/a', '0', 'none.png')
+    outputs.file('--json', None)
+    outputs.folder('--draw', None)
+    outputs.file('--json', Path('new.json'))
+    with pytest.raises(OutputError, match=r'--json NONE\.PNG is also another file of this command \(none\.png\)'):
+        outputs.file('--json', Path('NONE.PNG'))
+    # A file that exists decides itself whether case matters.
+    Path('A.json').touch()
+    outputs.file('--json', Path('A.json'))
+    if not Path('a.json').exists():
+        outputs.file('--sent', Path('a.json'))
+
+
+def test_a_link_that_leads_to_itself_is_one_line(capfd):
+    Path('circle').symlink_to('circle')
+    assert main(['predict', 'm.onnx', 'in', '--json', 'circle']) == 1
+    assert len(capfd.readouterr().err.splitlines()) == 1
