@@ -75,7 +75,7 @@ class Answers:
             self.count, self.slowest_s = self.count + 1, max(self.slowest_s, time.monotonic() - started)
 
 
-def publish_all(node: Any, kind: str, count: int, seed: int, largest: int, damaged: str) -> Counter[str]:
+def publish_all(node: Any, options: argparse.Namespace, count: int, seed: int, damaged: str) -> Counter[str]:
     """Activate the node, publish the messages, and return its counts at rest."""
     from random_messages import good_message, messages
     from sensor_msgs.msg import CompressedImage, Image
@@ -83,13 +83,14 @@ def publish_all(node: Any, kind: str, count: int, seed: int, largest: int, damag
     from support.node_session import values_at_rest
     from vision_msgs.msg import Classification
 
+    kind = options.kind
     node.bring_to(
         'active', image_transport=kind, damaged_images=damaged, max_age_ms=600_000, image_depth=10, image_encoding='',
-        publish_debug_image=True)
+        publish_debug_image=options.debug_image)
     debug = node.collect('debug_image', Image, 1)
     camera = node.camera(CompressedImage, 'image/compressed') if kind == 'compressed' else node.camera()
     pace = Pace(node)
-    for number, data in enumerate(messages(kind, count, seed, largest), 1):
+    for number, data in enumerate(messages(kind, count, seed, options.largest), 1):
         camera.publish(data)
         pace.wait()
         debug.messages.clear()
@@ -107,7 +108,7 @@ def publish_all(node: Any, kind: str, count: int, seed: int, largest: int, damag
     return Counter({'sent': count, **counts})
 
 
-def run(kind: str, count: int, seed: int, largest: int) -> dict[str, Any]:
+def run(options: argparse.Namespace) -> dict[str, Any]:
     """Return the summary of one node process."""
     from support.harness_models import color_classifier
     from support.node_session import in_thread, node_session, peak_mib
@@ -115,13 +116,13 @@ def run(kind: str, count: int, seed: int, largest: int) -> dict[str, Any]:
     with node_session() as session, tempfile.TemporaryDirectory() as folder:
         node = session.start(model_file=str(color_classifier(Path(folder) / 'model.onnx')))
         started, total = time.monotonic(), Counter[str]()
-        phases = KINDS[kind]
+        phases = KINDS[options.kind]
         slowest = answers = 0
         for number, damaged in enumerate(phases):
-            part = count // len(phases)
+            part = options.count // len(phases)
             asked = Answers(node)
             with in_thread(asked.ask):
-                total.update(publish_all(node, kind, part, seed + number, largest, damaged))
+                total.update(publish_all(node, options, part, options.seed + number, damaged))
             slowest, answers = max(slowest, asked.slowest_s), answers + asked.count
         seconds, peak = time.monotonic() - started, peak_mib(node.process.process.pid)
         lines = len(node.process.output.splitlines())
@@ -129,7 +130,7 @@ def run(kind: str, count: int, seed: int, largest: int) -> dict[str, Any]:
         session.end(node)
     assert lines < _LINES + _LINES_IN_5_S * seconds / 5, f'{lines} lines in {seconds:.0f} s'
     return {
-        'kind': kind, 'seed': seed, **total, 'seconds': round(seconds), 'peak_mib': round(peak),
+        'kind': options.kind, 'seed': options.seed, **total, 'seconds': round(seconds), 'peak_mib': round(peak),
         'state_answers': answers, 'slowest_answer_s': round(slowest, 2), 'lines': lines}
 
 
@@ -143,8 +144,9 @@ def main() -> int:
         '--largest', type=int, default=1000, metavar='N',
         help='each Nth compressed image has the largest allowed size, 8192x8192 pixels; 0: none')
     parser.add_argument('--most-mib', type=int, default=1500)
+    parser.add_argument('--no-debug-image', dest='debug_image', action='store_false')
     options = parser.parse_args()
-    summary = run(options.kind, options.count, options.seed, options.largest)
+    summary = run(options)
     print(json.dumps(summary))
     if summary['peak_mib'] > options.most_mib:
         print(f'peak memory was {summary["peak_mib"]} MiB', file=sys.stderr)
