@@ -70,6 +70,7 @@ def test_the_segments_of_running_participants_stay(start_node, driver, models):
     kept = segments_of(living.process)
     assert max(kept.values()) > _LARGE
     killed = start_node(model_file=models())
+    killed.process.exit_code = -signal.SIGKILL
     left = segments_of(killed.process)
     kill(killed.process)
     last = start_node(model_file=models())
