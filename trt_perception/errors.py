@@ -4,14 +4,11 @@
 
 from __future__ import annotations
 
-<<<<<<< HEAD
-from collections.abc import Collection
-=======
 import re
+from collections.abc import Collection
 
 # With the spaces around it, such as the indentation of the next line.
 _LINE_BREAK = re.compile('[ \t]*[\n\r\v\f\x1c-\x1e\x85\u2028\u2029][ \t]*')
->>>>>>> cli
 
 
 class PerceptionError(Exception):
