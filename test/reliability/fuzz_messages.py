@@ -56,7 +56,7 @@ class Pace:
         received = now['received'] - self._seen['received']
         unread = self._sent - received + now['replaced'] - self._seen['replaced']
         self._pause *= 1.3 if unread > _MOST_REPLACED * self._sent else 0.9
-        self._pause = min(max(self._pause, 0.0002), 0.1)
+        self._pause = min(max(self._pause, 0.0002), 0.01)
         self._seen, self._sent, self._looked = now, 0, time.monotonic()
 
 

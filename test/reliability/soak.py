@@ -7,7 +7,7 @@
 
 Fails if memory, descriptors or threads grow after the first third, as least-squares lines through the samples show.
 Also fails if a received frame has no outcome or two, or if the node prints an error. A frame may keep 1 KiB, a cycle
-32 KiB, and 4 MiB are for pools that fill late. A kept image has 900 KiB, a kept publisher about 45 KiB. The last line
+8 KiB, and 4 MiB are for pools that fill late. A kept image has 900 KiB, a kept publisher 45 to 100 KiB. The last line
 is a summary as JSON.
 """
 
@@ -24,7 +24,7 @@ from typing import Any
 
 _RATE_HZ = 30.0
 _SAMPLES = 300
-_FRAME_KIB, _CYCLE_KIB = 1.0, 32.0
+_FRAME_KIB, _CYCLE_KIB = 1.0, 8.0
 _CYCLE = ('configure', 'activate', 'deactivate', 'cleanup')
 
 
