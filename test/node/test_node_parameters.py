@@ -15,6 +15,7 @@ from rcl_interfaces.srv import SetParametersAtomically
 from rclpy.parameter import Parameter, parameter_value_to_python
 from support import harness_images as images
 from support.harness_driver import boxes_of, wait_until
+from support.subprocesses import without_middleware
 
 LIVE = {
     'score_threshold', 'iou_threshold', 'max_detections', 'max_age_ms', 'publish_debug_image', 'classes',
@@ -216,7 +217,7 @@ def test_wrong_parameters_at_the_start_end_the_node_with_one_line(start_node, pa
     node.process.exit_code = 1
     assert node.process.process.wait(60) == 1
     node.process.wait_for_line(said)
-    lines = node.process.output.splitlines()
+    lines = without_middleware(f'{node.process.output}\n').splitlines()
     assert len(lines) == 1 and lines[0].startswith('perception_node: '), node.process.tail()
 
 

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 import onnx
 import pytest
+from support.subprocesses import without_progress
 from support.tiny_models import COLORS, color_classifier, color_detector, dynamic_color_detector, fixed_outputs
 
 import trt_perception
@@ -40,7 +41,7 @@ def run(capsys, *arguments):
     except SystemExit as stop:  # argparse
         code = stop.code
     out, err = capsys.readouterr()
-    return code, out, err
+    return code, out, without_progress(err)
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ pytest.importorskip('onnxruntime')
 pytest.importorskip('yaml')
 import cv2
 import numpy as np
+from support.subprocesses import without_progress
 from support.tiny_models import color_detector, dynamic_detector
 
 from trt_perception.backends.tensorrt.cache.engine_cache import EngineCache
@@ -47,7 +48,7 @@ def run(capfd, *arguments):
         code = main([str(argument) for argument in arguments])
     except SystemExit as exit_:
         code = exit_.code
-    lines = capfd.readouterr().err.splitlines()
+    lines = without_progress(capfd.readouterr().err).splitlines()
     assert code in (1, 2) and len(lines) == 1, lines
     if code == 2:
         assert lines[0].endswith(' --help)') and '(see trt_perception' in lines[0]
