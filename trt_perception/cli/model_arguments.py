@@ -106,7 +106,7 @@ def model_path(options: argparse.Namespace) -> Path:
 
 def files_read(options: argparse.Namespace, spec: ModelSpec) -> list[str | Path]:
     """Return the files and folders of the model options, for `Outputs`: the model, its weights, labels, calibration."""
-    weights = {
+    weights = set() if spec.file_format != 'onnx' else {
         entry.value for tensor in all_tensors(load_proto(spec.path, weights=False)) for entry in tensor.external_data
         if entry.key == 'location'}
     others = [options.labels if options.labels not in SHIPPED else '', options.calibration]
