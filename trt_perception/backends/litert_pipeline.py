@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..errors import EngineError, ModelError
+from ..errors import EngineError, ModelError, printable
 from ..litert.backend import LiteRtBackend
 from ..model.heads.fractions import are_fractions, in_pixels
 from ..model.heads.yolo import YoloHead
@@ -65,6 +65,12 @@ class LiteRtPipeline(HostPipeline):
 
     def _accepted(self, outputs: list[np.ndarray]) -> list[np.ndarray]:
         head, size = self.spec.head, (self.spec.width, self.spec.height)
+        declared = dict(self.spec.outputs)[head.output_name]
+        found = next((output.shape for output in outputs if output.shape != declared), declared)
+        if found != declared:
+            raise ModelError(
+                f"output '{printable(head.output_name)}' of {self.spec.path.name} has the shape {list(found)} when it "
+                f'runs: expected {list(declared)}, as the file declares it; export the model again')
         if isinstance(head, YoloHead) and are_fractions(
                 head, outputs, size, len(self.spec.names), self.spec.has_fractions):
             self._monitor.log(

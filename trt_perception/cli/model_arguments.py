@@ -37,7 +37,7 @@ from .parameter_options import add_parameter
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     """Add MODEL and the options for reading it."""
     parser.add_argument(
-        'model', metavar='MODEL', help='an ONNX file, or the name of a catalogue model (fetched if missing)')
+        'model', metavar='MODEL', help='an ONNX or .tflite file, or the name of a catalogue model (fetched if missing)')
     add_parameter(parser, '--labels', 'labels_file', metavar='FILE')
     add_parameter(parser, '--task', 'task')
     add_parameter(parser, '--head', 'head')
