@@ -24,6 +24,7 @@ setup(
     install_requires=['setuptools', 'numpy'],
     extras_require={
         'onnxruntime': ['onnx', 'onnxruntime'],
+        'litert': ['ai-edge-litert'],
         'cli': ['onnx', 'onnxruntime', 'opencv-python-headless', 'pyyaml', 'rosbags', 'simplejpeg'],
         # colcon runs the tests with pytest because it is named here; current setuptools know no tests_require.
         'test': ['pytest', 'hypothesis'],

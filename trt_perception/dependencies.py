@@ -28,6 +28,7 @@ INSTALL = {
     'simplejpeg': (_PIP_ON_ROS.format('simplejpeg'), 'simplejpeg'),
     'onnx': (_PIP_ON_ROS.format('onnx'), 'onnx'),
     'onnxruntime': (_PIP_ON_ROS.format('onnxruntime'), 'onnxruntime'),
+    'ai_edge_litert': (_PIP_ON_ROS.format('ai-edge-litert'), 'ai-edge-litert'),
     'yaml': ('sudo apt install python3-yaml', 'pyyaml'),
     'rosbags': (_PIP_ON_ROS.format('rosbags'), 'rosbags'),
     'tensorrt': ('sudo apt install python3-libnvinfer (JetPack)', 'tensorrt'),

@@ -64,9 +64,10 @@ def open(
 
     The options have the names and the meaning of the node's parameters; `labels` is its labels_file.
 
-    model: an ONNX file, or the name of a catalogue model
+    model: an ONNX file, a .tflite file, or the name of a catalogue model
     precision: fp32, fp16 or int8; None runs the file as it is stored. int8 needs `calibration_source`
-    backend: auto (TensorRT if a GPU, tensorrt and pycuda are found, otherwise ONNX Runtime), onnxruntime or tensorrt
+    backend: auto, onnxruntime, tensorrt or litert. auto uses LiteRT for a .tflite file; TensorRT if a GPU, tensorrt and
+        pycuda are found; otherwise ONNX Runtime
     labels: class names of a model without names in its metadata: a txt, json or yaml file, or coco or imagenet
     task, head: task of the model and layout of its output; auto reads them from the file
     output_name: the output to use, for a model with several

@@ -4,8 +4,8 @@
 
 The model is opened as predict opens it. TensorRT reads it if it is installed; no engine is built. The exit code is 1
 if the backend that would run the model here refuses it. The verdict of onnx.checker is shown; it decides only if no
-backend is installed. For a TensorRT engine (.plan, .engine) it shows the layers: the nodes that were fused into each
-kernel, and their types.
+backend is installed. A .tflite file is opened on LiteRT. For a TensorRT engine (.plan, .engine) it shows the layers:
+the nodes that were fused into each kernel, and their types.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from ..model.onnx_tensors import all_tensors
 from ..model.operations import multiply_accumulates
 from ..model.spec import ModelSpec
 from .inspect_engine import SUFFIXES, inspect_engine
+from .inspect_tflite import inspect_tflite
 from .model_arguments import add_model_arguments, console_monitor, load
 from .parameter_options import add_parameter
 
@@ -47,6 +48,8 @@ def run(options: argparse.Namespace) -> int:
     if Path(options.model).suffix.lower() in SUFFIXES:
         return inspect_engine(Path(options.model), options.json)
     spec = load(options)
+    if spec.file_format == 'tflite':
+        return inspect_tflite(spec, options.backend, options.json)
     proto = load_proto(spec.path, weights=False)
     valid, verdict = check_model(spec.path)
     with console_monitor() as monitor:

@@ -37,7 +37,7 @@ from .parameter_options import add_parameter
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     """Add MODEL and the options for reading it."""
     parser.add_argument(
-        'model', metavar='MODEL', help='an ONNX file, or the name of a catalogue model (fetched if missing)')
+        'model', metavar='MODEL', help='an ONNX or .tflite file, or the name of a catalogue model (fetched if missing)')
     add_parameter(parser, '--labels', 'labels_file', metavar='FILE')
     add_parameter(parser, '--task', 'task')
     add_parameter(parser, '--head', 'head')
@@ -106,7 +106,7 @@ def model_path(options: argparse.Namespace) -> Path:
 
 def files_read(options: argparse.Namespace, spec: ModelSpec) -> list[str | Path]:
     """Return the files and folders of the model options, for `Outputs`: the model, its weights, labels, calibration."""
-    weights = {
+    weights = set() if spec.file_format != 'onnx' else {
         entry.value for tensor in all_tensors(load_proto(spec.path, weights=False)) for entry in tensor.external_data
         if entry.key == 'location'}
     others = [options.labels if options.labels not in SHIPPED else '', options.calibration]

@@ -147,7 +147,8 @@ class Values:
         MODEL, 'auto', 'Task of the model; a model with another task is refused', 'the task is read from the file',
         choices=TASKS)
     model_file: str = _row(
-        MODEL, '', 'ONNX file, or the name of a catalogue model that is already fetched (trt_perception fetch NAME)',
+        MODEL, '',
+        'ONNX or .tflite file, or the name of a catalogue model that is already fetched (trt_perception fetch NAME)',
         'configure fails', path=True)
     labels_file: str = _row(
         MODEL, '', 'Class names for a model without names in its metadata: a txt, json or yaml file, or coco or '
@@ -158,7 +159,8 @@ class Values:
     output_name: str = _row(
         MODEL, '', 'Name of the output to use, for a model with several', 'the model has only one that fits')
     backend: str = _row(
-        MODEL, 'auto', 'Library that runs the network', 'TensorRT if it and a GPU are found, otherwise ONNX Runtime',
+        MODEL, 'auto', 'Library that runs the network',
+        'LiteRT for a .tflite file; TensorRT if it and a GPU are found; otherwise ONNX Runtime',
         choices=BACKENDS)
     num_threads: int = _row(
         MODEL, 0, 'CPU threads for one inference with ONNX Runtime, at most one for each processor',
