@@ -175,6 +175,36 @@ def test_a_detector_of_the_user_and_a_file_with_a_path(nets):
     assert found.boxes.tolist() == [[32.0, 16.0, 40.0, 24.0]]
 
 
+def test_a_wrong_score_counts_beside_boxes_in_pixels(nets, monkeypatch):
+    from trt_perception.export.comparison import compare
+    from trt_perception.export.network import Network
+    from trt_perception.image.frame import Frame
+    from trt_perception.model.spec import load_model
+    assert main(['export', 'my_nets:Detector', '--input-size', '640', '64']) == 0
+    monkeypatch.syspath_prepend(str(nets))
+    from my_nets import Detector
+
+    class Wrong(Detector):
+        def forward(self, x):
+            found = super().forward(x)
+            return torch.cat([found[:, :5], found[:, 5:6] - 0.05, found[:, 6:]], 1)
+
+    frame = Frame.from_bgr(picture(RED))
+    right, wrong = (compare(Network(module, 'd', ''), load_model('Detector.onnx'), frame)
+                    for module in (Detector(), Wrong()))
+    assert max(one.relative for one in right) < 1e-5
+    assert [one.difference for one in wrong] == pytest.approx([0.05, 0.05], abs=1e-5)
+    assert min(one.relative for one in wrong) > 0.05
+
+
+def test_a_network_with_two_outputs(nets, capsys):
+    (nets / 'two.py').write_text(
+        'import torch\nclass Two(torch.nn.Module):\n    def forward(self, x):\n'
+        '        return x.mean((2, 3)), x.amax((2, 3))\n')
+    assert main(['export', 'two.py:Two']) == 1
+    assert capsys.readouterr().err.endswith('; let the function return only that output\n')
+
+
 @pytest.mark.parametrize('place, message', [
     ('my_nets:fails', 'my_nets:fails raised ValueError: no weights here; expected a function without arguments'),
     ('my_nets:nothing', 'my_nets:nothing returned NoneType: expected a function that returns a torch.nn.Module'),

@@ -50,6 +50,8 @@ def checkpoint(path, value, protocol=2):
     ('ultralytics.nn.tasks.DetectionModel', 'yolo export model=best.pt format=onnx imgsz=640'),
     ('models.yolo.DetectionModel', 'python export.py --weights best.pt --include onnx --imgsz 640'),
     ('models.yolo.Model', 'python export.py --weights best.pt --include onnx --imgsz 640'),
+    ('models.yolo.ClassificationModel', 'python export.py --weights best.pt --include onnx --imgsz 224'),
+    ('ultralytics.nn.tasks.ClassificationModel', 'yolo export model=best.pt format=onnx imgsz=224'),
     ('yolov6.models.yolo.Model', 'python deploy/ONNX/export_onnx.py --weights best.pt --img 640 --batch 1')])
 @pytest.mark.parametrize('protocol', [2, 4])
 def test_a_checkpoint_of_a_detector_is_answered_with_its_own_exporter(monkeypatch, tmp_path, place, command, protocol):
@@ -148,6 +150,7 @@ def test_other_files(tmp_path, content, reason):
 
 @pytest.mark.parametrize('arguments, message', [
     ([], 'NAME is missing'),
+    (['net.py'], 'give the function that returns the network too, net.py:FUNCTION'),
     (['missing.pt'], 'no file at missing.pt'),
     (['m.onnx'], 'm.onnx is an ONNX file already: trt_perception inspect m.onnx shows it'),
     (['robot.nets:make', '--weights', 'none'], '--weights is for the classifiers of torchvision')])

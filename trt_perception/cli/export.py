@@ -126,6 +126,8 @@ def _kind_of(name: str) -> str:
     path = Path(name)
     if path.suffix.lower() == '.onnx':
         raise ModelError(f'{name} is an ONNX file already: trt_perception inspect {name} shows it')
+    if path.suffix == '.py':
+        raise ModelError(f'{name} is Python code: give the function that returns the network too, {name}:FUNCTION')
     if path.is_file() or path.suffix.lower() in ('.pt', '.pth', '.pt2', '.ts', '.torchscript', '.ckpt'):
         if not path.is_file():
             raise ModelError(f'no file at {printable(name)}: expected a TorchScript file')

@@ -118,14 +118,16 @@ def _family(name: str, found: Contents) -> tuple[str, str] | None:
     def has(prefix: str) -> bool:
         return any(one.startswith(prefix) for one in classes)
 
-    if has('ultralytics.'):
-        return 'an Ultralytics', f'yolo export model={name} format=onnx imgsz=640'
-    if has('yolov6.'):
-        return 'a YOLOv6', f'python deploy/ONNX/export_onnx.py --weights {name} --img 640 --batch 1'
+    # Their classifiers are trained at 224 pixels, their detectors at 640.
+    side = 224 if any(one.endswith('.ClassificationModel') for one in classes) else 640
     if has('models.yolo.'):
         if has('models.common.RepConv') or has('models.common.SPPCSPC') or has('models.common.MP'):
             return 'a YOLOv7', f'python export.py --weights {name} --grid --simplify --img-size 640 640'
-        return 'a YOLOv5', f'python export.py --weights {name} --include onnx --imgsz 640'
+        return 'a YOLOv5', f'python export.py --weights {name} --include onnx --imgsz {side}'
+    if has('ultralytics.'):
+        return 'an Ultralytics', f'yolo export model={name} format=onnx imgsz={side}'
+    if has('yolov6.'):
+        return 'a YOLOv6', f'python deploy/ONNX/export_onnx.py --weights {name} --img 640 --batch 1'
     if any(key.startswith('backbone.backbone.dark') for key in keys):
         return 'a YOLOX', (
             f'python tools/export_onnx.py -n yolox-s -c {name} --output-name yolox.onnx --decode_in_inference')

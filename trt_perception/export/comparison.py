@@ -19,6 +19,8 @@ from .network import Network, tensors_of
 
 # An output of zeros only would make every rounding error large.
 _LEAST = 1e-6
+# In detections, an error of a score far below this has no effect.
+_LEAST_SCORE = 0.01
 _SEED = 20261129
 
 
@@ -26,7 +28,9 @@ _SEED = 20261129
 class Comparison:
     """The outputs of both for one input.
 
-    name: of the input; difference: the largest one of any output; largest: the largest absolute value of that output
+    name: of the input
+    difference: the largest one, as a part of `largest`: the largest absolute value of the same output, or of the same
+        attribute (x, y, a score) of a detector's output
     """
 
     name: str
@@ -84,9 +88,22 @@ def _compared(name: str, expected: list[np.ndarray], found: Mapping[str, np.ndar
                 f'with PyTorch ({name})')
         if not np.isfinite(reference).all():
             raise ModelError(f'output {output} of PyTorch is not finite ({name}): check the weights and the input size')
-        largest = float(np.abs(reference).max(initial=0.0))
-        difference = float(np.abs(values.astype(np.float64) - reference).max(initial=0.0))
-        compared = Comparison(name, np.inf if np.isnan(difference) else difference, largest)
-        if compared.relative >= worst.relative:
-            worst = compared
+        for part, difference in zip(_parts(reference), _parts(values.astype(np.float64) - reference)):
+            largest = float(np.abs(part).max(initial=0.0))
+            most = float(np.abs(difference).max(initial=0.0))
+            compared = Comparison(
+                name, np.inf if np.isnan(most) else most, max(largest, _LEAST_SCORE) if reference.ndim > 2 else largest)
+            if compared.relative >= worst.relative:
+                worst = compared
     return worst
+
+
+def _parts(values: np.ndarray) -> list[np.ndarray]:
+    """Split the output of a detector by attribute: an error of a score is small beside boxes in pixels.
+
+    A detector has more boxes than attributes: [1, attributes, boxes] or [1, boxes, attributes].
+    """
+    if values.ndim < 3 or min(values.shape) == 0:
+        return [values]
+    axis = -2 if values.shape[-2] <= values.shape[-1] else -1
+    return [np.take(values, index, axis) for index in range(values.shape[axis])]

@@ -100,7 +100,8 @@ def _with_metadata(
     except FetchError:
         raise
     except ModelError as error:
-        raise type(error)(f'{target} is not written: {_renamed(error, part, target)}') from error
+        advice = '; let the function return only that output' if len(proto.graph.output) > 1 else ''
+        raise type(error)(f'{target} is not written: {_renamed(error, part, target)}{advice}') from error
 
 
 def _checked(part: Path, target: Path) -> str:
@@ -119,11 +120,11 @@ def _compared(
         raise ModelError(f'{target} is not written: {_renamed(error, spec.path, target)}') from error
     for one in found:
         say(f'PyTorch and ONNX Runtime on {one.name}: largest difference {one.difference:.2g} '
-            f'({one.relative:.1g} of the largest output, {one.largest:.4g})')
+            f'({one.relative:.1g} of the largest value, {one.largest:.4g})')
     worst = max(found, key=lambda one: one.relative)
     if worst.relative > tolerance:
         raise ModelError(
-            f'{target} is not written: ONNX Runtime differs from PyTorch by {worst.relative:.2g} of the largest output '
+            f'{target} is not written: ONNX Runtime differs from PyTorch by {worst.relative:.2g} of the largest value '
             f'({worst.name}), more than --tolerance {tolerance:g}; try another --exporter, or a network without '
             'branches that depend on the values of the image')
     return found
