@@ -197,6 +197,19 @@ def test_a_wrong_score_counts_beside_boxes_in_pixels(nets, monkeypatch):
     assert min(one.relative for one in wrong) > 0.05
 
 
+def test_a_network_for_grey_images(nets, capsys):
+    (nets / 'grey.py').write_text(
+        'import torch\nclass Grey(torch.nn.Module):\n    def forward(self, x):\n'
+        '        mean = x.mean((2, 3))\n        return torch.cat([1 - mean, mean], 1)\n'
+        'def conv():\n    return torch.nn.Conv2d(1, 3, 3)\n')
+    assert main(['export', 'grey.py:conv']) == 1
+    assert 'and --channels 1 for grey images' in capsys.readouterr().err
+    assert main(['export', 'grey.py:Grey', '--channels', '1', '--mean', '0', '--std', '1']) == 0
+    with trt_perception.open('Grey.onnx', backend='onnxruntime', top_k=1) as model:
+        assert model(picture((255, 255, 255))).class_indices.tolist() == [1]
+        assert model(picture((20, 20, 20))).class_indices.tolist() == [0]
+
+
 def test_a_network_with_two_outputs(nets, capsys):
     (nets / 'two.py').write_text(
         'import torch\nclass Two(torch.nn.Module):\n    def forward(self, x):\n'

@@ -55,6 +55,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--input-size', type=positive, nargs=2, metavar=('WIDTH', 'HEIGHT'),
         help="size of the input in pixels (default: that of torchvision's weights; for others 224 224)")
     parser.add_argument(
+        '--channels', type=int, choices=(3, 1), default=3,
+        help='channels of the input: 3, or 1 for a network that takes grey images (default: %(default)s)')
+    parser.add_argument(
         '--input-name', default='images', metavar='NAME', help='name of the input (default: %(default)s)')
     parser.add_argument(
         '--output-names', nargs='+', default=[], metavar='NAME',
@@ -116,7 +119,8 @@ def run(options: argparse.Namespace) -> int:
                 options.color_order, options.scale, options.mean, options.std, options.resize_mode,
                 options.crop_fraction)),
         ExportOptions(
-            options.input_name, names, options.dynamic_batch, options.opset, options.exporter, options.external_data),
+            options.input_name, names, options.dynamic_batch, options.opset, options.exporter, options.external_data,
+            options.channels),
         options.photo or PHOTO, options.tolerance, lambda text: print(f'  {text}', flush=True))
     _report(exported)
     return 0

@@ -62,7 +62,7 @@ def export_network(
     with scratch_folder(target) as folder:
         raw = folder / 'raw'
         raw.mkdir()
-        proto, exporter = export_graph(network, (1, 3, size[1], size[0]), raw, options)
+        proto, exporter = export_graph(network, (1, options.channels, size[1], size[0]), raw, options)
         say(f'exported with PyTorch {require("torch").__version__} ({exporter})')
         part = folder / target.name
         spec = _with_metadata(network, proto, part, target, model, options)

@@ -16,7 +16,7 @@ DEFAULT_SIZE = (224, 224)
 
 @dataclass(frozen=True)
 class Network:
-    """A PyTorch module in evaluation mode, which takes float32 [N, 3, height, width] on the CPU.
+    """A PyTorch module in evaluation mode, which takes float32 [N, channels, height, width] on the CPU.
 
     file_name: name of the ONNX file without its suffix
     source: origin of the network and its weights, for the metadata and the user

@@ -38,6 +38,7 @@ class ExportOptions:
     exporter: 'torchscript' traces the network; 'dynamo' captures it with torch.export, and needs onnxscript; 'auto'
         takes the first, and the second if the first fails
     external_data: write the weights into a second file, NAME.onnx.data
+    channels: 3, or 1 for a network that takes grey images
     """
 
     input_name: str = 'images'
@@ -46,12 +47,13 @@ class ExportOptions:
     opset: int = 0
     exporter: str = 'auto'
     external_data: bool = False
+    channels: int = 3
 
 
 def export_graph(network: Network, shape: tuple[int, int, int, int], folder: Path, options: ExportOptions) -> Any:
     """Return (onnx.ModelProto with all weights, name of the exporter that wrote it).
 
-    shape: of the input, [1, 3, height, width]; folder: empty, for the files that PyTorch writes
+    shape: of the input, [1, channels, height, width]; folder: empty, for the files that PyTorch writes
     Raises ModelError if the network does not run at this shape, or if it cannot be exported.
     """
     torch, onnx = require('torch'), require('onnx')
@@ -87,7 +89,7 @@ def output_names(network: Network, shape: Sequence[int], options: ExportOptions)
     except Exception as error:  # code of the user
         raise ModelError(
             f'the network does not run with an input of {list(shape)}: {one_line(error, 300)}; choose the size with '
-            '--input-size WIDTH HEIGHT') from error
+            '--input-size WIDTH HEIGHT, and --channels 1 for grey images') from error
     if len(options.output_names) > count:
         raise ModelError(f'{len(options.output_names)} output names, but the network has {count}: leave some out')
     return (*options.output_names, *(f'output{index}' for index in range(len(options.output_names), count)))
