@@ -26,6 +26,10 @@ setup(
         'onnxruntime': ['onnx', 'onnxruntime'],
         'litert': ['ai-edge-litert'],
         'cli': ['onnx', 'onnxruntime', 'opencv-python-headless', 'pyyaml', 'rosbags', 'simplejpeg'],
+        # `trt_perception export`. PyTorch is needed where a model is exported, not on the robot.
+        'export': [
+            'torch', 'torchvision', 'onnxscript', 'onnx', 'onnxruntime', 'opencv-python-headless', 'pyyaml', 'rosbags',
+            'simplejpeg'],
         # colcon runs the tests with pytest because it is named here; current setuptools know no tests_require.
         'test': ['pytest', 'hypothesis'],
     },

@@ -29,6 +29,11 @@ INSTALL = {
     'onnx': (_PIP_ON_ROS.format('onnx'), 'onnx'),
     'onnxruntime': (_PIP_ON_ROS.format('onnxruntime'), 'onnxruntime'),
     'ai_edge_litert': (_PIP_ON_ROS.format('ai-edge-litert'), 'ai-edge-litert'),
+    # One version of torchvision fits one of torch: pip chooses both together.
+    'torch': (_PIP_ON_ROS.format('torch torchvision'), 'torch torchvision (the extra trt_perception[export])'),
+    'torchvision': (_PIP_ON_ROS.format('torch torchvision'), 'torch torchvision (the extra trt_perception[export])'),
+    'onnxscript': (_PIP_ON_ROS.format('onnxscript'), 'onnxscript'),
+    'safetensors': (_PIP_ON_ROS.format('safetensors'), 'safetensors'),
     'yaml': ('sudo apt install python3-yaml', 'pyyaml'),
     'rosbags': (_PIP_ON_ROS.format('rosbags'), 'rosbags'),
     'tensorrt': ('sudo apt install python3-libnvinfer (JetPack)', 'tensorrt'),

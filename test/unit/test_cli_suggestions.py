@@ -56,7 +56,7 @@ def wrong(capsys, line):
     ('predict m.onnx a.png precision=fp16', "found 'precision=fp16': use --precision"),
     # Commands
     ('pedict m.onnx', "invalid choice: 'pedict'"), ('pedict m.onnx', 'did you mean predict?'),
-    ('detect m.onnx', 'did you mean predict?'), ('export m.onnx', 'did you mean build?'),
+    ('detect m.onnx', 'did you mean predict?'), ('convert m.onnx', 'did you mean build?'),
     ('download x', 'did you mean fetch?'), ('cache lst', 'did you mean list?'),
     ('benchmrk m', 'did you mean benchmark?'),
     # Choices

@@ -58,7 +58,7 @@ _OPTIONS: Mapping[str, tuple[tuple[str, str], ...]] = {
 }
 _COMMANDS: Mapping[str, str] = {
     **dict.fromkeys(('detect', 'classify', 'infer', 'inference', 'run', 'test', 'track', 'val', 'image'), 'predict'),
-    **dict.fromkeys(('compile', 'convert', 'engine', 'export', 'trtexec'), 'build'),
+    **dict.fromkeys(('compile', 'convert', 'engine', 'trtexec'), 'build'),
     **dict.fromkeys(('download', 'get', 'install', 'pull'), 'fetch'),
     **dict.fromkeys(('check', 'info', 'show', 'summary'), 'inspect'),
     **dict.fromkeys(('bench', 'profile', 'speed', 'time'), 'benchmark'),
