@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from ..closing import Closing
+from ..cores import usable_cores
 from ..dependencies import require
 from ..errors import EngineError, ModelError, one_line, printable
-from ..ort.cpu import usable_cores
 
 _LONGEST_REASON = 400
 
