@@ -262,7 +262,7 @@ def test_inspect_fails_if_the_graph_is_not_complete(capsys, detector):
 def test_inspect_says_what_is_not_supported(capsys, tmp_path):
     path = fixed_outputs(tmp_path / 'm.onnx', np.zeros((1, 21, 8, 8)))
     code, out, err = run(capsys, 'inspect', path)
-    assert (code, out) == (1, '')
+    assert (code, out.splitlines()) == (1, [f'file:           {path}'])
     assert err.startswith('trt_perception: unknown output layout: found output0 [1, 21, 8, 8]')
     assert err.count('\n') == 1
 

@@ -160,7 +160,8 @@ def test_what_predict_refuses_inspect_refuses_with_the_same_words(capfd, kind):
     assert err == expected
     assert message in err
     assert err.count('\n') == 1
-    if out:
+    # A model that is refused when it is read has no such row.
+    if 'ONNX Runtime' in rows(out):
         assert rows(out)['ONNX Runtime'].startswith('refuses the model (onnxruntime ')
 
 
