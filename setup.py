@@ -25,6 +25,7 @@ setup(
     extras_require={
         'onnxruntime': ['onnx', 'onnxruntime'],
         'cli': ['onnx', 'onnxruntime', 'opencv-python-headless', 'pyyaml', 'rosbags', 'simplejpeg'],
+        'compare': ['matplotlib', 'rich'],
         # colcon runs the tests with pytest because it is named here; current setuptools know no tests_require.
         'test': ['pytest', 'hypothesis'],
     },

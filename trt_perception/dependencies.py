@@ -32,6 +32,8 @@ INSTALL = {
     'rosbags': (_PIP_ON_ROS.format('rosbags'), 'rosbags'),
     'tensorrt': ('sudo apt install python3-libnvinfer (JetPack)', 'tensorrt'),
     'pycuda': (_PIP_ON_ROS.format('pycuda'), 'pycuda'),
+    'matplotlib': ('sudo apt install python3-matplotlib', 'matplotlib'),
+    'torch': (_PIP_ON_ROS.format('torch'), 'torch'),
     'rclpy': ('source /opt/ros/<distro>/setup.bash', 'ros-jazzy-rclpy ros-jazzy-rmw-fastrtps-cpp'),
     # PyPI has these under other names.
     'sensor_msgs': ('sudo apt install ros-<distro>-sensor-msgs', 'ros-jazzy-sensor-msgs'),
