@@ -7,6 +7,8 @@ precisions are compared on the same frames, in turns, each in a child process:
 
   trt_perception benchmark yolov3-tiny --against onnxruntime,tensorrt --precision fp32,fp16 --source bikes --plot p.png
   trt_perception benchmark yolov3-tiny --source bikes --report for_the_project
+
+With --ros, the node is measured in its own process, with images over DDS from another process.
 """
 
 from __future__ import annotations
@@ -27,6 +29,8 @@ from ..image.frame import Frame
 from ..image.options import DROP, KEEP
 from ..image.size import check_size
 from ..measure.frames import DISTINCT, read_frames
+from ..measure.machine import machine, state
+from ..measure.table import print_table
 from ..model.spec import ModelSpec
 from ..node.statistics import PERCENTILES
 from ..progress import ConsoleProgress, counted
@@ -34,6 +38,7 @@ from .comparison import add_comparison_arguments, is_comparison, run_comparison
 from .files import Outputs, write_report
 from .model_arguments import add_model_arguments, add_run_arguments, files_read, image_options, load, open_pipeline
 from .numbers import positive
+from .ros_figures import add_ros_arguments, measure_node
 
 _WARM_UP = 10
 
@@ -54,6 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--frames', type=positive, default=200, metavar='N', help='frames to measure (default: %(default)s)')
     parser.add_argument('--json', type=Path, metavar='FILE', help='write the figures as one JSON object')
     add_comparison_arguments(parser)
+    add_ros_arguments(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -62,7 +68,11 @@ def run(options: argparse.Namespace) -> int:
     if options.against and options.backend != 'auto':
         raise ParameterError('--against names the backends to compare: leave out --backend')
     source = _source(options)
-    if options.against is None and not is_comparison(options):
+    if options.ros and not is_comparison(options):
+        outputs = Outputs(*files_read(options, spec), options.image, source)
+        outputs.file('--json', options.json)
+        return _measure_node(options, spec, source)
+    if not is_comparison(options):
         options.precision = options.precision[0] if options.precision else None
         frames = [Frame.from_bgr(pixels) for pixels in _frames(options, source)]
         Outputs(*files_read(options, spec), options.image, source).file('--json', options.json)
@@ -70,7 +80,21 @@ def run(options: argparse.Namespace) -> int:
     outputs = Outputs(*files_read(options, spec), options.image, source, options.pytorch, *(p for _, p in options.file))
     outputs.file('--json', options.json)
     name = Path(options.source).name if options.source else Path(options.image).name if options.image else 'noise'
-    return run_comparison(options, spec, outputs, _frames(options, source), name)
+    return run_comparison(options, spec, outputs, lambda: _frames(options, source), name)
+
+
+def _measure_node(options: argparse.Namespace, spec: ModelSpec, source: str | None) -> int:
+    """Measure only the node, over DDS."""
+    figures = measure_node(options, spec, _frames(options, source))
+    facts = {**machine(), **state()}
+    print_table(figures.rows())
+    print(figures.note())
+    for fact, value in facts.items():
+        print(f'{fact}: {printable(value)}')
+    if options.json:
+        report = {'model': spec.path.name, 'sha256': spec.sha256, 'machine': facts, 'ros': figures.as_dict()}
+        write_report('--json', options.json, json.dumps(report, indent=2) + '\n')
+    return 0 if figures.highest else 1
 
 
 def _measure(options: argparse.Namespace, spec: ModelSpec, frames: Sequence[Frame]) -> int:

@@ -9,7 +9,7 @@ import contextlib
 import json
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
@@ -18,11 +18,12 @@ import numpy as np
 
 from ..backends.create import chosen_backend
 from ..dependencies import require
-from ..errors import MissingDependencyError, one_line, printable
+from ..errors import MissingDependencyError, PerceptionError, one_line, printable
 from ..measure.compare import Comparison, compare_variants
 from ..measure.frames import store_frames
 from ..measure.machine import machine, state
 from ..measure.plot import draw
+from ..measure.rates import RosFigures
 from ..measure.report import as_json, as_markdown, heading, machine_lines
 from ..measure.table import print_table, stages, summary
 from ..measure.variant import NAMES, PYTORCH, LeftOut, variants
@@ -32,6 +33,7 @@ from ..monitor import Monitor
 from ..progress import ConsoleProgress
 from .files import OutputError, Outputs, write_report
 from .model_arguments import model_options, pipeline_options, settings
+from .ros_figures import measure_node
 from .suggestions import closest
 
 # The files of --report.
@@ -75,11 +77,12 @@ def backend_names(text: str) -> tuple[str, ...]:
 
 
 def run_comparison(
-    options: argparse.Namespace, spec: ModelSpec, outputs: Outputs, frames: Iterator[np.ndarray], source: str,
+    options: argparse.Namespace, spec: ModelSpec, outputs: Outputs, frames: Callable[[], Iterator[np.ndarray]],
+    source: str,
 ) -> int:
     """Measure, print the tables and write the files; 1 if nothing could be measured.
 
-    frames: the distinct frames; source: their origin, for the report
+    frames: returns the distinct frames; source: their origin, for the report
     """
     files = {name: path.absolute() for name, path in options.file}
     if options.pytorch:
@@ -89,14 +92,22 @@ def run_comparison(
             raise OutputError(f'{path}: no such file: check the file of the backend {name}')
     _check_outputs(options, outputs)
     with tempfile.TemporaryDirectory(prefix='trt_perception_') as folder, _log(options, Path(folder)) as log:
-        stored, size = store_frames(frames, Path(folder))
+        stored, size = store_frames(frames(), Path(folder))
         before = state()
         comparison = _compare(options, spec, files, stored, log)
         described = {
             'source': source, 'size': size, 'distinct': len(stored), 'measured': options.frames}
         values = as_json(comparison, spec, described, machine(), (before, state()))
-    _print(comparison, values)
-    _write(options, comparison, values)
+        figures = None
+        if options.ros:
+            try:
+                figures = measure_node(options, spec, frames())
+                values['ros'] = figures.as_dict()
+            except PerceptionError as error:
+                comparison.left_out.append(LeftOut('ros', one_line(error)))
+                values['left_out'].append(comparison.left_out[-1].as_dict())
+    _print(comparison, values, figures)
+    _write(options, comparison, values, figures)
     return 0 if comparison.measured else 1
 
 
@@ -171,12 +182,16 @@ def _check_outputs(options: argparse.Namespace, outputs: Outputs) -> None:
             outputs.file('--report', options.report / name)
 
 
-def _print(comparison: Comparison, values: dict[str, Any]) -> None:
+def _print(comparison: Comparison, values: dict[str, Any], figures: RosFigures | None) -> None:
     print(printable(heading(values)))
     if comparison.measured:
         print_table(summary(comparison))
         print()
         print_table(stages(comparison))
+        print()
+    if figures:
+        print_table(figures.rows())
+        print(figures.note())
         print()
     if comparison.reference:
         print(f'agreement with {comparison.reference}, on {values["frames"]["distinct"]} distinct frames')
@@ -189,7 +204,9 @@ def _print(comparison: Comparison, values: dict[str, Any]) -> None:
         print(printable(line))
 
 
-def _write(options: argparse.Namespace, comparison: Comparison, values: dict[str, Any]) -> None:
+def _write(
+    options: argparse.Namespace, comparison: Comparison, values: dict[str, Any], figures: RosFigures | None,
+) -> None:
     text = json.dumps(values, indent=2) + '\n'
     if options.json:
         write_report('--json', options.json, text)
@@ -205,7 +222,7 @@ def _write(options: argparse.Namespace, comparison: Comparison, values: dict[str
         except MissingDependencyError as error:
             print(f'warning: the report has no picture: {one_line(error)}', file=sys.stderr)
     write_report('--report', options.report / _JSON, text)
-    write_report('--report', options.report / _TEXT, as_markdown(comparison, values, plot))
+    write_report('--report', options.report / _TEXT, as_markdown(comparison, values, plot, figures))
     print(f'{printable(options.report)}: {_TEXT} shows the report; send the whole folder')
 
 

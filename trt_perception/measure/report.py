@@ -9,6 +9,7 @@ from typing import Any
 from ..model.spec import ModelSpec
 from .compare import TURN_WARM_UP, TURNS, WARM_UP, Comparison
 from .machine import busy_warning
+from .rates import RosFigures
 from .table import markdown, stages, summary
 
 
@@ -50,10 +51,13 @@ def machine_lines(values: dict[str, Any]) -> list[str]:
     return lines
 
 
-def as_markdown(comparison: Comparison, values: dict[str, Any], plot: str) -> str:
+def as_markdown(
+    comparison: Comparison, values: dict[str, Any], plot: str, figures: RosFigures | None = None,
+) -> str:
     """Return the report to send: the tables, the machine, the rows that were left out.
 
     plot: file name of the picture, '' without one
+    figures: of the node over DDS, None without them
     """
     parts = [f'# {heading(values)}']
     if comparison.measured:
@@ -62,6 +66,9 @@ def as_markdown(comparison: Comparison, values: dict[str, Any], plot: str) -> st
         parts.append(f'![Distribution and stages]({plot})')
     if comparison.reference:
         parts.append(f'Agreement with {comparison.reference}, on the distinct frames.')
+    if figures:
+        parts += [
+            'The node over DDS, from the stamp of an image to its result:', markdown(figures.rows()), figures.note()]
     parts += ['\n'.join(f'- {line}' for line in lines) for lines in (
         machine_lines(values), [f'left out: {one.name}: {one.reason}' for one in comparison.left_out],
         [f'warning: {one.variant.name}: {text}' for one in comparison.measured for text in one.warnings]) if lines]
