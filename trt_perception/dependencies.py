@@ -39,6 +39,7 @@ INSTALL = {
     'tensorrt': ('sudo apt install python3-libnvinfer (JetPack)', 'tensorrt'),
     'pycuda': (_PIP_ON_ROS.format('pycuda'), 'pycuda'),
     'netron': (_PIP_ON_ROS.format('netron'), 'netron'),
+    'matplotlib': ('sudo apt install python3-matplotlib', 'matplotlib'),
     'rclpy': ('source /opt/ros/<distro>/setup.bash', 'ros-jazzy-rclpy ros-jazzy-rmw-fastrtps-cpp'),
     # PyPI has these under other names.
     'sensor_msgs': ('sudo apt install ros-<distro>-sensor-msgs', 'ros-jazzy-sensor-msgs'),

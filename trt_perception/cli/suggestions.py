@@ -54,7 +54,7 @@ _OPTIONS: Mapping[str, tuple[tuple[str, str], ...]] = {
         (*_use('--model'), ('--task', _MODEL))),
     **dict.fromkeys(
         ('--camera', '--image', '--images', '--input', '--rtsp', '--source', '--url', '--video', '--webcam'),
-        (('--draw', _SOURCE), *_use('--image', '--video', '--calibration SOURCE'))),
+        (('--draw', _SOURCE), *_use('--source', '--image', '--video', '--calibration SOURCE'))),
 }
 _COMMANDS: Mapping[str, str] = {
     **dict.fromkeys(('detect', 'classify', 'infer', 'inference', 'run', 'test', 'track', 'val', 'image'), 'predict'),
