@@ -205,6 +205,7 @@ def test_a_network_for_grey_images(nets, capsys):
     assert main(['export', 'grey.py:conv']) == 1
     assert 'and --channels 1 for grey images' in capsys.readouterr().err
     assert main(['export', 'grey.py:Grey', '--channels', '1', '--mean', '0', '--std', '1']) == 0
+    assert '2 from class indices (the file has no names); --labels FILE names them' in capsys.readouterr().out
     with trt_perception.open('Grey.onnx', backend='onnxruntime', top_k=1) as model:
         assert model(picture((255, 255, 255))).class_indices.tolist() == [1]
         assert model(picture((20, 20, 20))).class_indices.tolist() == [0]

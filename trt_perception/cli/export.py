@@ -178,9 +178,9 @@ def _report(exported: Exported) -> None:
         'opset': exported.opset,
         'images': f'{prep.color_order}, {prep.resize_mode}, (pixel * {prep.scale:.6g} - {list(prep.mean)}) / '
                   f'{list(prep.std)}',
-        'classes': f'{len(spec.names)} from {spec.names_source}' if spec.names else
-                   'without names: give --labels FILE',
-        'size': f'{size / 1e6:.1f} MB'}
+        'classes': f'{len(spec.names)} from {spec.names_source}' + (
+            '; --labels FILE names them' if spec.names_source.startswith('class indices') else ''),
+        'size': f'{size / 1e6:.1f} MB' if size >= 100_000 else f'{size:,} bytes'}
     print(' and '.join(printable(path) for path in exported.files))
     for name, value in rows.items():
         print(f'  {name + ":":<9}{printable(value)}')
