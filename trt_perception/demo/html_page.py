@@ -15,8 +15,8 @@ h1 { font-size: 26px; line-height: 1.25; margin: 0; } h2 { font-size: 17px; marg
 p { margin: 6px 0; } .soft, .note, footer { color: var(--soft); } .note { font-size: 14px; }
 .verdict { margin: 16px 0; padding: 12px 16px; border-radius: 8px; font-size: 18px; background: var(--good-back);
   color: var(--good); } .verdict.slow { background: var(--bad-back); color: var(--bad); }
-video,
-.sheet { display: block; width: 100%; max-height: 80vh; border-radius: 8px; background: #000; } .sheet { height: auto; max-height: none; }
+video, .sheet { display: block; width: 100%; max-height: 80vh; border-radius: 8px; background: #000; }
+.sheet { height: auto; max-height: none; }
 .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(140px, 1fr)); gap: 12px; margin: 16px 0; }
 .tile, section { background: var(--card); border: 1px solid var(--line); border-radius: 8px; padding: 12px 16px; }
 .tile b { display: block; font-size: 26px; line-height: 1.2; font-variant-numeric: tabular-nums; }
