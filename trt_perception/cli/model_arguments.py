@@ -50,6 +50,7 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     add_parameter(group, '--std', 'std', metavar='A[,B,C]')
     add_parameter(group, '--resize-mode', 'resize_mode')
     add_parameter(group, '--crop-fraction', 'crop_fraction', default=None, metavar='F')
+    add_parameter(group, '--interpolation', 'interpolation')
 
 
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
@@ -92,7 +93,7 @@ def load(options: argparse.Namespace) -> ModelSpec:
         input_size=tuple(options.input_size),
         preprocessing=Overrides(
             options.color_order, options.scale, options.mean, options.std, options.resize_mode,
-            options.crop_fraction)))
+            options.crop_fraction, options.interpolation)))
     if spec.labels_warning:
         print(f'warning: {printable(spec.labels_warning)}', file=sys.stderr)
     return spec
