@@ -78,29 +78,30 @@ def opencv_is_exact() -> bool:
 
 
 def exact_linear(pixels: np.ndarray, geometry: Geometry) -> np.ndarray:
-    """Resize with the integer arithmetic of OpenCV's INTER_LINEAR on x86-64, without OpenCV.
+    """Resize with the integer arithmetic of OpenCV's INTER_LINEAR on x86-64, without its resize.
 
-    From modules/imgproc/src/resize.cpp: HResizeLinear, VResizeLinear with FixedPtCast, and the mean of four pixels for
-    an image that is halved.
+    From modules/imgproc/src/resize.cpp: HResizeLinear, VResizeLinear with FixedPtCast.
     """
     rows, columns = row_taps(geometry), column_taps(geometry)
-    if (geometry.crop_width, geometry.crop_height) == (2 * geometry.target_width, 2 * geometry.target_height):
-        crop = pixels[int(geometry.crop_y):, int(geometry.crop_x):][
-            :2 * geometry.target_height, :2 * geometry.target_width].astype(np.uint16)
-        halved: np.ndarray = (
-            (crop[::2, ::2] + crop[::2, 1::2] + crop[1::2, ::2] + crop[1::2, 1::2] + 2) >> 2).astype(np.uint8)
-        return halved
+    cv2 = require('cv2')
     used, inverse = np.unique(np.concatenate([rows['first'], rows['second']]), return_inverse=True)
-    source = pixels[used]
-    shape = (1, -1) + (1,) * (pixels.ndim - 2)
-    across = (
-        source[:, columns['first']] * columns['first_weight'].reshape(shape)
-        + source[:, columns['second']] * columns['second_weight'].reshape(shape)) >> 4
+    # In a transposed image the columns are rows, which NumPy gathers and multiplies much faster.
+    turned = cv2.transpose(pixels[used])
     shape = (-1,) + (1,) * (pixels.ndim - 1)
+    across = turned[columns['first']] * columns['first_weight'].reshape(shape)
+    across += turned[columns['second']] * columns['second_weight'].reshape(shape)
+    across >>= 4
+    across = cv2.transpose(across)
     first, second = np.split(inverse.reshape(-1), 2)
-    top = (across[first] * rows['first_weight'].reshape(shape)) >> 16
-    low = (across[second] * rows['second_weight'].reshape(shape)) >> 16
-    result: np.ndarray = ((top + low + 2) >> 2).astype(np.uint8)
+    top, low = across[first], across[second]
+    top *= rows['first_weight'].reshape(shape)
+    low *= rows['second_weight'].reshape(shape)
+    top >>= 16
+    low >>= 16
+    top += low
+    top += 2
+    top >>= 2
+    result: np.ndarray = top.astype(np.uint8)
     return result
 
 
