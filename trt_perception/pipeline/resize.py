@@ -83,6 +83,13 @@ def exact_linear(pixels: np.ndarray, geometry: Geometry) -> np.ndarray:
     From modules/imgproc/src/resize.cpp: HResizeLinear, VResizeLinear with FixedPtCast.
     """
     rows, columns = row_taps(geometry), column_taps(geometry)
+    if (geometry.crop_width, geometry.crop_height) == (2 * geometry.target_width, 2 * geometry.target_height):
+        # The same values, but much faster: each pixel is the mean of four.
+        crop = pixels[int(geometry.crop_y):, int(geometry.crop_x):][
+            :2 * geometry.target_height, :2 * geometry.target_width].astype(np.uint16)
+        halved: np.ndarray = (
+            (crop[::2, ::2] + crop[::2, 1::2] + crop[1::2, ::2] + crop[1::2, 1::2] + 2) >> 2).astype(np.uint8)
+        return halved
     cv2 = require('cv2')
     used, inverse = np.unique(np.concatenate([rows['first'], rows['second']]), return_inverse=True)
     # In a transposed image the columns are rows, which NumPy gathers and multiplies much faster.
