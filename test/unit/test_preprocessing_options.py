@@ -116,3 +116,9 @@ def test_metadata_that_cannot_be(said, message):
 def test_the_shared_defaults_are_left_alone():
     resolve('detection', {'color_order': 'bgr'}, scale=0.5)
     assert Preprocessing() == YOLO
+
+
+def test_cache_keys_of_detectors_are_those_of_earlier_versions():
+    """Otherwise int8 files would be made again, and accuracy measured again."""
+    assert list(YOLO.identity()) == ['color_order', 'scale', 'mean', 'std', 'resize_mode', 'crop_fraction']
+    assert IMAGENET.identity()['interpolation'] == 'bilinear_antialias'
