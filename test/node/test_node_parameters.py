@@ -39,6 +39,7 @@ EXPECTED = {
     'mean': (ParameterType.PARAMETER_DOUBLE_ARRAY, None), 'std': (ParameterType.PARAMETER_DOUBLE_ARRAY, None),
     'scale': (ParameterType.PARAMETER_DOUBLE, (0.0, 1000.0)),
     'color_order': (ParameterType.PARAMETER_STRING, None), 'resize_mode': (ParameterType.PARAMETER_STRING, None),
+    'interpolation': (ParameterType.PARAMETER_STRING, None),
     'publish_debug_image': (ParameterType.PARAMETER_BOOL, None),
     'class_id_format': (ParameterType.PARAMETER_STRING, None),
     'num_threads': (ParameterType.PARAMETER_INTEGER, (0, 1024)),
@@ -49,7 +50,8 @@ CHOICES = {
     'task': {'auto', 'detection', 'classification'}, 'backend': {'auto', 'onnxruntime', 'tensorrt'},
     'precision': {'fp32', 'fp16', 'int8'}, 'image_transport': {'raw', 'compressed'},
     'color_order': {'auto', 'rgb', 'bgr'}, 'class_id_format': {'name', 'index'},
-    'resize_mode': {'auto', 'letterbox', 'center_crop', 'stretch'}}
+    'resize_mode': {'auto', 'letterbox', 'center_crop', 'stretch'},
+    'interpolation': {'auto', 'linear', 'bilinear_antialias', 'bicubic_antialias'}}
 BOXES = {'red': (20, 20, 120, 120), 'green': (160, 20, 300, 100), 'blue': (160, 140, 300, 220)}
 
 

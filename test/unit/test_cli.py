@@ -217,7 +217,7 @@ def test_inspect_prints_what_it_found(capsys, tmp_path):
     assert rows['opset'] == 'ai.onnx 13'
     assert rows['producer'] == 'tiny'
     assert rows['precision'] == 'fp32'
-    assert rows['preprocessing'] == 'rgb, letterbox, (pixel * 0.00392157 - 0) / 1'
+    assert rows['preprocessing'] == 'rgb, letterbox, linear, (pixel * 0.00392157 - 0) / 1'
     assert rows['classes'] == '3 from ONNX metadata: red, green, blue'
     assert rows['size'] == f'{(tmp_path / "m.onnx").stat().st_size} bytes'
     assert rows['ONNX Runtime'].startswith('runs the model (onnxruntime ' if has_runtime else 'not installed')
@@ -241,7 +241,7 @@ def test_inspect_json(capsys, tmp_path):
     assert report['names'] == list(COLORS)
     assert report['preprocessing'] == {
         'color_order': 'rgb', 'scale': 1 / 255, 'mean': [0.485, 0.456, 0.406], 'std': [0.229, 0.224, 0.225],
-        'resize_mode': 'center_crop', 'crop_fraction': 0.875}
+        'resize_mode': 'center_crop', 'crop_fraction': 0.875, 'interpolation': 'bilinear_antialias'}
     assert report['operators'] == {'GlobalAveragePool': 1, 'Flatten': 1, 'Mul': 1}
     assert report['parameters'] == 1
     assert (report['bytes'], report['external_data']) == (path.stat().st_size, [])

@@ -73,7 +73,7 @@ def open(
     output_name: the output to use, for a model with several
     input_size: width, height in pixels for a model with a dynamic input size
     preprocessing: values to use instead of the model's: color_order (of the network's input), scale, mean, std,
-        resize_mode, crop_fraction; the input is (pixel * scale - mean) / std
+        resize_mode, crop_fraction, interpolation; the input is (pixel * scale - mean) / std
     score_threshold: detections with a lower score are dropped, 0..1
     iou_threshold: IoU above which the lower-scoring box of the same class is removed, 0..1
     class_agnostic_nms: also remove overlapping boxes of different classes
@@ -182,7 +182,7 @@ def _overrides(given: Mapping[str, Any] | None) -> Overrides:
     for name, value in values.items():
         if name not in vars(Overrides()):
             raise ParameterError(f'preprocessing has {name!r}: expected {", ".join(vars(Overrides()))}')
-        if name in ('color_order', 'resize_mode') or value is None:
+        if name in ('color_order', 'resize_mode', 'interpolation') or value is None:
             continue
         try:
             numbers = tuple(float(number) for number in np.ravel(value))

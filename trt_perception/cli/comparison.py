@@ -122,7 +122,7 @@ def _compare(
     read = model_options(options)
     if read.labels and read.labels not in SHIPPED:
         read = replace(read, labels=str(Path(read.labels).absolute()))
-    backends = options.against or _default_backends(options)
+    backends = options.against or _default_backends(options, spec)
     precisions = options.precision or (spec.stored_precision,)
     wanted, missing = variants(
         backends, precisions, spec.path.absolute(), files, chosen, read, settings(options, spec))
@@ -135,11 +135,11 @@ def _compare(
     return comparison
 
 
-def _default_backends(options: argparse.Namespace) -> tuple[str, ...]:
+def _default_backends(options: argparse.Namespace, spec: ModelSpec) -> tuple[str, ...]:
     """Return the backends without --against: all, or for several precisions only the one that would run here."""
     if options.plot or options.report or options.pytorch or options.file:
         return NAMES
-    return (chosen_backend(options.backend, Monitor()),)
+    return (chosen_backend(options.backend, Monitor(), spec),)
 
 
 def _in_order(left_out: list[LeftOut], backends: tuple[str, ...]) -> list[LeftOut]:

@@ -111,7 +111,7 @@ def _report(proto: Any, spec: ModelSpec, verdict: str, trials: Mapping[str, Tria
         'preprocessing': {
             'color_order': options.color_order, 'scale': options.scale, 'mean': list(options.mean),
             'std': list(options.std), 'resize_mode': options.resize_mode,
-            'crop_fraction': options.crop_fraction},
+            'crop_fraction': options.crop_fraction, 'interpolation': options.interpolation},
         'classes': len(spec.names),
         'names': list(spec.names),
         'names_source': spec.names_source,
@@ -145,6 +145,7 @@ def _print(report: dict[str, Any], without_reason: str) -> None:
         'precision': report['precision'],
         'preprocessing': f"{options['color_order']}, {options['resize_mode']}"
                          + (f" {options['crop_fraction']}" if options['resize_mode'] == 'center_crop' else '')
+                         + f", {options['interpolation']}"
                          + f", (pixel * {options['scale']:.6g} - {_short(options['mean'])}) / {_short(options['std'])}",
         'classes': f"{report['classes']} from {report['names_source']}: {shown}",
         'parameters': f"{report['parameters']:,}",

@@ -51,6 +51,7 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     add_parameter(group, '--std', 'std', metavar='A[,B,C]')
     add_parameter(group, '--resize-mode', 'resize_mode')
     add_parameter(group, '--crop-fraction', 'crop_fraction', default=None, metavar='F')
+    add_parameter(group, '--interpolation', 'interpolation')
 
 
 def add_run_arguments(parser: argparse.ArgumentParser, several_precisions: bool = False) -> None:
@@ -105,7 +106,7 @@ def model_options(options: argparse.Namespace) -> ModelOptions:
         input_size=tuple(options.input_size),
         preprocessing=Overrides(
             options.color_order, options.scale, options.mean, options.std, options.resize_mode,
-            options.crop_fraction))
+            options.crop_fraction, options.interpolation))
 
 
 def model_path(options: argparse.Namespace) -> Path:

@@ -21,7 +21,7 @@ from ..image.options import DROP, KEEP
 from ..image.size import LARGEST_LIMIT, MAX_PIXELS
 from ..model.geometry import RESIZE_MODES
 from ..model.heads.identify import HEADS
-from ..model.normalisation import COLOR_ORDERS
+from ..model.normalisation import COLOR_ORDERS, INTERPOLATIONS
 from ..model.spec import TASKS
 from ..pipeline.options import CALIBRATION_METHODS, DEFAULT_INT8_AGREEMENT, PRECISIONS
 from ..pipeline.tensorrt_options import HARDWARE_COMPATIBILITIES, SWITCHES
@@ -228,6 +228,11 @@ class Values:
     crop_fraction: float = _row(
         PREPROCESSING, 0.0, 'Fraction of the shorter side that center_crop keeps', "the model's value",
         limits=(0.0, 1.0))
+    interpolation: str = _row(
+        PREPROCESSING, 'auto', 'How an image is resized. linear: as cv2.resize; bilinear_antialias and '
+        'bicubic_antialias: as Pillow and torchvision, which lose less if a large image becomes small',
+        "the model's way; usually linear for detectors and bilinear_antialias for classifiers",
+        choices=('auto', *INTERPOLATIONS))
 
     image_transport: str = _row(
         IMAGES, 'raw', "raw subscribes to the topic 'image' (sensor_msgs/Image), compressed to 'image/compressed' "
