@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from trt_perception.cli.comparison import is_comparison
+from trt_perception.cli.comparison_options import is_comparison
 from trt_perception.cli.main import SUBCOMMANDS
 from trt_perception.cli.parser import make_parser
 

@@ -28,13 +28,11 @@ from ..errors import ParameterError, printable
 from ..image.frame import Frame
 from ..image.options import DROP, KEEP
 from ..image.size import check_size
-from ..measure.frames import DISTINCT, read_frames
-from ..measure.machine import machine, state
-from ..measure.table import print_table
+from ..measure.variant import DISTINCT
 from ..model.spec import ModelSpec
 from ..node.statistics import PERCENTILES
 from ..progress import ConsoleProgress, counted
-from .comparison import add_comparison_arguments, is_comparison, run_comparison
+from .comparison_options import add_comparison_arguments, is_comparison
 from .files import Outputs, write_report
 from .model_arguments import add_model_arguments, add_run_arguments, files_read, image_options, load, open_pipeline
 from .numbers import positive
@@ -80,11 +78,14 @@ def run(options: argparse.Namespace) -> int:
     outputs = Outputs(*files_read(options, spec), options.image, source, options.pytorch, *(p for _, p in options.file))
     outputs.file('--json', options.json)
     name = Path(options.source).name if options.source else Path(options.image).name if options.image else 'noise'
+    from .comparison import run_comparison
     return run_comparison(options, spec, outputs, lambda: _frames(options, source), name)
 
 
 def _measure_node(options: argparse.Namespace, spec: ModelSpec, source: str | None) -> int:
     """Measure only the node, over DDS."""
+    from ..measure.machine import machine, state
+    from ..measure.table import print_table
     figures = measure_node(options, spec, _frames(options, source))
     facts = {**machine(), **state()}
     print_table(figures.rows())
@@ -136,6 +137,7 @@ def _source(options: argparse.Namespace) -> str | None:
 
 def _frames(options: argparse.Namespace, source: str | None) -> Iterator[np.ndarray]:
     """Yield the frames, (height, width, 3) uint8 BGR: of the source or the image, or one of noise."""
+    from ..measure.frames import read_frames
     if options.size:
         width, height = options.size
         check_size(width, height, '--size: an', options.max_image_pixels)

@@ -31,49 +31,10 @@ from ..model.labels import SHIPPED
 from ..model.spec import ModelSpec
 from ..monitor import Monitor
 from ..progress import ConsoleProgress
+from .comparison_options import JSON, LOG, PLOT, TEXT
 from .files import OutputError, Outputs, write_report
 from .model_arguments import model_options, pipeline_options, settings
 from .ros_figures import measure_node
-from .suggestions import closest
-
-# The files of --report.
-_TEXT, _JSON, _PLOT, _LOG = 'report.md', 'comparison.json', 'comparison.png', 'log.txt'
-
-
-def add_comparison_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options for a comparison."""
-    group = parser.add_argument_group(
-        'comparison', 'Each backend and precision runs in a child process, in turns on the same frames.')
-    group.add_argument(
-        '--against', type=backend_names, metavar='BACKEND[,...]',
-        help=f'compare these backends: {", ".join(NAMES)}. Those that are not installed are named and left out')
-    group.add_argument(
-        '--pytorch', type=Path, metavar='FILE', help='the same model as TorchScript, for the backend pytorch')
-    group.add_argument(
-        '--file', type=_backend_file, action='append', default=[], metavar='BACKEND=FILE',
-        help='the same model in the format of this backend, such as litert=model.tflite')
-    group.add_argument('--plot', type=Path, metavar='FILE', help='draw the comparison (needs matplotlib)')
-    group.add_argument(
-        '--report', type=Path, metavar='FOLDER',
-        help=f'write {_TEXT}, {_JSON}, {_PLOT} and {_LOG} into this folder, to send to others')
-
-
-def is_comparison(options: argparse.Namespace) -> bool:
-    """Return whether the options ask for a comparison; without --against it has every backend."""
-    return bool(
-        options.against or options.plot or options.report or options.pytorch or options.file
-        or len(options.precision or ()) > 1)
-
-
-def backend_names(text: str) -> tuple[str, ...]:
-    """Parse names of backends separated by commas, each once."""
-    names = tuple(dict.fromkeys(name.strip() for name in text.split(',')))
-    for name in names:
-        if name not in NAMES:
-            near = closest(name, NAMES)
-            raise argparse.ArgumentTypeError(
-                f"'{name}': expected names from {', '.join(NAMES)}{f'; did you mean {near}?' if near else ''}")
-    return names
 
 
 def run_comparison(
@@ -163,7 +124,7 @@ def _monitor(progress: ConsoleProgress, log: IO[bytes]) -> Monitor:
 
 @contextlib.contextmanager
 def _log(options: argparse.Namespace, temporary: Path) -> Iterator[IO[bytes]]:
-    with ((options.report or temporary) / _LOG).open('wb') as log:
+    with ((options.report or temporary) / LOG).open('wb') as log:
         yield log
 
 
@@ -178,7 +139,7 @@ def _check_outputs(options: argparse.Namespace, outputs: Outputs) -> None:
             options.report.mkdir(exist_ok=True)
         except OSError as error:
             raise OutputError(f'--report {options.report}: {error.strerror or error}') from error
-        for name in (_TEXT, _JSON, _PLOT, _LOG):
+        for name in (TEXT, JSON, PLOT, LOG):
             outputs.file('--report', options.report / name)
 
 
@@ -217,13 +178,13 @@ def _write(
     plot = ''
     if comparison.measured:
         try:
-            _draw('--report', options.report / _PLOT, comparison, values)
-            plot = _PLOT
+            _draw('--report', options.report / PLOT, comparison, values)
+            plot = PLOT
         except MissingDependencyError as error:
             print(f'warning: the report has no picture: {one_line(error)}', file=sys.stderr)
-    write_report('--report', options.report / _JSON, text)
-    write_report('--report', options.report / _TEXT, as_markdown(comparison, values, plot, figures))
-    print(f'{printable(options.report)}: {_TEXT} shows the report; send the whole folder')
+    write_report('--report', options.report / JSON, text)
+    write_report('--report', options.report / TEXT, as_markdown(comparison, values, plot, figures))
+    print(f'{printable(options.report)}: {TEXT} shows the report; send the whole folder')
 
 
 def _draw(option: str, path: Path, comparison: Comparison, values: dict[str, Any]) -> None:
@@ -233,10 +194,3 @@ def _draw(option: str, path: Path, comparison: Comparison, values: dict[str, Any
         draw(comparison, heading(values), note, path)
     except (OSError, ValueError) as error:
         raise OutputError(f'{option} {path}: {one_line(error)}') from error
-
-
-def _backend_file(text: str) -> tuple[str, Path]:
-    name, _, file = text.partition('=')
-    if name not in NAMES or not file:
-        raise argparse.ArgumentTypeError(f'{text}: expected BACKEND=FILE, such as litert=model.tflite')
-    return name, Path(file)

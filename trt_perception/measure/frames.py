@@ -15,9 +15,6 @@ from ..errors import SourceError
 from ..image.options import ImageOptions
 from ..sources.open_source import open_source
 
-# Enough for a variety of scenes; at 1920x1080 they take 400 MB of the temporary folder.
-DISTINCT = 64
-
 
 def read_frames(
     source: str, topic: str, size: tuple[int, int] | None, count: int, options: ImageOptions,

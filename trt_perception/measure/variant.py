@@ -14,6 +14,8 @@ from ..pipeline.interface import PostprocessSettings
 from ..pipeline.options import PipelineOptions
 
 PYTORCH = 'pytorch'
+# Frames with different pixels: enough for a variety of scenes; at 1920x1080 they take 400 MB of the temporary folder.
+DISTINCT = 64
 # Every name that --against accepts. A backend that this version does not have is named in the report and left out.
 NAMES = tuple(dict.fromkeys(('onnxruntime', 'openvino', 'litert', 'tensorrt', *BACKENDS[1:], PYTORCH)))
 
