@@ -308,6 +308,14 @@ def test_opset(nets):
     assert model.ir_version <= 8
 
 
+def test_an_opset_that_pytorch_does_not_write_is_refused(nets, capsys):
+    assert main(['export', 'my_nets:ready', '--opset', '30']) == 1
+    err = capsys.readouterr().err
+    assert 'cannot export the network (torchscript: ' in err
+    assert err.count('\n') == 1
+    assert not list(nets.glob('*.onnx'))
+
+
 def test_an_output_never_replaces_an_input(nets, capsys):
     torch.save(torchvision.models.squeezenet1_1().state_dict(), 's.pt')
     assert main(['export', 'squeezenet1_1', '--weights', 's.pt', '--output', 's.pt']) == 1

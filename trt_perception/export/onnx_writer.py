@@ -68,7 +68,12 @@ def export_graph(network: Network, shape: tuple[int, int, int, int], folder: Pat
         try:
             with _quiet(), torch.no_grad():
                 write(network, example, path, names, options)
-            return _cleaned(onnx.load(str(path))), exporter
+            model = onnx.load(str(path))
+            written = next(entry.version for entry in model.opset_import if entry.domain in ('', 'ai.onnx'))
+            # The dynamo exporter writes another opset if it cannot convert to the requested one.
+            if options.opset in (0, written):
+                return _cleaned(model), exporter
+            reasons.append(f'{exporter}: it wrote opset {written} instead of {options.opset}')
         except MissingDependencyError as error:
             reasons.append(f'{exporter}: {error}')
         except MemoryError:
