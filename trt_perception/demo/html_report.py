@@ -84,7 +84,7 @@ def _video(data: ReportData) -> str:
         source = escape(data.video.name)
         beside = (f' The video has {size / 1e6:.0f} MB, so it is not in this page: keep {source} in the same folder.')
     skipped = data.figures.sent - len(data.ages_ms)
-    dimmed = ' Dimmed boxes are those of the last processed frame: this frame was skipped.' if skipped else ''
+    dimmed = ' Dimmed results are from the last processed frame, because this frame was skipped.' if skipped else ''
     return (f'<section><video controls muted loop autoplay playsinline preload="auto" src="{source}"></video>'
             f'<p class="note">Every frame with its results, at the speed of the video.{dimmed}{beside}</p></section>')
 
