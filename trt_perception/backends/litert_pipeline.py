@@ -13,6 +13,7 @@ from ..model.heads.yolo import YoloHead
 from ..model.spec import ModelSpec
 from ..model.unchanged import unchanged
 from ..monitor import Monitor
+from ..ort.cpu import usable_cores
 from ..pipeline.host import HostPipeline
 from ..pipeline.interface import PostprocessSettings
 from ..pipeline.options import PipelineOptions
@@ -29,7 +30,7 @@ class LiteRtPipeline(HostPipeline):
         self, spec: ModelSpec, options: PipelineOptions, settings: PostprocessSettings | None = None,
         monitor: Monitor | None = None,
     ) -> None:
-        super().__init__(spec, LiteRtBackend(spec.path, options.num_threads), settings)
+        super().__init__(spec, LiteRtBackend(spec.path, options.num_threads or usable_cores()), settings)
         self._options = options
         self._monitor = monitor or Monitor()
         self._fractions = False
