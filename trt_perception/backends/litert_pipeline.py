@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..cores import usable_cores
 from ..errors import EngineError, ModelError, printable
 from ..litert.backend import LiteRtBackend
 from ..model.heads.fractions import are_fractions, in_pixels
@@ -29,7 +30,7 @@ class LiteRtPipeline(HostPipeline):
         self, spec: ModelSpec, options: PipelineOptions, settings: PostprocessSettings | None = None,
         monitor: Monitor | None = None,
     ) -> None:
-        super().__init__(spec, LiteRtBackend(spec.path, options.num_threads), settings)
+        super().__init__(spec, LiteRtBackend(spec.path, options.num_threads or usable_cores()), settings)
         self._options = options
         self._monitor = monitor or Monitor()
         self._fractions = False

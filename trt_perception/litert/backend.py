@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from ..closing import Closing
-from ..cores import usable_cores
 from ..dependencies import require
 from ..errors import EngineError, ModelError, one_line, printable
 
@@ -26,13 +25,12 @@ class LiteRtBackend(Closing):
     Quantised inputs are quantised here and quantised outputs are dequantised, so callers see real numbers:
     real = (stored - zero_point) * scale (https://ai.google.dev/edge/litert/models/quantization_spec).
 
-    num_threads: threads for one inference, 0 for one on each physical core that the process may use; at most one on
-        each processor
+    num_threads: threads for one inference, at least 1; at most one on each processor
     """
 
     name = 'litert'
 
-    def __init__(self, path: Path, num_threads: int = 0) -> None:
+    def __init__(self, path: Path, num_threads: int = 1) -> None:
         self._path = Path(path)
         self._num_threads = num_threads
         self._interpreter: Any = None
@@ -42,14 +40,14 @@ class LiteRtBackend(Closing):
     def open(self) -> None:
         """Load the model; ModelError if LiteRT rejects it."""
         interpreter = require('ai_edge_litert.interpreter').Interpreter
-        wanted = self._num_threads or usable_cores()
         try:
             # LiteRT would map the file. A file that is overwritten while it is mapped ends the process.
             content = self._path.read_bytes()
         except OSError as error:
             raise ModelError(f'{self._path} cannot be read: {error.strerror or error}') from error
         try:
-            self._interpreter = interpreter(model_content=content, num_threads=min(wanted, os.cpu_count() or wanted))
+            threads = min(self._num_threads, os.cpu_count() or 1)
+            self._interpreter = interpreter(model_content=content, num_threads=threads)
             self._allocate()
         except (ValueError, RuntimeError) as error:
             self.close()
