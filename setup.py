@@ -24,7 +24,14 @@ setup(
     install_requires=['setuptools', 'numpy'],
     extras_require={
         'onnxruntime': ['onnx', 'onnxruntime'],
+        'litert': ['ai-edge-litert'],
         'cli': ['onnx', 'onnxruntime', 'opencv-python-headless', 'pyyaml', 'rosbags', 'simplejpeg'],
+        # `trt_perception export`. PyTorch is needed where a model is exported, not on the robot.
+        'export': [
+            'torch', 'torchvision', 'onnxscript', 'onnx', 'onnxruntime', 'opencv-python-headless', 'pyyaml', 'rosbags',
+            'simplejpeg'],
+        'view': ['netron'],
+        'compare': ['matplotlib', 'rich'],
         # colcon runs the tests with pytest because it is named here; current setuptools know no tests_require.
         'test': ['pytest', 'hypothesis'],
     },

@@ -31,7 +31,7 @@ def main() -> int:
     parser.add_argument('--frames', type=int, nargs='+', default=FRAMES, help='numbers of the frames, from 0')
     parser.add_argument('--output', type=Path, default=Path('docs/images/demo.jpg'))
     options = parser.parse_args()
-    video, results = options.demo / 'annotated.mp4', options.demo / 'detections.jsonl'
+    video, results = options.demo / 'annotated.webm', options.demo / 'detections.jsonl'
     missing = [str(path) for path in (video, results) if not path.is_file()]
     if missing:
         return _fail(f'missing: {", ".join(missing)}; run make demo first')

@@ -28,10 +28,18 @@ INSTALL = {
     'simplejpeg': (_PIP_ON_ROS.format('simplejpeg'), 'simplejpeg'),
     'onnx': (_PIP_ON_ROS.format('onnx'), 'onnx'),
     'onnxruntime': (_PIP_ON_ROS.format('onnxruntime'), 'onnxruntime'),
+    'ai_edge_litert': (_PIP_ON_ROS.format('ai-edge-litert'), 'ai-edge-litert'),
+    # One version of torchvision fits one of torch: pip chooses both together.
+    'torch': (_PIP_ON_ROS.format('torch torchvision'), 'torch torchvision (the extra trt_perception[export])'),
+    'torchvision': (_PIP_ON_ROS.format('torch torchvision'), 'torch torchvision (the extra trt_perception[export])'),
+    'onnxscript': (_PIP_ON_ROS.format('onnxscript'), 'onnxscript'),
+    'safetensors': (_PIP_ON_ROS.format('safetensors'), 'safetensors'),
     'yaml': ('sudo apt install python3-yaml', 'pyyaml'),
     'rosbags': (_PIP_ON_ROS.format('rosbags'), 'rosbags'),
     'tensorrt': ('sudo apt install python3-libnvinfer (JetPack)', 'tensorrt'),
     'pycuda': (_PIP_ON_ROS.format('pycuda'), 'pycuda'),
+    'netron': (_PIP_ON_ROS.format('netron'), 'netron'),
+    'matplotlib': ('sudo apt install python3-matplotlib', 'matplotlib'),
     'rclpy': ('source /opt/ros/<distro>/setup.bash', 'ros-jazzy-rclpy ros-jazzy-rmw-fastrtps-cpp'),
     # PyPI has these under other names.
     'sensor_msgs': ('sudo apt install ros-<distro>-sensor-msgs', 'ros-jazzy-sensor-msgs'),

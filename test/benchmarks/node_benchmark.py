@@ -20,17 +20,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
-from lifecycle_msgs.msg import Transition
 
 from trt_perception.backends.create import create_pipeline
 from trt_perception.catalogue.resolve import resolve_model
-from trt_perception.demo.child import Child
-from trt_perception.demo.consumer import Consumer, start_consumer
 from trt_perception.demo.environment import demo_environment, free_domain_id
-from trt_perception.demo.installation import executable, large_images_profile
+from trt_perception.demo.installation import large_images_profile
 from trt_perception.demo.waiting import wait_until
 from trt_perception.image.frame import Frame
+from trt_perception.measure.node_run import NodeRun
 from trt_perception.model.spec import load_model
 from trt_perception.pipeline.interface import Pipeline
 from trt_perception.pipeline.options import PipelineOptions
@@ -38,66 +35,24 @@ from trt_perception.progress import ConsoleProgress
 
 HERE = Path(__file__).parent
 PHOTO = HERE.parent / 'data' / 'photos' / 'coffee.jpg'
-NODE = '/perception_node'
 LATENCY_RATE, LATENCY_FRAMES, LATENCY_TURNS = 10.0, 40, 5
 CONFIGURE_TURNS = 5
 
 
-class Node:
-    """The perception node in its own process, configured and active, and a subscriber to its topics."""
+class Node(NodeRun):
+    """The node with these options."""
 
     def __init__(
         self, model: Path, folder: Path, environment: dict[str, str], precision: str = 'fp32', image_depth: int = 1,
     ) -> None:
-        self.child = Child(
-            'perception_node', [
-                str(executable('perception_node')), '--ros-args', '-p', f'model_file:={model}',
-                '-p', f'precision:={precision}', '-p', f'image_depth:={image_depth}'],
-            folder / 'node.log', environment)
-        self.consumer: Consumer = start_consumer(environment, NODE)
-        self.environment = environment
-        # The node must be up first: the time of configure must not include Python's start.
-        wait_until(lambda: self.consumer.diagnostics_after(0) is not None, 30, 'diagnostics', [self.child])
-        started = time.monotonic()
-        # Long timeout: configure may build an engine.
-        self.consumer.change_state(Transition.TRANSITION_CONFIGURE, 'configure', self.child, 600, lambda: None)
-        self.configure_s = time.monotonic() - started
-        self.consumer.change_state(Transition.TRANSITION_ACTIVATE, 'activate', self.child, 30, lambda: None)
-        wait_until(self.consumer.is_connected, 30, 'the node to be connected', [self.child])
+        super().__init__(
+            {'model_file': str(model), 'precision': precision, 'image_depth': str(image_depth)}, folder, environment)
 
-    def feed(self, width: int, height: int, rate: float, frames: int, label: str, image: str = '') -> dict[str, Any]:
-        """Run a camera to its end; returns its report, the ages of the node's results, and its resident memory."""
-        before = len(self.consumer.results)
-        command = [
-            sys.executable, str(HERE / 'camera.py'), '--width', str(width), '--height', str(height),
-            '--rate', str(rate), '--frames', str(frames), *(['--image', image] if image else [])]
-        camera = subprocess.Popen(command, env=self.environment, stdout=subprocess.PIPE, text=True)
-        resident: list[float] = []
+    def run_camera(
+        self, width: int, height: int, rate: float, frames: int, label: str, image: str = '',
+    ) -> dict[str, Any]:
         with ConsoleProgress(unit='s') as progress:
-            started = time.monotonic()
-            while camera.poll() is None:
-                time.sleep(0.2)
-                self.child.check_running()
-                resident.append(self.resident_mb())
-                progress(label, int(time.monotonic() - started), int(frames / rate) + 4)
-        assert camera.stdout is not None
-        sent = json.loads(camera.stdout.read())
-        # Two more diagnostics messages: the second one has the last counts.
-        seen = self.consumer.diagnostics_received + 1
-        wait_until(lambda: self.consumer.diagnostics_after(seen) is not None, 10, 'diagnostics', [self.child])
-        return {**sent, 'resident_mb': resident, 'ages_ms': [r.age_ms for r in self.consumer.results[before:]]}
-
-    def diagnostics(self) -> dict[str, str]:
-        found = self.consumer.diagnostics_after(0)
-        assert found is not None
-        return found
-
-    def resident_mb(self) -> float:
-        return psutil.Process(self.child.pid).memory_info().rss / 1e6
-
-    def close(self) -> None:
-        self.consumer.close()
-        self.child.stop()
+            return self.feed(width, height, rate, frames, label, image, progress)
 
 
 def configuring(folder: Path, environment: dict[str, str], model: Path, precision: str) -> dict[str, Any]:
@@ -143,7 +98,7 @@ def latency(folder: Path, environment: dict[str, str], model: Path, precision: s
     sent, ages = 0, []
     raw = raw_inference(pipeline, pixels, LATENCY_FRAMES, LATENCY_RATE)
     for _ in range(LATENCY_TURNS):
-        fed = node.feed(640, 480, LATENCY_RATE, LATENCY_FRAMES, 'latency', str(folder / 'photo.npy'))
+        fed = node.run_camera(640, 480, LATENCY_RATE, LATENCY_FRAMES, 'latency', str(folder / 'photo.npy'))
         sent += fed['sent']
         ages += fed['ages_ms']
         raw += raw_inference(pipeline, pixels, LATENCY_FRAMES, LATENCY_RATE)
@@ -161,7 +116,7 @@ def latency(folder: Path, environment: dict[str, str], model: Path, precision: s
 def loss(folder: Path, environment: dict[str, str], model: Path, precision: str, image_depth: int) -> dict[str, Any]:
     """Frames lost between the processes at 30 Hz, 1920x1080."""
     node = Node(model, folder, environment, precision, image_depth)
-    fed = node.feed(1920, 1080, 30.0, 300, 'loss')
+    fed = node.run_camera(1920, 1080, 30.0, 300, 'loss')
     values = node.diagnostics()
     node.close()
     received = int(values['received'])
@@ -177,7 +132,7 @@ def memory_of_large_model(folder: Path, environment: dict[str, str]) -> dict[str
     model = folder / 'yolov8n_sized.onnx'
     subprocess.run([sys.executable, str(HERE / 'yolov8n_sized.py'), str(model)], check=True)
     node = Node(model, folder, environment)
-    fed = node.feed(640, 480, 5.0, 100, 'memory')
+    fed = node.run_camera(640, 480, 5.0, 100, 'memory')
     resident = node.resident_mb()
     values = node.diagnostics()
     node.close()
@@ -193,7 +148,7 @@ def soak(
     """Growth of resident memory over many frames."""
     node = Node(model, folder, environment, precision)
     # Only one camera: a second one would add a shared-memory segment, which counts as resident memory too.
-    fed = node.feed(640, 480, rate, frames + frames // 10, 'soak')
+    fed = node.run_camera(640, 480, rate, frames + frames // 10, 'soak')
     resident = fed['resident_mb']
     before, after = resident[len(resident) // 11], resident[-1]
     values = node.diagnostics()

@@ -18,6 +18,7 @@ for package in ('rclpy', 'vision_msgs.msg', 'rosbags', 'onnx', 'onnxruntime'):
     pytest.importorskip(package, reason=f'needs {package.split(".")[0]}: make setup')
 
 from support import harness_models
+from support.browser import PLAYED, Browser, find_browser
 
 from trt_perception.demo.errors import DemoError
 from trt_perception.demo.installation import executable
@@ -139,7 +140,7 @@ def test_every_frame_is_accounted_for(detected, folder):
 
 
 def test_the_video_has_every_frame_and_the_boxes(detected, folder):
-    capture = cv2.VideoCapture(str(folder / 'output' / 'annotated.mp4'))
+    capture = cv2.VideoCapture(str(folder / 'output' / 'annotated.webm'))
     assert capture.get(cv2.CAP_PROP_FPS) == pytest.approx(HZ, abs=0.01)
     pictures = []
     while True:
@@ -159,6 +160,19 @@ def test_the_video_has_every_frame_and_the_boxes(detected, folder):
     assert picture[y_max - 4:y_max + 5, (x_min + x_max) // 2].max(axis=1).min() < 80
     sheet = cv2.imread(str(folder / 'output' / 'contact_sheet.png'))
     assert sheet.shape[1] > 3 * 480
+
+
+def test_the_report_plays_in_a_browser(detected, folder):
+    if find_browser() is None:
+        pytest.skip('needs Chromium: apt-get install chromium')
+    report = (folder / 'output' / 'report.txt').read_text()
+    sentence = report.splitlines()[0]
+    assert f'the video brings a frame every {1e3 / HZ:.0f} ms' in sentence
+    with Browser() as browser:
+        browser.open(folder / 'output' / 'report.html')
+        assert browser.evaluate("document.querySelector('.verdict').textContent") == sentence
+        assert browser.evaluate(PLAYED) > 0
+        assert browser.errors == []
 
 
 def test_nothing_is_left_running_and_the_node_ended_well(detected, folder):

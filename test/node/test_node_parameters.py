@@ -15,6 +15,7 @@ from rcl_interfaces.srv import SetParametersAtomically
 from rclpy.parameter import Parameter, parameter_value_to_python
 from support import harness_images as images
 from support.harness_driver import boxes_of, wait_until
+from support.subprocesses import without_middleware
 
 LIVE = {
     'score_threshold', 'iou_threshold', 'max_detections', 'max_age_ms', 'publish_debug_image', 'classes',
@@ -38,6 +39,7 @@ EXPECTED = {
     'mean': (ParameterType.PARAMETER_DOUBLE_ARRAY, None), 'std': (ParameterType.PARAMETER_DOUBLE_ARRAY, None),
     'scale': (ParameterType.PARAMETER_DOUBLE, (0.0, 1000.0)),
     'color_order': (ParameterType.PARAMETER_STRING, None), 'resize_mode': (ParameterType.PARAMETER_STRING, None),
+    'interpolation': (ParameterType.PARAMETER_STRING, None),
     'publish_debug_image': (ParameterType.PARAMETER_BOOL, None),
     'class_id_format': (ParameterType.PARAMETER_STRING, None),
     'num_threads': (ParameterType.PARAMETER_INTEGER, (0, 1024)),
@@ -48,7 +50,8 @@ CHOICES = {
     'task': {'auto', 'detection', 'classification'}, 'backend': {'auto', 'onnxruntime', 'tensorrt'},
     'precision': {'fp32', 'fp16', 'int8'}, 'image_transport': {'raw', 'compressed'},
     'color_order': {'auto', 'rgb', 'bgr'}, 'class_id_format': {'name', 'index'},
-    'resize_mode': {'auto', 'letterbox', 'center_crop', 'stretch'}}
+    'resize_mode': {'auto', 'letterbox', 'center_crop', 'stretch'},
+    'interpolation': {'auto', 'linear', 'bilinear_antialias', 'bicubic_antialias'}}
 BOXES = {'red': (20, 20, 120, 120), 'green': (160, 20, 300, 100), 'blue': (160, 140, 300, 220)}
 
 
@@ -216,7 +219,7 @@ def test_wrong_parameters_at_the_start_end_the_node_with_one_line(start_node, pa
     node.process.exit_code = 1
     assert node.process.process.wait(60) == 1
     node.process.wait_for_line(said)
-    lines = node.process.output.splitlines()
+    lines = without_middleware(f'{node.process.output}\n').splitlines()
     assert len(lines) == 1 and lines[0].startswith('perception_node: '), node.process.tail()
 
 

@@ -16,16 +16,14 @@ from trt_perception.backends.tensorrt.cuda.runtime_api import DeviceBuffer, Host
 from trt_perception.backends.tensorrt.run.detection_work import DetectionWork
 from trt_perception.backends.tensorrt.run.device_pipeline import PREPROCESS_BLOCK
 from trt_perception.backends.tensorrt.run.resampling import (
-    column_taps,
     device_frame,
-    renumbered,
-    row_taps,
+    kernel_name,
     sampling_of,
+    sampling_tables,
     sampling_threads,
-    used_rows,
 )
 from trt_perception.backends.tensorrt.run.runtime import Tensor
-from trt_perception.model.geometry import make_geometry
+from trt_perception.pipeline.preprocess import geometry_of
 
 HEADERS = Path(__file__).parents[2] / 'trt_perception' / 'backends' / 'tensorrt' / 'cuda' / 'kernels'
 SOURCE = Path(__file__).parent / 'native' / 'kernels_on_host.cpp'
@@ -117,24 +115,23 @@ class HostSession:
 
 def preprocess(library, spec, frame):
     """Return the input tensor that the preprocessing kernel writes, and the geometry."""
-    options = spec.preprocessing
-    geometry = make_geometry(
-        options.resize_mode, frame.width, frame.height, spec.width, spec.height, options.crop_fraction)
+    interpolation = spec.preprocessing.interpolation
+    geometry = geometry_of(spec, frame.width, frame.height)
     form, uploaded = device_frame(frame)
-    columns, rows = column_taps(geometry), row_taps(geometry)
+    tables = sampling_tables(interpolation, form, geometry)
     # A copy of exactly the uploaded bytes, so that a memory checker detects a read beyond them.
     pixels = np.array(uploaded.data[:form.size])
-    used = used_rows(form, rows)
-    if used is not None:
-        pixels = pixels.reshape(frame.height, form.step)[used].copy()
-        rows = renumbered(rows, used)
+    if tables.used is not None:
+        pixels = pixels.reshape(frame.height, form.step)[tables.used].copy()
+    data = np.array(tables.data)
     tensor = np.full(spec.input_shape, 99, spec.input_dtype)
     header = np.full(8, 7, np.int32)
     sampling = sampling_of(spec, form, geometry)
-    sampling.source, sampling.columns, sampling.rows, sampling.tensor, sampling.candidates = (
-        array.ctypes.data for array in (pixels, columns, rows, tensor, header))
+    sampling.source, sampling.tensor, sampling.candidates = (
+        array.ctypes.data for array in (pixels, tensor, header))
+    tables.place(sampling, data.ctypes.data)
     KernelModule(HostDriver(library), b'').launch(
-        form.kernel, sampling_threads(sampling), PREPROCESS_BLOCK, sampling, 0)
+        kernel_name(interpolation, form), sampling_threads(sampling), PREPROCESS_BLOCK, sampling, 0)
     assert header.tolist() == [0, 0] + [7] * 6
     return tensor, geometry
 

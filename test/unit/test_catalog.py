@@ -51,7 +51,7 @@ def test_models_describe_themselves_in_a_way_the_package_reads():
     assert json.loads(metadata['names'])['967'] == 'espresso'
     found = preprocessing_of('classification', metadata, np.dtype(np.float32), Overrides())
     # (pixel - 127) / 128, as EfficientNet-Lite was trained.
-    assert found == Preprocessing('rgb', 1.0, (127.0,) * 3, (128.0,) * 3, 'center_crop', 0.875)
+    assert found == Preprocessing('rgb', 1.0, (127.0,) * 3, (128.0,) * 3, 'center_crop', 0.875, 'bilinear_antialias')
 
     metadata = model_metadata(find_entry('yolov3-tiny'))
     assert metadata['task'] == 'detect'

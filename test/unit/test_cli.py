@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 import onnx
 import pytest
+from support.subprocesses import without_progress
 from support.tiny_models import COLORS, color_classifier, color_detector, dynamic_color_detector, fixed_outputs
 
 import trt_perception
@@ -40,7 +41,7 @@ def run(capsys, *arguments):
     except SystemExit as stop:  # argparse
         code = stop.code
     out, err = capsys.readouterr()
-    return code, out, err
+    return code, out, without_progress(err)
 
 
 @pytest.fixture
@@ -216,7 +217,7 @@ def test_inspect_prints_what_it_found(capsys, tmp_path):
     assert rows['opset'] == 'ai.onnx 13'
     assert rows['producer'] == 'tiny'
     assert rows['precision'] == 'fp32'
-    assert rows['preprocessing'] == 'rgb, letterbox, (pixel * 0.00392157 - 0) / 1'
+    assert rows['preprocessing'] == 'rgb, letterbox, linear, (pixel * 0.00392157 - 0) / 1'
     assert rows['classes'] == '3 from ONNX metadata: red, green, blue'
     assert rows['size'] == f'{(tmp_path / "m.onnx").stat().st_size} bytes'
     assert rows['ONNX Runtime'].startswith('runs the model (onnxruntime ' if has_runtime else 'not installed')
@@ -240,7 +241,7 @@ def test_inspect_json(capsys, tmp_path):
     assert report['names'] == list(COLORS)
     assert report['preprocessing'] == {
         'color_order': 'rgb', 'scale': 1 / 255, 'mean': [0.485, 0.456, 0.406], 'std': [0.229, 0.224, 0.225],
-        'resize_mode': 'center_crop', 'crop_fraction': 0.875}
+        'resize_mode': 'center_crop', 'crop_fraction': 0.875, 'interpolation': 'bilinear_antialias'}
     assert report['operators'] == {'GlobalAveragePool': 1, 'Flatten': 1, 'Mul': 1}
     assert report['parameters'] == 1
     assert (report['bytes'], report['external_data']) == (path.stat().st_size, [])
@@ -261,7 +262,7 @@ def test_inspect_fails_if_the_graph_is_not_complete(capsys, detector):
 def test_inspect_says_what_is_not_supported(capsys, tmp_path):
     path = fixed_outputs(tmp_path / 'm.onnx', np.zeros((1, 21, 8, 8)))
     code, out, err = run(capsys, 'inspect', path)
-    assert (code, out) == (1, '')
+    assert (code, out.splitlines()) == (1, [f'file:           {path}'])
     assert err.startswith('trt_perception: unknown output layout: found output0 [1, 21, 8, 8]')
     assert err.count('\n') == 1
 

@@ -48,7 +48,7 @@ def wrong(capsys, line):
     ('build m.onnx --saveEngine=x.plan', 'use --output'), ('build m.onnx --fp16', 'use --precision fp16'),
     ('quantize m.onnx --data d', 'use --labels'), ('quantize m.onnx --source d', 'use --calibration SOURCE'),
     ('demo --weights m.onnx', 'use --model'), ('demo --source a.mp4', 'use --video'),
-    ('benchmark m.onnx --source a.png', 'use --image'), ('cache prune --unsed-for 3', 'did you mean --unused-for?'),
+    ('benchmark m.onnx --video a.mp4', 'use --source'), ('cache prune --unsed-for 3', 'did you mean --unused-for?'),
     ('play b --loops', 'did you mean --loop?'), ('--verson', 'did you mean --version?'),
     # As Ultralytics takes them.
     ('predict model=m.onnx source=a.png', "found 'model=m.onnx': MODEL is the first argument"),
@@ -56,7 +56,7 @@ def wrong(capsys, line):
     ('predict m.onnx a.png precision=fp16', "found 'precision=fp16': use --precision"),
     # Commands
     ('pedict m.onnx', "invalid choice: 'pedict'"), ('pedict m.onnx', 'did you mean predict?'),
-    ('detect m.onnx', 'did you mean predict?'), ('export m.onnx', 'did you mean build?'),
+    ('detect m.onnx', 'did you mean predict?'), ('convert m.onnx', 'did you mean build?'),
     ('download x', 'did you mean fetch?'), ('cache lst', 'did you mean list?'),
     ('benchmrk m', 'did you mean benchmark?'),
     # Choices

@@ -16,6 +16,7 @@ pytest.importorskip('onnxruntime')
 pytest.importorskip('yaml')
 import cv2
 import numpy as np
+from support.subprocesses import without_progress
 from support.tiny_models import color_detector, dynamic_detector
 
 from trt_perception.backends.tensorrt.cache.engine_cache import EngineCache
@@ -47,7 +48,7 @@ def run(capfd, *arguments):
         code = main([str(argument) for argument in arguments])
     except SystemExit as exit_:
         code = exit_.code
-    lines = capfd.readouterr().err.splitlines()
+    lines = without_progress(capfd.readouterr().err).splitlines()
     assert code in (1, 2) and len(lines) == 1, lines
     if code == 2:
         assert lines[0].endswith(' --help)') and '(see trt_perception' in lines[0]
@@ -101,7 +102,7 @@ def run(capfd, *arguments):
     (('quantize', 'm.onnx', '--precision', 'fp16', '--json', 'd'), 1, '--json d: it is a folder'),
 
     (('build', 'm.onnx', '--output', ''), 1, 'it is a folder; expected the name of a file to write'),
-    (('build', 'm.onnx', '--output', 'm.onnx'), 1, '--output m.onnx is also another file of this command: choose'),
+    (('build', 'm.onnx', '--output', 'm.onnx'), 1, '--output m.onnx is the model itself: choose another file'),
     (('build', 'm.onnx', '--output', 'pipe'), 1, '--output pipe: it is not a regular file'),
     (('build', 'm.onnx', '--output', 'x', '--dla-core', '-5'), 2, 'argument --dla-core: -5: expected a whole number'),
     (('build', 'm.onnx', '--output', 'x', '--batch', '1', 'two', '3'), 2, 'argument --batch: two: expected a whole'),

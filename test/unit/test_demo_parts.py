@@ -213,10 +213,10 @@ def test_pictures_of_an_odd_size_and_of_frames_without_a_result(tmp_path):
     write_video_bag(frames, tmp_path / 'bag', '/image')
     reported = []
     written = write_pictures(
-        tmp_path / 'bag', 25.0, {1: detections(0, x=30.0), 3: detections()}, ['cat'], tmp_path / 'a.mp4',
+        tmp_path / 'bag', 25.0, {1: detections(0, x=30.0), 3: detections()}, ['cat'], tmp_path / 'a',
         tmp_path / 's.png', 'caption', lambda *progress: reported.append(progress))
-    assert written == 5 and reported[-1] == ('drawing', 5, 5)
-    capture = cv2.VideoCapture(str(tmp_path / 'a.mp4'))
+    assert written == tmp_path / 'a.webm' and reported[-1] == ('drawing', 5, 5)
+    capture = cv2.VideoCapture(str(written))
     pictures = []
     while True:
         ok, picture = capture.read()
@@ -226,11 +226,37 @@ def test_pictures_of_an_odd_size_and_of_frames_without_a_result(tmp_path):
     assert [picture.shape for picture in pictures] == [(62, 84, 3)] * 5
     assert capture.get(cv2.CAP_PROP_FPS) == pytest.approx(25.0)
     changed = [np.abs(picture - 128).max() > 40 for picture in pictures]
-    # 1 has a box, 3 has an empty result, the others are marked as not processed.
+    # 1 has a box, 2 has the same dimmed, 3 has an empty result, 0 and 4 are marked as not processed.
     assert changed == [True, True, True, False, True]
-    assert np.abs(pictures[1][:, 30:45] - 128).max() > 40
+    box, dimmed = (np.abs(picture[:, 30:45] - 128).max() for picture in pictures[1:3])
+    assert box > 80 and 20 < dimmed < 0.7 * box
     # Two cells of 480 pixels side by side.
     assert cv2.imread(str(tmp_path / 's.png')).shape[1] == 2 * 480 + 3 * 6
+
+
+def test_boxes_of_a_large_video_are_scaled_and_the_last_ones_stay_for_one_second(tmp_path):
+    cv2 = pytest.importorskip('cv2')
+    pytest.importorskip('rosbags')
+    from trt_perception.sources.bag_writer import write_video_bag
+    grey = np.full((1080, 1920, 3), 128, np.uint8)
+    frames = [
+        SourceFrame('clip', index, Frame.from_bgr(grey), index * 500_000_000) for index in range(4)]
+    write_video_bag(frames, tmp_path / 'bag', '/image')
+    result = Detections(np.array([[960, 540, 1440, 810]], np.float32), np.array([0.9], np.float32), np.array([0]))
+    video = write_pictures(
+        tmp_path / 'bag', 2.0, {0: result}, ['cat'], tmp_path / 'a', tmp_path / 's.png', '', lambda *_: None)
+    capture = cv2.VideoCapture(str(video))
+    pictures = [capture.read()[1].astype(int) for _ in range(4)]
+    assert {picture.shape for picture in pictures} == {(480, 854, 3)}
+    # The right edge of the box is at 1440 / 1920 of the width, from 0.5 to 0.75 of the height.
+    changes = [np.abs(picture[280:340, 630:651] - 128).max() for picture in pictures]
+    assert changes[0] > 80 and changes[3] < 25
+    assert all(25 < change < 0.7 * changes[0] for change in changes[1:3])
+    # Nothing is drawn where the box would be without scaling.
+    assert np.abs(pictures[0][:, 700:] - 128).max() < 25
+    # After one second: "not processed" at the bottom left.
+    assert np.abs(pictures[3][440:, :300] - 128).max() > 80
+    assert np.abs(pictures[2][440:, :300] - 128).max() < 25
 
 
 def test_a_bag_that_is_not_the_demos_is_left_alone(tmp_path):

@@ -60,7 +60,7 @@ FILES = {
     'tensorrt': (lambda model: b'ftrt' + bytes(100), 'a TensorRT engine: give the ONNX file it was built from'),
     'rtx': (lambda model: b'vtrt' + bytes(100), 'an engine of TensorRT for RTX: give the ONNX file it was built from'),
     'ultralytics': (lambda model: ultralytics_engine(), 'a TensorRT engine by Ultralytics: give the ONNX file'),
-    'tflite': (lambda model: b'\x1c\0\0\0TFL3' + bytes(100), 'a TensorFlow Lite model: export the original model'),
+    'tflite': (lambda model: b'\x1c\0\0\0TFL3' + bytes(100), 'a TensorFlow Lite model: only backend litert reads it'),
     'ort': (lambda model: b'\x1c\0\0\0ORTM' + bytes(100), "a model in ONNX Runtime's own format: give the ONNX file"),
     'keras': (lambda model: b'\x89HDF\r\n\x1a\n' + bytes(100), 'an HDF5 file (Keras): export the original model'),
     'darknet': (lambda model: b'[net]\nwidth=416\n', 'a Darknet configuration: export the original model'),

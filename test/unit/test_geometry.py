@@ -163,3 +163,27 @@ def test_float32_boxes_are_mapped_in_doubles():
 def test_unknown_mode_names_the_known_ones():
     with pytest.raises(ModelError, match="resize_mode is 'crop': expected one of letterbox, center_crop, stretch"):
         make_geometry('crop', 1, 1, 1, 1)
+
+
+@given(sides, sides, network_sides, st.sampled_from([0.5, 0.875, 224 / 232, 1.0]))
+@example(1280, 720, 224, 0.875)
+@example(451, 300, 224, 0.875)
+def test_a_crop_after_the_resize_is_that_of_torchvision(width, height, side, fraction):
+    # torchvision: Resize(size) makes the longer side int(size * long / short), CenterCrop begins at round(rest / 2).
+    size = round(side / fraction)
+    longer = int(size * max(width, height) / min(width, height))
+    across, down = (longer, size) if width > height else (size, longer)
+    g = make_geometry('center_crop', width, height, side, side, fraction, 'bilinear_antialias')
+    assert g.resized == (across, down, round((across - side) / 2), round((down - side) / 2))
+    corner = g.to_network(corners(0, 0, width, height))
+    np.testing.assert_allclose(corner, [[
+        -g.resized.x, -g.resized.y, across - g.resized.x, down - g.resized.y]], rtol=0, atol=1e-6)
+
+
+@given(sides, sides, network_sides, network_sides, fractions)
+def test_a_crop_after_the_resize_lies_inside_the_image(width, height, network_width, network_height, fraction):
+    g = make_geometry('center_crop', width, height, network_width, network_height, fraction, 'bilinear_antialias')
+    assert 0 <= g.resized.x <= g.resized.width - network_width
+    assert 0 <= g.resized.y <= g.resized.height - network_height
+    assert g.crop_x + g.crop_width <= width * (1 + 1e-9)
+    assert g.crop_y + g.crop_height <= height * (1 + 1e-9)

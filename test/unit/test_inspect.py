@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from support.subprocesses import without_progress
 from support.tiny_models import COLORS, FLOAT, color_detector, fixed_outputs, save
 
 from trt_perception import dependencies
@@ -30,7 +31,7 @@ def folder(tmp_path, monkeypatch):
 def run(capfd, *arguments):
     code = main([str(argument) for argument in arguments])
     out, err = capfd.readouterr()
-    return code, out, err
+    return code, out, without_progress(err)
 
 
 def rows(out):
@@ -159,7 +160,8 @@ def test_what_predict_refuses_inspect_refuses_with_the_same_words(capfd, kind):
     assert err == expected
     assert message in err
     assert err.count('\n') == 1
-    if out:
+    # A model that is refused when it is read has no such row.
+    if 'ONNX Runtime' in rows(out):
         assert rows(out)['ONNX Runtime'].startswith('refuses the model (onnxruntime ')
 
 

@@ -306,7 +306,7 @@ def test_metadata_then_options_change_the_preprocessing(tmp_path):
     said = {'color_order': 'bgr', 'scale': 1.0, 'mean': [127, 127, 127], 'std': [128], 'resize_mode': 'stretch'}
     path = color_classifier(tmp_path / 'm.onnx', metadata={'trt_perception.preprocessing': json.dumps(said)})
     assert load_model(path).preprocessing == Preprocessing(
-        'bgr', 1.0, (127.0,) * 3, (128.0,) * 3, 'stretch', 0.875)
+        'bgr', 1.0, (127.0,) * 3, (128.0,) * 3, 'stretch', 0.875, 'bilinear_antialias')
     changed = load_model(path, ModelOptions(preprocessing=Overrides(color_order='rgb', std=(64.0,)))).preprocessing
     assert (changed.color_order, changed.std, changed.mean) == ('rgb', (64.0,) * 3, (127.0,) * 3)
 

@@ -169,7 +169,7 @@ def test_stored_precision(tmp_path):
     ('yolov8n.PT', b'PK\x03\x04', 'yolo export model=yolov8n.PT format=onnx'),
     ('m.pth', b'PK', 'torch.onnx.export'),
     ('m.engine', b'ftrt', 'm.engine is not an ONNX file: give the ONNX file it was built from'),
-    ('m.tflite', b'TFL3', 'export the original model to ONNX'),
+    ('m.tflite', b'\x1c\0\0\0TFL3', 'a TensorFlow Lite model: only backend litert reads it'),
 ])
 def test_files_that_are_no_onnx(tmp_path, name, content, message):
     path = tmp_path / name

@@ -134,7 +134,8 @@ def parser_of(command):
     (predict, {
         '--labels': 'labels_file', '--task': 'task', '--head': 'head', '--output-name': 'output_name',
         '--input-size': 'input_size', '--color-order': 'color_order', '--scale': 'scale', '--mean': 'mean',
-        '--std': 'std', '--resize-mode': 'resize_mode', '--crop-fraction': 'crop_fraction', '--backend': 'backend',
+        '--std': 'std', '--resize-mode': 'resize_mode', '--crop-fraction': 'crop_fraction',
+        '--interpolation': 'interpolation', '--backend': 'backend',
         '--threads': 'num_threads', '--precision': 'precision', '--calibration': 'calibration_source',
         '--calibration-topic': 'calibration_topic', '--calibration-samples': 'calibration_samples',
         '--calibration-method': 'calibration_method', '--min-agreement': 'min_agreement',

@@ -23,13 +23,13 @@ def test_usual_values_of_the_tasks():
     assert resolve('detection') == Preprocessing(
         'rgb', 1 / 255, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), 'letterbox', 0.875)
     assert resolve('classification') == Preprocessing(
-        'rgb', 1 / 255, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), 'center_crop', 0.875)
+        'rgb', 1 / 255, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), 'center_crop', 0.875, 'bilinear_antialias')
 
 
 def test_a_classifier_of_ultralytics_takes_plain_pixels_of_the_whole_centre():
     metadata = {'task': 'classify', 'imgsz': '[224, 224]'}
     assert resolve('classification', metadata=metadata) == Preprocessing(
-        'rgb', 1 / 255, (0.0,) * 3, (1.0,) * 3, 'center_crop', 1.0)
+        'rgb', 1 / 255, (0.0,) * 3, (1.0,) * 3, 'center_crop', 1.0, 'bilinear_antialias')
     # The catalogue's files use the same task names, and also give all other values.
     assert resolve('classification', metadata={'task': 'classify'}) == IMAGENET
 
@@ -37,17 +37,17 @@ def test_a_classifier_of_ultralytics_takes_plain_pixels_of_the_whole_centre():
 def test_a_classifier_of_yolov5_takes_the_whole_centre_with_imagenets_statistics():
     result = resolve('classification', metadata={'stride': '32', 'names': "{0: 'tench'}"})
     assert result == Preprocessing(
-        'rgb', 1 / 255, IMAGENET.mean, IMAGENET.std, 'center_crop', 1.0)
+        'rgb', 1 / 255, IMAGENET.mean, IMAGENET.std, 'center_crop', 1.0, 'linear')
     assert resolve('detection', metadata={'stride': '32', 'names': "{0: 'person'}"}) == YOLO
 
 
 def test_the_file_wins_over_the_task_and_the_user_over_the_file():
     said = {'color_order': 'bgr', 'scale': 0.5, 'mean': [1, 2, 3], 'crop_fraction': 0.5}
     result = resolve('classification', said)
-    assert result == Preprocessing('bgr', 0.5, (1.0, 2.0, 3.0), IMAGENET.std, 'center_crop', 0.5)
+    assert result == Preprocessing('bgr', 0.5, (1.0, 2.0, 3.0), IMAGENET.std, 'center_crop', 0.5, 'bilinear_antialias')
     result = resolve(
         'classification', said, color_order='rgb', scale=2.0, mean=(4.0,), std=(5.0, 6.0, 7.0),
-        resize_mode='stretch', crop_fraction=1.0)
+        resize_mode='stretch', crop_fraction=1.0, interpolation='linear')
     assert result == Preprocessing('rgb', 2.0, (4.0, 4.0, 4.0), (5.0, 6.0, 7.0), 'stretch', 1.0)
 
 
@@ -74,6 +74,7 @@ def test_uint8_models_normalise_themselves():
 
 @pytest.mark.parametrize('overrides, message', [
     ({'color_order': 'gbr'}, "color_order in the settings is 'gbr': expected rgb or bgr"),
+    ({'interpolation': 'bilinear'}, "interpolation in the settings is 'bilinear': expected one of linear, bilinear_an"),
     ({'resize_mode': 'crop'}, "resize_mode in the settings is 'crop': expected one of letterbox, center_crop, stret"),
     ({'scale': -1.0}, 'scale in the settings is -1.0: expected a number above 0'),
     ({'scale': 0.0}, 'scale in the settings is 0.0: expected a number above 0'),
@@ -104,6 +105,7 @@ def test_wishes_that_cannot_be(overrides, message):
     ({'crop_fraction': [1]}, r'has crop_fraction \[1\]: expected a number'),
     ({'scale': 0}, "scale in the model's metadata is 0.0: expected a number above 0"),
     ({'color_order': 'yuv'}, "color_order in the model's metadata is 'yuv'"),
+    ({'interpolation': True}, "interpolation in the model's metadata is 'True': expected one of linear"),
     ({'resize_mode': 5}, "resize_mode in the model's metadata is '5'"),
 ])
 def test_metadata_that_cannot_be(said, message):
@@ -114,3 +116,9 @@ def test_metadata_that_cannot_be(said, message):
 def test_the_shared_defaults_are_left_alone():
     resolve('detection', {'color_order': 'bgr'}, scale=0.5)
     assert Preprocessing() == YOLO
+
+
+def test_cache_keys_of_detectors_are_those_of_earlier_versions():
+    """Otherwise int8 files would be made again, and accuracy measured again."""
+    assert list(YOLO.identity()) == ['color_order', 'scale', 'mean', 'std', 'resize_mode', 'crop_fraction']
+    assert IMAGENET.identity()['interpolation'] == 'bilinear_antialias'

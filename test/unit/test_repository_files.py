@@ -11,6 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from trt_perception.cli.comparison_options import is_comparison
+from trt_perception.cli.main import SUBCOMMANDS
+from trt_perception.cli.parser import make_parser
+
 ROOT = Path(__file__).resolve().parents[2]
 GITHUB = ROOT / '.github'
 PAGES = [*sorted(ROOT.glob('*.md')), ROOT / 'models/README.md', *sorted((ROOT / 'docs').glob('*.md'))]
@@ -69,6 +73,13 @@ def test_an_issue_form_asks_for_the_diagnostics(form):
     diagnostics = next(field for field in fields if field.get('id') == 'diagnostics')
     assert diagnostics['validations'] == {'required': True}
     assert 'ros2 topic echo --once /diagnostics' in ' '.join(diagnostics['attributes'].values())
+
+
+def test_the_form_for_figures_has_a_command_that_exists():
+    body = document(GITHUB / 'ISSUE_TEMPLATE' / 'benchmark.yml')['body']
+    line, = re.findall(r'^ *(trt_perception benchmark .*)$', body[0]['attributes']['value'], re.M)
+    options = make_parser(SUBCOMMANDS).parse_args(line.split()[1:])
+    assert str(options.report) == 'report' and is_comparison(options)
 
 
 def test_placeholders_are_open_steps_of_the_release():

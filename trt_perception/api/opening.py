@@ -64,15 +64,16 @@ def open(
 
     The options have the names and the meaning of the node's parameters; `labels` is its labels_file.
 
-    model: an ONNX file, or the name of a catalogue model
+    model: an ONNX file, a .tflite file, or the name of a catalogue model
     precision: fp32, fp16 or int8; None runs the file as it is stored. int8 needs `calibration_source`
-    backend: auto (TensorRT if a GPU, tensorrt and pycuda are found, otherwise ONNX Runtime), onnxruntime or tensorrt
+    backend: auto, onnxruntime, tensorrt or litert. auto uses LiteRT for a .tflite file; TensorRT if a GPU, tensorrt and
+        pycuda are found; otherwise ONNX Runtime
     labels: class names of a model without names in its metadata: a txt, json or yaml file, or coco or imagenet
     task, head: task of the model and layout of its output; auto reads them from the file
     output_name: the output to use, for a model with several
     input_size: width, height in pixels for a model with a dynamic input size
     preprocessing: values to use instead of the model's: color_order (of the network's input), scale, mean, std,
-        resize_mode, crop_fraction; the input is (pixel * scale - mean) / std
+        resize_mode, crop_fraction, interpolation; the input is (pixel * scale - mean) / std
     score_threshold: detections with a lower score are dropped, 0..1
     iou_threshold: IoU above which the lower-scoring box of the same class is removed, 0..1
     class_agnostic_nms: also remove overlapping boxes of different classes
@@ -181,7 +182,7 @@ def _overrides(given: Mapping[str, Any] | None) -> Overrides:
     for name, value in values.items():
         if name not in vars(Overrides()):
             raise ParameterError(f'preprocessing has {name!r}: expected {", ".join(vars(Overrides()))}')
-        if name in ('color_order', 'resize_mode') or value is None:
+        if name in ('color_order', 'resize_mode', 'interpolation') or value is None:
             continue
         try:
             numbers = tuple(float(number) for number in np.ravel(value))

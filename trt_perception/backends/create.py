@@ -21,19 +21,38 @@ def create_pipeline(
     """Return an unopened pipeline for the model.
 
     monitor: follows the progress of `open`, which takes minutes if an engine is built
-    Raises ModelError if the backend is unknown.
+    Raises ModelError if the backend is unknown or does not read this kind of file.
     """
     options = options or PipelineOptions()
-    return _CREATE[chosen_backend(options.backend, monitor or Monitor())](spec, options, settings, monitor)
+    return _CREATE[chosen_backend(options.backend, monitor or Monitor(), spec)](spec, options, settings, monitor)
 
 
-def chosen_backend(backend: str, monitor: Monitor) -> str:
-    """Return the backend that runs a model here: `backend`, or for auto the best one. Raises ModelError if unknown."""
+def chosen_backend(backend: str, monitor: Monitor, spec: ModelSpec) -> str:
+    """Return the backend that runs the model here: `backend`, or for auto the best one.
+
+    Raises ModelError if it is unknown or does not read this kind of file.
+    """
     if backend not in BACKENDS:
         raise ModelError(f"backend is '{backend}': expected one of {', '.join(BACKENDS)}")
     if backend != 'auto':
+        require_readable(backend, spec)
         return backend
+    if spec.file_format == 'tflite':
+        return 'litert'
     return 'tensorrt' if _tensorrt_runs(monitor) else 'onnxruntime'
+
+
+def require_readable(backend: str, spec: ModelSpec) -> None:
+    """Raise ModelError if the backend (not auto) cannot read the model's kind of file."""
+    name = spec.path.name
+    if spec.file_format == 'tflite' and backend != 'litert':
+        raise ModelError(
+            f'backend is {backend}, but {name} is a TensorFlow Lite model: expected an ONNX file; set backend to auto '
+            'or litert, or export the original model to ONNX')
+    if spec.file_format != 'tflite' and backend == 'litert':
+        raise ModelError(
+            f'backend is litert, but {name} is an ONNX file: expected a .tflite file; set backend to auto, onnxruntime '
+            'or tensorrt, or convert the model to .tflite (docs/litert.md)')
 
 
 def _onnxruntime(
@@ -41,6 +60,13 @@ def _onnxruntime(
 ) -> Pipeline:
     from .onnxruntime_pipeline import OnnxRuntimePipeline
     return OnnxRuntimePipeline(spec, options, settings, monitor)
+
+
+def _litert(
+    spec: ModelSpec, options: PipelineOptions, settings: PostprocessSettings | None, monitor: Monitor | None,
+) -> Pipeline:
+    from .litert_pipeline import LiteRtPipeline
+    return LiteRtPipeline(spec, options, settings, monitor)
 
 
 def _tensorrt(
@@ -54,7 +80,7 @@ def _tensorrt(
 # The names of the backends, and what creates the pipeline of each. Its module is imported only if it is chosen.
 _CREATE: Mapping[
     str, Callable[[ModelSpec, PipelineOptions, PostprocessSettings | None, Monitor | None], Pipeline]] = {
-        'onnxruntime': _onnxruntime, 'tensorrt': _tensorrt}
+        'onnxruntime': _onnxruntime, 'tensorrt': _tensorrt, 'litert': _litert}
 BACKENDS = ('auto', *_CREATE)
 
 

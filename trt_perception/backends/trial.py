@@ -32,15 +32,16 @@ class Trial:
 def try_backends(spec: ModelSpec, backend: str, monitor: Monitor) -> tuple[str, dict[str, Trial]]:
     """Return (the backend that would run the model here, the result of each backend by name).
 
-    backend: auto to try each, otherwise the only one to try
+    backend: auto to try each that reads this kind of file, otherwise the only one to try
     """
     options = PipelineOptions(
         backend=backend, precision=spec.stored_precision,
         build=replace(PipelineOptions().build, precision=spec.stored_precision))
-    chosen = chosen_backend(backend, monitor)
+    chosen = chosen_backend(backend, monitor, spec)
     return chosen, {
         name: (_try_tensorrt if name == 'tensorrt' else _try_to_open)(spec, replace(options, backend=name), monitor)
-        for name in BACKENDS if name != 'auto' and backend in ('auto', name)}
+        for name in BACKENDS if name != 'auto' and backend in ('auto', name)
+        and (name == 'litert') == (spec.file_format == 'tflite')}
 
 
 def _try_to_open(spec: ModelSpec, options: PipelineOptions, monitor: Monitor) -> Trial:

@@ -25,7 +25,7 @@ from ..backends.tensorrt.engine_source import EngineSource
 from ..backends.tensorrt.library.compat import PREFERENCES, load_for
 from ..backends.tensorrt.library.inspector import layers_from_records, precision_doubt, precision_shortfall, summarize
 from ..errors import EngineError, printable
-from ..model.spec import ModelSpec
+from ..model.spec import ModelSpec, require_onnx
 from ..pipeline.options import PipelineOptions
 from ..pipeline.tensorrt_options import BuildOptions, RunOptions
 from ..precision.gate import needed_agreement
@@ -86,6 +86,7 @@ def run(options: argparse.Namespace) -> int:
             '--min-agreement cannot be used with --output: the engine is compared where it is loaded; leave one of '
             'them out')
     model = load_spec(options)
+    require_onnx(model, 'build')
     if options.output is not None:
         outputs = Outputs(*files_read(options, model))
         outputs.new_file('--output', options.output)

@@ -6,10 +6,11 @@ The demo fetches the model and the video, writes the video as a rosbag2, and sta
 activates the node through its lifecycle services. It plays the bag in real time and stamps each image when it is sent.
 It receives the results like any other ROS node. Then the folder --output contains
 
+  report.html         one page with the video, plots and the table; open it in a browser
   detections.jsonl    one JSON object for each frame processed; timings_ms: from stamp to arrival at the consumer
-  annotated.mp4       every frame with its results
+  annotated.webm      every frame with its results; a skipped frame has the last results, dimmed
   contact_sheet.png   nine of these frames
-  report.txt          the printed table: frames, classes, times
+  report.txt          whether the machine is fast enough, and the printed table: frames, classes, times
   node.log            the log of the node
   video_bag           the rosbag2, reused while the video is the same
 

@@ -4,8 +4,9 @@
 
 The model is opened as predict opens it. TensorRT reads it if it is installed; no engine is built. The exit code is 1
 if the backend that would run the model here refuses it. The verdict of onnx.checker is shown; it decides only if no
-backend is installed. For a TensorRT engine (.plan, .engine) it shows the layers: the nodes that were fused into each
-kernel, and their types.
+backend is installed. A .tflite file is opened on LiteRT. For a TensorRT engine (.plan, .engine) it shows the layers:
+the nodes that were fused into each kernel, and their types. --graph, --fusion, --picture and --view show the graph of
+an ONNX file, also of a model that is refused.
 """
 
 from __future__ import annotations
@@ -24,12 +25,15 @@ from ..dependencies import require
 from ..errors import ModelError, one_line, printable
 from ..model.checker import check_model
 from ..model.external_data import external_files, stored_bytes
+from ..model.file_kinds import is_tflite
 from ..model.onnx_file import load_proto
 from ..model.onnx_tensors import all_tensors
 from ..model.operations import multiply_accumulates
 from ..model.spec import ModelSpec
 from .inspect_engine import SUFFIXES, inspect_engine
-from .model_arguments import add_model_arguments, console_monitor, load
+from .inspect_look import add_look_arguments, look, require_engine_options, wants_look
+from .inspect_tflite import inspect_tflite
+from .model_arguments import add_model_arguments, console_monitor, load, model_path
 from .parameter_options import add_parameter
 
 _TITLES = {'onnxruntime': 'ONNX Runtime', 'tensorrt': 'TensorRT'}
@@ -40,14 +44,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_arguments(parser)
     add_parameter(parser, '--backend', 'backend')
     parser.add_argument('--json', action='store_true', help='print one JSON object')
+    add_look_arguments(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Print the report and return 0. Raises ModelError or EngineError if the model does not run here."""
     if Path(options.model).suffix.lower() in SUFFIXES:
-        return inspect_engine(Path(options.model), options.json)
+        require_engine_options(options)
+        return inspect_engine(Path(options.model), options.json, options.picture)
+    if wants_look(options):
+        return look(options)
+    path = model_path(options)
+    if is_tflite(path):
+        return inspect_tflite(load(options), options.backend, options.json)
+    proto = load_proto(path, weights=False)
+    if not options.json:
+        # Reading and running a large model takes long.
+        _print_row('file', str(path))
     spec = load(options)
-    proto = load_proto(spec.path, weights=False)
     valid, verdict = check_model(spec.path)
     with console_monitor() as monitor:
         chosen, trials = try_backends(spec, options.backend, monitor)
@@ -97,7 +111,7 @@ def _report(proto: Any, spec: ModelSpec, verdict: str, trials: Mapping[str, Tria
         'preprocessing': {
             'color_order': options.color_order, 'scale': options.scale, 'mean': list(options.mean),
             'std': list(options.std), 'resize_mode': options.resize_mode,
-            'crop_fraction': options.crop_fraction},
+            'crop_fraction': options.crop_fraction, 'interpolation': options.interpolation},
         'classes': len(spec.names),
         'names': list(spec.names),
         'names_source': spec.names_source,
@@ -117,7 +131,6 @@ def _print(report: dict[str, Any], without_reason: str) -> None:
     options = report['preprocessing']
     gflops = report['gflops']
     rows = {
-        'file': report['file'],
         'sha256': report['sha256'],
         'size': _size(report['bytes'], report['external_data']),
         'producer': report['producer'] or 'unknown',
@@ -132,6 +145,7 @@ def _print(report: dict[str, Any], without_reason: str) -> None:
         'precision': report['precision'],
         'preprocessing': f"{options['color_order']}, {options['resize_mode']}"
                          + (f" {options['crop_fraction']}" if options['resize_mode'] == 'center_crop' else '')
+                         + f", {options['interpolation']}"
                          + f", (pixel * {options['scale']:.6g} - {_short(options['mean'])}) / {_short(options['std'])}",
         'classes': f"{report['classes']} from {report['names_source']}: {shown}",
         'parameters': f"{report['parameters']:,}",
@@ -139,7 +153,11 @@ def _print(report: dict[str, Any], without_reason: str) -> None:
         'operators': ', '.join(f'{name} {count}' for name, count in report['operators'].items()),
     }
     for name, value in rows.items():
-        print(f'{name + ":":<15} {printable(value)}')
+        _print_row(name, value)
+
+
+def _print_row(name: str, value: str) -> None:
+    print(f'{name + ":":<15} {printable(value)}', flush=True)
 
 
 def _trial(name: str, entry: Mapping[str, Any], with_reason: bool) -> str:

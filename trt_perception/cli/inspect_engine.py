@@ -23,6 +23,8 @@ from ..backends.tensorrt.library.inspector import (
     summarize,
 )
 from ..errors import EngineError, ModelError, PerceptionError, printable
+from .engine_picture import engine_picture
+from .inspect_look import check_picture, write_picture
 
 SUFFIXES = ('.plan', '.engine')
 _IN_CACHE = re.compile('[0-9a-f]{32}')
@@ -36,8 +38,14 @@ _FIELDS: Mapping[str, Callable[[Any], bool]] = {
     'key': lambda value: isinstance(value, dict) and _is_texts(value.get('compute_capabilities', []))}
 
 
-def inspect_engine(path: Path, as_json: bool) -> int:
-    """Print the layers of the engine and return 0. Raises EngineError or ModelError if they cannot be read."""
+def inspect_engine(path: Path, as_json: bool, picture: Path | None = None) -> int:
+    """Print the layers of the engine and return 0.
+
+    picture: the SVG file in which they are drawn, if any
+
+    Raises EngineError or ModelError if they cannot be read, OutputError or ParameterError for a wrong picture.
+    """
+    check_picture(picture, path, *_descriptions(path))
     try:
         plan = _read(path)
     except FileNotFoundError as error:
@@ -71,6 +79,12 @@ def inspect_engine(path: Path, as_json: bool) -> int:
         print(json.dumps(report, indent=2))
     else:
         _print(report, layers, summary.text())
+    if picture is not None:
+        if not layers:
+            raise EngineError(
+                f'{path.name} has no layers that are known here, so there is nothing to draw: inspect it on a machine '
+                'with the GPU that it was built for')
+        write_picture(picture, engine_picture(layers, path.name, str(sidecar.get('tensorrt', ''))), as_json)
     return 0
 
 
@@ -86,9 +100,13 @@ def _read(path: Path) -> bytes:
             'other user can write; if you trust this one, inspect a copy (cp, then chmod 600)') from error
 
 
+def _descriptions(path: Path) -> tuple[Path, Path]:
+    return path.with_name(f'{path.name}.json'), path.with_suffix('.json')
+
+
 def _sidecar(path: Path, plan: bytes) -> dict[str, Any]:
     """Return the description that the build wrote, or {} if there is none."""
-    for candidate in (path.with_name(f'{path.name}.json'), path.with_suffix('.json')):
+    for candidate in _descriptions(path):
         try:
             found = json.loads(_read(candidate))
         except FileNotFoundError:

@@ -27,17 +27,18 @@ from ..monitor import Monitor
 from ..parameters.checks import class_indices
 from ..parameters.table import PREPROCESSING
 from ..pipeline.interface import Pipeline, PostprocessSettings
-from ..pipeline.options import CalibrationOptions, PipelineOptions
+from ..pipeline.options import PRECISIONS, CalibrationOptions, PipelineOptions
 from ..pipeline.tensorrt_options import BuildOptions
 from ..progress import ConsoleProgress
 from .numbers import above_zero, fraction
 from .parameter_options import add_parameter
+from .suggestions import closest
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     """Add MODEL and the options for reading it."""
     parser.add_argument(
-        'model', metavar='MODEL', help='an ONNX file, or the name of a catalogue model (fetched if missing)')
+        'model', metavar='MODEL', help='an ONNX or .tflite file, or the name of a catalogue model (fetched if missing)')
     add_parameter(parser, '--labels', 'labels_file', metavar='FILE')
     add_parameter(parser, '--task', 'task')
     add_parameter(parser, '--head', 'head')
@@ -50,13 +51,18 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     add_parameter(group, '--std', 'std', metavar='A[,B,C]')
     add_parameter(group, '--resize-mode', 'resize_mode')
     add_parameter(group, '--crop-fraction', 'crop_fraction', default=None, metavar='F')
+    add_parameter(group, '--interpolation', 'interpolation')
 
 
-def add_run_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options for backend, precision and thresholds."""
+def add_run_arguments(parser: argparse.ArgumentParser, several_precisions: bool = False) -> None:
+    """Add the options for backend, precision and thresholds.
+
+    several_precisions: --precision takes names separated by commas, and its value is a tuple
+    """
     add_parameter(parser, '--backend', 'backend')
     add_parameter(parser, '--threads', 'num_threads', metavar='N')
-    add_parameter(parser, '--precision', 'precision', 'as the file is stored', default=None)
+    several = {'choices': None, 'type': _precisions, 'metavar': 'P[,P]'} if several_precisions else {}
+    add_parameter(parser, '--precision', 'precision', 'as the file is stored', default=None, **several)
     add_calibration_arguments(parser, '--calibration-')
     add_gate_argument(parser)
     add_parameter(parser, '--score', 'score_threshold', metavar='S')
@@ -87,15 +93,20 @@ def add_gate_argument(parser: argparse.ArgumentParser) -> None:
 
 def load(options: argparse.Namespace) -> ModelSpec:
     """Return the spec of MODEL; fetches a catalogue model that is missing."""
-    spec = load_model(model_path(options), ModelOptions(
+    spec = load_model(model_path(options), model_options(options))
+    if spec.labels_warning:
+        print(f'warning: {printable(spec.labels_warning)}', file=sys.stderr)
+    return spec
+
+
+def model_options(options: argparse.Namespace) -> ModelOptions:
+    """Return the options for reading MODEL."""
+    return ModelOptions(
         task=options.task, head=options.head, output_name=options.output_name, labels=options.labels,
         input_size=tuple(options.input_size),
         preprocessing=Overrides(
             options.color_order, options.scale, options.mean, options.std, options.resize_mode,
-            options.crop_fraction)))
-    if spec.labels_warning:
-        print(f'warning: {printable(spec.labels_warning)}', file=sys.stderr)
-    return spec
+            options.crop_fraction, options.interpolation))
 
 
 def model_path(options: argparse.Namespace) -> Path:
@@ -106,7 +117,7 @@ def model_path(options: argparse.Namespace) -> Path:
 
 def files_read(options: argparse.Namespace, spec: ModelSpec) -> list[str | Path]:
     """Return the files and folders of the model options, for `Outputs`: the model, its weights, labels, calibration."""
-    weights = {
+    weights = set() if spec.file_format != 'onnx' else {
         entry.value for tensor in all_tensors(load_proto(spec.path, weights=False)) for entry in tensor.external_data
         if entry.key == 'location'}
     others = [options.labels if options.labels not in SHIPPED else '', options.calibration]
@@ -151,12 +162,24 @@ def settings(options: argparse.Namespace, spec: ModelSpec) -> PostprocessSetting
 
 def pipeline_options(spec: ModelSpec, options: argparse.Namespace) -> PipelineOptions:
     """Return the pipeline options; fetches a catalogue video of --calibration that is missing."""
-    precision = options.precision or spec.stored_precision
+    # Several precisions are measured one by one, each with these options.
+    precision = options.precision if isinstance(options.precision, str) else spec.stored_precision
     return PipelineOptions(
         backend=options.backend, precision=precision, num_threads=options.threads,
         calibration=replace(calibration_options(options), source=calibration_source(options)),
         min_agreement=options.min_agreement,
         build=BuildOptions(precision=precision, input_size=tuple(options.input_size)))
+
+
+def _precisions(text: str) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(name.strip() for name in text.split(',')))
+    for name in names:
+        if name not in PRECISIONS:
+            near = closest(name, PRECISIONS)
+            raise argparse.ArgumentTypeError(
+                f"invalid choice: '{name}' (choose from {', '.join(PRECISIONS)})"
+                f"{f': did you mean {near}?' if near else ''}")
+    return names
 
 
 @contextlib.contextmanager

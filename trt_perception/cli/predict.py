@@ -11,6 +11,11 @@ Of a camera or a stream, the newest frame is processed; if the connection is los
 
   trt_perception predict yolov3-tiny 0 --draw pictures --max-frames 100
   trt_perception predict yolov3-tiny rtsp://user:password@192.168.1.20/stream1 --json - --duration 60
+
+--compare tells why results differ from those of a notebook (docs/preprocessing.md). The exit code is 1 if a step
+differs:
+
+  trt_perception predict alexnet.onnx --compare notebook.npz
 """
 
 from __future__ import annotations
@@ -23,9 +28,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
-from ..errors import EngineError, PerceptionError, SourceError, one_line, printable
+from ..errors import EngineError, ParameterError, PerceptionError, SourceError, one_line, printable
 from ..image.encodings import ENCODINGS
-from ..image.options import KEEP
+from ..image.options import DROP, KEEP
 from ..image.watch import nearly_black
 from ..pipeline.interface import Pipeline
 from ..progress import ConsoleProgress, counted
@@ -37,6 +42,7 @@ from ..sources.source import Source, SourceFrame
 from .drawings import Drawings
 from .files import OutputError, Outputs
 from .model_arguments import add_model_arguments, add_run_arguments, files_read, image_options, load, open_pipeline
+from .notebook import compare_with_notebook, image_of, read_notebook
 from .numbers import above_zero, positive
 from .parameter_options import add_parameter
 
@@ -44,7 +50,7 @@ from .parameter_options import add_parameter
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add this subcommand's arguments."""
     add_model_arguments(parser)
-    parser.add_argument(
+    sources = parser.add_argument(
         'sources', nargs='+', metavar='SOURCE',
         help='an image, a folder of images and videos, a video, a rosbag2, a camera (0 or /dev/video0) or the URL of a '
              'stream')
@@ -54,13 +60,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--json', metavar='FILE', help="write JSON lines; '-' for standard output")
     parser.add_argument('--draw', metavar='DIR', help='write each frame with its results as a PNG')
     parser.add_argument(
+        '--compare', metavar='FILE.npz', type=Path, action=_without(sources),
+        help='tell in which step the results differ from a notebook. The file has the arrays image (RGB) or image_bgr, '
+             'input, and output (the raw one). Without an image in the file, SOURCE is the image')
+    parser.add_argument(
         '--max-frames', type=positive, metavar='N', help='process at most N frames of each source')
     parser.add_argument(
         '--duration', type=above_zero, metavar='SECONDS', help='read each camera or stream for this time only')
 
 
+def _without(positional: argparse.Action) -> type[argparse.Action]:
+    """Return the action of an option with which the positional argument may be left out."""
+    class Store(argparse.Action):
+        def __call__(
+            self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any,
+            option_string: str | None = None,
+        ) -> None:
+            setattr(namespace, self.dest, values)
+            positional.required = False
+
+    return Store
+
+
 def run(options: argparse.Namespace) -> int:
     """Run; 0 if every frame was read and processed."""
+    if options.compare is not None:
+        return _compare(options)
     spec = load(options)
     outputs = Outputs(*files_read(options, spec), *options.sources)
     if options.json and options.json != '-':
@@ -71,6 +96,27 @@ def run(options: argparse.Namespace) -> int:
         for name in options.sources:
             run.source(name)
     return 1 if run.failures else 0
+
+
+def _compare(options: argparse.Namespace) -> int:
+    """Compare with a notebook's arrays; 0 if no step differs."""
+    arrays = read_notebook(options.compare)
+    frame = image_of(arrays)
+    sources = options.sources or []
+    if options.json or options.draw or len(sources) != (frame is None):
+        raise ParameterError(
+            f'--compare takes {"one image as SOURCE" if frame is None else "the image of its file, and no SOURCE"}, '
+            'and neither --json nor --draw')
+    spec = load(options)
+    if frame is None:
+        with open_source(sources[0], options.topic, options=image_options(options, DROP)) as source:
+            frame = next(iter(source)).frame
+    with open_pipeline(spec, options) as pipeline:
+        result = pipeline.run(frame).result
+        report = compare_with_notebook(pipeline.spec, arrays, frame, result, pipeline.settings)
+    for line in report.lines:
+        print(printable(line))
+    return 1 if report.different else 0
 
 
 class _Run:

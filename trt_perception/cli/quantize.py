@@ -22,7 +22,7 @@ import numpy as np
 from ..errors import CalibrationError, EngineError, ModelError
 from ..file_cache import replace_file
 from ..image.frame import Frame
-from ..model.spec import ModelOptions, ModelSpec, load_model
+from ..model.spec import ModelOptions, ModelSpec, load_model, require_onnx
 from ..model.unchanged import unchanged
 from ..pipeline.host import HostPipeline
 from ..pipeline.options import CalibrationOptions
@@ -71,6 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Convert, measure, print."""
     spec = load(options)
+    require_onnx(spec, 'quantize')
     if spec.stored_precision != 'fp32':
         raise ModelError(f'{spec.path.name} is stored in {spec.stored_precision}: expected an fp32 model')
     require_useful(options, spec)

@@ -54,11 +54,11 @@ _OPTIONS: Mapping[str, tuple[tuple[str, str], ...]] = {
         (*_use('--model'), ('--task', _MODEL))),
     **dict.fromkeys(
         ('--camera', '--image', '--images', '--input', '--rtsp', '--source', '--url', '--video', '--webcam'),
-        (('--draw', _SOURCE), *_use('--image', '--video', '--calibration SOURCE'))),
+        (('--draw', _SOURCE), *_use('--source', '--image', '--video', '--calibration SOURCE'))),
 }
 _COMMANDS: Mapping[str, str] = {
     **dict.fromkeys(('detect', 'classify', 'infer', 'inference', 'run', 'test', 'track', 'val', 'image'), 'predict'),
-    **dict.fromkeys(('compile', 'convert', 'engine', 'export', 'trtexec'), 'build'),
+    **dict.fromkeys(('compile', 'convert', 'engine', 'trtexec'), 'build'),
     **dict.fromkeys(('download', 'get', 'install', 'pull'), 'fetch'),
     **dict.fromkeys(('check', 'info', 'show', 'summary'), 'inspect'),
     **dict.fromkeys(('bench', 'profile', 'speed', 'time'), 'benchmark'),

@@ -22,19 +22,26 @@ from ..results.results import Classifications, Result
 from .environment import demo_environment, free_domain_id
 from .errors import DemoError
 from .folder_lock import locked_folder
+from .html_report import ReportData, write_html
 from .installation import large_images_profile
 from .pictures import write_pictures
 from .recording import Recording, check_video, record
 from .report import Figures, table
 from .results import class_counts, result_from_message
 from .session import Session, run_session
+from .verdict import verdict
+from .video_file import PLAYED_BY_BROWSERS
 
 DETECTIONS = 'detections.jsonl'
-VIDEO = 'annotated.mp4'
+# With the suffix of the format: see video_file.py.
+VIDEO = 'annotated'
 SHEET = 'contact_sheet.png'
 REPORT = 'report.txt'
+PAGE = 'report.html'
 BAG = 'video_bag'
-STALE = (DETECTIONS, VIDEO, SHEET, REPORT, 'node.log', 'player.log', 'frames_sent.jsonl', 'perception_node.yaml')
+STALE = (
+    DETECTIONS, f'{VIDEO}.webm', f'{VIDEO}.mp4', SHEET, REPORT, PAGE, 'node.log', 'player.log', 'frames_sent.jsonl',
+    'perception_node.yaml')
 
 
 @dataclass(frozen=True)
@@ -100,14 +107,23 @@ def _run_in(folder: Path, model: Path, video: Path, options: DemoOptions, say: C
     _write_records(folder / DETECTIONS, results, session, recording, video)
     with ConsoleProgress(unit='frames') as progress:
         names = [session.class_names.get(index, str(index)) for index in range(max(session.class_names) + 1)]
-        write_pictures(
+        annotated = write_pictures(
             recording.bag, recording.fps, {frame: result for frame, (result, _) in results.items()}, names,
             folder / VIDEO, folder / SHEET, f'{video.name}, {model.name}', progress)
-    text = table(_figures(session, results), WINDOW_S)
+    figures = _figures(session, results)
+    interval_ms = 1e3 / (recording.fps * options.rate)
+    sentence = verdict(figures, interval_ms)
+    text = f'{sentence}\n\n{table(figures, WINDOW_S)}'
     (folder / REPORT).write_text(text + '\n')
+    write_html(folder / PAGE, ReportData(
+        model=model.name, video_name=video.name, video=annotated, sheet=folder / SHEET, verdict=sentence,
+        figures=figures, interval_ms=interval_ms, fps=recording.fps,
+        ages_ms={frame: age for frame, (_, age) in sorted(results.items())}, window_s=WINDOW_S))
+    if annotated.suffix != PLAYED_BY_BROWSERS:
+        say(f'note         {annotated}: browsers do not play it, because this OpenCV has no VP8 encoder (libvpx)')
     say(f'\n{text}\n')
-    for name in (DETECTIONS, VIDEO, SHEET, REPORT, 'node.log'):
-        say(f'{folder / name}')
+    for path in (folder / PAGE, annotated, folder / SHEET, folder / DETECTIONS, folder / REPORT, folder / 'node.log'):
+        say(f'{path}')
 
 
 def _is_cached(name: str) -> str:

@@ -4,71 +4,82 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from ..dependencies import require
 from ..progress import ProgressCallback
 from ..results.draw import contact_sheet, draw_classifications, draw_detections
-from ..results.results import Detections, Result
+from ..results.results import Classifications, Detections, Result
 from ..sources.open_source import open_source
 from .errors import DemoError
+from .video_file import VideoFile, video_size
 
 _SHEET_CELLS = 9
-# MPEG-4 counts time in units of at least 1/65535 s; OpenCV derives the unit from the decimals of the rate.
-_MAX_FPS = 600.0
+# A skipped frame shows the last result for this long. Older boxes are too far from their objects.
+HOLD_S = 1.0
 
 
 def write_pictures(
     bag: Path, fps: float, results: Mapping[int, Result], names: Sequence[str], video: Path, sheet: Path, caption: str,
     progress: ProgressCallback,
-) -> int:
-    """Draw the results on the bag's frames: all in a video (mp4), some in a PNG. Return the number of video frames.
+) -> Path:
+    """Draw the results on the bag's frames: all in a video, some in a PNG. Return the video's path.
 
     fps: frames per second of the video
-    results: by frame number in the bag; a frame without a result is marked as not processed
+    results: by frame number in the bag; a frame without a result shows the last one dimmed, or "not processed" if there
+        is none with boxes in the second before
     names: class names by index
+    video: the file without its suffix; the returned path has it
 
     Raises DemoError if a file cannot be written, or if the video lacks a frame.
     """
     cv2 = require('cv2')
     shown = _fullest(results, _SHEET_CELLS)
     cells = []
-    writer: Any = None
-    written = 0
-    try:
-        with open_source(bag) as frames:
-            for item in frames:
-                picture = _draw(item.frame.bgr(), results.get(item.index), names)
-                if item.index in shown:
-                    cells.append(picture)
-                picture = _even(picture)
-                if writer is None:
-                    writer = _open(video, fps, picture)
-                writer.write(picture)
-                written += 1
-                progress('drawing', written, frames.len_hint)
-    finally:
-        if writer is not None:
-            writer.release()
+    last: tuple[int, Result] | None = None
+    with open_source(bag) as frames, VideoFile(video, fps) as file:
+        for item in frames:
+            bgr = item.frame.bgr()
+            height, width = bgr.shape[:2]
+            size = video_size(width, height)
+            if size != (width, height):
+                # Drawn afterwards, so that the names stay readable.
+                bgr = cv2.resize(bgr, size, interpolation=cv2.INTER_AREA)
+            result = results.get(item.index)
+            if result is not None:
+                result = _scaled(result, size[0] / width, size[1] / height)
+                last = item.index, result
+            held = last[1] if last is not None and item.index - last[0] <= max(1.0, HOLD_S * fps) else None
+            picture = _draw(bgr, result, held, names)
+            if item.index in shown:
+                cells.append(picture)
+            file.write(picture)
+            progress('drawing', file.written, frames.len_hint)
     if not cv2.imwrite(str(sheet), contact_sheet(cells, caption=caption)):
         raise DemoError(f'{sheet} cannot be written: check the space left and the permissions')
-    held = _count(video)
-    if held != written:
-        # VideoWriter does not report a full disk or a frame that the codec refuses.
-        raise DemoError(f'{video}: {written} frames were written, but {held} can be read back: check the space left')
-    return written
+    file.check()
+    return file.path
 
 
-def _draw(bgr: np.ndarray, result: Result | None, names: Sequence[str]) -> np.ndarray:
-    if result is None:
+def _scaled(result: Result, x: float, y: float) -> Result:
+    if not isinstance(result, Detections) or (x, y) == (1.0, 1.0):
+        return result
+    return dataclasses.replace(result, boxes=result.boxes * np.array([x, y, x, y], np.float32))
+
+
+def _draw(bgr: np.ndarray, result: Result | None, held: Result | None, names: Sequence[str]) -> np.ndarray:
+    """Draw `result`; without it `held`, the last one, dimmed."""
+    if result is None and (held is None or not len(held.scores)):
         return _marked(bgr)
-    if isinstance(result, Detections):
-        return draw_detections(bgr, result, names)
-    return draw_classifications(bgr, result, names)
+    found = held if result is None else result
+    if isinstance(found, Detections):
+        return draw_detections(bgr, found, names, dimmed=result is None)
+    assert isinstance(found, Classifications)
+    return draw_classifications(bgr, found, names, dimmed=result is None)
 
 
 def _marked(bgr: np.ndarray) -> np.ndarray:
@@ -94,30 +105,3 @@ def _fullest(results: Mapping[int, Result], count: int) -> set[int]:
             for position, frame in enumerate(stretch)]
         chosen.update(frame for _, _, frame in sorted(ranked)[-1:])
     return chosen
-
-
-def _even(picture: np.ndarray) -> np.ndarray:
-    """Repeat the last row or column if the size is odd: MPEG-4 halves the colour resolution."""
-    height, width = picture.shape[:2]
-    return np.pad(picture, ((0, height % 2), (0, width % 2), (0, 0)), 'edge')
-
-
-def _open(path: Path, fps: float, picture: np.ndarray) -> Any:
-    cv2 = require('cv2')
-    height, width = picture.shape[:2]
-    rate = min(round(fps, 3 if fps < 60 else 2), _MAX_FPS)
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*'mp4v'), rate, (width, height))
-    if not writer.isOpened():
-        raise DemoError(
-            f'{path}: OpenCV {cv2.__version__} cannot write a video (mp4v, {width}x{height}): check that the folder '
-            'can be written, and that this OpenCV was built with FFmpeg')
-    return writer
-
-
-def _count(video: Path) -> int:
-    cv2 = require('cv2')
-    capture = cv2.VideoCapture(str(video))
-    try:
-        return int(capture.get(cv2.CAP_PROP_FRAME_COUNT)) if capture.isOpened() else 0
-    finally:
-        capture.release()

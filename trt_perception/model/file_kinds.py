@@ -7,11 +7,14 @@ No ONNX file begins like any of these: its first bytes are the tag and the value
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from ..errors import printable
 
 # Enough for the first entry of a ZIP archive and for the mark of a TAR archive, at byte 257.
 START_BYTES = 512
 LFS_POINTER = b'version https://git-lfs'
+TFLITE = b'TFL3'
 _UNPACK = 'unpack it first'
 _EXPORT = 'export the original model to ONNX'
 _PYTORCH = (
@@ -29,7 +32,7 @@ _MAGIC: tuple[tuple[int, bytes, str, str], ...] = (
     (257, b'ustar', 'a TAR archive', _UNPACK),
     (0, b'ftrt', 'a TensorRT engine', _SOURCE),
     (0, b'vtrt', 'an engine of TensorRT for RTX', _SOURCE),
-    (4, b'TFL3', 'a TensorFlow Lite model', _EXPORT),
+    (4, TFLITE, 'a TensorFlow Lite model', f'only backend litert reads it; otherwise {_EXPORT}'),
     (4, b'ORTM', "a model in ONNX Runtime's own format", 'give the ONNX file it was made from'),
     (0, b'\x89HDF\r\n', 'an HDF5 file (Keras)', _EXPORT),
     (0, b'7767517\n', 'an NCNN model', _EXPORT),
@@ -42,6 +45,17 @@ _MAGIC: tuple[tuple[int, bytes, str, str], ...] = (
 )
 _PICKLES = tuple(b'\x80' + bytes([protocol]) for protocol in (2, 3, 4, 5))
 _TEXT_SHOWN = 40
+
+
+def is_tflite(path: Path) -> bool:
+    """Return whether a file is a TensorFlow Lite model, by its content; False if it cannot be read."""
+    try:
+        if not path.is_file():
+            return False
+        with path.open('rb') as file:
+            return file.read(8)[4:] == TFLITE
+    except (OSError, ValueError):
+        return False
 
 
 def kind_of(start: bytes) -> tuple[str, str] | None:

@@ -11,12 +11,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
 from ..errors import ModelError
 
 RESIZE_MODES = ('letterbox', 'center_crop', 'stretch')
+
+
+class Resized(NamedTuple):
+    """The whole image after a resize, and where the target begins in it; in pixels of the resized image."""
+
+    width: int
+    height: int
+    x: int
+    y: int
 
 
 @dataclass(frozen=True)
@@ -27,22 +37,30 @@ class Geometry:
 
     image_*: size of the incoming image in pixels
     network_*: size of the network's input in pixels
-    crop_*: the part of the image that is used, in whole image pixels
+    crop_*: the part of the image that is used, in image pixels; whole numbers unless `cut_after` is set
     target_*: the place of the crop in the network's input, in whole network pixels; the rest is padding
+    cut_after: the resized image from which the target is cut; None if the image is cropped before it is resized
     """
 
     image_width: int
     image_height: int
     network_width: int
     network_height: int
-    crop_x: int
-    crop_y: int
-    crop_width: int
-    crop_height: int
+    crop_x: float
+    crop_y: float
+    crop_width: float
+    crop_height: float
     target_x: int
     target_y: int
     target_width: int
     target_height: int
+
+    cut_after: Resized | None = None
+
+    @property
+    def resized(self) -> Resized:
+        """The resized image from which the target is cut. The whole image must be used, or cut after the resize."""
+        return self.cut_after or Resized(self.target_width, self.target_height, 0, 0)
 
     @property
     def scale_x(self) -> float:
@@ -116,6 +134,27 @@ def center_crop(
         crop_width, crop_height, 0, 0, width, height)
 
 
+def resize_and_crop(
+    image_width: int, image_height: int, width: int, height: int, fraction: float,
+) -> Geometry:
+    """Resize the image, then use the central part, like torchvision's Resize and CenterCrop.
+
+    fraction: network size / size of the resized shorter side; 0.875 is "resize to 256, crop 224"
+    From torchvision's transforms/functional.py: the longer side is cut to a whole number, and half of an odd rest is
+    rounded to an even number.
+    """
+    across, down = max(width, round(width / fraction)), max(height, round(height / fraction))
+    if across / image_width >= down / image_height:
+        down = max(height, int(across * image_height / image_width))
+    else:
+        across = max(width, int(down * image_width / image_height))
+    x, y = round((across - width) / 2.0), round((down - height) / 2.0)
+    return Geometry(
+        image_width, image_height, width, height,
+        x * image_width / across, y * image_height / down, width * image_width / across, height * image_height / down,
+        0, 0, width, height, Resized(across, down, x, y))
+
+
 def stretch(image_width: int, image_height: int, width: int, height: int) -> Geometry:
     """Resize without keeping the aspect ratio."""
     return Geometry(
@@ -125,11 +164,16 @@ def stretch(image_width: int, image_height: int, width: int, height: int) -> Geo
 
 def make_geometry(
     mode: str, image_width: int, image_height: int, width: int, height: int,
-    crop_fraction: float = 0.875,
+    crop_fraction: float = 0.875, interpolation: str = 'linear',
 ) -> Geometry:
-    """Return the geometry of `mode` (letterbox, center_crop, stretch). Raises ModelError for another mode."""
+    """Return the geometry of `mode` (letterbox, center_crop, stretch). Raises ModelError for another mode.
+
+    interpolation: with 'linear', center_crop crops before the resize, otherwise after it
+    """
     if mode == 'letterbox':
         return letterbox(image_width, image_height, width, height)
+    if mode == 'center_crop' and interpolation != 'linear':
+        return resize_and_crop(image_width, image_height, width, height, crop_fraction)
     if mode == 'center_crop':
         return center_crop(image_width, image_height, width, height, crop_fraction)
     if mode == 'stretch':

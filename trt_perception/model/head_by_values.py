@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Decides between heads that fit by shape and metadata, by the values of a run on ONNX Runtime."""
+"""Decides between heads that fit by shape and metadata, by the values of a run on the CPU."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ import numpy as np
 
 from ..errors import EngineError, MissingDependencyError, ModelError, printable
 from .heads.evidence import HeadEvidence
+from .heads.fractions import in_pixels
 from .heads.identify import Head
 from .heads.plausibility import problem_of
+from .heads.yolo import YoloHead
 from .onnx_file import OnnxSummary
+from .running import backend_of
 
 # The grey of the padding. uint8 networks take pixels, others fractions or normalised values of about this size.
 _GREY = 114
@@ -21,15 +24,17 @@ _GREY = 114
 def head_by_values(summary: OnnxSummary, evidence: HeadEvidence, heads: Sequence[Head]) -> Head:
     """Return the only one of `heads` whose layout the values have.
 
-    Without ONNX Runtime, or if it cannot run the file, it is the first; `require_plausible` refuses it later if it is
-    wrong. Raises ModelError, which names the parameter `head`, if several or none fit.
+    Without ONNX Runtime (LiteRT for a .tflite file), or if it cannot run the file, it is the first;
+    `require_plausible` refuses it later if it is wrong. Raises ModelError, which names the parameter `head`, if several
+    or none fit.
     """
     output = heads[0].output_name
     try:
         outputs = _run(summary, evidence.input_size, output)
     except (MissingDependencyError, ModelError, EngineError):
         return heads[0]
-    problems = [problem_of(head, outputs, evidence.input_size, evidence.num_names or 0) for head in heads]
+    problems = [
+        _problem(summary, head, outputs, evidence.input_size, evidence.num_names or 0) for head in heads]
     fitting = [head for head, problem in zip(heads, problems) if not problem]
     if len(fitting) == 1:
         return fitting[0]
@@ -41,14 +46,23 @@ def head_by_values(summary: OnnxSummary, evidence: HeadEvidence, heads: Sequence
         f'{details}: set head to the right one')
 
 
+def _problem(
+    summary: OnnxSummary, head: Head, outputs: Sequence[np.ndarray], size: tuple[int, int], num_names: int,
+) -> str:
+    problem = problem_of(head, outputs, size, num_names)
+    if problem and summary.tflite is not None and isinstance(head, YoloHead):
+        scaled = [in_pixels(head, output, size) for output in outputs]
+        return problem_of(head, scaled, size, num_names)
+    return problem
+
+
 def _run(summary: OnnxSummary, size: tuple[int, int], output: str) -> list[np.ndarray]:
     """Return the output for a grey image and for one of random pixels."""
-    from ..ort.backend import OnnxRuntimeBackend
     width, height = size
     shape = (1, summary.channels, height, width) if summary.layout == 'nchw' else (1, height, width, summary.channels)
     noise = np.random.default_rng(0).integers(0, 256, shape)
     scale = 1.0 if summary.input_dtype == np.uint8 else 1 / 255
-    with OnnxRuntimeBackend(summary.path) as backend:
+    with backend_of(summary) as backend:
         return [
             backend.infer(summary.input_name, np.asarray(pixels * scale, summary.input_dtype))[output]
             for pixels in (np.full(shape, _GREY), noise)]

@@ -24,7 +24,7 @@ def sort_nodes(graph: Any) -> list[str]:
             if stuck:
                 return stuck
     maker = {name: index for index, node in enumerate(graph.node) for name in node.output if name}
-    before = [{maker[name] for name in _reads(node) if name in maker} for node in graph.node]
+    before = [{maker[name] for name in reads(node) if name in maker} for node in graph.node]
     if all(other < index for index, others in enumerate(before) for other in others):
         return []
     readers: defaultdict[int, list[int]] = defaultdict(list)
@@ -52,13 +52,13 @@ def sort_nodes(graph: Any) -> list[str]:
     return []
 
 
-def _reads(node: Any) -> Iterator[str]:
+def reads(node: Any) -> Iterator[str]:
     """Yield the names that a node and the graphs inside it read."""
     yield from node.input
     for body in _bodies(node):
         yield from (value.name for value in body.output)
         for inner in body.node:
-            yield from _reads(inner)
+            yield from reads(inner)
 
 
 def _bodies(node: Any) -> Iterator[Any]:

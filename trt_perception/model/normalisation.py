@@ -16,6 +16,8 @@ from .geometry import RESIZE_MODES
 
 METADATA_KEY = 'trt_perception.preprocessing'
 COLOR_ORDERS = ('rgb', 'bgr')
+# The first is the one of files that say nothing.
+INTERPOLATIONS = ('linear', 'bilinear_antialias', 'bicubic_antialias')
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,8 @@ class Preprocessing:
 
     resize_mode: letterbox, center_crop or stretch
     crop_fraction: the part of the shorter side that center_crop keeps
+    interpolation: linear is OpenCV's INTER_LINEAR; bilinear_antialias and bicubic_antialias are Pillow's filters, which
+        torchvision uses on Pillow images. With them, center_crop resizes first and then crops, as torchvision does
     """
 
     color_order: str = 'rgb'
@@ -32,11 +36,20 @@ class Preprocessing:
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
     resize_mode: str = 'letterbox'
     crop_fraction: float = 0.875
+    interpolation: str = 'linear'
+
+    def identity(self) -> dict[str, Any]:
+        """Return the values for a cache key. A model with the usual interpolation has the key that it always had."""
+        values = dict(vars(self))
+        if self.interpolation == 'linear':
+            del values['interpolation']
+        return values
 
 
 # torchvision's ImageNet statistics, for RGB in 0..1.
 IMAGENET = Preprocessing(
-    mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225), resize_mode='center_crop')
+    mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225), resize_mode='center_crop',
+    interpolation='bilinear_antialias')
 YOLO = Preprocessing()
 # A uint8 input takes unchanged pixels: the graph normalises them.
 _RAW_PIXELS: dict[str, Any] = {'scale': 1.0, 'mean': (0.0, 0.0, 0.0), 'std': (1.0, 1.0, 1.0)}
@@ -52,6 +65,7 @@ class Overrides:
     std: tuple[float, ...] | None = None
     resize_mode: str = 'auto'
     crop_fraction: float | None = None
+    interpolation: str = 'auto'
 
 
 def preprocessing_of(
@@ -63,11 +77,13 @@ def preprocessing_of(
     """
     result = YOLO if task == 'detection' else IMAGENET
     if task == 'classification' and metadata.get('task') == 'classify' and 'imgsz' in metadata:
-        # Ultralytics' classifiers expect pixels in 0..1 and a full centre crop.
-        result = replace(YOLO, resize_mode='center_crop', crop_fraction=1.0)
+        # Ultralytics' classifiers expect pixels in 0..1 and a full centre crop; torchvision resizes a Pillow image.
+        result = replace(
+            YOLO, resize_mode='center_crop', crop_fraction=1.0, interpolation='bilinear_antialias')
     elif task == 'classification' and 'stride' in metadata and 'task' not in metadata:
-        # YOLOv5's export.py writes stride and names. Its classifiers use the same crop, but ImageNet's statistics.
-        result = replace(IMAGENET, crop_fraction=1.0)
+        # YOLOv5's export.py writes stride and names. Its classifiers use the same crop, but ImageNet's statistics, and
+        # OpenCV resizes what was cropped.
+        result = replace(IMAGENET, crop_fraction=1.0, interpolation='linear')
     is_uint8 = np.dtype(input_dtype) == np.uint8
     if is_uint8:
         result = replace(result, **_RAW_PIXELS)
@@ -130,6 +146,9 @@ def _checked(result: Preprocessing, origin: str) -> Preprocessing:
     if result.resize_mode not in RESIZE_MODES:
         raise ModelError(
             f"resize_mode in {origin} is '{result.resize_mode}': expected one of {', '.join(RESIZE_MODES)}")
+    if result.interpolation not in INTERPOLATIONS:
+        raise ModelError(
+            f"interpolation in {origin} is '{result.interpolation}': expected one of {', '.join(INTERPOLATIONS)}")
     if not np.isfinite(result.scale) or result.scale <= 0:
         raise ModelError(f'scale in {origin} is {result.scale}: expected a number above 0, usually 1/255')
     if min(result.std) <= 0:

@@ -16,7 +16,7 @@ import numpy as np
 from ..dependencies import require
 from ..errors import ModelError, one_line
 from .external_data import external_files, external_tensors, shown
-from .file_kinds import LFS_POINTER, START_BYTES, kind_of, kind_of_text
+from .file_kinds import LFS_POINTER, START_BYTES, is_tflite, kind_of, kind_of_text
 from .heads.families import family_of_inputs
 from .metadata_names import read_metadata_names
 from .onnx_skeleton import read_skeleton
@@ -28,7 +28,6 @@ _EXPORT_HINTS = {
     '.pth': 'export it with torch.onnx.export first (models/README.md)',
     '.engine': 'give the ONNX file it was built from',
     '.plan': 'give the ONNX file it was built from',
-    '.tflite': 'export the original model to ONNX',
 }
 _DTYPES: dict[int, np.dtype] = {1: np.dtype(np.float32), 2: np.dtype(np.uint8), 10: np.dtype(np.float16)}
 _CHUNK = 1 << 20
@@ -38,11 +37,13 @@ _TEXT_FORMATS = ('.textproto', '.prototxt', '.pbtxt', '.json', '.onnxjson', '.on
 
 @dataclass(frozen=True)
 class OnnxSummary:
-    """One ONNX file. `width` and `height` are 0 if they are dynamic.
+    """One ONNX file, or one .tflite file (tflite_file.py). `width` and `height` are 0 if they are dynamic.
 
     stored_precision: fp32, fp16 or int8, from the weights and the Q/DQ nodes of the graph
     end_to_end: whether the graph includes NMS, None if unknown
     metadata_size: (width, height) from the exporter's metadata, None if missing
+    proto: the onnx.ModelProto; tflite: the TfliteGraph; the other one is None
+    has_fractions: whether the exporter writes boxes as fractions of the input, None if the values decide
     """
 
     path: Path
@@ -61,6 +62,8 @@ class OnnxSummary:
     declared_outputs: tuple[tuple[str, tuple[int, ...]], ...]
     stored_precision: str
     proto: Any = field(repr=False, compare=False, default=None)
+    tflite: Any = field(repr=False, compare=False, default=None)
+    has_fractions: bool | None = None
 
 
 def load_proto(path: Path, weights: bool = True) -> Any:
@@ -155,7 +158,7 @@ def read_onnx(path: Path) -> OnnxSummary:
     if dtype is None:
         raise ModelError(
             f'{path.name} has the input {_show(value)}: expected float32, float16 or uint8')
-    layout = _layout(shape)
+    layout = layout_of(shape)
     if layout is None:
         raise ModelError(
             f'{path.name} has the input {_show(value)}: expected an image, [1, 3, height, width] or '
@@ -171,7 +174,7 @@ def read_onnx(path: Path) -> OnnxSummary:
         path=path, sha256=sha256_of(path, proto), input_name=value.name, input_dtype=dtype,
         layout=layout, width=width, height=height, channels=channels,
         dynamic_batch=shape[0] == 0, names=read_metadata_names(metadata).names, metadata=metadata,
-        metadata_size=_metadata_size(metadata), end_to_end=_end_to_end(graph, metadata),
+        metadata_size=metadata_size(metadata), end_to_end=_end_to_end(graph, metadata),
         declared_outputs=tuple((v.name, shape_of(v)) for v in graph.output),
         stored_precision=_stored_precision(proto), proto=proto)
 
@@ -181,9 +184,9 @@ def read_onnx(path: Path) -> OnnxSummary:
 def sha256_of(path: Path, proto: Any = None) -> str:
     """Return the SHA-256 over the file, then over its external data files, sorted by name. Raises ModelError."""
     digest = hashlib.sha256()
-    if proto is None:
+    if proto is None and not is_tflite(path):
         proto = load_proto(path, weights=False)
-    for file in (path, *external_files(path, proto).values()):
+    for file in (path, *(external_files(path, proto).values() if proto is not None else ())):
         try:
             _digest_file(digest, file)
         except OSError as error:
@@ -197,7 +200,8 @@ def _digest_file(digest: Any, path: Path) -> None:
             digest.update(chunk)
 
 
-def _layout(shape: tuple[int, ...]) -> str | None:
+def layout_of(shape: tuple[int, ...]) -> str | None:
+    """Return nchw or nhwc for the shape of an image input, None if it is not an image; nchw if both fit."""
     if len(shape) != 4:
         return None
     if shape[1] in (1, 3):
@@ -218,7 +222,7 @@ def _show(value: Any) -> str:
     return f'{shown(value.name)} {kind} {[d or "?" for d in shape_of(value)]}'.replace("'", '')
 
 
-def _metadata_size(metadata: dict[str, str]) -> tuple[int, int] | None:
+def metadata_size(metadata: dict[str, str]) -> tuple[int, int] | None:
     """Return (width, height) from Ultralytics' `imgsz`, '[height, width]'."""
     try:
         height, width = json.loads(metadata['imgsz'])
@@ -239,6 +243,16 @@ def _stored_precision(proto: Any) -> str:
 
 
 def _end_to_end(graph: Any, metadata: dict[str, str]) -> bool | None:
+    said = metadata_end_to_end(metadata)
+    if said is not None:
+        return said
+    if any(node.op_type in ('NonMaxSuppression', 'EfficientNMS_TRT') for node in graph.node):
+        return True
+    return None
+
+
+def metadata_end_to_end(metadata: dict[str, str]) -> bool | None:
+    """Return whether the network includes NMS according to the exporter's metadata, None if they do not say it."""
     said = [metadata[key].lower() for key in ('end2end', 'nms') if key in metadata]
     try:
         arguments = ast.literal_eval(metadata.get('args', '{}'))
@@ -252,6 +266,4 @@ def _end_to_end(graph: Any, metadata: dict[str, str]) -> bool | None:
         return True
     if 'false' in said:
         return False
-    if any(node.op_type in ('NonMaxSuppression', 'EfficientNMS_TRT') for node in graph.node):
-        return True
     return None

@@ -11,6 +11,7 @@ import numpy as np
 from ..dependencies import require
 from ..errors import EngineError, ModelError
 from .onnx_file import OnnxSummary, shape_of
+from .running import backend_of
 
 
 def output_shapes(
@@ -23,6 +24,8 @@ def output_shapes(
     known = summary.declared_outputs
     if all(shape and 0 not in shape for _, shape in known):
         return known
+    if summary.tflite is not None:
+        return _shapes_by_running(summary, width, height)
     proto = _with_fixed_input(summary, width, height)
     onnx = require('onnx')
     try:
@@ -54,9 +57,8 @@ def _with_fixed_input(summary: OnnxSummary, width: int, height: int) -> Any:
 def _shapes_by_running(
     summary: OnnxSummary, width: int, height: int,
 ) -> tuple[tuple[str, tuple[int, ...]], ...]:
-    from ..ort.backend import OnnxRuntimeBackend
     shape = (1, summary.channels, height, width) if summary.layout == 'nchw' else (1, height, width, summary.channels)
-    with OnnxRuntimeBackend(summary.path) as backend:
+    with backend_of(summary) as backend:
         try:
             outputs = backend.infer(summary.input_name, np.zeros(shape, summary.input_dtype))
         except EngineError as error:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import LabelsError, ModelError, printable
+from .file_kinds import is_tflite
 from .head_by_values import head_by_values
 from .heads.classification import ClassificationHead, classification_head
 from .heads.evidence import HeadEvidence
@@ -21,6 +22,7 @@ from .normalisation import Overrides, Preprocessing, preprocessing_of
 from .onnx_file import OnnxSummary, read_onnx
 from .onnx_outputs import activation_of, element_types
 from .output_shapes import output_shapes
+from .tflite_file import read_tflite
 from .unchanged import ModelFiles, read_at_once
 
 TASKS = ('auto', 'detection', 'classification')
@@ -35,7 +37,7 @@ _DEFAULT_SIZE = {'detection': 640, 'classification': 224}
 class ModelSpec:
     """A model as the pipeline runs it.
 
-    sha256: hash of the ONNX file and its external data
+    sha256: hash of the ONNX file and its external data, or of the .tflite file
     layout: nchw or nhwc; input_dtype: float32, float16 or uint8
     width, height: the input in pixels; channels: 1 or 3
     dynamic_size, dynamic_batch: whether these dimensions are dynamic in the file (the batch is run as 1)
@@ -45,6 +47,8 @@ class ModelSpec:
     labels_warning: what is wrong with the file's class names, or why the given ones are not used; '' if nothing
     stored_precision: fp32, fp16 or int8, the precision of the file itself
     files: the ONNX file and its external data as they were when this was read
+    file_format: onnx or tflite
+    has_fractions: for tflite, whether its exporter writes boxes as fractions of the input; None if unknown
     """
 
     path: Path
@@ -65,6 +69,8 @@ class ModelSpec:
     stored_precision: str = 'fp32'
     labels_warning: str = ''
     files: ModelFiles | None = field(default=None, repr=False, compare=False)
+    file_format: str = 'onnx'
+    has_fractions: bool | None = None
 
     @property
     def task(self) -> str:
@@ -103,7 +109,7 @@ class ModelOptions:
 
 
 def load_model(path: str | Path, options: ModelOptions | None = None) -> ModelSpec:
-    """Read the ONNX file and find out how to run it.
+    """Read the ONNX or .tflite file and find out how to run it.
 
     Raises ModelError, also if the file changes while it is read, or LabelsError for class names.
     """
@@ -114,7 +120,7 @@ def load_model(path: str | Path, options: ModelOptions | None = None) -> ModelSp
 def _read_model(path: Path, options: ModelOptions) -> ModelSpec:
     if options.task not in TASKS:
         raise ModelError(f"task is '{options.task}': expected one of {', '.join(TASKS)}")
-    summary = read_onnx(path)
+    summary = read_tflite(path) if is_tflite(path) else read_onnx(path)
     said = summary.metadata.get('task', '')
     if said in _UNSUPPORTED_TASKS:
         raise ModelError(
@@ -141,7 +147,8 @@ def _read_model(path: Path, options: ModelOptions) -> ModelSpec:
         names_source=source, stored_precision=summary.stored_precision,
         preprocessing=preprocessing_of(
             head.task, summary.metadata, summary.input_dtype, options.preprocessing),
-        labels_warning=_labels_warning(summary, given, options.labels))
+        labels_warning=_labels_warning(summary, given, options.labels),
+        file_format='onnx' if summary.tflite is None else 'tflite', has_fractions=summary.has_fractions)
 
 
 def _head(
@@ -149,7 +156,8 @@ def _head(
 ) -> tuple[HeadEvidence, Head]:
     """Identify the head by the outputs' shapes, then by the metadata, then by values."""
     width, height = _input_size(summary, options.input_size, task)
-    types = element_types(summary.proto)
+    graph = summary.tflite
+    types = element_types(summary.proto) if graph is None else graph.element_types()
     evidence = HeadEvidence(
         output_shapes(summary, width, height), (width, height), num_names, summary.end_to_end, types, summary.metadata)
     considered = _only(evidence, options.output_name)
@@ -158,8 +166,9 @@ def _head(
     if rival is not None:
         head = head_by_values(summary, considered, (head, rival))
     if isinstance(head, ClassificationHead):
-        head = classification_head(
-            head.output_name, head.num_classes, activation_of(summary.proto, head.output_name))
+        activation = (
+            activation_of(summary.proto, head.output_name) if graph is None else graph.activation_of(head.output_name))
+        head = classification_head(head.output_name, head.num_classes, activation)
     return evidence, head
 
 
@@ -198,20 +207,21 @@ def _given_names(labels: str) -> tuple[str, ...]:
 
 def _names(summary: OnnxSummary, head: Head, given: tuple[str, ...], labels: str) -> tuple[tuple[str, ...], str]:
     """Return the class names and their source: the file's metadata, otherwise the given names. Both must fit."""
+    metadata = 'ONNX metadata' if summary.tflite is None else 'TFLite metadata'
     source = f'shipped list {labels}' if labels in SHIPPED else labels
     # The output of an end-to-end model does not show the number of classes, but the file's own names do.
     by_metadata = head.kind == 'end_to_end'
     expected = len(summary.names) if by_metadata else head.num_classes
     evidence = 'in its metadata' if by_metadata else f'output {head.output_name}'
     for names, where, remedy in (
-            (summary.names, 'ONNX metadata', "correct 'names' in its metadata (see models/README.md)"),
+            (summary.names, metadata, "correct 'names' in its metadata (see models/README.md)"),
             (given, source, 'set labels_file to the class names of this model')):
         if names and expected and len(names) != expected:
             raise LabelsError(
                 f'{where}: found {len(names)} class names, but {summary.path.name} has {expected} classes '
                 f'({evidence}): {remedy}{_hint(head, names)}')
     if summary.names:
-        return summary.names, 'ONNX metadata'
+        return summary.names, metadata
     if given:
         return given, source
     reason = 'the names in the file cannot be read' if read_metadata_names(summary.metadata).problem else (
@@ -221,6 +231,8 @@ def _names(summary: OnnxSummary, head: Head, given: tuple[str, ...], labels: str
 
 def _labels_warning(summary: OnnxSummary, given: tuple[str, ...], labels: str) -> str:
     problem = read_metadata_names(summary.metadata).problem
+    if not problem and summary.tflite is not None:
+        problem = summary.tflite.metadata.problem
     differing = [pair for pair in zip(summary.names, given) if pair[0] != pair[1]]
     if not differing:
         return f'{summary.path.name}: {problem}' if problem else ''
@@ -237,3 +249,11 @@ def _hint(head: Any, names: tuple[str, ...]) -> str:
             '; a segmentation or pose model has more output columns than classes and is not supported: '
             'export a detection model')
     return ''
+
+
+def require_onnx(spec: ModelSpec, what: str) -> None:
+    """Raise ModelError if the model is not an ONNX file; what: the work that needs one, such as 'a conversion'."""
+    if spec.file_format != 'onnx':
+        raise ModelError(
+            f'{spec.path.name} is a TensorFlow Lite model, and {what} needs an ONNX file: backend litert runs the '
+            '.tflite file as it is; otherwise export the original model to ONNX')

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from ..errors import ModelError, PerceptionError
 from ..file_state import FileState, current_state, file_state
+from .file_kinds import is_tflite
 from .onnx_file import load_proto, sha256_of
 from .onnx_tensors import all_tensors
 
@@ -23,15 +24,17 @@ _READ = 'it was read'
 
 @dataclass(frozen=True)
 class ModelFiles:
-    """The ONNX file and its external data files, with their states at one moment; None for a missing file."""
+    """The files of a model, with external data, and their states at one moment; None for a missing file."""
 
     paths: tuple[Path, ...]
     states: tuple[FileState | None, ...]
 
     @staticmethod
     def of(path: Path) -> ModelFiles:
-        """Return the files of a model as they are now; ModelError if it is not an ONNX file."""
+        """Return the files of a model as they are now; ModelError if it is not a model file."""
         first = _state(path, file_state)
+        if is_tflite(path):
+            return ModelFiles((path,), (first,))
         try:
             proto = load_proto(path, weights=False)
         except ModelError:

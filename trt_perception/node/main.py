@@ -16,9 +16,9 @@ from typing import Any
 
 from ..dependencies import require
 from ..errors import ParameterError, PerceptionError, one_line
-from ..shared_memory import remove_dead_segments
 from .command_line import answer_to, check_environment, explained, ignored
 from .rclpy_internals import require_internals, wait_for_callbacks
+from .shared_memory import remove_dead_segments
 from .stop_request import StopRequest
 
 # The process must stop within 2 s. The executor has this time to finish its callbacks; then the process ends anyway.

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from ..closing import Closing
+from ..cores import usable_cores
 from ..dependencies import require
 from ..errors import EngineError, ModelError
 from ..monitor import Monitor
 from ..utf8_path import require_utf8
-from .cpu import usable_cores
 from .optimized_model import holds_lock_while_loading, optimized_model
 from .reasons import reason_of, remedy_of
 

@@ -37,7 +37,7 @@ class Settings(Values):
             input_size=self.input_size, preprocessing=Overrides(
                 color_order=self.color_order, scale=self.scale or None, mean=self.mean,
                 std=self.std, resize_mode=self.resize_mode,
-                crop_fraction=self.crop_fraction or None))
+                crop_fraction=self.crop_fraction or None, interpolation=self.interpolation))
 
     def image_options(self) -> ImageOptions:
         """Return the options for reading images."""

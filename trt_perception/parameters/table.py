@@ -21,7 +21,7 @@ from ..image.options import DROP, KEEP
 from ..image.size import LARGEST_LIMIT, MAX_PIXELS
 from ..model.geometry import RESIZE_MODES
 from ..model.heads.identify import HEADS
-from ..model.normalisation import COLOR_ORDERS
+from ..model.normalisation import COLOR_ORDERS, INTERPOLATIONS
 from ..model.spec import TASKS
 from ..pipeline.options import CALIBRATION_METHODS, DEFAULT_INT8_AGREEMENT, PRECISIONS
 from ..pipeline.tensorrt_options import HARDWARE_COMPATIBILITIES, SWITCHES
@@ -147,7 +147,8 @@ class Values:
         MODEL, 'auto', 'Task of the model; a model with another task is refused', 'the task is read from the file',
         choices=TASKS)
     model_file: str = _row(
-        MODEL, '', 'ONNX file, or the name of a catalogue model that is already fetched (trt_perception fetch NAME)',
+        MODEL, '',
+        'ONNX or .tflite file, or the name of a catalogue model that is already fetched (trt_perception fetch NAME)',
         'configure fails', path=True)
     labels_file: str = _row(
         MODEL, '', 'Class names for a model without names in its metadata: a txt, json or yaml file, or coco or '
@@ -158,7 +159,8 @@ class Values:
     output_name: str = _row(
         MODEL, '', 'Name of the output to use, for a model with several', 'the model has only one that fits')
     backend: str = _row(
-        MODEL, 'auto', 'Library that runs the network', 'TensorRT if it and a GPU are found, otherwise ONNX Runtime',
+        MODEL, 'auto', 'Library that runs the network',
+        'LiteRT for a .tflite file; TensorRT if it and a GPU are found; otherwise ONNX Runtime',
         choices=BACKENDS)
     num_threads: int = _row(
         MODEL, 0, 'CPU threads for one inference with ONNX Runtime, at most one for each processor',
@@ -226,6 +228,11 @@ class Values:
     crop_fraction: float = _row(
         PREPROCESSING, 0.0, 'Fraction of the shorter side that center_crop keeps', "the model's value",
         limits=(0.0, 1.0))
+    interpolation: str = _row(
+        PREPROCESSING, 'auto', 'How an image is resized. linear: as cv2.resize; bilinear_antialias and '
+        'bicubic_antialias: as Pillow and torchvision, which lose less if a large image becomes small',
+        "the model's way; usually linear for detectors and bilinear_antialias for classifiers",
+        choices=('auto', *INTERPOLATIONS))
 
     image_transport: str = _row(
         IMAGES, 'raw', "raw subscribes to the topic 'image' (sensor_msgs/Image), compressed to 'image/compressed' "

@@ -12,6 +12,7 @@ from ..dependencies import require
 from ..image.frame import Frame
 from ..model.geometry import Geometry, make_geometry
 from ..model.spec import ModelSpec
+from .resize import Resize, make_resize
 
 # The grey of YOLO's letterbox padding, in training and in inference.
 PADDING = 114
@@ -38,6 +39,7 @@ class Preprocessor:
             self._float if spec.input_dtype == np.float32 else np.empty(shape, spec.input_dtype))
         self._gain, self._bias = normalisation(spec)
         self._geometry: Geometry | None = None
+        self._resize: Resize
 
     def __call__(self, frame: Frame) -> tuple[np.ndarray, Geometry]:
         """Return the input tensor, [1, C, H, W] or [1, H, W, C], and the geometry of this frame."""
@@ -46,33 +48,24 @@ class Preprocessor:
         self._canvas[
             geometry.target_y:geometry.target_y + geometry.target_height,
             geometry.target_x:geometry.target_x + geometry.target_width,
-        ] = self._resized(pixels, order, geometry)
+        ] = self._resized(pixels, order)
         return self._normalised(), geometry
 
     def _geometry_of(self, width: int, height: int) -> Geometry:
         geometry = self._geometry
         if geometry is None or (geometry.image_width, geometry.image_height) != (width, height):
-            options = self._spec.preprocessing
-            geometry = make_geometry(
-                options.resize_mode, width, height, self._spec.width, self._spec.height,
-                options.crop_fraction)
+            geometry = geometry_of(self._spec, width, height)
+            self._resize = make_resize(self._spec.preprocessing.interpolation, geometry)
             self._geometry = geometry
             # Otherwise pixels of the previous size would remain in the padding of the new one.
             self._canvas[:] = PADDING
         return geometry
 
-    def _resized(self, pixels: np.ndarray, order: str, geometry: Geometry) -> np.ndarray:
+    def _resized(self, pixels: np.ndarray, order: str) -> np.ndarray:
         """Return the used part at its target size, (h, w, C) uint8 in the model's colour order."""
         cv2 = self._cv2
-        crop = pixels[
-            geometry.crop_y:geometry.crop_y + geometry.crop_height,
-            geometry.crop_x:geometry.crop_x + geometry.crop_width]
-        if crop.shape[:2] == (1, 1):
-            # cv2 4.5.4 (Ubuntu 22.04) rejects a colour array of a single pixel.
-            crop = np.repeat(crop, 2, axis=1)
         # If the image is larger than the input, fewer pixels are converted after resizing than before.
-        small = cv2.resize(
-            crop, (geometry.target_width, geometry.target_height), interpolation=cv2.INTER_LINEAR)
+        small = self._resize(pixels)
         wanted = self._spec.preprocessing.color_order
         converted: np.ndarray
         if self._spec.channels == 1:
@@ -102,6 +95,13 @@ class Preprocessor:
         if self._tensor is not self._float:
             self._tensor[...] = self._float
         return self._tensor
+
+
+def geometry_of(spec: ModelSpec, width: int, height: int) -> Geometry:
+    """Return how an image of this size is mapped onto the model's input."""
+    options = spec.preprocessing
+    return make_geometry(
+        options.resize_mode, width, height, spec.width, spec.height, options.crop_fraction, options.interpolation)
 
 
 def grey_frame(spec: ModelSpec) -> Frame:

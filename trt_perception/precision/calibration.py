@@ -7,7 +7,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -69,7 +69,7 @@ def calibration_of(
     for tensor in counted(_tensors(spec, frames), 'preparing frames', len(frames), progress):
         digest.update(np.ascontiguousarray(tensor).tobytes())
     digest.update(json.dumps({
-        'method': method, 'preprocessing': asdict(spec.preprocessing), 'samples': len(frames),
+        'method': method, 'preprocessing': spec.preprocessing.identity(), 'samples': len(frames),
         'shape': list(spec.input_shape), 'dtype': str(spec.input_dtype)}, sort_keys=True).encode())
     return Calibration(spec, tuple(frames), method, digest.hexdigest())
 

@@ -18,7 +18,7 @@ from ..errors import CalibrationError, FetchError, ModelError
 from ..file_cache import cache_root, is_intact, locked, replace_file, scratch_folder, store
 from ..image.frame import Frame
 from ..model.onnx_file import sha256_of
-from ..model.spec import ModelSpec
+from ..model.spec import ModelSpec, require_onnx
 from ..model.unchanged import ModelFiles, unchanged
 from ..monitor import Monitor
 from ..pipeline.options import PRECISIONS, CalibrationOptions
@@ -129,6 +129,7 @@ def require_convertible(spec: ModelSpec, precision: str, calibration: Calibratio
     """Raise ModelError or CalibrationError if prepare_model would refuse these arguments; converts nothing."""
     if precision not in PRECISIONS:
         raise ModelError(f"precision is '{precision}': expected one of {', '.join(PRECISIONS)}")
+    require_onnx(spec, 'a conversion')
     if spec.stored_precision not in ('fp32', precision):
         raise ModelError(
             f'{spec.path.name} is stored in {spec.stored_precision}: expected the fp32 file to convert to {precision}, '

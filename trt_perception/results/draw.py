@@ -15,6 +15,8 @@ from ..dependencies import require
 from .results import Classifications, Detections
 from .text_label import BLACK, MIN_TEXT_HEIGHT, Color, TextLabel, TextStyle, to_ascii
 
+# The share of a dimmed drawing in each pixel.
+_DIM = 0.4
 _SHEET_BACKGROUND: Color = (32, 32, 32)
 
 
@@ -32,11 +34,14 @@ def class_color(class_index: int) -> Color:
     return round(255 * blue), round(255 * green), round(255 * red)
 
 
-def draw_detections(bgr: np.ndarray, result: Detections, names: Sequence[str]) -> np.ndarray:
+def draw_detections(
+    bgr: np.ndarray, result: Detections, names: Sequence[str], dimmed: bool = False,
+) -> np.ndarray:
     """Return a copy of the image with boxes, class names and scores.
 
     bgr: HxWx3 uint8
     names: class names; an index beyond them is shown as its number
+    dimmed: whether the result is of an earlier image; it is drawn half transparent
     Labels stay inside the image and do not overlap if there is room. The box with the highest
     score is drawn last, on top.
     """
@@ -53,7 +58,7 @@ def draw_detections(bgr: np.ndarray, result: Detections, names: Sequence[str]) -
     labels = lay_out_labels(result, names, width, height, line)
     for i, label in reversed(labels):
         label.draw(canvas, class_color(int(result.class_indices[i])))
-    return canvas
+    return _dimmed(bgr, canvas) if dimmed else canvas
 
 
 def lay_out_labels(
@@ -77,12 +82,12 @@ def lay_out_labels(
 
 
 def draw_classifications(
-    bgr: np.ndarray, result: Classifications, names: Sequence[str],
+    bgr: np.ndarray, result: Classifications, names: Sequence[str], dimmed: bool = False,
 ) -> np.ndarray:
     """Return a copy of the image with the classes and their scores listed at the top left.
 
-    bgr: HxWx3 uint8; names: class names. Classes that do not fit into the image are left out, lowest
-    score first.
+    bgr: HxWx3 uint8; names: class names; dimmed: whether the result is of an earlier image; it is
+    drawn half transparent. Classes that do not fit into the image are left out, lowest score first.
     """
     canvas = np.array(bgr, dtype=np.uint8, order='C')
     height, width = canvas.shape[:2]
@@ -96,7 +101,12 @@ def draw_classifications(
         label.y = top
         label.draw(canvas, class_color(int(class_index)))
         top += label.height
-    return canvas
+    return _dimmed(bgr, canvas) if dimmed else canvas
+
+
+def _dimmed(bgr: np.ndarray, drawn: np.ndarray) -> np.ndarray:
+    """Return the drawing mixed with the image below it, HxWx3 uint8."""
+    return np.asarray(require('cv2').addWeighted(np.asarray(bgr, np.uint8), 1 - _DIM, drawn, _DIM, 0), np.uint8)
 
 
 def contact_sheet(

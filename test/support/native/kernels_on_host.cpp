@@ -9,6 +9,7 @@
 using namespace trt_perception;
 
 extern "C" int size_of_sampling() { return sizeof(Sampling); }
+extern "C" int size_of_span() { return sizeof(Span); }
 extern "C" int size_of_decoding() { return sizeof(Decoding); }
 extern "C" int size_of_candidate() { return sizeof(Candidate); }
 extern "C" int size_of_header() { return sizeof(CandidateHeader); }
@@ -24,12 +25,19 @@ extern "C" int size_of_selected() { return sizeof(Selected); }
   }
 
 LAUNCH(preprocess_packed1, Sampling)
+LAUNCH(preprocess_packed1_filtered, Sampling)
 LAUNCH(preprocess_packed3, Sampling)
+LAUNCH(preprocess_packed3_filtered, Sampling)
 LAUNCH(preprocess_packed4, Sampling)
+LAUNCH(preprocess_packed4_filtered, Sampling)
 LAUNCH(preprocess_uyvy, Sampling)
+LAUNCH(preprocess_uyvy_filtered, Sampling)
 LAUNCH(preprocess_yuyv, Sampling)
+LAUNCH(preprocess_yuyv_filtered, Sampling)
 LAUNCH(preprocess_nv12, Sampling)
+LAUNCH(preprocess_nv12_filtered, Sampling)
 LAUNCH(preprocess_nv21, Sampling)
+LAUNCH(preprocess_nv21_filtered, Sampling)
 LAUNCH(decode_float32, Decoding)
 LAUNCH(decode_float16, Decoding)
 LAUNCH(select_detections, Selection)

@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ...model.spec import ModelSpec
+from ...model.spec import ModelSpec, require_onnx
 from ...model.unchanged import unchanged
 from ...monitor import Monitor
 from ...pipeline.options import PipelineOptions
@@ -54,6 +54,7 @@ class EngineSource:
         into_cache: whether the engine is for this machine's GPU; if not, the options may name other GPUs
         Raises ModelError, CalibrationError, EngineError, MissingDependencyError.
         """
+        require_onnx(self.spec, 'a TensorRT engine')
         library, options = self.library, self.options
         require_convertible(self.spec, options.precision, options.calibration)
         require_frames(self.spec, options, ())

@@ -12,36 +12,33 @@ import numpy as np
 from ....closing import Closing
 from ....errors import EngineError
 from ....image.frame import Frame
-from ....model.geometry import Geometry, make_geometry
+from ....model.geometry import Geometry
 from ....model.heads.classification import ClassificationHead
 from ....model.spec import ModelSpec
 from ....monitor import LogCallback, unlogged
 from ....pipeline.interface import PipelineOutput, PostprocessSettings
-from ....pipeline.preprocess import grey_frame
+from ....pipeline.preprocess import geometry_of, grey_frame
 from ....pipeline.probe import checked_spec, probe_frames
 from ....pipeline.tensorrt_options import RunOptions
 from ....results.results import Result
 from ..cache.kernel_cache import kernel_cubin
 from ..cuda.graph import CudaGraph
 from ..cuda.kernel_module import KernelModule
-from ..cuda.runtime_api import CudaSession
+from ..cuda.runtime_api import CudaSession, DeviceBuffer
 from ..library.compat import TensorRt
 from ..library.engine_log import WARNING
 from .detection_work import DetectionWork
 from .frame_copy import copying_speedup
 from .frame_upload import FrameUpload
 from .resampling import (
-    TAPS,
     FrameFormat,
     Sampling,
-    column_taps,
     device_frame,
+    kernel_name,
     reads_once,
-    renumbered,
-    row_taps,
     sampling_of,
+    sampling_tables,
     sampling_threads,
-    used_rows,
 )
 from .runtime import Engine
 
@@ -184,7 +181,8 @@ class FrameWork:
         self.graph_state = 'off: not captured yet' if options.cuda_graph else 'off: cuda_graph is off'
         self.wants_graph = options.cuda_graph
         self._upload = FrameUpload(session)
-        self._taps = session.allocate((spec.width + spec.height) * TAPS.itemsize)
+        self._interpolation = spec.preprocessing.interpolation
+        self._tables: DeviceBuffer | None = None
         self._output = next(tensor for tensor in engine.outputs if tensor.name == spec.head.output_name)
         self.detection: DetectionWork | None = None
         if isinstance(spec.head, ClassificationHead):
@@ -211,19 +209,12 @@ class FrameWork:
         if self.graph is not None:
             graph, self.graph = self.graph, None
             self._session.release(graph)
-        options = self._spec.preprocessing
-        geometry = make_geometry(
-            options.resize_mode, form.width, form.height, self._spec.width, self._spec.height, options.crop_fraction)
-        columns, rows = column_taps(geometry), row_taps(geometry)
-        used = used_rows(form, rows, copying_speedup())
-        self._upload.reserve(form.size, form.step, used, self._in_place(geometry))
-        if used is not None:
-            rows = renumbered(rows, used)
-        self._session.upload(self._taps.address, np.concatenate([columns, rows]))
+        geometry = geometry_of(self._spec, form.width, form.height)
+        tables = sampling_tables(self._interpolation, form, geometry, copying_speedup())
+        self._upload.reserve(form.size, form.step, tables.used, self._in_place(geometry))
         sampling = sampling_of(self._spec, form, geometry)
         sampling.source = self._upload.pixels_address
-        sampling.columns = self._taps.address
-        sampling.rows = self._taps.address + columns.nbytes
+        tables.place(sampling, self._stored(tables.data))
         sampling.tensor = self._engine.input.address
         if self.detection is not None:
             self.detection.prepare(geometry)
@@ -273,11 +264,22 @@ class FrameWork:
         self._session.synchronize()
         return values.view(self._output.dtype).reshape(self._output.shape)
 
+    def _stored(self, data: np.ndarray) -> int:
+        """Queue the upload of the tables; return their device address. The stream must be idle."""
+        if self._tables is None or self._tables.size < data.nbytes:
+            old, self._tables = self._tables, None
+            if old is not None:
+                self._session.release(old)
+            self._tables = self._session.allocate(data.nbytes)
+        self._session.upload(self._tables.address, data)
+        return self._tables.address
+
     def _in_place(self, geometry: Geometry) -> bool:
         wanted = self._options.zero_copy
         # A kernel reads over the bus as fast as the copy engine, and the copy itself takes no time. This is a gain only
         # if the kernel does not read the same bytes many times.
-        return wanted == 'on' or (wanted == 'auto' and (self._session.integrated or reads_once(geometry)))
+        once = reads_once(self._interpolation, geometry)
+        return wanted == 'on' or (wanted == 'auto' and (self._session.integrated or once))
 
     def _capture(self) -> None:
         try:
@@ -294,7 +296,8 @@ class FrameWork:
         stream = self._session.stream_handle
         self._upload.enqueue()
         self.module.launch(
-            self.form.kernel, sampling_threads(self.sampling), PREPROCESS_BLOCK, self.sampling, stream)
+            kernel_name(self._interpolation, self.form), sampling_threads(self.sampling), PREPROCESS_BLOCK,
+            self.sampling, stream)
         self._engine.enqueue(stream)
         if self.detection is not None:
             self.detection.enqueue(stream)

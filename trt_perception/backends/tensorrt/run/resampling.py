@@ -18,13 +18,12 @@ from ....image.frame import Frame
 from ....model.geometry import Geometry
 from ....model.spec import ModelSpec
 from ....pipeline.preprocess import PADDING, normalisation
+from ....pipeline.taps import Spans, column_spans, column_taps, row_spans, row_taps
 
 # kernels/numeric.h: ElementType
 ELEMENT_TYPES = {np.dtype(np.float32): 0, np.dtype(np.float16): 1, np.dtype(np.uint8): 2}
-# One column or row of the target: two source indices and their weights in units of 1/2048.
-TAPS = np.dtype([
-    ('first', np.int32), ('second', np.int32), ('first_weight', np.int32), ('second_weight', np.int32)])
-_WEIGHT_UNITS = 2048
+# kernels/sampling.h: Span
+SPAN = np.dtype([('first', np.int32), ('count', np.int32), ('weights', np.int32)])
 # kernels/sampling.h: PIXELS_OF_THREAD
 _PIXELS_OF_THREAD = 2
 _PACKED_KERNELS = {1: 'preprocess_packed1', 3: 'preprocess_packed3', 4: 'preprocess_packed4'}
@@ -43,6 +42,7 @@ class Sampling(ctypes.Structure):
 
     _fields_ = [
         ('source', ctypes.c_uint64), ('columns', ctypes.c_uint64), ('rows', ctypes.c_uint64),
+        ('column_spans', ctypes.c_uint64), ('row_spans', ctypes.c_uint64), ('weights', ctypes.c_uint64),
         ('tensor', ctypes.c_uint64), ('candidates', ctypes.c_uint64),
         ('source_width', ctypes.c_int), ('source_height', ctypes.c_int), ('source_step', ctypes.c_int),
         ('network_width', ctypes.c_int), ('network_height', ctypes.c_int),
@@ -98,69 +98,87 @@ def _format(encoding: str, width: int, height: int, step: int) -> FrameFormat | 
     return FrameFormat(kernel, layout.order, width, height, step, step * layout.rows(height))
 
 
-def taps(source_size: int, target_size: int, offset: int = 0) -> np.ndarray:
-    """Return the taps of `target_size` columns (or rows) on `source_size`, as in OpenCV's INTER_LINEAR.
+class SamplingTables(NamedTuple):
+    """The tables that the kernel reads, one after the other, and the rows of the frame that it needs.
 
-    offset: index of the source's first column in the frame
-    Returns (target_size,) of TAPS. From modules/imgproc/src/resize.cpp: float32 positions, and weights rounded
-    to 11 bits.
+    data: uint8; columns, rows, weights: where they begin in it; weights is 0 without a filter
+    used: indices of the frame's rows to copy, None for all
     """
-    scale = 1.0 / (target_size / source_size)
-    position = ((np.arange(target_size) + 0.5) * scale - 0.5).astype(np.float32)
-    first = np.floor(position)
-    fraction = position - first
-    index = first.astype(np.int64)
-    result = np.empty(target_size, TAPS)
-    result['first'] = np.clip(index, 0, source_size - 1) + offset
-    result['second'] = np.clip(index + 1, 0, source_size - 1) + offset
-    result['first_weight'] = np.rint((np.float32(1.0) - fraction) * np.float32(_WEIGHT_UNITS))
-    result['second_weight'] = np.rint(fraction * np.float32(_WEIGHT_UNITS))
-    return result
+
+    data: np.ndarray
+    columns: int
+    rows: int
+    weights: int
+    used: np.ndarray | None
+
+    def place(self, sampling: Sampling, address: int) -> None:
+        """Let the kernel's argument point to the tables, which lie at this device address."""
+        if self.weights:
+            sampling.column_spans, sampling.row_spans = address + self.columns, address + self.rows
+            sampling.weights = address + self.weights
+        else:
+            sampling.columns, sampling.rows = address + self.columns, address + self.rows
 
 
-def column_taps(geometry: Geometry) -> np.ndarray:
-    """Return the taps of the target's columns.
+def sampling_tables(
+    interpolation: str, form: FrameFormat, geometry: Geometry, copying_speedup: int = 1,
+) -> SamplingTables:
+    """Return the tables for frames of this format.
 
-    At the edges OpenCV gives a single column the full weight.
+    copying_speedup: how many times faster the whole frame is copied than single rows
     """
-    result = taps(geometry.crop_width, geometry.target_width, geometry.crop_x)
-    single = result['first'] == result['second']
-    result['first_weight'][single] = _WEIGHT_UNITS
-    result['second_weight'][single] = 0
-    return result
+    if interpolation == 'linear':
+        columns, rows = column_taps(geometry), row_taps(geometry)
+        used = used_rows(form, np.concatenate([rows['first'], rows['second']]), copying_speedup)
+        if used is not None:
+            for name in ('first', 'second'):
+                rows[name] = np.searchsorted(used, rows[name])
+        parts: list[np.ndarray] = [columns, rows]
+    else:
+        across, down = column_spans(interpolation, geometry), row_spans(interpolation, geometry)
+        used = used_rows(
+            form, np.arange(down.first.min(), (down.first + down.number).max()), copying_speedup)
+        if used is not None:
+            down = down._replace(first=down.first - used[0])
+        weights = np.concatenate([across.weights.reshape(-1), down.weights.reshape(-1)]).astype(np.int32)
+        parts = [_span_records(across, 0), _span_records(down, across.weights.size), weights]
+    starts = np.cumsum([0, *(part.nbytes for part in parts)]).tolist()
+    data = np.concatenate([part.view(np.uint8) for part in parts])
+    return SamplingTables(data, starts[0], starts[1], starts[2] if len(parts) > 2 else 0, used)
 
 
-def row_taps(geometry: Geometry) -> np.ndarray:
-    """Return the taps of the target's rows.
+def _span_records(spans: Spans, offset: int) -> np.ndarray:
+    """Return (n,) of SPAN for weights that begin at `offset` of the table of weights."""
+    records = np.empty(len(spans.first), SPAN)
+    records['first'], records['count'] = spans.first, spans.number
+    records['weights'] = offset + np.arange(len(records)) * spans.weights.shape[1]
+    return records
 
-    At the edges OpenCV blends a row with itself, with the weights of the position.
-    """
-    return taps(geometry.crop_height, geometry.target_height, geometry.crop_y)
 
+def used_rows(form: FrameFormat, sampled: np.ndarray, copying_speedup: int = 1) -> np.ndarray | None:
+    """Return the sorted indices of the sampled rows of the frame, or None if it is faster to copy all rows.
 
-def used_rows(form: FrameFormat, rows: np.ndarray, copying_speedup: int = 1) -> np.ndarray | None:
-    """Return the indices of the sampled rows of the frame, or None if it is faster to copy all rows.
-
-    rows: taps of the target's rows; shrinking to less than half, and cropping, leave out rows
+    sampled: indices of rows in any order; shrinking to less than half without a filter, and cropping, leave out rows
     copying_speedup: how many times faster the whole frame is copied than single rows
     """
     if form.kernel in _PLANAR_KERNELS:
         return None
-    used = np.unique(np.concatenate([rows['first'], rows['second']])).astype(np.intp)
+    used = np.unique(sampled).astype(np.intp)
     return used if len(used) <= _WORTHWHILE * form.height / copying_speedup else None
 
 
-def renumbered(rows: np.ndarray, used: np.ndarray) -> np.ndarray:
-    """Return the taps for a frame that has only the rows `used` (sorted)."""
-    result: np.ndarray = rows.copy()
-    for name in ('first', 'second'):
-        result[name] = np.searchsorted(used, rows[name])
-    return result
+def reads_once(interpolation: str, geometry: Geometry) -> bool:
+    """Return whether the kernel reads each byte about once, because the frame shrinks or keeps its size.
+
+    With a filter, neighbouring pixels of the result share half of their sources in both directions.
+    """
+    shrinks = geometry.target_width <= geometry.crop_width and geometry.target_height <= geometry.crop_height
+    return shrinks and interpolation == 'linear'
 
 
-def reads_once(geometry: Geometry) -> bool:
-    """Return whether the kernel reads each byte about once, because the frame shrinks or keeps its size."""
-    return geometry.target_width <= geometry.crop_width and geometry.target_height <= geometry.crop_height
+def kernel_name(interpolation: str, form: FrameFormat) -> str:
+    """Return the name of the kernel that preprocesses frames of this format."""
+    return form.kernel if interpolation == 'linear' else f'{form.kernel}_filtered'
 
 
 def sampling_threads(sampling: Sampling) -> tuple[int, int]:

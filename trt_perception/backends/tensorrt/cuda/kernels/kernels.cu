@@ -14,7 +14,7 @@ namespace {
 const unsigned int ALL_LANES = 0xffffffffu;
 const int LANES = 32;
 
-template <int LAYOUT>
+template <int LAYOUT, bool FILTERED>
 __device__ void preprocess(const Sampling& sampling) {
   const int x = (blockIdx.x * blockDim.x + threadIdx.x) * PIXELS_OF_THREAD;
   const int y = blockIdx.y * blockDim.y + threadIdx.y;
@@ -23,7 +23,7 @@ __device__ void preprocess(const Sampling& sampling) {
     sampling.candidates->blocks_done = 0;
   }
   if (x < sampling.network_width && y < sampling.network_height) {
-    preprocess_pixels<LAYOUT>(sampling, x, y);
+    preprocess_pixels<LAYOUT, FILTERED>(sampling, x, y);
   }
 }
 
@@ -239,9 +239,12 @@ __device__ void write_selected(const Selection& selection, int count) {
 
 }  // namespace
 
-#define PREPROCESS(NAME, LAYOUT)                                              \
-  extern "C" __global__ void preprocess_##NAME(const Sampling sampling) {     \
-    preprocess<LAYOUT>(sampling);                                             \
+#define PREPROCESS(NAME, LAYOUT)                                                     \
+  extern "C" __global__ void preprocess_##NAME(const Sampling sampling) {            \
+    preprocess<LAYOUT, false>(sampling);                                             \
+  }                                                                                  \
+  extern "C" __global__ void preprocess_##NAME##_filtered(const Sampling sampling) { \
+    preprocess<LAYOUT, true>(sampling);                                              \
   }
 
 PREPROCESS(packed1, PACKED1)

@@ -17,11 +17,22 @@ struct Taps {
   int second_weight;
 };
 
+// The samples of the source for one column (or row) of the target with an antialiasing filter: `count` neighbours, and
+// where their weights begin in Sampling::weights. Computed once for a frame size (resampling.py).
+struct Span {
+  int first;
+  int count;
+  int weights;
+};
+
 // Arguments that do not change from frame to frame; mirrored by resampling.py, field by field.
 struct Sampling {
   const u8* source;
   const Taps* columns;  // target_width elements
   const Taps* rows;     // target_height elements
+  const Span* column_spans;  // the same for the filtered kernels
+  const Span* row_spans;
+  const int* weights;  // in units of 1 / 2^FILTER_BITS
   void* tensor;
   CandidateHeader* candidates;  // cleared for the decoding that follows; may be null
   int source_width;
@@ -73,6 +84,35 @@ TRT_PERCEPTION_HD Pixel sample(const Source& source, const Taps& column, const T
   return result;
 }
 
+// Pillow's fixed-point arithmetic (src/libImaging/Resample.c): 32 bits less 8 of a pixel and 2 for sums beyond it.
+const int FILTER_BITS = 22;
+
+// The same with an antialiasing filter, as Pillow does it: across, rounded to 8 bits, then down.
+template <int LAYOUT>
+TRT_PERCEPTION_HD Pixel sample_filtered(const Source& source, const Span& column, const Span& row, const int* weights) {
+  const int HALF = 1 << (FILTER_BITS - 1);
+  int down[3] = {HALF, HALF, HALF};
+  for (int j = 0; j < row.count; ++j) {
+    int across[3] = {HALF, HALF, HALF};
+    for (int i = 0; i < column.count; ++i) {
+      const Pixel pixel = load_pixel<LAYOUT>(source, column.first + i, row.first + j);
+      const int weight = weights[column.weights + i];
+      for (int c = 0; c < 3; ++c) {
+        across[c] += pixel.channel[c] * weight;
+      }
+    }
+    const int weight = weights[row.weights + j];
+    for (int c = 0; c < 3; ++c) {
+      down[c] += saturate_u8(across[c] >> FILTER_BITS) * weight;
+    }
+  }
+  Pixel result;
+  for (int c = 0; c < 3; ++c) {
+    result.channel[c] = saturate_u8(down[c] >> FILTER_BITS);
+  }
+  return result;
+}
+
 TRT_PERCEPTION_HD void store(const Sampling& sampling, long long index, int channel, int value) {
   if (sampling.element_type == UINT8) {
     static_cast<u8*>(sampling.tensor)[index] = static_cast<u8>(value);
@@ -93,7 +133,7 @@ TRT_PERCEPTION_HD void store(const Sampling& sampling, long long index, int chan
 const int PIXELS_OF_THREAD = 2;
 
 // Computes the network's input at (x, y), before normalisation, in the network's colour order.
-template <int LAYOUT>
+template <int LAYOUT, bool FILTERED>
 TRT_PERCEPTION_HD void input_values(const Sampling& sampling, int x, int y, int* values) {
   for (int c = 0; c < 3; ++c) {
     values[c] = sampling.padding;
@@ -101,7 +141,9 @@ TRT_PERCEPTION_HD void input_values(const Sampling& sampling, int x, int y, int*
   const int column = x - sampling.target_x, row = y - sampling.target_y;
   if (column >= 0 && column < sampling.target_width && row >= 0 && row < sampling.target_height) {
     const Source source = {sampling.source, sampling.source_width, sampling.source_height, sampling.source_step};
-    const Pixel pixel = sample<LAYOUT>(source, sampling.columns[column], sampling.rows[row]);
+    const Pixel pixel = FILTERED ? sample_filtered<LAYOUT>(source, sampling.column_spans[column],
+                                                           sampling.row_spans[row], sampling.weights)
+                                 : sample<LAYOUT>(source, sampling.columns[column], sampling.rows[row]);
     if (sampling.channels == 1 && !sampling.source_is_grey) {
       values[0] = sampling.red == 0 ? grey(pixel.channel[0], pixel.channel[1], pixel.channel[2])
                                     : grey(pixel.channel[2], pixel.channel[1], pixel.channel[0]);
@@ -128,11 +170,11 @@ TRT_PERCEPTION_HD void store_values(const Sampling& sampling, int x, int y, cons
 // Writes PIXELS_OF_THREAD pixels from (x, y) on, but none outside the network's input. Reads all before it writes the
 // first: the compiler cannot do that, because it must assume that they
 // overlap.
-template <int LAYOUT>
+template <int LAYOUT, bool FILTERED>
 TRT_PERCEPTION_HD void preprocess_pixels(const Sampling& sampling, int x, int y) {
   int values[PIXELS_OF_THREAD][3];
   for (int i = 0; i < PIXELS_OF_THREAD; ++i) {
-    input_values<LAYOUT>(sampling, x + i, y, values[i]);
+    input_values<LAYOUT, FILTERED>(sampling, x + i, y, values[i]);
   }
   for (int i = 0; i < PIXELS_OF_THREAD; ++i) {
     if (x + i < sampling.network_width) {

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from trt_perception.ort.cpu import cores_of, quota, usable_cores
+from trt_perception.cores import cores_of, quota, usable_cores
 
 
 @pytest.fixture

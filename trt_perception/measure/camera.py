@@ -1,6 +1,9 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A camera for benchmarks: publishes one image at a steady rate, best effort, depth 1, and prints how many it sent."""
+"""A camera for benchmarks: publishes one image at a steady rate, best effort, depth 1, and prints how many it sent.
+
+    python -m trt_perception.measure.camera --width 640 --height 480 --rate 30 --frames 300
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,8 @@ _CONNECT_S = 20.0
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Publish all images, then print {"sent": ..., "rate_hz": ...}."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--width', type=int, required=True)
     parser.add_argument('--height', type=int, required=True)
     parser.add_argument('--rate', type=float, required=True, help='images a second')
@@ -53,7 +57,9 @@ def main() -> None:
     seconds = time.monotonic() - started
     # The last images must be sent before the publisher is destroyed.
     time.sleep(1.0)
-    print(json.dumps({'sent': options.frames, 'rate_hz': options.frames / seconds}))
+    # The time from the first image to the last one has one interval less than there are images.
+    rate_hz = (options.frames - 1) / seconds if options.frames > 1 else options.rate
+    print(json.dumps({'sent': options.frames, 'rate_hz': rate_hz}))
     node.destroy_node()
     rclpy.shutdown()
 

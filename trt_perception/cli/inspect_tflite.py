@@ -1,0 +1,114 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The report of `trt_perception inspect` for a .tflite file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from ..backends.trial import Trial, try_backends
+from ..errors import one_line, printable
+from ..model.spec import ModelSpec
+from ..model.tflite_file import TfliteGraph, TfliteTensor, read_content, read_graph
+from .model_arguments import console_monitor
+
+
+def inspect_tflite(spec: ModelSpec, backend: str, as_json: bool) -> int:
+    """Print the report and return 0. Raises ModelError or EngineError if LiteRT refuses the model."""
+    graph = read_graph(read_content(spec.path), spec.path.name)
+    with console_monitor() as monitor:
+        chosen, trials = try_backends(spec, backend, monitor)
+    trial = trials[chosen]
+    report = _report(graph, trial.spec, trials)
+    refused = trial.runs is False or (trial.runs is None and backend != 'auto')
+    if as_json:
+        print(json.dumps(report, indent=2))
+    else:
+        _print(report, trial, refused)
+    if trial.error is not None and refused:
+        raise trial.error
+    return 0
+
+
+def _report(graph: TfliteGraph, spec: ModelSpec, trials: Mapping[str, Trial]) -> dict[str, Any]:
+    """Return the same keys as for an ONNX file, if they exist for a .tflite file."""
+    options = spec.preprocessing
+    (stored_input,) = (graph.tensors[index] for index in graph.inputs)
+    return {
+        'file': str(spec.path),
+        'sha256': spec.sha256,
+        'bytes': graph.bytes,
+        'producer': graph.description,
+        'backends': {
+            name: {'runs': trial.runs, 'version': trial.identity, 'reason': one_line(trial.error or '')}
+            for name, trial in trials.items()},
+        'task': spec.task,
+        'head': spec.head.kind,
+        'input': {
+            'name': spec.input_name, 'dtype': stored_input.dtype, 'shape': list(spec.input_shape),
+            'layout': spec.layout, 'dynamic_size': spec.dynamic_size, 'dynamic_batch': spec.dynamic_batch,
+            **_quantisation(stored_input)},
+        'outputs': [
+            {'name': name, 'shape': list(shape), 'dtype': graph.tensors[index].dtype,
+             **_quantisation(graph.tensors[index])}
+            for (name, shape), index in zip(spec.outputs, graph.outputs)],
+        'precision': spec.stored_precision,
+        'preprocessing': {
+            'color_order': options.color_order, 'scale': options.scale, 'mean': list(options.mean),
+            'std': list(options.std), 'resize_mode': options.resize_mode, 'crop_fraction': options.crop_fraction},
+        'classes': len(spec.names),
+        'names': list(spec.names),
+        'names_source': spec.names_source,
+        'parameters': graph.parameters(),
+        'operators': dict(graph.operator_counts().most_common()),
+    }
+
+
+def _quantisation(tensor: TfliteTensor) -> dict[str, Any]:
+    return {'scale': tensor.scale, 'zero_point': tensor.zero_point} if tensor.is_quantised else {}
+
+
+def _print(report: dict[str, Any], trial: Trial, refused: bool) -> None:
+    names, options, size = report['names'], report['preprocessing'], report['bytes']
+    version = f' ({trial.identity})' if trial.identity else ''
+    if trial.runs:
+        verdict = f'runs the model{version}'
+    elif not version and 'is not installed' in str(trial.error):
+        verdict = f'not installed: {trial.error}' if not refused else 'not installed'
+    else:
+        # A refusal is printed last, on stderr.
+        verdict = f'refuses the model{version}' if refused else f'not tried: {trial.error}'
+    crop = f" {options['crop_fraction']}" if options['resize_mode'] == 'center_crop' else ''
+    entry = report['input']
+    rows = {
+        'file': report['file'],
+        'sha256': report['sha256'],
+        'size': f'{size / 1e6:.1f} MB' if size >= 100_000 else f'{size:,} bytes',
+        'format': 'TensorFlow Lite',
+        'producer': report['producer'] or 'unknown',
+        'LiteRT': verdict,
+        'task': f"{report['task']} ({report['head']})",
+        'input': f'{_tensor(entry)} {entry["layout"]}',
+        'outputs': ', '.join(_tensor(output) for output in report['outputs']),
+        'precision': report['precision'],
+        'preprocessing': f"{options['color_order']}, {options['resize_mode']}{crop}, (pixel * {options['scale']:.6g} - "
+                         f"{_short(options['mean'])}) / {_short(options['std'])}",
+        'classes': f"{report['classes']} from {report['names_source']}: {', '.join(names[:8])}"
+                   + (', ...' if len(names) > 8 else ''),
+        'parameters': f"{report['parameters']:,}",
+        'operators': ', '.join(f'{name} {count}' for name, count in report['operators'].items()),
+    }
+    for name, value in rows.items():
+        print(f'{name + ":":<15} {printable(value)}')
+
+
+def _tensor(entry: Mapping[str, Any]) -> str:
+    quantised = (
+        f" (value = (number {-entry['zero_point']:+d}) * {entry['scale']:.6g})" if 'zero_point' in entry else '')
+    return f"{entry['name']} {entry['dtype']} {entry['shape']}{quantised}"
+
+
+def _short(values: list[float]) -> str:
+    return f'{values[0]:g}' if len(set(values)) == 1 else '[' + ', '.join(f'{value:g}' for value in values) + ']'

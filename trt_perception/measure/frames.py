@@ -1,0 +1,49 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The frames of a comparison: every variant gets the same pixels."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from ..dependencies import require
+from ..errors import SourceError
+from ..image.options import ImageOptions
+from ..sources.open_source import open_source
+
+
+def read_frames(
+    source: str, topic: str, size: tuple[int, int] | None, count: int, options: ImageOptions,
+) -> Iterator[np.ndarray]:
+    """Yield up to `count` frames of a source, evenly spaced over its length, as (height, width, 3) uint8 BGR.
+
+    size: (width, height) to resize to, None to keep each frame's size
+    Raises SourceError if the source cannot be opened or has no frame. Unreadable frames are left out.
+    """
+    with open_source(source, topic or None, lambda error: None, options) as opened:
+        step = max(1, (opened.len_hint or 0) // count)
+        found = 0
+        for frame in itertools.islice(opened, 0, None, step):
+            pixels = frame.frame.bgr()
+            yield require('cv2').resize(pixels, size) if size else pixels
+            found += 1
+            if found == count:
+                break
+    if not found:
+        raise SourceError(f'{source}: expected at least one image that can be read, found none')
+
+
+def store_frames(frames: Iterator[np.ndarray], folder: Path) -> tuple[list[Path], str]:
+    """Write each frame to a file of `folder`; returns (the files, the size of the frames as text)."""
+    files: list[Path] = []
+    sizes: dict[str, None] = {}
+    for pixels in frames:
+        files.append(folder / f'{len(files):03}.npy')
+        np.save(files[-1], np.ascontiguousarray(pixels))
+        sizes[f'{pixels.shape[1]}x{pixels.shape[0]}'] = None
+    shown = list(sizes)
+    return files, shown[0] if len(shown) == 1 else f'{shown[0]} and {len(shown) - 1} other sizes'
