@@ -13,6 +13,7 @@ pytest.importorskip('onnx')
 pytest.importorskip('onnxruntime')
 import numpy as np
 from support.picture_files import animated_gif, tiff
+from support.subprocesses import without_progress
 from support.tiny_models import color_detector
 
 from trt_perception.cli.main import main
@@ -48,7 +49,7 @@ def run(capfd, *arguments):
     code = main(['predict', 'm.onnx', *map(str, arguments), '--json', '-'])
     out, err = capfd.readouterr()
     # FFmpeg reads its log level when it is first used: here by the tests.
-    lines = [line for line in err.splitlines() if not line.startswith('[')]
+    lines = [line for line in without_progress(err).splitlines() if not line.startswith('[')]
     return code, [json.loads(line) for line in out.splitlines()], lines
 
 

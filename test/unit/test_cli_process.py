@@ -39,7 +39,7 @@ def start(*arguments, **options):
 def finish(process):
     """(exit code, stdout, stderr)."""
     out, err = process.communicate(timeout=120)
-    return process.returncode, out, err
+    return process.returncode, out, without_progress(err)
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def long_video(tmp_path):
 
 
 def wait_for_lines(path, count):
-    for _ in range(600):
+    for _ in range(2400):
         if path.exists() and path.read_text().count('\n') >= count:
             return
         time.sleep(0.05)
