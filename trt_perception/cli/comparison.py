@@ -8,7 +8,6 @@ import argparse
 import contextlib
 import json
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -31,6 +30,7 @@ from ..model.labels import SHIPPED
 from ..model.spec import ModelSpec
 from ..monitor import Monitor
 from ..progress import ConsoleProgress
+from ..unfinished import temporary_folder
 from .comparison_options import JSON, LOG, PLOT, TEXT
 from .files import OutputError, Outputs, write_report
 from .model_arguments import model_options, pipeline_options, settings
@@ -52,8 +52,8 @@ def run_comparison(
         if not path.is_file():
             raise OutputError(f'{path}: no such file: check the file of the backend {name}')
     _check_outputs(options, outputs)
-    with tempfile.TemporaryDirectory(prefix='trt_perception_') as folder, _log(options, Path(folder)) as log:
-        stored, size = store_frames(frames(), Path(folder))
+    with temporary_folder() as folder, _log(options, folder) as log:
+        stored, size = store_frames(frames(), folder)
         before = state()
         comparison = _compare(options, spec, files, stored, log)
         described = {

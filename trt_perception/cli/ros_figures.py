@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from ..dependencies import require
 from ..errors import SourceError
 from ..model.spec import ModelSpec
 from ..progress import ConsoleProgress
+from ..unfinished import temporary_folder
 from .model_arguments import calibration_source
 from .numbers import above_zero
 
@@ -63,8 +63,7 @@ def measure_node(options: argparse.Namespace, spec: ModelSpec, frames: Iterator[
     if pixels is None:
         raise SourceError('expected an image to send to the node, found none')
     height, width = pixels.shape[:2]
-    with tempfile.TemporaryDirectory(prefix='trt_perception_') as name, ConsoleProgress(unit='s') as progress:
-        folder = Path(name)
+    with temporary_folder() as folder, ConsoleProgress(unit='s') as progress:
         np.save(folder / 'image.npy', np.ascontiguousarray(pixels))
         environment = demo_environment(free_domain_id(os.environ), large_images_profile())
         with NodeRun(_parameters(options, spec), folder, environment) as node:

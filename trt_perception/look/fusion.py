@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from ..dependencies import require
 from ..errors import printable
 from ..model.onnx_file import load_proto
 from ..ort.backend import load_session
+from ..unfinished import temporary_folder
 from .graph import Graph, Node, read_graph
 from .groups import Group, match
 
@@ -93,8 +93,8 @@ def fusion_json(fusion: Fusion) -> dict[str, Any]:
 def _optimised(path: Path, level: Any) -> Any:
     """Return the model that ONNX Runtime writes at this level, without its weights."""
     ort = require('onnxruntime')
-    with tempfile.TemporaryDirectory(prefix='trt_perception_') as folder:
-        target = Path(folder) / 'optimised.onnx'
+    with temporary_folder() as folder:
+        target = folder / 'optimised.onnx'
         options = ort.SessionOptions()
         options.graph_optimization_level = level
         options.log_severity_level = _SEVERITY_FATAL
