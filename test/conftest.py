@@ -9,6 +9,7 @@ module that skips itself (importorskip) ends the collection: the whole run then 
 """
 
 import importlib.util
+import signal
 from pathlib import Path
 
 import pytest
@@ -75,3 +76,11 @@ def pytest_make_collect_report(collector):
 def pytest_runtest_makereport(item, call):
     outcome = yield
     _skip_where_missing(outcome.get_result(), call.excinfo, *item.location[:2])
+
+
+def pytest_configure() -> None:
+    """Heed signals that a shell ignores for jobs in the background: the processes of the tests inherit that."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)

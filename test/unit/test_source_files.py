@@ -141,8 +141,9 @@ def test_a_gif_that_is_cut_off_is_reported(tmp_path):
     (tmp_path / 'a.gif').write_bytes(data[:len(data) // 2])
     frames, errors = read(tmp_path / 'a.gif')
     assert len(frames) < 5
-    assert errors == [
-        f'{tmp_path}/a.gif: the file is cut off after {len(data) // 2} bytes, so pictures or parts of them are lost']
+    # An older OpenCV reads it with FFmpeg, which also reports the number of frames.
+    assert errors[-1] == (
+        f'{tmp_path}/a.gif: the file is cut off after {len(data) // 2} bytes, so pictures or parts of them are lost')
     # Some programs do not write the last byte.
     (tmp_path / 'a.gif').write_bytes(data[:-1])
     assert len(read(tmp_path / 'a.gif')[0]) == 5 and read(tmp_path / 'a.gif')[1] == []
