@@ -99,17 +99,20 @@ def test_a_classifier_of_torchvision(tmp_path, monkeypatch, capsys, name, crop):
     assert name_of_output == 'logits'
 
 
-def test_the_outputs_are_those_of_torchvision_on_its_own_preprocessing(tmp_path, monkeypatch):
-    """At 256 pixels nothing is resized: our crop and torchvision's are the same pixels."""
+@pytest.mark.parametrize('name, weights', [
+    ('squeezenet1_1', 'SqueezeNet1_1_Weights'), ('efficientnet_b0', 'EfficientNet_B0_Weights')])
+@pytest.mark.parametrize('size', [(256, 256), (640, 480)])
+def test_the_input_is_that_of_torchvisions_own_preprocessing(tmp_path, monkeypatch, name, weights, size):
+    """A 256x256 image is cropped only. A larger one is also resized, for EfficientNet with the bicubic filter."""
     image_module = pytest.importorskip('PIL.Image')
     monkeypatch.chdir(tmp_path)
-    assert main(['export', 'squeezenet1_1', '--weights', 'none']) == 0
-    pixels = np.random.default_rng(1).integers(0, 256, (256, 256, 3), np.uint8)
+    assert main(['export', name, '--weights', 'none']) == 0
+    pixels = np.asarray(image_module.open(PHOTO).convert('RGB').resize(size))
     from trt_perception.image.frame import Frame
     from trt_perception.model.spec import load_model
     from trt_perception.pipeline.preprocess import Preprocessor
-    tensor, _ = Preprocessor(load_model('squeezenet1_1.onnx'))(Frame.from_bgr(pixels[..., ::-1].copy()))
-    transforms = torchvision.models.SqueezeNet1_1_Weights.DEFAULT.transforms()
+    tensor, _ = Preprocessor(load_model(f'{name}.onnx'))(Frame.from_bgr(pixels[..., ::-1].copy()))
+    transforms = getattr(torchvision.models, weights).DEFAULT.transforms()
     expected = transforms(image_module.fromarray(pixels)).numpy()
     assert np.abs(tensor[0] - expected).max() < 1e-5
 

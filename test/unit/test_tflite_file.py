@@ -182,10 +182,12 @@ def test_inspect_shows_the_file(capsys):
     assert shown['task'] == 'detection (yolov8)'
     assert shown['input'] == 'images int8 [1, 64, 64, 3] (value = (number +128) * 0.00392157) nhwc'
     assert shown['precision'] == 'int8'
+    assert shown['preprocessing'] == 'rgb, letterbox, linear, (pixel * 0.00392157 - 0) / 1'
     assert shown['operators'] == 'AVERAGE_POOL_2D 1, RESHAPE 1, TRANSPOSE 1, CONCATENATION 1'
     assert command_line.main(['inspect', str(DETECTOR), '--json']) == 0
     report = json.loads(capsys.readouterr().out)
     assert report['names'] == ['red', 'green', 'blue']
+    assert report['preprocessing']['interpolation'] == 'linear'
     assert report['outputs'] == [{'name': 'output0', 'shape': [1, 7, 64], 'dtype': 'float32'}]
 
 

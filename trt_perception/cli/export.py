@@ -22,10 +22,10 @@ from typing import TYPE_CHECKING
 
 from ..errors import ModelError, ParameterError, printable
 from ..model.labels import SHIPPED
-from ..model.normalisation import Overrides
 from ..model.spec import ModelOptions
-from ..parameters.table import PREPROCESSING
 from .files import Outputs
+from .model_arguments import add_preprocessing_arguments, preprocessing_options
+from .model_report import preprocessing_text, size_text
 from .numbers import above_zero, positive, whole
 from .parameter_options import add_parameter
 
@@ -78,13 +78,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--tolerance', type=above_zero, default=_TOLERANCE, metavar='T',
         help='largest difference between PyTorch and ONNX Runtime, as a part of the largest output value '
              '(default: %(default)s)')
-    group = parser.add_argument_group('preprocessing', PREPROCESSING.text)
-    add_parameter(group, '--color-order', 'color_order')
-    add_parameter(group, '--scale', 'scale', default=None, type=above_zero, metavar='S')
-    add_parameter(group, '--mean', 'mean', metavar='A[,B,C]')
-    add_parameter(group, '--std', 'std', metavar='A[,B,C]')
-    add_parameter(group, '--resize-mode', 'resize_mode')
-    add_parameter(group, '--crop-fraction', 'crop_fraction', default=None, metavar='F')
+    add_preprocessing_arguments(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -115,9 +109,7 @@ def run(options: argparse.Namespace) -> int:
         network, target, tuple(options.input_size or network.size),
         ModelOptions(
             task=options.task, head=options.head, labels=options.labels,
-            preprocessing=Overrides(
-                options.color_order, options.scale, options.mean, options.std, options.resize_mode,
-                options.crop_fraction)),
+            preprocessing=preprocessing_options(options)),
         ExportOptions(
             options.input_name, names, options.dynamic_batch, options.opset, options.exporter, options.external_data,
             options.channels),
@@ -168,7 +160,6 @@ def _network(options: argparse.Namespace, kind: str) -> Network:
 
 def _report(exported: Exported) -> None:
     spec = exported.spec
-    prep = spec.preprocessing
     size = sum(path.stat().st_size for path in exported.files)
     open_batch = ', dynamic batch' if spec.dynamic_batch else ''
     rows = {
@@ -176,11 +167,10 @@ def _report(exported: Exported) -> None:
         'input': f'{spec.input_name} {list(spec.input_shape)}{open_batch}',
         'outputs': ', '.join(f'{name} {list(shape)}' for name, shape in spec.outputs),
         'opset': exported.opset,
-        'images': f'{prep.color_order}, {prep.resize_mode}, (pixel * {prep.scale:.6g} - {list(prep.mean)}) / '
-                  f'{list(prep.std)}',
+        'images': preprocessing_text(spec.preprocessing),
         'classes': f'{len(spec.names)} from {spec.names_source}' + (
             '; --labels FILE names them' if spec.names_source.startswith('class indices') else ''),
-        'size': f'{size / 1e6:.1f} MB' if size >= 100_000 else f'{size:,} bytes'}
+        'size': size_text(size)}
     print(' and '.join(printable(path) for path in exported.files))
     for name, value in rows.items():
         print(f'  {name + ":":<9}{printable(value)}')

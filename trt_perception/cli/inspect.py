@@ -22,10 +22,11 @@ import numpy as np
 
 from ..backends.trial import Trial, try_backends
 from ..dependencies import require
-from ..errors import ModelError, one_line, printable
+from ..errors import ModelError, printable
 from ..model.checker import check_model
 from ..model.external_data import external_files, stored_bytes
 from ..model.file_kinds import is_tflite
+from ..model.normalisation import Preprocessing
 from ..model.onnx_file import load_proto
 from ..model.onnx_tensors import all_tensors
 from ..model.operations import multiply_accumulates
@@ -34,6 +35,7 @@ from .inspect_engine import SUFFIXES, inspect_engine
 from .inspect_look import add_look_arguments, look, require_engine_options, wants_look
 from .inspect_tflite import inspect_tflite
 from .model_arguments import add_model_arguments, console_monitor, load, model_path
+from .model_report import classes_text, common_report, preprocessing_text, size_text
 from .parameter_options import add_parameter
 
 _TITLES = {'onnxruntime': 'ONNX Runtime', 'tensorrt': 'TensorRT'}
@@ -88,7 +90,6 @@ def _report(proto: Any, spec: ModelSpec, verdict: str, trials: Mapping[str, Tria
         int(np.prod(tensor.dims, dtype=np.int64)) for tensor in all_tensors(proto)
         if tensor.data_type in (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.INT8))
     accumulates = multiply_accumulates(proto, spec)
-    options = spec.preprocessing
     return {
         'file': str(spec.path),
         'sha256': spec.sha256,
@@ -97,24 +98,12 @@ def _report(proto: Any, spec: ModelSpec, verdict: str, trials: Mapping[str, Tria
         'producer': f'{proto.producer_name} {proto.producer_version}'.strip(),
         'opset': {entry.domain or 'ai.onnx': entry.version for entry in proto.opset_import},
         'checker': verdict,
-        'backends': {
-            name: {'runs': trial.runs, 'version': trial.identity, 'reason': one_line(trial.error or '')}
-            for name, trial in trials.items()},
-        'task': spec.task,
-        'head': spec.head.kind,
+        **common_report(spec, trials),
         'input': {
             'name': spec.input_name, 'dtype': str(spec.input_dtype), 'shape': list(spec.input_shape),
             'layout': spec.layout, 'dynamic_size': spec.dynamic_size,
             'dynamic_batch': spec.dynamic_batch},
         'outputs': [{'name': name, 'shape': list(shape)} for name, shape in spec.outputs],
-        'precision': spec.stored_precision,
-        'preprocessing': {
-            'color_order': options.color_order, 'scale': options.scale, 'mean': list(options.mean),
-            'std': list(options.std), 'resize_mode': options.resize_mode,
-            'crop_fraction': options.crop_fraction, 'interpolation': options.interpolation},
-        'classes': len(spec.names),
-        'names': list(spec.names),
-        'names_source': spec.names_source,
         'parameters': parameters,
         'gflops': None if accumulates is None else round(2 * accumulates / 1e9, 3),
         'operators': dict(operators.most_common()),
@@ -122,13 +111,10 @@ def _report(proto: Any, spec: ModelSpec, verdict: str, trials: Mapping[str, Tria
 
 
 def _print(report: dict[str, Any], without_reason: str) -> None:
-    names = report['names']
-    shown = ', '.join(names[:8]) + (', ...' if len(names) > 8 else '')
     entry = report['input']
     open_dims = [
         what for what, is_open in (
             ('size', entry['dynamic_size']), ('batch', entry['dynamic_batch'])) if is_open]
-    options = report['preprocessing']
     gflops = report['gflops']
     rows = {
         'sha256': report['sha256'],
@@ -143,11 +129,8 @@ def _print(report: dict[str, Any], without_reason: str) -> None:
                  + (f" (dynamic {' and '.join(open_dims)})" if open_dims else ''),
         'outputs': ', '.join(f"{o['name']} {o['shape']}" for o in report['outputs']),
         'precision': report['precision'],
-        'preprocessing': f"{options['color_order']}, {options['resize_mode']}"
-                         + (f" {options['crop_fraction']}" if options['resize_mode'] == 'center_crop' else '')
-                         + f", {options['interpolation']}"
-                         + f", (pixel * {options['scale']:.6g} - {_short(options['mean'])}) / {_short(options['std'])}",
-        'classes': f"{report['classes']} from {report['names_source']}: {shown}",
+        'preprocessing': preprocessing_text(Preprocessing(**report['preprocessing'])),
+        'classes': classes_text(report['names'], report['names_source']),
         'parameters': f"{report['parameters']:,}",
         'GFLOPs': 'unknown' if gflops is None else f'{gflops} (convolutions and matrix products, 2 per multiply-add)',
         'operators': ', '.join(f'{name} {count}' for name, count in report['operators'].items()),
@@ -173,10 +156,4 @@ def _trial(name: str, entry: Mapping[str, Any], with_reason: bool) -> str:
 
 def _size(size: int, external: list[str]) -> str:
     files = '' if not external else f', with {len(external)} file{"s" if len(external) > 1 else ""} of external data'
-    return f'{size / 1e6:.1f} MB{files}' if size >= 100_000 else f'{size:,} bytes{files}'
-
-
-def _short(values: list[float]) -> str:
-    if len(set(values)) == 1:
-        return f'{values[0]:g}'
-    return '[' + ', '.join(f'{value:g}' for value in values) + ']'
+    return f'{size_text(size)}{files}'

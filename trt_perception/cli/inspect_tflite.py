@@ -9,10 +9,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..backends.trial import Trial, try_backends
-from ..errors import one_line, printable
+from ..errors import printable
+from ..model.normalisation import Preprocessing
 from ..model.spec import ModelSpec
 from ..model.tflite_file import TfliteGraph, TfliteTensor, read_content, read_graph
 from .model_arguments import console_monitor
+from .model_report import classes_text, common_report, preprocessing_text, size_text
 
 
 def inspect_tflite(spec: ModelSpec, backend: str, as_json: bool) -> int:
@@ -34,18 +36,13 @@ def inspect_tflite(spec: ModelSpec, backend: str, as_json: bool) -> int:
 
 def _report(graph: TfliteGraph, spec: ModelSpec, trials: Mapping[str, Trial]) -> dict[str, Any]:
     """Return the same keys as for an ONNX file, if they exist for a .tflite file."""
-    options = spec.preprocessing
     (stored_input,) = (graph.tensors[index] for index in graph.inputs)
     return {
         'file': str(spec.path),
         'sha256': spec.sha256,
         'bytes': graph.bytes,
         'producer': graph.description,
-        'backends': {
-            name: {'runs': trial.runs, 'version': trial.identity, 'reason': one_line(trial.error or '')}
-            for name, trial in trials.items()},
-        'task': spec.task,
-        'head': spec.head.kind,
+        **common_report(spec, trials),
         'input': {
             'name': spec.input_name, 'dtype': stored_input.dtype, 'shape': list(spec.input_shape),
             'layout': spec.layout, 'dynamic_size': spec.dynamic_size, 'dynamic_batch': spec.dynamic_batch,
@@ -54,13 +51,6 @@ def _report(graph: TfliteGraph, spec: ModelSpec, trials: Mapping[str, Trial]) ->
             {'name': name, 'shape': list(shape), 'dtype': graph.tensors[index].dtype,
              **_quantisation(graph.tensors[index])}
             for (name, shape), index in zip(spec.outputs, graph.outputs)],
-        'precision': spec.stored_precision,
-        'preprocessing': {
-            'color_order': options.color_order, 'scale': options.scale, 'mean': list(options.mean),
-            'std': list(options.std), 'resize_mode': options.resize_mode, 'crop_fraction': options.crop_fraction},
-        'classes': len(spec.names),
-        'names': list(spec.names),
-        'names_source': spec.names_source,
         'parameters': graph.parameters(),
         'operators': dict(graph.operator_counts().most_common()),
     }
@@ -71,7 +61,6 @@ def _quantisation(tensor: TfliteTensor) -> dict[str, Any]:
 
 
 def _print(report: dict[str, Any], trial: Trial, refused: bool) -> None:
-    names, options, size = report['names'], report['preprocessing'], report['bytes']
     version = f' ({trial.identity})' if trial.identity else ''
     if trial.runs:
         verdict = f'runs the model{version}'
@@ -80,12 +69,11 @@ def _print(report: dict[str, Any], trial: Trial, refused: bool) -> None:
     else:
         # A refusal is printed last, on stderr.
         verdict = f'refuses the model{version}' if refused else f'not tried: {trial.error}'
-    crop = f" {options['crop_fraction']}" if options['resize_mode'] == 'center_crop' else ''
     entry = report['input']
     rows = {
         'file': report['file'],
         'sha256': report['sha256'],
-        'size': f'{size / 1e6:.1f} MB' if size >= 100_000 else f'{size:,} bytes',
+        'size': size_text(report['bytes']),
         'format': 'TensorFlow Lite',
         'producer': report['producer'] or 'unknown',
         'LiteRT': verdict,
@@ -93,10 +81,8 @@ def _print(report: dict[str, Any], trial: Trial, refused: bool) -> None:
         'input': f'{_tensor(entry)} {entry["layout"]}',
         'outputs': ', '.join(_tensor(output) for output in report['outputs']),
         'precision': report['precision'],
-        'preprocessing': f"{options['color_order']}, {options['resize_mode']}{crop}, (pixel * {options['scale']:.6g} - "
-                         f"{_short(options['mean'])}) / {_short(options['std'])}",
-        'classes': f"{report['classes']} from {report['names_source']}: {', '.join(names[:8])}"
-                   + (', ...' if len(names) > 8 else ''),
+        'preprocessing': preprocessing_text(Preprocessing(**report['preprocessing'])),
+        'classes': classes_text(report['names'], report['names_source']),
         'parameters': f"{report['parameters']:,}",
         'operators': ', '.join(f'{name} {count}' for name, count in report['operators'].items()),
     }
@@ -108,7 +94,3 @@ def _tensor(entry: Mapping[str, Any]) -> str:
     quantised = (
         f" (value = (number {-entry['zero_point']:+d}) * {entry['scale']:.6g})" if 'zero_point' in entry else '')
     return f"{entry['name']} {entry['dtype']} {entry['shape']}{quantised}"
-
-
-def _short(values: list[float]) -> str:
-    return f'{values[0]:g}' if len(set(values)) == 1 else '[' + ', '.join(f'{value:g}' for value in values) + ']'

@@ -44,6 +44,11 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     add_parameter(parser, '--head', 'head')
     add_parameter(parser, '--output-name', 'output_name', metavar='NAME')
     add_parameter(parser, '--input-size', 'input_size', metavar=('WIDTH', 'HEIGHT'))
+    add_preprocessing_arguments(parser)
+
+
+def add_preprocessing_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options that replace the preprocessing of a model."""
     group = parser.add_argument_group('preprocessing', PREPROCESSING.text)
     add_parameter(group, '--color-order', 'color_order')
     add_parameter(group, '--scale', 'scale', default=None, type=above_zero, metavar='S')
@@ -104,9 +109,14 @@ def model_options(options: argparse.Namespace) -> ModelOptions:
     return ModelOptions(
         task=options.task, head=options.head, output_name=options.output_name, labels=options.labels,
         input_size=tuple(options.input_size),
-        preprocessing=Overrides(
-            options.color_order, options.scale, options.mean, options.std, options.resize_mode,
-            options.crop_fraction, options.interpolation))
+        preprocessing=preprocessing_options(options))
+
+
+def preprocessing_options(options: argparse.Namespace) -> Overrides:
+    """Return the values of `add_preprocessing_arguments`."""
+    return Overrides(
+        options.color_order, options.scale, options.mean, options.std, options.resize_mode, options.crop_fraction,
+        options.interpolation)
 
 
 def model_path(options: argparse.Namespace) -> Path:

@@ -56,10 +56,6 @@ def torchvision_network(name: str, weights: str = DEFAULT) -> Network:
         metadata['names'] = json.dumps(dict(enumerate(_distinct(categories))), ensure_ascii=False)
     if weights == DEFAULT and entry.meta.get('_docs'):
         metadata['description'] = one_line(entry.meta['_docs'])
-    interpolation = transforms.interpolation.value
-    if interpolation != 'bilinear':
-        notes.append(
-            f'torchvision resizes images for {name} with {interpolation} interpolation, which the metadata cannot say')
     version = require('torchvision').__version__
     # A list has the sides of a fixed size.
     side = transforms.crop_size[0] if transforms.crop_size else DEFAULT_SIZE[0]
@@ -121,7 +117,9 @@ def _preprocessing(transforms: Any) -> dict[str, Any]:
     resize, crop = transforms.resize_size[0], transforms.crop_size[0]
     return {
         'color_order': 'rgb', 'scale': 1 / 255, 'mean': list(transforms.mean), 'std': list(transforms.std),
-        'resize_mode': 'center_crop', 'crop_fraction': min(1.0, crop / resize)}
+        'resize_mode': 'center_crop', 'crop_fraction': min(1.0, crop / resize),
+        # Both are Pillow's filters, antialiased, on a Pillow image.
+        'interpolation': f'{transforms.interpolation.value}_antialias'}
 
 
 def _distinct(categories: list[str]) -> list[str]:

@@ -1,0 +1,57 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The parts of a report on a model that are the same for ONNX files, .tflite files and exports."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from ..backends.trial import Trial
+from ..errors import one_line
+from ..model.normalisation import Preprocessing
+from ..model.spec import ModelSpec
+
+_NAMES_SHOWN = 8
+
+
+def common_report(spec: ModelSpec, trials: Mapping[str, Trial]) -> dict[str, Any]:
+    """Return what a ModelSpec and the tried backends say, in the order of the JSON report, from `backends` on."""
+    return {
+        'backends': {
+            name: {'runs': trial.runs, 'version': trial.identity, 'reason': one_line(trial.error or '')}
+            for name, trial in trials.items()},
+        'task': spec.task,
+        'head': spec.head.kind,
+        'precision': spec.stored_precision,
+        'preprocessing': asdict(spec.preprocessing),
+        'classes': len(spec.names),
+        'names': list(spec.names),
+        'names_source': spec.names_source,
+    }
+
+
+def preprocessing_text(values: Preprocessing) -> str:
+    """Return it on one line, such as 'rgb, center_crop 0.875, linear, (pixel * 1 - 127) / 128'."""
+    crop = f' {values.crop_fraction:g}' if values.resize_mode == 'center_crop' else ''
+    return (
+        f'{values.color_order}, {values.resize_mode}{crop}, {values.interpolation}, (pixel * {values.scale:.6g} - '
+        f'{_short(values.mean)}) / {_short(values.std)}')
+
+
+def classes_text(names: Sequence[str], source: str) -> str:
+    """Return the number of classes, their source and the first names."""
+    more = ', ...' if len(names) > _NAMES_SHOWN else ''
+    return f'{len(names)} from {source}: {", ".join(names[:_NAMES_SHOWN])}{more}'
+
+
+def size_text(size: int) -> str:
+    """Return a number of bytes in MB; a small one exactly."""
+    return f'{size / 1e6:.1f} MB' if size >= 100_000 else f'{size:,} bytes'
+
+
+def _short(values: Sequence[float]) -> str:
+    if len(set(values)) == 1:
+        return f'{values[0]:g}'
+    return '[' + ', '.join(f'{value:g}' for value in values) + ']'
