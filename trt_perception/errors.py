@@ -91,10 +91,10 @@ def one_line(what: object, most: int = 0) -> str:
     return f'{text[:most]} ...' if 0 < most < len(text) else text
 
 
-def listed(names: Collection[object], most: int = 10, separator: str = ', ') -> str:
+def listed(names: Collection[object], most: int = 10, separator: str = ', ', longest: int = 80) -> str:
     """Return names for a message, 'a, b, c and 49 more': models have hundreds of layers, and their names are long.
 
-    most: the largest number of names; each name is on one line and has at most 80 characters
+    most: the largest number of names; longest: the largest number of characters of each, 0 for all
     """
-    shown = separator.join(one_line(printable(name), 80) for name in list(names)[:most])
+    shown = separator.join(one_line(printable(name), longest) for name in list(names)[:most])
     return f'{shown} and {len(names) - most} more' if len(names) > most else shown

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -22,6 +23,20 @@ def driver(ros_environment: int) -> Iterator[Any]:
     driver = Driver(ros_environment)
     yield driver
     driver.close()
+
+
+@pytest.fixture(scope='session')
+def command() -> str:
+    """The installed program trt_perception. In CI it must be there."""
+    from trt_perception.demo.errors import DemoError
+    from trt_perception.demo.installation import executable
+
+    try:
+        return str(executable('trt_perception'))
+    except DemoError as error:
+        if os.environ.get('CI'):
+            raise
+        pytest.skip(str(error))
 
 
 @pytest.fixture(scope='session')

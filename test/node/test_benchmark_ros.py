@@ -3,7 +3,6 @@
 """`trt_perception benchmark --ros` as a user runs it: the node, a camera and a consumer in their own processes."""
 
 import json
-import os
 import subprocess
 
 import pytest
@@ -12,19 +11,6 @@ for package in ('rclpy', 'vision_msgs.msg', 'cv2', 'onnx', 'onnxruntime'):
     pytest.importorskip(package, reason=f'needs {package.split(".")[0]}: make setup')
 
 from support.tiny_models import color_detector
-
-from trt_perception.demo.errors import DemoError
-from trt_perception.demo.installation import executable
-
-
-@pytest.fixture
-def command():
-    try:
-        return str(executable('trt_perception'))
-    except DemoError as error:
-        if os.environ.get('CI'):
-            raise
-        pytest.skip(str(error))
 
 
 def test_the_node_is_measured_at_each_rate(command, tmp_path):

@@ -20,9 +20,6 @@ for package in ('rclpy', 'vision_msgs.msg', 'rosbags', 'onnx', 'onnxruntime'):
 from support import harness_models
 from support.browser import PLAYED, Browser, find_browser
 
-from trt_perception.demo.errors import DemoError
-from trt_perception.demo.installation import executable
-
 FRAMES, HZ, WIDTH, HEIGHT = 24, 12.0, 320, 240
 # The clip's frames are JPEG: edges are up to two pixels off. The square moves 10 pixels from frame to frame.
 TOLERANCE = 3.0
@@ -31,16 +28,6 @@ TOLERANCE = 3.0
 def red_box(frame):
     """Return the position of the red square in a frame of the clip."""
     return 20 + 10 * frame, 60, 60 + 10 * frame, 100
-
-
-@pytest.fixture(scope='module')
-def command():
-    try:
-        return str(executable('trt_perception'))
-    except DemoError as error:
-        if os.environ.get('CI'):
-            raise
-        pytest.skip(str(error))
 
 
 @pytest.fixture(scope='module')

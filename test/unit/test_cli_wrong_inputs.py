@@ -102,7 +102,7 @@ def run(capfd, *arguments):
     (('quantize', 'm.onnx', '--precision', 'fp16', '--json', 'd'), 1, '--json d: it is a folder'),
 
     (('build', 'm.onnx', '--output', ''), 1, 'it is a folder; expected the name of a file to write'),
-    (('build', 'm.onnx', '--output', 'm.onnx'), 1, '--output m.onnx is the model itself: choose another file'),
+    (('build', 'm.onnx', '--output', 'm.onnx'), 1, '--output m.onnx is also another file of this command: choose'),
     (('build', 'm.onnx', '--output', 'pipe'), 1, '--output pipe: it is not a regular file'),
     (('build', 'm.onnx', '--output', 'x', '--dla-core', '-5'), 2, 'argument --dla-core: -5: expected a whole number'),
     (('build', 'm.onnx', '--output', 'x', '--batch', '1', 'two', '3'), 2, 'argument --batch: two: expected a whole'),

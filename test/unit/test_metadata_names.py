@@ -88,3 +88,8 @@ def test_odd_names():
     many = read(str(['a'] * 1000 + ['']))
     assert "'a' for classes 0, 1, 2 and 997 more" in many.problem
     assert len(many.problem) < 300
+
+
+def test_long_names_do_not_hide_the_classes():
+    problem = read(str(['x' * 300, 'x' * 300])).problem
+    assert "...' for classes 0, 1" in problem

@@ -307,6 +307,6 @@ def test_command(tmp_path, folder, capsys):
     assert main(['quantize', str(source), '--output', str(output)]) == 1
     assert 'int8 needs calibration data' in capsys.readouterr().err
     assert main(['quantize', str(source), '--precision', 'fp16', '--output', str(source)]) == 1
-    assert 'is the model itself' in capsys.readouterr().err
+    assert 'is also another file of this command' in capsys.readouterr().err
     assert main(['quantize', str(source), '--precision', 'fp16', '--output', str(output)]) == 0
     assert 'agreement not measured: give frames with --calibration' in capsys.readouterr().out

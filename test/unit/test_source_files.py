@@ -232,7 +232,7 @@ def test_the_list_of_skipped_files_is_limited(tmp_path):
         (tmp_path / f'{index}\x1b[31m.txt').write_text('')
     [note] = open_source(tmp_path).notes
     assert note.startswith(f'{tmp_path}: skipped 30 files of other types (0\\x1b[31m.txt, 1\\x1b[31m.txt, ')
-    assert note.endswith(', ...)') and len(note) < len(str(tmp_path)) + 150
+    assert note.endswith(' and 25 more)') and len(note) < len(str(tmp_path)) + 150
 
 
 def test_a_video_without_frames_is_reported_and_the_next_file_is_read(tmp_path):

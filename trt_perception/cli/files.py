@@ -65,9 +65,7 @@ class Outputs:
         self._written.append(path)
 
     def new_file(self, option: str, path: Path) -> None:
-        """As `file`, for a file that is made from the first file that the command reads, and then moved to `path`."""
-        if self._read and _same(path, self._read[0]):
-            raise OutputError(f'{option} {path} is the model itself: choose another file')
+        """As `file`, for a file that is written elsewhere and then moved to `path`."""
         self.file(option, path)
         if path.exists() and not path.is_file():
             raise OutputError(f'{option} {path}: it is not a regular file; expected the name of a file to write')

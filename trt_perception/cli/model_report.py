@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import Any
 
 from ..backends.trial import Trial
-from ..errors import one_line
+from ..errors import listed, one_line
 from ..model.normalisation import Preprocessing
 from ..model.spec import ModelSpec
 
@@ -42,8 +42,7 @@ def preprocessing_text(values: Preprocessing) -> str:
 
 def classes_text(names: Sequence[str], source: str) -> str:
     """Return the number of classes, their source and the first names."""
-    more = ', ...' if len(names) > _NAMES_SHOWN else ''
-    return f'{len(names)} from {source}: {", ".join(names[:_NAMES_SHOWN])}{more}'
+    return f'{len(names)} from {source}: {listed(names, _NAMES_SHOWN)}'
 
 
 def size_text(size: int) -> str:

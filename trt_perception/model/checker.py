@@ -7,7 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..dependencies import require
-from ..errors import ModelError, one_line
+from ..errors import ModelError, listed, one_line
 from .external_data import load_external_data
 from .node_order import sort_nodes
 from .onnx_file import load_proto
@@ -35,8 +35,7 @@ def check_model(path: Path) -> tuple[bool, str]:
     load_external_data(path, proto)
     stuck = sort_nodes(proto.graph)
     if stuck:
-        more = ', ...' if len(stuck) > _NODES_SHOWN else ''
-        return False, f'the nodes read each other in a circle: {", ".join(stuck[:_NODES_SHOWN])}{more}'
+        return False, f'the nodes read each other in a circle: {listed(stuck, _NODES_SHOWN)}'
     try:
         checker.check_model(proto)
     except ModelError:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import printable
+from ..errors import listed, printable
 
 # Longer than the names of any data set (21,843 classes of ImageNet: 0.6 MB).
 _LONGEST = 10_000_000
@@ -101,18 +101,15 @@ def _odd(names: tuple[str, ...]) -> str:
     for index, name in enumerate(names):
         if name.strip():
             classes.setdefault(name.strip(), []).append(str(index))
-    shared = [f'{_quoted(name)} for classes {_listed(found)}' for name, found in classes.items() if len(found) > 1]
+    shared = [
+        f'{_quoted(name)} for classes {listed(indices, _LISTED)}'
+        for name, indices in classes.items() if len(indices) > 1]
     found = []
     if empty:
-        found.append(f'no name for class {_listed(empty)}, whose index is used')
+        found.append(f'no name for class {listed(empty, _LISTED)}, whose index is used')
     if shared:
-        found.append(f'the same name {_listed(shared)}')
+        found.append(f'the same name {listed(shared, _LISTED, longest=0)}')
     return f"the file's class names have {' and '.join(found)}; correct 'names' in its metadata" if found else ''
-
-
-def _listed(parts: list[str]) -> str:
-    more = len(parts) - _LISTED
-    return ', '.join(parts[:_LISTED]) + (f' and {more} more' if more > 0 else '')
 
 
 def _quoted(text: str) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 from rclpy.qos import ReliabilityPolicy
 
+from ..errors import listed
 from ..image.transports import (
     COMPRESSED,
     COMPRESSED_IMAGE,
@@ -97,8 +98,7 @@ def suggestion(wanted: Wanted, offers: Sequence[Offer]) -> str:
         return _of_other(wanted, near)
     if images:
         names = sorted({offer.topic for offer in (readable or images)})
-        more = f' and {len(names) - _MOST_NAMES} more' if len(names) > _MOST_NAMES else ''
-        return f'these image topics are there: {", ".join(names[:_MOST_NAMES])}{more}: set image_topic to one of them'
+        return f'these image topics are there: {listed(names, _MOST_NAMES)}: set image_topic to one of them'
     domain = os.environ.get('ROS_DOMAIN_ID') or '0'
     return (
         "no other node publishes an image topic: check that the camera's driver runs, in the same network and with "

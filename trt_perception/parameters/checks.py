@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from ..errors import ParameterError
+from ..errors import ParameterError, listed
 from ..image.transports import TRANSPORTS, republish_command
 from ..model.spec import ModelSpec
 from .table import PARAMETERS
@@ -50,7 +50,7 @@ def class_indices(names: Sequence[str], spec: ModelSpec) -> frozenset[int] | Non
             raise ParameterError(
                 f"classes names '{name}', which {spec.path.name} does not know"
                 + (f": did you mean '{close}'?" if close else
-                   f': it knows {len(spec.names)} classes, {", ".join(spec.names[:5])}, ...'))
+                   f': it knows {len(spec.names)} classes, {listed(spec.names, 5)}'))
     wanted = set(names)
     return frozenset(index for index, name in enumerate(spec.names) if name in wanted)
 

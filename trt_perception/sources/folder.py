@@ -9,7 +9,7 @@ from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
 
-from ..errors import SourceError, printable
+from ..errors import SourceError, listed, printable
 from ..image.options import DEFAULT, ImageOptions
 from .formats import image_format, is_media_name, is_video, read_head
 from .images import image_frames, is_image
@@ -64,8 +64,9 @@ def list_folder(folder: Path) -> tuple[list[Path], list[str]]:
     except OSError as error:
         raise SourceError(f'{folder}: cannot be read: {error.strerror}') from error
     return media, [
-        *([f'{_number(others, "file")} of other types ({_names(others)})'] if others else []),
-        *([f'{_number(folders, "subfolder")} ({_names(folders)}): subfolders are not searched'] if folders else [])]
+        *([f'{_number(others, "file")} of other types ({listed(others, _NAMED)})'] if others else []),
+        *([f'{_number(folders, "subfolder")} ({listed(folders, _NAMED)}): subfolders are not searched']
+          if folders else [])]
 
 
 def file_frames(
