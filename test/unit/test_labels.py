@@ -131,7 +131,6 @@ _LIMITED = (
     'from trt_perception.model.labels import load_labels\n'
     'resource.setrlimit(resource.RLIMIT_CPU, (20, 20))\n'
     'for path in sys.argv[1:]:\n'
-    '    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n'
     '    try:\n'
     '        load_labels(path)\n'
     '    except LabelsError:\n'
