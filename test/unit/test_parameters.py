@@ -15,8 +15,9 @@ from typing import get_type_hints
 import pytest
 from support import tiny_models
 
-from trt_perception.cli import build, predict, quantize
+from trt_perception.cli import benchmark, build, predict, quantize
 from trt_perception.cli.model_arguments import pipeline_options, settings
+from trt_perception.cli.ros_figures import node_parameters
 from trt_perception.errors import ParameterError
 from trt_perception.launching.values import PARSERS
 from trt_perception.model.spec import ModelOptions, load_model
@@ -173,3 +174,34 @@ def test_the_room_needs_no_ros():
         'sys.modules.update(dict.fromkeys(("rclpy", "rcl_interfaces", "launch", "yaml", "cv2", "onnx")))\n'
         'import trt_perception.parameters.documents, trt_perception.parameters.settings\n')
     subprocess.run([sys.executable, '-c', code], check=True, timeout=60)
+
+
+def test_the_node_of_a_benchmark_gets_every_option_of_the_model(tmp_path):
+    """An option that is not passed on would measure another model without a word."""
+    yaml = pytest.importorskip('yaml')
+    names = tmp_path / "it's.txt"
+    names.write_text('r\ng\nb\n')
+    model = tiny_models.color_detector(tmp_path / 'm.onnx')
+    parser = parser_of(benchmark)
+    given = {
+        '--labels': str(names), '--task': 'detection', '--head': 'yolov8', '--output-name': 'output0',
+        '--color-order': 'bgr', '--scale': '0.5', '--mean': '1,2,3', '--std': '2', '--resize-mode': 'stretch',
+        '--crop-fraction': '0.5', '--interpolation': 'linear', '--backend': 'onnxruntime', '--threads': '1',
+        '--precision': 'fp16', '--score': '1', '--iou': '0.5', '--max-detections': '7', '--top-k': '2',
+        '--calibration': str(tmp_path), '--calibration-topic': 't', '--calibration-samples': '9',
+        '--calibration-method': 'mse', '--min-agreement': '0.5', '--max-image-pixels': '99', '--significant-bits': '12'}
+    arguments = [
+        str(model), '--input-size', '64', '32', '--class-agnostic', '--classes', 'red', "it's",
+        *(word for option, value in given.items() for word in (option, value))]
+    parameters = node_parameters(parser.parse_args(arguments), load_model(model))
+    # The other options are about the measurement.
+    assert set(parameters) == {
+        'model_file', 'class_agnostic_nms', 'classes', 'input_size', 'labels_file', 'num_threads', 'score_threshold',
+        'iou_threshold', 'calibration_source', *(
+            option[2:].replace('-', '_') for option in given
+            if option not in ('--labels', '--threads', '--score', '--iou', '--calibration'))}
+    read = {name: yaml.safe_load(value) for name, value in parameters.items()}
+    assert (read['classes'], read['labels_file']) == (['red', "it's"], str(names))
+    assert (read['score_threshold'], read['mean'], read['input_size']) == (1.0, [1.0, 2.0, 3.0], [64, 32])
+    assert type(read['score_threshold']) is float and read['class_agnostic_nms'] is True
+    assert node_parameters(parser.parse_args([str(model)]), load_model(model)) == {'model_file': f'"{model}"'}

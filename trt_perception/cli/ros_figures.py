@@ -5,10 +5,11 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,11 +24,10 @@ from .numbers import above_zero
 if TYPE_CHECKING:
     from ..measure.rates import RosFigures
 
-# The options that the node needs to run the same model in the same way: (option, parameter).
-_PASSED = (
-    ('labels', 'labels_file'), ('task', 'task'), ('head', 'head'), ('output_name', 'output_name'),
-    ('backend', 'backend'), ('threads', 'num_threads'), ('score', 'score_threshold'), ('iou', 'iou_threshold'),
-    ('calibration_topic', 'calibration_topic'))
+# The attributes of the parsed options that have another name than the node's parameter.
+_OTHER_NAMES = {
+    'labels': 'labels_file', 'threads': 'num_threads', 'score': 'score_threshold', 'iou': 'iou_threshold',
+    'class_agnostic': 'class_agnostic_nms', 'calibration': 'calibration_source'}
 
 
 def add_ros_arguments(parser: argparse.ArgumentParser) -> None:
@@ -66,22 +66,30 @@ def measure_node(options: argparse.Namespace, spec: ModelSpec, frames: Iterator[
     with temporary_folder() as folder, ConsoleProgress(unit='s') as progress:
         np.save(folder / 'image.npy', np.ascontiguousarray(pixels))
         environment = demo_environment(free_domain_id(os.environ), large_images_profile())
-        with NodeRun(_parameters(options, spec), folder, environment) as node:
+        with NodeRun(node_parameters(options, spec), folder, environment) as node:
             return measure_rates(node, width, height, str(folder / 'image.npy'), options.ros_seconds, progress)
 
 
-def _parameters(options: argparse.Namespace, spec: ModelSpec) -> dict[str, str]:
-    """Return the node's parameters; several precisions: the first."""
-    from ..parameters.table import PARAMETERS
+def node_parameters(options: argparse.Namespace, spec: ModelSpec) -> dict[str, str]:
+    """Return the parameters with which the node runs the model as the other commands do, as -p NAME:=VALUE takes them.
+
+    Of several precisions, the first one.
+    """
+    from ..parameters.table import PARAMETERS, as_yaml
 
     chosen = options.precision
-    precision = chosen if isinstance(chosen, str) else chosen[0] if chosen else spec.stored_precision
-    parameters = {'model_file': str(spec.path.absolute()), 'precision': precision, 'image_depth': '1'}
-    for option, parameter in _PASSED:
-        value = getattr(options, option)
-        if value != PARAMETERS[parameter].default:
-            is_file = parameter == 'labels_file' and Path(value).is_file()
-            parameters[parameter] = str(Path(value).absolute()) if is_file else str(value)
-    if source := calibration_source(options):
-        parameters['calibration_source'] = str(Path(source).absolute())
+    values = {
+        **{_OTHER_NAMES.get(name, name): value for name, value in vars(options).items()},
+        'model_file': str(spec.path.absolute()),
+        'precision': chosen if isinstance(chosen, str) else chosen[0] if chosen else spec.stored_precision,
+        'calibration_source': calibration_source(options)}
+    parameters = {}
+    for name, given in values.items():
+        value: Any = list(given) if isinstance(given, tuple) else given
+        if name not in PARAMETERS or value in (None, '', []) or as_yaml(value) == as_yaml(PARAMETERS[name].default):
+            continue
+        if name in ('labels_file', 'calibration_source') and Path(value).exists():
+            value = str(Path(value).absolute())
+        # JSON is YAML, with quotes around texts.
+        parameters[name] = json.dumps(value)
     return parameters
