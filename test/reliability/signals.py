@@ -163,7 +163,7 @@ STATES: dict[str, Callable[[Place], Any]] = {
     'unconfigured': lambda place: place.in_state('unconfigured'),
     'configure failed': after_a_failed_configure,
     'configuring: loading': lambda place: configuring(place, 'loading', model_file=place.model(slow_load=400)),
-    'configuring: loading for ever': lambda place: configuring(
+    'configuring: loading that never ends': lambda place: configuring(
         place, 'loading', model_file=place.model(endless='always')),
     'configuring: reading images': lambda place: configuring(
         place, 'reading', precision='int8', calibration_source=place.calibration(60, 3000), calibration_samples=60),

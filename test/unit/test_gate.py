@@ -179,7 +179,7 @@ def test_one_frame_gives_a_warning(tmp_path):
             ([dark, one_square('red'), dark], 'something was detected in 1 of 3 frames only')):
         told.log.clear()
         agreement(spec, spec, frames, told=told)
-        assert told.log == [('warning', f'the accuracy gate is no real check: {doubt}; give more frames')]
+        assert told.log == [('warning', f'the accuracy gate is not reliable: {doubt}; give more frames')]
     told.log.clear()
     agreement(spec, spec, [one_square('red'), dark, one_square('green')], told=told)
     assert told.log == []

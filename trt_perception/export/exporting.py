@@ -95,7 +95,7 @@ def _with_metadata(
         if spec.names and model.labels:
             metadata['names'] = json.dumps(dict(enumerate(spec.names)), ensure_ascii=False)
         store_graph(proto, metadata, part, options.external_data)
-        # As every command will read it: the file alone must be enough.
+        # As every command will read it: no other setting must be needed.
         return load_model(part, ModelOptions(head=model.head, output_name=model.output_name))
     except FetchError:
         raise

@@ -1,3 +1,3 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Shows the graph of a model: its nodes, what is fused, a picture, and Netron."""
+"""Shows the graph of a model: its nodes, the fused groups, a picture, and Netron."""

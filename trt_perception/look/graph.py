@@ -14,7 +14,7 @@ from ..model.node_order import reads, sort_nodes
 
 # ONNX's names of the element types (onnx.proto3, TensorProto.DataType) that differ from NumPy's.
 _TYPE_NAMES = {'float': 'float32', 'double': 'float64'}
-# Their outputs differ from run to run, or are not computed from their inputs alone.
+# Their outputs differ from run to run, or depend on more than their inputs.
 _NOT_CONSTANT = ('RandomNormal', 'RandomUniform', 'RandomNormalLike', 'RandomUniformLike', 'Multinomial', 'Bernoulli')
 _SHORT = {'kernel_shape': 'kernel', 'strides': 'stride', 'dilations': 'dilation', 'pads': 'pad'}
 _MOST_VALUES = 8

@@ -34,7 +34,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Cell:
-    """What is drawn at one place.
+    """One place of the picture.
 
     kind: fused, same, added (the optimiser added it) or end (an input or output of the model)
     reads, writes: names of tensors, from which the edges follow

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What is compared: a model file on one backend in one precision."""
+"""One row of a comparison: a model file on one backend in one precision."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ class ModelFiles:
 def read_at_once(path: Path) -> Iterator[ModelFiles]:
     """Yield the files of a model that the block reads in several steps.
 
-    Raises ModelError at the end if a file has changed meanwhile, also instead of another error: that one may come from
+    Raises ModelError at the end if a file has changed in that time, also instead of another error, which may come from
     half a file.
     """
     files = ModelFiles.of(path)

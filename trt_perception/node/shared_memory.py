@@ -10,7 +10,7 @@ DDS). With respawn, each crash would take as much again.
 The owner holds an exclusive lock (flock) of fastrtps_ID_el from before the segment exists until after it is removed.
 So a segment whose lock is free has no owner. Other processes that still read it keep their mapping.
 
-Ports (fastrtps_portN, 52 kB) are left alone: the next participant with the same number uses or replaces them, and a
+Ports (fastrtps_portN, 52 kB) stay: the next participant with the same number uses or replaces them, and a
 process that still writes to a removed port would not be heard.
 """
 

@@ -108,7 +108,7 @@ def measure_agreement(
     if agreement.says_nothing:
         monitor.log('warning', 'the accuracy gate measured nothing: neither run found anything on the frames')
     elif agreement.doubt:
-        monitor.log('warning', f'the accuracy gate is no real check: {agreement.doubt}; give more frames')
+        monitor.log('warning', f'the accuracy gate is not reliable: {agreement.doubt}; give more frames')
     return AgreementReport.of(agreement, options.calibration.source, compared)
 
 

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Reads a folder: every image and video in it, in natural order. What is skipped is named."""
+"""Reads a folder: every image and video in it, in natural order. The files that it skips are named."""
 
 from __future__ import annotations
 
