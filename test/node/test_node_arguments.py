@@ -166,7 +166,16 @@ def test_autostart_that_fails_leaves_the_node_running(start_node, models):
 
 
 def test_a_manager_that_comes_during_autostart_is_refused(start_node, models):
-    node = start_node(model_file=models(slow_load=100), autostart=True)
+    node = start_node(model_file=models(endless='always'), autostart=True)
     wait_until(lambda: node.state() == 'configuring', 'configuring')
+    assert node.change_state('configure') is False
+    node.process.wait_for_line('transition configure refused: another transition is running')
+    assert node.state() == 'configuring'
+
+
+def test_a_manager_that_comes_late_does_not_disturb_autostart(start_node, models):
+    """Configure is refused in each state after the start."""
+    node = start_node(model_file=models(slow_load=100), autostart=True)
+    wait_until(lambda: node.state() != 'unconfigured', 'configuring, inactive or active')
     assert node.change_state('configure') is False
     wait_until(lambda: node.state() == 'active', 'active')
