@@ -91,6 +91,27 @@ def busy_model(models: Callable[..., str]) -> Callable[[Any, Any, float], str]:
 
 
 @pytest.fixture
+def slow_model(models: Callable[..., str]) -> Callable[[Any], str]:
+    """Return a function: of a model that loads for at least fifty times as long as a service call takes now.
+
+    It takes an unconfigured node, on which both are measured.
+    """
+    def make(node: Any) -> str:
+        started = time.monotonic()
+        for _ in range(5):
+            node.state()
+        call_s = (time.monotonic() - started) / 5
+        node.set_parameters(model_file=models(slow_load=20))
+        started = time.monotonic()
+        assert node.change_state('configure')
+        load_s = (time.monotonic() - started) / 20
+        node.bring_to('unconfigured')
+        return models(slow_load=min(1000, max(100, round(50 * call_s / load_s))))
+
+    return make
+
+
+@pytest.fixture
 def node(shared_process: Any) -> Iterator[Any]:
     """Return the shared node, unconfigured, with its initial parameters."""
     shared_process.bring_to('unconfigured')

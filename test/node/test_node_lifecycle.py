@@ -99,20 +99,24 @@ def test_shutdown_from_every_state(start_node, models, state):
     assert node.driver.node.count_publishers(node.topic('detections')) == 0
 
 
-def test_state_is_answered_while_configure_runs(node, models):
-    assert node.set_parameters(model_file=models(slow_load=100))[0]
-    mark = node.process.mark()
+def test_state_is_answered_while_configure_runs(start_node, models):
+    node = start_node(model_file=models(endless='always'))
     configured = node.begin('configure')
     wait_until(lambda: node.state() == 'configuring', 'configuring')
-    asked = 0
-    while not configured.done():
-        assert node.state() in ('configuring', 'inactive')
+    for _ in range(3):
+        assert node.state() == 'configuring'
         assert node.parameters(['max_detections']) == [300]
         # A second transition is refused at once and does no harm.
         assert node.change_state('deactivate') is False
-        asked += 1
-    assert asked >= 3
-    node.process.wait_for_line('transition deactivate refused: another transition is running', mark)
+    node.process.wait_for_line('transition deactivate refused: another transition is running')
+    assert not configured.done()
+
+
+def test_a_refused_transition_does_no_harm(node, slow_model):
+    node.set_parameters(model_file=slow_model(node))
+    configured = node.begin('configure')
+    wait_until(lambda: node.state() == 'configuring', 'configuring')
+    assert node.change_state('deactivate') is False
     assert node.result(configured, 'configure').success
     assert node.state() == 'inactive'
 
@@ -157,8 +161,8 @@ def test_shutdown_ends_a_calibration(start_node, models, tmp_path):
 
 
 def test_of_two_shutdowns_one_waits(start_node, models):
-    """ONNX Runtime cannot be stopped while it loads: a waiting shutdown is answered after the load."""
-    node = start_node(model_file=models(slow_load=100))
+    """ONNX Runtime cannot be stopped while it loads: a shutdown waits for it, for ten seconds."""
+    node = start_node(model_file=models(endless='always'))
     configured = node.begin('configure')
     wait_until(lambda: node.state() == 'configuring', 'configuring')
     shut_down = node.begin('shutdown')

@@ -181,8 +181,8 @@ def test_changes_while_inactive_hold_when_active(node):
     assert list(boxes_of(node.answer_to(node.camera(), three_colours(node)))) == ['red', 'green']
 
 
-def test_changes_while_the_model_loads_hold(node, models):
-    assert node.set_parameters(model_file=models(slow_load=100))[0]
+def test_changes_while_the_model_loads_hold(node, slow_model):
+    assert node.set_parameters(model_file=slow_model(node))[0]
     configured = node.begin('configure')
     wait_until(lambda: node.state() == 'configuring', 'configuring')
     assert node.set_parameters(score_threshold=0.5)[0]

@@ -75,8 +75,8 @@ def test_signal_while_images_are_processed(most, start_node, models, number):
 
 @pytest.mark.parametrize('number', SIGNALS, ids=lambda n: n.name)
 def test_signal_while_configuring(most, start_node, models, number):
-    """The model needs about ten seconds to load; the end does not wait for it."""
-    node = start_node(model_file=models(slow_load=400))
+    """The end does not wait for a model that loads."""
+    node = start_node(model_file=models(endless='always'))
     configured = node.begin('configure')
     wait_until(lambda: node.state() == 'configuring', 'configuring')
     check_end(node, number, most)
