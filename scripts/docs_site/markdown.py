@@ -1,0 +1,25 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Files of other kinds as Markdown pages."""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePosixPath
+
+_LANGUAGES = {'.yaml': 'yaml', '.yml': 'yaml', '.xml': 'xml', '.py': 'python', '.svg': 'xml'}
+
+
+def changelog(text: str) -> str:
+    """Return CHANGELOG.rst as Markdown. It has titles, lists and code alone, as catkin_prepare_release expects it."""
+    text = re.sub(r'^\^+\n(.+)\n\^+$', r'# \1', text, flags=re.M)
+    text = re.sub(r'^(.+)\n-{3,}$', r'## \1\n', text, flags=re.M)
+    text = re.sub(r'^\* ', '- ', text, flags=re.M)
+    return re.sub(r'``(.+?)``', r'`\1`', text, flags=re.S)
+
+
+def as_code(path: str, text: str) -> str:
+    """Return a page that shows a file of the repository."""
+    fence = '`' * max(3, *(len(ticks) + 1 for ticks in re.findall('`+', text) or ['']))
+    language = _LANGUAGES.get(PurePosixPath(path).suffix, 'text')
+    return f'# {path}\n\n{fence}{language}\n{text.rstrip()}\n{fence}\n'
