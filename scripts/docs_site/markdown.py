@@ -19,7 +19,10 @@ def changelog(text: str) -> str:
 
 
 def as_code(path: str, text: str) -> str:
-    """Return a page that shows a file of the repository."""
+    """Return a page that shows a file of the repository.
+
+    The search leaves it out: it would show the whole file before the page that explains it.
+    """
     fence = '`' * max(3, *(len(ticks) + 1 for ticks in re.findall('`+', text) or ['']))
     language = _LANGUAGES.get(PurePosixPath(path).suffix, 'text')
-    return f'# {path}\n\n{fence}{language}\n{text.rstrip()}\n{fence}\n'
+    return f'---\nsearch:\n  exclude: true\n---\n\n# {path}\n\n{fence}{language}\n{text.rstrip()}\n{fence}\n'

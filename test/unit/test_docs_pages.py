@@ -68,5 +68,5 @@ def test_the_changelog_as_markdown():
 
 
 def test_a_file_as_code_has_a_fence_that_the_file_does_not_end():
-    assert as_code('a/b.yaml', 'x: 1\n') == '# a/b.yaml\n\n```yaml\nx: 1\n```\n'
-    assert as_code('b.txt', '```\nx\n```') == '# b.txt\n\n````text\n```\nx\n```\n````\n'
+    assert as_code('a/b.yaml', 'x: 1\n').endswith('---\n\n# a/b.yaml\n\n```yaml\nx: 1\n```\n')
+    assert as_code('b.txt', '```\nx\n```').endswith('# b.txt\n\n````text\n```\nx\n```\n````\n')
