@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from scripts.docs_site.links import rewritten  # noqa: E402
-from scripts.docs_site.markdown import as_code, changelog  # noqa: E402
+from scripts.docs_site.markdown import as_code, changelog, plain_fences  # noqa: E402
 from scripts.docs_site.sources import CHINESE, DOCS, page_name, pages_outside, shown_files  # noqa: E402
 
 STYLE = Path(__file__).with_name('site.css')
@@ -42,14 +42,14 @@ def _content(path: str) -> str:
     text = (ROOT / path).read_text(encoding='utf-8')
     if path == 'CHANGELOG.rst':
         return changelog(text)
-    return rewritten(text, path, page_name) if path.endswith('.md') else as_code(path, text)
+    return plain_fences(rewritten(text, path, page_name)) if path.endswith('.md') else as_code(path, text)
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Change the links of a page in docs/; those of the others are changed already."""
+    """Change the links and blocks of a page in docs/; those of the others are changed already."""
     if page.file.generated_by is not None:
         return markdown
-    return rewritten(markdown, DOCS + page.file.src_uri, page_name)
+    return plain_fences(rewritten(markdown, DOCS + page.file.src_uri, page_name))
 
 
 def on_page_context(

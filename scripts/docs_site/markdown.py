@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Files of other kinds as Markdown pages."""
+"""Markdown as MkDocs reads it, and files of other kinds as pages."""
 
 from __future__ import annotations
 
@@ -8,6 +8,14 @@ import re
 from pathlib import PurePosixPath
 
 _LANGUAGES = {'.yaml': 'yaml', '.yml': 'yaml', '.xml': 'xml', '.py': 'python', '.svg': 'xml'}
+
+
+def plain_fences(text: str) -> str:
+    """Leave the language alone after the first fence of a block.
+
+    ```console needs-gpu is a block for GitHub, but not for MkDocs, which expects names with values there.
+    """
+    return re.sub(r'^( *`{3,}[\w+-]+) [^`={}\n]+$', r'\1', text, flags=re.M)
 
 
 def changelog(text: str) -> str:

@@ -11,7 +11,7 @@ if not (ROOT / 'mkdocs.yml').is_file():
     pytest.skip('needs the whole checkout', allow_module_level=True)
 
 from scripts.docs_site.links import linked_paths, rewritten
-from scripts.docs_site.markdown import as_code, changelog
+from scripts.docs_site.markdown import as_code, changelog, plain_fences
 from scripts.docs_site.sources import page_name, pages_outside, shown_files
 
 
@@ -60,6 +60,14 @@ def test_files_that_a_page_links_to_are_shown():
     shown = shown_files(ROOT, ['docs/parameters.md', *outside])
     assert {'config/detect.yaml', 'config/classify.yaml'} <= set(shown)
     assert not {'CHANGELOG.rst', 'README.md'} & set(shown) and not any(path.startswith('docs/') for path in shown)
+
+
+@pytest.mark.parametrize('line, expected', [
+    ('```console needs-gpu', '```console'), ('    ````python listen.py', '    ````python'), ('```c++ x y', '```c++'),
+    ('```', '```'), ('```python', '```python'), ('```yaml title="a"', '```yaml title="a"'),
+    ('```{.yaml .x}', '```{.yaml .x}'), ('`a b`', '`a b`'), ('```a``` b', '```a``` b')])
+def test_only_the_language_stands_after_a_fence(line, expected):
+    assert plain_fences(f'x\n\n{line}\nprint(1)\n```\n') == f'x\n\n{expected}\nprint(1)\n```\n'
 
 
 def test_the_changelog_as_markdown():
