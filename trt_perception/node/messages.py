@@ -55,7 +55,7 @@ def writes_as_rclpy() -> bool:
         np.array([[1.5, 2, 4, 8], [0, 0, 640, 480]], np.float32), np.array([0.75, 0.25], np.float32), np.array([1, 20]))
     header = Header(stamp=Time(sec=-1, nanosec=999_999_999), frame_id='camera')
     message = detections_message(found, header, str)
-    written = DetectionsWriter().write(found, header.stamp.sec, header.stamp.nanosec, header.frame_id, str)
+    written = DetectionsWriter(str).write(found, header.stamp.sec, header.stamp.nanosec, header.frame_id)
     expected = serialize_message(message)
     # The padding of `expected` is not defined, so the bytes are not compared.
     return (

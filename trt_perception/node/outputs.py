@@ -48,7 +48,8 @@ class Outputs:
             self._results = create(Detection2DArray, 'detections', 10)
         else:
             self._results = create(Classification, 'classifications', 10)
-        self._writer = DetectionsWriter() if spec.task == 'detection' and writes_as_rclpy() else None
+        self._writer = (
+            DetectionsWriter(self._class_id) if spec.task == 'detection' and writes_as_rclpy() else None)
         self._label_info = create(LabelInfo, 'label_info', _LATCHED)
         self._vision_info = create(VisionInfo, 'vision_info', _LATCHED)
         self._debug_image = create(Image, 'debug_image', 1)
@@ -69,8 +70,7 @@ class Outputs:
         if isinstance(result, Detections) and self._writer is not None:
             stamp = header.stamp
             # rclpy publishes bytes as a serialized message.
-            self._results.publish(
-                self._writer.write(result, stamp.sec, stamp.nanosec, header.frame_id, self._class_id))
+            self._results.publish(self._writer.write(result, stamp.sec, stamp.nanosec, header.frame_id))
         elif isinstance(result, Detections):
             self._results.publish(detections_message(result, header, self._class_id))
         else:

@@ -21,55 +21,52 @@ _ENCAPSULATION = b'\x00\x01\x00\x00'
 _NUMBERS_OF_A_BOX = 5
 # PoseWithCovariance: a position of three numbers, an orientation (x, y, z, w) without rotation, 36 numbers.
 _POSE = struct.pack('<43d', *[0.0] * 6, 1.0, *[0.0] * 36)
-# A cache of this many texts is thrown away: class_id may be any text.
-_MOST_RECORDS = 10_000
 
 
 @dataclass(frozen=True)
 class _Record:
     """The bytes of one Detection2D with zeros for its numbers, up to the beginning of the next one.
 
-    score, box: where the score and the five numbers of the box begin, in bytes from the beginning
+    numbers: where the score and the five numbers of the box begin, in bytes from the beginning
     padding: bytes at the end that only the next detection needs
     """
 
     content: bytes
-    score: int
-    box: int
+    numbers: tuple[int, int]
     padding: int
 
 
 class DetectionsWriter:
     """Serializes detections as rclpy does, byte for byte; padding is zero. One thread at a time may use it."""
 
-    def __init__(self) -> None:
+    def __init__(self, class_id: Callable[[int], str]) -> None:
+        """Prepare. class_id: returns the class_id of the index of a class, always the same."""
+        self._class_id = class_id
         self._frame_id = ''
-        # By class_id, and the position of the beginning modulo 8.
-        self._records: dict[tuple[str, int], _Record] = {}
+        # By the index of the class, and whether the beginning is at an odd multiple of 4 bytes.
+        self._records: tuple[dict[int, _Record], dict[int, _Record]] = {}, {}
 
     def write(
-        self, detections: Detections, sec: int, nanosec: int, frame_id: str, class_id: Callable[[int], str],
+        self, detections: Detections, sec: int, nanosec: int, frame_id: str,
     ) -> bytes:
         """Return the serialized message with its encapsulation header.
 
         The message and each detection have the header sec, nanosec, frame_id. A detection has one hypothesis, with the
         pose 0, and a bounding box in float pixels of the image. `id` is empty.
 
-        class_id: returns the class_id of the index of a class
         Raises UnicodeEncodeError for text that is not UTF-8.
         """
-        if frame_id != self._frame_id or len(self._records) > _MOST_RECORDS:
+        if frame_id != self._frame_id:
             self._frame_id = frame_id
-            self._records = {}
+            self._records = {}, {}
         count = len(detections)
         first = _padded(struct.pack('<iI', sec, nanosec) + _text(frame_id), 4) + struct.pack('<I', count)
         if not count:
             return _ENCAPSULATION + first
-        records, known, position = [], self._records, len(first)
-        starts = []
+        records, starts, position = [], [], len(first)
         for index in detections.class_indices.tolist():
-            name = class_id(index)
-            record = known.get((name, position % 8)) or self._record(name, position % 8)
+            odd = position % 8 // 4
+            record = self._records[odd].get(index) or self._record(index, odd)
             starts.append(position)
             records.append(record)
             position += len(record.content)
@@ -80,16 +77,17 @@ class DetectionsWriter:
         begin = np.array(starts)
         words[begin // 4] = sec & 0xFFFFFFFF
         words[begin // 4 + 1] = nanosec
-        doubles[(begin + [record.score for record in records]) // 8] = detections.scores
-        box = (begin + [record.box for record in records]) // 8
-        doubles[box[:, None] + np.arange(_NUMBERS_OF_A_BOX)] = _boxes(detections.boxes)
+        numbers = (np.array([record.numbers for record in records]) + begin[:, None]) // 8
+        doubles[numbers[:, 0]] = detections.scores
+        doubles[numbers[:, 1:] + np.arange(_NUMBERS_OF_A_BOX)] = _boxes(detections.boxes)
         return bytes(memoryview(content)[:len(content) - records[-1].padding])
 
-    def _record(self, class_id: str, start: int) -> _Record:
-        """Build and keep the record of a detection that begins at a position of `start` modulo 8."""
+    def _record(self, index: int, odd: int) -> _Record:
+        """Build and keep the record of a detection of this class. odd: as the key of `_records`."""
+        start = 4 * odd
         # Its header: the stamp is filled in later.
         content = bytes(start) + bytes(8) + _text(self._frame_id)
-        content = _padded(content, 4) + struct.pack('<I', 1) + _text(class_id)
+        content = _padded(content, 4) + struct.pack('<I', 1) + _text(self._class_id(index))
         content = _padded(content, 8)
         score = len(content)
         content += bytes(8) + _POSE
@@ -97,8 +95,8 @@ class DetectionsWriter:
         content += bytes(8 * _NUMBERS_OF_A_BOX) + _text('')
         size = len(content)
         content = _padded(content, 4)
-        record = _Record(content[start:], score - start, box - start, len(content) - size)
-        self._records[class_id, start] = record
+        record = _Record(content[start:], (score - start, box - start), len(content) - size)
+        self._records[odd][index] = record
         return record
 
 
