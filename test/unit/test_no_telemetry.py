@@ -35,6 +35,11 @@ print(importlib.util.find_spec('openvino_telemetry') is not None)
 """
 
 
+def site_folders():
+    """Packages in a folder of PYTHONPATH: OpenVINO in `make openvino-test`."""
+    return [part for part in os.environ.get('PYTHONPATH', '').split(os.pathsep) if part]
+
+
 def run(tmp_path, program=RUN, **variables):
     """Open a model in a child process; return its value of the variable and the new files in its home folder."""
     model = tmp_path / 'model.onnx'
@@ -44,8 +49,8 @@ def run(tmp_path, program=RUN, **variables):
     # Without this process's variables: ONNX Runtime sends nothing if CI is set.
     # With a ROS 2 from apt, ONNX Runtime is in the user's real home folder: ~/.local.
     environment = {
-        'PATH': os.defpath, 'PYTHONPATH': str(ROOT), 'PYTHONUSERBASE': site.getuserbase(),
-        'HOME': str(home), 'XDG_CACHE_HOME': str(home), **variables}
+        'PATH': os.defpath, 'PYTHONPATH': os.pathsep.join([str(ROOT), *site_folders()]),
+        'PYTHONUSERBASE': site.getuserbase(), 'HOME': str(home), 'XDG_CACHE_HOME': str(home), **variables}
     done = subprocess.run(
         [sys.executable, '-c', program, str(model)], env=environment, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
