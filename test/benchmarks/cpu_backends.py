@@ -5,9 +5,9 @@
     PYTHONPATH=.:test .venv/bin/python test/benchmarks/cpu_backends.py MODEL VIDEO [--int8 FILE] [--rounds N]
 
 MODEL is an fp32 ONNX file or a name of the catalogue. VIDEO gives the frames, which are resized to 1280x720 bgr8.
---int8 is a file that `trt_perception quantize` made of MODEL. Each round runs each pipeline on the same frames, so other
-programs slow down all of them. The ratio is that of ONNX Runtime fp32 to the row, of the medians and of the minima over
-all rounds. The agreement is that of the accuracy gate, on frames spread over the video.
+--int8 is a file that `trt_perception quantize` made of MODEL. Each round runs each pipeline on the same frames, so
+other programs slow down all of them. The ratio is that of ONNX Runtime fp32 to the row, of the medians and of the
+minima over all rounds. The agreement is that of the accuracy gate, on frames spread over the video.
 """
 
 from __future__ import annotations
