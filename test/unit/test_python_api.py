@@ -61,7 +61,9 @@ def model(detector):
 
 
 def test_the_public_names():
-    names = ['Classifications', 'Detections', 'Model', 'PerceptionError', '__version__', 'open']
+    names = [
+        'Classifications', 'Detections', 'DeviceArray', 'Engine', 'Model', 'PerceptionError', '__version__', 'from_torch',
+        'load_engine', 'open']
     assert dir(trt_perception) == names
     assert sorted(trt_perception.__all__) == names
     assert all(getattr(trt_perception, name).__doc__ for name in names)
@@ -78,9 +80,9 @@ import sys, trt_perception
 print(sorted(name for name in sys.modules if name.startswith('trt_perception')))
 trt_perception.Detections
 print('trt_perception.results.results' in sys.modules, 'trt_perception.api' in sys.modules)
-trt_perception.open
+trt_perception.open, trt_perception.from_torch
 print('trt_perception.api.opening' in sys.modules)
-print(sorted(set(sys.modules) & {'cv2', 'onnx', 'onnxruntime', 'tensorrt', 'rclpy', 'yaml'}))
+print(sorted(set(sys.modules) & {'cv2', 'onnx', 'onnxruntime', 'tensorrt', 'torch', 'rclpy', 'yaml'}))
 """],
         cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.splitlines() == ["['trt_perception']", 'True False', 'True', '[]']
