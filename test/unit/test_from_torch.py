@@ -426,3 +426,79 @@ def test_a_closed_engine():
         with pytest.raises(EngineError, match=r'the engine is closed: make it again with trt_perception\.from_torch'):
             call()
     assert repr(engine) == '<trt_perception.Engine (image float32 [1, 3, 32, 32]): fp32, closed>'
+
+
+# Tensors on the GPU. Here PyTorch runs the network, in a stream of its own, on the addresses that it is given;
+# test/gpu/test_device_tensors.py does it with TensorRT.
+
+with_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason='needs PyTorch with CUDA and a GPU')
+
+
+class Memory:
+    """Memory on the GPU at an address."""
+
+    def __init__(self, address, shape):
+        self.__cuda_array_interface__ = {
+            'shape': tuple(shape), 'typestr': '<f4', 'data': (address, False), 'version': 3, 'stream': None}
+
+
+class TorchBackend:
+    """A DeviceBackend that doubles its input, late."""
+
+    device_index = 0
+
+    def __init__(self, model):
+        self._model = model
+        self._stream = torch.cuda.Stream()
+
+    def enqueue(self, inputs, outputs, batch, stream):
+        caller = torch.cuda.current_stream()
+        assert stream == caller.cuda_stream
+        self._stream.wait_stream(caller)
+        with torch.cuda.stream(self._stream):
+            torch.cuda._sleep(10_000_000)
+            image = torch.as_tensor(Memory(inputs[0], self._model.inputs[0].shape_for(batch)), device='cuda')
+            result = torch.as_tensor(Memory(outputs[0], self._model.outputs[0].shape_for(batch)), device='cuda')
+            torch.mul(image, 2, out=result)
+        caller.wait_stream(self._stream)
+
+    def close(self):
+        pass
+
+
+@with_cuda
+def test_tensors_on_the_gpu_in_the_order_of_the_current_stream():
+    from trt_perception.api.engine import Engine
+    from trt_perception.pipeline.raw import RawModel, TensorSpec
+    spec = TensorSpec('image', np.dtype('float32'), (1, 3, 512, 512), True)
+    model = RawModel(Path('none.onnx'), '', (spec,), (spec,), 'fp32', 1, 4)
+    image = torch.rand(2, 3, 512, 512, device='cuda')
+    with Engine(model, TorchBackend(model), 0) as engine:
+        streams = (torch.cuda.default_stream(), torch.cuda.Stream())
+        # In the first round PyTorch allocates memory, which may wait for the GPU.
+        for round_, stream in ((one, stream) for stream in streams for one in range(2)):
+            with torch.cuda.stream(stream):
+                target = torch.zeros_like(image)
+                torch.cuda.synchronize()
+                torch.cuda._sleep(10_000_000)
+                target.copy_(image)
+                found = engine(target)
+                del target
+                garbage = torch.full_like(image, 1e6)
+                doubled = found * 2
+                assert round_ == 0 or not stream.query()
+            torch.cuda.synchronize()
+            assert found.device == image.device and torch.equal(doubled, image * 4)
+            assert garbage.min() == 1e6
+        strided = image.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)
+        assert torch.equal(engine(strided), image * 2)
+
+
+@with_cuda
+def test_a_tensor_on_the_gpu_for_an_engine_on_the_cpu():
+    with make(Small().cuda(), picture()) as engine:
+        with pytest.raises(ParameterError, match=r"input 'image' is on cuda:0, expected the CPU.*call it with \.cpu"):
+            engine(picture().cuda())
+        assert engine(picture()).shape == (1, 5)
+    with pytest.raises(EngineError, match='the example is on the GPU, but ONNX Runtime runs the network on the CPU'):
+        make(Small().cuda(), picture().cuda())
