@@ -87,7 +87,7 @@ def name_of(requirement: str) -> str:
 def wheel_versions(requirement: str, target: Target | None, options: Sequence[str] = ()) -> list[str]:
     """Return the versions on the index that fit, the newest first.
 
-    target: only versions with a wheel for it. None: versions with any file for this Python, also sources.
+    target: only versions with a wheel for it; None: no such limit
     options: further options of `pip index versions`, such as --index-url
 
     Raises IndexAnswerError if pip fails for another reason than that there are none.
@@ -124,11 +124,11 @@ def cell(requirement: str, target: Target, options: Sequence[str] = ()) -> str:
 def row(requirement: str, options: Sequence[str] = ()) -> list[str]:
     """Return the cells of a requirement, one for each of TARGETS.
 
-    Without any wheel they say 'source' if the index has another file that fits, otherwise 'none'.
+    Without a wheel a cell says 'source' if the index has sources, which pip would compile, otherwise 'none'.
     """
     cells = [cell(requirement, target, options) for target in TARGETS]
-    if set(cells) == {'none'} and wheel_versions(requirement, None, options):
-        cells = ['source'] * len(cells)
+    if 'none' in cells and wheel_versions(requirement, None, [*options, '--no-binary=:all:']):
+        cells = ['source' if found == 'none' else found for found in cells]
     return cells
 
 

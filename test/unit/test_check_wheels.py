@@ -33,7 +33,7 @@ FILES = {
         'compiled-1.1-cp312-cp312-manylinux_2_28_aarch64.whl', 'compiled-2.0-cp312-cp312-manylinux_2_35_x86_64.whl',
         'compiled-3.0-cp312-cp312-win_amd64.whl', 'compiled-4.0-cp314-cp314-manylinux_2_50_x86_64.whl'],
     'pure': ['pure-0.9-py3-none-any.whl', 'pure-0.10-py3-none-any.whl'],
-    'sources': ['sources-1.0.tar.gz'],
+    'sources': ['sources-1.0.tar.gz', 'sources-0.9-cp310-cp310-manylinux2014_x86_64.whl'],
 }
 
 
@@ -67,9 +67,9 @@ def test_a_wheel_for_a_newer_glibc_does_not_count(options):
 
 
 def test_sources_and_missing_packages_differ(options, monkeypatch):
-    monkeypatch.setattr('scripts.check_wheels.TARGETS', TARGETS[2:3])
-    assert row('sources', options) == ['source']
-    assert row('absent', options) == ['none']
+    monkeypatch.setattr('scripts.check_wheels.TARGETS', (TARGETS[0], TARGETS[2]))
+    assert row('sources', options) == ['0.9', 'source']
+    assert row('absent', options) == ['none', 'none']
 
 
 def test_an_index_that_does_not_answer_is_an_error_and_not_a_missing_wheel(monkeypatch, capsys):
