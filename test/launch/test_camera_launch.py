@@ -67,9 +67,9 @@ def install(prefix, package, executable):
 
 
 class Launched:
-    """A process of camera.launch.py; its output is in a file."""
+    """A process of `ros2 launch`; its output is in a file."""
 
-    def __init__(self, folder, *arguments):
+    def __init__(self, folder, *arguments, file=''):
         command = shutil.which('ros2')
         start = [command] if command else [
             sys.executable, '-c', 'import sys; from ros2cli.cli import main; sys.exit(main(argv=sys.argv[1:]))']
@@ -78,7 +78,7 @@ class Launched:
         prefixes = f'{folder / "drivers"}{os.pathsep}{os.environ.get("AMENT_PREFIX_PATH", "")}'
         environment = {**os.environ, 'AMENT_PREFIX_PATH': prefixes, 'ROS_LOG_DIR': str(folder / 'ros_log')}
         self.process = subprocess.Popen(
-            [*start, 'launch', launch_file('camera.launch.py'), *arguments], env=environment,
+            [*start, 'launch', str(file) or launch_file('camera.launch.py'), *arguments], env=environment,
             stdout=self._file, stderr=subprocess.STDOUT)
 
     def text(self):
@@ -163,6 +163,24 @@ def test_two_cameras_and_the_newer_oak_driver(folder, model, consumer):
         (publisher,) = consumer.node.get_publishers_info_by_topic('/front/rgb/image_raw')
         assert (publisher.node_namespace, publisher.node_name) == ('/', 'front')
         assert '[driver_node-' in launched.text()
+    finally:
+        launched.end()
+
+
+def test_the_example_of_the_page_about_several_cameras(folder, model, consumer):
+    page = Path(__file__).resolve().parents[2] / 'docs' / 'how-to' / 'several_cameras.md'
+    if not page.is_file():
+        pytest.skip('needs the whole checkout')
+    example = re.search(r'^```python\n(.*?)^```', page.read_text(), re.M | re.S).group(1)
+    assert "'yolov3-tiny'" in example
+    file = folder / 'cameras.launch.py'
+    file.write_text(example.replace("'yolov3-tiny'", repr(str(model))))
+    launched = Launched(folder, file=file)
+    try:
+        for camera in ('front', 'rear'):
+            node, topic = f'/{camera}/detector', f'/{camera}/image_raw'
+            wait_for(lambda name=node: consumer.state_of(name) == 'active', f'{node} active')
+            wait_for(lambda name=topic: consumer.node.get_subscriptions_info_by_topic(name), f'{topic} subscribed')
     finally:
         launched.end()
 

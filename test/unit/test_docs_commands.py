@@ -118,6 +118,15 @@ def test_each_parameter_that_is_set_exists(page):
         assert set(re.findall(r'^ +(\w+):', block, re.M)) <= set(PARAMETERS), block
 
 
+@page_of
+def test_parameter_files_of_a_page_can_be_read(page):
+    """YAML of a code block that has parameters: a node name, then ros__parameters."""
+    yaml = pytest.importorskip('yaml')
+    for block in re.findall(r'^```yaml\n(.*?)^```', page.read_text(), re.M | re.S):
+        for content in yaml.safe_load(block).values():
+            assert list(content) == ['ros__parameters'] and content['ros__parameters'], block
+
+
 def test_the_quickstarts_of_the_readme_have_the_lines_of_the_install_page():
     """The install page is the long form; a package that is added there must not be missing in the README."""
     long_form = list(code_lines((ROOT / 'docs' / 'install.md').read_text()))
