@@ -51,6 +51,9 @@ def pytest_collection_modifyitems(config, items):
         for item in items:
             if any(folder in Path(item.fspath).parents for folder in _WITH_NODES):
                 item.add_marker(pytest.mark.xdist_group('nodes'))
+            elif Path(item.fspath).name == 'test_docs_site.py':
+                # Built once, and read in one browser.
+                item.add_marker(pytest.mark.xdist_group('docs site'))
 
 
 def _missing_package(error):

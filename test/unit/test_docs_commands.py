@@ -26,12 +26,15 @@ _BEFORE = re.compile(r'^(?:\$ |sudo (?:-\w+ \w+ )?|time |nice |taskset -c [\d,-]
 _OURS = re.compile(r'^(?:\.venv/bin/|ros2 run trt_perception )?trt_perception +(?=\S)')
 
 
+# A fence may stand in a list, so it may be indented.
+_FENCED = re.compile(r'^( *)```[^\n]*\n(.*?)^\1```', re.M | re.S)
+
+
 def code_lines(text):
     """Return the lines of the code blocks, fenced or indented, with continued lines joined and without comments."""
-    blocks = re.findall(r'^```\w*\n(.*?)^```', text, re.M | re.S)
-    blocks.append(re.sub(r'^```.*?^```', '', text, flags=re.M | re.S))
-    lines = [*blocks[:-1], '\n'.join(re.findall(r'^ {4}(.*)', blocks[-1], re.M))]
-    for line in '\n'.join(lines).replace('\\\n', ' ').splitlines():
+    blocks = [block for _, block in _FENCED.findall(text)]
+    blocks.append('\n'.join(re.findall(r'^ {4}(.*)', _FENCED.sub('', text), re.M)))
+    for line in '\n'.join(blocks).replace('\\\n', ' ').splitlines():
         yield re.sub(r'(?:^|\s+)#.*', '', line).strip()
 
 
@@ -43,8 +46,7 @@ def commands(page, in_sentences=True):
     text = page.read_text()
     lines = list(code_lines(text))
     if in_sentences:
-        sentences = re.sub(r'^```.*?^```', '', text, flags=re.M | re.S)
-        lines += [' '.join(code.split()) for code in re.findall(r'`([^`]+)`', sentences)]
+        lines += [' '.join(code.split()) for code in re.findall(r'`([^`]+)`', _FENCED.sub('', text))]
     for line in lines:
         for part in re.split(r' && | \|\|? | > |; ', line):
             yield _BEFORE.sub('', part.strip())
