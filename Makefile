@@ -12,7 +12,7 @@ MODEL ?=
 PYTEST ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint generate node-test ubuntu-test benchmark clean
+.PHONY: help setup demo test lint generate node-test export-test ubuntu-test benchmark clean
 
 ifdef ROS_DISTRO
 $(info Note: a ROS 2 install ($(ROS_DISTRO)) is sourced. With it, use rosdep and colcon: see README.md.)
@@ -53,6 +53,10 @@ test: setup  ## Check style and types, and run every test that this machine can 
 
 node-test: setup  ## Run the tests that talk over DDS, e.g. with DISTRO=kilted
 	'$(VENV)/bin/python' -m pytest -rs --timeout 900 $(PYTEST) test/node
+
+# The tests that the others skip without it, and those that run the pages.
+export-test: setup  ## Run the tests that need PyTorch (requirements/export.txt): export, the tutorial
+	'$(VENV)/bin/python' -m pytest -rs --timeout 900 $(PYTEST) test/unit/test_export.py test/golden/test_tutorial.py
 
 # A robot's libraries from apt are older than pip's. ROS itself is not part of this test.
 ubuntu-test:  ## Run the unit tests with the OpenCV and NumPy of Ubuntu's apt (Python 3.10 to 3.12)
