@@ -31,6 +31,7 @@ REASONS = {
     'needs-gpu': 'needs an NVIDIA GPU with TensorRT',
     'needs-yolov5': "needs YOLOv5's repository and weights",
     'needs-ros': 'needs a ROS 2 install; the launch files are tested in test/launch',
+    'needs-quiet': 'measures, which a test does not',
     'needs-tensorflow': 'needs TensorFlow in another environment',
 }
 # All commands of a block. A machine that is busy with other programs takes ten times as long as a quiet one.
