@@ -48,7 +48,7 @@ test: setup  ## Check style and types, and run every test that this machine can 
 	'$(VENV)/bin/ruff' check . || failed=1; \
 	'$(VENV)/bin/mypy' || failed=1; \
 	'$(VENV)/bin/lint-imports' || failed=1; \
-	'$(VENV)/bin/python' -m pytest -rs --timeout 900 $(PYTEST) test || failed=1; \
+	'$(VENV)/bin/python' -m pytest -rs --timeout 900 -n 2 --dist loadgroup $(PYTEST) test || failed=1; \
 	{ set +x; } 2> /dev/null; test -z "$$failed"
 
 node-test: setup  ## Run the tests that talk over DDS, e.g. with DISTRO=kilted
