@@ -56,7 +56,7 @@ node-test: setup  ## Run the tests that talk over DDS, e.g. with DISTRO=kilted
 
 # What `make test` skips without these packages.
 export-test: setup  ## Run the tests that need PyTorch or Netron (requirements/export.txt), and the tutorial
-	'$(VENV)/bin/python' -m pytest -rs --timeout 900 -n 2 --dist loadgroup $(PYTEST) \
+	'$(VENV)/bin/python' -m pytest -rs --timeout 900 -n 2 --dist loadfile $(PYTEST) \
 	    test/unit/test_export.py test/unit/test_comparison.py::test_torchscript \
 	    test/unit/test_look.py::test_netron_shows_the_model_to_this_machine_only test/golden/test_tutorial.py
 

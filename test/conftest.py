@@ -26,7 +26,7 @@ else:
 # What a machine with NumPy and pytest may lack.
 _OPTIONAL = ('cv2', 'hypothesis', 'onnx', 'onnxruntime', 'psutil', 'rosbags', 'simplejpeg', 'yaml')
 _LAUNCH_TESTS = Path(__file__).parent / 'launch'
-_WITH_NODES = {Path(__file__).parent / name for name in ('node', 'reliability', 'launch', 'golden/test_tutorial.py')}
+_WITH_NODES = [Path(__file__).parent / name for name in ('node', 'reliability', 'launch')]
 
 if hasattr(pytest, 'version_tuple') and pytest.version_tuple >= (7,):
     @pytest.hookimpl(tryfirst=True)
@@ -49,8 +49,11 @@ def pytest_collection_modifyitems(config, items):
     if config.pluginmanager.hasplugin('xdist'):
         # One worker runs all tests that start nodes, one after the other: they mostly wait. The other ones compute.
         for item in items:
-            if not _WITH_NODES.isdisjoint([Path(item.fspath), *Path(item.fspath).parents]):
+            if any(folder in Path(item.fspath).parents for folder in _WITH_NODES):
                 item.add_marker(pytest.mark.xdist_group('nodes'))
+            elif Path(item.fspath).name == 'test_docs_site.py':
+                # Built once, and read in one browser.
+                item.add_marker(pytest.mark.xdist_group('docs site'))
 
 
 def _missing_package(error):

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs docs/tutorial.md as it stands, in a folder beside links to the repository's folders, and the README's commands.
 
-Blocks with a mark are skipped, with the reason. The others run in the order of the page and use each other's files, so
-run the whole module. Needs the installed program, ROS 2, PyTorch, LiteRT and, once, a network for the catalogue.
+Blocks with a mark are skipped, with the reason. The others run in the order of the page. Needs the installed program,
+ROS 2, PyTorch, LiteRT and, once, a network for the catalogue.
 """
 
 import importlib.util
@@ -84,19 +84,23 @@ def folder(place, environment):
     return made
 
 
-def name_of(block):
-    return f'line {block.line} {block.file or block.steps[0].command.split()[0]}'
+@pytest.mark.timeout(4 * TIMEOUT_S)
+def test_the_commands_of_the_tutorial(folder, environment):
+    """One test, since the blocks use each other's files: pytest-xdist must not spread them over processes."""
+    for block in BLOCKS:
+        if block.file:
+            (folder / block.file).write_text(block.text)
+        elif not block.mark:
+            try:
+                run_steps(block.steps, folder, environment, TIMEOUT_S)
+            except AssertionError as error:
+                raise AssertionError(f'line {block.line} of {PAGE.name}: {error}') from error
 
 
 @pytest.mark.parametrize('block', [
-    pytest.param(block, id=name_of(block), marks=[pytest.mark.skip(reason=REASONS.get(block.mark, block.mark))]
-                 if block.mark else []) for block in BLOCKS])
-@pytest.mark.timeout(TIMEOUT_S + 100)
-def test_tutorial(block, folder, environment):
-    if block.file:
-        (folder / block.file).write_text(block.text)
-    else:
-        run_steps(block.steps, folder, environment, TIMEOUT_S)
+    pytest.param(block, id=f'line {block.line}') for block in BLOCKS if block.mark])
+def test_commands_that_are_not_run(block):
+    pytest.skip(REASONS[block.mark])
 
 
 def test_the_page_says_what_is_not_run():
