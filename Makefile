@@ -12,7 +12,7 @@ MODEL ?=
 PYTEST ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint generate node-test export-test ubuntu-test benchmark clean
+.PHONY: help setup demo test lint generate node-test export-test ubuntu-test docs benchmark clean
 
 ifdef ROS_DISTRO
 $(info Note: a ROS 2 install ($(ROS_DISTRO)) is sourced. With it, use rosdep and colcon: see README.md.)
@@ -60,18 +60,28 @@ export-test: setup  ## Run the tests that need PyTorch or Netron (requirements/e
 	    test/unit/test_export.py test/unit/test_comparison.py::test_torchscript \
 	    test/unit/test_look.py::test_netron_shows_the_model_to_this_machine_only test/golden/test_tutorial.py
 
-# A robot's libraries from apt are older than pip's. ROS itself is not part of this test.
+# A robot's libraries from apt are older than pip's. ROS itself is not part of this test, and the docs site needs neither.
 ubuntu-test:  ## Run the unit tests with the OpenCV and NumPy of Ubuntu's apt (Python 3.10 to 3.12)
 	@python=$$(scripts/find_python.sh) && { test -x .venv-ubuntu/bin/pip || "$$python" -m venv .venv-ubuntu; }
 	.venv-ubuntu/bin/python -m pip install --quiet --disable-pip-version-check --constraint requirements/ubuntu.txt \
 	    --requirement requirements/runtime.txt --requirement requirements/test.txt 'setuptools<80'
-	.venv-ubuntu/bin/python -m pytest -rs --timeout 900 $(PYTEST) test/unit
+	.venv-ubuntu/bin/python -m pytest -rs --timeout 900 --ignore test/unit/test_docs_site.py $(PYTEST) test/unit
+
+# In an environment of its own: the node needs none of it. requirements/docs.txt says what the variable turns off.
+docs:  ## Build the docs site into site/ (Python 3.11 or newer); to read it: python3 -m http.server -d site
+	@python=$$(scripts/find_python.sh) && { "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	    { echo 'the docs site needs Python 3.11 or newer, e.g. make docs PYTHON=python3.12' >&2; exit 1; }; } && \
+	    { test -x .venv-docs/bin/pip || "$$python" -m venv .venv-docs; }
+	.venv-docs/bin/python -m pip install --quiet --no-compile --disable-pip-version-check \
+	    --requirement requirements/docs.txt
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict --quiet
+	@echo 'built: site/index.html'
 
 benchmark: setup  ## Measure the pipeline and the node on this machine [MODEL=my.onnx]
 	'$(VENV)/bin/trt_perception' benchmark '$(or $(MODEL),yolov3-tiny)'
 	PYTHONPATH=.:test '$(VENV)/bin/python' test/benchmarks/node_benchmark.py
 
 clean:  ## Remove environments, builds and outputs; downloaded models stay in the cache
-	rm -rf .venv .venv-kilted .venv-ubuntu demo_output build install log .mypy_cache .ruff_cache .import_linter_cache \
-	    .pytest_cache .hypothesis ./*.egg-info
+	rm -rf .venv .venv-kilted .venv-ubuntu .venv-docs demo_output site build install log .mypy_cache .ruff_cache \
+	    .import_linter_cache .pytest_cache .hypothesis ./*.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
