@@ -48,7 +48,7 @@ test: setup  ## Check style and types, and run every test that this machine can 
 	'$(VENV)/bin/ruff' check . || failed=1; \
 	'$(VENV)/bin/mypy' || failed=1; \
 	'$(VENV)/bin/lint-imports' || failed=1; \
-	'$(VENV)/bin/python' -m pytest -rs --timeout 900 -n 2 --dist loadgroup $(PYTEST) test || failed=1; \
+	'$(VENV)/bin/python' -m pytest -rs --timeout 900 -n 2 $(PYTEST) test || failed=1; \
 	{ set +x; } 2> /dev/null; test -z "$$failed"
 
 node-test: setup  ## Run the tests that talk over DDS, e.g. with DISTRO=kilted
@@ -56,8 +56,8 @@ node-test: setup  ## Run the tests that talk over DDS, e.g. with DISTRO=kilted
 
 # What `make test` skips without these packages.
 export-test: setup  ## Run the tests that need PyTorch or Netron (requirements/export.txt), and the tutorial
-	'$(VENV)/bin/python' -m pytest -rs --timeout 900 -n 2 --dist loadfile $(PYTEST) \
-	    test/unit/test_export.py test/unit/test_comparison.py::test_torchscript \
+	'$(VENV)/bin/python' -m pytest -rs --timeout 900 -n 2 $(PYTEST) \
+	    test/unit/test_export.py test/unit/test_from_torch.py test/unit/test_comparison.py::test_torchscript \
 	    test/unit/test_look.py::test_netron_shows_the_model_to_this_machine_only test/golden/test_tutorial.py
 
 # A robot's libraries from apt are older than pip's. ROS itself is not part of this test, and the docs site needs neither.
