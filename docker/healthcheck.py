@@ -28,7 +28,7 @@ def main() -> int:
     end = time.monotonic() + _LIMIT_S
     client = node.create_client(GetState, service)
     if not client.wait_for_service(timeout_sec=_LIMIT_S):
-        print(f'no service {service} in {_LIMIT_S:.0f} s; if the node has another name or namespace, set PERCEPTION_NODE')
+        print(f'no service {service} in {_LIMIT_S:.0f} s; if the node has another name, set PERCEPTION_NODE to it')
         return 1
     answer = client.call_async(GetState.Request())
     rclpy.spin_until_future_complete(node, answer, timeout_sec=max(end - time.monotonic(), 1.0))

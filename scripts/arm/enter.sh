@@ -39,4 +39,8 @@ unset PYTHONPATH PYTHONHOME VIRTUAL_ENV LD_LIBRARY_PATH TMPDIR ROS_DISTRO AMENT_
 # Debian's wheels of pip and a folder of wheels for the host's processor do not fit.
 unset PIP_FIND_LINKS PIP_CONFIG_FILE
 export HOME=/root PATH=/venv/bin:/usr/bin:/bin:/usr/sbin:/sbin LANG=C.UTF-8
-exec chroot "$root" /usr/bin/env --chdir=/src "$@"
+# This shell stays as process 1 of its namespace: it collects processes whose parent has ended, and all end with it.
+trap 'exit 143' TERM
+trap 'exit 130' INT
+chroot "$root" /usr/bin/env --chdir=/src "$@" <&0 &
+wait "$!"
