@@ -13,7 +13,7 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /opt/trt_perception
 COPY requirements requirements
-COPY scripts scripts
+COPY scripts/environment scripts/environment
 COPY interfaces interfaces
 COPY setup.py setup.cfg package.xml README.md LICENSE ./
 COPY resource resource

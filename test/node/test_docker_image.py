@@ -3,7 +3,8 @@
 """docker/cpu.Dockerfile is built, and its image runs `predict` and the node.
 
 Needs a Docker daemon and, without download, the base image: debian:bookworm-slim, or the one that
-TRT_PERCEPTION_DOCKER_BASE names. The build itself downloads Debian packages and wheels; it takes minutes.
+TRT_PERCEPTION_DOCKER_BASE names. The build itself downloads Debian packages and wheels; it takes minutes. If
+TRT_PERCEPTION_DOCKER_IMAGE names an image of cpu.Dockerfile, that one is run and nothing is built.
 """
 
 import json
@@ -18,6 +19,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 BASE = os.environ.get('TRT_PERCEPTION_DOCKER_BASE', 'debian:bookworm-slim')
+BUILT = os.environ.get('TRT_PERCEPTION_DOCKER_IMAGE')
 if not (ROOT / 'docker').is_dir():
     pytest.skip('needs the whole checkout', allow_module_level=True)
 if shutil.which('docker') is None:
@@ -31,8 +33,8 @@ def docker(*arguments, limit=120):
 
 if docker('info').returncode:
     pytest.skip('no Docker daemon answers', allow_module_level=True)
-if docker('image', 'inspect', BASE).returncode:
-    pytest.skip(f'the image {BASE} is not here: docker pull {BASE}', allow_module_level=True)
+if docker('image', 'inspect', BUILT or BASE).returncode:
+    pytest.skip(f'the image {BUILT or BASE} is not here: docker pull {BUILT or BASE}', allow_module_level=True)
 cv2 = pytest.importorskip('cv2')
 np = pytest.importorskip('numpy')
 pytest.importorskip('onnx')
@@ -45,7 +47,10 @@ TAG = f'trt_perception_test:{uuid.uuid4().hex[:8]}'
 
 @pytest.fixture(scope='module')
 def image():
-    """The tag of the image, built here; removed at the end."""
+    """The tag of the image, built here and removed at the end, or the one that was given."""
+    if BUILT:
+        yield BUILT
+        return
     built = docker(
         'build', '--network', 'host', '--build-arg', f'BASE={BASE}', '-f', 'docker/cpu.Dockerfile', '-t', TAG, '.',
         limit=1500)
