@@ -12,7 +12,7 @@ MODEL ?=
 PYTEST ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint generate node-test ubuntu-test arm-test benchmark clean
+.PHONY: help setup demo test lint generate node-test ubuntu-test arm-test docs benchmark clean
 
 ifdef ROS_DISTRO
 $(info Note: a ROS 2 install ($(ROS_DISTRO)) is sourced. With it, use rosdep and colcon: see README.md.)
@@ -48,18 +48,28 @@ test: setup  ## Check style and types, and run every test that this machine can 
 	'$(VENV)/bin/ruff' check . || failed=1; \
 	'$(VENV)/bin/mypy' || failed=1; \
 	'$(VENV)/bin/lint-imports' || failed=1; \
-	'$(VENV)/bin/python' -m pytest -rs --timeout 900 $(PYTEST) test || failed=1; \
+	'$(VENV)/bin/python' -m pytest -rs --timeout 900 -n 2 --dist loadgroup $(PYTEST) test || failed=1; \
 	{ set +x; } 2> /dev/null; test -z "$$failed"
 
 node-test: setup  ## Run the tests that talk over DDS, e.g. with DISTRO=kilted
 	'$(VENV)/bin/python' -m pytest -rs --timeout 900 $(PYTEST) test/node
 
-# A robot's libraries from apt are older than pip's. ROS itself is not part of this test.
+# A robot's libraries from apt are older than pip's. ROS itself is not part of this test, and the docs site needs neither.
 ubuntu-test:  ## Run the unit tests with the OpenCV and NumPy of Ubuntu's apt (Python 3.10 to 3.12)
 	@python=$$(scripts/find_python.sh) && { test -x .venv-ubuntu/bin/pip || "$$python" -m venv .venv-ubuntu; }
 	.venv-ubuntu/bin/python -m pip install --quiet --disable-pip-version-check --constraint requirements/ubuntu.txt \
 	    --requirement requirements/runtime.txt --requirement requirements/test.txt 'setuptools<80'
-	.venv-ubuntu/bin/python -m pytest -rs --timeout 900 $(PYTEST) test/unit
+	.venv-ubuntu/bin/python -m pytest -rs --timeout 900 --ignore test/unit/test_docs_site.py $(PYTEST) test/unit
+
+# In an environment of its own: the node needs none of it. requirements/docs.txt says what the variable turns off.
+docs:  ## Build the docs site into site/ (Python 3.11 or newer); to read it: python3 -m http.server -d site
+	@python=$$(scripts/find_python.sh) && { "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	    { echo 'the docs site needs Python 3.11 or newer, e.g. make docs PYTHON=python3.12' >&2; exit 1; }; } && \
+	    { test -x .venv-docs/bin/pip || "$$python" -m venv .venv-docs; }
+	.venv-docs/bin/python -m pip install --quiet --no-compile --disable-pip-version-check \
+	    --requirement requirements/docs.txt
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict --quiet
+	@echo 'built: site/index.html'
 
 # In .arm, without `make setup`: the ROS 2 wheels are for x86-64 only, so the tests of messages and nodes are left out.
 arm-test:  ## Run the unit tests and predict on ARM binaries, which QEMU emulates [PYTEST=...]
@@ -73,6 +83,6 @@ benchmark: setup  ## Measure the pipeline and the node on this machine [MODEL=my
 	PYTHONPATH=.:test '$(VENV)/bin/python' test/benchmarks/node_benchmark.py
 
 clean:  ## Remove environments, builds and outputs; downloaded models stay in the cache
-	rm -rf .venv .venv-kilted .venv-ubuntu .arm demo_output build install log .mypy_cache .ruff_cache \
+	rm -rf .venv .venv-kilted .venv-ubuntu .venv-docs .arm demo_output site build install log .mypy_cache .ruff_cache \
 	    .import_linter_cache .pytest_cache .hypothesis ./*.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

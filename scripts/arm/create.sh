@@ -13,9 +13,9 @@ cd "$(dirname "$0")/../.."
 SUITE=bookworm
 MIRROR=http://deb.debian.org/debian
 PACKAGES=python3,python3-venv,python3-dev,g++,make,git,ca-certificates,bash,dash,coreutils,findutils,grep,sed,gzip,tar,procps,util-linux
-# Linters give the same answer on every processor. Two processes share the tests.
+# Linters give the same answer on every processor.
 NOT_ON_ARM='^(ruff|mypy|types-|import-linter)'
-EXTRA='pytest-xdist ai-edge-litert setuptools<80 wheel'
+EXTRA='ai-edge-litert setuptools<80 wheel'
 
 missing=()
 command -v qemu-aarch64-static > /dev/null || missing+=(qemu-user-static)

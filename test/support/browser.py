@@ -43,7 +43,10 @@ def find_browser():
 
 
 class Browser:
-    """One tab with an empty profile; a context manager. `errors` has script errors and console errors, as text."""
+    """One tab with an empty profile; a context manager.
+
+    `errors` has script errors and console errors, as text; `requests` the addresses that pages asked for.
+    """
 
     def __init__(self, timeout_s=120):
         self._timeout_s = timeout_s
@@ -52,6 +55,7 @@ class Browser:
         self._session = None
         self._loaded = False
         self.errors = []
+        self.requests = []
         self._profile = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         inside_read, self._to = os.pipe()
         self._from, inside_write = os.pipe()
@@ -66,7 +70,7 @@ class Browser:
     def __enter__(self):
         target = self._call('Target.createTarget', url='about:blank')['targetId']
         self._session = self._call('Target.attachToTarget', targetId=target, flatten=True)['sessionId']
-        for domain in ('Page', 'Runtime', 'Log'):
+        for domain in ('Page', 'Runtime', 'Log', 'Network'):
             self._call(f'{domain}.enable')
         return self
 
@@ -78,11 +82,12 @@ class Browser:
         self._profile.cleanup()
 
     def open(self, path, width=1200, height=900):
-        """Open a file in a window of this size (below 600 wide: a phone) and wait until it is loaded."""
+        """Open a file or an http address in a window of this size (below 600: a phone); wait until it is loaded."""
         self._call('Emulation.setDeviceMetricsOverride', width=width, height=height, deviceScaleFactor=1,
                    mobile=width < 600)
         self._loaded = False
-        self._call('Page.navigate', url=Path(path).resolve().as_uri())
+        is_address = str(path).startswith('http')
+        self._call('Page.navigate', url=path if is_address else Path(path).resolve().as_uri())
         deadline = time.monotonic() + self._timeout_s
         while not self._loaded:
             self._read(deadline)
@@ -128,6 +133,8 @@ class Browser:
         method, parameters = message.get('method'), message.get('params', {})
         if method == 'Page.loadEventFired':
             self._loaded = True
+        elif method == 'Network.requestWillBeSent':
+            self.requests.append(parameters['request']['url'])
         elif method == 'Runtime.exceptionThrown':
             self.errors.append(str(parameters['exceptionDetails'].get('exception', parameters['exceptionDetails'])))
         elif method == 'Runtime.consoleAPICalled' and parameters['type'] == 'error':

@@ -47,20 +47,24 @@ def test_hooks_run_the_commands_of_make_lint(hooks):
 
 
 def test_workflows():
-    """One calls .ci/run, one builds and tests with colcon on each distribution; each has a limit and reads only."""
+    """One calls .ci/run, one builds the docs, one tests with colcon; each has a limit and reads only, but one job."""
     workflows = {path.stem: document(path) for path in (GITHUB / 'workflows').glob('*.yml')}
-    assert set(workflows) == {'ci', 'ros'}
+    assert set(workflows) == {'ci', 'docs', 'ros'}
     for name, workflow in workflows.items():
         # YAML 1.1 reads the key `on` as true.
         assert {'pull_request', 'push'} <= set(workflow[True]), name
         assert workflow['permissions'] == {'contents': 'read'}, name
-        for job in workflow['jobs'].values():
+        for job_name, job in workflow['jobs'].items():
             assert job['timeout-minutes'] > 0
+            assert 'permissions' not in job or (name, job_name) == ('docs', 'publish')
             actions = [step['uses'] for step in job['steps'] if 'uses' in step]
             # A tag can be moved to other code.
             assert all(re.fullmatch(r'[\w/-]+@[0-9a-f]{40}', action) for action in actions), actions
     commands = [step.get('run', '') for step in workflows['ci']['jobs']['ci-run']['steps']]
     assert '.ci/run' in commands
+    assert 'make docs' in [step.get('run') for step in workflows['docs']['jobs']['build']['steps']]
+    # A pull request publishes nothing.
+    assert workflows['docs']['jobs']['publish']['if'].startswith("github.event_name == 'workflow_dispatch' && ")
     colcon = workflows['ros']['jobs']['colcon-test']
     assert {entry['distro'] for entry in colcon['strategy']['matrix']['include']} == {'humble', 'jazzy', 'lyrical'}
     commands = '\n'.join(step.get('run', '') for step in colcon['steps'])

@@ -157,7 +157,7 @@ def _end(node: Any, executor: Any, spinner: threading.Thread, rclpy: Any, impati
 
 
 def _leave(node: Any) -> None:
-    # The other thread may do the same at this moment.
+    # It waits if the other thread does the same at this moment, or is inside a transition of rclpy.
     with contextlib.suppress(Exception):
         node.destroy_node()
 

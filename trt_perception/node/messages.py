@@ -8,6 +8,8 @@ import array
 from collections.abc import Callable
 
 import numpy as np
+from builtin_interfaces.msg import Time
+from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 from vision_msgs.msg import (
@@ -24,6 +26,7 @@ from vision_msgs.msg import (
 
 from ..model.spec import ModelSpec
 from ..results.results import Classifications, Detections
+from .serialized_detections import DetectionsWriter
 
 # VisionClass.class_id is a uint16.
 _MAX_CLASS = 65535
@@ -44,6 +47,20 @@ def detections_message(
             hypothesis=ObjectHypothesis(class_id=class_id(index), score=score))
         message.detections.append(Detection2D(header=header, results=[hypothesis], bbox=bbox))
     return message
+
+
+def writes_as_rclpy() -> bool:
+    """Return whether a DetectionsWriter writes what this middleware and this vision_msgs write."""
+    found = Detections(
+        np.array([[1.5, 2, 4, 8], [0, 0, 640, 480]], np.float32), np.array([0.75, 0.25], np.float32), np.array([1, 20]))
+    header = Header(stamp=Time(sec=-1, nanosec=999_999_999), frame_id='camera')
+    message = detections_message(found, header, str)
+    written = DetectionsWriter(str).write(found, header.stamp.sec, header.stamp.nanosec, header.frame_id)
+    expected = serialize_message(message)
+    # The padding of `expected` is not defined, so the bytes are not compared.
+    return (
+        len(written) == len(expected) and written[:4] == expected[:4]
+        and bool(deserialize_message(written, Detection2DArray) == message))
 
 
 def classification_message(

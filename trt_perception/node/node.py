@@ -26,6 +26,7 @@ from .liveness import Progress
 from .memory import trim_memory
 from .opening import Activity
 from .parts import Parts
+from .rcl_gate import RclGate, callback
 from .rclpy_internals import (
     destroy_state_machine,
     guard_available_transitions,
@@ -67,6 +68,9 @@ class PerceptionNode(LifecycleNodeMixin, Node):
         self._error = ''
         self._given_up = False
         self._watchdog: Watchdog | None = None
+        self.rcl_gate = RclGate()
+        self._destroying = threading.Lock()
+        self._destroyed = False
         self._transitions = guard_change_state(self, self._transition_guard)
         guard_available_transitions(self, lambda answer: offer_shutdown(answer, lifecycle_state(self)))
         self._live = LiveSettings()
@@ -90,6 +94,12 @@ class PerceptionNode(LifecycleNodeMixin, Node):
 
     # Transitions
 
+    def trigger(self, transition: str) -> None:
+        """Run a transition: configure, activate, deactivate, cleanup or shutdown. Hold the lock of the transitions."""
+        with self.rcl_gate.held():
+            getattr(self, f'trigger_{transition}')()
+
+    @callback
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Read parameters and model, open the pipeline, warm up. If that fails: FAILURE and one log line."""
         started = time.monotonic()
@@ -112,6 +122,7 @@ class PerceptionNode(LifecycleNodeMixin, Node):
             f'{provenance.get("backend_version")} ({provenance.get("device")})'))
         return TransitionCallbackReturn.SUCCESS
 
+    @callback
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Enable the publishers, then subscribe."""
         settings = self._live.current
@@ -126,6 +137,7 @@ class PerceptionNode(LifecycleNodeMixin, Node):
         self._log.info(f'active: waiting for images on {topic}')
         return result
 
+    @callback
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Unsubscribe and finish the current frame. The model stays loaded."""
         try:
@@ -140,16 +152,19 @@ class PerceptionNode(LifecycleNodeMixin, Node):
             return TransitionCallbackReturn.ERROR
         return result
 
+    @callback
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Free everything."""
         self._free()
         return TransitionCallbackReturn.SUCCESS
 
+    @callback
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop and free everything, from any state."""
         self._free()
         return TransitionCallbackReturn.SUCCESS
 
+    @callback
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Free everything and go back to unconfigured."""
         self._free()
@@ -169,14 +184,19 @@ class PerceptionNode(LifecycleNodeMixin, Node):
         """Go through the shutdown transition from any state. Call it when no executor spins."""
         with self._transitions.lock:
             if lifecycle_state(self) in ('unconfigured', 'inactive', 'active'):
-                self.trigger_shutdown()
+                self.trigger('shutdown')
 
     def destroy_node(self) -> None:
-        """Destroy the node with all its ROS entities."""
-        # A thread still holds the subscription if the node is active, so without a shutdown transition.
-        self._frames.unsubscribe()
-        super().destroy_node()
-        destroy_state_machine(self)
+        """Destroy the node with all its ROS entities. No transition can end after that: the process is about to end."""
+        with self._destroying:
+            if self._destroyed:
+                return
+            self.rcl_gate.keep()
+            # A thread still holds the subscription if the node is active, so without a shutdown transition.
+            self._frames.unsubscribe()
+            super().destroy_node()
+            destroy_state_machine(self)
+            self._destroyed = True
 
     # Parts
 
@@ -229,7 +249,7 @@ class PerceptionNode(LifecycleNodeMixin, Node):
                 return
             self._error = self._frames.why_failing
             self._given_up = True
-            self.trigger_deactivate()
+            self.trigger('deactivate')
 
     def _device_lost(self, error: EngineError) -> None:
         self._end_process('this process can no longer use its device and ends', str(error))
@@ -247,8 +267,12 @@ class PerceptionNode(LifecycleNodeMixin, Node):
     # One transition at a time
 
     def _transition_guard(self, change_state: Callable[[Any, Any], Any]) -> TransitionGuard:
+        def change(request: Any, response: Any) -> Any:
+            with self.rcl_gate.held():
+                return change_state(request, response)
+
         return TransitionGuard(
-            change_state, lambda: lifecycle_state(self),
+            change, lambda: lifecycle_state(self),
             # A lambda, not the method itself: rclpy allows only one severity for each line that logs.
             lambda text: self._log.warning(text), self._cancel_configure, self._allow_configure)
 

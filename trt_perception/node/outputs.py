@@ -19,7 +19,15 @@ from ..model.spec import ModelSpec
 from ..parameters.settings import Settings
 from ..results.draw import draw_classifications, draw_detections
 from ..results.results import Detections, Result
-from .messages import classification_message, detections_message, image_message, label_info_message, vision_info_message
+from .messages import (
+    classification_message,
+    detections_message,
+    image_message,
+    label_info_message,
+    vision_info_message,
+    writes_as_rclpy,
+)
+from .serialized_detections import DetectionsWriter
 from .worker import LatestWorker
 
 _LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
@@ -40,6 +48,8 @@ class Outputs:
             self._results = create(Detection2DArray, 'detections', 10)
         else:
             self._results = create(Classification, 'classifications', 10)
+        self._writer = (
+            DetectionsWriter(self._class_id) if spec.task == 'detection' and writes_as_rclpy() else None)
         self._label_info = create(LabelInfo, 'label_info', _LATCHED)
         self._vision_info = create(VisionInfo, 'vision_info', _LATCHED)
         self._debug_image = create(Image, 'debug_image', 1)
@@ -57,7 +67,11 @@ class Outputs:
 
     def publish(self, result: Result, header: Header) -> None:
         """Publish the result with the image's header, even if it is empty."""
-        if isinstance(result, Detections):
+        if isinstance(result, Detections) and self._writer is not None:
+            stamp = header.stamp
+            # rclpy publishes bytes as a serialized message.
+            self._results.publish(self._writer.write(result, stamp.sec, stamp.nanosec, header.frame_id))
+        elif isinstance(result, Detections):
             self._results.publish(detections_message(result, header, self._class_id))
         else:
             self._results.publish(classification_message(result, header, self._class_id))

@@ -67,7 +67,7 @@ class Starter:
                 if self._state() != before:
                     self._log.info(f'{name} is {self._state()}: autostart does nothing more')
                     return
-                getattr(self._node, f'trigger_{transition}')()
+                self._node.trigger(transition)
                 if self._cancelled():
                     return
                 if self._state() != after:
