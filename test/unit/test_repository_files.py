@@ -17,7 +17,7 @@ from trt_perception.cli.parser import make_parser
 
 ROOT = Path(__file__).resolve().parents[2]
 GITHUB = ROOT / '.github'
-PAGES = [*sorted(ROOT.glob('*.md')), ROOT / 'models/README.md', *sorted((ROOT / 'docs').glob('*.md'))]
+PAGES = [*sorted(ROOT.glob('*.md')), ROOT / 'models/README.md', *sorted((ROOT / 'docs').rglob('*.md'))]
 if not GITHUB.is_dir():
     pytest.skip('needs the whole checkout', allow_module_level=True)
 

@@ -39,7 +39,7 @@ def chosen_backend(backend: str, monitor: Monitor, spec: ModelSpec) -> str:
         return backend
     if spec.file_format == 'tflite':
         return 'litert'
-    return 'tensorrt' if _tensorrt_runs(monitor) else 'onnxruntime'
+    return 'tensorrt' if tensorrt_runs(monitor) else 'onnxruntime'
 
 
 def require_readable(backend: str, spec: ModelSpec) -> None:
@@ -84,7 +84,7 @@ _CREATE: Mapping[
 BACKENDS = ('auto', *_CREATE)
 
 
-def _tensorrt_runs(monitor: Monitor) -> bool:
+def tensorrt_runs(monitor: Monitor) -> bool:
     """Return whether a GPU, TensorRT and pycuda are available; log the reason if only the GPU is."""
     from .tensorrt.cuda.gpu_info import has_gpu
     from .tensorrt.library.compat import load
