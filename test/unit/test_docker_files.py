@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The files of docker/: what they copy exists, what they promise is in each of them, and linters accept them."""
 
+import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -136,7 +138,8 @@ def test_scripts_parse(path):
 
 
 def run_linter(name, package, *command):
-    program = shutil.which(name)
+    beside = Path(sys.executable).parent
+    program = shutil.which(name, path=f'{beside}{os.pathsep}{os.environ["PATH"]}')
     if program is None:
         pytest.skip(f'{name} is not installed: pip install {package}')
     done = subprocess.run([program, *command], cwd=ROOT, capture_output=True, text=True, check=False)
