@@ -31,6 +31,8 @@ setup(
         'export': [
             'torch', 'torchvision', 'onnxscript', 'onnx', 'onnxruntime', 'opencv-python-headless', 'pyyaml', 'rosbags',
             'simplejpeg'],
+        # Beside TensorRT, if pycuda cannot be compiled.
+        'cuda': ['cuda-bindings'],
         'view': ['netron'],
         'compare': ['matplotlib', 'rich'],
         # colcon runs the tests with pytest because it is named here; current setuptools know no tests_require.

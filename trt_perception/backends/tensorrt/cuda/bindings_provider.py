@@ -59,6 +59,10 @@ class BindingsProvider:
         stream = self._call('cuStreamCreate', int(self._cuda.CUstream_flags.CU_STREAM_NON_BLOCKING))
         return int(stream), stream
 
+    def destroy_stream(self, stream: Any) -> None:
+        """See Provider."""
+        self._call('cuStreamDestroy', stream)
+
     def synchronize(self, stream: Any) -> None:
         """See Provider."""
         self._check('cuStreamSynchronize', self._cuda.cuStreamSynchronize(stream)[0])

@@ -62,6 +62,9 @@ class Provider(Protocol):
     def create_stream(self) -> tuple[int, Any]:
         """Return a stream as an integer, and an object that keeps it. It does not wait for the default stream."""
 
+    def destroy_stream(self, stream: Any) -> None:
+        """Destroy a stream. stream: the object of create_stream, which must not be used after that."""
+
     def synchronize(self, stream: Any) -> None:
         """Wait for the work of a stream, without Python's lock. stream: the object of create_stream."""
 

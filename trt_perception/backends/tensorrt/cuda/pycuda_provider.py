@@ -42,6 +42,9 @@ class PycudaProvider:
         stream = self._cuda.Stream(_NON_BLOCKING)
         return int(stream.handle), stream
 
+    def destroy_stream(self, stream: Any) -> None:
+        """See Provider. pycuda destroys the stream with its object."""
+
     def synchronize(self, stream: Any) -> None:
         """See Provider."""
         stream.synchronize()

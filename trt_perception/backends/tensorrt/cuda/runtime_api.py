@@ -221,8 +221,13 @@ class CudaSession:
             while self._resources:
                 with contextlib.suppress(self._cuda.error, CudaFailure):
                     self._resources.pop().free()
-            self._stream = None
+            stream, self._stream = self._stream, None
             if not broken:
+                if stream is not None:
+                    with contextlib.suppress(self._cuda.error):
+                        self._cuda.destroy_stream(stream)
+                # pycuda destroys a stream with its object, which needs the context.
+                del stream
                 self._detach()
             self._context = None
             _open_sessions.discard(self)
