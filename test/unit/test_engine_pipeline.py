@@ -101,7 +101,7 @@ def test_the_backend_decides_the_pipeline(spec):
 @pytest.mark.parametrize('version, others, said', [
     ('8.5.2', {}, 'found TensorRT 8.5.2, expected 8.6 or newer'),
     ('', {}, 'is not TensorRT, it has no version'),
-    ('8.6.0', {'pycuda.driver': None}, 'pycuda'),
+    ('8.6.0', {'pycuda.driver': None, 'cuda.bindings.driver': None}, 'pycuda'),
     (None, {'tensorrt_rtx': None}, 'the Python package of TensorRT is not installed')])
 def test_auto_with_a_gpu_but_no_tensorrt_that_can_be_used_says_why(spec, monkeypatch, version, others, said):
     monkeypatch.setattr(gpu_info, 'has_gpu', lambda: True)
@@ -123,10 +123,10 @@ def test_auto_with_a_gpu_takes_tensorrt(spec, monkeypatch):
     monkeypatch.setitem(sys.modules, 'tensorrt', types.SimpleNamespace(__version__='8.5.2'))
     monkeypatch.setitem(sys.modules, 'tensorrt_rtx', types.SimpleNamespace(__version__='1.7.1.116'))
     monkeypatch.setitem(sys.modules, 'pycuda', types.ModuleType('pycuda'))
-    monkeypatch.setitem(sys.modules, 'pycuda.driver', types.ModuleType('pycuda.driver'))
+    monkeypatch.setitem(sys.modules, 'pycuda.driver', types.SimpleNamespace(Error=Exception))
     told = Told()
     assert isinstance(create_pipeline(spec, PipelineOptions('auto'), monitor=told.monitor), EnginePipeline)
-    assert told.log == [('info', 'backend auto: tensorrt, because a GPU, TensorRT and pycuda are found')]
+    assert told.log == [('info', 'backend auto: tensorrt, because a GPU, TensorRT and a CUDA package are found')]
     assert load().identity == 'tensorrt_rtx 1.7.1.116'
 
 

@@ -48,8 +48,8 @@ def _choice(backend: str, monitor: Monitor, spec: ModelSpec) -> tuple[str, str]:
         return backend, ''
     if spec.file_format == 'tflite':
         return 'litert', 'the model is a .tflite file'
-    if _tensorrt_runs(monitor):
-        return 'tensorrt', 'a GPU, TensorRT and pycuda are found'
+    if tensorrt_runs(monitor):
+        return 'tensorrt', 'a GPU, TensorRT and a CUDA package are found'
     if _openvino_runs(monitor):
         return 'openvino', 'TensorRT does not run here, and openvino is installed'
     return 'onnxruntime', 'TensorRT does not run here, and openvino is not installed'
@@ -104,15 +104,16 @@ _CREATE: Mapping[
 BACKENDS = ('auto', *_CREATE)
 
 
-def _tensorrt_runs(monitor: Monitor) -> bool:
-    """Return whether a GPU, TensorRT and pycuda are available; log the reason if only the GPU is."""
+def tensorrt_runs(monitor: Monitor) -> bool:
+    """Return whether a GPU, TensorRT and pycuda or cuda-bindings are available; log the reason if only the GPU is."""
     from .tensorrt.cuda.gpu_info import has_gpu
+    from .tensorrt.cuda.provider import cuda_provider
     from .tensorrt.library.compat import load
     if not has_gpu():
         return False
     try:
         load()
-        require('pycuda.driver')
+        cuda_provider()
     except (MissingDependencyError, EngineError) as error:
         # A robot with an idle GPU is as slow as one without a GPU, so the log says why.
         monitor.log('warning', f'this machine has a GPU, but the model runs on the CPU: {error}')
