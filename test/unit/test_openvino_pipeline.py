@@ -16,7 +16,7 @@ onnx = pytest.importorskip('onnx')
 pytest.importorskip('onnxruntime')
 pytest.importorskip('cv2')
 pytest.importorskip('openvino', reason='needs openvino: pip install openvino')
-from support.precision_models import color_folder, color_frames, conv_classifier, conv_detector
+from support.precision_models import color_folder, color_frames, conv_classifier, conv_detector, dfl_detector
 from support.recording_monitor import Told
 from support.tiny_models import FLOAT, FLOAT16, UINT8, color_classifier, color_detector, save
 
@@ -24,13 +24,14 @@ from trt_perception.backends import openvino_pipeline
 from trt_perception.backends.create import create_pipeline
 from trt_perception.backends.openvino_pipeline import OpenVinoPipeline
 from trt_perception.backends.tensorrt.cuda import gpu_info
+from trt_perception.dependencies import require
 from trt_perception.errors import CalibrationError, EngineError, ModelError
 from trt_perception.image.frame import Frame
 from trt_perception.model.normalisation import METADATA_KEY
 from trt_perception.model.spec import load_model
 from trt_perception.openvino_runtime import compiled_model
 from trt_perception.openvino_runtime.backend import capabilities
-from trt_perception.openvino_runtime.compilation import half_type
+from trt_perception.openvino_runtime.compilation import compiled, half_type
 from trt_perception.pipeline.options import CalibrationOptions, PipelineOptions
 from trt_perception.precision.parity import compare
 from trt_perception.precision.prepare import prepare_model
@@ -146,6 +147,25 @@ def test_fp16_is_read_back(spec):
     np.testing.assert_array_equal(found.class_indices, expected.class_indices)
     # bf16 has 8 bits.
     assert 0 < np.abs(found.scores - expected.scores).max() < 3 / 256
+
+
+def test_the_expectation_over_the_bins_of_a_box_stays_in_float32(tmp_path):
+    """YOLOv8's decoding of boxes: OpenVINO itself would run its softmax and its convolution in bf16."""
+    if half_type(capabilities()) != 'bf16':
+        pytest.skip('needs a CPU that computes in bf16')
+    spec = load_model(dfl_detector(tmp_path / 'm.onnx'))
+    openvino = require('openvino')
+    model = compiled(openvino.Core(), replace(openvino_pipeline.compilation(spec), precision='bf16'))
+    types = {}
+    for node in model.get_runtime_model().get_ordered_ops():
+        information = node.get_rt_info()
+        types.setdefault(information['layerType'].value, set()).add(information['runtimePrecision'].value)
+    assert 'bf16' in types['Convolution']
+    assert types['Softmax'] == {'f32'}
+    pixels = next(color_frames(1, seed=5))[np.newaxis]
+    plain = compiled(openvino.Core(), openvino_pipeline.compilation(spec))
+    boxes, expected = (np.array(one(pixels)[spec.head.output_name])[0, :4] for one in (model, plain))
+    np.testing.assert_allclose(boxes, expected, atol=0.5)
 
 
 def test_fp16_on_a_cpu_without_it(spec, without_half):

@@ -10,11 +10,15 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..dependencies import require
 
 # OpenVINO's name of the inference precision -> the name in OPTIMIZATION_CAPABILITIES. bf16 comes first: a processor
 # with both computes it several times as fast (AMX), and bf16 keeps the range of float32.
 _HALF = (('bf16', 'BF16'), ('f16', 'FP16'))
+# YOLOv8 has 16 bins for each side of a box.
+_MOST_BINS = 64
 
 
 @dataclass(frozen=True)
@@ -87,7 +91,32 @@ def compiled(core: Any, work: Compilation) -> Any:
     model = core.read_model(Path(work.path))
     if model.input(work.input_name).get_partial_shape().is_dynamic:
         model.reshape({work.input_name: list(work.input_shape)})
+    if work.precision == 'bf16':
+        _keep_expectations(model)
     return core.compile_model(_from_pixels(model, work), 'CPU', work.config)
+
+
+def _keep_expectations(model: Any) -> None:
+    """Write the expectation over a box's bins (DFL of YOLOv8 to YOLO12) as a product and a sum.
+
+    With bf16, OpenVINO keeps what follows the last convolutions in float32. It takes the expectation, a convolution
+    with one result, for the last one, and bf16 has only 8 bits for the boxes then.
+    """
+    operations = require('openvino.opset13')
+    for node in model.get_ordered_ops():
+        if node.get_type_name() != 'Convolution':
+            continue
+        data, weights, result = (
+            node.input(0).get_partial_shape(), node.input(1).get_partial_shape(), node.get_output_partial_shape(0))
+        if any(shape.is_dynamic for shape in (data, weights, result)):
+            continue
+        kernel = list(weights.to_shape())
+        if kernel[0] != 1 or kernel[1] > _MOST_BINS or kernel[2:] != [1, 1] or data[2:] != result[2:]:
+            continue
+        product = operations.multiply(node.input_value(0), node.input_value(1))
+        expectation = operations.reduce_sum(product, operations.constant(np.array([1], np.int64)), keep_dims=True)
+        for reader in node.output(0).get_target_inputs():
+            reader.replace_source_output(expectation.output(0))
 
 
 def _from_pixels(model: Any, work: Compilation) -> Any:
