@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='folder for the files (default: %(default)s)')
     parser.add_argument('--video', default='bikes', help='a video file or a catalogue name (default: %(default)s)')
     parser.add_argument(
-        '--model', default='yolov3-tiny', help='an ONNX file or a catalogue name (default: %(default)s)')
+        '--model', default='nanodet-g', help='an ONNX file or a catalogue name (default: %(default)s)')
     add_parameter(parser, '--labels', 'labels_file', metavar='FILE')
     add_score_argument(parser)
     parser.add_argument(
