@@ -31,6 +31,7 @@ setup(
             'torch', 'torchvision', 'onnxscript', 'onnx', 'onnxruntime', 'opencv-python-headless', 'pyyaml', 'rosbags',
             'simplejpeg'],
         'view': ['netron'],
+        'evaluate': ['faster-coco-eval'],
         'compare': ['matplotlib', 'rich'],
         # colcon runs the tests with pytest because it is named here; current setuptools know no tests_require.
         'test': ['pytest', 'hypothesis'],

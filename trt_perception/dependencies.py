@@ -39,6 +39,7 @@ INSTALL = {
     'tensorrt': ('sudo apt install python3-libnvinfer (JetPack)', 'tensorrt'),
     'pycuda': (_PIP_ON_ROS.format('pycuda'), 'pycuda'),
     'netron': (_PIP_ON_ROS.format('netron'), 'netron'),
+    'faster_coco_eval': (_PIP_ON_ROS.format('faster-coco-eval'), 'faster-coco-eval'),
     'matplotlib': ('sudo apt install python3-matplotlib', 'matplotlib'),
     'rclpy': ('source /opt/ros/<distro>/setup.bash', 'ros-jazzy-rclpy ros-jazzy-rmw-fastrtps-cpp'),
     # PyPI has these under other names.
