@@ -390,6 +390,7 @@ def test_a_truth_that_cannot_be_used(capsys, name, content, says):
     ('\n[{"image_id": 1}]\n', 'predictions found.jsonl line 2: a list, as in a COCO results file'),
     ('nothing', 'predictions found.jsonl line 1: not JSON'),
     (json.dumps(record('a.jpg', [('cup', float('nan'), [0, 0, 1, 1])])), 'has no class_id or no score'),
+    (json.dumps(record('a.jpg', [('cup', 0.5, [0, 0, 1, 10 ** 400])])), 'bbox is [0, 0, 1, 1000'),
     (json.dumps(record('a.jpg', [('cup', 0.5, [0, 0, 1])])), 'bbox is [0, 0, 1]; expected [x_min, y_min'),
     (json.dumps(record('a.jpg', [])) + '\n' + json.dumps(classes('b.jpg', ['cup'])),
      'detections and classifications in one file')])

@@ -53,7 +53,7 @@ class Predictions:
 def read_predictions(path: Path) -> Predictions:
     """Read JSON lines. Raises EvaluationError."""
     try:
-        lines = path.read_text(encoding='utf-8').splitlines()
+        lines = path.read_text(encoding='utf-8').split('\n')
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else 'not UTF-8 text'
         raise EvaluationError(f'predictions {path}: {reason}; {_EXPECTED}') from error

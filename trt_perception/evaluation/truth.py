@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import csv
 import json
-import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,8 @@ from .errors import EvaluationError
 
 _CSV_HEADER = ['file', 'class']
 _BOX_NUMBERS = 4
+# JSON allows whole numbers that no float can be.
+_LARGEST = 1e9
 
 
 @dataclass(frozen=True)
@@ -145,8 +146,8 @@ def _label(
 
 
 def is_number(value: object) -> bool:
-    """Return whether a value of a JSON file is a finite number."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    """Return whether a value of a JSON file is a number that pixels or scores can have; NaN is none."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < _LARGEST
 
 
 def _positions(path: Path, key: str, entries: Sequence[Mapping[str, Any]]) -> dict[Any, int]:
