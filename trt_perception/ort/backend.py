@@ -72,11 +72,20 @@ class OnnxRuntimeBackend(Closing):
             self._session = load_session(str(self._path), options, str(self._path))
         self._output_names = [output.name for output in self._session.get_outputs()]
 
-    def infer(self, input_name: str, tensor: np.ndarray) -> dict[str, np.ndarray]:
-        """Run once; returns each output by name. EngineError if the run fails."""
+    @property
+    def session(self) -> Any:
+        """ONNX Runtime's session; EngineError if it is not open."""
         if self._session is None:
             raise EngineError('the ONNX Runtime session is not open')
-        outputs = run_session(self._session, self._output_names, {input_name: tensor}, self._path.name)
+        return self._session
+
+    def failure(self, error: Exception) -> EngineError:
+        """Return the error for a run of `session` that failed."""
+        return _failure(error, self._path.name)
+
+    def infer(self, input_name: str, tensor: np.ndarray) -> dict[str, np.ndarray]:
+        """Run once; returns each output by name. EngineError if the run fails."""
+        outputs = run_session(self.session, self._output_names, {input_name: tensor}, self._path.name)
         return dict(zip(self._output_names, outputs))
 
     def describe(self) -> dict[str, str]:
@@ -112,5 +121,8 @@ def run_session(
     try:
         return list(session.run(list(outputs), dict(inputs)))
     except Exception as error:
-        raise EngineError(f'ONNX Runtime failed on {name}: {reason_of(error)}') from error
+        raise _failure(error, name) from error
 
+
+def _failure(error: Exception, name: str) -> EngineError:
+    return EngineError(f'ONNX Runtime failed on {name}: {reason_of(error)}')
