@@ -24,7 +24,7 @@ from ..evaluation.pairing import class_numbers, pair_images
 from ..evaluation.predictions import Predictions, read_predictions
 from ..evaluation.report import classification_lines, classification_record, detection_lines, detection_record
 from ..evaluation.truth import Truth, read_truth
-from ..parameters.table import PARAMETERS
+from ..model.thresholds import Thresholds
 from .files import Outputs, write_report
 from .numbers import fraction
 
@@ -42,8 +42,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'predictions', type=Path, metavar='PREDICTIONS', help='file written by trt_perception predict --json')
     parser.add_argument(
         '--score', type=fraction, metavar='S',
-        help='score threshold of precision and recall, not of mAP '
-             f'(default: {PARAMETERS["score_threshold"].default:g}, as in the node)')
+        help=f'score threshold of precision and recall, not of mAP (default: {Thresholds().score:g}; if the model has '
+             'its own, give that one)')
     parser.add_argument('--json', metavar='FILE', type=Path, help='write the figures as a JSON object')
     parser.add_argument('--min-map50', type=fraction, metavar='X', help='exit with 1 if mAP50 is below X')
     parser.add_argument('--min-map', type=fraction, metavar='X', help='exit with 1 if mAP50-95 is below X')
@@ -94,7 +94,7 @@ def _detections(
     options: argparse.Namespace, truth: Truth, results: Any, renamed: dict[str, str],
 ) -> tuple[list[str], dict[str, Any]]:
     numbers = class_numbers(truth, results, renamed, bool(options.ignore_other_classes))
-    score = PARAMETERS['score_threshold'].default if options.score is None else options.score
+    score = Thresholds().score if options.score is None else options.score
     accuracy = detection_accuracy(truth, results, numbers, score)
     others = [name for name, number in numbers.items() if number is None]
     if others:
