@@ -34,6 +34,7 @@ setup(
         # Beside TensorRT, if pycuda cannot be compiled.
         'cuda': ['cuda-bindings'],
         'view': ['netron'],
+        'evaluate': ['faster-coco-eval'],
         'compare': ['matplotlib', 'rich'],
         # colcon runs the tests with pytest because it is named here; current setuptools know no tests_require.
         'test': ['pytest', 'hypothesis'],
