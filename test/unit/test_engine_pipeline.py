@@ -101,7 +101,7 @@ def test_the_backend_decides_the_pipeline(spec):
 @pytest.mark.parametrize('version, others, said', [
     ('8.5.2', {}, 'found TensorRT 8.5.2, expected 8.6 or newer'),
     ('', {}, 'is not TensorRT, it has no version'),
-    ('8.6.0', {'pycuda.driver': None}, 'pycuda'),
+    ('8.6.0', {'pycuda.driver': None, 'cuda.bindings.driver': None}, 'pycuda'),
     (None, {'tensorrt_rtx': None}, 'the Python package of TensorRT is not installed')])
 def test_auto_with_a_gpu_but_no_tensorrt_that_can_be_used_says_why(spec, monkeypatch, version, others, said):
     monkeypatch.setattr(gpu_info, 'has_gpu', lambda: True)
