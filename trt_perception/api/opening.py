@@ -43,8 +43,8 @@ def open(
     output_name: str = '',
     input_size: tuple[int, int] = (0, 0),
     preprocessing: Mapping[str, Any] | None = None,
-    score_threshold: float = _DETECTION.score_threshold,
-    iou_threshold: float = _DETECTION.iou_threshold,
+    score_threshold: float | None = None,
+    iou_threshold: float | None = None,
     class_agnostic_nms: bool = _DETECTION.class_agnostic_nms,
     max_detections: int = _DETECTION.max_detections,
     top_k: int = _CLASSIFICATION.top_k,
@@ -72,8 +72,9 @@ def open(
     input_size: width, height in pixels for a model with a dynamic input size
     preprocessing: values to use instead of the model's: color_order (of the network's input), scale, mean, std,
         resize_mode, crop_fraction, interpolation; the input is (pixel * scale - mean) / std
-    score_threshold: detections with a lower score are dropped, 0..1
-    iou_threshold: IoU above which the lower-scoring box of the same class is removed, 0..1
+    score_threshold: detections with a lower score are dropped, 0..1; None for the model's value, usually 0.25
+    iou_threshold: IoU above which the lower-scoring box of the same class is removed, 0..1; None for the model's
+        value, usually 0.45
     class_agnostic_nms: also remove overlapping boxes of different classes
     max_detections: largest number of detections in one image
     top_k: number of classes that a classifier reports
@@ -100,10 +101,11 @@ def open(
     ...     found = model(image)
     """
     # All options are checked before a model is fetched or read.
+    score, iou = (
+        None if value is None else number(name, value, 0.0, 1.0)
+        for name, value in (('score_threshold', score_threshold), ('iou_threshold', iou_threshold)))
     settings = PostprocessSettings(
         DetectionSettings(
-            score_threshold=number('score_threshold', score_threshold, 0.0, 1.0),
-            iou_threshold=number('iou_threshold', iou_threshold, 0.0, 1.0),
             class_agnostic_nms=class_agnostic_nms, max_detections=whole('max_detections', max_detections, 1)),
         ClassificationSettings(top_k=whole('top_k', top_k, 1)))
     model_options = ModelOptions(
@@ -126,6 +128,9 @@ def open(
     if chosen.calibration.source:
         source = resolve_video(chosen.calibration.source, fetch=fetch, progress=phases)
         chosen = replace(chosen, calibration=replace(chosen.calibration, source=str(source)))
+    thresholds = spec.thresholds.chosen(score, iou)
+    settings = replace(settings, detection=replace(
+        settings.detection, score_threshold=thresholds.score, iou_threshold=thresholds.iou))
     pipeline = create_pipeline(spec, _pipeline_options(spec, chosen), settings, logged_monitor(phases))
     pipeline.open()
     return Model(pipeline)

@@ -35,7 +35,7 @@ from .inspect_engine import SUFFIXES, inspect_engine
 from .inspect_look import add_look_arguments, look, require_engine_options, wants_look
 from .inspect_tflite import inspect_tflite
 from .model_arguments import add_model_arguments, console_monitor, load, model_path
-from .model_report import classes_text, common_report, preprocessing_text, size_text
+from .model_report import classes_text, common_report, preprocessing_text, size_text, thresholds_row
 from .parameter_options import add_parameter
 
 _TITLES = {'onnxruntime': 'ONNX Runtime', 'openvino': 'OpenVINO', 'tensorrt': 'TensorRT'}
@@ -130,6 +130,7 @@ def _print(report: dict[str, Any], without_reason: str) -> None:
         'outputs': ', '.join(f"{o['name']} {o['shape']}" for o in report['outputs']),
         'precision': report['precision'],
         'preprocessing': preprocessing_text(Preprocessing(**report['preprocessing'])),
+        **thresholds_row(report),
         'classes': classes_text(report['names'], report['names_source']),
         'parameters': f"{report['parameters']:,}",
         'GFLOPs': 'unknown' if gflops is None else f'{gflops} (convolutions and matrix products, 2 per multiply-add)',

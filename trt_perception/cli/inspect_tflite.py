@@ -14,7 +14,7 @@ from ..model.normalisation import Preprocessing
 from ..model.spec import ModelSpec
 from ..model.tflite_file import TfliteGraph, TfliteTensor, read_content, read_graph
 from .model_arguments import console_monitor
-from .model_report import classes_text, common_report, preprocessing_text, size_text
+from .model_report import classes_text, common_report, preprocessing_text, size_text, thresholds_row
 
 
 def inspect_tflite(spec: ModelSpec, backend: str, as_json: bool) -> int:
@@ -82,6 +82,7 @@ def _print(report: dict[str, Any], trial: Trial, refused: bool) -> None:
         'outputs': ', '.join(_tensor(output) for output in report['outputs']),
         'precision': report['precision'],
         'preprocessing': preprocessing_text(Preprocessing(**report['preprocessing'])),
+        **thresholds_row(report),
         'classes': classes_text(report['names'], report['names_source']),
         'parameters': f"{report['parameters']:,}",
         'operators': ', '.join(f'{name} {count}' for name, count in report['operators'].items()),

@@ -26,6 +26,7 @@ def common_report(spec: ModelSpec, trials: Mapping[str, Trial]) -> dict[str, Any
         'head': spec.head.kind,
         'precision': spec.stored_precision,
         'preprocessing': asdict(spec.preprocessing),
+        **({'thresholds': asdict(spec.thresholds)} if spec.task == 'detection' else {}),
         'classes': len(spec.names),
         'names': list(spec.names),
         'names_source': spec.names_source,
@@ -38,6 +39,12 @@ def preprocessing_text(values: Preprocessing) -> str:
     return (
         f'{values.color_order}, {values.resize_mode}{crop}, {values.interpolation}, (pixel * {values.scale:.6g} - '
         f'{_short(values.mean)}) / {_short(values.std)}')
+
+
+def thresholds_row(report: Mapping[str, Any]) -> dict[str, str]:
+    """Return the row of a detector's own thresholds by its title; nothing for a classifier."""
+    values = report.get('thresholds')
+    return {} if values is None else {'thresholds': f'score {values["score"]:g}, IoU {values["iou"]:g}'}
 
 
 def classes_text(names: Sequence[str], source: str) -> str:

@@ -23,6 +23,7 @@ from .onnx_file import OnnxSummary, read_onnx
 from .onnx_outputs import activation_of, element_types
 from .output_shapes import output_shapes
 from .tflite_file import read_tflite
+from .thresholds import Thresholds, thresholds_of
 from .unchanged import ModelFiles, read_at_once
 
 TASKS = ('auto', 'detection', 'classification')
@@ -49,6 +50,7 @@ class ModelSpec:
     files: the ONNX file and its external data as they were when this was read
     file_format: onnx or tflite
     has_fractions: for tflite, whether its exporter writes boxes as fractions of the input; None if unknown
+    thresholds: of a detector, for users who set none
     """
 
     path: Path
@@ -71,6 +73,7 @@ class ModelSpec:
     files: ModelFiles | None = field(default=None, repr=False, compare=False)
     file_format: str = 'onnx'
     has_fractions: bool | None = None
+    thresholds: Thresholds = field(default_factory=Thresholds)
 
     @property
     def task(self) -> str:
@@ -148,7 +151,8 @@ def _read_model(path: Path, options: ModelOptions) -> ModelSpec:
         preprocessing=preprocessing_of(
             head.task, summary.metadata, summary.input_dtype, options.preprocessing),
         labels_warning=_labels_warning(summary, given, options.labels),
-        file_format='onnx' if summary.tflite is None else 'tflite', has_fractions=summary.has_fractions)
+        file_format='onnx' if summary.tflite is None else 'tflite', has_fractions=summary.has_fractions,
+        thresholds=thresholds_of(summary.metadata) if head.task == 'detection' else Thresholds())
 
 
 def _head(
