@@ -13,6 +13,7 @@ from ..errors import EngineError
 from ..image.frame import Frame
 from ..model.geometry import Geometry
 from ..model.heads.classification import ClassificationHead
+from ..model.heads.detection import RawOutput
 from ..model.spec import ModelSpec
 from ..results.results import Result
 from .interface import Backend, PipelineOutput, PostprocessSettings
@@ -66,21 +67,21 @@ class HostPipeline(Closing):
             'infer': (inferred - preprocessed) * 1e3,
             'postprocess': (finished - inferred) * 1e3})
 
-    def _accepted(self, outputs: list[np.ndarray]) -> list[np.ndarray]:
+    def _accepted(self, outputs: list[RawOutput]) -> list[RawOutput]:
         """Return the outputs for the test images as the head reads them; ModelError if they cannot be right."""
         self.spec = checked_spec(self.spec, outputs)
         return outputs
 
-    def _infer(self, tensor: np.ndarray) -> np.ndarray:
+    def _infer(self, tensor: np.ndarray) -> RawOutput:
         outputs = self._backend.infer(self.spec.input_name, tensor)
         try:
-            return outputs[self.spec.head.output_name]
-        except KeyError:
+            return self.spec.head.pick(outputs)
+        except KeyError as error:
             raise EngineError(
-                f"expected the output '{self.spec.head.output_name}' from the backend, found {sorted(outputs)}: export "
+                f"expected the output '{error.args[0]}' from the backend, found {sorted(outputs)}: export "
                 'the model again') from None
 
-    def _decode(self, output: np.ndarray, geometry: Geometry, settings: PostprocessSettings) -> Result:
+    def _decode(self, output: RawOutput, geometry: Geometry, settings: PostprocessSettings) -> Result:
         head = self.spec.head
         if isinstance(head, ClassificationHead):
             return head.decode(output, settings.classification)

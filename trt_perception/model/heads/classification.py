@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -40,6 +40,15 @@ class ClassificationHead:
     activation: ClassVar[str] = ''
     kind = 'classification'
     task = 'classification'
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """The output that the head reads."""
+        return (self.output_name,)
+
+    def pick(self, outputs: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return the output that the head reads; KeyError if it is missing."""
+        return outputs[self.output_name]
 
     def decode(self, output: np.ndarray, settings: ClassificationSettings) -> Classifications:
         """Return the top-k classes. Softmax is applied only if the outputs are not scores in 0..1 yet.

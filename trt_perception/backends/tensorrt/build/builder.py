@@ -13,6 +13,7 @@ from ....errors import EngineError
 from ....model.onnx_file import load_proto
 from ....model.operations import node_multiply_accumulates
 from ....monitor import LogCallback, Monitor
+from ....ort.size_inputs import SIZE_INPUTS
 from ....utf8_path import require_utf8
 from ..cache.engine_cache import BuiltEngine
 from ..cache.private_files import make_private_folder, read_private, replace_private
@@ -96,15 +97,21 @@ def gpu_to_build_for(tensorrt: TensorRt, device_index: int) -> GpuInfo:
 
 def _add_profile(tensorrt: TensorRt, builder: Any, config: Any, network: Any, request: BuildRequest) -> None:
     dynamic = False
+    sizes: list[str] = []
     for index in range(network.num_inputs):
         tensor = network.get_input(index)
+        if tensor.name in SIZE_INPUTS:
+            sizes += [tensor.name] if min(tuple(tensor.shape), default=1) < 0 else []
+            continue
         if tensor.name != request.input_name:
             raise EngineError(
                 f"TensorRT finds the input '{tensor.name}' in {request.onnx_path.name}, but the file names it "
                 f"'{request.input_name}': export it again")
         dynamic = dynamic or min(tuple(tensor.shape), default=1) < 0
-    if dynamic:
-        tensorrt.add_profile(builder, config, request.input_name, *request.shapes)
+    if dynamic or sizes:
+        # One size for each image of the batch.
+        of_batch = tuple((shape[0], 2) for shape in request.shapes)
+        tensorrt.add_profile(builder, config, request.input_name, *request.shapes, dict.fromkeys(sizes, of_batch))
 
 
 def _load_timings(tensorrt: TensorRt, config: Any, request: BuildRequest, log: LogCallback) -> bool:

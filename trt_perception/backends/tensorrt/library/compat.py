@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -216,13 +216,18 @@ class TensorRt:
 
     def add_profile(
         self, builder: Any, config: Any, name: str, smallest: tuple[int, ...], usual: tuple[int, ...],
-        largest: tuple[int, ...],
+        largest: tuple[int, ...], others: Mapping[str, tuple[tuple[int, ...], ...]] | None = None,
     ) -> None:
-        """Add the optimisation profile of a dynamic input; EngineError if TensorRT rejects it."""
+        """Add the optimisation profile of a dynamic input; EngineError if TensorRT rejects it.
+
+        others: smallest, usual and largest shape of further dynamic inputs by name
+        """
         profile = self._made(builder.create_optimization_profile, 'TensorRT could not create an optimisation profile')
         wanted = f'shapes {list(smallest)}, {list(usual)}, {list(largest)} (smallest, usual, largest) of input {name}'
         try:
             profile.set_shape(name, smallest, usual, largest)
+            for other, shapes in (others or {}).items():
+                profile.set_shape(other, *shapes)
             if not profile or config.add_optimization_profile(profile) < 0:
                 raise self.failure(f'TensorRT rejects the {wanted}')
         except (ValueError, RuntimeError, TypeError) as error:
