@@ -153,7 +153,7 @@ def test_detr_logits_count_each_pair_of_query_and_class(tmp_path, names, imagene
     assert [spec.name_of(index) for index in (1, 18, 90, 12)] == ['person', 'dog', 'toothbrush', '12']
     assert spec.names_source == "COCO's names by id"
     preprocessing = spec.preprocessing
-    assert (preprocessing.resize_mode, preprocessing.interpolation) == ('stretch', 'bilinear_antialias')
+    assert (preprocessing.resize_mode, preprocessing.interpolation) == ('stretch', 'linear')
     assert preprocessing.mean == ((0.485, 0.456, 0.406) if imagenet else (0.0, 0.0, 0.0))
 
 

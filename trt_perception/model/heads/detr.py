@@ -35,9 +35,8 @@ _ULTRALYTICS = 'RT-DETR as exported by Ultralytics'
 _ULTRALYTICS_ADVICE = 'export it again: yolo export model=rtdetr-l.pt format=onnx'
 DETR_OUTPUTS = ('pred_boxes', 'dets')
 _STRETCHED = replace(YOLO, resize_mode='stretch')
-_IMAGENET_STRETCHED = replace(
-    IMAGENET, resize_mode='stretch', crop_fraction=YOLO.crop_fraction, interpolation='bilinear_antialias')
-_PILLOW_STRETCHED = replace(_STRETCHED, interpolation='bilinear_antialias')
+# RF-DETR 1.11 resizes without antialiasing.
+_IMAGENET_STRETCHED = replace(_STRETCHED, mean=IMAGENET.mean, std=IMAGENET.std)
 
 
 @dataclass(frozen=True)
@@ -160,7 +159,7 @@ class DetrHead(FamilyHead):
     @property
     def usual_preprocessing(self) -> Preprocessing:  # type: ignore[override]
         """Stretched, as in the training of all of them."""
-        return _IMAGENET_STRETCHED if self.imagenet else _PILLOW_STRETCHED
+        return _IMAGENET_STRETCHED if self.imagenet else _STRETCHED
 
     def candidates(self, outputs: Mapping[str, np.ndarray], size: tuple[int, int], threshold: float) -> Candidates:
         """Return the best pairs of query and class above the threshold, at most as many as there are queries."""
