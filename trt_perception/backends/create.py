@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 
 from ..dependencies import require
 from ..errors import EngineError, MissingDependencyError, ModelError
+from ..model.heads.detection import FamilyHead
 from ..model.spec import ModelSpec
 from ..monitor import Monitor
 from ..pipeline.interface import Pipeline, PostprocessSettings
@@ -24,6 +25,8 @@ def create_pipeline(
     Raises ModelError if the backend is unknown or does not read this kind of file.
     """
     options = options or PipelineOptions()
+    if isinstance(spec.head, FamilyHead) and spec.head.remark and monitor is not None:
+        monitor.log('info', f'{spec.path.name} is {spec.head.family}: {spec.head.remark}')
     return _CREATE[chosen_backend(options.backend, monitor or Monitor(), spec)](spec, options, settings, monitor)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..errors import EngineError, MissingDependencyError, ModelError, printable
-from .heads.detection import RawOutput
+from .heads.detection import FamilyHead, RawOutput
 from .heads.evidence import HeadEvidence
 from .heads.fractions import in_pixels
 from .heads.identify import Head
@@ -40,7 +40,10 @@ def head_by_values(summary: OnnxSummary, evidence: HeadEvidence, heads: Sequence
     fitting = [head for head, problem in zip(heads, problems) if not problem]
     if len(fitting) == 1:
         return fitting[0]
-    kinds = ' and '.join(head.kind for head in heads)
+    if not fitting and isinstance(heads[0], YoloHead) and any(isinstance(head, FamilyHead) for head in heads):
+        # The usual head gives the better reason when it is refused.
+        return heads[0]
+    kinds = ' and '.join(head.kind for head in fitting or heads)
     reason = 'neither has these values' if not fitting else 'the values of two test images do not show which it is'
     details = '' if fitting else f' ({"; ".join(f"{head.kind}: {text}" for head, text in zip(heads, problems))})'
     raise ModelError(

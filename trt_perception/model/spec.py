@@ -30,8 +30,9 @@ from .unchanged import ModelFiles, read_at_once
 
 TASKS = ('auto', 'detection', 'classification')
 # Ultralytics' task names, in ONNX metadata.
-_METADATA_TASKS = {'detect': 'detection', 'classify': 'classification'}
-_UNSUPPORTED_TASKS = {'segment': 'a segmentation', 'pose': 'a pose', 'obb': 'an oriented-box'}
+_METADATA_TASKS = {
+    'detect': 'detection', 'segment': 'detection', 'pose': 'detection', 'obb': 'detection',
+    'classify': 'classification'}
 # Used if neither the file nor the user gives the size of a dynamic input.
 _DEFAULT_SIZE = {'detection': 640, 'classification': 224}
 
@@ -125,10 +126,6 @@ def _read_model(path: Path, options: ModelOptions) -> ModelSpec:
         raise ModelError(f"task is '{options.task}': expected one of {', '.join(TASKS)}")
     summary = read_tflite(path) if is_tflite(path) else read_onnx(path)
     said = summary.metadata.get('task', '')
-    if said in _UNSUPPORTED_TASKS:
-        raise ModelError(
-            f'{summary.path.name} is {_UNSUPPORTED_TASKS[said]} model according to its metadata: expected a '
-            'detection or classification model; export one of those (yolov8n.pt or yolov8n-cls.pt, for example)')
     task = options.task if options.task != 'auto' else _METADATA_TASKS.get(said, 'auto')
     given = _given_names(options.labels)
     num_names = len(summary.names or given) or None
@@ -225,7 +222,7 @@ def _names(summary: OnnxSummary, head: Head, given: tuple[str, ...], labels: str
         if head.num_classes == NUM_IDS and not own and not given:
             given, source = by_id(shipped_labels('coco')), "COCO's names by id"
     # The output of an end-to-end model does not show the number of classes, but the file's own names do.
-    by_metadata = head.kind in ('end_to_end', *UNCOUNTED_KINDS)
+    by_metadata = head.kind in ('end_to_end', *UNCOUNTED_KINDS) or not head.num_classes
     expected = len(own) if by_metadata else head.num_classes
     evidence = 'in its metadata' if by_metadata else f'output {head.output_names[0]}'
     for names, where, remedy in (
@@ -261,8 +258,8 @@ def _labels_warning(summary: OnnxSummary, given: tuple[str, ...], labels: str) -
 def _hint(head: Any, names: tuple[str, ...]) -> str:
     if head.kind in ('yolov5', 'yolov8') and head.num_classes > len(names):
         return (
-            '; a segmentation or pose model has more output columns than classes and is not supported: '
-            'export a detection model')
+            '; a segmentation or pose model has more output columns than classes and needs the metadata of its '
+            'exporter: export it again, or a detection model')
     return ''
 
 

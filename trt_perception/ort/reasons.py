@@ -83,7 +83,8 @@ def remedy_of(error: object) -> str:
             'network: no --end2end)')
     if _UNKNOWN.search(text):
         return (
-            '. That operator is not part of ONNX: export without it, or with a newer opset if it is an operator of ONNX')
+            '. That operator is not part of ONNX: export without it, or with a newer opset if it is an operator of '
+            'ONNX')
     if found:
         return (
             '. The CPU has no code for that operator in this version or for these types: export the model in float32, '

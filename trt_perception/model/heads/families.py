@@ -20,6 +20,7 @@ _ULTRALYTICS_HEADS = {
     'Segment': 'a segmentation', 'YOLOESegment': 'a segmentation', 'Pose': 'a pose', 'OBB': 'an oriented-box'}
 
 
+_ULTRALYTICS_TASKS = {'segment': 'a segmentation', 'pose': 'a pose', 'obb': 'an oriented-box'}
 # Inputs beside the image: the size of the original image, for example.
 _INPUTS = {
     'orig_target_sizes': 'RT-DETR, D-FINE or DEIM with another size input than int64 [1, 2]',
@@ -60,6 +61,11 @@ def resembling_family(evidence: HeadEvidence) -> Family | None:
 
 
 def _by_metadata(evidence: HeadEvidence) -> Family | None:
+    task = evidence.metadata.get('task', '')
+    if task in _ULTRALYTICS_TASKS:
+        return Family(
+            f'{_ULTRALYTICS_TASKS[task]} model of Ultralytics (task: {task} in its metadata) with other outputs than '
+            'its exporter writes', 'export it again with its class names, or export yolo11n.pt')
     said = evidence.metadata.get('head', '')
     for start, kind in _ULTRALYTICS_HEADS.items():
         if said.startswith(start):
@@ -94,7 +100,8 @@ def _raw_maps(evidence: HeadEvidence) -> Family | None:
     return Family(
         f'a YOLOv5 {"or later " if is_flat else ""}export with its raw training-time outputs',
         'expected one decoded output [1, N, 5+C]; export it again, without --train: '
-        f'python export.py --weights yolov5s.pt --include onnx (YOLOv7: with --grid){others}')
+        f'python export.py --weights yolov5s.pt --include onnx (YOLOv7: with --grid){others}; or write its '
+        'anchors into the metadata (models/README.md)')
 
 
 def _picture(evidence: HeadEvidence) -> Family | None:
@@ -120,7 +127,9 @@ def _yolov2(evidence: HeadEvidence) -> Family | None:
         return None
     channels = evidence.shapes[0][1]
     if channels % 5 == 0 and channels // 5 > 5:
-        return Family('YOLOv2 or YOLOv3 with its raw grid', f'its boxes are not decoded; {_YOLO}')
+        return Family(
+            'YOLOv2 or YOLOv3 with its raw grid',
+            f'its boxes are not decoded: write its anchors into the metadata (models/README.md), or {_YOLO}')
     return None
 
 
@@ -129,8 +138,6 @@ def _undecoded_distances(evidence: HeadEvidence) -> Family | None:
     if len(evidence.outputs) != 1 or len(evidence.shapes[0]) != 3 or not evidence.num_names:
         return None
     rows, columns = evidence.shapes[0][1:]
-    if columns - evidence.num_names in (32, 44):
-        return Family('NanoDet', f'its boxes are not decoded; {_YOLO}')
     if 64 in (rows - evidence.num_names, columns - evidence.num_names):
         return Family('YOLOv8 or later without box decoding', 'yolo export model=yolov8n.pt format=onnx')
     return None

@@ -12,6 +12,7 @@ from .families import family_of, resembling_family
 from .find_family import FAMILY_KINDS, FAMILY_LAYOUTS, family_heads
 from .plausibility import Head as Head
 from .yolo import YoloHead
+from .yolox import undecoded_yolox
 
 HEADS = ('auto', 'classification', 'yolov5', 'yolov8', 'end_to_end', *FAMILY_KINDS)
 
@@ -30,8 +31,10 @@ def fitting_heads(evidence: HeadEvidence, wanted: str = 'auto') -> list[Head]:
     if wanted not in HEADS:
         raise ModelError(f"head is '{wanted}': expected one of {', '.join(HEADS)}")
     found: list[Head] = []
-    if wanted in ('auto', *FAMILY_KINDS) and (wanted != 'auto' or family_of(evidence) is None):
+    if wanted in ('auto', *FAMILY_KINDS):
         found += family_heads(evidence, wanted)
+    if wanted == 'yolox' and (yolox := undecoded_yolox(evidence)):
+        found.append(yolox)
     if found or wanted in FAMILY_KINDS:
         if not found:
             raise _unknown(evidence, wanted)
@@ -40,6 +43,7 @@ def fitting_heads(evidence: HeadEvidence, wanted: str = 'auto') -> list[Head]:
     rivals: list[Head | None] = [rival_head(head, evidence, wanted)]
     if wanted == 'auto' and isinstance(head, YoloHead) and len(evidence.outputs) == 1:
         rivals.append(unnamed_rtdetr(evidence))
+        rivals.append(undecoded_yolox(evidence) if head.kind == 'yolov5' else None)
     return [head, *(rival for rival in rivals if rival is not None)]
 
 

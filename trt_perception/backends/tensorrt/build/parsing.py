@@ -69,8 +69,8 @@ def parser_error(
     if plugin:
         # ONNX Runtime has none of TensorRT's plugins.
         remedy = (
-            f'{plugin} is a plugin that this TensorRT does not have: export the model without it (for NMS in the network: '
-            'no --end2end)')
+            f'{plugin} is a plugin that this TensorRT does not have: export the model without it (for NMS in the '
+            'network: no --end2end)')
     return ModelError(f'{name} cannot be used by {library}: {printable(because)}{more}. {remedy}')
 
 
