@@ -51,7 +51,7 @@ def refused(process):
     (('-p', 'use_sim_time:=3'), "the node cannot be created: InvalidParameterTypeException: Trying to set parameter "
                                 "'use_sim_time' to '3'"),
     (('-p', 'score_threshold:=high'), "parameter 'score_threshold'"),
-    (('-p', 'score_threshold:=7.0'), 'Min: 0.0, Max: 1.0'),
+    (('-p', 'score_threshold:=7.0'), 'Min: -1.0, Max: 1.0'),
     (('-p', 'autostart:=1'), "parameter 'autostart'"),
 ])
 def test_ros_arguments_that_cannot_be_used(arguments, said):

@@ -25,7 +25,7 @@ EXPECTED = {
     'task': (ParameterType.PARAMETER_STRING, None), 'model_file': (ParameterType.PARAMETER_STRING, None),
     'labels_file': (ParameterType.PARAMETER_STRING, None), 'backend': (ParameterType.PARAMETER_STRING, None),
     'precision': (ParameterType.PARAMETER_STRING, None),
-    'score_threshold': (ParameterType.PARAMETER_DOUBLE, (0.0, 1.0)),
+    'score_threshold': (ParameterType.PARAMETER_DOUBLE, (-1.0, 1.0)),
     'iou_threshold': (ParameterType.PARAMETER_DOUBLE, (0.0, 1.0)),
     'class_agnostic_nms': (ParameterType.PARAMETER_BOOL, None),
     'max_detections': (ParameterType.PARAMETER_INTEGER, (1, 10000)),
@@ -96,8 +96,8 @@ def test_all_values_can_be_asked_for_at_once(node):
     ('score_threshold', 'high', 'type'),
     ('score_threshold', 1, 'type'),
     ('score_threshold', 1.5, 'range'),
-    ('score_threshold', -0.1, 'range'),
-    ('score_threshold', float('nan'), '0.0 to 1.0|range'),
+    ('score_threshold', -1.1, 'range'),
+    ('score_threshold', float('nan'), '-1.0 to 1.0|range'),
     ('max_detections', 0, 'range'),
     ('max_detections', 12.5, 'type'),
     ('max_age_ms', -1, 'range'),
@@ -130,7 +130,7 @@ def test_a_parameter_cannot_be_unset(active):
         parameters=[Parameter('score_threshold').to_parameter_msg()])
     accepted, reason = active.set_messages(request)
     assert not accepted and reason
-    assert active.parameters(['score_threshold']) == [0.25]
+    assert active.parameters(['score_threshold']) == [-1.0]
 
 
 def test_changes_together_are_all_or_nothing(active):

@@ -94,7 +94,7 @@ def test_the_page_has_a_row_for_each_parameter():
     assert {row[0].strip('`') for row in rows} == set(PARAMETERS)
     assert all(len(row) == 5 for row in rows)
     page = {row[0].strip('`'): row[1:] for row in rows}
-    assert page['score_threshold'][:3] == ['`0.25`', '0.0 to 1.0', 'yes']
+    assert page['score_threshold'][:3] == ['`-1.0`', '-1.0 to 1.0', 'yes']
     assert page['precision'][:3] == ['`fp32`', '`fp32`, `fp16`, `int8`', '']
     assert page['mean'][0] == '`[.nan]`'
     # YAML reads on and off as true and false.

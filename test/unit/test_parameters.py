@@ -21,6 +21,7 @@ from trt_perception.cli.ros_figures import node_parameters
 from trt_perception.errors import ParameterError
 from trt_perception.launching.values import PARSERS
 from trt_perception.model.spec import ModelOptions, load_model
+from trt_perception.model.thresholds import Thresholds
 from trt_perception.parameters.checks import check_value, class_indices
 from trt_perception.parameters.settings import Settings
 from trt_perception.parameters.table import PARAMETERS, Kind, Values, as_yaml, text
@@ -34,7 +35,8 @@ PYTHON_TYPES = {
 
 @pytest.fixture
 def spec():
-    return SimpleNamespace(names=('red', 'green', 'blue', 'red'), path=Path('colors.onnx'))
+    return SimpleNamespace(
+        names=('red', 'green', 'blue', 'red'), path=Path('colors.onnx'), thresholds=Thresholds())
 
 
 def test_declared_types_are_those_of_the_defaults():
@@ -81,8 +83,8 @@ def test_values_of_ros_become_settings():
 
 @pytest.mark.parametrize('name, value, said', [
     ('backend', 'onnxruntim', r"backend is 'onnxruntim': expected one of auto, .* \(did you mean 'onnxruntime'\?\)"),
-    ('score_threshold', 1.5, r'score_threshold is 1\.5: expected 0\.0 to 1\.0'),
-    ('score_threshold', math.nan, r'score_threshold is nan: expected 0\.0 to 1\.0'),
+    ('score_threshold', 1.5, r'score_threshold is 1\.5: expected -1\.0 to 1\.0'),
+    ('score_threshold', math.nan, r'score_threshold is nan: expected -1\.0 to 1\.0'),
     ('num_threads', 1025, 'num_threads is 1025: expected 0 to 1024'),
     ('input_size', [640], r'input_size is \[640\]: expected \[width, height\]'),
     ('input_size', None, r'input_size is \[\]: expected \[width, height\]'),

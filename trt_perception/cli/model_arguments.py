@@ -70,8 +70,8 @@ def add_run_arguments(parser: argparse.ArgumentParser, several_precisions: bool 
     add_parameter(parser, '--precision', 'precision', 'as the file is stored', default=None, **several)
     add_calibration_arguments(parser, '--calibration-')
     add_gate_argument(parser)
-    add_parameter(parser, '--score', 'score_threshold', metavar='S')
-    add_parameter(parser, '--iou', 'iou_threshold', metavar='T')
+    add_parameter(parser, '--score', 'score_threshold', default=None, type=fraction, metavar='S')
+    add_parameter(parser, '--iou', 'iou_threshold', default=None, type=fraction, metavar='T')
     add_parameter(parser, '--classes', 'classes', nargs='+', action='extend', metavar='NAME')
     add_parameter(parser, '--class-agnostic', 'class_agnostic_nms')
     add_parameter(parser, '--max-detections', 'max_detections', metavar='N')
@@ -165,7 +165,7 @@ def settings(options: argparse.Namespace, spec: ModelSpec) -> PostprocessSetting
     """Return the settings of the heads. Raises ParameterError for a class name that the model does not have."""
     return PostprocessSettings(
         DetectionSettings(
-            options.score, options.iou, options.class_agnostic, options.max_detections,
+            *spec.thresholds.chosen(options.score, options.iou), options.class_agnostic, options.max_detections,
             class_indices(options.classes, spec)),
         ClassificationSettings(top_k=options.top_k))
 

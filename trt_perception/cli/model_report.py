@@ -24,12 +24,19 @@ def common_report(spec: ModelSpec, trials: Mapping[str, Trial]) -> dict[str, Any
             for name, trial in trials.items()},
         'task': spec.task,
         'head': spec.head.kind,
+        'remark': getattr(spec.head, 'remark', ''),
         'precision': spec.stored_precision,
         'preprocessing': asdict(spec.preprocessing),
+        'thresholds': asdict(spec.thresholds) if spec.task == 'detection' else None,
         'classes': len(spec.names),
         'names': list(spec.names),
         'names_source': spec.names_source,
     }
+
+
+def task_text(report: Mapping[str, Any]) -> str:
+    """Return the task, the head, and which part of the outputs is not used."""
+    return f"{report['task']} ({report['head']}){'; ' if report['remark'] else ''}{report['remark']}"
 
 
 def preprocessing_text(values: Preprocessing) -> str:
@@ -38,6 +45,12 @@ def preprocessing_text(values: Preprocessing) -> str:
     return (
         f'{values.color_order}, {values.resize_mode}{crop}, {values.interpolation}, (pixel * {values.scale:.6g} - '
         f'{_short(values.mean)}) / {_short(values.std)}')
+
+
+def thresholds_row(values: Mapping[str, float] | None) -> dict[str, str]:
+    """Return the row with a detector's default thresholds, no row for a classifier."""
+    return {} if values is None else {
+        'thresholds': f"score {values['score_threshold']:g}, NMS overlap {values['iou_threshold']:g} (defaults)"}
 
 
 def classes_text(names: Sequence[str], source: str) -> str:

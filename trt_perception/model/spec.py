@@ -26,6 +26,7 @@ from .onnx_file import OnnxSummary, read_onnx
 from .onnx_outputs import activation_of, element_types
 from .output_shapes import output_shapes
 from .tflite_file import read_tflite
+from .thresholds import Thresholds, thresholds_of
 from .unchanged import ModelFiles, read_at_once
 
 TASKS = ('auto', 'detection', 'classification')
@@ -53,6 +54,7 @@ class ModelSpec:
     files: the ONNX file and its external data as they were when this was read
     file_format: onnx or tflite
     has_fractions: for tflite, whether its exporter writes boxes as fractions of the input; None if unknown
+    thresholds: a detector's default score threshold and NMS overlap
     """
 
     path: Path
@@ -75,6 +77,7 @@ class ModelSpec:
     files: ModelFiles | None = field(default=None, repr=False, compare=False)
     file_format: str = 'onnx'
     has_fractions: bool | None = None
+    thresholds: Thresholds = field(default_factory=Thresholds)
 
     @property
     def task(self) -> str:
@@ -150,7 +153,8 @@ def _read_model(path: Path, options: ModelOptions) -> ModelSpec:
             head.task, summary.metadata, summary.input_dtype, options.preprocessing,
             head.usual_preprocessing if isinstance(head, FamilyHead) else None),
         labels_warning=_labels_warning(summary, given, options.labels),
-        file_format='onnx' if summary.tflite is None else 'tflite', has_fractions=summary.has_fractions)
+        file_format='onnx' if summary.tflite is None else 'tflite', has_fractions=summary.has_fractions,
+        thresholds=thresholds_of(summary.metadata))
 
 
 def _head(

@@ -62,7 +62,7 @@ class Settings(Values):
         """Return the settings of the heads. Raises ParameterError for a class name that the model does not have."""
         return PostprocessSettings(
             DetectionSettings(
-                self.score_threshold, self.iou_threshold, self.class_agnostic_nms,
+                *spec.thresholds.chosen(self.score_threshold, self.iou_threshold), self.class_agnostic_nms,
                 self.max_detections, class_indices(self.classes, spec)),
             ClassificationSettings(self.top_k))
 
