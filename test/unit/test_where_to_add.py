@@ -17,6 +17,7 @@ from trt_perception.cli import main as command_line
 from trt_perception.dependencies import INSTALL
 from trt_perception.image.encodings import ENCODINGS
 from trt_perception.model.heads.identify import HEADS, KNOWN_LAYOUTS
+from trt_perception.model.thresholds import Thresholds
 from trt_perception.parameters.settings import Settings
 from trt_perception.parameters.table import PARAMETERS, Kind, as_yaml
 
@@ -78,7 +79,7 @@ def another_value(row):
 @pytest.mark.parametrize('name', PARAMETERS)
 def test_a_parameter_has_an_effect(name):
     """It changes what the package is told, or the node reads it."""
-    spec = SimpleNamespace(names=('red', 'green'), path=Path('m.onnx'))
+    spec = SimpleNamespace(names=('red', 'green'), path=Path('m.onnx'), thresholds=Thresholds())
 
     def told(settings):
         return (
