@@ -12,7 +12,7 @@ MODEL ?=
 PYTEST ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint generate node-test ubuntu-test docs benchmark clean
+.PHONY: help setup demo test lint generate node-test export-test ubuntu-test arm-test docs benchmark clean
 
 ifdef ROS_DISTRO
 $(info Note: a ROS 2 install ($(ROS_DISTRO)) is sourced. With it, use rosdep and colcon: see README.md.)
@@ -48,11 +48,17 @@ test: setup  ## Check style and types, and run every test that this machine can 
 	'$(VENV)/bin/ruff' check . || failed=1; \
 	'$(VENV)/bin/mypy' || failed=1; \
 	'$(VENV)/bin/lint-imports' || failed=1; \
-	'$(VENV)/bin/python' -m pytest -rs --timeout 900 -n 2 --dist loadgroup $(PYTEST) test || failed=1; \
+	'$(VENV)/bin/python' -m pytest -rs --timeout 900 -n 2 $(PYTEST) test || failed=1; \
 	{ set +x; } 2> /dev/null; test -z "$$failed"
 
 node-test: setup  ## Run the tests that talk over DDS, e.g. with DISTRO=kilted
 	'$(VENV)/bin/python' -m pytest -rs --timeout 900 $(PYTEST) test/node
+
+# What `make test` skips without these packages.
+export-test: setup  ## Run the tests that need PyTorch or Netron (requirements/export.txt), and the tutorial
+	'$(VENV)/bin/python' -m pytest -rs --timeout 900 -n 2 $(PYTEST) \
+	    test/unit/test_export.py test/unit/test_from_torch.py test/unit/test_comparison.py::test_torchscript \
+	    test/unit/test_look.py::test_netron_shows_the_model_to_this_machine_only test/golden/test_tutorial.py
 
 # A robot's libraries from apt are older than pip's. ROS itself is not part of this test, and the docs site needs neither.
 ubuntu-test:  ## Run the unit tests with the OpenCV and NumPy of Ubuntu's apt (Python 3.10 to 3.12)
@@ -71,11 +77,18 @@ docs:  ## Build the docs site into site/ (Python 3.11 or newer); to read it: pyt
 	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict --quiet
 	@echo 'built: site/index.html'
 
+# In .arm, without `make setup`: the ROS 2 wheels are for x86-64 only, so the tests of messages and nodes are left out.
+arm-test:  ## Run the unit tests and predict on ARM binaries, which QEMU emulates [PYTEST=...]
+	scripts/arm/create.sh
+	scripts/arm/run.sh python -m pytest -rs -n 2 --dist loadfile -p no:cacheprovider --timeout 1800 \
+	    $(or $(PYTEST),test/unit)
+	scripts/arm/run.sh python -m scripts.arm.predict
+
 benchmark: setup  ## Measure the pipeline and the node on this machine [MODEL=my.onnx]
 	'$(VENV)/bin/trt_perception' benchmark '$(or $(MODEL),yolov3-tiny)'
 	PYTHONPATH=.:test '$(VENV)/bin/python' test/benchmarks/node_benchmark.py
 
 clean:  ## Remove environments, builds and outputs; downloaded models stay in the cache
-	rm -rf .venv .venv-kilted .venv-ubuntu .venv-docs demo_output site build install log .mypy_cache .ruff_cache \
+	rm -rf .venv .venv-kilted .venv-ubuntu .venv-docs .arm demo_output site build install log .mypy_cache .ruff_cache \
 	    .import_linter_cache .pytest_cache .hypothesis ./*.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

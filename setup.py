@@ -26,10 +26,13 @@ setup(
         'onnxruntime': ['onnx', 'onnxruntime'],
         'litert': ['ai-edge-litert'],
         'cli': ['onnx', 'onnxruntime', 'opencv-python-headless', 'pyyaml', 'rosbags', 'simplejpeg'],
-        # `trt_perception export`. PyTorch is needed where a model is exported, not on the robot.
+        # `trt_perception export` and trt_perception.from_torch. PyTorch is needed where a model is exported, not on the
+        # robot.
         'export': [
             'torch', 'torchvision', 'onnxscript', 'onnx', 'onnxruntime', 'opencv-python-headless', 'pyyaml', 'rosbags',
             'simplejpeg'],
+        # Beside TensorRT, if pycuda cannot be compiled.
+        'cuda': ['cuda-bindings'],
         'view': ['netron'],
         'compare': ['matplotlib', 'rich'],
         # colcon runs the tests with pytest because it is named here; current setuptools know no tests_require.

@@ -10,8 +10,8 @@ from typing import Any
 from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 
-from trt_perception.launching.arguments import CLASSIFICATION, DETECTION, declare_parameters, declare_process
-from trt_perception.launching.replay import TASKS, replay_actions
+from trt_perception.launching.arguments import CLASSIFICATION, DETECTION, TASKS, declare_parameters, declare_process
+from trt_perception.launching.replay import replay_actions
 from trt_perception.launching.unknown_arguments import with_known_arguments
 
 

@@ -26,7 +26,7 @@ else:
 # What a machine with NumPy and pytest may lack.
 _OPTIONAL = ('cv2', 'hypothesis', 'onnx', 'onnxruntime', 'psutil', 'rosbags', 'simplejpeg', 'yaml')
 _LAUNCH_TESTS = Path(__file__).parent / 'launch'
-_WITH_NODES = [Path(__file__).parent / name for name in ('node', 'reliability', 'launch')]
+_WITH_NODES = ('node', 'reliability', 'launch')
 
 if hasattr(pytest, 'version_tuple') and pytest.version_tuple >= (7,):
     @pytest.hookimpl(tryfirst=True)
@@ -42,18 +42,27 @@ else:  # Ubuntu 22.04, of ROS 2 Humble
         return pytest.Module.from_parent(parent, fspath=path)
 
 
-def pytest_collection_modifyitems(config, items):
+def pytest_collection_modifyitems(items):
     # Last: Fast DDS 2 reads its profile once a process, and those of test/launch begin without the one that the cameras
     # of test/node need.
     items.sort(key=lambda item: _LAUNCH_TESTS in Path(item.fspath).parents)
-    if config.pluginmanager.hasplugin('xdist'):
-        # One worker runs all tests that start nodes, one after the other: they mostly wait. The other ones compute.
-        for item in items:
-            if any(folder in Path(item.fspath).parents for folder in _WITH_NODES):
-                item.add_marker(pytest.mark.xdist_group('nodes'))
-            elif Path(item.fspath).name == 'test_docs_site.py':
-                # Built once, and read in one browser.
-                item.add_marker(pytest.mark.xdist_group('docs site'))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """One worker runs all tests that start nodes, one after the other: they mostly wait. The other one computes.
+
+    The tests of one file stay together: they share fixtures. (xdist_group does nothing with pytest 9.2.)
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            path = nodeid.split('::', 1)[0]
+            folders = Path(path).parts[:-1]
+            return 'nodes' if any(name in folders for name in _WITH_NODES) else path
+
+    return Scheduling(config, log)
 
 
 def _missing_package(error):

@@ -38,6 +38,7 @@ INSTALL = {
     'rosbags': (_PIP_ON_ROS.format('rosbags'), 'rosbags'),
     'tensorrt': ('sudo apt install python3-libnvinfer (JetPack)', 'tensorrt'),
     'pycuda': (_PIP_ON_ROS.format('pycuda'), 'pycuda'),
+    'cuda': (_PIP_ON_ROS.format('cuda-bindings'), 'cuda-bindings'),
     'netron': (_PIP_ON_ROS.format('netron'), 'netron'),
     'matplotlib': ('sudo apt install python3-matplotlib', 'matplotlib'),
     'rclpy': ('source /opt/ros/<distro>/setup.bash', 'ros-jazzy-rclpy ros-jazzy-rmw-fastrtps-cpp'),

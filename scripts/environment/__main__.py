@@ -22,6 +22,8 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument('--venv', type=Path, default=Path('.venv'))
     parser.add_argument('--list-missing', action='store_true',
                         help='print the missing system packages and exit')
+    parser.add_argument('--without-tests', action='store_true',
+                        help='leave out what only tests and linters need')
     return parser.parse_args(arguments)
 
 
@@ -50,7 +52,7 @@ def main(arguments: list[str] | None = None) -> int:
         existed = venv.exists()
         handle = _lock(venv)
         try:
-            made = set_up(root, venv, options.distro)
+            made = set_up(root, venv, options.distro, not options.without_tests)
         except SetupError:
             if not existed and not any(venv.iterdir()):
                 venv.rmdir()

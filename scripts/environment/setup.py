@@ -17,16 +17,21 @@ from .system_packages import check_machine
 from .venv import BASE_PYTHON, Venv
 
 DISTROS = ('jazzy', 'kilted')
-_PIP_FILES = ('runtime.txt', 'build.txt', 'test.txt')
+_PIP_FILES = ('runtime.txt', 'build.txt')
+_TEST_FILES = ('test.txt',)
 _SCRIPTS = Path(__file__).parent
 
 
-def set_up(root: Path, prefix: Path, distro: str) -> bool:
-    """Create or complete the environment at prefix; return whether anything was done."""
+def set_up(root: Path, prefix: Path, distro: str, tests: bool = True) -> bool:
+    """Create or complete the environment at prefix, with or without what only tests need.
+
+    Return whether anything was done.
+    """
     venv = Venv(prefix)
     stamps = Stamps(prefix / '.setup')
     log = prefix / '.setup' / 'setup.log'
-    requirements = [root / 'requirements' / name for name in (f'ros-{distro}.txt', *_PIP_FILES)]
+    requirements = [root / 'requirements' / name for name in (
+        f'ros-{distro}.txt', *_PIP_FILES, *(_TEST_FILES if tests else ()))]
     interfaces = root / 'interfaces' / 'vision_msgs'
 
     # A step's key includes the key of the step before: if a step changes, the steps that build on

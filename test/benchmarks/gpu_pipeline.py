@@ -270,7 +270,7 @@ def built(path, tensorrt, onnx, level):
 
 def machine(tensorrt):
     return {
-        'gpu': device_at(0).name(), 'cpu': platform.processor() or platform.machine(),
+        'gpu': device_at(0).name, 'cpu': platform.processor() or platform.machine(),
         'cores': len(os.sched_getaffinity(0)), 'cores_of_machine': os.cpu_count(),
         'opencv_threads': cv2.getNumThreads(), 'tensorrt': tensorrt.identity, 'python': platform.python_version(),
         'numpy': np.__version__, 'opencv': cv2.__version__}

@@ -17,6 +17,8 @@ COMMON = {
     'publish_debug_image', 'use_sim_time', 'params_file', 'image_topic', 'namespace', 'name', 'large_images',
     'log_level'}
 ARGUMENTS = {
+    'camera.launch.py': (COMMON - {'image_topic'}) | {
+        'driver', 'device', 'camera', 'camera_params', 'task', 'score_threshold', 'top_k', 'autostart', 'respawn'},
     'detect.launch.py': COMMON | {'score_threshold', 'autostart', 'respawn'},
     'classify.launch.py': COMMON | {'top_k', 'autostart', 'respawn'},
     'replay.launch.py': COMMON | {'bag', 'task', 'rate', 'delay', 'score_threshold', 'top_k'},

@@ -157,7 +157,8 @@ def test_shutdown_ends_a_calibration(start_node, models, tmp_path):
     assert node.change_state('shutdown'), node.process.tail()
     assert time.monotonic() - started < most
     assert node.result(configured, 'configure').success is False
-    node.process.wait_for_line('configure failed: int8 of .* was cancelled while finding the largest values')
+    # On a busy machine the calibration may not return in time: 'it was cancelled while ..., which has not returned'.
+    node.process.wait_for_line('configure failed: .* was cancelled while finding the largest values')
 
 
 def test_of_two_shutdowns_one_waits(start_node, models):

@@ -79,11 +79,11 @@ class HostSession:
         self.downloads = 0
 
     def allocate(self, size):
-        return DeviceBuffer(self._new(size).ctypes.data, size)
+        return DeviceBuffer(self._new(size).ctypes.data, size, lambda: None)
 
     def allocate_host(self, size, mapped=False, write_only=False):
         array = self._new(size)
-        return HostBuffer(array, array.ctypes.data if mapped else 0)
+        return HostBuffer(array, array.ctypes.data if mapped else 0, lambda: None)
 
     def release(self, buffer):
         """Keep the buffer, because check() checks its guard at the end."""

@@ -4,9 +4,13 @@
 
 It handles the operators of that ONNX file only: Conv with Clip as ReLU6, Add, GlobalAveragePool, Flatten, Gemm. Images
 and tensors become NHWC. The ONNX file has TensorFlow's SAME padding, so the .tflite file has the same numbers.
+
+  PYTHONPATH=test python -m support.tflite_classifier efficientnet-lite0.onnx efficientnet-lite0.tflite
 """
 
 import json
+import sys
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -78,3 +82,7 @@ def from_onnx(source, path):
     metadata = {entry.key: entry.value for entry in model.metadata_props}
     assert np.isfinite(matrix).all()
     return writer.save(path, [tensors['images']], [logits], files={'metadata.json': json.dumps(metadata)})
+
+
+if __name__ == '__main__':
+    from_onnx(sys.argv[1], Path(sys.argv[2]))

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command line as a process: signals, closed pipes, unexpected errors, and output line by line."""
 
+import importlib
 import json
 import os
 import re
@@ -119,7 +120,7 @@ def test_ctrl_c_while_modules_are_imported_is_one_line(tmp_path):
     places = (0, 1, 2, 5, 10, 20, 40, 80, 160)
     path = os.pathsep.join([str(tmp_path), ENVIRONMENT['PYTHONPATH']])
     for place in places:
-        code, out, err = finish(start('cache', 'list', env={'AT': str(place), 'PYTHONPATH': path}))
+        code, out, err = finish(start('inspect', 'none.onnx', env={'AT': str(place), 'PYTHONPATH': path}))
         assert (code, out, err) == (130, '', 'trt_perception: interrupted\n'), place
 
 
@@ -253,17 +254,38 @@ def test_expected_errors_keep_their_exit_code():
     assert failing('SystemExit(5)').returncode == 5
 
 
-def test_help_is_as_fast_as_its_imports():
-    """No subcommand imports a library for its help."""
+def printed_and_imported(*commands):
+    """What the commands print in one process, and which libraries they import."""
     code = (
         'import sys\n'
         'from trt_perception.cli.main import main\n'
-        'try:\n'
-        '    main(["--help"])\n'
-        'except SystemExit:\n'
-        '    pass\n'
-        'print(sorted({"cv2", "onnx", "onnxruntime", "yaml", "rosbags", "rclpy"} & set(sys.modules)), file=sys.stderr)')
+        f'for command in {commands!r}:\n'
+        '    try:\n'
+        '        main(command)\n'
+        '    except SystemExit as end:\n'
+        '        assert not end.code\n'
+        'libraries = {"numpy", "cv2", "onnx", "onnxruntime", "yaml", "rosbags", "rclpy", "torch"}\n'
+        'print(sorted(libraries & set(sys.modules)), file=sys.stderr)')
     done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, timeout=60, env=ENVIRONMENT)
-    assert done.stderr == '[]\n'
-    listed = [line.split()[0] for line in done.stdout.splitlines() if re.match('    [a-z]', line)]
+    return done.stdout, done.stderr
+
+
+def test_help_imports_no_library_and_no_subcommand():
+    out, imported = printed_and_imported(['--help'])
+    assert imported == '[]\n'
+    listed = [line.split()[0] for line in out.splitlines() if re.match('    [a-z]', line)]
     assert listed == list(SUBCOMMANDS)
+
+
+def test_help_of_a_subcommand_is_as_fast_as_its_imports():
+    out, imported = printed_and_imported(*([name, '--help'] for name in SUBCOMMANDS))
+    assert imported == "['numpy']\n"
+    for name in SUBCOMMANDS:
+        assert f'usage: trt_perception {name} ' in out
+
+
+def test_help_shows_the_first_line_of_each_docstring():
+    out, _ = printed_and_imported(['--help'])
+    for name in SUBCOMMANDS:
+        text = importlib.import_module(f'trt_perception.cli.{name}').__doc__.splitlines()[0]
+        assert f'{name} {text}' in ' '.join(out.split())

@@ -562,7 +562,7 @@ def test_help_says_what_is_removed(capsys) -> None:
         main(['cache', 'prune', '--help'])
     text = ' '.join(capsys.readouterr().out.split())
     assert 'removed with the last engine of the same model, TensorRT and GPU' in text
-    assert 'remove all engines and timing caches' in text
+    assert 'remove all engines, timing caches and networks' in text
 
 
 @pytest.mark.parametrize('write, error', [

@@ -122,7 +122,7 @@ def test_auto_with_a_gpu_takes_tensorrt(spec, monkeypatch):
     monkeypatch.setitem(sys.modules, 'tensorrt', types.SimpleNamespace(__version__='8.5.2'))
     monkeypatch.setitem(sys.modules, 'tensorrt_rtx', types.SimpleNamespace(__version__='1.7.1.116'))
     monkeypatch.setitem(sys.modules, 'pycuda', types.ModuleType('pycuda'))
-    monkeypatch.setitem(sys.modules, 'pycuda.driver', types.ModuleType('pycuda.driver'))
+    monkeypatch.setitem(sys.modules, 'pycuda.driver', types.SimpleNamespace(Error=Exception))
     told = Told()
     assert isinstance(create_pipeline(spec, PipelineOptions('auto'), monitor=told.monitor), EnginePipeline)
     assert told.log == []

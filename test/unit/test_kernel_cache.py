@@ -135,7 +135,7 @@ def test_without_a_compiler_the_rest_is_done_on_the_cpu_with_a_warning(no_librar
     from trt_perception.backends.tensorrt.run import choose
     from trt_perception.model.spec import load_model
     from trt_perception.pipeline.host import HostPipeline
-    monkeypatch.setattr(choose, 'device_at', lambda index: SimpleNamespace(compute_capability=lambda: (8, 7)))
+    monkeypatch.setattr(choose, 'device_at', lambda index: SimpleNamespace(compute_capability=(8, 7)))
     log = []
     pipeline = choose.choose_pipeline(
         load_model(conv_detector(tmp_path / 'model.onnx')), lambda: b'', None, log=lambda *line: log.append(line))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from trt_perception.image.frame import Frame
 from trt_perception.model.heads.yolo import YoloHead
-from trt_perception.model.normalisation import IMAGENET, YOLO, Preprocessing
+from trt_perception.model.normalisation import IMAGENET, INTERPOLATIONS, YOLO, Preprocessing
 from trt_perception.model.spec import ModelSpec
 from trt_perception.pipeline.preprocess import Preprocessor
 
@@ -231,3 +231,14 @@ def test_the_frame_is_not_changed():
     image = Frame.from_buffer('bgr8', 40, 30, 120, False, data)
     Preprocessor(model())(image)
     assert data == pixels.tobytes()
+
+
+@pytest.mark.parametrize('interpolation', INTERPOLATIONS)
+@pytest.mark.parametrize('encoding', ['bgra8', 'rgba8', 'bgr8', 'mono8'])
+def test_rows_of_any_length_give_the_same_pixels(encoding, interpolation):
+    """OpenCV 5.0 for ARM transposes images of four channels wrongly if a row is not a multiple of four bytes."""
+    spec = model(64, 48, dtype=np.uint8, preprocessing=Preprocessing(scale=1.0, interpolation=interpolation))
+    pixels = random_pixels(encoding, 101, 67)
+    expected = Preprocessor(spec)(frame(pixels, encoding))[0].copy()
+    for padding in (1, 2, 3, 4):
+        np.testing.assert_array_equal(Preprocessor(spec)(frame(pixels, encoding, padding))[0], expected, f'{padding}')

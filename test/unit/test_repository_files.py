@@ -17,7 +17,7 @@ from trt_perception.cli.parser import make_parser
 
 ROOT = Path(__file__).resolve().parents[2]
 GITHUB = ROOT / '.github'
-PAGES = [*sorted(ROOT.glob('*.md')), ROOT / 'models/README.md', *sorted((ROOT / 'docs').glob('*.md'))]
+PAGES = [*sorted(ROOT.glob('*.md')), ROOT / 'models/README.md', *sorted((ROOT / 'docs').rglob('*.md'))]
 if not GITHUB.is_dir():
     pytest.skip('needs the whole checkout', allow_module_level=True)
 
@@ -49,7 +49,7 @@ def test_hooks_run_the_commands_of_make_lint(hooks):
 def test_workflows():
     """One calls .ci/run, one builds the docs, one tests with colcon; each has a limit and reads only, but one job."""
     workflows = {path.stem: document(path) for path in (GITHUB / 'workflows').glob('*.yml')}
-    assert set(workflows) == {'ci', 'docs', 'ros'}
+    assert set(workflows) == {'arm', 'ci', 'docs', 'ros'}
     for name, workflow in workflows.items():
         # YAML 1.1 reads the key `on` as true.
         assert {'pull_request', 'push'} <= set(workflow[True]), name
@@ -63,6 +63,10 @@ def test_workflows():
     commands = [step.get('run', '') for step in workflows['ci']['jobs']['ci-run']['steps']]
     assert '.ci/run' in commands
     assert 'make docs' in [step.get('run') for step in workflows['docs']['jobs']['build']['steps']]
+    arm = workflows['arm']['jobs']['unit-tests']
+    assert all(machine.endswith('-arm') for machine in arm['strategy']['matrix']['os'])
+    commands = '\n'.join(step.get('run', '') for step in arm['steps'])
+    assert '-m pytest' in commands and '-m scripts.arm.predict' in commands
     # A pull request publishes nothing.
     assert workflows['docs']['jobs']['publish']['if'].startswith("github.event_name == 'workflow_dispatch' && ")
     colcon = workflows['ros']['jobs']['colcon-test']

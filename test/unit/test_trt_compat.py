@@ -371,7 +371,7 @@ def test_rtx_configures_and_builds(rtx, tmp_path):
     assert not config.get_flag(rtx.module.BuilderFlag.TF32)
     assert config.get_memory_pool_limit(rtx.module.MemoryPoolType.WORKSPACE) == 64 * 2**20
     assert config.num_compute_capabilities == 2
-    rtx.add_profile(builder, config, 'images', (1, 3, 8, 8), (2, 3, 8, 8), (4, 3, 8, 8))
+    rtx.add_profile(builder, config, {'images': ((1, 3, 8, 8), (2, 3, 8, 8), (4, 3, 8, 8))})
     # It measures no kernels.
     assert not rtx.load_timing_cache(config, b'')
     assert rtx.timing_cache(config) == b''
@@ -405,7 +405,7 @@ def test_rtx_refuses_unsupported_options(rtx):
     with pytest.raises(EngineError, match=r'does not build for compute capability 3\.5: expected 7\.5, 8\.0'):
         rtx.configure(builder, rtx.create_config(builder), BuildOptions(compute_capabilities=('3.5',)))
     with pytest.raises(EngineError, match='rejects the shapes'):
-        rtx.add_profile(builder, rtx.create_config(builder), 'x', (4, 3), (2, 3), (1, 3))
+        rtx.add_profile(builder, rtx.create_config(builder), {'x': ((4, 3), (2, 3), (1, 3))})
     if not has_gpu():
         with pytest.raises((EngineError, MissingDependencyError), match='NVIDIA'):
             rtx.deserialize(b'no plan')

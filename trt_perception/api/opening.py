@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -19,14 +18,13 @@ from ..model.heads.classification import ClassificationSettings
 from ..model.heads.yolo import DetectionSettings
 from ..model.normalisation import Overrides
 from ..model.spec import ModelOptions, ModelSpec, load_model
-from ..monitor import Monitor
 from ..pipeline.interface import PostprocessSettings
 from ..pipeline.options import CALIBRATION_METHODS, PRECISIONS, CalibrationOptions, PipelineOptions
 from ..pipeline.tensorrt_options import BuildOptions, RunOptions
 from .checks import choice, number, size, text, whole
+from .logged import LOG, LoggedPhases, logged_monitor
 from .model import Model
 
-_LOG = logging.getLogger('trt_perception')
 _DETECTION = DetectionSettings()
 _CLASSIFICATION = ClassificationSettings()
 _PIPELINE = PipelineOptions()
@@ -122,10 +120,10 @@ def open(
             samples=whole('calibration_samples', calibration_samples, 1),
             method=choice('calibration_method', calibration_method, CALIBRATION_METHODS)),
         min_agreement=None if min_agreement is None else number('min_agreement', min_agreement, 0.0, 1.0))
-    phases = _LoggedPhases()
+    phases = LoggedPhases()
     spec = load_model(resolve_model(text('model', model), fetch=fetch, progress=phases), model_options)
     if spec.labels_warning:
-        _LOG.warning('%s', spec.labels_warning)
+        LOG.warning('%s', spec.labels_warning)
     score, overlap = spec.thresholds.chosen(
         settings.detection.score_threshold, settings.detection.iou_threshold)
     settings = replace(
@@ -133,7 +131,7 @@ def open(
     if chosen.calibration.source:
         source = resolve_video(chosen.calibration.source, fetch=fetch, progress=phases)
         chosen = replace(chosen, calibration=replace(chosen.calibration, source=str(source)))
-    pipeline = create_pipeline(spec, _pipeline_options(spec, chosen), settings, _monitor(phases))
+    pipeline = create_pipeline(spec, _pipeline_options(spec, chosen), settings, logged_monitor(phases))
     pipeline.open()
     return Model(pipeline)
 
@@ -164,27 +162,6 @@ def _pipeline_options(spec: ModelSpec, chosen: _Chosen) -> PipelineOptions:
         num_threads=chosen.num_threads, calibration=chosen.calibration, min_agreement=chosen.min_agreement,
         build=BuildOptions(precision=precision, input_size=chosen.input_size),
         run=RunOptions(device_index=chosen.device_index))
-
-
-def _monitor(phases: _LoggedPhases) -> Monitor:
-    """Return a monitor that logs the progress and the messages of a pipeline that opens."""
-    levels = {'debug': logging.DEBUG, 'info': logging.INFO, 'warning': logging.WARNING, 'error': logging.ERROR}
-    return Monitor(
-        progress=phases,
-        log=lambda severity, text: _LOG.log(levels.get(severity, logging.INFO), '%s', text),
-        debug_log=_LOG.isEnabledFor(logging.DEBUG))
-
-
-class _LoggedPhases:
-    """Logs progress: each phase of a long job once, not each percent."""
-
-    def __init__(self) -> None:
-        self._last = ''
-
-    def __call__(self, text: str, *amount: object) -> None:
-        if text != self._last:
-            self._last = text
-            _LOG.info('%s', text)
 
 
 def _overrides(given: Mapping[str, Any] | None) -> Overrides:

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from ..dependencies import require
 from ..errors import EngineError, MissingDependencyError, ModelError
 from ..model.heads.detection import FamilyHead
 from ..model.spec import ModelSpec
@@ -42,7 +41,7 @@ def chosen_backend(backend: str, monitor: Monitor, spec: ModelSpec) -> str:
         return backend
     if spec.file_format == 'tflite':
         return 'litert'
-    return 'tensorrt' if _tensorrt_runs(monitor) else 'onnxruntime'
+    return 'tensorrt' if tensorrt_runs(monitor) else 'onnxruntime'
 
 
 def require_readable(backend: str, spec: ModelSpec) -> None:
@@ -87,15 +86,16 @@ _CREATE: Mapping[
 BACKENDS = ('auto', *_CREATE)
 
 
-def _tensorrt_runs(monitor: Monitor) -> bool:
-    """Return whether a GPU, TensorRT and pycuda are available; log the reason if only the GPU is."""
+def tensorrt_runs(monitor: Monitor) -> bool:
+    """Return whether a GPU, TensorRT and pycuda or cuda-bindings are available; log the reason if only the GPU is."""
     from .tensorrt.cuda.gpu_info import has_gpu
+    from .tensorrt.cuda.provider import cuda_provider
     from .tensorrt.library.compat import load
     if not has_gpu():
         return False
     try:
         load()
-        require('pycuda.driver')
+        cuda_provider()
     except (MissingDependencyError, EngineError) as error:
         # A robot with an idle GPU is as slow as one without a GPU, so the log says why.
         monitor.log('warning', f'this machine has a GPU, but ONNX Runtime runs the model on the CPU: {error}')

@@ -7,6 +7,7 @@ from __future__ import annotations
 import argparse
 import importlib
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 from .. import __version__
@@ -68,19 +69,46 @@ class OneLineParser(argparse.ArgumentParser):
             raise
 
 
+class _CommandParser(OneLineParser):
+    """The parser of a subcommand. Its module is imported when it is chosen, so `--help` imports none of them."""
+
+    def __init__(self, module: str, **options: Any) -> None:
+        """Create the parser without arguments; module: the full name of the subcommand's module."""
+        super().__init__(**options, formatter_class=argparse.RawDescriptionHelpFormatter)
+        self._module = module
+
+    def add_subparsers(self, **options: Any) -> Any:
+        """Add commands below this one, such as `cache list`, which have no module of their own."""
+        return super().add_subparsers(**{'parser_class': OneLineParser, **options})
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Add the arguments of the module, then parse."""
+        if self._module:
+            module, self._module = importlib.import_module(self._module), ''
+            self.description = module.__doc__
+            module.add_arguments(self)
+            self.set_defaults(run=module.run)
+        return super().parse_known_args(args, namespace)
+
+
 def make_parser(subcommands: Iterable[str]) -> argparse.ArgumentParser:
     """Return the parser with all subcommands. `run` of its result is the function of the chosen one."""
     parser = OneLineParser(
         prog='trt_perception',
         description='Object detection and image classification for ROS 2 with TensorRT or ONNX Runtime.')
     parser.add_argument('--version', action='version', version=f'trt_perception {__version__}')
-    subparsers = parser.add_subparsers(metavar='COMMAND', required=True)
+    subparsers = parser.add_subparsers(metavar='COMMAND', required=True, parser_class=_CommandParser)
     for name in subcommands:
-        module = importlib.import_module(f'.{name.replace("-", "_")}', __package__)
-        text = module.__doc__ or ''
-        sub = subparsers.add_parser(
-            name, help=text.strip().splitlines()[0], description=text,
-            formatter_class=argparse.RawDescriptionHelpFormatter)
-        module.add_arguments(sub)
-        sub.set_defaults(run=module.run)
+        module = name.replace('-', '_')
+        subparsers.add_parser(name, help=_summary(module), module=f'{__package__}.{module}')
     return parser
+
+
+def _summary(module: str) -> str:
+    """Return the first line of a subcommand's docstring without importing its module."""
+    try:
+        text = Path(__file__).with_name(f'{module}.py').read_text(encoding='utf-8')
+    except OSError:
+        # Installed as compiled files only.
+        return ''
+    return text.partition('"""')[2].partition('\n')[0]

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,7 +59,7 @@ def compare(network: Network, spec: ModelSpec, photo: Frame) -> list[Comparison]
     backend.open()
     try:
         return [
-            _compared(name, _with_pytorch(network, tensor), backend.infer(spec.input_name, tensor))
+            compare_outputs(name, _with_pytorch(network, tensor), backend.infer(spec.input_name, tensor))
             for name, tensor in inputs.items()]
     finally:
         backend.close()
@@ -77,14 +77,21 @@ def _with_pytorch(network: Network, tensor: np.ndarray) -> list[np.ndarray]:
             f'the network does not run with an input of {list(tensor.shape)}: {one_line(error, 300)}') from error
 
 
-def _compared(name: str, expected: list[np.ndarray], found: Mapping[str, np.ndarray]) -> Comparison:
+def compare_outputs(
+    name: str, expected: Sequence[np.ndarray], found: Mapping[str, np.ndarray], runner: str = 'ONNX Runtime',
+) -> Comparison:
+    """Return the comparison with the largest relative difference.
+
+    name: of the input; runner: what returned `found`
+    Raises ModelError if the number or the shapes of the outputs differ, or if one of PyTorch's is not finite.
+    """
     if len(expected) != len(found):
         raise ModelError(f'the network has {len(expected)} outputs, but the file has {len(found)}: {", ".join(found)}')
     worst = Comparison(name, 0.0, 0.0)
     for (output, values), reference in zip(found.items(), expected):
         if values.shape != reference.shape:
             raise ModelError(
-                f'output {output} has the shape {list(values.shape)} with ONNX Runtime, and {list(reference.shape)} '
+                f'output {output} has the shape {list(values.shape)} with {runner}, and {list(reference.shape)} '
                 f'with PyTorch ({name})')
         if not np.isfinite(reference).all():
             raise ModelError(f'output {output} of PyTorch is not finite ({name}): check the weights and the input size')

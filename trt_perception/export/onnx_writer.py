@@ -50,36 +50,64 @@ class ExportOptions:
     channels: int = 3
 
 
+@dataclass(frozen=True)
+class GraphSource:
+    """What the exporters take.
+
+    module: a torch.nn.Module whose forward takes `arguments` and returns a tensor, or a tuple of tensors
+    any_number: whether forward is declared as forward(self, *tensors)
+    batched: names of the inputs and outputs whose first dimension is open
+    """
+
+    module: Any
+    arguments: tuple[Any, ...]
+    input_names: tuple[str, ...]
+    output_names: tuple[str, ...]
+    any_number: bool = False
+    batched: frozenset[str] = frozenset()
+
+
 def export_graph(network: Network, shape: tuple[int, int, int, int], folder: Path, options: ExportOptions) -> Any:
     """Return (onnx.ModelProto with all weights, name of the exporter that wrote it).
 
     shape: of the input, [1, channels, height, width]; folder: empty, for the files that PyTorch writes
     Raises ModelError if the network does not run at this shape, or if it cannot be exported.
     """
-    torch, onnx = require('torch'), require('onnx')
     names = output_names(network, shape, options)
     # torch.export takes a dimension of 1 for a constant.
-    example = torch.zeros((2, *shape[1:]) if options.dynamic_batch else shape)
+    example = require('torch').zeros((2, *shape[1:]) if options.dynamic_batch else shape)
+    batched = frozenset((options.input_name, *names) if options.dynamic_batch else ())
+    source = GraphSource(network.module, (example,), (options.input_name,), names, batched=batched)
+    return write_graph(source, folder, options.opset, options.exporter)
+
+
+def write_graph(source: GraphSource, folder: Path, opset: int = 0, exporter: str = 'auto') -> tuple[Any, str]:
+    """Return (onnx.ModelProto with all weights, name of the exporter that wrote it).
+
+    folder: empty, for the files that PyTorch writes; opset, exporter: as in ExportOptions
+    Raises ModelError if no exporter can.
+    """
+    torch, onnx = require('torch'), require('onnx')
     reasons = []
-    for exporter, write in _EXPORTERS.items():
-        if options.exporter not in ('auto', exporter):
+    for name, write in _EXPORTERS.items():
+        if exporter not in ('auto', name):
             continue
-        path = folder / f'{exporter}.onnx'
+        path = folder / f'{name}.onnx'
         try:
             with _quiet(), torch.no_grad():
-                write(network, example, path, names, options)
+                write(source, path, opset)
             model = onnx.load(str(path))
             written = next(entry.version for entry in model.opset_import if entry.domain in ('', 'ai.onnx'))
             # The dynamo exporter writes another opset if it cannot convert to the requested one.
-            if options.opset in (0, written):
-                return _cleaned(model), exporter
-            reasons.append(f'{exporter}: it wrote opset {written} instead of {options.opset}')
+            if opset in (0, written):
+                return _cleaned(model), name
+            reasons.append(f'{name}: it wrote opset {written} instead of {opset}')
         except MissingDependencyError as error:
-            reasons.append(f'{exporter}: {error}')
+            reasons.append(f'{name}: {error}')
         except MemoryError:
             raise
         except Exception as error:  # the exporters raise errors of many types
-            reasons.append(f'{exporter}: {type(error).__name__}: {one_line(error, 300)}')
+            reasons.append(f'{name}: {type(error).__name__}: {one_line(error, 300)}')
     raise ModelError(f'PyTorch {torch.__version__} cannot export the network ({"; ".join(reasons)})')
 
 
@@ -118,35 +146,37 @@ def store_graph(model: Any, metadata: Mapping[str, str], path: Path, external_da
     path.write_bytes(model.SerializeToString(deterministic=True))
 
 
-def _with_torchscript(
-    network: Network, example: Any, path: Path, names: Sequence[str], options: ExportOptions,
-) -> None:
+def _with_torchscript(source: GraphSource, path: Path, opset: int) -> None:
     export = require('torch.onnx').export
     keywords: dict[str, Any] = {}
     if 'dynamo' in inspect.signature(export).parameters:
         keywords['dynamo'] = False
-    if options.dynamic_batch:
-        keywords['dynamic_axes'] = {name: {0: 'batch'} for name in (options.input_name, *names)}
+    if source.batched:
+        keywords['dynamic_axes'] = {
+            name: {0: 'batch'} for name in (*source.input_names, *source.output_names) if name in source.batched}
     export(
-        network.module, (example,), str(path), input_names=[options.input_name], output_names=list(names),
-        opset_version=options.opset or DEFAULT_OPSET, **keywords)
+        source.module, source.arguments, str(path), input_names=list(source.input_names),
+        output_names=list(source.output_names), opset_version=opset or DEFAULT_OPSET, **keywords)
 
 
-def _with_dynamo(network: Network, example: Any, path: Path, names: Sequence[str], options: ExportOptions) -> None:
+def _with_dynamo(source: GraphSource, path: Path, opset: int) -> None:
     torch = require('torch')
     require('onnxscript')
     export = require('torch.onnx').export
     if 'external_data' not in inspect.signature(export).parameters:
         raise ModelError(f'PyTorch {torch.__version__} has no dynamo exporter that writes files: expected 2.6 or newer')
     keywords: dict[str, Any] = {}
-    if options.dynamic_batch:
-        keywords['dynamic_shapes'] = ({0: torch.export.Dim('batch')},)
+    if source.batched:
+        batch = torch.export.Dim('batch')
+        shapes = tuple({0: batch} if name in source.batched else None for name in source.input_names)
+        keywords['dynamic_shapes'] = (shapes,) if source.any_number else shapes
     export(
-        network.module, (example,), str(path), input_names=[options.input_name], output_names=list(names),
-        opset_version=options.opset or _DYNAMO_OPSET, dynamo=True, external_data=False, verbose=False, **keywords)
+        source.module, source.arguments, str(path), input_names=list(source.input_names),
+        output_names=list(source.output_names), opset_version=opset or _DYNAMO_OPSET, dynamo=True,
+        external_data=False, verbose=False, **keywords)
 
 
-_EXPORTERS: Mapping[str, Callable[[Network, Any, Path, Sequence[str], ExportOptions], None]] = {
+_EXPORTERS: Mapping[str, Callable[[GraphSource, Path, int], None]] = {
     'torchscript': _with_torchscript, 'dynamo': _with_dynamo}
 
 

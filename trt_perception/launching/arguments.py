@@ -17,6 +17,8 @@ from .values import PARSERS, parse_bool
 DETECTION = 'detection'
 CLASSIFICATION = 'classification'
 NODE_NAMES = {DETECTION: 'detector', CLASSIFICATION: 'classifier'}
+# Values of the launch argument `task`.
+TASKS = {'detect': DETECTION, 'classify': CLASSIFICATION}
 
 
 @dataclass(frozen=True)

@@ -19,12 +19,11 @@ from launch_ros.substitutions import ExecutableInPackage
 
 from ..sources.bag_metadata import BagTopic
 from ..sources.bag_reader import BagReader
-from .arguments import CLASSIFICATION, DETECTION
+from .arguments import TASKS
 from .image_topics import image_transport, open_bag_argument, played_as
 from .perception import PACKAGE, Hooks, perception_actions, process_environment
 from .values import LaunchArgumentError, parse_bool, parse_number, parse_path
 
-TASKS = {'detect': DETECTION, 'classify': CLASSIFICATION}
 # When the player ends, the last image may still be on its way or being processed.
 _LAST_FRAME_S = 2.0
 # Our own player waits until the node has found its topic; ros2 bag play does not. Fast DDS repeats a missed

@@ -181,7 +181,7 @@ def read_onnx(path: Path) -> OnnxSummary:
         dynamic_batch=shape[0] == 0, names=read_metadata_names(metadata).names, metadata=metadata,
         metadata_size=metadata_size(metadata), end_to_end=_end_to_end(graph, metadata),
         declared_outputs=tuple((v.name, shape_of(v)) for v in graph.output),
-        stored_precision=_stored_precision(proto), proto=proto, size_inputs=tuple(value.name for value in sizes))
+        stored_precision=stored_precision(proto), proto=proto, size_inputs=tuple(value.name for value in sizes))
 
 
 def sha256_of(path: Path, proto: Any = None) -> str:
@@ -243,7 +243,8 @@ def metadata_size(metadata: dict[str, str]) -> tuple[int, int] | None:
         return None
 
 
-def _stored_precision(proto: Any) -> str:
+def stored_precision(proto: Any) -> str:
+    """Return fp32, fp16 or int8, from the weights and the Q/DQ nodes."""
     if any(node.op_type in ('QuantizeLinear', 'QLinearConv', 'ConvInteger') for node in proto.graph.node):
         return 'int8'
     # 10: TensorProto.FLOAT16. Only the weights decide: a float32 input is often cast at once.

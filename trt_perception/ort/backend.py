@@ -75,12 +75,22 @@ class OnnxRuntimeBackend(Closing):
         self._input_names = [entry.name for entry in self._session.get_inputs()]
         self._output_names = [output.name for output in self._session.get_outputs()]
 
-    def infer(self, input_name: str, tensor: np.ndarray) -> dict[str, np.ndarray]:
-        """Run once; returns each output by name. EngineError if the run fails."""
+    @property
+    def session(self) -> Any:
+        """ONNX Runtime's session; EngineError if it is not open."""
         if self._session is None:
             raise EngineError('the ONNX Runtime session is not open')
+        return self._session
+
+    def failure(self, error: Exception) -> EngineError:
+        """Return the error for a run of `session` that failed."""
+        return _failure(error, self._path.name)
+
+    def infer(self, input_name: str, tensor: np.ndarray) -> dict[str, np.ndarray]:
+        """Run once; returns each output by name. EngineError if the run fails."""
+        session = self.session
         inputs = completed({input_name: tensor}, self._input_names)
-        outputs = run_session(self._session, self._output_names, inputs, self._path.name)
+        outputs = run_session(session, self._output_names, inputs, self._path.name)
         return dict(zip(self._output_names, outputs))
 
     def describe(self) -> dict[str, str]:
@@ -116,5 +126,8 @@ def run_session(
     try:
         return list(session.run(list(outputs), dict(inputs)))
     except Exception as error:
-        raise EngineError(f'ONNX Runtime failed on {name}: {reason_of(error)}') from error
+        raise _failure(error, name) from error
 
+
+def _failure(error: Exception, name: str) -> EngineError:
+    return EngineError(f'ONNX Runtime failed on {name}: {reason_of(error)}')

@@ -130,6 +130,9 @@ def _separable(columns: Spans, rows: Spans) -> Resize:
     down = _blocks(rows._replace(first=rows.first - used_rows.start))
 
     def resize(pixels: np.ndarray) -> np.ndarray:
+        if pixels.shape[2:] == (4,) and pixels.strides[0] % 4:
+            # OpenCV 5.0's wheel for ARM transposes such rows wrongly.
+            pixels = np.ascontiguousarray(pixels)
         # In a transposed image the columns are rows: then a product has long contiguous rows, whatever the channels.
         turned = cv2.transpose(pixels[used_rows, used_columns])
         narrow = _products(across, turned, len(columns.first))

@@ -86,7 +86,7 @@ def quantize(
     require_finite(source, name)
     progress('reading the model', 0, None)
     model = prepared(source, name)
-    _unshare_weights(model.graph)
+    unshare_weights(model.graph)
     # Folding multiplies weights, so they may overflow.
     require_finite(model, name)
     progress('reading the model', 0, None)
@@ -130,7 +130,7 @@ def quantize(
     return report
 
 
-def _unshare_weights(graph: Any) -> None:
+def unshare_weights(graph: Any) -> None:
     """Give each layer its own copy of a shared weight or bias: one layer may become int8, another stay in float."""
     uses = Counter(name for node in graph.node for name in reads(node))
     uses.update(value.name for value in graph.output)

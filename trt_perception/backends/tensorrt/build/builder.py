@@ -96,22 +96,22 @@ def gpu_to_build_for(tensorrt: TensorRt, device_index: int) -> GpuInfo:
 
 
 def _add_profile(tensorrt: TensorRt, builder: Any, config: Any, network: Any, request: BuildRequest) -> None:
-    dynamic = False
-    sizes: list[str] = []
+    shapes = dict(request.inputs)
+    dynamic = {}
     for index in range(network.num_inputs):
         tensor = network.get_input(index)
         if tensor.name in SIZE_INPUTS:
-            sizes += [tensor.name] if min(tuple(tensor.shape), default=1) < 0 else []
-            continue
-        if tensor.name != request.input_name:
+            # One size for each image of the batch.
+            smallest, usual, largest = ((shape[0], 2) for shape in request.shapes)
+            shapes[tensor.name] = (smallest, usual, largest)
+        elif tensor.name not in shapes:
             raise EngineError(
                 f"TensorRT finds the input '{tensor.name}' in {request.onnx_path.name}, but the file names it "
-                f"'{request.input_name}': export it again")
-        dynamic = dynamic or min(tuple(tensor.shape), default=1) < 0
-    if dynamic or sizes:
-        # One size for each image of the batch.
-        of_batch = tuple((shape[0], 2) for shape in request.shapes)
-        tensorrt.add_profile(builder, config, request.input_name, *request.shapes, dict.fromkeys(sizes, of_batch))
+                f"'{', '.join(shapes)}': export it again")
+        if min(tuple(tensor.shape), default=1) < 0:
+            dynamic[tensor.name] = shapes[tensor.name]
+    if dynamic:
+        tensorrt.add_profile(builder, config, dynamic)
 
 
 def _load_timings(tensorrt: TensorRt, config: Any, request: BuildRequest, log: LogCallback) -> bool:

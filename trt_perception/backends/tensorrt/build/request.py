@@ -15,6 +15,8 @@ from ....model.spec import ModelSpec
 from ....pipeline.tensorrt_options import BuildOptions
 
 Shape = tuple[int, ...]
+# The smallest, usual and largest shape of an input.
+Shapes = tuple[Shape, Shape, Shape]
 
 
 @dataclass(frozen=True)
@@ -22,24 +24,31 @@ class BuildRequest:
     """One engine to build.
 
     onnx_path: the model, already in the precision in which it will run
-    input_name: name of its only input
+    input_name: name of its first input, usually the only one
     shapes: smallest, usual and largest shape of that input, equal for a static model
     device_index: which GPU builds
     tensorrt: auto, tensorrt or tensorrt_rtx
     timing_cache: file with the timings of earlier builds, read and updated; None: no timing cache
     debug_log: whether to log TensorRT's debug messages too, tens of thousands per build
     only_parse: whether to stop after TensorRT has read the model; the plan is then empty
+    other_inputs: names and shapes of the other inputs
     """
 
     onnx_path: Path
     input_name: str
-    shapes: tuple[Shape, Shape, Shape]
+    shapes: Shapes
     options: BuildOptions = BuildOptions()
     device_index: int = 0
     tensorrt: str = 'auto'
     timing_cache: Path | None = None
     debug_log: bool = False
     only_parse: bool = False
+    other_inputs: tuple[tuple[str, Shapes], ...] = ()
+
+    @property
+    def inputs(self) -> dict[str, Shapes]:
+        """Shapes of all inputs by name."""
+        return {self.input_name: self.shapes, **dict(self.other_inputs)}
 
     def to_json(self) -> str:
         """Return the request as one line."""
@@ -53,11 +62,11 @@ class BuildRequest:
         """Return the request that to_json wrote."""
         values = json.loads(text)
         cache = values['timing_cache']
-        smallest, usual, largest = (tuple(shape) for shape in values['shapes'])
         return BuildRequest(
-            Path(values['onnx_path']), values['input_name'], (smallest, usual, largest),
+            Path(values['onnx_path']), values['input_name'], _shapes(values['shapes']),
             _options(values['options']), values['device_index'], values['tensorrt'],
-            None if cache is None else Path(cache), values['debug_log'], values['only_parse'])
+            None if cache is None else Path(cache), values['debug_log'], values['only_parse'],
+            tuple((name, _shapes(shapes)) for name, shapes in values['other_inputs']))
 
 
 def build_request(
@@ -83,6 +92,11 @@ def build_request(
     return BuildRequest(
         spec.path, spec.input_name, (shapes[0], shapes[1], shapes[2]), options, device_index, tensorrt, timing_cache,
         debug_log)
+
+
+def _shapes(values: Any) -> Shapes:
+    smallest, usual, largest = (tuple(shape) for shape in values)
+    return smallest, usual, largest
 
 
 def _options(values: Mapping[str, Any]) -> BuildOptions:

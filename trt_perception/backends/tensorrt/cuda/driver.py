@@ -17,9 +17,15 @@ _LIBRARY = 'libcuda.so.1'
 OUT_OF_MEMORY = 2
 # CU_STREAM_CAPTURE_MODE_THREAD_LOCAL: allocations of other threads do not break the capture.
 _CAPTURE_THREAD_LOCAL = 1
+# CU_EVENT_DISABLE_TIMING: such events cost less.
+_UNTIMED = 2
+# CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL
+_DEVICE_ORDINAL = 9
 
 _pointer, _text, _uint = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_uint
 _out = ctypes.POINTER(ctypes.c_void_p)
+# CUdeviceptr
+_address = ctypes.c_uint64
 _SIGNATURES: dict[str, tuple[Any, ...]] = {
     'cuGetErrorString': (ctypes.c_int, ctypes.POINTER(_text)),
     'cuCtxPopCurrent_v2': (_out,),
@@ -34,6 +40,12 @@ _SIGNATURES: dict[str, tuple[Any, ...]] = {
     'cuGraphLaunch': (_pointer, _pointer),
     'cuGraphDestroy': (_pointer,),
     'cuGraphExecDestroy': (_pointer,),
+    'cuEventCreate': (_out, _uint),
+    'cuEventRecord': (_pointer, _pointer),
+    'cuEventDestroy_v2': (_pointer,),
+    'cuStreamWaitEvent': (_pointer, _pointer, _uint),
+    'cuMemcpyDtoDAsync_v2': (_address, _address, ctypes.c_size_t, _pointer),
+    'cuPointerGetAttribute': (_pointer, ctypes.c_int, _address),
 }
 
 
@@ -123,6 +135,29 @@ class CudaDriver:
     def destroy_executable_graph(self, executable: int) -> None:
         """Free an executable graph."""
         self._call('cuGraphExecDestroy', executable)
+
+    def create_event(self) -> int:
+        """Return an event that marks a point of a stream."""
+        return self._handle('cuEventCreate', _UNTIMED)
+
+    def destroy_event(self, event: int) -> None:
+        """Free an event."""
+        self._call('cuEventDestroy_v2', event)
+
+    def let_wait(self, waiting: int, event: int, stream: int) -> None:
+        """Let later work of stream `waiting` start after the work that is queued on `stream` now."""
+        self._call('cuEventRecord', event, stream)
+        self._call('cuStreamWaitEvent', waiting, event, 0)
+
+    def copy(self, target: int, source: int, size: int, stream: int) -> None:
+        """Queue a copy of `size` bytes between two addresses on the GPU."""
+        self._call('cuMemcpyDtoDAsync_v2', target, source, size, stream)
+
+    def device_of(self, address: int) -> int:
+        """Return the index of the GPU that the address belongs to."""
+        ordinal = ctypes.c_int(-1)
+        self._call('cuPointerGetAttribute', ctypes.byref(ordinal), _DEVICE_ORDINAL, address)
+        return ordinal.value
 
     def _handle(self, name: str, *arguments: Any) -> int:
         """Call a function that writes a handle to its first argument (cuStreamEndCapture: to its last argument)."""

@@ -7,22 +7,21 @@ from __future__ import annotations
 import atexit
 import contextlib
 import threading
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
-from ....dependencies import require
 from ....errors import EngineError
 from .driver import OUT_OF_MEMORY, CudaDriver, CudaFailure
+from .provider import Context, Device, cuda_provider
 
 # By index of the GPU, the error that made it unusable for this process. Later CUDA calls may crash.
 _broken: dict[int, str] = {}
 # Open sessions. Their GPU objects must be freed before the interpreter destroys the modules.
 _open_sessions: set[CudaSession] = set()
 _EXIT_PATIENCE_S = 2.0
-# CU_STREAM_NON_BLOCKING: work on the default stream must neither wait for this stream nor break its capture.
-_NON_BLOCKING = 1
 _MIB = 1 << 20
 
 
@@ -39,17 +38,17 @@ R = TypeVar('R', bound=Resource)
 class DeviceBuffer:
     """Memory on the GPU; `address` is valid until `free`."""
 
-    def __init__(self, allocation: Any, size: int) -> None:
-        self._allocation = allocation
-        self.address = int(allocation)
+    def __init__(self, address: int, size: int, free: Callable[[], None]) -> None:
+        self._free: Callable[[], None] | None = free
+        self.address = address
         self.size = size
 
     def free(self) -> None:
         """Free the memory; does nothing the second time."""
-        allocation, self._allocation = self._allocation, None
+        free, self._free = self._free, None
         self.address = 0
-        if allocation is not None:
-            allocation.free()
+        if free is not None:
+            free()
 
 
 class HostBuffer:
@@ -59,17 +58,18 @@ class HostBuffer:
     device_address: address of this memory for the GPU, 0 if it is not mapped
     """
 
-    def __init__(self, array: np.ndarray, device_address: int) -> None:
+    def __init__(self, array: np.ndarray, device_address: int, free: Callable[[], None]) -> None:
+        self._free: Callable[[], None] | None = free
         self.array = array
         self.device_address = device_address
 
     def free(self) -> None:
         """Free the memory; does nothing the second time."""
-        array, self.array = self.array, np.zeros(0, np.uint8)
+        free, self._free = self._free, None
+        self.array = np.zeros(0, np.uint8)
         self.device_address = 0
-        if array.size:
-            allocation: Any = array.base
-            allocation.free()
+        if free is not None:
+            free()
 
 
 class _Active:
@@ -104,8 +104,9 @@ class _Active:
                     raise explained from error
         finally:
             try:
-                session._context.pop()
-            except session._cuda.Error:
+                # Only close(), which needs the lock, forgets the context.
+                session._context.pop()  # type: ignore[union-attr]
+            except session._cuda.error:
                 session._detach_unpopped()
             finally:
                 session._lock.release()
@@ -117,6 +118,7 @@ class CudaSession:
     The primary context is retained, and current only inside `active()`: pycuda aborts the process if a thread ends with
     a context on its stack. `close` frees all resources in reverse order.
 
+    package: the Python package that calls CUDA, pycuda or cuda-bindings
     device_name, compute_capability, integrated: properties of the GPU
     errors: exceptions that CUDA calls raise inside `active()`
     stream_handle: the CUstream as an integer
@@ -127,28 +129,28 @@ class CudaSession:
         if device_index in _broken:
             raise EngineError(_broken[device_index], fatal=True)
         self._device_index = device_index
-        self._context: Any = None
+        self._context: Context | None = None
         self._stream: Any = None
         self._lock = threading.RLock()
         self._resources: list[Resource] = []
         self.driver = CudaDriver()
         device = device_at(device_index)
-        self._cuda: Any = require('pycuda.driver')
-        self.errors = (self._cuda.Error, CudaFailure, EngineError)
-        self.device_name = str(device.name())
-        self.compute_capability: tuple[int, int] = tuple(device.compute_capability())
-        self.integrated = bool(device.get_attribute(self._cuda.device_attribute.INTEGRATED))
+        self._cuda = cuda_provider()
+        self.package = self._cuda.package
+        self.errors = (self._cuda.error, CudaFailure, EngineError)
+        self.device_name = device.name
+        self.compute_capability = device.compute_capability
+        self.integrated = device.integrated
         try:
-            self._context = device.retain_primary_context()
-        except self._cuda.Error as error:
+            self._context = device.retain_context()
+        except self._cuda.error as error:
             raise EngineError(
                 f'no context can be created on {self.device_name} (device_index {device_index}): {error}; check with '
                 'nvidia-smi which programs use it') from error
         _open_sessions.add(self)
         try:
             with self.active('creating a stream'):
-                self._stream = self._cuda.Stream(_NON_BLOCKING)
-                self.stream_handle = int(self._stream.handle)
+                self.stream_handle, self._stream = self._cuda.create_stream()
         except BaseException:
             self.close()
             raise
@@ -159,7 +161,8 @@ class CudaSession:
 
     def allocate(self, size: int) -> DeviceBuffer:
         """Return GPU memory of `size` bytes, 256-byte aligned."""
-        return self.adopt(DeviceBuffer(self._cuda.mem_alloc(size), size))
+        address, free = self._cuda.allocate(size)
+        return self.adopt(DeviceBuffer(address, size, free))
 
     def allocate_host(self, size: int, mapped: bool = False, write_only: bool = False) -> HostBuffer:
         """Return page-locked memory of `size` bytes.
@@ -168,11 +171,7 @@ class CudaSession:
         write_only: the host never reads it. If the GPU is not integrated, the memory then bypasses the CPU's caches,
         which is faster for both; reading it takes many times as long.
         """
-        flags = self._cuda.host_alloc_flags.DEVICEMAP if mapped else 0
-        if write_only and not self.integrated:
-            flags |= self._cuda.host_alloc_flags.WRITECOMBINED
-        array = self._cuda.pagelocked_empty(size, np.uint8, mem_flags=flags)
-        return self.adopt(HostBuffer(array, int(array.base.get_device_pointer()) if mapped else 0))
+        return self.adopt(HostBuffer(*self._cuda.allocate_host(size, mapped, write_only and not self.integrated)))
 
     def adopt(self, resource: R) -> R:
         """Let `close` free `resource`, before those that were adopted earlier."""
@@ -189,20 +188,19 @@ class CudaSession:
 
         If `source` is not page-locked, the thread waits for the copy.
         """
-        self._cuda.memcpy_htod_async(target, source, self._stream)
+        self._cuda.upload(target, source, self._stream)
 
     def download(self, target: np.ndarray, source: int) -> None:
         """Queue a copy from the device address to page-locked `target`."""
-        self._cuda.memcpy_dtoh_async(target, source, self._stream)
+        self._cuda.download(target, source, self._stream)
 
     def synchronize(self) -> None:
         """Wait for all queued work."""
-        self._stream.synchronize()
+        self._cuda.synchronize(self._stream)
 
     def memory(self) -> tuple[int, int]:
         """Return free and total bytes of the GPU's memory."""
-        free, total = self._cuda.mem_get_info()
-        return int(free), int(total)
+        return self._cuda.memory()
 
     def close(self) -> None:
         """Free everything, then the context; safe in any state, repeatedly, and from any thread."""
@@ -218,13 +216,18 @@ class CudaSession:
                 # try.
                 self._detach()
             elif self._stream is not None:
-                with contextlib.suppress(self._cuda.Error):
-                    self._stream.synchronize()
+                with contextlib.suppress(self._cuda.error):
+                    self._cuda.synchronize(self._stream)
             while self._resources:
-                with contextlib.suppress(self._cuda.Error, CudaFailure):
+                with contextlib.suppress(self._cuda.error, CudaFailure):
                     self._resources.pop().free()
-            self._stream = None
+            stream, self._stream = self._stream, None
             if not broken:
+                if stream is not None:
+                    with contextlib.suppress(self._cuda.error):
+                        self._cuda.destroy_stream(stream)
+                # pycuda destroys a stream with its object, which needs the context.
+                del stream
                 self._detach()
             self._context = None
             _open_sessions.discard(self)
@@ -245,11 +248,13 @@ class CudaSession:
         # pycuda forgets the context in detach, but leaves it current in the driver.
         with contextlib.suppress(CudaFailure):
             self.driver.pop_context()
-        self._context.detach()
+        assert self._context is not None
+        self._context.release()
 
     def _detach_unpopped(self) -> None:
-        # A context that cannot be popped would abort the process when the thread ends; detach removes it.
-        self._context.detach()
+        # With pycuda, a context that cannot be popped would abort the process when the thread ends.
+        assert self._context is not None
+        self._context.release()
         self._context = None
         _open_sessions.discard(self)
 
@@ -264,7 +269,7 @@ class CudaSession:
             return EngineError(message, fatal=True)
         if isinstance(error, EngineError):
             return error
-        if isinstance(error, self._cuda.MemoryError) or (
+        if self._cuda.is_out_of_memory(error) or (
                 isinstance(error, CudaFailure) and error.code == OUT_OF_MEMORY):
             free, total = self.memory()
             return EngineError(
@@ -273,22 +278,21 @@ class CudaSession:
         return EngineError(f'{self.device_name} failed while {doing}: {error}')
 
 
-def device_at(index: int) -> Any:
-    """Return pycuda's device; EngineError, which lists the available GPUs, if it does not exist."""
+def device_at(index: int) -> Device:
+    """Return a GPU; EngineError, which lists the available GPUs, if it does not exist."""
     # Raises if the driver is missing. The import of pycuda would fail too, but not say what to do.
     CudaDriver()
-    cuda = require('pycuda.driver')
+    cuda = cuda_provider()
     try:
-        cuda.init()
-        count = int(cuda.Device.count())
-    except cuda.Error as error:
+        count = cuda.device_count()
+    except cuda.error as error:
         raise EngineError(
             f'CUDA finds no GPU ({error}): check with nvidia-smi, and in a container start it with --gpus all '
             '(--runtime nvidia on a Jetson)') from error
     if not 0 <= index < count:
-        names = ', '.join(f'{i}: {cuda.Device(i).name()}' for i in range(count)) or 'none'
+        names = ', '.join(f'{i}: {cuda.device(i).name}' for i in range(count)) or 'none'
         raise EngineError(f'device_index is {index}, but the available GPUs are: {names}')
-    return cuda.Device(index)
+    return cuda.device(index)
 
 
 def _close_all() -> None:

@@ -215,19 +215,20 @@ class TensorRt:
         self._set_compute_capabilities(config, options)
 
     def add_profile(
-        self, builder: Any, config: Any, name: str, smallest: tuple[int, ...], usual: tuple[int, ...],
-        largest: tuple[int, ...], others: Mapping[str, tuple[tuple[int, ...], ...]] | None = None,
+        self, builder: Any, config: Any,
+        shapes: Mapping[str, tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]],
     ) -> None:
-        """Add the optimisation profile of a dynamic input; EngineError if TensorRT rejects it.
+        """Add one optimisation profile for all dynamic inputs; EngineError if TensorRT rejects it.
 
-        others: smallest, usual and largest shape of further dynamic inputs by name
+        shapes: smallest, usual and largest shape of each input by name
         """
         profile = self._made(builder.create_optimization_profile, 'TensorRT could not create an optimisation profile')
-        wanted = f'shapes {list(smallest)}, {list(usual)}, {list(largest)} (smallest, usual, largest) of input {name}'
+        wanted = ' and of '.join(
+            f'shapes {", ".join(str(list(shape)) for shape in three)} (smallest, usual, largest) of input {name}'
+            for name, three in shapes.items())
         try:
-            profile.set_shape(name, smallest, usual, largest)
-            for other, shapes in (others or {}).items():
-                profile.set_shape(other, *shapes)
+            for name, three in shapes.items():
+                profile.set_shape(name, *three)
             if not profile or config.add_optimization_profile(profile) < 0:
                 raise self.failure(f'TensorRT rejects the {wanted}')
         except (ValueError, RuntimeError, TypeError) as error:

@@ -30,9 +30,9 @@ def choose_pipeline(
     arguments are those of DevicePipeline. EngineError without a GPU.
     """
     options = options or RunOptions()
-    capability = device_at(options.device_index).compute_capability()
+    capability = device_at(options.device_index).compute_capability
     try:
-        kernel_cubin(tuple(capability), log)
+        kernel_cubin(capability, log)
     except EngineError as error:
         if log is not None:
             log(WARNING, f'preprocessing and decoding run on the CPU, which is slower: {error}')

@@ -1,0 +1,40 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""docker/healthcheck.py asks a node for its lifecycle state, as Docker runs it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip('rclpy', reason='needs ROS 2: make setup')
+pytest.importorskip('vision_msgs.msg', reason='needs vision_msgs: make setup')
+
+SCRIPT = Path(__file__).resolve().parents[2] / 'docker' / 'healthcheck.py'
+if not SCRIPT.is_file():
+    pytest.skip('needs the whole checkout', allow_module_level=True)
+
+
+def check(name):
+    done = subprocess.run(
+        [sys.executable, str(SCRIPT)], env={**os.environ, 'PERCEPTION_NODE': name}, capture_output=True, text=True,
+        timeout=60, check=False)
+    assert done.stderr == ''
+    return done.returncode, done.stdout.strip()
+
+
+def test_only_an_active_node_is_healthy(node, models):
+    name = node.name
+    assert check(name) == (1, f'{name} is unconfigured')
+    node.bring_to('inactive', model_file=models())
+    assert check(name) == (1, f'{name} is inactive')
+    node.bring_to('active')
+    assert check(name) == (0, f'{name} is active')
+
+
+def test_a_missing_node_is_named(ros_environment):
+    code, text = check('/no_such_node')
+    assert code == 1
+    assert text.startswith('no service /no_such_node/get_state in ') and 'PERCEPTION_NODE' in text
