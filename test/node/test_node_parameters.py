@@ -26,7 +26,7 @@ EXPECTED = {
     'labels_file': (ParameterType.PARAMETER_STRING, None), 'backend': (ParameterType.PARAMETER_STRING, None),
     'precision': (ParameterType.PARAMETER_STRING, None),
     'score_threshold': (ParameterType.PARAMETER_DOUBLE, (-1.0, 1.0)),
-    'iou_threshold': (ParameterType.PARAMETER_DOUBLE, (0.0, 1.0)),
+    'iou_threshold': (ParameterType.PARAMETER_DOUBLE, (-1.0, 1.0)),
     'class_agnostic_nms': (ParameterType.PARAMETER_BOOL, None),
     'max_detections': (ParameterType.PARAMETER_INTEGER, (1, 10000)),
     'classes': (ParameterType.PARAMETER_STRING_ARRAY, None),

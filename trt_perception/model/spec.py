@@ -14,6 +14,7 @@ from ..errors import LabelsError, ModelError, printable
 from .coco_ids import NUM_IDS, by_id
 from .file_kinds import is_tflite
 from .head_by_values import head_by_values
+from .heads.binary import BinaryHead, binary_head
 from .heads.classification import ClassificationHead, classification_head
 from .heads.detection import FamilyHead
 from .heads.evidence import HeadEvidence
@@ -170,11 +171,19 @@ def _head(
     considered = _only(evidence, options.output_name)
     heads = fitting_heads(considered, options.head)
     head = heads[0] if len(heads) == 1 else head_by_values(summary, considered, heads)
-    if isinstance(head, ClassificationHead):
+    if isinstance(head, BinaryHead):
+        head = binary_head(head.output_name, _binary_activation(summary, head.output_name))
+    elif isinstance(head, ClassificationHead):
         activation = (
             activation_of(summary.proto, head.output_name) if graph is None else graph.activation_of(head.output_name))
         head = classification_head(head.output_name, head.num_classes, activation)
     return evidence, head
+
+
+def _binary_activation(summary: OnnxSummary, output: str) -> str:
+    """Return sigmoid if the graph ends with one, logit if it ends with a linear layer, '' if the values decide."""
+    found = activation_of(summary.proto, output) if summary.tflite is None else summary.tflite.activation_of(output)
+    return {'sigmoid': 'sigmoid', 'softmax': 'logit'}.get(found, '')
 
 
 def _open_outputs(summary: OnnxSummary) -> frozenset[str]:

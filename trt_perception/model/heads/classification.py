@@ -56,14 +56,18 @@ class ClassificationHead:
         Raises EngineError if values are not finite.
         """
         values = np.asarray(output, np.float64).reshape(-1)
-        if not np.isfinite(values).all():
-            raise EngineError(
-                f"output '{self.output_name}' holds values that are not finite: the network overflows "
-                'in this precision, or its weights are damaged')
+        self.require_finite(values)
         are_scores = is_distribution(values) or (self.activation == 'sigmoid' and are_independent(values))
         scores = values if are_scores else softmax(values)
         order = np.argsort(-scores, kind='stable')[:settings.top_k]
         return Classifications(order.astype(np.int64), scores[order].astype(np.float32))
+
+    def require_finite(self, values: np.ndarray) -> None:
+        """Raise EngineError if values are not finite."""
+        if not np.isfinite(values).all():
+            raise EngineError(
+                f"output '{self.output_name}' holds values that are not finite: the network overflows "
+                'in this precision, or its weights are damaged')
 
 
 class SoftmaxHead(ClassificationHead):

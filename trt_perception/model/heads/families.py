@@ -156,7 +156,9 @@ def _single_value(evidence: HeadEvidence) -> Family | None:
     if evidence.is_float(evidence.outputs[0][0]):
         return Family(
             'a classifier with one output',
-            f'an output {list(evidence.shapes[0])} is only one score, export the model with one score per class')
+            f'an output {list(evidence.shapes[0])} is only one number: if it is the score of the second of two '
+            'classes, set head to binary or labels_file to two names; otherwise export the model with one score per '
+            'class')
     return Family(
         'a classifier that gives only the index of the best class',
         'export it without ArgMax, with one score per class')

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from ...errors import ModelError, printable
+from .binary import binary_head, is_binary
 from .classification import ClassificationHead
 from .detr import unnamed_rtdetr
 from .evidence import HeadEvidence, dense_counts, is_feature_map, is_raw_map
@@ -14,10 +15,10 @@ from .plausibility import Head as Head
 from .yolo import YoloHead
 from .yolox import undecoded_yolox
 
-HEADS = ('auto', 'classification', 'yolov5', 'yolov8', 'end_to_end', *FAMILY_KINDS)
+HEADS = ('auto', 'classification', 'binary', 'yolov5', 'yolov8', 'end_to_end', *FAMILY_KINDS)
 
 KNOWN_LAYOUTS = (
-    'known layouts: classification [1, C]; YOLOv5 decoded [1, N, 5+C]; YOLOv8/11 [1, 4+C, N]; '
+    'known layouts: classification [1, C] or [1, 1]; YOLOv5 decoded [1, N, 5+C]; YOLOv8/11 [1, 4+C, N]; '
     f'end-to-end [1, N, 6]; {FAMILY_LAYOUTS}')
 # Outputs after NMS have at most this many rows; a dense head of that size with one class has the same shape.
 _MOST_ROWS_AFTER_NMS = 1000
@@ -30,12 +31,12 @@ def fitting_heads(evidence: HeadEvidence, wanted: str = 'auto') -> list[Head]:
     """
     if wanted not in HEADS:
         raise ModelError(f"head is '{wanted}': expected one of {', '.join(HEADS)}")
-    found: list[Head] = []
+    found: list[Head] = [binary_head(evidence.outputs[0][0])] if is_binary(evidence, wanted) else []
     if wanted in ('auto', *FAMILY_KINDS):
         found += family_heads(evidence, wanted)
     if wanted == 'yolox' and (yolox := undecoded_yolox(evidence)):
         found.append(yolox)
-    if found or wanted in FAMILY_KINDS:
+    if found or wanted in ('binary', *FAMILY_KINDS):
         if not found:
             raise _unknown(evidence, wanted)
         return found

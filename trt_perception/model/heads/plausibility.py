@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ...errors import ModelError, printable
+from .binary import BinaryHead
 from .classification import ClassificationHead, with_activation
 from .detection import FamilyHead, RawOutput
 from .plausible_boxes import centre_problem, corner_problem
@@ -50,6 +51,8 @@ def require_plausible(
         raise ImplausibleOutputsError(f"output '{printable(head.output_names[0])}' {problem}")
     if isinstance(head, FamilyHead):
         return head.settled(outputs, size)
+    if isinstance(head, BinaryHead):
+        return head.settled(outputs)
     return with_activation(head, outputs) if isinstance(head, ClassificationHead) else head
 
 
