@@ -13,7 +13,7 @@ setup(
     package_data={package_name: ['py.typed', 'data/*', 'backends/tensorrt/cuda/kernels/*']},
     data_files=[
         ('share/ament_index/resource_index/packages', [f'resource/{package_name}']),
-        (f'share/{package_name}', ['package.xml']),
+        (f'share/{package_name}', ['package.xml', 'NOTICE']),
         (f'share/{package_name}/launch', sorted(glob('launch/*.launch.py'))),
         (f'share/{package_name}/config', sorted(glob('config/*.*'))),
         (f'share/{package_name}/models', sorted(glob('models/*.*'))),
@@ -34,6 +34,7 @@ setup(
         # Beside TensorRT, if pycuda cannot be compiled.
         'cuda': ['cuda-bindings'],
         'view': ['netron'],
+        'evaluate': ['faster-coco-eval'],
         'compare': ['matplotlib', 'rich'],
         # colcon runs the tests with pytest because it is named here; current setuptools know no tests_require.
         'test': ['pytest', 'hypothesis'],

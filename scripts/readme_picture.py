@@ -19,7 +19,7 @@ import cv2
 
 from trt_perception.results.draw import contact_sheet
 
-FRAMES = (33, 160, 188, 210)
+FRAMES = (30, 78, 139, 190)
 LIMIT_BYTES = 300_000
 _QUALITY = 90
 

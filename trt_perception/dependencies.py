@@ -40,6 +40,7 @@ INSTALL = {
     'pycuda': (_PIP_ON_ROS.format('pycuda'), 'pycuda'),
     'cuda': (_PIP_ON_ROS.format('cuda-bindings'), 'cuda-bindings'),
     'netron': (_PIP_ON_ROS.format('netron'), 'netron'),
+    'faster_coco_eval': (_PIP_ON_ROS.format('faster-coco-eval'), 'faster-coco-eval'),
     'matplotlib': ('sudo apt install python3-matplotlib', 'matplotlib'),
     'rclpy': ('source /opt/ros/<distro>/setup.bash', 'ros-jazzy-rclpy ros-jazzy-rmw-fastrtps-cpp'),
     # PyPI has these under other names.

@@ -17,7 +17,6 @@ from pathlib import Path
 import numpy as np
 import onnx
 from network_graph import Graph
-from normalised_weights import SIZE, normalise
 from onnx import TensorProto, helper
 
 # Width and height in pixels, by stride; the published anchors for COCO.
@@ -61,13 +60,17 @@ class Yolov5Graph(Graph):
 
 def build(size: int = 640, classes: int = 80) -> onnx.ModelProto:
     """Return the model for a size x size input."""
-    model = _graph(size, classes)
+    # Not at the top: yolov5n_torch.py runs without OpenCV and ONNX Runtime.
+    from normalised_weights import SIZE, normalise
+
+    model = graph_of(size, classes)
     mean, spread = np.array(([BOX] * 4 + [OBJECTNESS] + [CLASS] * classes) * 3).T
-    normalise(model, _graph(SIZE, classes), lambda _, channels: (mean, spread) if channels == len(mean) else None)
+    normalise(model, graph_of(SIZE, classes), lambda _, channels: (mean, spread) if channels == len(mean) else None)
     return model
 
 
-def _graph(size: int, classes: int) -> onnx.ModelProto:
+def graph_of(size: int, classes: int) -> onnx.ModelProto:
+    """Return the model with random weights that are not normalised."""
     g = Yolov5Graph()
     x = g.conv('images', 3, 16, 6, 2, pad=2)
     x = g.c3(g.conv(x, 16, 32, 3, 2), 32, 32, 1, True)

@@ -3,7 +3,7 @@
 """Tests the catalogue's models on real photos and a real video, with the package's own pipeline.
 
 The expected boxes were drawn by eye on the pictures, not copied from a run. Objects that the models miss are not
-listed: YOLOv3-tiny finds no person in astronaut.jpg and no cat in chelsea.jpg at 416x416.
+listed: YOLOv3-tiny finds no person in astronaut.jpg and no cat in chelsea.jpg at 416x416, NanoDet-g no cup.
 """
 
 import os
@@ -13,9 +13,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support import tfjs_numpy
 
 from trt_perception.backends.create import create_pipeline
 from trt_perception.catalogue.catalog import catalog_names, find_entry
+from trt_perception.catalogue.converters.tfjs_graph import read_graph_model
 from trt_perception.catalogue.download.archive import read_members
 from trt_perception.catalogue.fetch import is_fetched
 from trt_perception.catalogue.recipes import convert, graph_sha256
@@ -42,6 +44,19 @@ IN_THE_VIDEO = {
 }
 
 
+# What nanodet-g should find: photo, or frame of the video -> class, box
+NANODET = {
+    'astronaut.jpg': [('person', (10, 12, 370, 512))],
+    'chelsea.jpg': [('cat', (0, 0, 430, 300))],
+    'coffee.jpg': [('dining table', (0, 0, 600, 400))],
+    'rocket.jpg': [],
+    33: [('person', (208, 0, 425, 272)), ('car', (0, 92, 160, 272))],
+    125: [('person', (342, 3, 490, 272))],
+    160: [('car', (0, 95, 160, 180)), ('car', (525, 105, 612, 165))],
+    188: [('person', (90, 0, 260, 245)), ('bicycle', (290, 12, 600, 212))],
+}
+
+
 def fetched(resolve, name):
     """Return the file. Without network and cache, skip the test, but not in CI: that would hide all failures."""
     try:
@@ -61,6 +76,13 @@ def opened(name):
 @pytest.fixture(scope='module')
 def detector():
     pipeline = opened('yolov3-tiny')
+    yield pipeline
+    pipeline.close()
+
+
+@pytest.fixture(scope='module')
+def nanodet():
+    pipeline = opened('nanodet-g')
     yield pipeline
     pipeline.close()
 
@@ -131,6 +153,55 @@ def test_detector_sees_nothing_on_a_grey_image(detector):
     assert len(detector.run(grey).result) == 0
 
 
+def test_nanodet_describes_itself(nanodet):
+    spec = nanodet.spec
+    assert (spec.head.kind, spec.head.num_classes, spec.name_of(79)) == ('yolov8', 80, 'toothbrush')
+    assert spec.outputs == (('output0', (1, 84, 3549)),)
+    assert (spec.preprocessing.color_order, spec.preprocessing.scale) == ('bgr', 1.0)
+    # Its own thresholds are in effect without any settings.
+    assert (nanodet.settings.detection.score_threshold, nanodet.settings.detection.iou_threshold) == (0.4, 0.6)
+
+
+@pytest.mark.parametrize('name', [name for name in NANODET if isinstance(name, str)])
+def test_nanodet_finds_what_the_photos_show(nanodet, name):
+    result = nanodet.run(photo(name)).result
+    assert classes(nanodet, result) == [expected for expected, _ in NANODET[name]]
+    for expected, box in NANODET[name]:
+        assert best_overlap(nanodet, result, expected, box) >= 0.8
+    assert np.all(result.scores >= 0.4)
+
+
+def test_nanodet_finds_what_the_video_shows(nanodet):
+    frames = {number for number in NANODET if isinstance(number, int)}
+    for item in open_source(fetched(resolve_video, 'bikes')):
+        if item.index in frames:
+            frames.remove(item.index)
+            result = nanodet.run(item.frame).result
+            for name, box in NANODET[item.index]:
+                assert best_overlap(nanodet, result, name, box) >= 0.7, (item.index, name)
+        if not frames:
+            break
+    assert not frames
+
+
+def test_nanodet_is_the_graph_of_its_file(nanodet):
+    """The ONNX file against NumPy, which runs each node of the original as TensorFlow defines it."""
+    onnxruntime = pytest.importorskip('onnxruntime')
+    path = fetched(resolve_model, 'nanodet-g')
+    entry = find_entry('nanodet-g')
+    members = read_members(cache_root() / 'downloads' / entry.file, entry.members)
+    pixels = cv2.resize(cv2.imread(str(PHOTOS / 'astronaut.jpg')), (416, 416))
+    image = ((pixels - np.float32(nanodet.spec.preprocessing.mean)) / np.float32(nanodet.spec.preprocessing.std))
+    image = np.ascontiguousarray(image.transpose(2, 0, 1)[None], np.float32)
+    outputs = tfjs_numpy.run(read_graph_model(members['model'], members['weights']), image)
+    expected_boxes, expected_scores = tfjs_numpy.decode(outputs, 416)
+    session = onnxruntime.InferenceSession(str(path), providers=['CPUExecutionProvider'])
+    boxes, scores = tfjs_numpy.corners(session.run(None, {'images': image})[0])
+    np.testing.assert_allclose(scores, expected_scores, atol=2e-6)
+    np.testing.assert_allclose(boxes, expected_boxes, atol=1e-3)
+    assert expected_scores.max() > 0.5
+
+
 def test_classifier_describes_itself(classifier):
     spec = classifier.spec
     assert (spec.task, spec.input_shape, len(spec.names)) == ('classification', (1, 3, 224, 224), 1000)
@@ -169,7 +240,7 @@ def test_fetching_again_needs_no_network():
         assert command.stdout == f'{path}\n'
 
 
-@pytest.mark.parametrize('name', ['yolov3-tiny', 'efficientnet-lite0'])
+@pytest.mark.parametrize('name', catalog_names('model'))
 def test_conversion_still_gives_what_the_catalogue_says(name):
     """A file in the cache would hide a change of the converters or of the class names."""
     fetched(resolve_model, name)

@@ -10,6 +10,7 @@ import pytest
 from trt_perception.catalogue.resolve import resolve_model, resolve_video
 from trt_perception.errors import FetchError
 from trt_perception.model.spec import load_model
+from trt_perception.model.thresholds import Thresholds
 from trt_perception.ort.backend import OnnxRuntimeBackend
 from trt_perception.pipeline.host import HostPipeline
 from trt_perception.pipeline.options import CalibrationOptions
@@ -24,6 +25,7 @@ pytest.importorskip('yaml')
 
 # The sensitive layers that the search finds (docs/precision.md). The search itself would take minutes.
 SENSITIVE = ('layer0', 'layer2', 'layer6', 'layer15', 'layer22')
+NANODET_SENSITIVE = tuple(f'conv{number}' for number in (0, 1, 2, 3, 5, 6, 11, 12, 13, 30, 32, 33))
 
 
 def fetched(resolve, name):
@@ -41,7 +43,7 @@ def video():
     return str(fetched(resolve_video, 'bikes'))
 
 
-@pytest.mark.parametrize('name', ['yolov3-tiny', 'efficientnet-lite0'])
+@pytest.mark.parametrize('name', ['yolov3-tiny', 'efficientnet-lite0', 'nanodet-g'])
 def test_fp16_changes_next_to_nothing(name, video, tmp_path):
     spec = load_model(fetched(resolve_model, name))
     options = CalibrationOptions(video, samples=8, checking=8)
@@ -73,3 +75,16 @@ def test_int8_of_the_detector(video, tmp_path):
     assert record['kept_float'] == list(SENSITIVE)
     assert record['samples'] == 32 and len(record['calibration_sha256']) == 64
     assert json.loads(metadata['names'])['3'] == 'motorcycle'
+
+
+def test_int8_of_nanodet(video, tmp_path):
+    spec = load_model(fetched(resolve_model, 'nanodet-g'))
+    options = CalibrationOptions(video, samples=32, checking=8, method='mse')
+    prepared = prepare_model(
+        spec, 'int8', options, tmp_path / 'int8.onnx', conversion=ConversionOptions(keep_float=NANODET_SENSITIVE))
+    assert prepared.record['int8_share'] == pytest.approx(0.71, abs=0.01)
+    agreement = expected_agreement(spec, prepared, prepared.checking)
+    assert agreement.matched >= 8 and agreement.value >= 0.9
+    assert agreement.mean_score_difference < 0.04
+    # The thresholds of the model stay in the file.
+    assert load_model(prepared.path).thresholds == Thresholds(score=0.4, iou=0.6)

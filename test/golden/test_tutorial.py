@@ -115,18 +115,18 @@ def quickstart():
     return [line.partition('  #')[0].strip() for line in lines]
 
 
-def test_the_first_command_of_the_readme_finds_the_cup(place, environment):
+def test_the_first_command_of_the_readme_finds_the_astronaut(place, environment):
     """`git` and `make` are not run here: test_environment_scripts.py and test_demo.py have their parts."""
     commands = [line for line in quickstart() if not line.startswith(('git ', 'make '))]
     assert len(commands) == 1 and 'predict' in commands[0]
     run_steps(
-        (Step(commands[0], ('test/data/photos/coffee.jpg 0: cup ~0.60 (~22.2 ms)',)),), place, environment, TIMEOUT_S)
+        (Step(commands[0], ('test/data/photos/astronaut.jpg 0: person ~0.73 (~22.2 ms)',)),), place, environment, TIMEOUT_S)
     assert len(list((place / 'pictures').iterdir())) == 1
     shutil.rmtree(place / 'pictures')
 
 
-def test_the_python_example_of_the_readme_finds_the_cup(place, environment):
+def test_the_python_example_of_the_readme_finds_the_astronaut(place, environment):
     [code] = re.findall(r'^```python\n(.*?)^```', README.read_text(), re.MULTILINE | re.DOTALL)
     done = subprocess.run(
         [sys.executable, '-c', code], cwd=place, env=environment, capture_output=True, text=True, timeout=TIMEOUT_S)
-    assert done.returncode == 0 and done.stdout.startswith("['cup'] [0.6"), done
+    assert done.returncode == 0 and done.stdout.startswith("['person'] [0.7"), done

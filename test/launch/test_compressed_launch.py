@@ -77,7 +77,7 @@ class TestCompressed(unittest.TestCase):
 
     def test_ros2_param_loads_what_it_dumped(self):
         dumped = self._ros2('dump', NODE)
-        self.assertIn('score_threshold: 0.25', dumped)
+        self.assertIn('score_threshold: -1.0', dumped)
         file = Path(tempfile.mkdtemp()) / 'dump.yaml'
         file.write_text(dumped)
         loaded = self._ros2('load', NODE, str(file))
@@ -85,7 +85,7 @@ class TestCompressed(unittest.TestCase):
         self.assertIn('Set parameter mean successful', loaded)
         self.assertNotIn('failed', loaded)
         self.assertEqual(self._ros2('dump', NODE), dumped)
-        file.write_text(dumped.replace('top_k: 5', 'top_k: 4').replace('score_threshold: 0.25', 'score_threshold: 0.5'))
+        file.write_text(dumped.replace('top_k: 5', 'top_k: 4').replace('score_threshold: -1.0', 'score_threshold: 0.5'))
         failed = [line for line in self._ros2('load', NODE, str(file)).splitlines() if 'failed' in line]
         self.assertEqual(len(failed), 1, failed)
         self.assertIn('Set parameter top_k failed: top_k is read on configure', failed[0])

@@ -65,7 +65,7 @@ class TestDetectLaunch(unittest.TestCase):
     def test_arguments_win_over_the_file_and_the_file_over_the_defaults(self):
         names = ('score_threshold', 'class_id_format', 'backend', 'max_detections', 'iou_threshold')
         self.assertEqual(
-            self.consumer.parameters_of(NODE, *names), [0.3, 'index', 'onnxruntime', 7, 0.45])
+            self.consumer.parameters_of(NODE, *names), [0.3, 'index', 'onnxruntime', 7, -1.0])
 
     def test_images_become_detections(self):
         from sensor_msgs.msg import Image

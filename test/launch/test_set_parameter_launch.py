@@ -23,10 +23,10 @@ from support.launch_harness import Consumer, launch_file, prepare
 OWN = {'score_threshold': 0.4, 'max_detections': 7}
 CASES = {
     'alone': (
-        'detect.launch.py', {}, {}, 'detector', {'num_threads': 0, 'task': 'detection', 'score_threshold': 0.25}),
+        'detect.launch.py', {}, {}, 'detector', {'num_threads': 0, 'task': 'detection', 'score_threshold': -1.0}),
     'parent': (
         'detect.launch.py', {'num_threads': 1, 'score_threshold': 0.7}, {}, 'detector',
-        {'num_threads': 1, 'score_threshold': 0.7, 'task': 'detection', 'iou_threshold': 0.45}),
+        {'num_threads': 1, 'score_threshold': 0.7, 'task': 'detection', 'iou_threshold': -1.0}),
     'parent_of_a_classifier': (
         'classify.launch.py', {'num_threads': 1, 'top_k': 2}, {}, 'classifier',
         {'num_threads': 1, 'top_k': 2, 'task': 'classification'}),

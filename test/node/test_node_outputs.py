@@ -54,6 +54,17 @@ def test_label_info_follows_the_threshold(node):
     labels.close()
 
 
+def test_label_info_has_the_threshold_of_the_model(node, models):
+    node.bring_to('active', model_file=models(score_threshold=0.6))
+    labels = Collector(node.driver, LabelInfo, node.topic('label_info'), LATCHED)
+    assert labels.wait().threshold == pytest.approx(0.6)
+    assert node.set_parameters(score_threshold=0.0)[0]
+    wait_until(lambda: labels.messages[-1].threshold == 0.0, 'the threshold of the user')
+    assert node.set_parameters(score_threshold=-1.0)[0]
+    wait_until(lambda: labels.messages[-1].threshold == pytest.approx(0.6), 'the threshold of the model')
+    labels.close()
+
+
 def test_names_of_a_labels_file(node, models, tmp_path):
     (tmp_path / 'names.txt').write_text('rot\ngrün\nblau\n')
     labels_file = str(tmp_path / 'names.txt')

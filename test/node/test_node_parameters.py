@@ -96,8 +96,9 @@ def test_all_values_can_be_asked_for_at_once(node):
     ('score_threshold', 'high', 'type'),
     ('score_threshold', 1, 'type'),
     ('score_threshold', 1.5, 'range'),
-    ('score_threshold', -1.1, 'range'),
-    ('score_threshold', float('nan'), '-1.0 to 1.0|range'),
+    ('score_threshold', -0.1, "expected 0.0 to 1.0, or -1.0 for the model's value"),
+    ('score_threshold', -1.5, 'range'),
+    ('score_threshold', float('nan'), '0.0 to 1.0|range'),
     ('max_detections', 0, 'range'),
     ('max_detections', 12.5, 'type'),
     ('max_age_ms', -1, 'range'),
@@ -156,6 +157,21 @@ def test_live_changes_take_effect(active):
     assert active.set_parameters(classes=[''])[0]
     assert found() == ['red', 'green', 'blue']
     assert active.parameters(['score_threshold', 'max_detections']) == [0.0, 300]
+
+
+def test_a_model_has_thresholds_of_its_own(node, models):
+    node.bring_to('active', model_file=models(score_threshold=0.5))
+    camera = node.camera()
+
+    def found():
+        return list(boxes_of(node.answer_to(camera, three_colours(node))))
+
+    # The scores are 0.9, 0.6 and 0.3.
+    assert found() == ['red', 'green']
+    assert node.set_parameters(score_threshold=0.25)[0]
+    assert found() == ['red', 'green', 'blue']
+    assert node.set_parameters(score_threshold=-1.0)[0]
+    assert found() == ['red', 'green']
 
 
 def test_iou_threshold_takes_effect(node):

@@ -37,7 +37,7 @@ def _names(names: tuple[str, ...]) -> dict[str, str]:
 
 def color_detector(
     path: Path, busy: int = 0, fragile: bool = False, slow_load: int = 0, growth: float = 1.0,
-    names: tuple[str, ...] = COLORS, endless: str = '',
+    names: tuple[str, ...] = COLORS, endless: str = '', score_threshold: float | None = None,
 ) -> Path:
     """Write a detector in YOLOv5's layout, [1, 16, 8]: a box around all red, all green, all blue pixels.
 
@@ -52,6 +52,7 @@ def color_detector(
     endless: 'white' for an inference that takes days if the mean of the input is 0.5 or more; 'always' for every image,
         so the model never finishes loading either
     slow_load: multiplications of 1024x1024 constants that ONNX Runtime folds while it loads (30 ms each)
+    score_threshold: in the metadata of the file, None for a file without
     """
     constants = {
         'next': np.array([1, 2, 0], np.int64), 'last': np.array([2, 0, 1], np.int64),
@@ -95,7 +96,8 @@ def color_detector(
         'Concat', ['center_x', 'center_y', 'size_x', 'size_y', score, 'classes'], ['colors'], axis=2))
     constants['empty'] = np.zeros((1, 13, 8), np.float32)
     nodes.append(make('Concat', ['colors', 'empty'], ['output0'], axis=1))
-    return _save(path, nodes, constants, ('output0', [1, 16, 8]), _names(names))
+    own = {} if score_threshold is None else {'score_threshold': str(score_threshold)}
+    return _save(path, nodes, constants, ('output0', [1, 16, 8]), {**_names(names), **own})
 
 
 def _busy(nodes: list, constants: dict, score: str, times: int) -> str:

@@ -13,6 +13,7 @@ from trt_perception.catalogue.resolve import resolve_model, resolve_video
 from trt_perception.errors import FetchError, ModelError
 from trt_perception.model.labels import shipped_labels
 from trt_perception.model.normalisation import METADATA_KEY, Overrides, Preprocessing, preprocessing_of
+from trt_perception.model.thresholds import Thresholds, thresholds_of
 
 yaml = pytest.importorskip('yaml')
 
@@ -25,9 +26,9 @@ def empty_cache(tmp_path, monkeypatch):
     return tmp_path / 'cache' / 'trt_perception'
 
 
-def test_shipped_catalogue_has_the_two_models_and_the_video():
-    assert catalog_names() == ['yolov3-tiny', 'efficientnet-lite0', 'bikes']
-    assert catalog_names('model') == ['yolov3-tiny', 'efficientnet-lite0']
+def test_shipped_catalogue_has_the_models_and_the_video():
+    assert catalog_names() == ['yolov3-tiny', 'efficientnet-lite0', 'nanodet-g', 'bikes']
+    assert catalog_names('model') == ['yolov3-tiny', 'efficientnet-lite0', 'nanodet-g']
     assert find_entry('bikes').kind == 'video'
     assert find_entry('yolov9-huge') is None
 
@@ -58,7 +59,20 @@ def test_models_describe_themselves_in_a_way_the_package_reads():
     assert list(json.loads(metadata['names']).values()) == shipped_labels('coco')
     found = preprocessing_of('detection', metadata, np.dtype(np.float32), Overrides())
     assert found == Preprocessing('rgb', pytest.approx(1 / 255), (0.0,) * 3, (1.0,) * 3, 'letterbox')
-    assert METADATA_KEY in metadata
+    assert METADATA_KEY in metadata and 'score_threshold' not in metadata
+
+    metadata = model_metadata(find_entry('nanodet-g'))
+    assert thresholds_of(metadata) == Thresholds(score=0.4, iou=0.6)
+    assert 'RangiLyu' in metadata['license']
+    found = preprocessing_of('detection', metadata, np.dtype(np.float32), Overrides())
+    assert found == Preprocessing('bgr', 1.0, (103.53, 116.28, 123.675), (57.375, 57.12, 58.395), 'letterbox')
+
+
+def test_the_notice_names_the_authors_of_the_weights():
+    """Apache-2.0, section 4: who gives the converted file to others passes the notice on."""
+    notice = (ROOT / 'NOTICE').read_text()
+    assert 'Copyright 2020-2021 RangiLyu' in notice and 'nanodet-g' in notice
+    assert "'NOTICE'" in (ROOT / 'setup.py').read_text()
 
 
 def edited(tmp_path, change):
@@ -77,6 +91,9 @@ def edited(tmp_path, change):
     (lambda e: e.update(name='../up'), 'expected a name of lower-case letters'),
     (lambda e: e.update(name='bikes'), 'expected each name once, found bikes twice'),
     (lambda e: e.update(colour='red'), 'unknown key colour'),
+    (lambda e: e.update(thresholds={'score': 0.4}), 'expected score_threshold and iou_threshold with numbers'),
+    (lambda e: e.update(thresholds={'score_threshold': 40.0}), 'expected score_threshold and iou_threshold'),
+    (lambda e: e.update(thresholds=[0.4]), 'expected score_threshold and iou_threshold'),
     (lambda e: e.update(members={}), 'expected members'),
     (lambda e: e.update(file='../../evil.whl'), 'expected a plain file name'),
     (lambda e: e.update(registry='cargo'), "registry is 'cargo', expected one of pypi, npm"),

@@ -142,7 +142,7 @@ def test_the_quickstarts_of_the_readme_have_the_lines_of_the_install_page():
 def test_the_commands_are_found():
     """A pattern that matches nothing would pass on every page."""
     readme = list(our_commands(ROOT / 'README.md'))
-    assert 'fetch yolov3-tiny' in readme and any(command.startswith('predict yolov3-tiny') for command in readme)
+    assert 'fetch nanodet-g' in readme and any(command.startswith('predict nanodet-g') for command in readme)
     assert sum(len(list(our_commands(page))) for page in PAGES) > 80
 
 

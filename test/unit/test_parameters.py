@@ -35,8 +35,7 @@ PYTHON_TYPES = {
 
 @pytest.fixture
 def spec():
-    return SimpleNamespace(
-        names=('red', 'green', 'blue', 'red'), path=Path('colors.onnx'), thresholds=Thresholds())
+    return SimpleNamespace(names=('red', 'green', 'blue', 'red'), path=Path('colors.onnx'), thresholds=Thresholds())
 
 
 def test_declared_types_are_those_of_the_defaults():
@@ -83,8 +82,9 @@ def test_values_of_ros_become_settings():
 
 @pytest.mark.parametrize('name, value, said', [
     ('backend', 'onnxruntim', r"backend is 'onnxruntim': expected one of auto, .* \(did you mean 'onnxruntime'\?\)"),
-    ('score_threshold', 1.5, r'score_threshold is 1\.5: expected -1\.0 to 1\.0'),
-    ('score_threshold', math.nan, r'score_threshold is nan: expected -1\.0 to 1\.0'),
+    ('score_threshold', 1.5, r'score_threshold is 1\.5: expected 0\.0 to 1\.0'),
+    ('score_threshold', math.nan, r'score_threshold is nan: expected 0\.0 to 1\.0'),
+    ('iou_threshold', -0.5, r"iou_threshold is -0\.5: expected 0\.0 to 1\.0, or -1\.0 for the model's value"),
     ('num_threads', 1025, 'num_threads is 1025: expected 0 to 1024'),
     ('input_size', [640], r'input_size is \[640\]: expected \[width, height\]'),
     ('input_size', None, r'input_size is \[\]: expected \[width, height\]'),

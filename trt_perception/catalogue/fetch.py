@@ -54,7 +54,7 @@ def fetch_entry(
     Raises FetchError. Safe to call from several processes at once: one works, the others wait.
     """
     if input_size is not None and (entry.kind != 'model' or entry.converter != 'darknet'):
-        raise FetchError(f'{entry.name} has a fixed size: only detectors have input_size')
+        raise FetchError(f'{entry.name} has a fixed size: leave out the size')
     recipe = _recipe(entry, input_size)
     target = fetched_path(entry, input_size)
     if is_intact(target, recipe):

@@ -13,6 +13,7 @@ from ..model.normalisation import METADATA_KEY
 from .catalog import CatalogEntry
 from .converters.darknet import convert_darknet
 from .converters.efficientnet_lite import convert_efficientnet_lite0
+from .converters.nanodet import convert_nanodet
 from .converters.onnx_writer import graph_sha256
 from .converters.torch_checkpoint import read_checkpoint
 
@@ -34,10 +35,12 @@ def convert(entry: CatalogEntry, members: Mapping[str, bytes], input_size: int |
                 input_size=input_size or entry.input_size, masks=entry.options.get('masks'))
         if entry.converter == 'efficientnet-lite0':
             return convert_efficientnet_lite0(read_checkpoint(members['checkpoint']), metadata)
+        if entry.converter == 'nanodet':
+            return convert_nanodet(members['model'], members['weights'], metadata)
     except ModelError as error:
         raise FetchError(f'{entry.name} cannot be converted: {error}') from error
     raise FetchError(
-        f'{entry.name}: converter is {entry.converter!r}, expected darknet or efficientnet-lite0')
+        f'{entry.name}: converter is {entry.converter!r}, expected darknet, efficientnet-lite0 or nanodet')
 
 
 def model_metadata(entry: CatalogEntry) -> dict[str, str]:
@@ -47,6 +50,7 @@ def model_metadata(entry: CatalogEntry) -> dict[str, str]:
         'names': json.dumps(names),
         'task': entry.task,
         METADATA_KEY: json.dumps(dict(entry.preprocessing), sort_keys=True),
+        **{key: str(value) for key, value in sorted(entry.thresholds.items())},
         'description': entry.description,
         'license': entry.weights_licence,
         'source': f'{entry.origin}, {entry.file}, sha256 {entry.sha256}',

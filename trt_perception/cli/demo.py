@@ -30,7 +30,8 @@ from typing import Any
 
 from ..dependencies import require
 from .files import Outputs
-from .numbers import above_zero, duration, fraction, whole
+from .model_arguments import add_score_argument
+from .numbers import above_zero, duration, whole
 from .parameter_options import add_parameter
 from .play import HIGHEST_DOMAIN
 
@@ -42,9 +43,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='folder for the files (default: %(default)s)')
     parser.add_argument('--video', default='bikes', help='a video file or a catalogue name (default: %(default)s)')
     parser.add_argument(
-        '--model', default='yolov3-tiny', help='an ONNX file or a catalogue name (default: %(default)s)')
+        '--model', default='nanodet-g', help='an ONNX file or a catalogue name (default: %(default)s)')
     add_parameter(parser, '--labels', 'labels_file', metavar='FILE')
-    add_parameter(parser, '--score', 'score_threshold', default=None, type=fraction, metavar='S')
+    add_score_argument(parser)
     parser.add_argument(
         '--rate', type=above_zero, default=1.0, metavar='R', help='speed of playing (default: %(default)s, real time)')
     parser.add_argument(
@@ -72,8 +73,7 @@ def run(options: argparse.Namespace) -> int:
     try:
         run_demo(DemoOptions(
             output=options.output, video=options.video, model=options.model, labels=options.labels,
-            score=-1.0 if options.score is None else options.score,
-            rate=options.rate, seconds=options.seconds, domain_id=options.domain_id))
+            score=options.score, rate=options.rate, seconds=options.seconds, domain_id=options.domain_id))
     except BrokenPipeError:
         raise
     except OSError as error:

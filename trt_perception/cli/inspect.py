@@ -130,7 +130,7 @@ def _print(report: dict[str, Any], without_reason: str) -> None:
         'outputs': ', '.join(f"{o['name']} {o['shape']}" for o in report['outputs']),
         'precision': report['precision'],
         'preprocessing': preprocessing_text(Preprocessing(**report['preprocessing'])),
-        **thresholds_row(report['thresholds']),
+        **thresholds_row(report),
         'classes': classes_text(report['names'], report['names_source']),
         'parameters': f"{report['parameters']:,}",
         'GFLOPs': 'unknown' if gflops is None else f'{gflops} (convolutions and matrix products, 2 per multiply-add)',

@@ -82,7 +82,7 @@ def _print(report: dict[str, Any], trial: Trial, refused: bool) -> None:
         'outputs': ', '.join(_tensor(output) for output in report['outputs']),
         'precision': report['precision'],
         'preprocessing': preprocessing_text(Preprocessing(**report['preprocessing'])),
-        **thresholds_row(report['thresholds']),
+        **thresholds_row(report),
         'classes': classes_text(report['names'], report['names_source']),
         'parameters': f"{report['parameters']:,}",
         'operators': ', '.join(f'{name} {count}' for name, count in report['operators'].items()),

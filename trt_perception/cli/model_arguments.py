@@ -70,7 +70,7 @@ def add_run_arguments(parser: argparse.ArgumentParser, several_precisions: bool 
     add_parameter(parser, '--precision', 'precision', 'as the file is stored', default=None, **several)
     add_calibration_arguments(parser, '--calibration-')
     add_gate_argument(parser)
-    add_parameter(parser, '--score', 'score_threshold', default=None, type=fraction, metavar='S')
+    add_score_argument(parser)
     add_parameter(parser, '--iou', 'iou_threshold', default=None, type=fraction, metavar='T')
     add_parameter(parser, '--classes', 'classes', nargs='+', action='extend', metavar='NAME')
     add_parameter(parser, '--class-agnostic', 'class_agnostic_nms')
@@ -161,11 +161,17 @@ def image_options(options: argparse.Namespace, damaged: str) -> ImageOptions:
     return ImageOptions(options.max_image_pixels, damaged, options.significant_bits)
 
 
+def add_score_argument(parser: argparse.ArgumentParser) -> None:
+    """Add --score; without it, the value is None and the model's own threshold is used."""
+    add_parameter(parser, '--score', 'score_threshold', default=None, type=fraction, metavar='S')
+
+
 def settings(options: argparse.Namespace, spec: ModelSpec) -> PostprocessSettings:
     """Return the settings of the heads. Raises ParameterError for a class name that the model does not have."""
+    thresholds = spec.thresholds.chosen(options.score, options.iou)
     return PostprocessSettings(
         DetectionSettings(
-            *spec.thresholds.chosen(options.score, options.iou), options.class_agnostic, options.max_detections,
+            thresholds.score, thresholds.iou, options.class_agnostic, options.max_detections,
             class_indices(options.classes, spec)),
         ClassificationSettings(top_k=options.top_k))
 

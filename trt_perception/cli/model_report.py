@@ -27,7 +27,7 @@ def common_report(spec: ModelSpec, trials: Mapping[str, Trial]) -> dict[str, Any
         'remark': getattr(spec.head, 'remark', ''),
         'precision': spec.stored_precision,
         'preprocessing': asdict(spec.preprocessing),
-        'thresholds': asdict(spec.thresholds) if spec.task == 'detection' else None,
+        **({'thresholds': asdict(spec.thresholds)} if spec.task == 'detection' else {}),
         'classes': len(spec.names),
         'names': list(spec.names),
         'names_source': spec.names_source,
@@ -47,10 +47,10 @@ def preprocessing_text(values: Preprocessing) -> str:
         f'{_short(values.mean)}) / {_short(values.std)}')
 
 
-def thresholds_row(values: Mapping[str, float] | None) -> dict[str, str]:
-    """Return the row with a detector's default thresholds, no row for a classifier."""
-    return {} if values is None else {
-        'thresholds': f"score {values['score_threshold']:g}, NMS overlap {values['iou_threshold']:g} (defaults)"}
+def thresholds_row(report: Mapping[str, Any]) -> dict[str, str]:
+    """Return the row of a detector's own thresholds by its title; nothing for a classifier."""
+    values = report.get('thresholds')
+    return {} if values is None else {'thresholds': f'score {values["score"]:g}, IoU {values["iou"]:g}'}
 
 
 def classes_text(names: Sequence[str], source: str) -> str:

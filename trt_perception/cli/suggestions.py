@@ -57,7 +57,8 @@ _OPTIONS: Mapping[str, tuple[tuple[str, str], ...]] = {
         (('--draw', _SOURCE), *_use('--source', '--image', '--video', '--calibration SOURCE'))),
 }
 _COMMANDS: Mapping[str, str] = {
-    **dict.fromkeys(('detect', 'classify', 'infer', 'inference', 'run', 'test', 'track', 'val', 'image'), 'predict'),
+    **dict.fromkeys(('detect', 'classify', 'infer', 'inference', 'run', 'track', 'image'), 'predict'),
+    **dict.fromkeys(('accuracy', 'eval', 'map', 'score', 'test', 'val', 'validate'), 'evaluate'),
     **dict.fromkeys(('compile', 'convert', 'engine', 'trtexec'), 'build'),
     **dict.fromkeys(('download', 'get', 'install', 'pull'), 'fetch'),
     **dict.fromkeys(('check', 'info', 'show', 'summary'), 'inspect'),

@@ -49,7 +49,7 @@ class DemoOptions:
     """Options of the demo.
 
     output: folder; video: file or catalogue name; model: ONNX file or catalogue name
-    labels, score: the node's labels_file and score_threshold
+    labels, score: the node's labels_file and score_threshold, None for the model's own
     rate: speed of playing; seconds: length of the video to use, 0 for all; domain_id: None for a free one
     """
 
@@ -57,7 +57,7 @@ class DemoOptions:
     video: str
     model: str
     labels: str
-    score: float
+    score: float | None
     rate: float
     seconds: float
     domain_id: int | None
@@ -151,7 +151,7 @@ def _parameters(options: DemoOptions, model: Path) -> dict[str, object]:
     return {
         'model_file': str(model),
         'labels_file': str(labels.resolve()) if options.labels and labels.exists() else options.labels,
-        'score_threshold': options.score,
+        'score_threshold': -1.0 if options.score is None else options.score,
         # With the default depth of 1, a new frame overwrites an unread one while the node is busy, and this is not
         # counted. With a depth of one second, only real losses are missing.
         'image_depth': 30,

@@ -55,7 +55,7 @@ class ModelSpec:
     files: the ONNX file and its external data as they were when this was read
     file_format: onnx or tflite
     has_fractions: for tflite, whether its exporter writes boxes as fractions of the input; None if unknown
-    thresholds: a detector's default score threshold and NMS overlap
+    thresholds: of a detector, for users who set none
     """
 
     path: Path
@@ -155,7 +155,7 @@ def _read_model(path: Path, options: ModelOptions) -> ModelSpec:
             head.usual_preprocessing if isinstance(head, FamilyHead) else None),
         labels_warning=_labels_warning(summary, given, options.labels),
         file_format='onnx' if summary.tflite is None else 'tflite', has_fractions=summary.has_fractions,
-        thresholds=thresholds_of(summary.metadata))
+        thresholds=thresholds_of(summary.metadata) if head.task == 'detection' else Thresholds())
 
 
 def _head(

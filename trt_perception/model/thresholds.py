@@ -1,52 +1,49 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A model's own default score threshold and NMS overlap, from the metadata `trt_perception.postprocessing`.
-
-    {"score_threshold": 0.35, "iou_threshold": 0.6}
-
-A network whose scores are low or high by training has other useful thresholds than the usual ones. The user's settings
-win over them.
-"""
+"""A detector's own score and IoU threshold, from its metadata."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from ..errors import ModelError, printable
-from .heads.detection import DetectionSettings
+from ..errors import ModelError, one_line
 
-METADATA_KEY = 'trt_perception.postprocessing'
-_NAMES = ('score_threshold', 'iou_threshold')
+SCORE_KEY = 'score_threshold'
+IOU_KEY = 'iou_threshold'
 
 
 @dataclass(frozen=True)
 class Thresholds:
-    """The thresholds to use if the user sets none; see DetectionSettings."""
+    """What a detector uses if the user sets nothing.
 
-    score_threshold: float = DetectionSettings.score_threshold
-    iou_threshold: float = DetectionSettings.iou_threshold
+    score: detections with a lower score are dropped, 0..1
+    iou: IoU above which the lower-scoring box of the same class is removed, 0..1
+    """
 
-    def chosen(self, score_threshold: float | None, iou_threshold: float | None) -> tuple[float, float]:
-        """Return the user's thresholds, those of the model in place of None and of negative numbers."""
-        return (
-            self.score_threshold if score_threshold is None or score_threshold < 0 else score_threshold,
-            self.iou_threshold if iou_threshold is None or iou_threshold < 0 else iou_threshold)
+    score: float = 0.25
+    iou: float = 0.45
+
+    def chosen(self, score: float | None, iou: float | None) -> Thresholds:
+        """Return these thresholds, replaced by each of the user's that is not None."""
+        return Thresholds(self.score if score is None else score, self.iou if iou is None else iou)
 
 
 def thresholds_of(metadata: Mapping[str, str]) -> Thresholds:
-    """Return the thresholds in the metadata, the usual ones for those that are missing; ModelError for other values."""
-    text = metadata.get(METADATA_KEY)
-    if not text:
-        return Thresholds()
-    expected = 'expected a JSON object with numbers in 0..1 for score_threshold, iou_threshold or both'
+    """Return the thresholds in a file's metadata, the usual ones for missing keys. Raises ModelError for wrong ones."""
+    return Thresholds().chosen(_fraction(metadata, SCORE_KEY), _fraction(metadata, IOU_KEY))
+
+
+def _fraction(metadata: Mapping[str, str], key: str) -> float | None:
+    if key not in metadata:
+        return None
     try:
-        values: dict[str, Any] = dict(json.loads(text))
-    except (ValueError, TypeError, RecursionError):
-        raise ModelError(f"the model's metadata {METADATA_KEY} is {printable(text[:120])}: {expected}") from None
-    for name, value in values.items():
-        if name not in _NAMES or isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
-            raise ModelError(f"the model's metadata {METADATA_KEY} has {printable(name)} {value!r}: {expected}")
-    return Thresholds(**{name: float(value) for name, value in values.items()})
+        value = float(metadata[key])
+    except (TypeError, ValueError):
+        value = -1.0
+    # A comparison with NaN is False.
+    if not 0.0 <= value <= 1.0:
+        raise ModelError(
+            f"the model's metadata has {key} {one_line(repr(metadata[key]), 40)}: expected a number from 0 to 1; "
+            'correct it in the file (see models/README.md)')
+    return value

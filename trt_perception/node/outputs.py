@@ -61,7 +61,7 @@ class Outputs:
         """Publish the class names, also for later subscribers."""
         header = Header(stamp=self._node.get_clock().now().to_msg())
         self._label_info.publish(
-            label_info_message(self._spec, header, settings.postprocess(self._spec).detection.score_threshold))
+            label_info_message(self._spec, header, settings.thresholds(self._spec).score))
         self._vision_info.publish(
             vision_info_message(self._spec, header, self._label_info.topic_name))
 

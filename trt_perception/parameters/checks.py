@@ -12,7 +12,7 @@ from typing import Any
 from ..errors import ParameterError, listed
 from ..image.transports import TRANSPORTS, republish_command
 from ..model.spec import ModelSpec
-from .table import PARAMETERS
+from .table import PARAMETERS, Kind
 
 
 def check_value(name: str, value: Any) -> None:
@@ -23,12 +23,13 @@ def check_value(name: str, value: Any) -> None:
     row = PARAMETERS[name]
     if row.choices and value not in row.choices:
         raise ParameterError(f"{name} is '{value}': expected {row.expected}{_hint(name, value)}")
-    if row.limits and (not math.isfinite(value) or not row.limits[0] <= value <= row.limits[1]):
-        raise ParameterError(f'{name} is {value}: expected {row.expected}')
-    if name in _OF_LISTS:
-        expected = _OF_LISTS[name](value)
+    if name in _CHECKS:
+        expected = _CHECKS[name](value)
         if expected:
-            raise ParameterError(f'{name} is {list(value or ())}: expected {expected}')
+            found = list(value or ()) if row.kind in (Kind.INTEGERS, Kind.NUMBERS) else value
+            raise ParameterError(f'{name} is {found}: expected {expected}')
+    elif row.limits and (not math.isfinite(value) or not row.limits[0] <= value <= row.limits[1]):
+        raise ParameterError(f'{name} is {value}: expected {row.expected}')
 
 
 def is_unset(numbers: Sequence[float] | None) -> bool:
@@ -91,6 +92,11 @@ def _of_channels(value: Sequence[float] | None) -> str:
     return ''
 
 
+def _threshold(value: float) -> str:
+    return '' if value == -1.0 or 0.0 <= value <= 1.0 else "0.0 to 1.0, or -1.0 for the model's value"
+
+
 # Each returns the text for "expected ...", '' if the value is right. An empty list given at the start is None in rclpy.
-_OF_LISTS: Mapping[str, Callable[[Any], str]] = {
-    'input_size': _input_size, 'batch_profile': _batch_profile, 'mean': _of_channels, 'std': _of_channels}
+_CHECKS: Mapping[str, Callable[[Any], str]] = {
+    'input_size': _input_size, 'batch_profile': _batch_profile, 'mean': _of_channels, 'std': _of_channels,
+    'score_threshold': _threshold, 'iou_threshold': _threshold}

@@ -13,6 +13,7 @@ from ..model.heads.classification import ClassificationSettings
 from ..model.heads.yolo import DetectionSettings
 from ..model.normalisation import Overrides
 from ..model.spec import ModelOptions, ModelSpec
+from ..model.thresholds import Thresholds
 from ..pipeline.interface import PostprocessSettings
 from ..pipeline.options import CalibrationOptions, PipelineOptions
 from ..pipeline.tensorrt_options import BuildOptions, RunOptions
@@ -58,12 +59,19 @@ class Settings(Values):
                 dla_core=self.dla_core, hardware_compatibility=self.hardware_compatibility),
             run=RunOptions(self.device_index, self.cuda_graph, self.zero_copy))
 
+    def thresholds(self, spec: ModelSpec) -> Thresholds:
+        """Return the thresholds in effect: the user's, otherwise the model's."""
+        return spec.thresholds.chosen(
+            None if self.score_threshold < 0 else self.score_threshold,
+            None if self.iou_threshold < 0 else self.iou_threshold)
+
     def postprocess(self, spec: ModelSpec) -> PostprocessSettings:
         """Return the settings of the heads. Raises ParameterError for a class name that the model does not have."""
+        thresholds = self.thresholds(spec)
         return PostprocessSettings(
             DetectionSettings(
-                *spec.thresholds.chosen(self.score_threshold, self.iou_threshold), self.class_agnostic_nms,
-                self.max_detections, class_indices(self.classes, spec)),
+                thresholds.score, thresholds.iou, self.class_agnostic_nms, self.max_detections,
+                class_indices(self.classes, spec)),
             ClassificationSettings(self.top_k))
 
 

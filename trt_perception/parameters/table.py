@@ -20,10 +20,10 @@ from ..image.encodings import ENCODINGS
 from ..image.options import DROP, KEEP
 from ..image.size import LARGEST_LIMIT, MAX_PIXELS
 from ..model.geometry import RESIZE_MODES
-from ..model.heads.detection import DetectionSettings
 from ..model.heads.identify import HEADS
 from ..model.normalisation import COLOR_ORDERS, INTERPOLATIONS
 from ..model.spec import TASKS
+from ..model.thresholds import Thresholds
 from ..pipeline.options import CALIBRATION_METHODS, DEFAULT_INT8_AGREEMENT, PRECISIONS
 from ..pipeline.tensorrt_options import HARDWARE_COMPATIBILITIES, SWITCHES
 
@@ -265,11 +265,11 @@ class Values:
         limits=(0.0, 86400.0), live=True)
 
     score_threshold: float = _row(
-        DETECTION, -1.0, 'Detections with a lower score are dropped',
-        f"the model's own value, otherwise {DetectionSettings.score_threshold}", limits=(-1.0, 1.0), live=True)
+        DETECTION, -1.0, 'Detections with a lower score are dropped', f"the model's value, usually {Thresholds.score}",
+        limits=(-1.0, 1.0), live=True)
     iou_threshold: float = _row(
         DETECTION, -1.0, 'IoU above which the lower-scoring box of the same class is removed',
-        f"the model's own value, otherwise {DetectionSettings.iou_threshold}", limits=(-1.0, 1.0), live=True)
+        f"the model's value, usually {Thresholds.iou}", limits=(-1.0, 1.0), live=True)
     class_agnostic_nms: bool = _row(DETECTION, False, 'Also remove overlapping boxes of different classes')
     max_detections: int = _row(
         DETECTION, 300, 'Largest number of detections in one image; the best ones are kept', limits=(1, 10000),

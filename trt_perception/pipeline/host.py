@@ -31,7 +31,7 @@ class HostPipeline(Closing):
         self, spec: ModelSpec, backend: Backend, settings: PostprocessSettings | None = None,
     ) -> None:
         self.spec = spec
-        self.settings = settings or PostprocessSettings()
+        self.settings = settings or PostprocessSettings.of_model(spec)
         self._backend = backend
         self._preprocessor: Preprocessor | None = None
 

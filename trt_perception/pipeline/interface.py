@@ -24,6 +24,11 @@ class PostprocessSettings:
     detection: DetectionSettings = field(default_factory=DetectionSettings)
     classification: ClassificationSettings = field(default_factory=ClassificationSettings)
 
+    @classmethod
+    def of_model(cls, spec: ModelSpec) -> PostprocessSettings:
+        """Return the settings for a user who sets nothing: the model's own thresholds."""
+        return cls(DetectionSettings(spec.thresholds.score, spec.thresholds.iou))
+
 
 @dataclass(frozen=True)
 class PipelineOutput:

@@ -42,7 +42,7 @@ def expected_agreement(
                 f'{prepared.path}: expected an fp16 file that this package converted, found no list of the nodes in '
                 'float32: convert the fp32 file with trt_perception quantize')
         converted = rounding_as_half(float_model, set(record['kept_float']))
-    settings = settings or PostprocessSettings()
+    settings = settings or PostprocessSettings.of_model(spec)
     text = 'comparing with float32'
     progress(text, 0, len(frames))
     with HostPipeline(spec, SimulationBackend(float_model, spec.path.name), settings) as reference, \

@@ -48,7 +48,7 @@ class Evaluation:
     def __init__(
         self, spec: ModelSpec, model: Any, frames: Sequence[Frame], progress: ProgressCallback = silent,
     ) -> None:
-        settings = PostprocessSettings()
+        settings = PostprocessSettings.of_model(spec)
         self._settings = replace(settings, detection=replace(settings.detection, score_threshold=_SCORE_THRESHOLD))
         self._spec = spec
         self._frames = frames

@@ -48,7 +48,7 @@ class EnginePipeline(Closing):
         """
         self.spec = source.spec
         self._source = source
-        self._settings = settings or PostprocessSettings()
+        self._settings = settings or PostprocessSettings.of_model(source.spec)
         self._prepared = prepared
         self._choose = choose
         self._inner: Pipeline | None = None

@@ -18,6 +18,7 @@ from ...errors import EngineError
 from ...results.results import Detections
 from ..geometry import Geometry
 from ..normalisation import YOLO, Preprocessing
+from ..thresholds import Thresholds
 from .nms import non_maximum_suppression
 
 # What a head reads: np.ndarray for YoloHead and ClassificationHead, {name: array} for a FamilyHead.
@@ -36,8 +37,8 @@ class DetectionSettings:
     keep_classes: class indices to keep, None for all
     """
 
-    score_threshold: float = 0.25
-    iou_threshold: float = 0.45
+    score_threshold: float = Thresholds.score
+    iou_threshold: float = Thresholds.iou
     class_agnostic_nms: bool = False
     max_detections: int = 300
     keep_classes: frozenset[int] | None = None

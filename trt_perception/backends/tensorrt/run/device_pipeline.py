@@ -66,7 +66,7 @@ class DevicePipeline(Closing):
         settings: PostprocessSettings | None = None, precision_effective: str = '', log: LogCallback | None = None,
     ) -> None:
         self.spec = spec
-        self.settings = settings or PostprocessSettings()
+        self.settings = settings or PostprocessSettings.of_model(spec)
         self._load_plan = load_plan
         self._tensorrt = tensorrt
         self._options = options or RunOptions()
