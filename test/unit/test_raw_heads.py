@@ -13,6 +13,7 @@ from support.family_models import family_model
 from support.recording_monitor import Told
 
 from trt_perception.backends.create import create_pipeline
+from trt_perception.cli.main import main
 from trt_perception.errors import ModelError
 from trt_perception.image.frame import Frame
 from trt_perception.model.heads.detection import DetectionSettings
@@ -281,3 +282,10 @@ def test_a_pose_model_without_a_number_of_key_points_is_refused(tmp_path):
 def test_the_user_chooses_yolox(tmp_path):
     path = family_model(tmp_path / 'm.onnx', {'output': yolox_rows(places((8, 16, 32)))[np.newaxis].astype('f4')})
     assert load_model(path, ModelOptions(head='yolox')).head.kind == 'yolox'
+
+
+def test_inspect_says_what_is_not_used(tmp_path, capsys):
+    rows, _ = dense_columns(2, 51, 'yolov8', OBJECTS)
+    path = family_model(tmp_path / 'm.onnx', {'output0': rows}, metadata={'names': ['a', 'b'], 'task': 'pose'})
+    assert main(['inspect', str(path), '--backend', 'onnxruntime']) == 0
+    assert 'detection (pose); its key points are not used, only its boxes\n' in capsys.readouterr().out
