@@ -12,7 +12,7 @@ MODEL ?=
 PYTEST ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint generate node-test export-test ubuntu-test arm-test docs benchmark clean
+.PHONY: help setup demo test lint generate node-test export-test openvino-test ubuntu-test arm-test docs benchmark clean
 
 ifdef ROS_DISTRO
 $(info Note: a ROS 2 install ($(ROS_DISTRO)) is sourced. With it, use rosdep and colcon: see README.md.)
@@ -54,6 +54,13 @@ test: setup  ## Check style and types, and run every test that this machine can 
 node-test: setup  ## Run the tests that talk over DDS, e.g. with DISTRO=kilted
 	'$(VENV)/bin/python' -m pytest -rs --timeout 900 $(PYTEST) test/node
 
+# OpenVINO is not in the environment: requirements/openvino.txt says why.
+openvino-test: setup  ## Run the tests of the OpenVINO backend
+	'$(VENV)/bin/python' -m pip install --quiet --disable-pip-version-check --no-deps --upgrade \
+	    --target .venv-openvino --requirement requirements/openvino.txt
+	PYTHONPATH='$(CURDIR)/.venv-openvino' '$(VENV)/bin/python' -m pytest -rs --timeout 900 $(PYTEST) \
+	    test/unit/test_openvino_pipeline.py test/unit/test_no_telemetry.py test/node/test_node_openvino.py
+
 # What `make test` skips without these packages.
 export-test: setup  ## Run the tests that need PyTorch or Netron (requirements/export.txt), and the tutorial
 	'$(VENV)/bin/python' -m pytest -rs --timeout 900 -n 2 $(PYTEST) \
@@ -89,6 +96,7 @@ benchmark: setup  ## Measure the pipeline and the node on this machine [MODEL=my
 	PYTHONPATH=.:test '$(VENV)/bin/python' test/benchmarks/node_benchmark.py
 
 clean:  ## Remove environments, builds and outputs; downloaded models stay in the cache
-	rm -rf .venv .venv-kilted .venv-ubuntu .venv-docs .arm demo_output site build install log .mypy_cache .ruff_cache \
+	rm -rf .venv .venv-kilted .venv-ubuntu .venv-openvino .venv-docs .arm demo_output site build install log \
+	    .mypy_cache .ruff_cache \
 	    .import_linter_cache .pytest_cache .hypothesis ./*.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -25,6 +25,7 @@ setup(
     extras_require={
         'onnxruntime': ['onnx', 'onnxruntime'],
         'litert': ['ai-edge-litert'],
+        'openvino': ['onnx', 'onnxruntime', 'openvino'],
         'cli': ['onnx', 'onnxruntime', 'opencv-python-headless', 'pyyaml', 'rosbags', 'simplejpeg'],
         # `trt_perception export` and trt_perception.from_torch. PyTorch is needed where a model is exported, not on the
         # robot.

@@ -28,6 +28,15 @@ _OPTIONAL = ('cv2', 'hypothesis', 'onnx', 'onnxruntime', 'psutil', 'rosbags', 's
 _LAUNCH_TESTS = Path(__file__).parent / 'launch'
 _WITH_NODES = ('node', 'reliability', 'launch')
 
+
+
+@pytest.fixture(autouse=True)
+def _auto_without_openvino(request, monkeypatch):
+    """In this process, `auto` chooses OpenVINO only in the tests of OpenVINO, also if it is installed."""
+    if importlib.util.find_spec('openvino') is not None and 'openvino' not in request.path.name:
+        monkeypatch.setattr('trt_perception.backends.create._openvino_runs', lambda monitor: False)
+
+
 if hasattr(pytest, 'version_tuple') and pytest.version_tuple >= (7,):
     @pytest.hookimpl(tryfirst=True)
     def pytest_pycollect_makemodule(module_path, parent):

@@ -4,9 +4,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import os
+import sys
+from collections.abc import Iterator
 from types import ModuleType
 
 from .errors import MissingDependencyError
@@ -17,6 +20,9 @@ from .errors import MissingDependencyError
 # OpenCV refuses larger images of any format before it decodes them: the largest max_image_pixels (image/size.py).
 _VARIABLES = {
     'onnxruntime': ('ORT_DISABLE_TELEMETRY', '1'), 'cv2': ('OPENCV_IO_MAX_IMAGE_PIXELS', str(1 << 28))}
+# module -> module that it imports to report its use. OpenVINO sends an event to Google Analytics when it is imported,
+# and keeps a client id in ~/intel. If this package cannot be imported, OpenVINO uses a stub.
+_REPORTING = {'openvino': 'openvino_telemetry'}
 # For a ROS 2 from apt. Ubuntu 24.04's pip installs nothing without the variable, which rosdep's documentation
 # recommends; 22.04's pip ignores it. NumPy 2 breaks apt's OpenCV and cv_bridge, built for NumPy 1 (vision_opencv#535).
 _PIP_ON_ROS = "PIP_BREAK_SYSTEM_PACKAGES=1 pip install {} 'numpy<2'"
@@ -28,6 +34,7 @@ INSTALL = {
     'simplejpeg': (_PIP_ON_ROS.format('simplejpeg'), 'simplejpeg'),
     'onnx': (_PIP_ON_ROS.format('onnx'), 'onnx'),
     'onnxruntime': (_PIP_ON_ROS.format('onnxruntime'), 'onnxruntime'),
+    'openvino': (_PIP_ON_ROS.format('openvino'), 'openvino'),
     'ai_edge_litert': (_PIP_ON_ROS.format('ai-edge-litert'), 'ai-edge-litert'),
     # One version of torchvision fits one of torch: pip chooses both together.
     'torch': (_PIP_ON_ROS.format('torch torchvision'), 'torch torchvision (the extra trt_perception[export])'),
@@ -65,7 +72,8 @@ def require(module: str) -> ModuleType:
     if top in _VARIABLES:
         os.environ.setdefault(*_VARIABLES[top])
     try:
-        return importlib.import_module(module)
+        with _without(_REPORTING.get(top)):
+            return importlib.import_module(module)
     except ImportError as error:
         on_ros, with_pip = INSTALL.get(top, ('', top))
         if built_for_numpy_1(error):
@@ -83,6 +91,22 @@ def require(module: str) -> ModuleType:
         elif top in _WITH_MAKE:
             ways.append('without ROS 2: run `make setup` in the checkout (it is not on PyPI)')
         raise MissingDependencyError(f'{detail}; {"; ".join(ways)}') from error
+
+
+@contextlib.contextmanager
+def _without(module: str | None) -> Iterator[None]:
+    """Let an import of this module fail in the block."""
+    if module is None:
+        yield
+        return
+    found = sys.modules.get(module)
+    sys.modules[module] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules[module]
+        if found is not None:
+            sys.modules[module] = found
 
 
 def built_for_numpy_1(error: Exception) -> bool:

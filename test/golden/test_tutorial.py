@@ -120,7 +120,8 @@ def test_the_first_command_of_the_readme_finds_the_astronaut(place, environment)
     commands = [line for line in quickstart() if not line.startswith(('git ', 'make '))]
     assert len(commands) == 1 and 'predict' in commands[0]
     run_steps(
-        (Step(commands[0], ('test/data/photos/astronaut.jpg 0: person ~0.73 (~22.2 ms)',)),), place, environment, TIMEOUT_S)
+        (Step(commands[0], ('test/data/photos/astronaut.jpg 0: person ~0.73 (~22.2 ms)',)),), place, environment,
+        TIMEOUT_S)
     assert len(list((place / 'pictures').iterdir())) == 1
     shutil.rmtree(place / 'pictures')
 

@@ -52,7 +52,10 @@ def test_contents_while_active(node, models):
         message = red_image(node)
         message.header.stamp.sec, message.header.stamp.nanosec = divmod(first + number * 50_000_000, 10**9)
         node.answer_to(camera, message)
-    status, values = node.diagnosis(lambda _, v: v['processed'] == '30', '30 processed')
+    # More than 30 if a result was late and its image was sent again.
+    status, values = node.diagnosis(
+        lambda _, v: int(v['processed']) >= 30 and int(v['received']) == int(v['processed']) + int(v['replaced']),
+        '30 processed')
     assert status.level == DiagnosticStatus.OK, status.message
     assert re.fullmatch(r'processing \d+\.\d images/s', status.message)
     assert status.hardware_id == 'CPU'
@@ -61,8 +64,7 @@ def test_contents_while_active(node, models):
         'state': 'active', 'task': 'detection', 'model': str(model), 'backend': 'onnxruntime',
         'model_sha256': hashlib.sha256(model.read_bytes()).hexdigest(), 'input_shape': '1x3x640x640',
         'head': 'yolov5', 'classes': '3', 'precision': 'fp32', 'precision_effective': 'fp32',
-        'image_topic': node.topic('image'), 'received': '30', 'processed': '30', 'replaced': '0', 'stale': '0',
-        'bad': '0', 'failed': '0'}
+        'image_topic': node.topic('image'), 'stale': '0', 'bad': '0', 'failed': '0'}
     assert {key: values[key] for key in expected} == expected
     assert '/driver' in values['image_publishers']
     for stage in STAGES:

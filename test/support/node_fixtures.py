@@ -27,40 +27,49 @@ def needs_ros() -> None:
         pytest.importorskip(package, reason=f'needs {package}: make setup')
 
 
-def _free_domain() -> int:
-    """Return a ROS domain that no process on this machine uses: its discovery port can be bound."""
+@contextlib.contextmanager
+def _free_domain() -> Iterator[int]:
+    """A ROS domain that no process on this machine uses, and that no other tests take until the end."""
     for offset in range(100):
         domain = 1 + (os.getpid() + offset) % 100
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        with (
+            socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as taken,
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe,
+        ):
             try:
+                # Until a node of these tests has started, nobody else would see that the domain is in use. The kernel
+                # frees this name (abstract, without a file) when the process ends.
+                taken.bind(f'\0trt_perception_tests_domain_{domain}')
                 # The DDS port for multicast discovery in this domain.
                 probe.bind(('', 7400 + 250 * domain))
             except OSError:
                 continue
-            return domain
+            probe.close()
+            yield domain
+            return
     pytest.fail('all ROS domains 1 to 100 are in use on this machine')
 
 
 @contextlib.contextmanager
 def separate_domain() -> Iterator[int]:
     """The environment of this process and of the nodes: a separate domain, only this machine, large images."""
-    domain = _free_domain()
-    profile = str(ROOT / 'config' / 'fastdds_large_images.xml')
-    changes = {
-        'ROS_DOMAIN_ID': str(domain), 'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
-        **dict.fromkeys(profile_variables(os.environ), profile)}
-    before = {name: os.environ.get(name) for name in (*changes, *PROFILE_VARIABLES)}
-    for name in PROFILE_VARIABLES:
-        os.environ.pop(name, None)
-    os.environ.update(changes)
-    try:
-        yield domain
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+    with _free_domain() as domain:
+        profile = str(ROOT / 'config' / 'fastdds_large_images.xml')
+        changes = {
+            'ROS_DOMAIN_ID': str(domain), 'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
+            **dict.fromkeys(profile_variables(os.environ), profile)}
+        before = {name: os.environ.get(name) for name in (*changes, *PROFILE_VARIABLES)}
+        for name in PROFILE_VARIABLES:
+            os.environ.pop(name, None)
+        os.environ.update(changes)
+        try:
+            yield domain
+        finally:
+            for name, value in before.items():
+                if value is None:
+                    os.environ.pop(name, None)
+                else:
+                    os.environ[name] = value
 
 
 @pytest.fixture(scope='session')

@@ -94,14 +94,14 @@ def options(precision='fp32', source='', **changes):
 def test_the_backend_decides_the_pipeline(spec):
     assert isinstance(create_pipeline(spec, options()), EnginePipeline)
     assert isinstance(create_pipeline(spec, PipelineOptions('auto')), OnnxRuntimePipeline)
-    with pytest.raises(ModelError, match="backend is 'openvino': expected one of auto, onnxruntime, tensorrt"):
-        create_pipeline(spec, PipelineOptions('openvino'))
+    with pytest.raises(ModelError, match="backend is 'opencv': expected one of auto, onnxruntime, openvino, tensorrt"):
+        create_pipeline(spec, PipelineOptions('opencv'))
 
 
 @pytest.mark.parametrize('version, others, said', [
     ('8.5.2', {}, 'found TensorRT 8.5.2, expected 8.6 or newer'),
     ('', {}, 'is not TensorRT, it has no version'),
-    ('8.6.0', {'pycuda.driver': None}, 'pycuda'),
+    ('8.6.0', {'pycuda.driver': None, 'cuda.bindings.driver': None}, 'pycuda'),
     (None, {'tensorrt_rtx': None}, 'the Python package of TensorRT is not installed')])
 def test_auto_with_a_gpu_but_no_tensorrt_that_can_be_used_says_why(spec, monkeypatch, version, others, said):
     monkeypatch.setattr(gpu_info, 'has_gpu', lambda: True)
@@ -110,9 +110,10 @@ def test_auto_with_a_gpu_but_no_tensorrt_that_can_be_used_says_why(spec, monkeyp
         monkeypatch.setitem(sys.modules, name, found)
     told = Told()
     assert isinstance(create_pipeline(spec, PipelineOptions('auto'), monitor=told.monitor), OnnxRuntimePipeline)
-    (severity, text), = told.log
-    assert severity == 'warning'
-    assert text.startswith('this machine has a GPU, but ONNX Runtime runs the model on the CPU: ') and said in text
+    text, = told.warnings
+    assert text.startswith('this machine has a GPU, but the model runs on the CPU: ') and said in text
+    assert told.log[1:] == [
+        ('info', 'backend auto: onnxruntime, because TensorRT does not run here, and openvino is not installed')]
 
 
 def test_auto_with_a_gpu_takes_tensorrt(spec, monkeypatch):
@@ -125,7 +126,7 @@ def test_auto_with_a_gpu_takes_tensorrt(spec, monkeypatch):
     monkeypatch.setitem(sys.modules, 'pycuda.driver', types.SimpleNamespace(Error=Exception))
     told = Told()
     assert isinstance(create_pipeline(spec, PipelineOptions('auto'), monitor=told.monitor), EnginePipeline)
-    assert told.log == []
+    assert told.log == [('info', 'backend auto: tensorrt, because a GPU, TensorRT and a CUDA package are found')]
     assert load().identity == 'tensorrt_rtx 1.7.1.116'
 
 

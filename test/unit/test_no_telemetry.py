@@ -1,6 +1,9 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""ONNX Runtime sends no telemetry: it is disabled before loading, unless the user enables it."""
+"""ONNX Runtime and OpenVINO send no telemetry.
+
+ONNX Runtime's is disabled before loading, unless the user enables it. OpenVINO's package for it is hidden.
+"""
 
 import os
 import site
@@ -22,7 +25,22 @@ print(os.environ['ORT_DISABLE_TELEMETRY'])
 """
 
 
-def run(tmp_path, **variables):
+IMPORT = """
+import sys
+import importlib.util
+from trt_perception.dependencies import require
+require('openvino')
+print(sorted({'openvino_telemetry', 'openvino.tools.ovc.telemetry_stub'} & set(sys.modules)))
+print(importlib.util.find_spec('openvino_telemetry') is not None)
+"""
+
+
+def site_folders():
+    """Packages in a folder of PYTHONPATH: OpenVINO in `make openvino-test`."""
+    return [part for part in os.environ.get('PYTHONPATH', '').split(os.pathsep) if part]
+
+
+def run(tmp_path, program=RUN, **variables):
     """Open a model in a child process; return its value of the variable and the new files in its home folder."""
     model = tmp_path / 'model.onnx'
     tiny_models.color_classifier(model)
@@ -31,10 +49,10 @@ def run(tmp_path, **variables):
     # Without this process's variables: ONNX Runtime sends nothing if CI is set.
     # With a ROS 2 from apt, ONNX Runtime is in the user's real home folder: ~/.local.
     environment = {
-        'PATH': os.defpath, 'PYTHONPATH': str(ROOT), 'PYTHONUSERBASE': site.getuserbase(),
-        'HOME': str(home), 'XDG_CACHE_HOME': str(home), **variables}
+        'PATH': os.defpath, 'PYTHONPATH': os.pathsep.join([str(ROOT), *site_folders()]),
+        'PYTHONUSERBASE': site.getuserbase(), 'HOME': str(home), 'XDG_CACHE_HOME': str(home), **variables}
     done = subprocess.run(
-        [sys.executable, '-c', RUN, str(model)], env=environment, capture_output=True, text=True, timeout=60)
+        [sys.executable, '-c', program, str(model)], env=environment, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip(), [path.name for path in home.rglob('*') if path.is_file()]
 
@@ -45,3 +63,11 @@ def test_no_device_id_and_no_queue_of_events(tmp_path):
 
 def test_the_users_own_setting_stays(tmp_path):
     assert run(tmp_path, ORT_DISABLE_TELEMETRY='0')[0] == '0'
+
+
+def test_openvino_is_imported_without_its_telemetry(tmp_path):
+    """No client id in the home folder, and other programs of the process can still import the package."""
+    pytest.importorskip('openvino_telemetry', reason='needs openvino: pip install openvino')
+    said, files = run(tmp_path, IMPORT)
+    assert said.splitlines() == ["['openvino.tools.ovc.telemetry_stub']", 'True']
+    assert files == []

@@ -13,12 +13,14 @@ pytest.importorskip('cv2')
 from support.precision_models import color_folder, color_frames, conv_detector
 from support.recording_monitor import Told
 
+from trt_perception.backends import onnxruntime_pipeline
 from trt_perception.backends.create import create_pipeline
 from trt_perception.backends.onnxruntime_pipeline import OnnxRuntimePipeline
 from trt_perception.errors import CalibrationError, EngineError, ModelError
 from trt_perception.image.frame import Frame
 from trt_perception.model.spec import load_model
 from trt_perception.pipeline.options import CalibrationOptions, PipelineOptions
+from trt_perception.pipeline.timing import times_in_turns
 from trt_perception.precision.prepare import prepare_model
 
 FRAME = Frame.from_bgr(next(color_frames(1, seed=5)))
@@ -144,7 +146,29 @@ def test_strict_precision_is_met_by_what_is_there(spec, int8):
         told = Told()
         with create_pipeline(spec, given, monitor=told.monitor) as pipeline:
             assert pipeline.describe()['precision_effective'] == given.precision
-        assert told.log == []
+        assert [text for _, text in told.log if 'is slower than fp32' not in text] == []
+
+
+@pytest.mark.parametrize('fp32, int8_ms, warned', [(20.0, 45.25, True), (20.0, 12.0, False)])
+def test_int8_that_is_slower_than_fp32_is_a_warning_with_both_figures(spec, int8, monkeypatch, fp32, int8_ms, warned):
+    """How long it takes depends on the machine, so the times are replaced here, not the measurement of them."""
+    measured = []
+
+    def times(first, second, frames, turns, seconds):
+        measured.append(times_in_turns(first, second, frames, turns, seconds))
+        assert (first.spec.stored_precision, second.spec.stored_precision) == ('fp32', 'int8')
+        return fp32, int8_ms
+
+    monkeypatch.setattr(onnxruntime_pipeline, 'times_in_turns', times)
+    told = Told()
+    with create_pipeline(spec, int8, monitor=told.monitor) as pipeline:
+        assert len(pipeline.run(FRAME).result.scores) > 0
+    assert min(measured[0]) > 0
+    assert told.warnings == ([
+        'int8 is slower than fp32 on ONNX Runtime on this machine: 45.2 ms instead of 20.0 ms for one inference; set '
+        'precision to fp32, or backend to openvino'] if warned else [])
+    create_pipeline(spec, options('fp32')).open()
+    assert len(measured) == 1
 
 
 def test_it_can_be_closed_in_every_state_and_opened_again(spec, int8):

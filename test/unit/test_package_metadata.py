@@ -21,9 +21,8 @@ SOURCES = sorted((ROOT / 'trt_perception').rglob('*.py'))
 KEYS = {'numpy': 'python3-numpy', 'cv2': 'python3-opencv', 'yaml': 'python3-yaml'}
 # No rosdep key installs these with apt on every distribution: package.xml lists them in a comment.
 DOCUMENTED = {
-    'ai_edge_litert', 'onnx', 'onnxruntime', 'tensorrt', 'pycuda', 'cuda', 'rosbags', 'simplejpeg', 'torch',
-    'torchvision',
-    'onnxscript', 'safetensors', 'netron', 'matplotlib', 'rich', 'faster_coco_eval'}
+    'ai_edge_litert', 'openvino', 'onnx', 'onnxruntime', 'tensorrt', 'pycuda', 'cuda', 'rosbags', 'simplejpeg', 'torch',
+    'torchvision', 'onnxscript', 'safetensors', 'netron', 'matplotlib', 'rich', 'faster_coco_eval'}
 
 
 @pytest.fixture(scope='module')

@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable, Mapping
 
+from ..dependencies import require
 from ..errors import EngineError, MissingDependencyError, ModelError
 from ..model.heads.detection import FamilyHead
 from ..model.spec import ModelSpec
@@ -26,7 +28,10 @@ def create_pipeline(
     options = options or PipelineOptions()
     if isinstance(spec.head, FamilyHead) and spec.head.remark and monitor is not None:
         monitor.log('info', f'{spec.path.name} is {spec.head.family}: {spec.head.remark}')
-    return _CREATE[chosen_backend(options.backend, monitor or Monitor(), spec)](spec, options, settings, monitor)
+    chosen, reason = _choice(options.backend, monitor or Monitor(), spec)
+    if reason and monitor is not None:
+        monitor.log('info', f'backend auto: {chosen}, because {reason}')
+    return _CREATE[chosen](spec, options, settings, monitor)
 
 
 def chosen_backend(backend: str, monitor: Monitor, spec: ModelSpec) -> str:
@@ -34,14 +39,23 @@ def chosen_backend(backend: str, monitor: Monitor, spec: ModelSpec) -> str:
 
     Raises ModelError if it is unknown or does not read this kind of file.
     """
+    return _choice(backend, monitor, spec)[0]
+
+
+def _choice(backend: str, monitor: Monitor, spec: ModelSpec) -> tuple[str, str]:
+    """Return the backend, and for auto the reason, otherwise ''."""
     if backend not in BACKENDS:
         raise ModelError(f"backend is '{backend}': expected one of {', '.join(BACKENDS)}")
     if backend != 'auto':
         require_readable(backend, spec)
-        return backend
+        return backend, ''
     if spec.file_format == 'tflite':
-        return 'litert'
-    return 'tensorrt' if tensorrt_runs(monitor) else 'onnxruntime'
+        return 'litert', 'the model is a .tflite file'
+    if tensorrt_runs(monitor):
+        return 'tensorrt', 'a GPU, TensorRT and a CUDA package are found'
+    if _openvino_runs(monitor):
+        return 'openvino', 'TensorRT does not run here, and openvino is installed'
+    return 'onnxruntime', 'TensorRT does not run here, and openvino is not installed'
 
 
 def require_readable(backend: str, spec: ModelSpec) -> None:
@@ -64,6 +78,13 @@ def _onnxruntime(
     return OnnxRuntimePipeline(spec, options, settings, monitor)
 
 
+def _openvino(
+    spec: ModelSpec, options: PipelineOptions, settings: PostprocessSettings | None, monitor: Monitor | None,
+) -> Pipeline:
+    from .openvino_pipeline import OpenVinoPipeline
+    return OpenVinoPipeline(spec, options, settings, monitor)
+
+
 def _litert(
     spec: ModelSpec, options: PipelineOptions, settings: PostprocessSettings | None, monitor: Monitor | None,
 ) -> Pipeline:
@@ -82,7 +103,7 @@ def _tensorrt(
 # The names of the backends, and what creates the pipeline of each. Its module is imported only if it is chosen.
 _CREATE: Mapping[
     str, Callable[[ModelSpec, PipelineOptions, PostprocessSettings | None, Monitor | None], Pipeline]] = {
-        'onnxruntime': _onnxruntime, 'tensorrt': _tensorrt, 'litert': _litert}
+        'onnxruntime': _onnxruntime, 'openvino': _openvino, 'tensorrt': _tensorrt, 'litert': _litert}
 BACKENDS = ('auto', *_CREATE)
 
 
@@ -98,6 +119,18 @@ def tensorrt_runs(monitor: Monitor) -> bool:
         cuda_provider()
     except (MissingDependencyError, EngineError) as error:
         # A robot with an idle GPU is as slow as one without a GPU, so the log says why.
-        monitor.log('warning', f'this machine has a GPU, but ONNX Runtime runs the model on the CPU: {error}')
+        monitor.log('warning', f'this machine has a GPU, but the model runs on the CPU: {error}')
+        return False
+    return True
+
+
+def _openvino_runs(monitor: Monitor) -> bool:
+    """Return whether openvino is installed; log the reason if it is but cannot be imported."""
+    if importlib.util.find_spec('openvino') is None:
+        return False
+    try:
+        require('openvino')
+    except MissingDependencyError as error:
+        monitor.log('warning', f'OpenVINO is not used: {error}')
         return False
     return True

@@ -16,9 +16,15 @@ from ..pipeline.host import HostPipeline
 from ..pipeline.interface import PostprocessSettings
 from ..pipeline.options import PipelineOptions
 from ..pipeline.plausible_outputs import require_plausible_outputs
-from ..pipeline.probe import after_conversion
+from ..pipeline.probe import after_conversion, probe_frames
+from ..pipeline.timing import times_in_turns
 from ..precision.gate import checking_frames, measure_agreement, needed_agreement, require_agreement
 from ..precision.prepare import ConversionOptions, prepare_model
+from ..progress import counted
+
+# Enough to see that int8 is slower, and a small part of the time that `open` takes.
+_TIMED_TURNS = 7
+_TIMED_SECONDS = 1.0
 
 
 class OnnxRuntimePipeline(HostPipeline):
@@ -72,16 +78,37 @@ class OnnxRuntimePipeline(HostPipeline):
                 'warning', f'precision {options.precision} was requested, but ONNX Runtime runs '
                 f'{self._original.path.name} in {effective}, as stored in the file')
         # An unconverted file would be compared with itself, so this needs an explicit min_agreement.
-        if not needed_agreement(self._original, options) or not (convert or options.min_agreement is not None):
-            return
+        gate = needed_agreement(self._original, options) and (convert or options.min_agreement is not None)
         try:
-            compared = checking_frames(self._original, options, frames, self._monitor)
-            report = measure_agreement(self._original, self, options, compared, self._monitor)
-            require_agreement(self._original, report, options)
+            if gate:
+                compared = checking_frames(self._original, options, frames, self._monitor)
+                report = measure_agreement(self._original, self, options, compared, self._monitor)
+                require_agreement(self._original, report, options)
+                self._agreement = report.summary
+            if convert:
+                self._warn_if_slower()
         except BaseException:
             self.close()
             raise
-        self._agreement = report.summary
+
+    def _warn_if_slower(self) -> None:
+        """Warn if int8 takes longer than fp32 on this machine.
+
+        ONNX Runtime computes a convolution in int8 only if its output is quantised too, which TensorRT's form of the
+        file does not do. So it converts to int8 and back, and computes in float32.
+        """
+        original = self._original
+        reference = HostPipeline(
+            original, OnnxRuntimeBackend(original.path, self._options.num_threads, self._canceller), self.settings)
+        with unchanged(original.path, original.sha256, 'it was timed', original.files, storing=False), reference:
+            turns = counted(
+                range(_TIMED_TURNS), 'timing fp32 and int8', _TIMED_TURNS,
+                self._monitor.following(f'timing {original.path.name}'))
+            fp32, int8 = times_in_turns(reference, self, probe_frames(original), turns, _TIMED_SECONDS)
+        if int8 > fp32:
+            self._monitor.log(
+                'warning', f'int8 is slower than fp32 on ONNX Runtime on this machine: {int8:.1f} ms instead of '
+                f'{fp32:.1f} ms for one inference; set precision to fp32, or backend to openvino')
 
     def describe(self) -> dict[str, str]:
         """Return the pipeline's description, with the agreement if it was measured."""

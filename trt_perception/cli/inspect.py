@@ -38,7 +38,7 @@ from .model_arguments import add_model_arguments, console_monitor, load, model_p
 from .model_report import classes_text, common_report, preprocessing_text, size_text, task_text, thresholds_row
 from .parameter_options import add_parameter
 
-_TITLES = {'onnxruntime': 'ONNX Runtime', 'tensorrt': 'TensorRT'}
+_TITLES = {'onnxruntime': 'ONNX Runtime', 'openvino': 'OpenVINO', 'tensorrt': 'TensorRT'}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +25,7 @@ from ..model.spec import ModelOptions, ModelSpec, load_model, require_onnx
 from ..model.unchanged import unchanged
 from ..pipeline.host import HostPipeline
 from ..pipeline.options import CalibrationOptions
+from ..pipeline.timing import times_in_turns
 from ..precision.expected import expected_agreement
 from ..precision.graph import stored_bytes
 from ..precision.parity import Agreement
@@ -149,14 +149,8 @@ def _times(
     frames = frames or [Frame.from_bgr(np.full((reference.height, reference.width, 3), 114, np.uint8))]
     with HostPipeline(reference, OnnxRuntimeBackend(reference.path)) as first, \
             HostPipeline(candidate, OnnxRuntimeBackend(candidate.path)) as second:
-        samples: tuple[list[float], list[float]] = ([], [])
-        until = time.monotonic() + _TIMED_SECONDS
-        for turn in counted(range(_TIMED_RUNS), 'timing inference', _TIMED_RUNS, progress):
-            for pipeline, values in zip((first, second), samples):
-                values.append(pipeline.run(frames[turn % len(frames)]).timings_ms['infer'])
-            if time.monotonic() > until:
-                break
-    return float(np.median(samples[0])), float(np.median(samples[1]))
+        turns = counted(range(_TIMED_RUNS), 'timing inference', _TIMED_RUNS, progress)
+        return times_in_turns(first, second, frames, turns, _TIMED_SECONDS)
 
 
 def _report(spec: ModelSpec, output: Path, result: _Measured) -> dict[str, Any]:

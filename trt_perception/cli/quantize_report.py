@@ -43,7 +43,7 @@ def print_report(report: dict[str, Any], record: dict[str, Any], agreement: Agre
     print(f'size: {before / 1e6:.1f} -> {after / 1e6:.1f} MB')
     before, after = report['onnxruntime_cpu_ms']
     print(f"inference on ONNX Runtime {report['onnxruntime']}, {report['cores']} CPU cores, median: {before:.1f} -> "
-          f'{after:.1f} ms (the gain is on TensorRT)')
+          f'{after:.1f} ms (the gain is on TensorRT and OpenVINO)')
 
 
 def _print_int8(record: dict[str, Any]) -> None:

@@ -161,10 +161,11 @@ class Values:
         MODEL, '', 'Name of the output to use, for a model with several', 'the model has only one that fits')
     backend: str = _row(
         MODEL, 'auto', 'Library that runs the network',
-        'LiteRT for a .tflite file; TensorRT if it and a GPU are found; otherwise ONNX Runtime',
+        'LiteRT for a .tflite file; TensorRT if it and a GPU are found; OpenVINO if it is installed; otherwise ONNX '
+        'Runtime',
         choices=BACKENDS)
     num_threads: int = _row(
-        MODEL, 0, 'CPU threads for one inference with ONNX Runtime, at most one for each processor',
+        MODEL, 0, 'CPU threads for one inference with ONNX Runtime, OpenVINO or LiteRT, at most one for each processor',
         'one for each physical core that the process may use', limits=(0, 1024))
     input_size: tuple[int, int] = _row(
         MODEL, (0, 0), 'Width and height in pixels for a model with a dynamic input size', "the model's usual size")

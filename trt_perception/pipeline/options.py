@@ -40,7 +40,8 @@ class CalibrationOptions:
 class PipelineOptions:
     """Options for running a model.
 
-    backend: auto uses LiteRT for a .tflite file, TensorRT if it is installed and there is a GPU, otherwise ONNX Runtime
+    backend: auto uses LiteRT for a .tflite file, TensorRT if it is installed and there is a GPU, OpenVINO if it is
+        installed, otherwise ONNX Runtime
     precision: fp32, fp16 or int8; strict_precision: another precision is an error instead of a warning
     num_threads: CPU threads for one inference, 0 for one on each physical core that the process may use
     calibration: frames for int8's ranges and for the accuracy gate

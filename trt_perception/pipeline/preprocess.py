@@ -30,6 +30,7 @@ class Preprocessor:
         self._spec = spec
         height, width, channels = spec.height, spec.width, spec.channels
         self._canvas = np.full((height, width, channels), PADDING, np.uint8)
+        self._pixels = self._canvas[np.newaxis]
         if spec.layout == 'nchw':
             shape: tuple[int, ...] = (1, channels, height, width)
         else:
@@ -43,13 +44,25 @@ class Preprocessor:
 
     def __call__(self, frame: Frame) -> tuple[np.ndarray, Geometry]:
         """Return the input tensor, [1, C, H, W] or [1, H, W, C], and the geometry of this frame."""
+        geometry = self._draw(frame, self._spec.preprocessing.color_order)
+        return self._normalised(), geometry
+
+    def bgr_pixels(self, frame: Frame) -> tuple[np.ndarray, Geometry]:
+        """Return the resized and padded pixels, [1, H, W, C] uint8 in the order BGR, and the geometry of this frame.
+
+        For a network that normalises. Always the same array; a grey model has one channel.
+        """
+        return self._pixels, self._draw(frame, 'bgr')
+
+    def _draw(self, frame: Frame, wanted: str) -> Geometry:
+        """Write the frame into the canvas, in the colour order `wanted`."""
         pixels, order = frame.view()
         geometry = self._geometry_of(frame.width, frame.height)
         self._canvas[
             geometry.target_y:geometry.target_y + geometry.target_height,
             geometry.target_x:geometry.target_x + geometry.target_width,
-        ] = self._resized(pixels, order)
-        return self._normalised(), geometry
+        ] = self._resized(pixels, order, wanted)
+        return geometry
 
     def _geometry_of(self, width: int, height: int) -> Geometry:
         geometry = self._geometry
@@ -61,12 +74,11 @@ class Preprocessor:
             self._canvas[:] = PADDING
         return geometry
 
-    def _resized(self, pixels: np.ndarray, order: str) -> np.ndarray:
-        """Return the used part at its target size, (h, w, C) uint8 in the model's colour order."""
+    def _resized(self, pixels: np.ndarray, order: str, wanted: str) -> np.ndarray:
+        """Return the used part at its target size, (h, w, C) uint8 in the colour order `wanted`."""
         cv2 = self._cv2
         # If the image is larger than the input, fewer pixels are converted after resizing than before.
         small = self._resize(pixels)
-        wanted = self._spec.preprocessing.color_order
         converted: np.ndarray
         if self._spec.channels == 1:
             grey = small if order == 'mono' else cv2.cvtColor(small, getattr(cv2, f'COLOR_{order.upper()}2GRAY'))

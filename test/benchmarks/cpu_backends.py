@@ -1,0 +1,113 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Times the whole pipeline of a model on ONNX Runtime and on OpenVINO, in each precision, in turns in one process.
+
+    PYTHONPATH=.:test .venv/bin/python test/benchmarks/cpu_backends.py MODEL VIDEO [--int8 FILE] [--rounds N]
+
+MODEL is an fp32 ONNX file or a name of the catalogue. VIDEO gives the frames, which are resized to 1280x720 bgr8.
+--int8 is a file that `trt_perception quantize` made of MODEL. Each round runs each pipeline on the same frames, so
+other programs slow down all of them. The ratio is that of ONNX Runtime fp32 to the row, of the medians and of the
+minima over all rounds. The agreement is that of the accuracy gate, on frames spread over the video.
+
+On a machine that other programs use, --cpu-time gives the CPU time of the process for a frame, with one thread.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from trt_perception.backends.create import create_pipeline
+from trt_perception.catalogue.resolve import resolve_model, resolve_video
+from trt_perception.image.frame import Frame
+from trt_perception.model.spec import load_model
+from trt_perception.pipeline.interface import Pipeline
+from trt_perception.pipeline.options import PipelineOptions
+from trt_perception.precision.parity import compare
+
+SIZE = (1280, 720)
+FRAMES_IN_A_TURN = 8
+STAGES = ('preprocess', 'infer', 'postprocess')
+
+
+def frames_of(video: str, count: int) -> list[Frame]:
+    """Return frames spread evenly over the video."""
+    capture = cv2.VideoCapture(video)
+    total = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
+    frames = []
+    for index in np.linspace(0, total - 1, count).astype(int):
+        capture.set(cv2.CAP_PROP_POS_FRAMES, int(index))
+        read, pixels = capture.read()
+        if read:
+            frames.append(Frame.from_bgr(cv2.resize(pixels, SIZE)))
+    return frames
+
+
+def measure(
+    pipelines: dict[str, Pipeline], frames: Sequence[Frame], rounds: int, cpu_time: bool,
+) -> dict[str, np.ndarray]:
+    """Return [frames, stages and total] milliseconds of each pipeline; the total is the CPU time if `cpu_time`."""
+    times: dict[str, list[list[float]]] = {name: [] for name in pipelines}
+    for number in range(rounds):
+        for name, pipeline in pipelines.items():
+            for step in range(FRAMES_IN_A_TURN + 1):
+                started = time.process_time()
+                found = pipeline.run(frames[(number + step) % len(frames)]).timings_ms
+                used = (time.process_time() - started) * 1e3
+                # The first frame of a turn finds the caches of another pipeline.
+                if step:
+                    stages = [found[stage] for stage in STAGES]
+                    times[name].append([*stages, used if cpu_time else sum(stages)])
+    return {name: np.array(values) for name, values in times.items()}
+
+
+def main() -> None:
+    """Measure and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('model')
+    parser.add_argument('video')
+    parser.add_argument('--int8')
+    parser.add_argument('--rounds', type=int, default=12)
+    parser.add_argument('--threads', type=int, default=0)
+    parser.add_argument('--cpu-time', action='store_true')
+    parser.add_argument('--frames', type=int, default=24)
+    options = parser.parse_args()
+    spec = load_model(resolve_model(options.model, fetch=True))
+    int8 = load_model(options.int8) if options.int8 else None
+    frames = frames_of(str(resolve_video(options.video, fetch=True)), options.frames)
+    pipelines: dict[str, Pipeline] = {}
+    for backend in ('onnxruntime', 'openvino'):
+        for precision in ('fp32', 'fp16', 'int8'):
+            if (backend, precision) == ('onnxruntime', 'fp16') or (precision == 'int8' and int8 is None):
+                continue
+            threads = 1 if options.cpu_time else options.threads
+            chosen = PipelineOptions(backend, precision, num_threads=threads, min_agreement=0.0)
+            pipelines[f'{backend} {precision}'] = create_pipeline(
+                int8 if int8 is not None and precision == 'int8' else spec, chosen)
+    for pipeline in pipelines.values():
+        pipeline.open()
+    first = next(iter(pipelines))
+    agreements = {name: compare(pipelines[first], pipeline, frames) for name, pipeline in pipelines.items()}
+    times = measure(pipelines, frames, options.rounds, options.cpu_time)
+    base = times[first][:, -1]
+    print(f'{spec.path.name} {spec.width}x{spec.height}, frames {SIZE[0]}x{SIZE[1]} bgr8, {options.rounds} rounds')
+    columns = ('pipeline', 'runs in', *STAGES, 'total', 'least', 'ratio', 'ratio of the least', 'agreement')
+    print(f"| {' | '.join(columns)} |\n{'|---' * len(columns)}|")
+    for name, values in times.items():
+        whole = values[:, -1]
+        described = pipelines[name].describe()
+        stages = ' | '.join(f'{value:.2f}' for value in np.median(values[:, :-1], axis=0))
+        print(
+            f"| {name} | {described.get('execution_types', described['precision_effective'])} | {stages} | "
+            f'{np.median(whole):.2f} | {whole.min():.2f} | {np.median(base) / np.median(whole):.2f} | '
+            f'{base.min() / whole.min():.2f} | {agreements[name].value:.3f} |')
+        print(f'  {name}: least pre + post {(values[:, 0] + values[:, 2]).min():.3f} ms, '
+              f'median {np.median(values[:, 0] + values[:, 2]):.3f} ms; {agreements[name].summary()}')
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,119 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Runs a model on OpenVINO, in fp32, half precision or int8."""
+
+from __future__ import annotations
+
+import contextlib
+
+import numpy as np
+
+from ..errors import EngineError
+from ..image.frame import Frame
+from ..model.geometry import Geometry
+from ..model.spec import ModelSpec
+from ..model.unchanged import unchanged
+from ..monitor import Monitor
+from ..openvino_runtime.backend import OpenVinoBackend, capabilities
+from ..openvino_runtime.compilation import Compilation, half_type
+from ..pipeline.host import HostPipeline
+from ..pipeline.interface import PostprocessSettings
+from ..pipeline.options import PipelineOptions
+from ..pipeline.plausible_outputs import require_plausible_outputs
+from ..pipeline.preprocess import Preprocessor
+from ..pipeline.probe import after_conversion
+from ..precision.gate import checking_frames, measure_agreement, needed_agreement, require_agreement
+from ..precision.prepare import ConversionOptions, prepare_model
+
+
+class OpenVinoPipeline(HostPipeline):
+    """HostPipeline over OpenVINO, which takes the pixels as they are and normalises them in the compiled model.
+
+    fp32 pins all arithmetic to float32. fp16 is bf16 or f16, or with a warning fp32 if the CPU computes in neither.
+    int8 runs the file with Q/DQ that the other backends run; its float layers are in half precision too. describe()
+    has what OpenVINO reports of the loaded model, as precision_effective and execution_types.
+    """
+
+    def __init__(
+        self, spec: ModelSpec, options: PipelineOptions, settings: PostprocessSettings | None = None,
+        monitor: Monitor | None = None,
+    ) -> None:
+        self._monitor = monitor or Monitor()
+        self._openvino = OpenVinoBackend(
+            compilation(spec), spec.sha256, options.precision, options.num_threads, self._monitor)
+        super().__init__(spec, self._openvino, settings)
+        self._options = options
+        self._original = spec
+        self._agreement = ''
+
+    def open(self) -> None:
+        """Load the model, quantised if int8 is requested, run it, check its precision and its accuracy if required."""
+        options, original = self._options, self._original
+        self._agreement = ''
+        converted = options.precision == 'int8' and original.stored_precision == 'fp32'
+        if options.precision == 'fp16' and options.strict_precision and half_type(capabilities()) is None:
+            raise EngineError(
+                'precision fp16 was requested, but this CPU computes in neither bf16 nor f16, and OpenVINO would run '
+                f'{original.path.name} in fp32; strict_precision is set')
+        frames: tuple[Frame, ...] = ()
+        spec = original
+        if converted:
+            require_plausible_outputs(original, options.num_threads, self._monitor)
+            prepared = prepare_model(
+                original, 'int8', options.calibration, monitor=self._monitor,
+                conversion=ConversionOptions.for_gate(options.min_agreement))
+            frames = tuple(prepared.checking)
+            spec = prepared.spec
+        self.spec = spec
+        other = options.precision in ('fp16', 'int8') and options.precision != original.stored_precision
+        try:
+            with (
+                unchanged(spec.path, spec.sha256, 'it was loaded', spec.files, storing=False) as check,
+                after_conversion(original, options.precision) if other else contextlib.nullcontext(),
+            ):
+                self._openvino = OpenVinoBackend(
+                    compilation(spec), spec.sha256, options.precision, options.num_threads, self._monitor, check)
+                self._backend = self._openvino
+                super().open()
+            self._check_precision()
+            self._check_accuracy(frames)
+        except BaseException:
+            self.close()
+            raise
+
+    def describe(self) -> dict[str, str]:
+        """Return the pipeline's description, with the agreement if it was measured."""
+        effective = self._openvino.types.precision_effective or self.spec.stored_precision
+        return {
+            **super().describe(), 'precision_effective': effective,
+            **({'agreement': self._agreement} if self._agreement else {})}
+
+    def _input(self, preprocess: Preprocessor, frame: Frame) -> tuple[np.ndarray, Geometry]:
+        return preprocess.bgr_pixels(frame)
+
+    def _check_precision(self) -> None:
+        shortfall = self._openvino.types.shortfall(self._options.precision)
+        if shortfall and self._options.strict_precision:
+            raise EngineError(f'{shortfall}; strict_precision is set')
+        if shortfall:
+            self._monitor.log('warning', shortfall)
+
+    def _check_accuracy(self, frames: tuple[Frame, ...]) -> None:
+        options, original = self._options, self._original
+        if not needed_agreement(original, options):
+            return
+        compared = checking_frames(original, options, frames, self._monitor)
+        report = measure_agreement(original, self, options, compared, self._monitor)
+        require_agreement(original, report, options)
+        self._agreement = report.summary
+
+
+def compilation(spec: ModelSpec) -> Compilation:
+    """Return the model as OpenVINO compiles it, with the spec's preprocessing."""
+    options = spec.preprocessing
+    # x = (pixel * scale - mean) / std = (pixel - mean / scale) / (std / scale)
+    mean = tuple(value / options.scale for value in options.mean[:spec.channels])
+    scale = tuple(value / options.scale for value in options.std[:spec.channels])
+    return Compilation(
+        str(spec.path.absolute()), spec.input_name, spec.input_shape, spec.layout, options.color_order,
+        mean if any(mean) else (), scale if any(value != 1.0 for value in scale) else ())

@@ -1,0 +1,31 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Times the networks of two pipelines in turns, so that other programs slow down both."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from ..image.frame import Frame
+from .interface import Pipeline
+
+
+def times_in_turns(
+    first: Pipeline, second: Pipeline, frames: Sequence[Frame], turns: Iterable[int], seconds: float,
+) -> tuple[float, float]:
+    """Return the median inference time of each open pipeline in milliseconds, without preprocessing.
+
+    frames: at least one; each turn runs both pipelines on the next one
+    turns: the numbers of the turns; seconds: no turn begins after this time
+    """
+    samples: tuple[list[float], list[float]] = ([], [])
+    until = time.monotonic() + seconds
+    for turn in turns:
+        for pipeline, values in zip((first, second), samples):
+            values.append(pipeline.run(frames[turn % len(frames)]).timings_ms['infer'])
+        if time.monotonic() > until:
+            break
+    return float(np.median(samples[0])), float(np.median(samples[1]))
