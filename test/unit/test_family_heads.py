@@ -498,3 +498,10 @@ def test_the_user_may_choose_a_family():
     assert [head.kind for head in fitting_heads(evidence, 'separate')] == ['separate']
     with pytest.raises(ModelError, match="head is set to 'labelled'; known layouts"):
         fitting_heads(evidence, 'labelled')
+
+
+def test_openvino_does_not_take_the_size_input(tmp_path):
+    arrays = labelled(corners(queries()), sorted_scores(), np.arange(300) % 80)
+    spec = load_model(family_model(tmp_path / 'm.onnx', arrays, scaled='boxes'))
+    with pytest.raises(ModelError, match=r'backend is openvino, but .* has the second input orig_target_sizes'):
+        create_pipeline(spec, PipelineOptions('openvino'))

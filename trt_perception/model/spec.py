@@ -56,6 +56,7 @@ class ModelSpec:
     file_format: onnx or tflite
     has_fractions: for tflite, whether its exporter writes boxes as fractions of the input; None if unknown
     thresholds: of a detector, for users who set none
+    size_inputs: further inputs that take the size of the image (ort/size_inputs.py)
     """
 
     path: Path
@@ -79,6 +80,7 @@ class ModelSpec:
     file_format: str = 'onnx'
     has_fractions: bool | None = None
     thresholds: Thresholds = field(default_factory=Thresholds)
+    size_inputs: tuple[str, ...] = ()
 
     @property
     def task(self) -> str:
@@ -155,7 +157,8 @@ def _read_model(path: Path, options: ModelOptions) -> ModelSpec:
             head.usual_preprocessing if isinstance(head, FamilyHead) else None),
         labels_warning=_labels_warning(summary, given, options.labels),
         file_format='onnx' if summary.tflite is None else 'tflite', has_fractions=summary.has_fractions,
-        thresholds=thresholds_of(summary.metadata) if head.task == 'detection' else Thresholds())
+        thresholds=thresholds_of(summary.metadata) if head.task == 'detection' else Thresholds(),
+        size_inputs=summary.size_inputs)
 
 
 def _head(

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 
 import numpy as np
@@ -44,7 +45,7 @@ class HostPipeline(Closing):
             for frame in probe_frames(self.spec):
                 tensor, geometry = self._input(self._preprocessor, frame)
                 # A backend may overwrite its output in the next run.
-                outputs.append(np.array(self._infer(tensor)))
+                outputs.append(copy.deepcopy(self._infer(tensor)))
             outputs = self._accepted(outputs)
             self._decode(outputs[0], geometry, self.settings)
         except BaseException:
