@@ -183,7 +183,7 @@ def test_what_predict_accepts_inspect_accepts(capfd, change):
 def test_boxes_that_are_not_decoded(capfd, tmp_path):
     rng = np.random.default_rng(0)
     fixed_outputs(
-        tmp_path / 'm.onnx', rng.uniform(0, 1, (1, 84, 8)), metadata={'names': dict(enumerate(COLORS))})
+        tmp_path / 'm.onnx', rng.uniform(0, 1, (1, 3 + 4, 84)), metadata={'names': dict(enumerate(COLORS))})
     code, out, err = run(capfd, 'inspect', 'm.onnx')
     assert code == 1
     assert rows(out)['onnx.checker'] == 'ok'

@@ -125,14 +125,16 @@ def test_the_output_is_chosen_on_the_command_line(tmp_path, capsys):
 
 
 def test_families_with_further_inputs_are_named(tmp_path):
-    path = save(
-        tmp_path / 'm.onnx', [helper.make_node('Identity', ['images'], ['boxes'])],
-        {'images': (FLOAT, [1, 3, 64, 64]), 'orig_target_sizes': (TYPES['int64'], [1, 2])},
-        {'boxes': (FLOAT, [1, 3, 64, 64])})
-    with pytest.raises(ModelError, match=(
-            r'm\.onnx has 2 inputs \(.*orig_target_sizes.*\): expected one image input; this looks like RT-DETR, '
-            'D-FINE or DEIM .*export a YOLO detector')):
-        load_model(path)
+    for name, kind, family in (
+            ('orig_target_sizes', 'float32', 'RT-DETR, D-FINE or DEIM with another size input than int64'),
+            ('pixel_mask', 'int64', 'DETR as exported from Hugging Face')):
+        path = save(
+            tmp_path / 'm.onnx', [helper.make_node('Identity', ['images'], ['boxes'])],
+            {'images': (FLOAT, [1, 3, 64, 64]), name: (TYPES[kind], [1, 2])}, {'boxes': (FLOAT, [1, 3, 64, 64])})
+        with pytest.raises(ModelError, match=(
+                rf'm\.onnx has 2 inputs \(.*{name}.*\): expected one image input; this looks like {family}.*export a '
+                'YOLO detector')):
+            load_model(path)
 
 
 # Values
@@ -176,7 +178,7 @@ def test_fractions_are_refused(tmp_path):
     rows = after_nms()
     rows[0, :, :4] /= 320
     path = outputs(tmp_path / 'e.onnx', out=rows, input_shape=(1, 3, 640, 640))
-    refused(path, r'coordinates from .*: expected x_min, y_min, x_max, y_max in pixels of the 640x640 input; .*RT-DETR')
+    refused(path, r'coordinates from .*: expected x_min, y_min, x_max, y_max in pixels of the 640x640 input; these ')
 
 
 def test_classes_that_the_names_do_not_have_are_refused(tmp_path):
@@ -272,8 +274,8 @@ def test_metadata_decides_before_values(tmp_path):
     assert load_model(path).head.kind == 'end_to_end'
     path = outputs(tmp_path / 'r.onnx', {'head': 'RTDETRDecoder', 'end2end': 'False', 'names': list('abc')}, WIDE,
                    output0=after_nms())
-    with pytest.raises(ModelError, match=r'this looks like RT-DETR as exported by Ultralytics .*export a YOLO'):
-        load_model(path)
+    assert load_model(path).head.kind == 'rtdetr_rows'
+    refused(path, 'this looks like RT-DETR as exported by Ultralytics: export it again')
 
 
 # Classifiers

@@ -134,7 +134,7 @@ def test_no_text_takes_long(part, count):
     ('Fatal error: TRT:EfficientNMS_TRT(-1) is not a registered function/op', 'no --end2end'),
     ("[ONNXRuntimeError] : 9 : NOT_IMPLEMENTED : Could not find an implementation for EfficientNMS_TRT(1) node with "
      "name "
-     "''", 'That operator is not part of ONNX'),
+     "''", 'That operator is a plugin of TensorRT: set backend to tensorrt'),
     ('Error No Op registered for Gelu with domain_version of 13', 'or with a newer opset if it is an operator of ONNX'),
     ("[ONNXRuntimeError] : 9 : NOT_IMPLEMENTED : Could not find an implementation for Conv(11) node with name 'c'",
      'export the model in float32, with opset 13 or newer'),

@@ -247,7 +247,8 @@ def test_an_operator_of_tensorrt_alone_is_said_to_be_one(tmp_path):
     model.opset_import.append(onnx.helper.make_opsetid('TRT', 1))
     model.graph.node[-1].op_type, model.graph.node[-1].domain = 'EfficientNMS_TRT', 'TRT'
     onnx.save(model, path)
-    with pytest.raises(ModelError, match=r'EfficientNMS_TRT.*not part of ONNX: export without it .*no --end2end'):
+    with pytest.raises(ModelError, match=(
+            r'EfficientNMS_TRT.*a plugin of TensorRT: set backend to tensorrt, or export without it .*no --end2end')):
         OnnxRuntimeBackend(path).open()
     # TensorRT may run the file, so this check does not refuse it.
     spec = replace(load_model(tmp_path / 'plain.onnx'), path=path)

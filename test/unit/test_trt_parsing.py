@@ -122,3 +122,13 @@ def test_weights_of_the_wrong_size_are_named(rtx, tmp_path):
     onnx.save(model, str(path))
     with pytest.raises(ModelError, match=r'boxes.*Size mismatch|Size mismatch.*boxes'):
         parsed(rtx, path)
+
+
+def test_a_plugin_that_tensorrt_does_not_have_is_not_sent_to_onnxruntime():
+    problem = ParserProblem(0, '', '', 'creator && "Plugin not found, are the plugin name and version correct?"')
+    nodes = [helper.make_node('EfficientNMS_TRT', ['boxes', 'scores'], ['num_dets'])]
+    text = str(parser_error('m.onnx', 'tensorrt 10.3.0', [problem], [], nodes))
+    assert text.endswith(
+        'EfficientNMS_TRT is a plugin that this TensorRT does not have: export the model without it (for NMS in the '
+        'network: no --end2end)')
+    assert 'onnxruntime' not in text

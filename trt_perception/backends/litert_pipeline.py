@@ -9,6 +9,7 @@ import numpy as np
 from ..cores import usable_cores
 from ..errors import EngineError, ModelError, printable
 from ..litert.backend import LiteRtBackend
+from ..model.heads.detection import RawOutput
 from ..model.heads.fractions import are_fractions, in_pixels
 from ..model.heads.yolo import YoloHead
 from ..model.spec import ModelSpec
@@ -64,14 +65,15 @@ class LiteRtPipeline(HostPipeline):
                 'warning', f'calibration_source is not used: {name} is a .tflite file, whose precision its converter '
                 'decides')
 
-    def _accepted(self, outputs: list[np.ndarray]) -> list[np.ndarray]:
+    def _accepted(self, outputs: list[RawOutput]) -> list[RawOutput]:
         head, size = self.spec.head, (self.spec.width, self.spec.height)
-        declared = dict(self.spec.outputs)[head.output_name]
-        found = next((output.shape for output in outputs if output.shape != declared), declared)
-        if found != declared:
-            raise ModelError(
-                f"output '{printable(head.output_name)}' of {self.spec.path.name} has the shape {list(found)} when it "
-                f'runs: expected {list(declared)}, as the file declares it; export the model again')
+        declared = dict(self.spec.outputs)
+        for output in outputs:
+            for name, array in output.items() if isinstance(output, dict) else ((head.output_names[0], output),):
+                if array.shape != declared[name]:
+                    raise ModelError(
+                        f"output '{printable(name)}' of {self.spec.path.name} has the shape {list(array.shape)} when "
+                        f'it runs: expected {list(declared[name])}, as the file declares it; export the model again')
         if isinstance(head, YoloHead) and are_fractions(
                 head, outputs, size, len(self.spec.names), self.spec.has_fractions):
             self._monitor.log(
@@ -81,7 +83,7 @@ class LiteRtPipeline(HostPipeline):
             outputs = [in_pixels(head, output, size) for output in outputs]
         return super()._accepted(outputs)
 
-    def _infer(self, tensor: np.ndarray) -> np.ndarray:
+    def _infer(self, tensor: np.ndarray) -> RawOutput:
         output = super()._infer(tensor)
         head = self.spec.head
         if self._fractions and isinstance(head, YoloHead):

@@ -35,7 +35,7 @@ from .inspect_engine import SUFFIXES, inspect_engine
 from .inspect_look import add_look_arguments, look, require_engine_options, wants_look
 from .inspect_tflite import inspect_tflite
 from .model_arguments import add_model_arguments, console_monitor, load, model_path
-from .model_report import classes_text, common_report, preprocessing_text, size_text, thresholds_row
+from .model_report import classes_text, common_report, preprocessing_text, size_text, task_text, thresholds_row
 from .parameter_options import add_parameter
 
 _TITLES = {'onnxruntime': 'ONNX Runtime', 'openvino': 'OpenVINO', 'tensorrt': 'TensorRT'}
@@ -124,7 +124,7 @@ def _print(report: dict[str, Any], without_reason: str) -> None:
         'onnx.checker': report['checker'],
         **{_TITLES.get(name, name): _trial(name, entry, name != without_reason)
            for name, entry in report['backends'].items()},
-        'task': f"{report['task']} ({report['head']})",
+        'task': task_text(report),
         'input': f"{entry['name']} {entry['dtype']} {entry['shape']} {entry['layout']}"
                  + (f" (dynamic {' and '.join(open_dims)})" if open_dims else ''),
         'outputs': ', '.join(f"{o['name']} {o['shape']}" for o in report['outputs']),

@@ -14,7 +14,7 @@ from ..model.normalisation import Preprocessing
 from ..model.spec import ModelSpec
 from ..model.tflite_file import TfliteGraph, TfliteTensor, read_content, read_graph
 from .model_arguments import console_monitor
-from .model_report import classes_text, common_report, preprocessing_text, size_text, thresholds_row
+from .model_report import classes_text, common_report, preprocessing_text, size_text, task_text, thresholds_row
 
 
 def inspect_tflite(spec: ModelSpec, backend: str, as_json: bool) -> int:
@@ -77,7 +77,7 @@ def _print(report: dict[str, Any], trial: Trial, refused: bool) -> None:
         'format': 'TensorFlow Lite',
         'producer': report['producer'] or 'unknown',
         'LiteRT': verdict,
-        'task': f"{report['task']} ({report['head']})",
+        'task': task_text(report),
         'input': f'{_tensor(entry)} {entry["layout"]}',
         'outputs': ', '.join(_tensor(output) for output in report['outputs']),
         'precision': report['precision'],

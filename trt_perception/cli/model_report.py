@@ -24,6 +24,7 @@ def common_report(spec: ModelSpec, trials: Mapping[str, Trial]) -> dict[str, Any
             for name, trial in trials.items()},
         'task': spec.task,
         'head': spec.head.kind,
+        'remark': getattr(spec.head, 'remark', ''),
         'precision': spec.stored_precision,
         'preprocessing': asdict(spec.preprocessing),
         **({'thresholds': asdict(spec.thresholds)} if spec.task == 'detection' else {}),
@@ -31,6 +32,11 @@ def common_report(spec: ModelSpec, trials: Mapping[str, Trial]) -> dict[str, Any
         'names': list(spec.names),
         'names_source': spec.names_source,
     }
+
+
+def task_text(report: Mapping[str, Any]) -> str:
+    """Return the task, the head, and which part of the outputs is not used."""
+    return f"{report['task']} ({report['head']}){'; ' if report['remark'] else ''}{report['remark']}"
 
 
 def preprocessing_text(values: Preprocessing) -> str:

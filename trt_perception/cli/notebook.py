@@ -18,6 +18,7 @@ from ..errors import SourceError
 from ..image.frame import Frame
 from ..model.geometry import Geometry
 from ..model.heads.classification import ClassificationHead
+from ..model.heads.detection import RawOutput
 from ..model.normalisation import COLOR_ORDERS, INTERPOLATIONS, Preprocessing
 from ..model.spec import ModelSpec
 from ..ort.backend import OnnxRuntimeBackend
@@ -105,9 +106,10 @@ def compare_with_notebook(
         _compare_input(report, spec, frame, tensor, theirs)
     if 'output' not in arrays:
         return report
-    name = spec.head.output_name
+    name = spec.head.output_names[0]
     with OnnxRuntimeBackend(spec.path) as backend:
-        ours = backend.infer(spec.input_name, tensor if theirs is None else theirs)[name]
+        outputs = backend.infer(spec.input_name, tensor if theirs is None else theirs)
+    ours = outputs[name]
     output = arrays['output']
     if output.size != ours.size:
         raise SourceError(
@@ -116,9 +118,10 @@ def compare_with_notebook(
     if theirs is not None:
         _compare_network(report, spec, ours.astype(np.float32), output)
     head = spec.head
+    raw: RawOutput = head.pick({**outputs, name: output})
     result = (
-        head.decode(output, settings.classification) if isinstance(head, ClassificationHead)
-        else head.decode(output, geometry, settings.detection))
+        head.decode(raw, settings.classification) if isinstance(head, ClassificationHead)
+        else head.decode(raw, geometry, settings.detection))
     _compare_results(report, spec, geometry, result, here)
     return report
 

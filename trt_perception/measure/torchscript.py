@@ -21,7 +21,7 @@ class TorchScriptBackend:
 
     def __init__(self, path: Path, spec: ModelSpec, num_threads: int = 0) -> None:
         self._path = path
-        self._output = spec.head.output_name
+        self._output = spec.head.output_names[0]
         self._num_threads = num_threads
         self._module: Any = None
         self._torch: Any = None

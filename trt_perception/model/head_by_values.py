@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..errors import EngineError, MissingDependencyError, ModelError, printable
+from .heads.detection import FamilyHead, RawOutput
 from .heads.evidence import HeadEvidence
 from .heads.fractions import in_pixels
 from .heads.identify import Head
@@ -28,17 +29,21 @@ def head_by_values(summary: OnnxSummary, evidence: HeadEvidence, heads: Sequence
     `require_plausible` refuses it later if it is wrong. Raises ModelError, which names the parameter `head`, if several
     or none fit.
     """
-    output = heads[0].output_name
+    output = heads[0].output_names[0]
     try:
-        outputs = _run(summary, evidence.input_size, output)
+        outputs = _run(summary, evidence.input_size)
     except (MissingDependencyError, ModelError, EngineError):
         return heads[0]
     problems = [
-        _problem(summary, head, outputs, evidence.input_size, evidence.num_names or 0) for head in heads]
+        _problem(summary, head, [head.pick(values) for values in outputs], evidence.input_size, evidence.num_names or 0)
+        for head in heads]
     fitting = [head for head, problem in zip(heads, problems) if not problem]
     if len(fitting) == 1:
         return fitting[0]
-    kinds = ' and '.join(head.kind for head in heads)
+    if not fitting and isinstance(heads[0], YoloHead) and any(isinstance(head, FamilyHead) for head in heads):
+        # The usual head gives the better reason when it is refused.
+        return heads[0]
+    kinds = ' and '.join(head.kind for head in fitting or heads)
     reason = 'neither has these values' if not fitting else 'the values of two test images do not show which it is'
     details = '' if fitting else f' ({"; ".join(f"{head.kind}: {text}" for head, text in zip(heads, problems))})'
     raise ModelError(
@@ -47,7 +52,7 @@ def head_by_values(summary: OnnxSummary, evidence: HeadEvidence, heads: Sequence
 
 
 def _problem(
-    summary: OnnxSummary, head: Head, outputs: Sequence[np.ndarray], size: tuple[int, int], num_names: int,
+    summary: OnnxSummary, head: Head, outputs: Sequence[RawOutput], size: tuple[int, int], num_names: int,
 ) -> str:
     problem = problem_of(head, outputs, size, num_names)
     if problem and summary.tflite is not None and isinstance(head, YoloHead):
@@ -56,13 +61,13 @@ def _problem(
     return problem
 
 
-def _run(summary: OnnxSummary, size: tuple[int, int], output: str) -> list[np.ndarray]:
-    """Return the output for a grey image and for one of random pixels."""
+def _run(summary: OnnxSummary, size: tuple[int, int]) -> list[dict[str, np.ndarray]]:
+    """Return the outputs for a grey image and for one of random pixels."""
     width, height = size
     shape = (1, summary.channels, height, width) if summary.layout == 'nchw' else (1, height, width, summary.channels)
     noise = np.random.default_rng(0).integers(0, 256, shape)
     scale = 1.0 if summary.input_dtype == np.uint8 else 1 / 255
     with backend_of(summary) as backend:
         return [
-            backend.infer(summary.input_name, np.asarray(pixels * scale, summary.input_dtype))[output]
+            backend.infer(summary.input_name, np.asarray(pixels * scale, summary.input_dtype))
             for pixels in (np.full(shape, _GREY), noise)]

@@ -70,12 +70,15 @@ class Overrides:
 
 def preprocessing_of(
     task: str, metadata: Mapping[str, str], input_dtype: np.dtype, overrides: Overrides,
+    usual: Preprocessing | None = None,
 ) -> Preprocessing:
-    """Return the task's usual preprocessing, changed first by the file's metadata and then by the user.
+    """Return the usual preprocessing, changed first by the file's metadata and then by the user.
+
+    usual: that of the model's family, None for that of the task
 
     Raises ModelError for invalid values.
     """
-    result = YOLO if task == 'detection' else IMAGENET
+    result = usual or (YOLO if task == 'detection' else IMAGENET)
     if task == 'classification' and metadata.get('task') == 'classify' and 'imgsz' in metadata:
         # Ultralytics' classifiers expect pixels in 0..1 and a full centre crop; torchvision resizes a Pillow image.
         result = replace(

@@ -15,6 +15,7 @@ import numpy as np
 
 from ..dependencies import require
 from ..errors import ModelError, one_line
+from ..ort.size_inputs import SIZE_INPUTS
 from .external_data import external_files, external_tensors, shown
 from .file_kinds import LFS_POINTER, START_BYTES, is_tflite, kind_of, kind_of_text
 from .heads.families import family_of_inputs
@@ -44,6 +45,7 @@ class OnnxSummary:
     metadata_size: (width, height) from the exporter's metadata, None if missing
     proto: the onnx.ModelProto; tflite: the TfliteGraph; the other one is None
     has_fractions: whether the exporter writes boxes as fractions of the input, None if the values decide
+    size_inputs: further inputs that take the size of the image (ort/size_inputs.py)
     """
 
     path: Path
@@ -64,6 +66,7 @@ class OnnxSummary:
     proto: Any = field(repr=False, compare=False, default=None)
     tflite: Any = field(repr=False, compare=False, default=None)
     has_fractions: bool | None = None
+    size_inputs: tuple[str, ...] = ()
 
 
 def load_proto(path: Path, weights: bool = True) -> Any:
@@ -146,6 +149,8 @@ def read_onnx(path: Path) -> OnnxSummary:
     graph = proto.graph
     constants = {tensor.name for tensor in graph.initializer}
     inputs = [value for value in graph.input if value.name not in constants]
+    sizes = [value for value in inputs if _is_size(value)]
+    inputs = [value for value in inputs if value not in sizes]
     if len(inputs) != 1:
         family = family_of_inputs(value.name for value in inputs)
         hint = f'; this looks like {family.name}, which is not supported: {family.advice}' if family else ''
@@ -176,9 +181,7 @@ def read_onnx(path: Path) -> OnnxSummary:
         dynamic_batch=shape[0] == 0, names=read_metadata_names(metadata).names, metadata=metadata,
         metadata_size=metadata_size(metadata), end_to_end=_end_to_end(graph, metadata),
         declared_outputs=tuple((v.name, shape_of(v)) for v in graph.output),
-        stored_precision=stored_precision(proto), proto=proto)
-
-
+        stored_precision=stored_precision(proto), proto=proto, size_inputs=tuple(value.name for value in sizes))
 
 
 def sha256_of(path: Path, proto: Any = None) -> str:
@@ -214,6 +217,15 @@ def shape_of(value: Any) -> tuple[int, ...]:
     return tuple(
         max(0, dim.dim_value) if dim.HasField('dim_value') else 0
         for dim in value.type.tensor_type.shape.dim)
+
+
+def _is_size(value: Any) -> bool:
+    """Return whether it is the size of the image: int64 [1, 2], or [batch, 2]."""
+    shape = shape_of(value)
+    # 7: TensorProto.INT64.
+    return (
+        value.name in SIZE_INPUTS and value.type.tensor_type.elem_type == 7 and len(shape) == 2 and shape[0] <= 1
+        and shape[1] in (0, 2))
 
 
 def _show(value: Any) -> str:

@@ -44,8 +44,9 @@ def _with_fixed_input(summary: OnnxSummary, width: int, height: int) -> Any:
     proto.CopyFrom(summary.proto)
     dims = (1, summary.channels, height, width) if summary.layout == 'nchw' else (1, height, width, summary.channels)
     for value in proto.graph.input:
-        if value.name == summary.input_name:
-            for dim, size in zip(value.type.tensor_type.shape.dim, dims):
+        shape = dims if value.name == summary.input_name else (1, 2) if value.name in summary.size_inputs else None
+        if shape is not None:
+            for dim, size in zip(value.type.tensor_type.shape.dim, shape):
                 dim.Clear()
                 dim.dim_value = size
     # Declared symbolic output shapes would override the inferred ones.

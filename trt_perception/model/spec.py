@@ -11,11 +11,15 @@ from typing import Any
 import numpy as np
 
 from ..errors import LabelsError, ModelError, printable
+from .coco_ids import NUM_IDS, by_id
 from .file_kinds import is_tflite
 from .head_by_values import head_by_values
+from .heads.binary import BinaryHead, binary_head
 from .heads.classification import ClassificationHead, classification_head
+from .heads.detection import FamilyHead
 from .heads.evidence import HeadEvidence
-from .heads.identify import Head, identify_head, rival_head
+from .heads.find_family import UNCOUNTED_KINDS
+from .heads.identify import Head, fitting_heads
 from .labels import SHIPPED, load_labels, shipped_labels
 from .metadata_names import read_metadata_names
 from .normalisation import Overrides, Preprocessing, preprocessing_of
@@ -28,8 +32,9 @@ from .unchanged import ModelFiles, read_at_once
 
 TASKS = ('auto', 'detection', 'classification')
 # Ultralytics' task names, in ONNX metadata.
-_METADATA_TASKS = {'detect': 'detection', 'classify': 'classification'}
-_UNSUPPORTED_TASKS = {'segment': 'a segmentation', 'pose': 'a pose', 'obb': 'an oriented-box'}
+_METADATA_TASKS = {
+    'detect': 'detection', 'segment': 'detection', 'pose': 'detection', 'obb': 'detection',
+    'classify': 'classification'}
 # Used if neither the file nor the user gives the size of a dynamic input.
 _DEFAULT_SIZE = {'detection': 640, 'classification': 224}
 
@@ -51,6 +56,7 @@ class ModelSpec:
     file_format: onnx or tflite
     has_fractions: for tflite, whether its exporter writes boxes as fractions of the input; None if unknown
     thresholds: of a detector, for users who set none
+    size_inputs: further inputs that take the size of the image (ort/size_inputs.py)
     """
 
     path: Path
@@ -74,6 +80,7 @@ class ModelSpec:
     file_format: str = 'onnx'
     has_fractions: bool | None = None
     thresholds: Thresholds = field(default_factory=Thresholds)
+    size_inputs: tuple[str, ...] = ()
 
     @property
     def task(self) -> str:
@@ -125,10 +132,6 @@ def _read_model(path: Path, options: ModelOptions) -> ModelSpec:
         raise ModelError(f"task is '{options.task}': expected one of {', '.join(TASKS)}")
     summary = read_tflite(path) if is_tflite(path) else read_onnx(path)
     said = summary.metadata.get('task', '')
-    if said in _UNSUPPORTED_TASKS:
-        raise ModelError(
-            f'{summary.path.name} is {_UNSUPPORTED_TASKS[said]} model according to its metadata: expected a '
-            'detection or classification model; export one of those (yolov8n.pt or yolov8n-cls.pt, for example)')
     task = options.task if options.task != 'auto' else _METADATA_TASKS.get(said, 'auto')
     given = _given_names(options.labels)
     num_names = len(summary.names or given) or None
@@ -139,8 +142,9 @@ def _read_model(path: Path, options: ModelOptions) -> ModelSpec:
     (width, height), shapes = evidence.input_size, evidence.outputs
     if options.task not in ('auto', head.task):
         raise ModelError(
-            f"{summary.path.name} is a {head.task} model (output {head.output_name} "
-            f"{list(dict(shapes)[head.output_name])}), but task is '{options.task}': set task to auto or {head.task}")
+            f"{summary.path.name} is a {head.task} model (output {head.output_names[0]} "
+            f'{list(dict(shapes)[head.output_names[0]])}), '
+            f"but task is '{options.task}': set task to auto or {head.task}")
     names, source = _names(summary, head, given, options.labels)
     return ModelSpec(
         path=summary.path, sha256=summary.sha256, input_name=summary.input_name,
@@ -149,10 +153,12 @@ def _read_model(path: Path, options: ModelOptions) -> ModelSpec:
         dynamic_batch=summary.dynamic_batch, outputs=shapes, head=head, names=names,
         names_source=source, stored_precision=summary.stored_precision,
         preprocessing=preprocessing_of(
-            head.task, summary.metadata, summary.input_dtype, options.preprocessing),
+            head.task, summary.metadata, summary.input_dtype, options.preprocessing,
+            head.usual_preprocessing if isinstance(head, FamilyHead) else None),
         labels_warning=_labels_warning(summary, given, options.labels),
         file_format='onnx' if summary.tflite is None else 'tflite', has_fractions=summary.has_fractions,
-        thresholds=thresholds_of(summary.metadata) if head.task == 'detection' else Thresholds())
+        thresholds=thresholds_of(summary.metadata) if head.task == 'detection' else Thresholds(),
+        size_inputs=summary.size_inputs)
 
 
 def _head(
@@ -163,17 +169,30 @@ def _head(
     graph = summary.tflite
     types = element_types(summary.proto) if graph is None else graph.element_types()
     evidence = HeadEvidence(
-        output_shapes(summary, width, height), (width, height), num_names, summary.end_to_end, types, summary.metadata)
+        output_shapes(summary, width, height), (width, height), num_names, summary.end_to_end, types, summary.metadata,
+        bool(summary.size_inputs), _open_outputs(summary))
     considered = _only(evidence, options.output_name)
-    head = identify_head(considered, options.head)
-    rival = rival_head(head, considered, options.head)
-    if rival is not None:
-        head = head_by_values(summary, considered, (head, rival))
-    if isinstance(head, ClassificationHead):
+    heads = fitting_heads(considered, options.head)
+    head = heads[0] if len(heads) == 1 else head_by_values(summary, considered, heads)
+    if isinstance(head, BinaryHead):
+        head = binary_head(head.output_name, _binary_activation(summary, head.output_name))
+    elif isinstance(head, ClassificationHead):
         activation = (
             activation_of(summary.proto, head.output_name) if graph is None else graph.activation_of(head.output_name))
         head = classification_head(head.output_name, head.num_classes, activation)
     return evidence, head
+
+
+def _binary_activation(summary: OnnxSummary, output: str) -> str:
+    """Return sigmoid if the graph ends with one, logit if it ends with a linear layer, '' if the values decide."""
+    found = activation_of(summary.proto, output) if summary.tflite is None else summary.tflite.activation_of(output)
+    return {'sigmoid': 'sigmoid', 'softmax': 'logit'}.get(found, '')
+
+
+def _open_outputs(summary: OnnxSummary) -> frozenset[str]:
+    if summary.dynamic_batch and not summary.end_to_end:
+        return frozenset()
+    return frozenset(name for name, shape in summary.declared_outputs if shape[:1] == (0,))
 
 
 def _only(evidence: HeadEvidence, output: str) -> HeadEvidence:
@@ -213,19 +232,24 @@ def _names(summary: OnnxSummary, head: Head, given: tuple[str, ...], labels: str
     """Return the class names and their source: the file's metadata, otherwise the given names. Both must fit."""
     metadata = 'ONNX metadata' if summary.tflite is None else 'TFLite metadata'
     source = f'shipped list {labels}' if labels in SHIPPED else labels
+    own = summary.names
+    if isinstance(head, FamilyHead):
+        own, given = head.names_of(own), head.names_of(given)
+        if head.num_classes == NUM_IDS and not own and not given:
+            given, source = by_id(shipped_labels('coco')), "COCO's names by id"
     # The output of an end-to-end model does not show the number of classes, but the file's own names do.
-    by_metadata = head.kind == 'end_to_end'
-    expected = len(summary.names) if by_metadata else head.num_classes
-    evidence = 'in its metadata' if by_metadata else f'output {head.output_name}'
+    by_metadata = head.kind in ('end_to_end', *UNCOUNTED_KINDS) or not head.num_classes
+    expected = len(own) if by_metadata else head.num_classes
+    evidence = 'in its metadata' if by_metadata else f'output {head.output_names[0]}'
     for names, where, remedy in (
-            (summary.names, metadata, "correct 'names' in its metadata (see models/README.md)"),
+            (own, metadata, "correct 'names' in its metadata (see models/README.md)"),
             (given, source, 'set labels_file to the class names of this model')):
         if names and expected and len(names) != expected:
             raise LabelsError(
                 f'{where}: found {len(names)} class names, but {summary.path.name} has {expected} classes '
                 f'({evidence}): {remedy}{_hint(head, names)}')
-    if summary.names:
-        return summary.names, metadata
+    if own:
+        return own, metadata
     if given:
         return given, source
     reason = 'the names in the file cannot be read' if read_metadata_names(summary.metadata).problem else (
@@ -250,8 +274,8 @@ def _labels_warning(summary: OnnxSummary, given: tuple[str, ...], labels: str) -
 def _hint(head: Any, names: tuple[str, ...]) -> str:
     if head.kind in ('yolov5', 'yolov8') and head.num_classes > len(names):
         return (
-            '; a segmentation or pose model has more output columns than classes and is not supported: '
-            'export a detection model')
+            '; a segmentation or pose model has more output columns than classes and needs the metadata of its '
+            'exporter: export it again, or a detection model')
     return ''
 
 

@@ -20,6 +20,7 @@ from ..monitor import Monitor
 from ..utf8_path import require_utf8
 from .optimized_model import holds_lock_while_loading, optimized_model
 from .reasons import reason_of, remedy_of
+from .size_inputs import completed
 
 # ONNX Runtime logs fatal messages only. It raises errors as exceptions, and would print them too, with colours.
 _SEVERITY_FATAL = 4
@@ -42,6 +43,7 @@ class OnnxRuntimeBackend(Closing):
         self._monitor = monitor
         self._num_threads = num_threads
         self._session: Any = None
+        self._input_names: list[str] = []
         self._output_names: list[str] = []
 
     def open(self) -> None:
@@ -70,6 +72,7 @@ class OnnxRuntimeBackend(Closing):
                     options.graph_optimization_level = everything
         if self._session is None:
             self._session = load_session(str(self._path), options, str(self._path))
+        self._input_names = [entry.name for entry in self._session.get_inputs()]
         self._output_names = [output.name for output in self._session.get_outputs()]
 
     @property
@@ -85,7 +88,9 @@ class OnnxRuntimeBackend(Closing):
 
     def infer(self, input_name: str, tensor: np.ndarray) -> dict[str, np.ndarray]:
         """Run once; returns each output by name. EngineError if the run fails."""
-        outputs = run_session(self.session, self._output_names, {input_name: tensor}, self._path.name)
+        session = self.session
+        inputs = completed({input_name: tensor}, self._input_names)
+        outputs = run_session(session, self._output_names, inputs, self._path.name)
         return dict(zip(self._output_names, outputs))
 
     def describe(self) -> dict[str, str]:

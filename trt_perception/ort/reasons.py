@@ -31,6 +31,7 @@ _READ = 20_000
 _IR = re.compile(r'Unsupported model IR version: (\d+), max supported IR version: (\d+)')
 _OPSET = re.compile(r'Opset (\d+) is under development.*support for domain (\S+) is till opset (\d+)')
 _UNKNOWN = re.compile(r'is not a registered function/op|No Op registered for')
+_PLUGIN = re.compile(r'\b\w+_TRT\b')
 _NO_KERNEL = re.compile(r'Could not find an implementation for (\w+)')
 
 # The first version of the onnxruntime package that reads an IR version and an opset; each was loaded with PyPI's
@@ -75,11 +76,15 @@ def remedy_of(error: object) -> str:
                 f'torch.onnx.export: opset_version={min(most, 17)})')
         return f'. {newer}, or export the model with opset {most} of {domain} or lower'
     found = _NO_KERNEL.search(text)
-    if _UNKNOWN.search(text) or (found and found[1].endswith('_TRT')):
+    if _PLUGIN.search(text):
         # Usually EfficientNMS_TRT, from --end2end of YOLOv6 and YOLOv7.
         return (
-            '. That operator is not part of ONNX: export without it (for NMS in the network: no --end2end), or with a '
-            'newer opset if it is an operator of ONNX')
+            '. That operator is a plugin of TensorRT: set backend to tensorrt, or export without it (for NMS in the '
+            'network: no --end2end)')
+    if _UNKNOWN.search(text):
+        return (
+            '. That operator is not part of ONNX: export without it, or with a newer opset if it is an operator of '
+            'ONNX')
     if found:
         return (
             '. The CPU has no code for that operator in this version or for these types: export the model in float32, '

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 
 import numpy as np
@@ -13,6 +14,7 @@ from ..errors import EngineError
 from ..image.frame import Frame
 from ..model.geometry import Geometry
 from ..model.heads.classification import ClassificationHead
+from ..model.heads.detection import RawOutput
 from ..model.spec import ModelSpec
 from ..results.results import Result
 from .interface import Backend, PipelineOutput, PostprocessSettings
@@ -43,7 +45,7 @@ class HostPipeline(Closing):
             for frame in probe_frames(self.spec):
                 tensor, geometry = self._input(self._preprocessor, frame)
                 # A backend may overwrite its output in the next run.
-                outputs.append(np.array(self._infer(tensor)))
+                outputs.append(copy.deepcopy(self._infer(tensor)))
             outputs = self._accepted(outputs)
             self._decode(outputs[0], geometry, self.settings)
         except BaseException:
@@ -67,7 +69,7 @@ class HostPipeline(Closing):
             'infer': (inferred - preprocessed) * 1e3,
             'postprocess': (finished - inferred) * 1e3})
 
-    def _accepted(self, outputs: list[np.ndarray]) -> list[np.ndarray]:
+    def _accepted(self, outputs: list[RawOutput]) -> list[RawOutput]:
         """Return the outputs for the test images as the head reads them; ModelError if they cannot be right."""
         self.spec = checked_spec(self.spec, outputs)
         return outputs
@@ -76,16 +78,16 @@ class HostPipeline(Closing):
         """Return what the backend takes, and the geometry of the frame."""
         return preprocess(frame)
 
-    def _infer(self, tensor: np.ndarray) -> np.ndarray:
+    def _infer(self, tensor: np.ndarray) -> RawOutput:
         outputs = self._backend.infer(self.spec.input_name, tensor)
         try:
-            return outputs[self.spec.head.output_name]
-        except KeyError:
+            return self.spec.head.pick(outputs)
+        except KeyError as error:
             raise EngineError(
-                f"expected the output '{self.spec.head.output_name}' from the backend, found {sorted(outputs)}: export "
+                f"expected the output '{error.args[0]}' from the backend, found {sorted(outputs)}: export "
                 'the model again') from None
 
-    def _decode(self, output: np.ndarray, geometry: Geometry, settings: PostprocessSettings) -> Result:
+    def _decode(self, output: RawOutput, geometry: Geometry, settings: PostprocessSettings) -> Result:
         head = self.spec.head
         if isinstance(head, ClassificationHead):
             return head.decode(output, settings.classification)

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..errors import EngineError
 from ..image.frame import Frame
+from ..model.heads.detection import RawOutput
 from ..model.heads.plausibility import ImplausibleOutputsError, require_plausible
 from ..model.spec import ModelSpec
 from .preprocess import grey_frame
@@ -27,7 +28,7 @@ def probe_frames(spec: ModelSpec) -> tuple[Frame, Frame]:
     return grey_frame(spec), Frame.from_bgr(_picture(spec.width, spec.height))
 
 
-def checked_spec(spec: ModelSpec, outputs: Sequence[np.ndarray]) -> ModelSpec:
+def checked_spec(spec: ModelSpec, outputs: Sequence[RawOutput]) -> ModelSpec:
     """Return the spec with what the outputs for `probe_frames` show of its head.
 
     outputs: the raw output of the head for each image

@@ -12,6 +12,7 @@ import numpy as np
 from ..dependencies import require
 from ..errors import EngineError, ModelError
 from ..ort.backend import load_session, run_session
+from ..ort.size_inputs import completed
 
 _WHAT_TO_DO = (
     '; int8, and fp16 with calibration data, need a model that ONNX Runtime runs: export such a model, or use fp32, or '
@@ -48,6 +49,7 @@ def load(model: Any, options: Any, name: str) -> Any:
 def run(session: Any, outputs: Sequence[str], inputs: Mapping[str, np.ndarray], name: str) -> list[np.ndarray]:
     """Run a session once; EngineError if that fails."""
     try:
-        return run_session(session, outputs, inputs, name)
+        return run_session(
+            session, outputs, completed(dict(inputs), (entry.name for entry in session.get_inputs())), name)
     except EngineError as error:
         raise EngineError(f'{error}{_WHAT_TO_DO}') from error

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -41,20 +41,33 @@ class ClassificationHead:
     kind = 'classification'
     task = 'classification'
 
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """The output that the head reads."""
+        return (self.output_name,)
+
+    def pick(self, outputs: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return the output that the head reads; KeyError if it is missing."""
+        return outputs[self.output_name]
+
     def decode(self, output: np.ndarray, settings: ClassificationSettings) -> Classifications:
         """Return the top-k classes. Softmax is applied only if the outputs are not scores in 0..1 yet.
 
         Raises EngineError if values are not finite.
         """
         values = np.asarray(output, np.float64).reshape(-1)
-        if not np.isfinite(values).all():
-            raise EngineError(
-                f"output '{self.output_name}' holds values that are not finite: the network overflows "
-                'in this precision, or its weights are damaged')
+        self.require_finite(values)
         are_scores = is_distribution(values) or (self.activation == 'sigmoid' and are_independent(values))
         scores = values if are_scores else softmax(values)
         order = np.argsort(-scores, kind='stable')[:settings.top_k]
         return Classifications(order.astype(np.int64), scores[order].astype(np.float32))
+
+    def require_finite(self, values: np.ndarray) -> None:
+        """Raise EngineError if values are not finite."""
+        if not np.isfinite(values).all():
+            raise EngineError(
+                f"output '{self.output_name}' holds values that are not finite: the network overflows "
+                'in this precision, or its weights are damaged')
 
 
 class SoftmaxHead(ClassificationHead):

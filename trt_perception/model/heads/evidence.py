@@ -20,6 +20,8 @@ class HeadEvidence:
     end_to_end: whether the model includes NMS according to its metadata or graph, None if unknown
     element_types: element type of each output, such as float32; an output without a declared type is missing
     metadata: the exporter's metadata, such as Ultralytics' `head` and `description`
+    scaled: whether the network multiplies its boxes by a size that is given to it (ort/size_inputs.py)
+    open_outputs: outputs whose first dimension depends on the image: it is dynamic, but no batch
     """
 
     outputs: tuple[tuple[str, tuple[int, ...]], ...]
@@ -28,11 +30,17 @@ class HeadEvidence:
     end_to_end: bool | None = None
     element_types: Mapping[str, str] = field(default_factory=dict)
     metadata: Mapping[str, str] = field(default_factory=dict)
+    scaled: bool = False
+    open_outputs: frozenset[str] = frozenset()
 
     @property
     def shapes(self) -> list[tuple[int, ...]]:
         """The shapes of the outputs."""
         return [shape for _, shape in self.outputs]
+
+    def named(self, *names: str) -> tuple[str, tuple[int, ...]] | None:
+        """Return the output (name, shape) with one of these names, without TensorFlow's ':0'; None if there is none."""
+        return next((entry for entry in self.outputs if entry[0].lower().split(':')[0] in names), None)
 
     def is_float(self, output: str) -> bool:
         """Return whether the output's elements are floating-point numbers, or of an unknown type."""

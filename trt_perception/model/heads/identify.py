@@ -5,19 +5,47 @@
 from __future__ import annotations
 
 from ...errors import ModelError, printable
+from .binary import binary_head, is_binary
 from .classification import ClassificationHead
+from .detr import unnamed_rtdetr
 from .evidence import HeadEvidence, dense_counts, is_feature_map, is_raw_map
 from .families import family_of, resembling_family
+from .find_family import FAMILY_KINDS, FAMILY_LAYOUTS, family_heads
+from .plausibility import Head as Head
 from .yolo import YoloHead
+from .yolox import undecoded_yolox
 
-Head = ClassificationHead | YoloHead
-HEADS = ('auto', 'classification', 'yolov5', 'yolov8', 'end_to_end')
+HEADS = ('auto', 'classification', 'binary', 'yolov5', 'yolov8', 'end_to_end', *FAMILY_KINDS)
 
 KNOWN_LAYOUTS = (
-    'known layouts: classification [1, C]; YOLOv5 decoded [1, N, 5+C]; YOLOv8/11 [1, 4+C, N]; '
-    'end-to-end [1, N, 6]')
+    'known layouts: classification [1, C] or [1, 1]; YOLOv5 decoded [1, N, 5+C]; YOLOv8/11 [1, 4+C, N]; '
+    f'end-to-end [1, N, 6]; {FAMILY_LAYOUTS}')
 # Outputs after NMS have at most this many rows; a dense head of that size with one class has the same shape.
 _MOST_ROWS_AFTER_NMS = 1000
+
+
+def fitting_heads(evidence: HeadEvidence, wanted: str = 'auto') -> list[Head]:
+    """Return the heads that the shapes, the names and the metadata show; several if only the values decide.
+
+    Raises ModelError as `identify_head` does.
+    """
+    if wanted not in HEADS:
+        raise ModelError(f"head is '{wanted}': expected one of {', '.join(HEADS)}")
+    found: list[Head] = [binary_head(evidence.outputs[0][0])] if is_binary(evidence, wanted) else []
+    if wanted in ('auto', *FAMILY_KINDS):
+        found += family_heads(evidence, wanted)
+    if wanted == 'yolox' and (yolox := undecoded_yolox(evidence)):
+        found.append(yolox)
+    if found or wanted in ('binary', *FAMILY_KINDS):
+        if not found:
+            raise _unknown(evidence, wanted)
+        return found
+    head = identify_head(evidence, wanted)
+    rivals: list[Head | None] = [rival_head(head, evidence, wanted)]
+    if wanted == 'auto' and isinstance(head, YoloHead) and len(evidence.outputs) == 1:
+        rivals.append(unnamed_rtdetr(evidence))
+        rivals.append(undecoded_yolox(evidence) if head.kind == 'yolov5' else None)
+    return [head, *(rival for rival in rivals if rival is not None)]
 
 
 def identify_head(evidence: HeadEvidence, wanted: str = 'auto') -> Head:
@@ -36,7 +64,7 @@ def identify_head(evidence: HeadEvidence, wanted: str = 'auto') -> Head:
         if evidence.is_float(name) and (head := _head_of_output(name, shape, evidence, wanted)) is not None]
     if len(candidates) == 1:
         head = candidates[0]
-        others = [shape for name, shape in evidence.outputs if name != head.output_name]
+        others = [shape for name, shape in evidence.outputs if name not in head.output_names]
         # Older YOLOv5 exports have the raw maps in addition to the decoded output: the decoded one counts. Any other
         # additional output means that the columns are not a detector's (masks, DETR's boxes).
         if head.task == 'classification' or wanted != 'auto' or all(is_raw_map(shape) for shape in others):
@@ -149,8 +177,8 @@ def _unknown(evidence: HeadEvidence, wanted: str, candidates: list[Head] | None 
             f'this looks like {family.name}, which is not supported: {found}; {family.advice}; {KNOWN_LAYOUTS}')
     candidates = candidates or []
     if len(candidates) > 1:
-        names = ', '.join(printable(head.output_name) for head in candidates)
+        names = ', '.join(printable(head.output_names[0]) for head in candidates)
         found += f'; more than one output could be the result: set output_name to one of {names}'
     elif candidates:
-        found += f"; if only '{printable(candidates[0].output_name)}' is the result, set output_name to it"
+        found += f"; if only '{printable(candidates[0].output_names[0])}' is the result, set output_name to it"
     return ModelError(f'unknown output layout: {found}; {KNOWN_LAYOUTS}')

@@ -14,7 +14,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from ...errors import ModelError, printable
+from .binary import BinaryHead
 from .classification import ClassificationHead, with_activation
+from .detection import FamilyHead, RawOutput
 from .plausible_boxes import centre_problem, corner_problem
 from .yolo import YoloHead
 
@@ -27,29 +29,40 @@ _MANY, _ALWAYS_HIGH, _USUAL_SCORE = 200, 0.6, 0.3
 _MOST_CLASSES = 100_000
 
 
+Head = ClassificationHead | YoloHead | FamilyHead
+
+
 class ImplausibleOutputsError(ModelError):
     """The outputs of a network cannot be what its head reads from them."""
 
 
 def require_plausible(
-    head: ClassificationHead | YoloHead, outputs: Sequence[np.ndarray], size: tuple[int, int], num_names: int = 0,
-) -> ClassificationHead | YoloHead:
+    head: Head, outputs: Sequence[RawOutput], size: tuple[int, int], num_names: int = 0,
+) -> Head:
     """Return the head for these outputs. Raises ImplausibleOutputsError if they cannot be what it reads from them.
 
-    outputs: the raw output of each test image
+    outputs: what the head reads, for each test image
     size: width, height of the network's input; num_names: number of class names, 0 if unknown
-    The head returned is the given one, except that a classifier's activation is known from then on.
+    The head returned is the given one, except that a classifier's activation, and the unit of boxes, are known from
+    then on.
     """
     problem = problem_of(head, outputs, size, num_names)
     if problem:
-        raise ImplausibleOutputsError(f"output '{printable(head.output_name)}' {problem}")
+        raise ImplausibleOutputsError(f"output '{printable(head.output_names[0])}' {problem}")
+    if isinstance(head, FamilyHead):
+        return head.settled(outputs, size)
+    if isinstance(head, BinaryHead):
+        return head.settled(outputs)
     return with_activation(head, outputs) if isinstance(head, ClassificationHead) else head
 
 
 def problem_of(
-    head: ClassificationHead | YoloHead, outputs: Sequence[np.ndarray], size: tuple[int, int], num_names: int = 0,
+    head: Head, outputs: Sequence[RawOutput], size: tuple[int, int], num_names: int = 0,
 ) -> str:
     """Return why these outputs cannot be the head's, with what to do, as the rest of a sentence; '' if they can."""
+    if isinstance(head, FamilyHead):
+        problem = head.problem(outputs, size, num_names)
+        return f'{problem}; this looks like {head.family}: {head.advice}' if problem else ''
     for output in outputs:
         if output.dtype.kind != 'f':
             return (

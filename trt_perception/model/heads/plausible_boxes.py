@@ -23,8 +23,8 @@ _MOST_SWAPPED = 0.3
 _FEWEST_OF_AN_ORDER = 200
 _FARTHEST_NEIGHBOURS = 0.3
 _FRACTIONS = (
-    'these look like fractions of the image, as from RT-DETR and its relatives or from a TFLite export, which are not '
-    'supported; export a YOLO detector, or export the model with box decoding to pixels')
+    'these look like fractions of the image, which this layout does not have; export the model with box decoding to '
+    'pixels')
 
 
 def centre_problem(tables: Sequence[np.ndarray], size: tuple[int, int]) -> str:
@@ -57,7 +57,7 @@ def centre_problem(tables: Sequence[np.ndarray], size: tuple[int, int]) -> str:
                 f'has {count} boxes, as many as a grid has cells, but neighbours are usually {apart:.0%} of the input '
                 'apart: expected boxes in the order of the cells; these are not the boxes of a detector, or those of '
                 'another kind (oriented boxes, key points); export a detection model')
-        if _are_corners(boxes):
+        if are_corners(boxes):
             return (
                 f'has {count} boxes whose third and fourth numbers are always larger than the first two: these are '
                 'corners (x_min, y_min, x_max, y_max), expected centre, width and height; export the model with boxes '
@@ -82,15 +82,14 @@ def corner_problem(tables: Sequence[np.ndarray], size: tuple[int, int]) -> str:
     if swapped.mean() > _MOST_SWAPPED:
         return (
             f'has {swapped.sum()} of {len(boxes)} boxes whose second corner lies before the first: {expected}; if '
-            'these are cx, cy, w, h, as from RT-DETR and its relatives, the model is not supported: export a YOLO '
-            'detector')
+            'these are cx, cy, w, h, export the model with corners')
     for rows in tables:
         # One object is one row after NMS, and one anchor is one row in YOLOv10 and YOLO26.
         distinct = len(np.unique(rows, axis=0))
         if len(rows) >= _FEWEST_OF_A_GRID and distinct < len(rows) / 2:
             return (
                 f'has {len(rows)} rows, only {distinct} of them different: expected each object once, {expected[9:]}; '
-                'RT-DETR and its relatives are not supported; export a YOLO detector')
+                'export a detector with its boxes after NMS')
     return ''
 
 
@@ -103,7 +102,7 @@ def _apart(boxes: np.ndarray, size: tuple[int, int]) -> float:
     return float(np.median(steps.max(axis=1)))
 
 
-def _are_corners(boxes: np.ndarray) -> bool:
+def are_corners(boxes: np.ndarray) -> bool:
     """Return whether (N, 4) are x_min, y_min, x_max, y_max.
 
     Corners are ordered in all rows although both columns cover the same range. Width and height do not depend on the

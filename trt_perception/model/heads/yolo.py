@@ -11,38 +11,20 @@ Layouts, with N candidate boxes and C classes (boxes in network pixels):
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from ...errors import EngineError
 from ...results.results import Detections
 from ..geometry import Geometry
-from ..thresholds import Thresholds
-from .nms import non_maximum_suppression
-
-# NMS gets only this many of the best candidates: a threshold near zero must not stop a robot.
-MAX_CANDIDATES = 5000
+from .detection import MAX_CANDIDATES as MAX_CANDIDATES
+from .detection import DetectionHead
+from .detection import DetectionSettings as DetectionSettings
 
 
 @dataclass(frozen=True)
-class DetectionSettings:
-    """Thresholds of the detection head; all may change between two frames.
-
-    score_threshold: detections with a lower score are removed, 0..1
-    iou_threshold: IoU above which the lower-scoring box of a pair is suppressed, 0..1
-    keep_classes: class indices to keep, None for all
-    """
-
-    score_threshold: float = Thresholds.score
-    iou_threshold: float = Thresholds.iou
-    class_agnostic_nms: bool = False
-    max_detections: int = 300
-    keep_classes: frozenset[int] | None = None
-
-
-@dataclass(frozen=True)
-class YoloHead:
+class YoloHead(DetectionHead):
     """Decodes one YOLO output tensor. `kind` is yolov5, yolov8 or end_to_end."""
 
     kind: str
@@ -50,7 +32,19 @@ class YoloHead:
     num_classes: int
     transposed: bool = False
 
-    task = 'detection'
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """The output that the head reads."""
+        return (self.output_name,)
+
+    @property
+    def suppresses(self) -> bool:
+        """Whether NMS follows."""
+        return self.kind != 'end_to_end'
+
+    def pick(self, outputs: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return the output that the head reads; KeyError if it is missing."""
+        return outputs[self.output_name]
 
     def decode(
         self, output: np.ndarray, geometry: Geometry, settings: DetectionSettings,
@@ -68,38 +62,6 @@ class YoloHead:
             boxes, scores, classes = self._end_to_end(rows, settings)
         return self.select(boxes, scores, classes, geometry, settings)
 
-    def select(
-        self, boxes: np.ndarray, scores: np.ndarray, classes: np.ndarray, geometry: Geometry,
-        settings: DetectionSettings,
-    ) -> Detections:
-        """Turn the candidates above the score threshold into detections in image pixels.
-
-        boxes: (N, 4) x_min, y_min, x_max, y_max in network pixels; scores: (N,); classes: (N,) class indices
-        Raises EngineError if scores or boxes are not finite.
-        """
-        # NaN is never greater than anything, so in NMS a NaN box would silently suppress all others.
-        if not (np.isfinite(boxes).all() and np.isfinite(scores).all()):
-            raise self.not_finite()
-        if settings.keep_classes is not None:
-            wanted = np.isin(classes, list(settings.keep_classes))
-            boxes, scores, classes = boxes[wanted], scores[wanted], classes[wanted]
-        if len(scores) > MAX_CANDIDATES:
-            best = np.argpartition(-scores, MAX_CANDIDATES)[:MAX_CANDIDATES]
-            boxes, scores, classes = boxes[best], scores[best], classes[best]
-        if self.kind == 'end_to_end':
-            kept = np.argsort(-scores, kind='stable')
-        else:
-            kept = non_maximum_suppression(
-                boxes, scores, classes, settings.iou_threshold, settings.class_agnostic_nms, len(scores))
-        in_image = geometry.clip(geometry.to_image(boxes[kept]))
-        # A box that lies only in the padding has no area in the image.
-        visible = (in_image[:, 2] > in_image[:, 0]) & (in_image[:, 3] > in_image[:, 1])
-        first = slice(0, settings.max_detections)
-        kept = kept[visible][first]
-        return Detections(
-            in_image[visible][first].astype(np.float32), scores[kept].astype(np.float32),
-            classes[kept].astype(np.int64))
-
     @property
     def columns(self) -> int:
         """Number of columns of a candidate."""
@@ -110,12 +72,6 @@ class YoloHead:
         rows = output[0]
         rows = rows.T if self.kind == 'yolov8' and not self.transposed else rows
         return np.asarray(rows, np.float32)
-
-    def not_finite(self) -> EngineError:
-        """Return the error for an output that holds NaN or infinity."""
-        return EngineError(
-            f"output '{self.output_name}' holds values that are not finite: the network overflows in this precision, "
-            'or its weights are damaged')
 
     def _yolov5(
         self, rows: np.ndarray, settings: DetectionSettings,

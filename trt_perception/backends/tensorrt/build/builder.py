@@ -13,6 +13,7 @@ from ....errors import EngineError
 from ....model.onnx_file import load_proto
 from ....model.operations import node_multiply_accumulates
 from ....monitor import LogCallback, Monitor
+from ....ort.size_inputs import SIZE_INPUTS
 from ....utf8_path import require_utf8
 from ..cache.engine_cache import BuiltEngine
 from ..cache.private_files import make_private_folder, read_private, replace_private
@@ -95,11 +96,15 @@ def gpu_to_build_for(tensorrt: TensorRt, device_index: int) -> GpuInfo:
 
 
 def _add_profile(tensorrt: TensorRt, builder: Any, config: Any, network: Any, request: BuildRequest) -> None:
-    shapes = request.inputs
+    shapes = dict(request.inputs)
     dynamic = {}
     for index in range(network.num_inputs):
         tensor = network.get_input(index)
-        if tensor.name not in shapes:
+        if tensor.name in SIZE_INPUTS:
+            # One size for each image of the batch.
+            smallest, usual, largest = ((shape[0], 2) for shape in request.shapes)
+            shapes[tensor.name] = (smallest, usual, largest)
+        elif tensor.name not in shapes:
             raise EngineError(
                 f"TensorRT finds the input '{tensor.name}' in {request.onnx_path.name}, but the file names it "
                 f"'{', '.join(shapes)}': export it again")

@@ -64,9 +64,20 @@ def parser_error(
     texts = list(dict.fromkeys(texts)) or list(dict.fromkeys(log)) or ['the parser gave no reason']
     more = f' (and {len(texts) - _SHOWN} more)' if len(texts) > _SHOWN else ''
     because = '; '.join(dict.fromkeys(text.rstrip('.!?') for text in (*texts[:_SHOWN], *details[:1])))
-    return ModelError(
-        f'{name} cannot be used by {library}: {printable(because)}{more}. Export the model without the unsupported '
-        'parts, or set backend to onnxruntime')
+    plugin = next((operator for problem in problems if (operator := _operator(problem, nodes)).endswith('_TRT')), '')
+    remedy = 'Export the model without the unsupported parts, or set backend to onnxruntime'
+    if plugin:
+        # ONNX Runtime has none of TensorRT's plugins.
+        remedy = (
+            f'{plugin} is a plugin that this TensorRT does not have: export the model without it (for NMS in the '
+            'network: no --end2end)')
+    return ModelError(f'{name} cannot be used by {library}: {printable(because)}{more}. {remedy}')
+
+
+def _operator(problem: ParserProblem, nodes: Any) -> str:
+    if problem.operator or not 0 <= problem.node_index < len(nodes):
+        return problem.operator
+    return str(nodes[problem.node_index].op_type)
 
 
 def _problem_text(problem: ParserProblem, nodes: Any) -> str:

@@ -14,6 +14,8 @@ from ....errors import EngineError
 from ....image.frame import Frame
 from ....model.geometry import Geometry
 from ....model.heads.classification import ClassificationHead
+from ....model.heads.detection import RawOutput
+from ....model.heads.yolo import YoloHead
 from ....model.spec import ModelSpec
 from ....monitor import LogCallback, unlogged
 from ....pipeline.interface import PipelineOutput, PostprocessSettings
@@ -24,7 +26,7 @@ from ....results.results import Result
 from ..cache.kernel_cache import kernel_cubin
 from ..cuda.graph import CudaGraph
 from ..cuda.kernel_module import KernelModule
-from ..cuda.runtime_api import CudaSession, DeviceBuffer
+from ..cuda.runtime_api import CudaSession, DeviceBuffer, HostBuffer
 from ..library.compat import TensorRt
 from ..library.engine_log import WARNING
 from .detection_work import DetectionWork
@@ -40,7 +42,7 @@ from .resampling import (
     sampling_tables,
     sampling_threads,
 )
-from .runtime import Engine
+from .runtime import Engine, Tensor
 
 PREPROCESS_BLOCK = (32, 8)
 
@@ -48,8 +50,9 @@ PREPROCESS_BLOCK = (32, 8)
 class DevicePipeline(Closing):
     """Preprocessing, network, decoding and NMS as one CUDA graph.
 
-    With more than 1024 candidates (thresholds near zero) the host does NMS. The results are those of HostPipeline with
-    the same engine. Any thread may replace `settings` at any time. One thread owns the pipeline.
+    The outputs of a classifier and of a FamilyHead are decoded on the host: describe() has this as `decode`. With more
+    than 1024 candidates (thresholds near zero) the host does NMS. The results are those of HostPipeline with the same
+    engine. Any thread may replace `settings` at any time. One thread owns the pipeline.
 
     load_plan: returns the plan's bytes; called by each `open`
     precision_effective: the engine's real precision, for diagnostics; '' for that of the model file
@@ -120,8 +123,8 @@ class DevicePipeline(Closing):
             'preprocess': (staged - started) * 1e3, 'infer': (inferred - staged) * 1e3,
             'postprocess': (finished - inferred) * 1e3})
 
-    def _raw_output(self, frame: Frame) -> np.ndarray:
-        """Return the network's output for a frame of 8 bits, without decoding."""
+    def _raw_output(self, frame: Frame) -> RawOutput:
+        """Return the network's outputs for a frame of 8 bits, without decoding."""
         session, work = self.session, self.frame_work
         assert session is not None and work is not None
         form, frame = device_frame(frame)
@@ -137,7 +140,8 @@ class DevicePipeline(Closing):
         work = self.frame_work
         return {
             'backend': 'tensorrt', 'backend_version': self._tensorrt.version_text, 'device': self._device_name,
-            'pipeline': 'device', 'precision_effective': self._precision_effective,
+            'pipeline': 'device', 'decode': 'device' if work and work.detection else 'host',
+            'precision_effective': self._precision_effective,
             'cuda_graph': work.graph_state if work else 'off: not open',
             'zero_copy': 'on' if work and work.zero_copy else 'off'}
 
@@ -163,8 +167,8 @@ class FrameWork:
     graph_state: for describe()
     graph, wants_graph: the captured graph, None if there is none; whether the next frame may capture one
     module, form, sampling: the kernels, the format of the frames, and the arguments of the kernel that reads them
-    detection: the work after a detector; None for a classifier
-    head: the head that decodes a classifier's output
+    detection: the work after a YOLO detector; None for other heads, whose outputs are copied to the host
+    head: the head that decodes these outputs on the host
     """
 
     def __init__(
@@ -183,12 +187,14 @@ class FrameWork:
         self._upload = FrameUpload(session)
         self._interpolation = spec.preprocessing.interpolation
         self._tables: DeviceBuffer | None = None
-        self._output = next(tensor for tensor in engine.outputs if tensor.name == spec.head.output_name)
+        self._read = [tensor for tensor in engine.outputs if tensor.name in spec.head.output_names]
+        self._fetched: list[tuple[Tensor, HostBuffer]] = []
+        self._geometry: Geometry | None = None
         self.detection: DetectionWork | None = None
-        if isinstance(spec.head, ClassificationHead):
-            self._scores = session.allocate_host(self._output.size)
+        if isinstance(spec.head, YoloHead):
+            self.detection = DetectionWork(spec.head, self._read[0], session, module)
         else:
-            self.detection = DetectionWork(spec.head, self._output, session, module)
+            self._fetched = [(tensor, session.allocate_host(tensor.size)) for tensor in self._read]
         self.form: FrameFormat | None = None
         self.sampling = Sampling()
         self._has_run = False
@@ -209,7 +215,7 @@ class FrameWork:
         if self.graph is not None:
             graph, self.graph = self.graph, None
             self._session.release(graph)
-        geometry = geometry_of(self._spec, form.width, form.height)
+        geometry = self._geometry = geometry_of(self._spec, form.width, form.height)
         tables = sampling_tables(self._interpolation, form, geometry, copying_speedup())
         self._upload.reserve(form.size, form.step, tables.used, self._in_place(geometry))
         sampling = sampling_of(self._spec, form, geometry)
@@ -253,16 +259,21 @@ class FrameWork:
         if self.detection is not None:
             return self.detection.result(settings.detection)
         head = self.head
-        assert isinstance(head, ClassificationHead)
-        values = self._scores.array.view(self._output.dtype).reshape(self._output.shape)
-        return head.decode(values, settings.classification)
+        values: RawOutput = head.pick({
+            tensor.name: buffer.array.view(tensor.dtype).reshape(tensor.shape) for tensor, buffer in self._fetched})
+        if isinstance(head, ClassificationHead):
+            return head.decode(values, settings.classification)
+        assert self._geometry is not None
+        return head.decode(values, self._geometry, settings.detection)
 
-    def raw_output(self) -> np.ndarray:
-        """Return a copy of the network's output for the launched frame. The stream must be idle."""
-        values = np.empty(self._output.size, np.uint8)
-        self._session.download(values, self._output.address)
+    def raw_output(self) -> RawOutput:
+        """Return a copy of what the head reads for the launched frame. The stream must be idle."""
+        copies = [(tensor, np.empty(tensor.size, np.uint8)) for tensor in self._read]
+        for tensor, values in copies:
+            self._session.download(values, tensor.address)
         self._session.synchronize()
-        return values.view(self._output.dtype).reshape(self._output.shape)
+        return self._spec.head.pick({
+            tensor.name: values.view(tensor.dtype).reshape(tensor.shape) for tensor, values in copies})
 
     def _stored(self, data: np.ndarray) -> int:
         """Queue the upload of the tables; return their device address. The stream must be idle."""
@@ -301,5 +312,5 @@ class FrameWork:
         self._engine.enqueue(stream)
         if self.detection is not None:
             self.detection.enqueue(stream)
-        else:
-            self._session.download(self._scores.array, self._output.address)
+        for tensor, buffer in self._fetched:
+            self._session.download(buffer.array, tensor.address)

@@ -11,8 +11,9 @@ import numpy as np
 
 from ....errors import EngineError
 from ....model.spec import ModelSpec
+from ....ort.size_inputs import SIZE_INPUTS, size_values
 from ..cuda.runtime_api import CudaSession
-from ..library.compat import TensorRt
+from ..library.compat import IoTensor, TensorRt
 
 
 @dataclass(frozen=True)
@@ -67,11 +68,12 @@ class Engine:
     def _bind(self, session: CudaSession, spec: ModelSpec) -> tuple[Tensor, tuple[Tensor, ...]]:
         tensors = {tensor.name: tensor for tensor in self._tensorrt.io_tensors(self._engine)}
         inputs = [tensor.name for tensor in tensors.values() if tensor.is_input]
-        if inputs != [spec.input_name]:
+        if [name for name in inputs if name not in SIZE_INPUTS] != [spec.input_name]:
             raise EngineError(
                 f"the engine's inputs are {inputs}, but {spec.path.name} has only '{spec.input_name}': the "
                 'engine was built from another model; build it again')
         taken = tensors.pop(spec.input_name)
+        sizes = [tensors.pop(name) for name in inputs if name in SIZE_INPUTS]
         if taken.dtype != spec.input_dtype:
             raise EngineError(
                 f'the engine input is {taken.dtype}, that of {spec.path.name} {np.dtype(spec.input_dtype)}: the engine '
@@ -81,13 +83,24 @@ class Engine:
             raise EngineError(
                 f'the engine input shape is {list(taken.shape)} (-1: within its profile), but {list(spec.input_shape)} '
                 'is needed: build it for this input_size')
-        if spec.head.output_name not in tensors:
-            raise EngineError(
-                f"the engine has no output '{spec.head.output_name}', only {list(tensors)}: it was built from another "
-                'model; build it again')
+        for size in sizes:
+            self._fill(session, size, size_values(spec.input_shape, size.dtype))
+        for name in spec.head.output_names:
+            if name not in tensors:
+                raise EngineError(
+                    f"the engine has no output '{name}', only {list(tensors)}: it was built from another model; build "
+                    'it again')
         return (
             self._allocated(session, spec.input_name, taken.dtype),
             tuple(self._allocated(session, tensor.name, tensor.dtype) for tensor in tensors.values()))
+
+    def _fill(self, session: CudaSession, size: IoTensor, values: np.ndarray) -> None:
+        """Give an input its values, which stay the same for all frames."""
+        if not self._context.set_input_shape(size.name, values.shape):
+            raise self._tensorrt.failure(f"TensorRT rejects the shape {list(values.shape)} of input '{size.name}'")
+        tensor = self._allocated(session, size.name, size.dtype)
+        session.upload(tensor.address, values.view(np.uint8).reshape(-1))
+        session.synchronize()
 
     def _allocated(self, session: CudaSession, name: str, dtype: np.dtype) -> Tensor:
         shape = tuple(int(size) for size in self._context.get_tensor_shape(name))

@@ -1,0 +1,171 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What all detection heads share: the settings, the selection of candidates, and the interface.
+
+A head names the outputs that it reads (`output_names`). `pick` takes them from the outputs of a network: the array
+itself for a head of one output (YoloHead), a dictionary for a head of a family (FamilyHead).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+
+from ...errors import EngineError
+from ...results.results import Detections
+from ..geometry import Geometry
+from ..normalisation import YOLO, Preprocessing
+from ..thresholds import Thresholds
+from .nms import non_maximum_suppression
+
+# What a head reads: np.ndarray for YoloHead and ClassificationHead, {name: array} for a FamilyHead.
+RawOutput = Any
+
+# NMS gets only this many of the best candidates: a threshold near zero must not stop a robot.
+MAX_CANDIDATES = 5000
+
+
+@dataclass(frozen=True)
+class DetectionSettings:
+    """Thresholds of the detection head; all may change between two frames.
+
+    score_threshold: detections with a lower score are removed, 0..1
+    iou_threshold: IoU above which the lower-scoring box of a pair is suppressed, 0..1
+    keep_classes: class indices to keep, None for all
+    """
+
+    score_threshold: float = Thresholds.score
+    iou_threshold: float = Thresholds.iou
+    class_agnostic_nms: bool = False
+    max_detections: int = 300
+    keep_classes: frozenset[int] | None = None
+
+
+class Candidates(NamedTuple):
+    """Boxes before the selection.
+
+    boxes: (N, 4) float, x_min, y_min, x_max, y_max in network pixels
+    scores: (N,) float in 0..1; classes: (N,) class indices
+    """
+
+    boxes: np.ndarray
+    scores: np.ndarray
+    classes: np.ndarray
+
+
+class DetectionHead:
+    """A head whose results are boxes.
+
+    usual_preprocessing: that of the family, if the file and the user say nothing
+    """
+
+    task = 'detection'
+    usual_preprocessing: ClassVar[Preprocessing] = YOLO
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """The outputs that the head reads."""
+        raise NotImplementedError
+
+    @property
+    def suppresses(self) -> bool:
+        """Whether NMS follows; False if the network gives each object once."""
+        return True
+
+    def select(
+        self, boxes: np.ndarray, scores: np.ndarray, classes: np.ndarray, geometry: Geometry,
+        settings: DetectionSettings,
+    ) -> Detections:
+        """Turn the candidates above the score threshold into detections in image pixels.
+
+        boxes: (N, 4) x_min, y_min, x_max, y_max in network pixels; scores: (N,); classes: (N,) class indices
+        Raises EngineError if scores or boxes are not finite.
+        """
+        # NaN is never greater than anything, so in NMS a NaN box would silently suppress all others.
+        if not (np.isfinite(boxes).all() and np.isfinite(scores).all()):
+            raise self.not_finite()
+        if settings.keep_classes is not None:
+            wanted = np.isin(classes, list(settings.keep_classes))
+            boxes, scores, classes = boxes[wanted], scores[wanted], classes[wanted]
+        if len(scores) > MAX_CANDIDATES:
+            best = np.argpartition(-scores, MAX_CANDIDATES)[:MAX_CANDIDATES]
+            boxes, scores, classes = boxes[best], scores[best], classes[best]
+        if self.suppresses:
+            kept = non_maximum_suppression(
+                boxes, scores, classes, settings.iou_threshold, settings.class_agnostic_nms, len(scores))
+        else:
+            kept = np.argsort(-scores, kind='stable')
+        in_image = geometry.clip(geometry.to_image(boxes[kept]))
+        # A box that lies only in the padding has no area in the image.
+        visible = (in_image[:, 2] > in_image[:, 0]) & (in_image[:, 3] > in_image[:, 1])
+        first = slice(0, settings.max_detections)
+        kept = kept[visible][first]
+        return Detections(
+            in_image[visible][first].astype(np.float32), scores[kept].astype(np.float32),
+            classes[kept].astype(np.int64))
+
+    def not_finite(self) -> EngineError:
+        """Return the error for an output that holds NaN or infinity."""
+        return EngineError(
+            f"output '{self.output_names[0]}' holds values that are not finite: the network overflows in this "
+            'precision, or its weights are damaged')
+
+
+@dataclass(frozen=True)
+class FamilyHead(DetectionHead):
+    """A head that reads one or several outputs of a family of networks; a subclass is a frozen dataclass.
+
+    kind: the name of the layout, for `head`
+    num_classes: 0 if the outputs do not show it
+    family: what the model seems to be, and advice: what to export, for error messages
+    remark: one line about a part of the outputs that is not used, '' if all are
+    """
+
+    kind: ClassVar[str]
+    remark: ClassVar[str] = ''
+    family: ClassVar[str]
+    advice: ClassVar[str] = 'export a YOLO detector: yolo export model=yolo11n.pt format=onnx'
+
+    num_classes: int
+
+    def pick(self, outputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Return the outputs that the head reads; KeyError if one is missing."""
+        return {name: outputs[name] for name in self.output_names}
+
+    def names_of(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the class names by the network's class index, for the names of a file or of a user."""
+        return names
+
+    def candidates(self, outputs: Mapping[str, np.ndarray], size: tuple[int, int], threshold: float) -> Candidates:
+        """Return the candidates with at least this score. NaN stays, so that it is reported.
+
+        size: width, height of the network's input
+        """
+        raise NotImplementedError
+
+    def problem(
+        self, images: Sequence[Mapping[str, np.ndarray]], size: tuple[int, int], num_names: int,
+    ) -> str:
+        """Return why the outputs of the test images cannot be the head's, as the rest of a sentence; '' if they can.
+
+        num_names: number of class names, 0 if unknown
+        """
+        raise NotImplementedError
+
+    def settled(self, images: Sequence[Mapping[str, np.ndarray]], size: tuple[int, int]) -> FamilyHead:
+        """Return the head with what only the values show, such as the unit of the boxes."""
+        return self
+
+    def decode(
+        self, outputs: Mapping[str, np.ndarray], geometry: Geometry, settings: DetectionSettings,
+    ) -> Detections:
+        """Turn the raw outputs of one image into detections in image pixels.
+
+        Raises EngineError if scores, or boxes above the threshold, are not finite.
+        """
+        size = geometry.network_width, geometry.network_height
+        head = self.settled((outputs,), size)
+        return self.select(*head.candidates(outputs, size, settings.score_threshold), geometry, settings)

@@ -1,0 +1,187 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Segmentation, pose and oriented-box models of YOLOv5, YOLOv8, YOLO11 and YOLO26: their boxes.
+
+Their candidates have further columns after those of a detector:
+
+- segment: coefficients of masks (the prototypes are an output [1, M, h, w])
+- pose:    key points
+- obb:     the angle in radians, which turns the box around its centre
+
+Layouts are those of yolo.py: [1, 4 + C + E, N], [1, N, 5 + C + E], and [1, N, 6 + E] after NMS. Of an oriented box the
+upright box that encloses it is given, and NMS compares these upright boxes.
+"""
+
+from __future__ import annotations
+
+import ast
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from .boxes import CENTRES, CORNERS, PIXELS, boxes_problem, to_corners
+from .detection import Candidates, FamilyHead
+from .evidence import HeadEvidence, dense_counts, is_feature_map
+from .family_values import class_problem, score_problem
+from .plausible_boxes import centre_problem
+
+_DENSE, _WITH_OBJECTNESS, _AFTER_NMS = 'yolov8', 'yolov5', 'end_to_end'
+
+
+@dataclass(frozen=True)
+class _FurtherColumnsHead(FamilyHead):
+    """Reads the boxes, scores and classes of candidates with further columns. layout: yolov8, yolov5 or end_to_end."""
+
+    output_name: str
+    layout: str
+
+    turned: ClassVar[bool] = False
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """The output that the head reads."""
+        return (self.output_name,)
+
+    @property
+    def suppresses(self) -> bool:
+        """Whether NMS follows."""
+        return self.layout != _AFTER_NMS
+
+    def candidates(self, outputs: Mapping[str, np.ndarray], size: tuple[int, int], threshold: float) -> Candidates:
+        """Return the candidates above the threshold."""
+        columns = self._columns(outputs)
+        if self.layout == _DENSE:
+            best = columns[4:4 + self.num_classes].max(axis=0)
+            picked = columns[:, ~(best < threshold)].astype(np.float32)
+            scores, classes = _best(picked[4:4 + self.num_classes])
+        elif self.layout == _WITH_OBJECTNESS:
+            picked = columns[:, ~(columns[4] < threshold)].astype(np.float32)
+            scores, classes = _best(picked[5:5 + self.num_classes])
+            scores = scores * picked[4]
+            kept = ~(scores < threshold)
+            picked, scores, classes = picked[:, kept], scores[kept], classes[kept]
+        else:
+            picked = columns[:, ~(columns[4] < threshold)].astype(np.float32)
+            if not np.isfinite(picked).all():
+                raise self.not_finite()
+            picked = picked[:, (picked[4] > 0) & (picked[5] >= 0)]
+            scores, classes = picked[4], np.rint(picked[5]).astype(np.int64)
+        return Candidates(self._corners(picked, size), scores, classes)
+
+    def problem(
+        self, images: Sequence[Mapping[str, np.ndarray]], size: tuple[int, int], num_names: int,
+    ) -> str:
+        """Return why the columns are not boxes, scores and classes; '' if they can be."""
+        tables = [np.asarray(self._columns(image), np.float32) for image in images]
+        if self.layout == _AFTER_NMS:
+            rows = np.concatenate(tables, axis=1)
+            rows = rows[:, (rows[4] > 0) & (rows[5] >= 0)]
+            coding = CENTRES if self.turned else CORNERS
+            return (
+                score_problem(self.output_name, rows[4]) or class_problem(self.output_name, rows[5], num_names)
+                or boxes_problem([rows[:4].T], coding, PIXELS, size))
+        first, last = (4, 4 + self.num_classes) if self.layout == _DENSE else (4, 5 + self.num_classes)
+        return (
+            score_problem(self.output_name, np.concatenate([table[first:last] for table in tables], axis=1))
+            or centre_problem([table[:4].T for table in tables], size))
+
+    def _columns(self, outputs: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return (columns, N)."""
+        rows: np.ndarray = outputs[self.output_name][0]
+        return rows if self.layout == _DENSE else rows.T
+
+    def _corners(self, picked: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+        """(columns, N) -> (N, 4) x_min, y_min, x_max, y_max in network pixels."""
+        boxes = picked[:4].T
+        coding = CORNERS if self.layout == _AFTER_NMS else CENTRES
+        if self.turned:
+            coding, angle = CENTRES, picked[-1]
+            cosine, sine = np.abs(np.cos(angle)), np.abs(np.sin(angle))
+            width, height = picked[2], picked[3]
+            boxes = np.stack(
+                [picked[0], picked[1], width * cosine + height * sine, width * sine + height * cosine], axis=1)
+        return to_corners(boxes, coding, PIXELS, size)
+
+
+@dataclass(frozen=True)
+class SegmentHead(_FurtherColumnsHead):
+    """The boxes of a segmentation model."""
+
+    kind: ClassVar[str] = 'segment'
+    family: ClassVar[str] = 'a segmentation model of YOLOv5 or Ultralytics'
+    advice: ClassVar[str] = 'export the detection variant, such as yolo11n.pt'
+    remark: ClassVar[str] = 'its masks are not used, only its boxes'
+
+
+@dataclass(frozen=True)
+class PoseHead(_FurtherColumnsHead):
+    """The boxes of a pose model."""
+
+    kind: ClassVar[str] = 'pose'
+    family: ClassVar[str] = 'a pose model of Ultralytics'
+    advice: ClassVar[str] = 'export the detection variant, such as yolo11n.pt'
+    remark: ClassVar[str] = 'its key points are not used, only its boxes'
+
+
+@dataclass(frozen=True)
+class ObbHead(_FurtherColumnsHead):
+    """The upright boxes around the oriented boxes of a model; the angle is the last column."""
+
+    kind: ClassVar[str] = 'obb'
+    family: ClassVar[str] = 'an oriented-box model of Ultralytics'
+    advice: ClassVar[str] = 'export the detection variant, such as yolo11n.pt'
+    remark: ClassVar[str] = 'its angles are not given: each box is the upright box around the oriented one'
+    turned: ClassVar[bool] = True
+
+
+_OF_TASK: dict[str, type[_FurtherColumnsHead]] = {'segment': SegmentHead, 'pose': PoseHead, 'obb': ObbHead}
+_OF_HEAD = {'Segment': SegmentHead, 'YOLOESegment': SegmentHead, 'Pose': PoseHead, 'OBB': ObbHead}
+
+
+def further_columns_heads(evidence: HeadEvidence) -> list[FamilyHead]:
+    """Return the head if the metadata or mask prototypes say that there are further columns, else []."""
+    maps = [shape for _, shape in evidence.outputs if is_feature_map(shape)]
+    tables = [(name, shape) for name, shape in evidence.outputs if len(shape) == 3 and shape[0] == 1]
+    kind = _kind(evidence)
+    if kind is None and len(maps) == len(tables) == 1 and len(evidence.outputs) == 2:
+        kind = SegmentHead
+    if kind is None or len(tables) != 1 or not evidence.is_float(tables[0][0]):
+        return []
+    name, (_, rows, columns) = tables[0]
+    # The number of further columns, as far as it is known.
+    further = 1 if kind is ObbHead else maps[0][1] if kind is SegmentHead and maps else _key_point_numbers(evidence)
+    if evidence.end_to_end or (evidence.end_to_end is None and columns == 6 + (further or 0) and rows <= 1000):
+        return [kind(evidence.num_names or 0, name, _AFTER_NMS)] if columns > 6 else []
+    dense = dense_counts(evidence.input_size)
+    is_turned = columns > rows if (rows in dense) == (columns in dense) else columns in dense
+    layout, used = (_DENSE, rows - 4) if is_turned else (_WITH_OBJECTNESS, columns - 5)
+    classes = evidence.num_names or (used - further if further is not None else 0)
+    if classes < 1 or used <= classes or (further is not None and used != classes + further):
+        return []
+    return [kind(classes, name, layout)]
+
+
+def _kind(evidence: HeadEvidence) -> type[_FurtherColumnsHead] | None:
+    said = evidence.metadata.get('head', '')
+    kind = next((kind for start, kind in _OF_HEAD.items() if said.startswith(start)), None)
+    return kind or _OF_TASK.get(evidence.metadata.get('task', ''))
+
+
+def _key_point_numbers(evidence: HeadEvidence) -> int | None:
+    """Return the numbers of Ultralytics' `kpt_shape`, such as 51 for '[17, 3]'; None if it is missing."""
+    try:
+        points = ast.literal_eval(evidence.metadata.get('kpt_shape', ''))
+        return math.prod(int(number) for number in points)
+    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
+        return None
+
+
+def _best(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(C, N) class scores -> the best score and class of each."""
+    if not scores.shape[1]:
+        return np.zeros(0, np.float32), np.zeros(0, np.int64)
+    classes = scores.argmax(axis=0)
+    return scores[classes, np.arange(scores.shape[1])], classes
