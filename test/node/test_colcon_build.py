@@ -14,7 +14,7 @@ pytest.importorskip('ament_index_python', reason='needs ROS 2')
 pytest.importorskip('colcon_ros', reason='needs colcon (colcon-common-extensions)')
 
 ROOT = Path(__file__).resolve().parents[2]
-PARTS = ('package.xml', 'setup.py', 'setup.cfg', 'resource', 'trt_perception', 'launch', 'config',
+PARTS = ('package.xml', 'setup.py', 'setup.cfg', 'NOTICE', 'resource', 'trt_perception', 'launch', 'config',
          'models', 'interfaces')
 
 
