@@ -89,7 +89,7 @@ def test_the_site_names_no_other_server_that_the_browser_would_ask(site):
 def test_a_page_that_the_navigation_forgets_ends_the_build(tmp_path):
     for folder in ('docs', 'models', 'config', 'scripts/docs_site'):
         shutil.copytree(ROOT / folder, tmp_path / folder)
-    for pattern in ('*.md', 'CHANGELOG.rst', 'LICENSE', 'package.xml', 'mkdocs.yml'):
+    for pattern in ('*.md', 'CHANGELOG.rst', 'LICENSE', 'NOTICE', 'package.xml', 'mkdocs.yml'):
         for path in ROOT.glob(pattern):
             shutil.copy(path, tmp_path)
     if (ROOT / 'docker').is_dir():

@@ -228,6 +228,11 @@ def images(tmp_path, monkeypatch):
     return CalibrationOptions(str(color_folder(tmp_path / 'images', 48)), samples=32, checking=16, method='minmax')
 
 
+def without_times(log):
+    """On a machine where int8 is slower than fp32, a warning says so."""
+    return [(severity, text) for severity, text in log if not text.startswith('int8 is slower than fp32')]
+
+
 def test_a_model_that_is_bad_in_int8_runs_if_the_gate_is_lower(tmp_path, images):
     """A single layer, whose result in int8 has no meaning: no choice of layers reaches the usual target."""
     source = conv_detector(tmp_path / 'model.onnx', weights_of_first=UNEVEN)
@@ -249,13 +254,13 @@ def test_a_model_that_is_bad_in_int8_runs_if_the_gate_is_lower(tmp_path, images)
     told = Told()
     with create_pipeline(load_model(source), replace(options, min_agreement=0.0), monitor=told.monitor) as pipeline:
         assert pipeline.describe()['precision_effective'] == 'int8'
-    ((severity, text),) = told.log
+    ((severity, text),) = without_times(told.log)
     assert severity == 'warning'
     assert text.startswith('int8 misses its usual accuracy, whatever layers stay in float: agreement 0.')
     # From the cache the warning is the same.
     again = Told()
     create_pipeline(load_model(source), replace(options, min_agreement=0.0), monitor=again.monitor).open()
-    assert again.log == told.log
+    assert without_times(again.log) == [(severity, text)]
 
 
 def test_keys_of_the_cache_change_for_detectors_in_int8_only(tmp_path, images):
