@@ -15,7 +15,7 @@ WORKDIR /opt/trt_perception
 COPY requirements requirements
 COPY scripts/environment scripts/environment
 COPY interfaces interfaces
-COPY setup.py setup.cfg package.xml README.md LICENSE ./
+COPY setup.py setup.cfg package.xml README.md LICENSE NOTICE ./
 COPY resource resource
 COPY config config
 COPY launch launch

@@ -4,15 +4,18 @@
 
 from __future__ import annotations
 
+import subprocess
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from .errors import EngineError
 from .progress import ProgressCallback, silent
 
 # (severity: debug, info, warning or error; one line of text)
 LogCallback = Callable[[str, str], None]
+_POLL_S = 0.05
 
 
 def unlogged(severity: str, text: str) -> None:
@@ -37,6 +40,17 @@ class Monitor:
         """Raise EngineError, '<what> was cancelled while <doing>', if `cancel` is set."""
         if self.cancel.is_set():
             raise EngineError(f'{what} was cancelled while {doing}' if doing else f'{what} was cancelled')
+
+    def wait_for(self, process: subprocess.Popen[Any], doing: str) -> int:
+        """Wait for a child process and return its exit code. Kill it, and raise as `check`, if `cancel` is set."""
+        try:
+            while process.poll() is None:
+                self.cancel.wait(_POLL_S)
+                self.check(doing)
+        finally:
+            process.kill()
+            code = process.wait()
+        return code
 
     def following(self, what: str) -> ProgressCallback:
         """Return a `progress` for the steps of `what` that raises EngineError if `cancel` is set."""

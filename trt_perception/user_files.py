@@ -27,6 +27,15 @@ _KINDS = (
     (stat.S_ISBLK, 'a device'))
 
 
+def why_no_file(path: Path) -> str:
+    """Return what stands at a path that is not a regular file, as a sentence: 'there is no such file', 'it is ...'."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        return 'there is no such file'
+    return f'it is {next((kind for check, kind in _KINDS if check(mode)), "no regular file")}'
+
+
 def read_whole(path: Path, most_bytes: int) -> bytes:
     """Return the content of a regular file; never waits for a writer and never reads more than `most_bytes` + 1.
 

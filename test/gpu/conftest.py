@@ -1,6 +1,8 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Tests on a real GPU: `pytest test/gpu`. Without a GPU, TensorRT or pycuda they are skipped, with the reason.
+"""Tests on a real GPU: `pytest test/gpu`.
+
+Without a GPU, TensorRT, or a package that calls CUDA, they are skipped, with the reason.
 
 TRT_PERCEPTION_TEST_PLANS names a folder that keeps the engines between runs.
 """

@@ -83,7 +83,7 @@ def run(capfd, *arguments):
     (('quantize', 'm.onnx', '--precision', 'fp16', '--half-rest'), 1, '--half-rest needs --precision int8, found'),
     (('quantize', 'm.onnx', '--precision', 'fp16', '--keep-float', 'a'), 1, "m.onnx has no node 'a': expected names"),
     (('predict', 'm.onnx', 'empty.png'), 1, 'empty.png: not an image that OpenCV reads, or damaged (0 bytes)'),
-    (('predict', 'pipe.onnx', 'p.png'), 1, "model 'pipe.onnx': it is a pipe or a device; expected an ONNX file"),
+    (('predict', 'pipe.onnx', 'p.png'), 1, "model 'pipe.onnx': it is a pipe; expected an ONNX file"),
     (('predict', 'm.onnx', 'pipe.jpg'), 1, 'pipe.jpg: a pipe; expected an image, a folder, a video or a rosbag2'),
     (('predict', 'm.onnx', 'pipe.mp4'), 1, 'pipe.mp4: a pipe; expected an image'),
     (('predict', 'm.onnx', 'pipe.mcap'), 1, 'pipe.mcap: a pipe; expected an image'),

@@ -202,7 +202,7 @@ def test_the_source_without_a_comparison(capsys, tmp_path, detector, pictures):
     (('--against', 'tenserrt'), 2, 'did you mean tensorrt?'),
     (('--precision', 'fp61'), 2, 'did you mean fp16?'),
     (('--against', 'onnxruntime', '--backend', 'tensorrt'), 1, 'leave out --backend'),
-    (('--against', 'pytorch', '--pytorch', 'none.pt'), 1, 'none.pt: no such file'),
+    (('--against', 'pytorch', '--pytorch', 'none.pt'), 1, 'none.pt: there is no such file'),
     (('--file', 'litert'), 2, 'expected BACKEND=FILE'), (('--topic', '/camera'), 1, 'give the bag with --source'),
     (('--image', 'a.png', '--source', 'b'), 2, 'not allowed with'),
     (('--report', 'none/folder'), 1, 'none/folder: No such file')])

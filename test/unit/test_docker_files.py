@@ -4,6 +4,7 @@
 
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -65,6 +66,25 @@ def test_the_context_has_everything_that_is_installed():
     """What setup.py and setup.cfg name."""
     for name in ('setup.py', 'setup.cfg', 'package.xml', 'resource', 'launch', 'config', 'models', 'trt_perception'):
         assert not ignored(name), name
+
+
+def files_of_setup():
+    """Top-level names that setup.py installs as data, without those that it finds in folders."""
+    handed = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(ROOT)
+        patch.setattr('setuptools.setup', handed.update)
+        runpy.run_path(str(ROOT / 'setup.py'))
+    return {Path(name).parts[0] for _, names in handed['data_files'] for name in names}
+
+
+def test_every_data_file_of_setup_is_in_the_context_and_in_the_image_without_a_checkout():
+    names = files_of_setup()
+    assert {'package.xml', 'NOTICE', 'launch', 'config', 'models'} <= names
+    copied = {word for rest in arguments(DOCKER / 'cpu.Dockerfile', 'COPY') for word in rest.split()[:-1]}
+    for name in names:
+        assert not ignored(name), name
+        assert name in copied, name
 
 
 @pytest.mark.parametrize('path', NODES, ids=lambda path: path.name)

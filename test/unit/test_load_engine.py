@@ -108,6 +108,7 @@ def test_the_cache_command_lists_and_removes_networks(tmp_path, cache, capsys):
 
 @pytest.mark.parametrize('change, options, message', [
     (lambda path: path.unlink(), {}, 'there is no such file; expected an ONNX file'),
+    (lambda path: (path.unlink(), path.mkdir()), {}, 'it is a folder; expected an ONNX file'),
     (lambda path: path.write_bytes(b'text'), {}, 'is not an ONNX file|cannot be read as ONNX'),
     (lambda path: network(path, 1), {'max_batch': 2}, 'max_batch is 2, but pair.onnx has fixed shapes'),
     (lambda path: save(

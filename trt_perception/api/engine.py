@@ -327,7 +327,9 @@ class Engine:
 
     def _wrong_device(self, index: int, found: object, expected: str) -> ParameterError:
         if self._device is None:
-            advice = ('call it with .cpu(), or install TensorRT and pycuda, with which the network runs on the GPU')
+            advice = (
+                'call it with .cpu(), or install TensorRT, and pycuda or cuda-bindings, with which the network runs on '
+                'the GPU')
         else:
             advice = f'move it to {expected}'
         return ParameterError(f'{self._label(index)} is on {found}, expected {expected}: {advice}')

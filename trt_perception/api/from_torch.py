@@ -24,6 +24,7 @@ from ..pipeline.raw_file import read_raw_model
 from ..pipeline.tensorrt_options import RunOptions
 from ..precision.raw import INT8_DIFFERENCE, Sample, prepare_raw, require_raw_precision, split_samples
 from ..unfinished import temporary_folder
+from ..user_files import why_no_file
 from .checks import choice, number, text, whole
 from .engine import Engine
 from .logged import logged_monitor
@@ -102,8 +103,8 @@ def from_torch(
     runner = chosen_raw_backend(chosen.backend, monitor)
     if runner == 'onnxruntime' and given:
         raise EngineError(
-            'the example is on the GPU, but ONNX Runtime runs the network on the CPU: install TensorRT and pycuda, or '
-            'give the example, and later inputs, on the CPU (.cpu())')
+            'the example is on the GPU, but ONNX Runtime runs the network on the CPU: install TensorRT, and '
+            'pycuda or cuda-bindings; or give the example, and later inputs, on the CPU (.cpu())')
     with temporary_folder() as folder:
         monitor.log('info', 'exporting the network with PyTorch')
         name = re.sub(r'\W', '_', type(module).__name__) or 'network'
@@ -154,7 +155,7 @@ def load_engine(
         max_batch = whole('max_batch', max_batch, 1)
     file = Path(text('path', path))
     if not file.is_file():
-        raise ModelError(f'{file}: there is no such file; expected an ONNX file, such as one that Engine.save wrote')
+        raise ModelError(f'{file}: {why_no_file(file)}; expected an ONNX file, such as one that Engine.save wrote')
     monitor = logged_monitor()
     raw, structure = read_raw_model(file, max_batch)
     samples = None if chosen.calibration is None else [

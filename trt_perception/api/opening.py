@@ -65,7 +65,7 @@ def open(
     model: an ONNX file, a .tflite file, or the name of a catalogue model
     precision: fp32, fp16 or int8; None runs the file as it is stored. int8 needs `calibration_source`
     backend: auto, onnxruntime, openvino, tensorrt or litert. auto uses LiteRT for a .tflite file; TensorRT if a GPU,
-        tensorrt and pycuda are found; OpenVINO if it is installed; otherwise ONNX Runtime
+        tensorrt, and pycuda or cuda-bindings, are found; OpenVINO if it is installed; otherwise ONNX Runtime
     labels: class names of a model without names in its metadata: a txt, json or yaml file, or coco or imagenet
     task, head: task of the model and layout of its output; auto reads them from the file
     output_name: the output to use, for a model with several

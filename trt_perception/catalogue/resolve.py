@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..errors import ModelError
 from ..progress import ProgressCallback
+from ..user_files import why_no_file
 from .catalog import catalog_names, find_entry
 from .fetch import fetch_entry
 
@@ -26,9 +27,7 @@ def resolve_model(
         return path
     entry = find_entry(name_or_path)
     if entry is None or entry.kind != 'model':
-        reason = 'there is no such file'
-        if path.exists():
-            reason = 'it is a folder' if path.is_dir() else 'it is a pipe or a device'
+        reason = why_no_file(path)
         if entry is not None:
             reason = f'it is a {entry.kind} of the catalogue'
         raise ModelError(

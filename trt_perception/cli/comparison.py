@@ -31,6 +31,7 @@ from ..model.spec import ModelSpec
 from ..monitor import Monitor
 from ..progress import ConsoleProgress
 from ..unfinished import temporary_folder
+from ..user_files import why_no_file
 from .comparison_options import JSON, LOG, PLOT, TEXT
 from .files import OutputError, Outputs, write_report
 from .model_arguments import model_options, pipeline_options, settings
@@ -50,7 +51,7 @@ def run_comparison(
         files[PYTORCH] = options.pytorch.absolute()
     for name, path in files.items():
         if not path.is_file():
-            raise OutputError(f'{path}: no such file: check the file of the backend {name}')
+            raise OutputError(f'{path}: {why_no_file(path)}: check the file of the backend {name}')
     _check_outputs(options, outputs)
     with temporary_folder() as folder, _log(options, folder) as log:
         stored, size = store_frames(frames(), folder)

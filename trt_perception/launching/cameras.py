@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import launch.logging
@@ -20,6 +21,7 @@ from launch.event_handlers import OnProcessExit
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
+from ..user_files import why_no_file
 from .perception import RESPAWN_DELAY_S, process_environment
 from .values import LaunchArgumentError, parse_bool, parse_path
 
@@ -134,7 +136,7 @@ def _camera_file(path: str) -> str:
         return ''
     file = parse_path('camera_params', path)
     if not os.path.isfile(file):  # noqa: PTH113 - Path.is_file raises for some names
-        raise LaunchArgumentError(f'camera_params:={file}: there is no such file')
+        raise LaunchArgumentError(f'camera_params:={file}: {why_no_file(Path(file))}')
     return file
 
 

@@ -16,6 +16,7 @@ from launch.actions import LogInfo, OpaqueFunction, RegisterEventHandler
 from launch.event_handlers import OnProcessExit
 from launch_ros.actions import LifecycleNode
 
+from ..user_files import why_no_file
 from .arguments import NODE_NAMES, given_parameters
 from .autostart import Autostart
 from .executor_end import end_executor_at_exit
@@ -95,7 +96,7 @@ def _parameter_file(values: Mapping[str, str]) -> str:
     # Path.is_file raises an error for a name that is too long, or in a folder that cannot be searched.
     if not os.path.isfile(own):  # noqa: PTH113
         # launch_ros would warn and start the node without it.
-        raise LaunchArgumentError(f'params_file:={own}: there is no such file')
+        raise LaunchArgumentError(f'params_file:={own}: {why_no_file(Path(own))}')
     return own
 
 

@@ -21,7 +21,7 @@ from .. import __version__
 _COMMAND_S = 10
 _PACKAGES = (
     'numpy', 'onnx', 'onnxruntime', 'onnxruntime-gpu', 'openvino', 'ai-edge-litert', 'tensorrt', 'tensorrt-rtx',
-    'pycuda', 'torch')
+    'pycuda', 'cuda-bindings', 'torch')
 _GPU_FIELDS = ('name', 'driver_version', 'memory.total', 'clocks.sm', 'clocks.max.sm', 'power.limit')
 # In the order of the report. Jetson's GPU is a devfreq device: 17000000.gpu, 17000000.ga10b, 57000000.gpu.
 _JETSON_GPU = re.compile(r'\.(gpu|ga10b|gv11b|gp10b|gb10b)$|^gpu')

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol, TypeVar
@@ -66,9 +67,9 @@ N = TypeVar('N', bound=_HasGate)
 
 def callback(transition: Callable[[N, Any], R]) -> Callable[[N, Any], R]:
     """Open the gate of the node while this method, a callback of a transition, runs."""
+    @functools.wraps(transition)
     def run(node: N, state: Any) -> R:
         with node.rcl_gate.opened():
             return transition(node, state)
 
-    run.__name__, run.__doc__ = transition.__name__, transition.__doc__
     return run

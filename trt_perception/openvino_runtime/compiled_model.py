@@ -27,7 +27,6 @@ from ..monitor import Monitor
 from .compilation import Compilation
 
 _WORKER = 'trt_perception.openvino_runtime.compile_worker'
-_POLL_S = 0.05
 # Increase it if this package compiles the same model with the same settings in another way than before.
 _FORMAT = 1
 _CPU_INFO = Path('/proc/cpuinfo')
@@ -118,13 +117,7 @@ class CompiledModel:
             process = start_module(
                 _WORKER, self._work.to_json(), str(target), str(os.getpid()), pass_fds=(target,),
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            try:
-                while process.poll() is None:
-                    self._monitor.cancel.wait(_POLL_S)
-                    self._monitor.check(f'compiling {name}')
-            finally:
-                process.kill()
-                code = process.wait()
+            code = self._monitor.wait_for(process, f'compiling {name}')
             if code < 0:
                 # Without the child process this process would have ended in the same way.
                 raise ModelError(

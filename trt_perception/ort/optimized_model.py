@@ -16,7 +16,6 @@ from ..errors import ModelError
 from ..monitor import Monitor
 
 _WORKER = 'trt_perception.ort.optimize_worker'
-_POLL_S = 0.05
 # From this version on InferenceSession's constructor releases the GIL (seen with 1.31.0, not with 1.23.2).
 _RELEASES_LOCK = (1, 31)
 
@@ -58,13 +57,7 @@ def _optimize(path: Path, target: int, num_threads: int, monitor: Monitor) -> bo
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     except OSError:
         return False
-    try:
-        while process.poll() is None:
-            monitor.cancel.wait(_POLL_S)
-            monitor.check(f'loading {path.name}')
-    finally:
-        process.kill()
-        code = process.wait()
+    code = monitor.wait_for(process, f'loading {path.name}')
     if code < 0:
         # Without the child process this process would have ended in the same way.
         raise ModelError(

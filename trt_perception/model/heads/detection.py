@@ -122,14 +122,21 @@ class FamilyHead(DetectionHead):
     num_classes: 0 if the outputs do not show it
     family: what the model seems to be, and advice: what to export, for error messages
     remark: one line about a part of the outputs that is not used, '' if all are
+    once_each: whether the network gives each object once, so that no NMS follows
     """
 
     kind: ClassVar[str]
     remark: ClassVar[str] = ''
+    once_each: ClassVar[bool] = False
     family: ClassVar[str]
     advice: ClassVar[str] = 'export a YOLO detector: yolo export model=yolo11n.pt format=onnx'
 
     num_classes: int
+
+    @property
+    def suppresses(self) -> bool:
+        """Whether NMS follows."""
+        return not self.once_each
 
     def pick(self, outputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Return the outputs that the head reads; KeyError if one is missing."""
@@ -169,3 +176,15 @@ class FamilyHead(DetectionHead):
         size = geometry.network_width, geometry.network_height
         head = self.settled((outputs,), size)
         return self.select(*head.candidates(outputs, size, settings.score_threshold), geometry, settings)
+
+
+@dataclass(frozen=True)
+class OneOutputHead(FamilyHead):
+    """A FamilyHead that reads a single output."""
+
+    output_name: str
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """The output that the head reads."""
+        return (self.output_name,)

@@ -25,7 +25,7 @@ import numpy as np
 from ..coco_ids import NUM_IDS, are_coco, by_id
 from ..normalisation import IMAGENET, YOLO, Preprocessing
 from .boxes import CENTRES, FRACTIONS, boxes_problem, to_corners, used_boxes
-from .detection import Candidates, FamilyHead
+from .detection import Candidates, FamilyHead, OneOutputHead
 from .evidence import HeadEvidence, dense_counts
 from .family_values import are_scores, class_problem, logit, score_problem, sigmoid
 
@@ -40,25 +40,14 @@ _IMAGENET_STRETCHED = replace(_STRETCHED, mean=IMAGENET.mean, std=IMAGENET.std)
 
 
 @dataclass(frozen=True)
-class RtdetrHead(FamilyHead):
+class RtdetrHead(OneOutputHead):
     """RT-DETR of Ultralytics, [1, Q, 4 + C]: each query counts with its best class."""
 
     kind: ClassVar[str] = 'rtdetr'
     family: ClassVar[str] = _ULTRALYTICS
     advice: ClassVar[str] = _ULTRALYTICS_ADVICE
     usual_preprocessing: ClassVar[Preprocessing] = _STRETCHED
-
-    output_name: str
-
-    @property
-    def output_names(self) -> tuple[str, ...]:
-        """The output that the head reads."""
-        return (self.output_name,)
-
-    @property
-    def suppresses(self) -> bool:
-        """Each object has one query."""
-        return False
+    once_each: ClassVar[bool] = True
 
     def candidates(self, outputs: Mapping[str, np.ndarray], size: tuple[int, int], threshold: float) -> Candidates:
         """Return the queries above the threshold."""
@@ -81,25 +70,14 @@ class RtdetrHead(FamilyHead):
 
 
 @dataclass(frozen=True)
-class RtdetrRowsHead(FamilyHead):
+class RtdetrRowsHead(OneOutputHead):
     """RT-DETR of Ultralytics, [1, Q, 6]: cx, cy, w, h, score, class."""
 
     kind: ClassVar[str] = 'rtdetr_rows'
     family: ClassVar[str] = _ULTRALYTICS
     advice: ClassVar[str] = _ULTRALYTICS_ADVICE
     usual_preprocessing: ClassVar[Preprocessing] = _STRETCHED
-
-    output_name: str
-
-    @property
-    def output_names(self) -> tuple[str, ...]:
-        """The output that the head reads."""
-        return (self.output_name,)
-
-    @property
-    def suppresses(self) -> bool:
-        """Each object has one query."""
-        return False
+    once_each: ClassVar[bool] = True
 
     def candidates(self, outputs: Mapping[str, np.ndarray], size: tuple[int, int], threshold: float) -> Candidates:
         """Return the rows above the threshold."""
@@ -134,6 +112,7 @@ class DetrHead(FamilyHead):
     kind: ClassVar[str] = 'detr'
     family: ClassVar[str] = 'DETR or one of its relatives (RF-DETR, RT-DETR, D-FINE, DEIM)'
     advice: ClassVar[str] = "export it with its project's own exporter (models/README.md)"
+    once_each: ClassVar[bool] = True
 
     boxes_name: str
     scores_name: str
@@ -150,11 +129,6 @@ class DetrHead(FamilyHead):
     def output_names(self) -> tuple[str, ...]:
         """The outputs that the head reads."""
         return self.boxes_name, self.scores_name
-
-    @property
-    def suppresses(self) -> bool:
-        """Each object has one query."""
-        return False
 
     @property
     def usual_preprocessing(self) -> Preprocessing:  # type: ignore[override]

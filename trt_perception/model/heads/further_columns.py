@@ -23,7 +23,7 @@ from typing import ClassVar
 import numpy as np
 
 from .boxes import CENTRES, CORNERS, PIXELS, boxes_problem, to_corners
-from .detection import Candidates, FamilyHead
+from .detection import Candidates, FamilyHead, OneOutputHead
 from .evidence import HeadEvidence, dense_counts, is_feature_map
 from .family_values import class_problem, score_problem
 from .plausible_boxes import centre_problem
@@ -32,18 +32,12 @@ _DENSE, _WITH_OBJECTNESS, _AFTER_NMS = 'yolov8', 'yolov5', 'end_to_end'
 
 
 @dataclass(frozen=True)
-class _FurtherColumnsHead(FamilyHead):
+class _FurtherColumnsHead(OneOutputHead):
     """Reads the boxes, scores and classes of candidates with further columns. layout: yolov8, yolov5 or end_to_end."""
 
-    output_name: str
     layout: str
 
     turned: ClassVar[bool] = False
-
-    @property
-    def output_names(self) -> tuple[str, ...]:
-        """The output that the head reads."""
-        return (self.output_name,)
 
     @property
     def suppresses(self) -> bool:

@@ -80,11 +80,6 @@ class LabelledHead(FamilyHead):
         return (*names, self.count_name) if self.count_name else names
 
     @property
-    def suppresses(self) -> bool:
-        """The network includes NMS or needs none."""
-        return False
-
-    @property
     def usual_preprocessing(self) -> Preprocessing:  # type: ignore[override]
         """DETR's relatives stretch as Pillow does, TensorFlow's SSD as OpenCV; the others letterbox."""
         if self.maker == 'detr':

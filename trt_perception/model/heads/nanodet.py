@@ -17,7 +17,7 @@ import numpy as np
 
 from ..normalisation import Preprocessing
 from .boxes import CORNERS, PIXELS, boxes_problem
-from .detection import Candidates, FamilyHead
+from .detection import Candidates, FamilyHead, OneOutputHead
 from .evidence import HeadEvidence
 from .family_values import score_problem
 from .grids import cells, strides_of
@@ -31,21 +31,15 @@ _USUAL = Preprocessing(
 
 
 @dataclass(frozen=True)
-class NanoDetHead(FamilyHead):
+class NanoDetHead(OneOutputHead):
     """Decodes the cells of NanoDet."""
 
     kind: ClassVar[str] = 'nanodet'
     family: ClassVar[str] = 'NanoDet'
     advice: ClassVar[str] = 'export it with tools/export_onnx.py of its project'
 
-    output_name: str
     strides: tuple[int, ...]
     bins: int
-
-    @property
-    def output_names(self) -> tuple[str, ...]:
-        """The output that the head reads."""
-        return (self.output_name,)
 
     @property
     def usual_preprocessing(self) -> Preprocessing:  # type: ignore[override]

@@ -21,7 +21,7 @@ import numpy as np
 from ..coco_ids import after_background
 from ..normalisation import YOLO, Preprocessing
 from .boxes import CORNERS, FRACTIONS, PIXELS, boxes_problem, to_corners
-from .detection import Candidates, FamilyHead
+from .detection import Candidates, FamilyHead, OneOutputHead
 from .evidence import HeadEvidence
 from .family_values import NO_NMS, class_problem, score_problem
 
@@ -29,25 +29,14 @@ _STRETCHED = replace(YOLO, resize_mode='stretch')
 
 
 @dataclass(frozen=True)
-class _RowsHead(FamilyHead):
+class _RowsHead(OneOutputHead):
     """Rows of 7 numbers; subclasses say which column is what."""
 
+    once_each: ClassVar[bool] = True
     score_column: ClassVar[int]
     class_column: ClassVar[int]
     box_column: ClassVar[int]
     unit: ClassVar[str]
-
-    output_name: str
-
-    @property
-    def output_names(self) -> tuple[str, ...]:
-        """The output that the head reads."""
-        return (self.output_name,)
-
-    @property
-    def suppresses(self) -> bool:
-        """The network includes NMS."""
-        return False
 
     def candidates(self, outputs: Mapping[str, np.ndarray], size: tuple[int, int], threshold: float) -> Candidates:
         """Return the rows above the threshold."""

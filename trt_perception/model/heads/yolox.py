@@ -17,7 +17,7 @@ import numpy as np
 
 from ..normalisation import YOLO, Preprocessing
 from .boxes import CENTRES, PIXELS, to_corners
-from .detection import Candidates, FamilyHead
+from .detection import Candidates, FamilyHead, OneOutputHead
 from .evidence import HeadEvidence
 from .family_values import score_problem
 from .grids import cells, strides_of
@@ -29,7 +29,7 @@ _LARGEST_LOGARITHM = 6.0
 
 
 @dataclass(frozen=True)
-class YoloxHead(FamilyHead):
+class YoloxHead(OneOutputHead):
     """Decodes the cells of YOLOX, whose images are BGR and not normalised."""
 
     kind: ClassVar[str] = 'yolox'
@@ -37,13 +37,7 @@ class YoloxHead(FamilyHead):
     advice: ClassVar[str] = 'export it with --decode_in_inference'
     usual_preprocessing: ClassVar[Preprocessing] = replace(YOLO, color_order='bgr', scale=1.0)
 
-    output_name: str
     strides: tuple[int, ...]
-
-    @property
-    def output_names(self) -> tuple[str, ...]:
-        """The output that the head reads."""
-        return (self.output_name,)
 
     def candidates(self, outputs: Mapping[str, np.ndarray], size: tuple[int, int], threshold: float) -> Candidates:
         """Return the cells above the threshold."""
