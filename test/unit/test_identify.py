@@ -240,7 +240,8 @@ def test_text_of_the_file_cannot_forge_lines():
 
 
 @pytest.mark.parametrize('shape, kind, remedy', [
-    ([1, 84, 8400], 'uint8', 'these are quantised values; export it with outputs in float32'),
+    ([1, 84, 8400], 'uint8',
+     'quantised values, and neither the graph nor the metadata say what they stand for: write scale and zero point'),
     ([1, 84, 8400], 'int8', 'these are quantised values'),
     ([1, 1000], 'int8', 'these are quantised values'),
     ([1, 1000], 'int64', 'without ArgMax'),

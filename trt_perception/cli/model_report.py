@@ -12,6 +12,7 @@ from ..backends.trial import Trial
 from ..errors import listed, one_line
 from ..model.normalisation import Preprocessing
 from ..model.spec import ModelSpec
+from ..tensors.quantisation import Quantisation, rule_text
 
 _NAMES_SHOWN = 8
 
@@ -45,6 +46,24 @@ def preprocessing_text(values: Preprocessing) -> str:
     return (
         f'{values.color_order}, {values.resize_mode}{crop}, {values.interpolation}, (pixel * {values.scale:.6g} - '
         f'{_short(values.mean)}) / {_short(values.std)}')
+
+
+def quantisation_entry(rule: Quantisation | None) -> dict[str, Any]:
+    """Return scale and zero point of a quantised input or output for the JSON report, {} if it is not quantised."""
+    if rule is None:
+        return {}
+    if len(rule.scales) == 1:
+        return {'scale': rule.scales[0], 'zero_point': rule.zero_points[0]}
+    return {'scale': list(rule.scales), 'zero_point': list(rule.zero_points)}
+
+
+def quantisation_text(entry: Mapping[str, Any]) -> str:
+    """Return what the numbers of an input or output of the report stand for, '' if it is not quantised."""
+    if 'zero_point' not in entry:
+        return ''
+    if isinstance(entry['scale'], list):
+        return f" (value = (number - zero point) * scale, {len(entry['scale'])} channels)"
+    return f" ({rule_text(entry['scale'], entry['zero_point'])})"
 
 
 def thresholds_row(report: Mapping[str, Any]) -> dict[str, str]:

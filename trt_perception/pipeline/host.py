@@ -79,7 +79,7 @@ class HostPipeline(Closing):
         return preprocess(frame)
 
     def _infer(self, tensor: np.ndarray) -> RawOutput:
-        outputs = self._backend.infer(self.spec.input_name, tensor)
+        outputs = self.spec.real(self._backend.infer(self.spec.input_name, tensor))
         try:
             return self.spec.head.pick(outputs)
         except KeyError as error:

@@ -150,7 +150,10 @@ def _refuse_element_types(evidence: HeadEvidence, wanted: str) -> None:
         found = evidence.element_types[name]
         remedy = 'export it with outputs in float32'
         if found in ('uint8', 'int8', 'uint16', 'int16'):
-            remedy = 'these are quantised values; export it with outputs in float32 (dequantised)'
+            remedy = (
+                'these are quantised values, and neither the graph nor the metadata say what they stand for: write '
+                'scale and zero point into the metadata trt_perception.quantisation (see models/README.md), or export '
+                'it with outputs in float32')
         elif _is_list(shape) and found in ('int32', 'int64'):
             remedy = 'export it with one floating-point score per class, without ArgMax'
         raise ModelError(
