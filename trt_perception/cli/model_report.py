@@ -25,6 +25,7 @@ def common_report(spec: ModelSpec, trials: Mapping[str, Trial]) -> dict[str, Any
             for name, trial in trials.items()},
         'task': spec.task,
         'head': spec.head.kind,
+        'reads': list(spec.head.output_names),
         'remark': getattr(spec.head, 'remark', ''),
         'precision': spec.stored_precision,
         'preprocessing': asdict(spec.preprocessing),
@@ -36,8 +37,11 @@ def common_report(spec: ModelSpec, trials: Mapping[str, Trial]) -> dict[str, Any
 
 
 def task_text(report: Mapping[str, Any]) -> str:
-    """Return the task, the head, and which part of the outputs is not used."""
-    return f"{report['task']} ({report['head']}){'; ' if report['remark'] else ''}{report['remark']}"
+    """Return the task, the head, the output of a classifier with several, and which part of the outputs is not used."""
+    reads = ''
+    if report['task'] == 'classification' and len(report['outputs']) > 1:
+        reads = f"; the scores are {report['reads'][0]}"
+    return f"{report['task']} ({report['head']}){reads}{'; ' if report['remark'] else ''}{report['remark']}"
 
 
 def preprocessing_text(values: Preprocessing) -> str:
