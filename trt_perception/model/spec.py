@@ -21,6 +21,7 @@ from .heads.classification import ClassificationHead, classification_head
 from .heads.detection import FamilyHead
 from .heads.evidence import HeadEvidence
 from .heads.find_family import UNCOUNTED_KINDS
+from .heads.further_columns import SegmentHead
 from .heads.identify import Head, fitting_heads
 from .labels import SHIPPED, load_labels, shipped_labels
 from .metadata_names import read_metadata_names
@@ -99,6 +100,11 @@ class ModelSpec:
     def task(self) -> str:
         """detection or classification."""
         return self.head.task
+
+    @property
+    def has_masks(self) -> bool:
+        """Whether the model gives instance masks if they are asked for."""
+        return isinstance(self.head, SegmentHead) and bool(self.head.prototypes_name)
 
     @property
     def input_shape(self) -> tuple[int, int, int, int]:
