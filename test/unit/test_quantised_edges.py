@@ -11,6 +11,7 @@ onnx = pytest.importorskip('onnx')
 pytest.importorskip('onnxruntime')
 pytest.importorskip('cv2')
 from onnx import helper, numpy_helper
+from onnxruntime import quantization
 from support.precision_models import color_frames, conv_detector
 from support.quantised_models import quantise_edges
 from support.recording_monitor import Told
@@ -302,6 +303,52 @@ def test_int8_of_another_quantiser(tmp_path):
         float_edges(make('uint8', 128))
     assert 'has 1 Q/DQ nodes with uint8 or with a zero point other than 0' in str(error.value)
     assert 'trt_perception quantize' in str(error.value)
+
+
+class Frames(quantization.CalibrationDataReader):
+    """The inputs of a model for its calibration."""
+
+    def __init__(self, spec, frames):
+        preprocess = Preprocessor(spec)
+        self._inputs = iter([{spec.input_name: preprocess(frame)[0].copy()} for frame in frames])
+
+    def get_next(self):
+        return next(self._inputs, None)
+
+
+@pytest.mark.parametrize('kind, symmetric', [('QUInt8', False), ('QInt8', True)])
+def test_a_model_of_onnx_runtimes_quantiser_without_its_first_node(tmp_path, kind, symmetric):
+    """The stripped file gives exactly what the whole one gives, and TensorRT takes the symmetric one."""
+    spec = load_model(conv_detector(tmp_path / 'm.onnx'))
+    frames = [Frame.from_bgr(picture) for picture in color_frames(4, seed=1)]
+    quantization.quantize_static(
+        str(spec.path), str(tmp_path / 'q.onnx'), Frames(spec, frames), op_types_to_quantize=['Conv'],
+        activation_type=getattr(quantization.QuantType, kind), weight_type=quantization.QuantType.QInt8,
+        extra_options={'ActivationSymmetric': symmetric})
+    model = onnx.load(str(tmp_path / 'q.onnx'))
+    graph, name = model.graph, spec.input_name
+    first = next(node for node in graph.node if node.op_type == 'QuantizeLinear' and node.input[0] == name)
+    for node in graph.node:
+        for index, tensor in enumerate(node.input):
+            if tensor == first.output[0]:
+                node.input[index] = name
+    graph.node.remove(first)
+    graph.input[0].type.tensor_type.elem_type = 2 if kind == 'QUInt8' else 3
+    onnx.checker.check_model(model)
+    onnx.save(model, str(tmp_path / 's.onnx'))
+    whole, stripped = load_model(tmp_path / 'q.onnx'), load_model(tmp_path / 's.onnx')
+    assert not whole.quantised and stripped.input_quantisation.dtype == ('uint8' if kind == 'QUInt8' else 'int8')
+    for frame in frames:
+        expected, found = run(whole, frame, precision='int8'), run(stripped, frame, precision='int8')
+        assert len(expected) > 0
+        np.testing.assert_array_equal(found.boxes, expected.boxes)
+        np.testing.assert_array_equal(found.scores, expected.scores)
+    if symmetric:
+        made = run(float_edges(stripped), frames[0], precision='int8')
+        np.testing.assert_allclose(made.boxes, run(whole, frames[0], precision='int8').boxes, atol=1e-3)
+    else:
+        with pytest.raises(ModelError, match='with uint8 or with a zero point other than 0'):
+            float_edges(stripped)
 
 
 @pytest.mark.parametrize('kind, zero', [('uint8', 0), ('int8', -128), ('int8', 0)])
