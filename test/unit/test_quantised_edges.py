@@ -208,6 +208,8 @@ def test_a_convolution_of_the_operator_format_says_the_rule(tmp_path):
         'scores': Quantisation('uint8', (np.float32(0.05),), (20,))}
     assert spec.stored_precision == 'int8'
     result = run(spec, Frame.from_bgr(np.full((8, 8, 3), (51, 102, 204), np.uint8)), precision='int8')
+    with pytest.raises(ModelError, match='has layers such as QLinearConv: TensorRT takes int8 as QuantizeLinear and'):
+        float_edges(spec)
     # Ten times the channels, as logits in steps of 0.05.
     expected = np.exp([8, 4, 2]) / np.exp([8, 4, 2]).sum()
     np.testing.assert_allclose(result.scores, expected, atol=1e-3)

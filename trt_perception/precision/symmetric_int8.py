@@ -13,23 +13,37 @@ from ..dependencies import require
 from ..errors import ModelError, printable
 
 _INT8, _INT32 = 3, 6  # TensorProto.DataType
+# ONNX Runtime's quantiser writes them in the QOperator format, and for dynamic quantisation.
+_INTEGER_LAYERS = frozenset({
+    'QLinearConv', 'QLinearMatMul', 'ConvInteger', 'MatMulInteger', 'DynamicQuantizeLinear'})
+_OTHERWISE = (
+    "or with ONNX Runtime's quantiser with quant_format=QDQ, activation_type=QInt8, weight_type=QInt8 and "
+    "extra_options={'ActivationSymmetric': True}; or set backend to onnxruntime or openvino")
 
 
 def is_of_another_form(proto: Any) -> bool:
     """Return whether `fold_biases` or `require_symmetric` has something to do."""
-    return any(True for _ in _biases(proto.graph)) or any(True for _ in _asymmetric(proto.graph))
+    graph = proto.graph
+    return any(node.op_type in _INTEGER_LAYERS for node in graph.node) or any(
+        True for found in (_biases(graph), _asymmetric(graph)) for _ in found)
 
 
 def require_symmetric(graph: Any, name: str) -> None:
-    """Raise ModelError, which calls the model `name`, for layers that are uint8 or have another zero point than 0."""
+    """Raise ModelError, which calls the model `name`, for int8 that TensorRT cannot run.
+
+    These are layers in uint8 or with another zero point than 0, and operators of integers.
+    """
+    layer = next((node.op_type for node in graph.node if node.op_type in _INTEGER_LAYERS), '')
+    if layer:
+        raise ModelError(
+            f'{name} has layers such as {layer}: TensorRT takes int8 as QuantizeLinear and DequantizeLinear around '
+            f'float layers; make the int8 file from the float model with trt_perception quantize, {_OTHERWISE}')
     found = list(_asymmetric(graph))
     if found:
         raise ModelError(
             f'{name} has {len(found)} Q/DQ nodes with uint8 or with a zero point other than 0, such as '
             f"'{printable(found[0])}': TensorRT takes int8 with the zero point 0 only; make the int8 file from the "
-            "float model with trt_perception quantize, or with ONNX Runtime's quantiser with activation_type=QInt8, "
-            "weight_type=QInt8 and extra_options={'ActivationSymmetric': True}; or set backend to onnxruntime or "
-            'openvino')
+            f'float model with trt_perception quantize, {_OTHERWISE}')
 
 
 def fold_biases(graph: Any) -> None:
