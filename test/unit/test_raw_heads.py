@@ -227,7 +227,7 @@ def test_the_boxes_of_segmentation(tmp_path, layout, metadata):
     assert_detections(found, expected)
     assert spec.head.kind == 'segment' and spec.task == 'detection'
     assert [text for severity, text in told.log if severity == 'info'] == [
-        'm.onnx is a segmentation model of YOLOv5 or Ultralytics: its masks are not used, only its boxes']
+        'm.onnx is a segmentation model of YOLOv5 or Ultralytics: its masks are computed while they are wanted']
 
 
 @pytest.mark.parametrize('metadata', [

@@ -8,8 +8,10 @@ import importlib.util
 from collections.abc import Callable, Mapping
 
 from ..dependencies import require
-from ..errors import EngineError, MissingDependencyError, ModelError
+from ..errors import EngineError, MissingDependencyError, ModelError, listed, printable
+from ..model.heads.classification import ClassificationHead
 from ..model.heads.detection import FamilyHead
+from ..model.heads.several_lists import further_lists
 from ..model.spec import ModelSpec
 from ..monitor import Monitor
 from ..pipeline.interface import Pipeline, PostprocessSettings
@@ -28,6 +30,12 @@ def create_pipeline(
     options = options or PipelineOptions()
     if isinstance(spec.head, FamilyHead) and spec.head.remark and monitor is not None:
         monitor.log('info', f'{spec.path.name} is {spec.head.family}: {spec.head.remark}')
+    if isinstance(spec.head, ClassificationHead) and monitor is not None:
+        others = further_lists(spec.outputs, spec.head)
+        if others:
+            monitor.log('info', (
+                f"{spec.path.name}: the scores are output '{printable(spec.head.output_name)}'; output_name chooses "
+                f"another of {listed([*others, spec.head.output_name], 8)}"))
     chosen, reason = _choice(options.backend, monitor or Monitor(), spec)
     if reason and monitor is not None:
         monitor.log('info', f'backend auto: {chosen}, because {reason}')

@@ -179,7 +179,10 @@ class FrameLoop:
             self._look_at(frame)
             converted = time.perf_counter()
             liveness.step('inference')
-            output = parts.pipeline.run(frame)
+            if parts.outputs.wants_masks(settings.publish_debug_image):
+                output = parts.pipeline.run(frame, masks=True)
+            else:
+                output = parts.pipeline.run(frame)
         except FrameError as error:
             if self._is_present(parts):
                 if isinstance(error, DamagedImageError):

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import array
+import sys
 from collections.abc import Callable
 
 import numpy as np
@@ -30,6 +31,8 @@ from .serialized_detections import DetectionsWriter
 
 # VisionClass.class_id is a uint16.
 _MAX_CLASS = 65535
+# Pixels of `masks` without an object.
+_NO_CLASS_8, _NO_CLASS_16 = 255, 65535
 
 
 def detections_message(
@@ -85,6 +88,36 @@ def vision_info_message(spec: ModelSpec, header: Header, label_topic: str) -> Vi
     return VisionInfo(
         header=header, method=f'{spec.path.name} sha256:{spec.sha256}', database_location=label_topic,
         database_version=0)
+
+
+def masks_message(detections: Detections, header: Header, num_classes: int) -> Image:
+    """Return the class index of each pixel, as in label_info: mono8, or 16UC1 with more than 255 classes.
+
+    A pixel without an object is 255, or 65535 in 16UC1. Of overlapping objects the one with the highest score counts.
+    """
+    assert detections.masks is not None
+    small = num_classes <= _NO_CLASS_8
+    background = _NO_CLASS_8 if small else _NO_CLASS_16
+    values = np.minimum(detections.class_indices, background)
+    return label_message(
+        detections.masks.label_image(values, background, np.uint8 if small else np.uint16), header)
+
+
+def instances_message(detections: Detections, header: Header) -> Image:
+    """Return the number of the object of each pixel, 16UC1: k is the k-th of `detections`, 0 is no object."""
+    assert detections.masks is not None
+    return label_message(
+        detections.masks.label_image(np.arange(1, len(detections) + 1), 0, np.uint16), header)
+
+
+def label_message(labels: np.ndarray, header: Header) -> Image:
+    """Return an (H, W) uint8 array as a mono8 image, uint16 as 16UC1."""
+    height, width = labels.shape
+    data = array.array('B')
+    data.frombytes(labels.data.cast('B'))
+    return Image(
+        header=header, height=height, width=width, encoding='mono8' if labels.dtype == np.uint8 else '16UC1',
+        is_bigendian=int(sys.byteorder == 'big'), step=labels.strides[0], data=data)
 
 
 def image_message(bgr: np.ndarray, header: Header) -> Image:

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The node's publishers: results, class names, the debug image."""
+"""The node's publishers: results, masks, class names, the debug image."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ from .messages import (
     classification_message,
     detections_message,
     image_message,
+    instances_message,
     label_info_message,
+    masks_message,
     vision_info_message,
     writes_as_rclpy,
 )
@@ -53,6 +55,9 @@ class Outputs:
         self._label_info = create(LabelInfo, 'label_info', _LATCHED)
         self._vision_info = create(VisionInfo, 'vision_info', _LATCHED)
         self._debug_image = create(Image, 'debug_image', 1)
+        # Only of a model that has masks.
+        self._masks = create(Image, 'masks', 1) if spec.has_masks else None
+        self._instances = create(Image, 'mask_instances', 1) if spec.has_masks else None
         # Drawing has a separate thread: results must not wait for it.
         self._artist: LatestWorker[tuple[Frame, Result, Header]] | None = LatestWorker(
             'debug_image', self._draw, self._drawing_failed)
@@ -65,6 +70,15 @@ class Outputs:
         self._vision_info.publish(
             vision_info_message(self._spec, header, self._label_info.topic_name))
 
+    def wants_masks(self, draws: bool) -> bool:
+        """Return whether somebody receives what needs the masks of the next frame.
+
+        draws: whether the debug image is published
+        """
+        wanting = [self._masks, self._instances, self._debug_image if draws else None]
+        return self._masks is not None and any(
+            publisher is not None and publisher.get_subscription_count() > 0 for publisher in wanting)
+
     def publish(self, result: Result, header: Header) -> None:
         """Publish the result with the image's header, even if it is empty."""
         if isinstance(result, Detections) and self._writer is not None:
@@ -75,6 +89,14 @@ class Outputs:
             self._results.publish(detections_message(result, header, self._class_id))
         else:
             self._results.publish(classification_message(result, header, self._class_id))
+        if isinstance(result, Detections) and result.masks is not None:
+            self._publish_masks(result, header)
+
+    def _publish_masks(self, result: Detections, header: Header) -> None:
+        if self._masks is not None and self._masks.get_subscription_count() > 0:
+            self._masks.publish(masks_message(result, header, len(self._spec.names)))
+        if self._instances is not None and self._instances.get_subscription_count() > 0:
+            self._instances.publish(instances_message(result, header))
 
     def draw(self, frame: Frame, result: Result, header: Header) -> None:
         """Draw the frame in another thread if there is a subscriber. It replaces a frame that is still waiting."""
@@ -87,8 +109,9 @@ class Outputs:
         if artist is not None:
             artist.close()
         for publisher in (
-                self._results, self._label_info, self._vision_info, self._debug_image):
-            self._node.destroy_lifecycle_publisher(publisher)
+                self._results, self._label_info, self._vision_info, self._debug_image, self._masks, self._instances):
+            if publisher is not None:
+                self._node.destroy_lifecycle_publisher(publisher)
 
     def _class_id(self, index: int) -> str:
         return self._spec.name_of(index) if self._use_names else str(index)

@@ -26,7 +26,8 @@ class Compilation:
     """One model as OpenVINO compiles it. The compiled model takes uint8 pixels, [1, height, width, channels].
 
     Pixels of 3 channels are in the order BGR. The compiled model reorders them and computes
-    (pixel - mean) / scale for each channel in the model's own order, `color_order`.
+    (pixel - mean) / scale for each channel in the model's own order, `color_order`. Without `from_pixels` it takes the
+    model's own input.
 
     path: the ONNX file, absolute
     input_shape: shape of the model's input; layout: nchw or nhwc
@@ -44,6 +45,7 @@ class Compilation:
     scale: tuple[float, ...] = ()
     precision: str = 'f32'
     num_threads: int = 1
+    from_pixels: bool = True
 
     @property
     def config(self) -> dict[str, Any]:
@@ -71,7 +73,11 @@ class Compilation:
 
     def to_json(self) -> str:
         """Return the values as JSON, for the child process and for the cache key."""
-        return json.dumps(asdict(self), sort_keys=True)
+        values = asdict(self)
+        if self.from_pixels:
+            # The usual models keep the key that they always had.
+            del values['from_pixels']
+        return json.dumps(values, sort_keys=True)
 
     @staticmethod
     def from_json(text: str) -> Compilation:
@@ -93,7 +99,7 @@ def compiled(core: Any, work: Compilation) -> Any:
         model.reshape({work.input_name: list(work.input_shape)})
     if work.precision == 'bf16':
         _keep_expectations(model)
-    return core.compile_model(_from_pixels(model, work), 'CPU', work.config)
+    return core.compile_model(_from_pixels(model, work) if work.from_pixels else model, 'CPU', work.config)
 
 
 def _keep_expectations(model: Any) -> None:

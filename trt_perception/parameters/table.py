@@ -158,7 +158,8 @@ class Values:
         MODEL, 'auto', "Layout of the model's output", "found from the output's shape, the metadata and the values",
         choices=HEADS)
     output_name: str = _row(
-        MODEL, '', 'Name of the output to use, for a model with several', 'the model has only one that fits')
+        MODEL, '', 'Name of the output to use, for a model with several', 'the only one that fits, or the one with the '
+        'name or the size of scores')
     backend: str = _row(
         MODEL, 'auto', 'Library that runs the network',
         'LiteRT for a .tflite file; TensorRT if it and a GPU are found; OpenVINO if it is installed; otherwise ONNX '

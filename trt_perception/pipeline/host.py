@@ -15,6 +15,7 @@ from ..image.frame import Frame
 from ..model.geometry import Geometry
 from ..model.heads.classification import ClassificationHead
 from ..model.heads.detection import RawOutput
+from ..model.heads.further_columns import SegmentHead
 from ..model.spec import ModelSpec
 from ..results.results import Result
 from .interface import Backend, PipelineOutput, PostprocessSettings
@@ -52,8 +53,8 @@ class HostPipeline(Closing):
             self.close()
             raise
 
-    def run(self, frame: Frame) -> PipelineOutput:
-        """Process one frame."""
+    def run(self, frame: Frame, masks: bool = False) -> PipelineOutput:
+        """Process one frame; masks: with instance masks, if the model has them."""
         if self._preprocessor is None:
             raise EngineError('the pipeline is not open')
         settings = self.settings
@@ -62,7 +63,7 @@ class HostPipeline(Closing):
         preprocessed = time.perf_counter()
         output = self._infer(tensor)
         inferred = time.perf_counter()
-        result = self._decode(output, geometry, settings)
+        result = self._decode(output, geometry, settings, masks)
         finished = time.perf_counter()
         return PipelineOutput(result, {
             'preprocess': (preprocessed - started) * 1e3,
@@ -79,7 +80,7 @@ class HostPipeline(Closing):
         return preprocess(frame)
 
     def _infer(self, tensor: np.ndarray) -> RawOutput:
-        outputs = self._backend.infer(self.spec.input_name, tensor)
+        outputs = self.spec.real(self._backend.infer(self.spec.input_name, tensor))
         try:
             return self.spec.head.pick(outputs)
         except KeyError as error:
@@ -87,10 +88,14 @@ class HostPipeline(Closing):
                 f"expected the output '{error.args[0]}' from the backend, found {sorted(outputs)}: export "
                 'the model again') from None
 
-    def _decode(self, output: RawOutput, geometry: Geometry, settings: PostprocessSettings) -> Result:
+    def _decode(
+        self, output: RawOutput, geometry: Geometry, settings: PostprocessSettings, masks: bool = False,
+    ) -> Result:
         head = self.spec.head
         if isinstance(head, ClassificationHead):
             return head.decode(output, settings.classification)
+        if masks and isinstance(head, SegmentHead) and head.prototypes_name:
+            return head.decode_with_masks(output, geometry, settings.detection)
         return head.decode(output, geometry, settings.detection)
 
     def describe(self) -> dict[str, str]:

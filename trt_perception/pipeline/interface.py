@@ -68,8 +68,11 @@ class Pipeline(Protocol):
     def open(self) -> None:
         """Load, allocate and run once to warm up; ModelError or EngineError."""
 
-    def run(self, frame: Frame) -> PipelineOutput:
-        """Process one frame; FrameError for a bad frame, EngineError if the backend fails."""
+    def run(self, frame: Frame, masks: bool = False) -> PipelineOutput:
+        """Process one frame; FrameError for a bad frame, EngineError if the backend fails.
+
+        masks: with instance masks, if the model has them (ModelSpec.has_masks); they take time for each object
+        """
 
     def describe(self) -> dict[str, str]:
         """Return values for diagnostics: backend, versions, device, precision."""

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .masks import Masks
+
 
 @dataclass(frozen=True)
 class Detections:
@@ -16,11 +18,13 @@ class Detections:
     boxes: (N, 4) float32, x_min, y_min, x_max, y_max in pixels of the incoming image, clipped to it
     scores: (N,) float32 in 0..1
     class_indices: (N,) int64
+    masks: the pixels of each object, None if they were not asked for or the model has none
     """
 
     boxes: np.ndarray
     scores: np.ndarray
     class_indices: np.ndarray
+    masks: Masks | None = None
 
     def __len__(self) -> int:
         """Return the number of objects."""

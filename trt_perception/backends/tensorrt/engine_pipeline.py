@@ -96,11 +96,11 @@ class EnginePipeline(Closing):
             'precision_effective': str(engine.sidecar.get('precision_effective', '')),
             **({'agreement': report.summary} if report is not None else {})}
 
-    def run(self, frame: Frame) -> PipelineOutput:
-        """Process one frame."""
+    def run(self, frame: Frame, masks: bool = False) -> PipelineOutput:
+        """Process one frame; masks: with instance masks, if the model has them."""
         if self._inner is None:
             raise EngineError('the pipeline is not open')
-        return self._inner.run(frame)
+        return self._inner.run(frame, masks) if masks else self._inner.run(frame)
 
     def describe(self) -> dict[str, str]:
         """Return the running pipeline's description and where its engine comes from."""
