@@ -248,6 +248,24 @@ def test_official_rtdetr_gets_the_size_of_its_input(tmp_path):
     assert spec.input_name == 'images'
 
 
+@pytest.mark.parametrize('maker', ['detr', 'nms', 'torchvision'])
+def test_boxes_of_one_class_that_overlap_stay(tmp_path, maker):
+    """As with the exporter's own prediction: the best queries of a DETR, or what NMS in the file has left."""
+    boxes = np.array([[0.1, 0.1, 0.5, 0.5], [0.12, 0.1, 0.52, 0.5], [0.1, 0.12, 0.5, 0.52]])
+    scores = [0.9, 0.8, 0.7]
+    path = tmp_path / 'm.onnx'
+    if maker == 'detr':
+        family_model(path, labelled(boxes, scores, [1, 1, 1]), scaled='boxes')
+    elif maker == 'nms':
+        family_model(path, efficient_nms(3, boxes * NET, scores, [1, 1, 1]))
+    else:
+        family_model(path, {
+            'boxes': np.float32(boxes * NET), 'labels': np.array([1, 1, 1], np.int64), 'scores': np.float32(scores),
+        }, open_rows=True)
+    found, _ = opened(path)
+    assert_detections(found, stretched(boxes) if maker == 'detr' else letterboxed(boxes * NET), scores, [1, 1, 1])
+
+
 def test_the_size_may_be_letterboxed_by_the_user(tmp_path):
     boxes = corners(queries())
     path = family_model(tmp_path / 'm.onnx', labelled(boxes, sorted_scores(), np.arange(300) % 80), scaled='boxes')
