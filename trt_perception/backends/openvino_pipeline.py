@@ -116,4 +116,4 @@ def compilation(spec: ModelSpec) -> Compilation:
     scale = tuple(value / options.scale for value in options.std[:spec.channels])
     return Compilation(
         str(spec.path.absolute()), spec.input_name, spec.input_shape, spec.layout, options.color_order,
-        mean if any(mean) else (), scale if any(value != 1.0 for value in scale) else ())
+        mean if any(mean) else (), scale if any(value != 1.0 for value in scale) else (), size_inputs=spec.size_inputs)
