@@ -3,6 +3,9 @@
 """Compares OpenVINO with ONNX Runtime if it is installed, as in `make openvino-test`; otherwise nothing is compared."""
 
 import importlib.util
+import os
+import tempfile
+from unittest import mock
 
 import numpy as np
 
@@ -14,7 +17,10 @@ def assert_same_with_openvino(spec, settings, frame, expected):
     """Assert that OpenVINO in fp32 gives the detections `expected` for the frame. Without openvino, do nothing."""
     if importlib.util.find_spec('openvino') is None:
         return
-    with create_pipeline(spec, PipelineOptions('openvino', num_threads=1), settings) as pipeline:
+    with (
+        tempfile.TemporaryDirectory() as cache, mock.patch.dict(os.environ, XDG_CACHE_HOME=cache),
+        create_pipeline(spec, PipelineOptions('openvino', num_threads=1), settings) as pipeline,
+    ):
         found = pipeline.run(frame).result
     np.testing.assert_array_equal(found.class_indices, expected.class_indices)
     np.testing.assert_allclose(found.scores, expected.scores, atol=1e-4)
