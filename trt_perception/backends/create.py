@@ -61,8 +61,6 @@ def _choice(backend: str, monitor: Monitor, spec: ModelSpec) -> tuple[str, str]:
         return 'litert', 'the model is a .tflite file'
     if tensorrt_runs(monitor):
         return 'tensorrt', 'a GPU, TensorRT and a CUDA package are found'
-    if spec.size_inputs:
-        return 'onnxruntime', f'TensorRT does not run here, and the model has the input {spec.size_inputs[0]}'
     if _openvino_runs(monitor):
         return 'openvino', 'TensorRT does not run here, and openvino is installed'
     return 'onnxruntime', 'TensorRT does not run here, and openvino is not installed'
@@ -75,10 +73,6 @@ def require_readable(backend: str, spec: ModelSpec) -> None:
         raise ModelError(
             f'backend is {backend}, but {name} is a TensorFlow Lite model: expected an ONNX file; set backend to auto '
             'or litert, or export the original model to ONNX')
-    if backend == 'openvino' and spec.size_inputs:
-        raise ModelError(
-            f'backend is openvino, but {name} has the second input {spec.size_inputs[0]}: expected the image as the '
-            'only input; set backend to auto or onnxruntime')
     if spec.file_format != 'tflite' and backend == 'litert':
         raise ModelError(
             f'backend is litert, but {name} is an ONNX file: expected a .tflite file; set backend to auto, onnxruntime '

@@ -121,10 +121,12 @@ def compilation(spec: ModelSpec) -> Compilation:
     path, shape, order = str(spec.path.absolute()), spec.input_shape, options.color_order
     if spec.input_dtype.kind in 'iu':
         # The integers are the pixels, or the Preprocessor makes them.
-        return Compilation(path, spec.input_name, shape, spec.layout, order, from_pixels=takes_pixels(spec))
+        return Compilation(
+            path, spec.input_name, shape, spec.layout, order, from_pixels=takes_pixels(spec),
+            size_inputs=spec.size_inputs)
     # x = (pixel * scale - mean) / std = (pixel - mean / scale) / (std / scale)
     mean = tuple(value / options.scale for value in options.mean[:spec.channels])
     scale = tuple(value / options.scale for value in options.std[:spec.channels])
     return Compilation(
         path, spec.input_name, shape, spec.layout, order, mean if any(mean) else (),
-        scale if any(value != 1.0 for value in scale) else ())
+        scale if any(value != 1.0 for value in scale) else (), size_inputs=spec.size_inputs)

@@ -34,6 +34,7 @@ class Compilation:
     mean, scale: in units of a pixel, one for each channel; () leaves the pixels as they are
     precision: f32, bf16 or f16, the type of float layers
     num_threads: threads for one inference
+    size_inputs: further inputs, [1, 2] int64: they become constants, width and height of the model's own input
     """
 
     path: str
@@ -46,6 +47,7 @@ class Compilation:
     precision: str = 'f32'
     num_threads: int = 1
     from_pixels: bool = True
+    size_inputs: tuple[str, ...] = ()
 
     @property
     def config(self) -> dict[str, Any]:
@@ -95,11 +97,22 @@ def half_type(capabilities: Collection[str]) -> str | None:
 def compiled(core: Any, work: Compilation) -> Any:
     """Return OpenVINO's CompiledModel. Raises RuntimeError if OpenVINO rejects the model."""
     model = core.read_model(Path(work.path))
+    _give_sizes(model, work)
     if model.input(work.input_name).get_partial_shape().is_dynamic:
         model.reshape({work.input_name: list(work.input_shape)})
     if work.precision == 'bf16':
         _keep_expectations(model)
     return core.compile_model(_from_pixels(model, work) if work.from_pixels else model, 'CPU', work.config)
+
+
+def _give_sizes(model: Any, work: Compilation) -> None:
+    """Replace the inputs that take the size of the image: it is the same for each frame."""
+    constant = require('openvino.opset13').constant
+    height, width = work.input_shape[2:4] if work.layout == 'nchw' else work.input_shape[1:3]
+    for name in work.size_inputs:
+        parameter = model.input(name).get_node()
+        parameter.output(0).replace(constant(np.array([[width, height]], np.int64)).output(0))
+        model.remove_parameter(parameter)
 
 
 def _keep_expectations(model: Any) -> None:
