@@ -1,41 +1,30 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Processes and counts the frames of one camera, from the arrival of an image to the published result."""
+"""Takes the frames of the camera through the pipeline, from the arrival of an image to the published result."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from typing import Any
 
 from rclpy.node import Node
 
-from ..errors import DamagedImageError, EngineError, FrameError, one_line
-from ..image.frame import Frame
+from ..errors import EngineError, FrameError
 from ..image.jpeg import jpeg_decoder
-from ..image.watch import ImageWatch, depth_warning
 from ..parameters.settings import Settings
 from .camera import Arrival, Camera
+from .camera_stream import CameraStream
 from .frame_types import FrameParts, FrameReport
+from .inference_failures import InferenceFailures
 from .liveness import Liveness, Progress
-from .reading import frame_of
-from .stamps import RosTime, Stamps
-from .statistics import Statistics
 
-# After this many failed inferences in a row, the node goes through error processing.
-_FAILURES_TO_GIVE_UP = 10
-_THROTTLE_S = 5.0
-# A dark room stays dark for hours.
-_NOTE_THROTTLE_S = 60.0
-# Characters of a failure reason: an image message may contain any text, and diagnostics repeat the reason every second.
-_LONGEST_REASON = 1000
 # If the process is about to end, a frame gets this time to finish.
 _ENDING_S = 0.4
 
 
 class FrameLoop:
-    """One camera's subscription, statistics and failures. It lives as long as the node.
+    """The images of a node on their way through the pipeline. It lives as long as the node.
 
     connect() on configure, start() on activate, stop() on deactivate, disconnect() on cleanup.
     """
@@ -47,36 +36,17 @@ class FrameLoop:
         """Prepare.
 
         settings: returns the current values; called once for each frame
-        on_give_up: called in the worker's thread when `failing` becomes true
+        on_give_up: called in the worker's thread when so many inferences in a row have failed that the node should
+            give up
         on_device_lost: called in the worker's thread if this process can no longer use its device
         """
         self._node = node
         self._settings = settings
-        self._on_give_up = on_give_up
-        self._on_device_lost = on_device_lost
-        self._statistics = Statistics()
-        self._stamps = Stamps()
-        self._liveness: Liveness | None = None
+        self.failures = InferenceFailures(on_give_up, on_device_lost)
+        self._stream = CameraStream(node)
         # The frame that stop() did not wait for any longer.
         self._given_up_frame = 0
         self._parts: FrameParts | None = None
-        self._camera: Camera | None = None
-        self._last_failure = ''
-        self._failures_in_a_row = 0
-        self._failures_expected = False
-        self._watch = ImageWatch()
-        self._image_note = ''
-        self._depth_seen = False
-
-    @property
-    def failing(self) -> bool:
-        """Whether so many inferences in a row have failed that the node should give up."""
-        return self._failures_in_a_row >= _FAILURES_TO_GIVE_UP
-
-    @property
-    def why_failing(self) -> str:
-        """One line for the log and the diagnostics of a node that gives up."""
-        return f'{_FAILURES_TO_GIVE_UP} inferences in a row failed: {self._last_failure}'
 
     def connect(self, parts: FrameParts) -> None:
         """Use these parts from now on. Call it only while no image can arrive."""
@@ -85,26 +55,19 @@ class FrameLoop:
     @property
     def progress(self) -> Progress:
         """The progress of the frames now."""
-        liveness = self._liveness
+        liveness = self._stream.liveness
         return Progress() if liveness is None else liveness.report()
 
     def start(self, settings: Settings) -> str:
         """Reset the counts and subscribe. Returns the topic."""
         assert self._parts is not None
-        self._statistics.reset()
-        self._stamps = Stamps()
-        self._liveness = Liveness(self._parts.first_s)
         self._given_up_frame = 0
-        self._failures_in_a_row = 0
-        self._watch = ImageWatch()
-        self._image_note = ''
+        self.failures.reset()
         if settings.image_transport == 'compressed' and jpeg_decoder() == 'opencv':
             self._node.get_logger().warning(
                 'damaged JPEG images are not noticed, because the Python package simplejpeg is not installed: '
                 "PIP_BREAK_SYSTEM_PACKAGES=1 pip install simplejpeg 'numpy<2'")
-        self._camera = Camera(
-            self._node, settings.image_transport, settings.image_reliability, settings.image_depth, self._arrived)
-        return self._camera.topic
+        return self._stream.start(settings, self._parts.first_s, self._arrived)
 
     def stop(self) -> None:
         """End the subscription and wait until the current frame is processed. May be called in any state.
@@ -118,8 +81,8 @@ class FrameLoop:
         if progress.frame and progress.frame == self._given_up_frame:
             raise EngineError(progress.reason)
         try:
-            if self._parts.worker.clear(_ENDING_S if self._failures_expected else progress.patience_s):
-                self._statistics.count('replaced')
+            if self._parts.worker.clear(_ENDING_S if self.failures.expected else progress.patience_s):
+                self._stream.statistics.count('replaced')
         except FutureTimeoutError:
             progress = self.progress
             self._given_up_frame = progress.frame
@@ -127,38 +90,29 @@ class FrameLoop:
 
     def unsubscribe(self) -> None:
         """End the subscription: no more frames arrive."""
-        camera, self._camera = self._camera, None
-        if camera is not None:
-            camera.close()
+        self._stream.unsubscribe()
 
     def disconnect(self) -> None:
         """Forget the parts. Call it after stop(). A frame that is still in work is not published or counted."""
         self._parts = None
-        self._liveness = None
-
-    def expect_failures(self) -> None:
-        """Do not count or log failed inferences: the process is about to end, and resources may be gone already."""
-        self._failures_expected = True
+        self._stream.liveness = None
 
     def report(self) -> FrameReport:
         """Return the state now. Logs each publisher that cannot match, once."""
-        camera, liveness = self._camera, self._liveness
-        return FrameReport(
-            camera.report() if camera is not None else None, self._statistics.snapshot(), self._last_failure,
-            None if liveness is None else liveness.report(), self._stamps.report(), self._ros_time(),
-            self._image_note if camera is not None else '')
+        return self._stream.report()
 
     def process(self, arrival: Arrival) -> None:
         """Turn one image into a published result. Runs in the worker's thread."""
-        settings, parts, camera, liveness = self._settings(), self._parts, self._camera, self._liveness
+        stream = self._stream
+        settings, parts, camera, liveness = self._settings(), self._parts, stream.camera, stream.liveness
         if camera is None or settings is None or parts is None or liveness is None:
             # The node is being deactivated: the frame counts as replaced by a newer one.
-            self._statistics.count('replaced')
+            stream.statistics.count('replaced')
             return
         liveness.begin('reading the image')
         outcome = 'failed'
         try:
-            outcome = self._processed(arrival, settings, parts, camera, liveness)
+            outcome = self._processed(arrival, settings, parts, stream, camera, liveness)
         except Exception:
             if self._is_present(parts):
                 raise
@@ -166,46 +120,39 @@ class FrameLoop:
             liveness.end(outcome)
 
     def _processed(
-        self, arrival: Arrival, settings: Settings, parts: FrameParts, camera: Camera, liveness: Liveness,
+        self, arrival: Arrival, settings: Settings, parts: FrameParts, stream: CameraStream, camera: Camera,
+        liveness: Liveness,
     ) -> str:
         """Process and count an image. Returns its outcome, the name of the count."""
-        if settings.max_age_ms and self._age_ms(arrival) > settings.max_age_ms:
-            self._statistics.count('stale')
+        if settings.max_age_ms and stream.age_ms(arrival) > settings.max_age_ms:
+            stream.statistics.count('stale')
             return 'stale'
         started = time.perf_counter()
         try:
-            message = camera.message_of(arrival)
-            frame = frame_of(message, settings, camera.topic)
-            self._look_at(frame)
+            header, frame = stream.read(arrival, camera, settings)
             converted = time.perf_counter()
             liveness.step('inference')
             output = parts.pipeline.run(frame)
         except FrameError as error:
             if self._is_present(parts):
-                if isinstance(error, DamagedImageError):
-                    self._statistics.count('damaged')
-                self._bad(error)
+                stream.bad(error)
             return 'bad'
         except EngineError as error:
             if self._is_present(parts):
-                self._failed(error)
+                self._failed(stream, error)
             return 'failed'
         if not self._is_present(parts):
             # The node did not wait for this frame. Its publishers are gone.
             return 'failed'
-        self._failures_in_a_row = 0
+        self.failures.succeeded()
         publishing = time.perf_counter()
         liveness.step('publishing the result')
-        parts.outputs.publish(output.result, message.header)
+        parts.outputs.publish(output.result, header)
         published = time.perf_counter()
-        self._statistics.record({
-            'convert': (converted - started) * 1e3, **output.timings_ms,
-            'publish': (published - publishing) * 1e3,
-            'total': (time.monotonic() - arrival.received) * 1e3,
-            'stamp_to_publish': self._age_ms(arrival)})
-        self._statistics.count('processed')
+        stream.processed(arrival, {
+            'convert': (converted - started) * 1e3, **output.timings_ms, 'publish': (published - publishing) * 1e3})
         if settings.publish_debug_image:
-            parts.outputs.draw(frame, output.result, message.header)
+            parts.outputs.draw(frame, output.result, header)
         return 'processed'
 
     def _is_present(self, parts: FrameParts) -> bool:
@@ -214,64 +161,17 @@ class FrameLoop:
 
     def failed_unexpectedly(self, error: Exception) -> None:
         """Handle an unexpected error of `process` like a failed inference. Runs in the worker's thread."""
-        self._failed(EngineError(f'{type(error).__name__}: {error}'))
+        self._failed(self._stream, EngineError(f'{type(error).__name__}: {error}'))
+
+    def _failed(self, stream: CameraStream, error: EngineError) -> None:
+        if not self.failures.expected:
+            self.failures.failed(error, stream.failed(error))
 
     def _arrived(self, arrival: Arrival) -> None:
         """Hand an image to the worker. Runs in the camera's thread."""
-        parts, liveness = self._parts, self._liveness
-        if parts is None or liveness is None:
+        parts, stream = self._parts, self._stream
+        if parts is None or stream.liveness is None:
             return
-        self._statistics.count('received')
-        now_ns = self._now_ns()
-        self._statistics.record({'receive_age': (now_ns - arrival.stamp_ns) / 1e6})
-        self._stamps.add(arrival.stamp_ns, now_ns)
-        liveness.arrived()
+        stream.arrived(arrival)
         if parts.worker.offer(arrival):
-            self._statistics.count('replaced')
-
-    def _look_at(self, frame: Frame) -> None:
-        """Count a damaged image, and warn of images that a model hardly recognises."""
-        log = self._node.get_logger()
-        if frame.damage:
-            self._statistics.count('damaged')
-            self._last_failure = one_line(frame.damage, _LONGEST_REASON)
-            log.warning(f'damaged image processed: {self._last_failure}', throttle_duration_sec=_THROTTLE_S)
-        self._image_note = self._watch.look(frame)
-        if self._image_note:
-            log.warning(self._image_note, throttle_duration_sec=_NOTE_THROTTLE_S)
-        if not self._depth_seen and depth_warning(frame):
-            self._depth_seen = True
-            log.warning(depth_warning(frame))
-
-    def _bad(self, error: FrameError) -> None:
-        self._statistics.count('bad')
-        self._last_failure = one_line(error, _LONGEST_REASON)
-        self._node.get_logger().warning(
-            f'bad image dropped: {self._last_failure}', throttle_duration_sec=_THROTTLE_S)
-
-    def _failed(self, error: EngineError) -> None:
-        if self._failures_expected:
-            return
-        self._statistics.count('failed')
-        self._last_failure = one_line(error, _LONGEST_REASON)
-        self._failures_in_a_row += 1
-        self._node.get_logger().error(
-            f'inference failed: {self._last_failure}', throttle_duration_sec=_THROTTLE_S)
-        if error.fatal:
-            self._on_device_lost(error)
-        elif self._failures_in_a_row == _FAILURES_TO_GIVE_UP:
-            self._on_give_up()
-
-    def _age_ms(self, arrival: Arrival) -> float:
-        return (self._now_ns() - arrival.stamp_ns) / 1e6
-
-    def _now_ns(self) -> int:
-        now_ns: int = self._node.get_clock().now().nanoseconds
-        return now_ns
-
-    def _ros_time(self) -> RosTime:
-        # Any: rclpy declares a Clock, but a node has a ROSClock.
-        clock: Any = self._node.get_clock()
-        return RosTime(
-            simulated=clock.ros_time_is_active, running=clock.now().nanoseconds > 0,
-            published=self._node.count_publishers('/clock') > 0)
+            stream.statistics.count('replaced')

@@ -177,7 +177,7 @@ class PerceptionNode(LifecycleNodeMixin, Node):
     def cancel(self) -> None:
         """End an engine build that configure waits for: the process is about to end."""
         self._ending = True
-        self._frames.expect_failures()
+        self._frames.failures.expect()
         self._cancel.set()
 
     def end(self) -> None:
@@ -245,9 +245,9 @@ class PerceptionNode(LifecycleNodeMixin, Node):
     def _give_up(self) -> None:
         """Leave the active state through error processing. Runs in the executor."""
         with self._transitions.lock:
-            if lifecycle_state(self) != 'active' or not self._frames.failing:
+            if lifecycle_state(self) != 'active' or not self._frames.failures.failing:
                 return
-            self._error = self._frames.why_failing
+            self._error = self._frames.failures.why_failing
             self._given_up = True
             self.trigger('deactivate')
 
