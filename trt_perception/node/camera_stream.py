@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from rclpy.node import Node
@@ -15,8 +15,10 @@ from ..image.frame import Frame
 from ..image.watch import ImageWatch, depth_warning
 from ..parameters.settings import Settings
 from .camera import Arrival, Camera
-from .frame_types import FrameReport
+from .camera_names import CameraName
+from .frame_report import FrameReport
 from .liveness import Liveness
+from .outputs import Outputs
 from .reading import frame_of
 from .stamps import RosTime, Stamps
 from .statistics import Statistics
@@ -32,10 +34,18 @@ class CameraStream:
     """One camera's subscription, statistics and failures.
 
     start() on activate, unsubscribe() on deactivate. The counts stay until the next start().
+
+    outputs: the publishers of its results; None before configure
+    numbers: gives each frame of the node a number
     """
 
-    def __init__(self, node: Node) -> None:
+    def __init__(
+        self, node: Node, name: CameraName, outputs: Outputs | None = None, numbers: Iterator[int] | None = None,
+    ) -> None:
         self._node = node
+        self.name = name
+        self.outputs = outputs
+        self._numbers = numbers
         self.statistics = Statistics()
         self.liveness: Liveness | None = None
         self.camera: Camera | None = None
@@ -53,11 +63,11 @@ class CameraStream:
         """
         self.statistics.reset()
         self._stamps = Stamps()
-        self.liveness = Liveness(first_s)
+        self.liveness = Liveness(first_s, numbers=self._numbers)
         self._watch = ImageWatch()
         self._image_note = ''
         self.camera = Camera(
-            self._node, settings.image_transport, settings.image_reliability, settings.image_depth, on_image)
+            self._node, self.name, settings.image_reliability, settings.image_depth, on_image)
         return self.camera.topic
 
     def unsubscribe(self) -> None:
@@ -82,7 +92,7 @@ class CameraStream:
     def read(self, arrival: Arrival, camera: Camera, settings: Settings) -> tuple[Any, Frame]:
         """Return the header and the pixels of an image; FrameError if it cannot be used."""
         message = camera.message_of(arrival)
-        frame = frame_of(message, settings, camera.topic)
+        frame = frame_of(message, settings, self.name.transport, camera.topic)
         self._look_at(frame)
         return message.header, frame
 
@@ -100,14 +110,14 @@ class CameraStream:
         self.statistics.count('bad')
         self._last_failure = one_line(error, _LONGEST_REASON)
         self._node.get_logger().warning(
-            f'bad image dropped: {self._last_failure}', throttle_duration_sec=_THROTTLE_S)
+            f'bad image dropped{self._of}: {self._last_failure}', throttle_duration_sec=_THROTTLE_S)
 
     def failed(self, error: EngineError) -> str:
         """Count and log a failed inference. Returns the reason in one line."""
         self.statistics.count('failed')
         self._last_failure = one_line(error, _LONGEST_REASON)
         self._node.get_logger().error(
-            f'inference failed: {self._last_failure}', throttle_duration_sec=_THROTTLE_S)
+            f'inference failed{self._of}: {self._last_failure}', throttle_duration_sec=_THROTTLE_S)
         return self._last_failure
 
     def report(self) -> FrameReport:
@@ -116,7 +126,7 @@ class CameraStream:
         return FrameReport(
             camera.report() if camera is not None else None, self.statistics.snapshot(), self._last_failure,
             None if liveness is None else liveness.report(), self._stamps.report(), self._ros_time(),
-            self._image_note if camera is not None else '')
+            self._image_note if camera is not None else '', self.name.namespace)
 
     def _look_at(self, frame: Frame) -> None:
         """Count a damaged image, and warn of images that a model hardly recognises."""
@@ -124,13 +134,18 @@ class CameraStream:
         if frame.damage:
             self.statistics.count('damaged')
             self._last_failure = one_line(frame.damage, _LONGEST_REASON)
-            log.warning(f'damaged image processed: {self._last_failure}', throttle_duration_sec=_THROTTLE_S)
+            log.warning(f'damaged image processed{self._of}: {self._last_failure}', throttle_duration_sec=_THROTTLE_S)
         self._image_note = self._watch.look(frame)
         if self._image_note:
             log.warning(self._image_note, throttle_duration_sec=_NOTE_THROTTLE_S)
         if not self._depth_seen and depth_warning(frame):
             self._depth_seen = True
             log.warning(depth_warning(frame))
+
+    @property
+    def _of(self) -> str:
+        """Words for the log that name the camera, if there are several."""
+        return f' ({self.name.namespace})' if self.name.namespace else ''
 
     def _now_ns(self) -> int:
         now_ns: int = self._node.get_clock().now().nanoseconds

@@ -1,26 +1,51 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Takes the frames of the camera through the pipeline, from the arrival of an image to the published result."""
+"""Takes the frames of the cameras through the pipeline, from the arrival of an image to the published result."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+import functools
+import itertools
+from collections.abc import Callable, Sequence
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from dataclasses import dataclass
 
 from rclpy.node import Node
 
-from ..errors import EngineError, FrameError
+from ..errors import EngineError
 from ..image.jpeg import jpeg_decoder
 from ..parameters.settings import Settings
-from .camera import Arrival, Camera
+from ..pipeline.interface import Pipeline
+from .camera import Arrival
+from .camera_names import CameraName
 from .camera_stream import CameraStream
-from .frame_types import FrameParts, FrameReport
+from .frame_report import FrameReport
 from .inference_failures import InferenceFailures
-from .liveness import Liveness, Progress
+from .liveness import Progress
+from .network_run import FrameWork, NetworkRun
+from .outputs import Outputs
+from .worker import FairWorker
 
 # If the process is about to end, a frame gets this time to finish.
 _ENDING_S = 0.4
+
+# An image of a camera on its way to the worker.
+Queued = tuple[CameraStream, Arrival]
+
+
+@dataclass(frozen=True)
+class FrameParts:
+    """The parts that process frames while the node is configured.
+
+    worker: its threads own the pipeline and call FrameLoop.process
+    cameras: with the outputs of each
+    first_s: an upper limit of the usual time of a frame, in seconds, until one is processed
+    """
+
+    worker: FairWorker[Queued]
+    pipeline: Pipeline
+    cameras: Sequence[tuple[CameraName, Outputs]]
+    first_s: float
 
 
 class FrameLoop:
@@ -35,143 +60,99 @@ class FrameLoop:
     ) -> None:
         """Prepare.
 
-        settings: returns the current values; called once for each frame
-        on_give_up: called in the worker's thread when so many inferences in a row have failed that the node should
-            give up
-        on_device_lost: called in the worker's thread if this process can no longer use its device
+        settings: returns the current values; called once for each run of the network
+        on_give_up: called in a worker's thread when so many inferences in a row have failed that the node should give
+            up
+        on_device_lost: called in a worker's thread if this process can no longer use its device
         """
         self._node = node
         self._settings = settings
         self.failures = InferenceFailures(on_give_up, on_device_lost)
-        self._stream = CameraStream(node)
+        self._streams: Sequence[CameraStream] = (CameraStream(node, CameraName('image', 'raw', 'image', '')),)
         # The frame that stop() did not wait for any longer.
         self._given_up_frame = 0
         self._parts: FrameParts | None = None
 
     def connect(self, parts: FrameParts) -> None:
         """Use these parts from now on. Call it only while no image can arrive."""
+        numbers = itertools.count(1)
+        self._streams = [CameraStream(self._node, name, outputs, numbers) for name, outputs in parts.cameras]
         self._parts = parts
 
     @property
     def progress(self) -> Progress:
-        """The progress of the frames now."""
-        liveness = self._stream.liveness
-        return Progress() if liveness is None else liveness.report()
+        """The progress of the frames now: of the one that is longest in work, if there is one."""
+        reports = [stream.liveness.report() for stream in self._streams if stream.liveness is not None]
+        return max(reports, key=lambda report: (report.frame > 0, report.in_work_s), default=Progress())
 
     def start(self, settings: Settings) -> str:
-        """Reset the counts and subscribe. Returns the topic."""
+        """Reset the counts and subscribe. Returns the topics."""
         assert self._parts is not None
         self._given_up_frame = 0
         self.failures.reset()
-        if settings.image_transport == 'compressed' and jpeg_decoder() == 'opencv':
+        compressed = any(stream.name.transport == 'compressed' for stream in self._streams)
+        if compressed and jpeg_decoder() == 'opencv':
             self._node.get_logger().warning(
                 'damaged JPEG images are not noticed, because the Python package simplejpeg is not installed: '
                 "PIP_BREAK_SYSTEM_PACKAGES=1 pip install simplejpeg 'numpy<2'")
-        return self._stream.start(settings, self._parts.first_s, self._arrived)
+        first_s = self._parts.first_s
+        return ', '.join([
+            stream.start(settings, first_s, functools.partial(self._arrived, stream)) for stream in self._streams])
 
     def stop(self) -> None:
-        """End the subscription and wait until the current frame is processed. May be called in any state.
+        """End the subscriptions and wait until the frames in work are processed. May be called in any state.
 
-        Raises EngineError if the frame takes so long that it may never end. The worker is still busy then.
+        Raises EngineError if a frame takes so long that it may never end. The worker is still busy then.
         """
         self.unsubscribe()
         if self._parts is None:
             return
+        for stream, _ in self._parts.worker.drop():
+            stream.statistics.count('replaced')
         progress = self.progress
         if progress.frame and progress.frame == self._given_up_frame:
             raise EngineError(progress.reason)
         try:
-            if self._parts.worker.clear(_ENDING_S if self.failures.expected else progress.patience_s):
-                self._stream.statistics.count('replaced')
+            self._parts.worker.finish(_ENDING_S if self.failures.expected else progress.patience_s)
         except FutureTimeoutError:
             progress = self.progress
             self._given_up_frame = progress.frame
             raise EngineError(progress.reason) from None
 
     def unsubscribe(self) -> None:
-        """End the subscription: no more frames arrive."""
-        self._stream.unsubscribe()
+        """End the subscriptions: no more frames arrive."""
+        for stream in self._streams:
+            stream.unsubscribe()
 
     def disconnect(self) -> None:
         """Forget the parts. Call it after stop(). A frame that is still in work is not published or counted."""
         self._parts = None
-        self._stream.liveness = None
+        for stream in self._streams:
+            stream.liveness = None
 
-    def report(self) -> FrameReport:
-        """Return the state now. Logs each publisher that cannot match, once."""
-        return self._stream.report()
+    def reports(self) -> list[FrameReport]:
+        """Return the state of each camera now. Logs each publisher that cannot match, once."""
+        return [stream.report() for stream in self._streams]
 
-    def process(self, arrival: Arrival) -> None:
-        """Turn one image into a published result. Runs in the worker's thread."""
-        stream = self._stream
-        settings, parts, camera, liveness = self._settings(), self._parts, stream.camera, stream.liveness
-        if camera is None or settings is None or parts is None or liveness is None:
-            # The node is being deactivated: the frame counts as replaced by a newer one.
-            stream.statistics.count('replaced')
-            return
-        liveness.begin('reading the image')
-        outcome = 'failed'
-        try:
-            outcome = self._processed(arrival, settings, parts, stream, camera, liveness)
-        except Exception:
-            if self._is_present(parts):
-                raise
-        finally:
-            liveness.end(outcome)
+    def process(self, items: Sequence[Queued]) -> None:
+        """Turn images of different cameras into published results. Runs in a thread of the worker."""
+        settings, parts = self._settings(), self._parts
+        works = []
+        for stream, arrival in items:
+            camera, liveness, outputs = stream.camera, stream.liveness, stream.outputs
+            if camera is None or liveness is None or outputs is None or settings is None or parts is None:
+                # The node is being deactivated: the frame counts as replaced by a newer one.
+                stream.statistics.count('replaced')
+            else:
+                works.append(FrameWork(stream, arrival, camera, liveness, outputs))
+        if works and settings is not None and parts is not None:
+            NetworkRun(parts.pipeline, settings, self.failures, lambda: self._parts is parts).process(works)
 
-    def _processed(
-        self, arrival: Arrival, settings: Settings, parts: FrameParts, stream: CameraStream, camera: Camera,
-        liveness: Liveness,
-    ) -> str:
-        """Process and count an image. Returns its outcome, the name of the count."""
-        if settings.max_age_ms and stream.age_ms(arrival) > settings.max_age_ms:
-            stream.statistics.count('stale')
-            return 'stale'
-        started = time.perf_counter()
-        try:
-            header, frame = stream.read(arrival, camera, settings)
-            converted = time.perf_counter()
-            liveness.step('inference')
-            output = parts.pipeline.run(frame)
-        except FrameError as error:
-            if self._is_present(parts):
-                stream.bad(error)
-            return 'bad'
-        except EngineError as error:
-            if self._is_present(parts):
-                self._failed(stream, error)
-            return 'failed'
-        if not self._is_present(parts):
-            # The node did not wait for this frame. Its publishers are gone.
-            return 'failed'
-        self.failures.succeeded()
-        publishing = time.perf_counter()
-        liveness.step('publishing the result')
-        parts.outputs.publish(output.result, header)
-        published = time.perf_counter()
-        stream.processed(arrival, {
-            'convert': (converted - started) * 1e3, **output.timings_ms, 'publish': (published - publishing) * 1e3})
-        if settings.publish_debug_image:
-            parts.outputs.draw(frame, output.result, header)
-        return 'processed'
-
-    def _is_present(self, parts: FrameParts) -> bool:
-        """Whether the node still uses these parts."""
-        return self._parts is parts
-
-    def failed_unexpectedly(self, error: Exception) -> None:
-        """Handle an unexpected error of `process` like a failed inference. Runs in the worker's thread."""
-        self._failed(self._stream, EngineError(f'{type(error).__name__}: {error}'))
-
-    def _failed(self, stream: CameraStream, error: EngineError) -> None:
-        if not self.failures.expected:
-            self.failures.failed(error, stream.failed(error))
-
-    def _arrived(self, arrival: Arrival) -> None:
+    def _arrived(self, stream: CameraStream, arrival: Arrival) -> None:
         """Hand an image to the worker. Runs in the camera's thread."""
-        parts, stream = self._parts, self._stream
+        parts = self._parts
         if parts is None or stream.liveness is None:
             return
         stream.arrived(arrival)
-        if parts.worker.offer(arrival):
+        if parts.worker.offer((stream, arrival), stream):
             stream.statistics.count('replaced')

@@ -4,13 +4,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 
 from .liveness import Progress
 from .middleware import large_images_advice
 from .stamps import RosTime, StampReport, stamp_reason
+from .statistics import Snapshot
 
 SILENCE_S = 5.0
 MISSING_FRACTION = 0.1
@@ -98,6 +99,22 @@ def assess(condition: Condition) -> tuple[Level, str]:
         return Level.OK, f'processing {condition.recent.get("processed", 0.0):.1f} images/s'
     level = max(level for level, _ in findings)
     return level, next(reason for found, reason in findings if found == level)
+
+
+def assess_together(
+    names: Sequence[str], assessed: Sequence[tuple[Level, str]], total: Snapshot,
+) -> tuple[Level, str]:
+    """Return the worst level of several cameras and the first reason for it, with the name of its camera.
+
+    assessed: the result of `assess` for each camera; total: the sums of all
+    """
+    level = max(level for level, _ in assessed)
+    if level == Level.OK:
+        return level, f'processing {total.rates.get("processed", 0.0):.1f} images/s of {len(names)} cameras'
+    others = sum(found > Level.OK for found, _ in assessed) - 1
+    more = f' (and {others} more of {len(names)} cameras)' if others else ''
+    return level, next(
+        f'{name}: {reason}{more}' for name, (found, reason) in zip(names, assessed) if found == level)
 
 
 def _waiting(condition: Condition) -> str:

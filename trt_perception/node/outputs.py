@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from ..model.spec import ModelSpec
 from ..parameters.settings import Settings
 from ..results.draw import draw_classifications, draw_detections
 from ..results.results import Detections, Result
+from .camera_names import CameraName
 from .messages import (
     classification_message,
     detections_message,
@@ -34,15 +34,18 @@ _LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
 class Outputs:
-    """Created on configure, closed on cleanup. Publishes while the lifecycle node is active."""
+    """Of one camera. Created on configure, closed on cleanup. Publishes while the lifecycle node is active."""
 
-    def __init__(self, node: Any, spec: ModelSpec, settings: Settings) -> None:
+    def __init__(self, node: Any, spec: ModelSpec, settings: Settings, camera: CameraName) -> None:
         self._node = node
         self._spec = spec
         self._use_names = settings.class_id_format == 'name'
         # A separate group for their QoS events: the default group is used by the parameter services.
         group = MutuallyExclusiveCallbackGroup()
-        create: Any = functools.partial(node.create_lifecycle_publisher, callback_group=group)
+
+        def create(kind: Any, topic: str, qos: Any) -> Any:
+            return node.create_lifecycle_publisher(kind, camera.output(topic), qos, callback_group=group)
+
         self._results: Any
         if spec.task == 'detection':
             self._results = create(Detection2DArray, 'detections', 10)

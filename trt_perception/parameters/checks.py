@@ -26,7 +26,7 @@ def check_value(name: str, value: Any) -> None:
     if name in _CHECKS:
         expected = _CHECKS[name](value)
         if expected:
-            found = list(value or ()) if row.kind in (Kind.INTEGERS, Kind.NUMBERS) else value
+            found = list(value or ()) if row.kind in (Kind.INTEGERS, Kind.NUMBERS, Kind.TEXTS) else value
             raise ParameterError(f'{name} is {found}: expected {expected}')
     elif row.limits and (not math.isfinite(value) or not row.limits[0] <= value <= row.limits[1]):
         raise ParameterError(f'{name} is {value}: expected {row.expected}')
@@ -76,6 +76,10 @@ def _input_size(value: Sequence[int] | None) -> str:
     return '[width, height] in pixels, or [0, 0]' if value is None or len(value) != 2 or min(value) < 0 else ''
 
 
+def _image_topics(value: Sequence[str] | None) -> str:
+    return '' if value and all(value) else 'the name of at least one topic, and no empty name'
+
+
 def _batch_profile(value: Sequence[int] | None) -> str:
     if value is None or len(value) != 3 or not 1 <= value[0] <= value[1] <= value[2]:
         return '[smallest, usual, largest], from 1 on and in ascending order'
@@ -98,5 +102,6 @@ def _threshold(value: float) -> str:
 
 # Each returns the text for "expected ...", '' if the value is right. An empty list given at the start is None in rclpy.
 _CHECKS: Mapping[str, Callable[[Any], str]] = {
-    'input_size': _input_size, 'batch_profile': _batch_profile, 'mean': _of_channels, 'std': _of_channels,
+    'input_size': _input_size, 'batch_profile': _batch_profile, 'image_topics': _image_topics,
+    'mean': _of_channels, 'std': _of_channels,
     'score_threshold': _threshold, 'iou_threshold': _threshold}

@@ -164,6 +164,15 @@ class Values:
         'LiteRT for a .tflite file; TensorRT if it and a GPU are found; OpenVINO if it is installed; otherwise ONNX '
         'Runtime',
         choices=BACKENDS)
+    concurrent_inferences: int = _row(
+        MODEL, 0, 'Images of different cameras that ONNX Runtime processes at the same time, each with its part of '
+        'num_threads; at most one for each thread', 'one for each thread if there are so many cameras', limits=(0, 64))
+    max_batch: int = _row(
+        MODEL, 1, 'Waiting images of different cameras that ONNX Runtime runs as one batch with all threads, if the '
+        'model has a dynamic batch; others take turns', limits=(1, 64))
+    batch_wait_ms: int = _row(
+        MODEL, 0, 'Longest time in milliseconds that an image waits until max_batch images are there', 'never wait',
+        limits=(0, 1000))
     num_threads: int = _row(
         MODEL, 0, 'CPU threads for one inference with ONNX Runtime, OpenVINO or LiteRT, at most one for each processor',
         'one for each physical core that the process may use', limits=(0, 1024))
@@ -236,6 +245,10 @@ class Values:
         "the model's way; usually linear for detectors and bilinear_antialias for classifiers",
         choices=('auto', *INTERPOLATIONS))
 
+    image_topics: tuple[str, ...] = _row(
+        IMAGES, ('image',), 'Image topics of the cameras, which share one network. The results of one camera are in '
+        'the namespace of the node; those of several are beside their images: /front/image_raw has /front/detections. '
+        'A name that ends with /compressed is a compressed topic, whatever image_transport is')
     image_transport: str = _row(
         IMAGES, 'raw', "raw subscribes to the topic 'image' (sensor_msgs/Image), compressed to 'image/compressed' "
         '(sensor_msgs/CompressedImage: jpeg, png, webp, tiff)', choices=('raw', 'compressed'))
