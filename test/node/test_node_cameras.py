@@ -4,6 +4,7 @@
 
 import itertools
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -240,3 +241,78 @@ def test_frames_of_several_cameras_run_as_one_batch(node, models, cameras, tmp_p
         camera.publish(images.image(picture, images.header('', node.driver.now_ns())))
     assert boxes_of(front.results.wait(since=since[0]))['red'][0] == pytest.approx((16, 8, 24, 16), abs=0.01)
     assert boxes_of(rear.results.wait(since=since[1]))['blue'][0] == pytest.approx((32, 40, 40, 48), abs=0.01)
+
+
+# Only what is needed
+
+
+def test_lazy_subscribes_only_while_someone_listens(node, cameras):
+    node.bring_to('active', image_topics=['front/image', 'rear/image'], lazy=True, publish_debug_image=True)
+    front, rear = cameras(node, 'front/image', 'rear/image')
+    # The test's subscription to the results of each is there.
+    for camera in (front, rear):
+        camera.connect()
+        assert set(boxes_of(camera.answer_to(camera.message(BOX['front'])))) == {'red'}
+    before = rear.counts()
+    rear.results.close()
+    wait_until(lambda: rear.publisher.get_subscription_count() == 0, 'rear is not subscribed any more')
+    for _ in range(5):
+        rear.publish(rear.message(BOX['rear']))
+    status, values = rear.diagnosis(lambda s, _: s.message.startswith('idle'), 'idle')
+    assert (status.level, values['received']) == (DiagnosticStatus.OK, str(before['received']))
+    assert 'image_topic' not in values
+    # The other camera goes on.
+    front.answer_to(front.message(BOX['front']))
+    # Another output counts too.
+    debug = Collector(node.driver, Image, f'{rear.name}/debug_image')
+    rear.connect()
+    rear.publish(rear.message(BOX['rear']))
+    debug.wait()
+    assert rear.counts()['processed'] > before['processed']
+    status, _ = rear.diagnosis()
+    assert status.level == DiagnosticStatus.OK, status.message
+    # Without debug images, its subscriber needs no inference.
+    assert node.set_parameters(publish_debug_image=False)[0]
+    wait_until(lambda: rear.publisher.get_subscription_count() == 0, 'rear is not subscribed any more')
+    debug.close()
+    rear.results = Collector(node.driver, Detection2DArray, f'{rear.name}/detections')
+    rear.connect()
+    rear.answer_to(rear.message(BOX['rear']))
+
+
+def test_lazy_and_the_states_of_the_node(node):
+    """One camera; its subscription also ends with deactivate."""
+    results = node.detections
+    node.bring_to('active', lazy=True)
+    camera = node.camera()
+    message = images.image(images.picture(320, 240, {'red': BOX['front']}), images.header('', 7))
+    node.answer_to(camera, message)
+    assert results.count() >= 1
+    assert node.change_state('deactivate')
+    wait_until(lambda: camera.get_subscription_count() == 0, 'no subscription while inactive')
+    assert node.change_state('activate')
+    wait_until(lambda: camera.get_subscription_count() == 1, 'subscribed again')
+    node.answer_to(camera, message)
+
+
+def test_max_rate_hz_skips_images(node):
+    node.bring_to('active', max_rate_hz=0.5)
+    camera = node.camera()
+    started = time.monotonic()
+    for number in range(40):
+        camera.publish(images.image(
+            images.picture(320, 240, {'red': BOX['front']}), images.header(f'{number}', node.driver.now_ns())))
+        time.sleep(0.02)
+    _, values = node.diagnosis(
+        lambda _, v: int(v['skipped']) > 10
+        and int(v['received']) == sum(int(v[name]) for name in (*COUNTS, 'skipped')), 'all counted')
+    seconds = time.monotonic() - started
+    assert 1 <= int(values['processed']) <= 1 + seconds * 0.5
+    # A new limit takes effect at once, and 0 lets all images through.
+    assert node.set_parameters(max_rate_hz=0.0)[0]
+    skipped = values['skipped']
+    for _ in range(3):
+        node.answer_to(camera, images.image(
+            images.picture(320, 240, {'red': BOX['front']}), images.header('all', node.driver.now_ns())))
+    _, values = node.diagnosis()
+    assert values['skipped'] == skipped

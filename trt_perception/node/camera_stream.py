@@ -19,6 +19,7 @@ from .camera_names import CameraName
 from .frame_report import FrameReport
 from .liveness import Liveness
 from .outputs import Outputs
+from .rate_limit import RateLimit
 from .reading import frame_of
 from .stamps import RosTime, Stamps
 from .statistics import Statistics
@@ -33,7 +34,7 @@ _LONGEST_REASON = 1000
 class CameraStream:
     """One camera's subscription, statistics and failures.
 
-    start() on activate, unsubscribe() on deactivate. The counts stay until the next start().
+    start() and subscribe() on activate, unsubscribe() on deactivate. The counts stay until the next start().
 
     outputs: the publishers of its results; None before configure
     numbers: gives each frame of the node a number
@@ -54,9 +55,12 @@ class CameraStream:
         self._watch = ImageWatch()
         self._image_note = ''
         self._depth_seen = False
+        self._limit = RateLimit()
+        self._lazy = False
+        self._open_camera: Callable[[], Camera] | None = None
 
-    def start(self, settings: Settings, first_s: float, on_image: Callable[[Arrival], None]) -> str:
-        """Reset the counts and subscribe. Returns the topic.
+    def start(self, settings: Settings, first_s: float, on_image: Callable[[Arrival], None]) -> None:
+        """Reset the counts and prepare subscribe().
 
         first_s: an upper limit of the usual time of the first frame, in seconds
         on_image: called with each image, in a separate thread
@@ -66,9 +70,17 @@ class CameraStream:
         self.liveness = Liveness(first_s, numbers=self._numbers)
         self._watch = ImageWatch()
         self._image_note = ''
-        self.camera = Camera(
+        self._limit = RateLimit()
+        self._lazy = settings.lazy
+        self._open_camera = lambda: Camera(
             self._node, self.name, settings.image_reliability, settings.image_depth, on_image)
-        return self.camera.topic
+
+    def subscribe(self) -> None:
+        """Subscribe to the images."""
+        assert self._open_camera is not None
+        if self.liveness is not None:
+            self.liveness.forgive()
+        self.camera = self._open_camera()
 
     def unsubscribe(self) -> None:
         """End the subscription: no more images arrive."""
@@ -76,14 +88,18 @@ class CameraStream:
         if camera is not None:
             camera.close()
 
-    def arrived(self, arrival: Arrival) -> None:
-        """Count an image that was received."""
+    def arrived(self, arrival: Arrival, max_rate_hz: float) -> bool:
+        """Count an image that was received. Returns False if it comes too early for `max_rate_hz`, 0 for no limit."""
         now_ns = self._now_ns()
         self.statistics.count('received')
         self.statistics.record({'receive_age': (now_ns - arrival.stamp_ns) / 1e6})
         self._stamps.add(arrival.stamp_ns, now_ns)
+        if max_rate_hz > 0 and not self._limit.accepts(arrival.received, max_rate_hz):
+            self.statistics.count('skipped')
+            return False
         if self.liveness is not None:
             self.liveness.arrived()
+        return True
 
     def age_ms(self, arrival: Arrival) -> float:
         """Return the age of an image since its stamp, in milliseconds."""
@@ -126,7 +142,8 @@ class CameraStream:
         return FrameReport(
             camera.report() if camera is not None else None, self.statistics.snapshot(), self._last_failure,
             None if liveness is None else liveness.report(), self._stamps.report(), self._ros_time(),
-            self._image_note if camera is not None else '', self.name.namespace)
+            self._image_note if camera is not None else '', self.name.namespace,
+            idle=self._lazy and camera is None and liveness is not None)
 
     def _look_at(self, frame: Frame) -> None:
         """Count a damaged image, and warn of images that a model hardly recognises."""

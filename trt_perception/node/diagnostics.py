@@ -19,7 +19,7 @@ STAGES = (
     'receive_age', 'convert', 'preprocess', 'infer', 'postprocess', 'publish', 'total',
     'stamp_to_publish')
 # 'damaged' counts images that are in 'bad' or 'processed' too, depending on damaged_images.
-COUNTS = ('received', 'processed', 'replaced', 'stale', 'bad', 'failed', 'damaged')
+COUNTS = ('received', 'processed', 'replaced', 'stale', 'bad', 'failed', 'skipped', 'damaged')
 # DiagnosticStatus.level is a byte.
 _LEVELS = {
     Level.OK: DiagnosticStatus.OK, Level.WARN: DiagnosticStatus.WARN,

@@ -101,7 +101,7 @@ class DiagnosticsPublisher:
             precision_wanted=status.provenance.get('precision', ''),
             precision_effective=status.provenance.get('precision_effective', ''),
             progress=frames.progress, stamps=frames.stamps, ros_time=frames.ros_time, image_note=frames.image_note,
-            twin=twin, middleware=self._middleware)
+            twin=twin, middleware=self._middleware, idle=frames.idle)
 
     def _all_names(self) -> list[str]:
         return [

@@ -21,6 +21,7 @@ from .camera_names import CameraName
 from .camera_stream import CameraStream
 from .frame_report import FrameReport
 from .inference_failures import InferenceFailures
+from .lazy_subscriptions import LazySubscriptions
 from .liveness import Progress
 from .network_run import FrameWork, NetworkRun
 from .outputs import Outputs
@@ -72,6 +73,7 @@ class FrameLoop:
         # The frame that stop() did not wait for any longer.
         self._given_up_frame = 0
         self._parts: FrameParts | None = None
+        self._lazy: LazySubscriptions | None = None
 
     def connect(self, parts: FrameParts) -> None:
         """Use these parts from now on. Call it only while no image can arrive."""
@@ -86,7 +88,7 @@ class FrameLoop:
         return max(reports, key=lambda report: (report.frame > 0, report.in_work_s), default=Progress())
 
     def start(self, settings: Settings) -> str:
-        """Reset the counts and subscribe. Returns the topics."""
+        """Reset the counts and subscribe, with lazy only as soon as there is a subscriber. Returns the topics."""
         assert self._parts is not None
         self._given_up_frame = 0
         self.failures.reset()
@@ -95,9 +97,14 @@ class FrameLoop:
             self._node.get_logger().warning(
                 'damaged JPEG images are not noticed, because the Python package simplejpeg is not installed: '
                 "PIP_BREAK_SYSTEM_PACKAGES=1 pip install simplejpeg 'numpy<2'")
-        first_s = self._parts.first_s
-        return ', '.join([
-            stream.start(settings, first_s, functools.partial(self._arrived, stream)) for stream in self._streams])
+        for stream in self._streams:
+            stream.start(settings, self._parts.first_s, functools.partial(self._arrived, stream))
+        if settings.lazy:
+            self._lazy = LazySubscriptions(self._node, self._streams, self._is_wanted)
+        else:
+            for stream in self._streams:
+                stream.subscribe()
+        return ', '.join(stream.name.topic for stream in self._streams)
 
     def stop(self) -> None:
         """End the subscriptions and wait until the frames in work are processed. May be called in any state.
@@ -121,6 +128,9 @@ class FrameLoop:
 
     def unsubscribe(self) -> None:
         """End the subscriptions: no more frames arrive."""
+        lazy, self._lazy = self._lazy, None
+        if lazy is not None:
+            lazy.close()
         for stream in self._streams:
             stream.unsubscribe()
 
@@ -150,9 +160,13 @@ class FrameLoop:
 
     def _arrived(self, stream: CameraStream, arrival: Arrival) -> None:
         """Hand an image to the worker. Runs in the camera's thread."""
-        parts = self._parts
-        if parts is None or stream.liveness is None:
+        parts, settings = self._parts, self._settings()
+        if parts is None or settings is None or stream.liveness is None:
             return
-        stream.arrived(arrival)
-        if parts.worker.offer((stream, arrival), stream):
+        if stream.arrived(arrival, settings.max_rate_hz) and parts.worker.offer((stream, arrival), stream):
             stream.statistics.count('replaced')
+
+    def _is_wanted(self, stream: CameraStream) -> bool:
+        """Whether an output of the camera has a subscriber."""
+        settings, outputs = self._settings(), stream.outputs
+        return settings is not None and outputs is not None and outputs.has_subscriber(settings)

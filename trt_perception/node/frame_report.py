@@ -23,6 +23,7 @@ class FrameReport:
     progress: None if the node was not active since configure; stamps: None without images; ros_time: the node's clock
     image_note: what is unusual about the latest images, or ''
     name: of the camera, the namespace of its outputs; '' if it is the only one
+    idle: whether it is not subscribed because no output has a subscriber
     """
 
     camera: CameraReport | None
@@ -33,6 +34,7 @@ class FrameReport:
     ros_time: RosTime
     image_note: str = ''
     name: str = ''
+    idle: bool = False
 
 
 def total_of(cameras: Sequence[FrameReport]) -> Snapshot:

@@ -94,6 +94,12 @@ class Liveness:
             if self._fruitless_since is None:
                 self._fruitless_since = self._clock()
 
+    def forgive(self) -> None:
+        """Forget the images without a result: none were wanted for a while."""
+        with self._lock:
+            self._fruitless_since = None
+            self._dropped.clear()
+
     def begin(self, stage: str) -> None:
         """The worker has taken a frame."""
         with self._lock:

@@ -68,6 +68,11 @@ class Outputs:
         self._vision_info.publish(
             vision_info_message(self._spec, header, self._label_info.topic_name))
 
+    def has_subscriber(self, settings: Settings) -> bool:
+        """Whether someone subscribes to an output that needs the network."""
+        wanted = [self._results, *([self._debug_image] if settings.publish_debug_image else [])]
+        return any(publisher.get_subscription_count() > 0 for publisher in wanted)
+
     def publish(self, result: Result, header: Header) -> None:
         """Publish the result with the image's header, even if it is empty."""
         if isinstance(result, Detections) and self._writer is not None:

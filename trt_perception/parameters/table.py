@@ -263,6 +263,12 @@ class Values:
     max_age_ms: int = _row(
         IMAGES, 0, 'Largest age of a frame in milliseconds since its stamp; older frames are dropped as stale',
         'no limit', limits=(0, 3600000), live=True)
+    max_rate_hz: float = _row(
+        IMAGES, 0.0, 'Largest number of images a second that are processed of each camera; the others count as skipped',
+        'no limit', limits=(0.0, 1000.0), live=True)
+    lazy: bool = _row(
+        IMAGES, False, 'Process nothing while no output of a camera has a subscriber: the image subscription ends, and '
+        'begins again with the next subscriber')
     max_image_pixels: int = _row(
         IMAGES, MAX_PIXELS, 'Largest image in pixels (width * height); a larger image is refused before it is decoded. '
         'Decoding needs up to 16 bytes of memory for each pixel', limits=(1, LARGEST_LIMIT))
