@@ -243,6 +243,36 @@ def test_frames_of_several_cameras_run_as_one_batch(node, models, cameras, tmp_p
     assert boxes_of(rear.results.wait(since=since[1]))['blue'][0] == pytest.approx((32, 40, 40, 48), abs=0.01)
 
 
+def test_the_network_sees_a_part_of_each_image_turned(node, cameras):
+    """Results are in the coordinates of the image as it is published."""
+    node.bring_to(
+        'active', image_topics=['front/image', 'rear/image'], roi=[0, 0, 200, 0, 100, 0, 0, 200], rotate=[90, 180],
+        ignore_areas=['rear/image: 0,100 320,100 320,240 0,240'])
+    front, rear = cameras(node, 'front/image', 'rear/image')
+    front.connect()
+    rear.connect()
+    boxes = {'red': (20, 30, 120, 90), 'green': (140, 20, 180, 60), 'blue': (210, 130, 300, 180)}
+    bgr = images.picture(320, 240, boxes)
+    results = {
+        camera: boxes_of(camera.answer_to(images.image(bgr, images.header('', node.driver.now_ns()))))
+        for camera in (front, rear)}
+    # Blue is right of front's part. Red is partly left of rear's part, and blue is in its ignored area.
+    assert set(results[front]) == {'red', 'green'}
+    assert set(results[rear]) == {'red', 'green'}
+    for name in ('red', 'green'):
+        assert results[front][name][0] == pytest.approx(boxes[name], abs=0.6)
+    assert results[rear]['green'][0] == pytest.approx(boxes['green'], abs=0.6)
+    assert results[rear]['red'][0] == pytest.approx((100, 30, 120, 90), abs=0.6)
+
+
+def test_a_part_outside_the_image_is_a_bad_image(node):
+    node.bring_to('active', roi=[400, 0, 0, 0])
+    camera = node.camera()
+    camera.publish(images.image(images.picture(320, 240, {}), images.header('', 7)))
+    status, _ = node.diagnosis(lambda _, v: v['bad'] == '1', 'the bad image')
+    assert 'roi begins at 400, 0, outside the image of 320x240 pixels' in status.message
+
+
 # Only what is needed
 
 

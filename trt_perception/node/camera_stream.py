@@ -14,6 +14,7 @@ from ..errors import DamagedImageError, EngineError, FrameError, one_line
 from ..image.frame import Frame
 from ..image.watch import ImageWatch, depth_warning
 from ..parameters.settings import Settings
+from ..results.regions import Region
 from .camera import Arrival, Camera
 from .camera_names import CameraName
 from .frame_report import FrameReport
@@ -37,15 +38,18 @@ class CameraStream:
     start() and subscribe() on activate, unsubscribe() on deactivate. The counts stay until the next start().
 
     outputs: the publishers of its results; None before configure
+    region: what the network sees of its images
     numbers: gives each frame of the node a number
     """
 
     def __init__(
-        self, node: Node, name: CameraName, outputs: Outputs | None = None, numbers: Iterator[int] | None = None,
+        self, node: Node, name: CameraName, outputs: Outputs | None = None, region: Region | None = None,
+        numbers: Iterator[int] | None = None,
     ) -> None:
         self._node = node
         self.name = name
         self.outputs = outputs
+        self.region = region or Region()
         self._numbers = numbers
         self.statistics = Statistics()
         self.liveness: Liveness | None = None

@@ -16,6 +16,7 @@ from ..errors import EngineError
 from ..image.jpeg import jpeg_decoder
 from ..parameters.settings import Settings
 from ..pipeline.interface import Pipeline
+from ..results.regions import Region
 from .camera import Arrival
 from .camera_names import CameraName
 from .camera_stream import CameraStream
@@ -39,13 +40,13 @@ class FrameParts:
     """The parts that process frames while the node is configured.
 
     worker: its threads own the pipeline and call FrameLoop.process
-    cameras: with the outputs of each
+    cameras: with the outputs of each, and what the network sees of its images
     first_s: an upper limit of the usual time of a frame, in seconds, until one is processed
     """
 
     worker: FairWorker[Queued]
     pipeline: Pipeline
-    cameras: Sequence[tuple[CameraName, Outputs]]
+    cameras: Sequence[tuple[CameraName, Outputs, Region]]
     first_s: float
 
 
@@ -78,7 +79,8 @@ class FrameLoop:
     def connect(self, parts: FrameParts) -> None:
         """Use these parts from now on. Call it only while no image can arrive."""
         numbers = itertools.count(1)
-        self._streams = [CameraStream(self._node, name, outputs, numbers) for name, outputs in parts.cameras]
+        self._streams = [
+            CameraStream(self._node, name, outputs, region, numbers) for name, outputs, region in parts.cameras]
         self._parts = parts
 
     @property

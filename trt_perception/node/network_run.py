@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import EngineError, FrameError
+from ..image.cut import cut_out
 from ..image.frame import Frame
 from ..parameters.settings import Settings
 from ..pipeline.interface import Pipeline, PipelineOutput
@@ -26,6 +27,7 @@ class FrameWork:
 
     outcome: the name of its count; '' while it has none
     converting: from when to when it was read (time.perf_counter)
+    frame: the whole image, from when it is read on
     """
 
     stream: CameraStream
@@ -36,6 +38,7 @@ class FrameWork:
     outcome: str = ''
     converting: tuple[float, float] = (0.0, 0.0)
     header: Any = None
+    frame: Frame | None = None
 
 
 class NetworkRun:
@@ -80,8 +83,8 @@ class NetworkRun:
                         self._failed(work, error)
                     return
             else:
-                for (work, frame), output in zip(readable, outputs):
-                    self._publish(work, frame, output)
+                for (work, _), output in zip(readable, outputs):
+                    self._publish(work, output)
                 return
             # One of the images may be the reason: the others still get a result.
         for work, frame in readable:
@@ -92,10 +95,10 @@ class NetworkRun:
             except EngineError as error:
                 self._failed(work, error)
             else:
-                self._publish(work, frame, output)
+                self._publish(work, output)
 
     def _read(self, work: FrameWork) -> Frame | None:
-        """Return the pixels of an image, None if it cannot be used."""
+        """Return what the network sees of an image, None if it cannot be used."""
         stream, settings = work.stream, self._settings
         if settings.max_age_ms and stream.age_ms(work.arrival) > settings.max_age_ms:
             stream.statistics.count('stale')
@@ -103,29 +106,32 @@ class NetworkRun:
             return None
         started = time.perf_counter()
         try:
-            work.header, frame = stream.read(work.arrival, work.camera, settings)
+            work.header, work.frame = stream.read(work.arrival, work.camera, settings)
+            seen = cut_out(work.frame, stream.region)
         except FrameError as error:
             self._bad(work, error)
             return None
         work.converting = started, time.perf_counter()
         work.liveness.step('inference')
-        return frame
+        return seen
 
-    def _publish(self, work: FrameWork, frame: Frame, output: PipelineOutput) -> None:
-        if not self._is_present():
+    def _publish(self, work: FrameWork, output: PipelineOutput) -> None:
+        frame = work.frame
+        if frame is None or not self._is_present():
             return
+        result = work.stream.region.restored(output.result, frame.width, frame.height)
         settings = self._settings
         self._failures.succeeded()
         publishing = time.perf_counter()
         work.liveness.step('publishing the result')
-        work.outputs.publish(output.result, work.header)
+        work.outputs.publish(result, work.header)
         published = time.perf_counter()
         started, converted = work.converting
         work.stream.processed(work.arrival, {
             'convert': (converted - started) * 1e3, **output.timings_ms, 'publish': (published - publishing) * 1e3})
         work.outcome = 'processed'
         if settings.publish_debug_image:
-            work.outputs.draw(frame, output.result, work.header)
+            work.outputs.draw(frame, result, work.header)
 
     def _bad(self, work: FrameWork, error: FrameError) -> None:
         work.outcome = 'bad'

@@ -18,6 +18,7 @@ from ..parameters.settings import Settings
 from ..pipeline.interface import Pipeline
 from ..pipeline.options import PipelineOptions
 from .camera_names import cameras_of
+from .camera_regions import regions_of
 from .frame_loop import FrameLoop, FrameParts, Queued
 from .live_settings import LiveSettings
 from .memory import trim_memory
@@ -56,6 +57,7 @@ class Parts:
         cancel: ends this soon after it is set; activity: gets the present step
         """
         cameras = cameras_of(self._node, settings.image_topics, settings.image_transport)
+        regions = regions_of(settings, cameras)
         self._worker = worker = FairWorker('perception', self._frames.process)
         activity.tell(f'reading {printable(settings.model_file)}')
         spec: ModelSpec = self._call(lambda: _read_model(settings), cancel, activity)
@@ -76,7 +78,7 @@ class Parts:
         self._live.connect_outputs(self.announce)
         # The last step of opening runs the network once.
         self._frames.connect(FrameParts(
-            worker, pipeline, list(zip(cameras, self._outputs)), activity.unchanged_s))
+            worker, pipeline, list(zip(cameras, self._outputs, regions)), activity.unchanged_s))
         return spec
 
     def free(self) -> str:

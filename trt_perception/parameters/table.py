@@ -269,6 +269,14 @@ class Values:
     lazy: bool = _row(
         IMAGES, False, 'Process nothing while no output of a camera has a subscriber: the image subscription ends, and '
         'begins again with the next subscriber')
+    roi: tuple[int, ...] = _row(
+        IMAGES, (0, 0, 0, 0), 'The part of the image that the network sees: x, y, width and height in pixels of the '
+        'image. Width or height 0: up to the edge. Four numbers for all cameras, or four for each of image_topics. The '
+        'results are in the coordinates of the whole image', 'the whole image')
+    rotate: tuple[int, ...] = _row(
+        IMAGES, (0,), 'Clockwise turn in degrees, 0, 90, 180 or 270, that puts the image of a camera upright for the '
+        'network. One number for all cameras, or one for each of image_topics. The results are in the coordinates of '
+        'the image as it is published')
     max_image_pixels: int = _row(
         IMAGES, MAX_PIXELS, 'Largest image in pixels (width * height); a larger image is refused before it is decoded. '
         'Decoding needs up to 16 bytes of memory for each pixel', limits=(1, LARGEST_LIMIT))
@@ -294,6 +302,10 @@ class Values:
     max_detections: int = _row(
         DETECTION, 300, 'Largest number of detections in one image; the best ones are kept', limits=(1, 10000),
         live=True)
+    ignore_areas: tuple[str, ...] = _row(
+        DETECTION, (), 'Polygons in pixels of the image. A detection whose centre is in one of them is dropped. Each '
+        "is a text of corners, such as '0,0 640,0 640,80'; with a topic of image_topics before it, it is for this "
+        "camera: '/front/image_raw: 0,0 640,0 640,80'", 'none', ros_default=[''])
     classes: tuple[str, ...] = _row(
         DETECTION, (), 'Names of the classes to report', 'all classes', ros_default=[''], live=True)
 
