@@ -130,6 +130,7 @@ class NetworkRun:
         work.stream.processed(work.arrival, {
             'convert': (converted - started) * 1e3, **output.timings_ms, 'publish': (published - publishing) * 1e3})
         work.outcome = 'processed'
+        work.outputs.annotate(result, work.header)
         if settings.publish_debug_image:
             work.outputs.draw(frame, result, work.header)
 

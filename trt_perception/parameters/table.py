@@ -317,7 +317,8 @@ class Values:
         choices=('name', 'index'))
     publish_debug_image: bool = _row(
         OUTPUT, False,
-        "Draw the results on the image and publish it on the topic 'debug_image' while it has a subscriber", live=True)
+        "Draw the results on the image and publish it on the topics 'debug_image' and 'debug_image/compressed' (JPEG) "
+        'while they have a subscriber', live=True)
     diagnostics_period: float = _row(OUTPUT, 1.0, 'Seconds between two diagnostics messages', limits=(0.1, 60.0))
 
     autostart: bool = _row(
