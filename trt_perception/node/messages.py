@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 from builtin_interfaces.msg import Time
 from rclpy.serialization import deserialize_message, serialize_message
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 from vision_msgs.msg import (
     BoundingBox2D,
@@ -25,6 +25,8 @@ from vision_msgs.msg import (
     VisionInfo,
 )
 
+from ..dependencies import require
+from ..errors import FrameError
 from ..model.spec import ModelSpec
 from ..results.results import Classifications, Detections
 from .serialized_detections import DetectionsWriter
@@ -33,6 +35,8 @@ from .serialized_detections import DetectionsWriter
 _MAX_CLASS = 65535
 # Pixels of `masks` without an object.
 _NO_CLASS_8, _NO_CLASS_16 = 255, 65535
+# The default of image_transport's compressed plugin is 95; a drawing for the eye needs less.
+_JPEG_QUALITY = 80
 
 
 def detections_message(
@@ -128,3 +132,15 @@ def image_message(bgr: np.ndarray, header: Header) -> Image:
     return Image(
         header=header, height=height, width=width, encoding='bgr8', is_bigendian=0,
         step=3 * width, data=data)
+
+
+def compressed_image_message(bgr: np.ndarray, header: Header) -> CompressedImage:
+    """Return an (H, W, 3) uint8 BGR array as a JPEG image. Raises FrameError if OpenCV cannot encode it."""
+    cv2 = require('cv2')
+    encoded, octets = cv2.imencode('.jpg', bgr, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+    if not encoded:
+        raise FrameError(f'OpenCV cannot encode an image of {bgr.shape[1]}x{bgr.shape[0]} pixels as JPEG')
+    data = array.array('B')
+    data.frombytes(octets.data)
+    # The format of image_transport's compressed plugin.
+    return CompressedImage(header=header, format='bgr8; jpeg compressed bgr8', data=data)

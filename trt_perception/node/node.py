@@ -83,7 +83,7 @@ class PerceptionNode(LifecycleNodeMixin, Node):
         self._frames = FrameLoop(self, lambda: self._live.current, failure_guard.trigger, self._device_lost)
         self._parts = Parts(self, self._live, self._frames)
         self._diagnostics = DiagnosticsPublisher(
-            self, PARAMETERS['diagnostics_period'].default, self._status, self._frames.report)
+            self, PARAMETERS['diagnostics_period'].default, self._status, self._frames.reports)
         self._starter = Starter(
             self, self._transitions.lock, lambda: lifecycle_state(self), lambda: self._cancel.is_set())
 
@@ -130,11 +130,11 @@ class PerceptionNode(LifecycleNodeMixin, Node):
         try:
             result = super().on_activate(state)
             self._parts.announce(settings)
-            topic = self._frames.start(settings)
+            topics = self._frames.start(settings)
             self._watchdog = Watchdog(lambda: self._frames.progress, self._frame_timeout, self._frame_hangs)
         except Exception as error:
             return self._transition_failed('activate', error)
-        self._log.info(f'active: waiting for images on {topic}')
+        self._log.info(f'active: waiting for images on {topics}')
         return result
 
     @callback
@@ -177,7 +177,7 @@ class PerceptionNode(LifecycleNodeMixin, Node):
     def cancel(self) -> None:
         """End an engine build that configure waits for: the process is about to end."""
         self._ending = True
-        self._frames.expect_failures()
+        self._frames.failures.expect()
         self._cancel.set()
 
     def end(self) -> None:
@@ -245,9 +245,9 @@ class PerceptionNode(LifecycleNodeMixin, Node):
     def _give_up(self) -> None:
         """Leave the active state through error processing. Runs in the executor."""
         with self._transitions.lock:
-            if lifecycle_state(self) != 'active' or not self._frames.failing:
+            if lifecycle_state(self) != 'active' or not self._frames.failures.failing:
                 return
-            self._error = self._frames.why_failing
+            self._error = self._frames.failures.why_failing
             self._given_up = True
             self.trigger('deactivate')
 

@@ -23,21 +23,18 @@ class Preprocessor:
 
     x = (pixel * scale - mean) / std for each channel, in the model's colour order. A quantised input gets the integers
     that stand for x. Not thread-safe: the next call overwrites the returned tensor.
+
+    tensor: the buffer, of the input's shape and type; None for one of its own
     """
 
-    def __init__(self, spec: ModelSpec) -> None:
+    def __init__(self, spec: ModelSpec, tensor: np.ndarray | None = None) -> None:
         self._cv2: Any = require('cv2')
         self._spec = spec
         height, width, channels = spec.height, spec.width, spec.channels
         self._canvas = np.full((height, width, channels), PADDING, np.uint8)
         self._pixels = self._canvas[np.newaxis]
-        if spec.layout == 'nchw':
-            shape: tuple[int, ...] = (1, channels, height, width)
-        else:
-            shape = (1, height, width, channels)
-        self._float = np.empty(shape, np.float32)
-        self._tensor = (
-            self._float if spec.input_dtype == np.float32 else np.empty(shape, spec.input_dtype))
+        self._tensor = np.empty(spec.input_shape, spec.input_dtype) if tensor is None else tensor
+        self._float = self._tensor if spec.input_dtype == np.float32 else np.empty(spec.input_shape, np.float32)
         self._gain, self._bias = normalisation(spec)
         self._codes = codes_of_pixels(spec)
         self._geometry: Geometry | None = None

@@ -39,6 +39,10 @@ class Masks:
         mask[y:y + part.shape[0], x:x + part.shape[1]] = part
         return mask
 
+    def chosen(self, indices: np.ndarray) -> Masks:
+        """Return the masks of some detections, in the order of the indices."""
+        return Masks(tuple(self.parts[index] for index in indices), self.corners[indices], self.width, self.height)
+
     def label_image(self, values: Sequence[int] | np.ndarray, background: int, dtype: type) -> np.ndarray:
         """Return (height, width) of an integer type, with a value for each pixel. Earlier detections cover later ones.
 

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -60,7 +60,11 @@ class DevicePipeline(Closing):
     log: called with a severity of engine_log and a line
 
     session, frame_work: the GPU and the work for a frame, for measurements and tests; None if the pipeline is not open
+    concurrent_runs, max_batch: 1, because there is one frame_work, of one frame
     """
+
+    concurrent_runs = 1
+    max_batch = 1
 
     def __init__(
         self, spec: ModelSpec, load_plan: Callable[[], bytes], tensorrt: TensorRt, options: RunOptions | None = None,
@@ -125,6 +129,10 @@ class DevicePipeline(Closing):
         return PipelineOutput(result, {
             'preprocess': (staged - started) * 1e3, 'infer': (inferred - staged) * 1e3,
             'postprocess': (finished - inferred) * 1e3})
+
+    def run_batch(self, frames: Sequence[Frame], masks: bool = False) -> list[PipelineOutput]:
+        """Process frames one after the other; see `run`."""
+        return [self.run(frame, masks) for frame in frames]
 
     def _raw_output(self, frame: Frame) -> RawOutput:
         """Return the network's outputs for a frame of 8 bits, without decoding."""
