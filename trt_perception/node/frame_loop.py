@@ -196,7 +196,8 @@ class FrameLoop:
         self._failures_in_a_row = 0
         publishing = time.perf_counter()
         liveness.step('publishing the result')
-        parts.outputs.publish(output.result, message.header)
+        result = parts.outputs.tracked(output.result, frame, message.header, settings)
+        parts.outputs.publish(result, message.header)
         published = time.perf_counter()
         self._statistics.record({
             'convert': (converted - started) * 1e3, **output.timings_ms,
@@ -205,7 +206,7 @@ class FrameLoop:
             'stamp_to_publish': self._age_ms(arrival)})
         self._statistics.count('processed')
         if settings.publish_debug_image:
-            parts.outputs.draw(frame, output.result, message.header)
+            parts.outputs.draw(frame, result, message.header)
         return 'processed'
 
     def _is_present(self, parts: FrameParts) -> bool:

@@ -45,8 +45,9 @@ class Parts:
         self.provenance: Mapping[str, str] = {}
 
     def announce(self, settings: Settings) -> None:
-        """Publish the class names."""
+        """Publish the class names, and begin with new tracks."""
         assert self._outputs is not None
+        self._outputs.forget()
         self._outputs.announce(settings)
 
     def open(self, settings: Settings, cancel: threading.Event, activity: Activity) -> ModelSpec:

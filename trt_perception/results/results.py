@@ -16,11 +16,13 @@ class Detections:
     boxes: (N, 4) float32, x_min, y_min, x_max, y_max in pixels of the incoming image, clipped to it
     scores: (N,) float32 in 0..1
     class_indices: (N,) int64
+    ids: (N,) int64, an id that stays from image to image, from 1 on; 0 for an object without one. None without tracking
     """
 
     boxes: np.ndarray
     scores: np.ndarray
     class_indices: np.ndarray
+    ids: np.ndarray | None = None
 
     def __len__(self) -> int:
         """Return the number of objects."""
