@@ -19,7 +19,7 @@ from support.subprocesses import without_middleware
 
 LIVE = {
     'score_threshold', 'iou_threshold', 'max_detections', 'max_age_ms', 'publish_debug_image', 'classes',
-    'image_encoding', 'frame_timeout', 'max_rate_hz'}
+    'image_encoding', 'frame_timeout', 'max_rate_hz', 'tracking_low_score'}
 # The type of each parameter and, for numbers, its range, as documented.
 EXPECTED = {
     'task': (ParameterType.PARAMETER_STRING, None), 'model_file': (ParameterType.PARAMETER_STRING, None),

@@ -226,7 +226,8 @@ def test_masks_are_drawn():
     part = np.zeros((30, 40), bool)
     part[:, :20] = True
     found = Detections(
-        np.float32([[20, 20, 60, 50]]), np.float32([0.9]), np.array([3]), Masks((part,), np.array([[20, 20]]), 80, 60))
+        np.float32([[20, 20, 60, 50]]), np.float32([0.9]), np.array([3]),
+        masks=Masks((part,), np.array([[20, 20]]), 80, 60))
     drawn = draw_detections(picture, found, ['a', 'b', 'c', 'd'])
     tint = np.rint(100 * 0.6 + np.array(class_color(3)) * 0.4).astype(np.uint8)
     assert (drawn[30:40, 28:35] == tint).all()

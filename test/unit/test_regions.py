@@ -196,7 +196,7 @@ def test_masks_come_back_to_the_image(rotate):
     boxes = np.array([[x, y, x + width, y + height]], np.float32)
     masks = Masks((part,), np.array([[x, y]]), seen.shape[1], seen.shape[0])
     found = region.restored(
-        Detections(boxes, np.array([0.9], np.float32), np.array([1]), masks), image.shape[1], image.shape[0])
+        Detections(boxes, np.array([0.9], np.float32), np.array([1]), masks=masks), image.shape[1], image.shape[0])
     np.testing.assert_array_equal(found.boxes, [[30, 12, 41, 20]])
     np.testing.assert_array_equal(found.masks[0], image)
 
@@ -205,7 +205,7 @@ def test_masks_of_ignored_detections_are_dropped():
     parts = (np.ones((2, 3), bool), np.ones((4, 1), bool))
     detections = Detections(
         np.array([[0, 0, 3, 2], [20, 20, 21, 24]], np.float32), np.array([0.9, 0.8], np.float32), np.array([0, 1]),
-        Masks(parts, np.array([[0, 0], [20, 20]]), 40, 30))
+        masks=Masks(parts, np.array([[0, 0], [20, 20]]), 40, 30))
     found = Region(ignored=(((0.0, 0.0), (10.0, 0.0), (10.0, 10.0), (0.0, 10.0)),)).restored(detections, 40, 30)
     assert len(found) == len(found.masks) == 1
     assert found.masks[0].sum() == 4

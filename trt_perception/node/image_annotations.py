@@ -33,8 +33,8 @@ def annotations_type() -> Any | None:
 def annotations_message(result: Result, header: Header, spec: ModelSpec) -> Any:
     """Return the boxes, or the classes, of an image, with names and scores, in pixels of the image.
 
-    Each box is a closed line in the colour of its class, as in the debug image. Raises ImportError without
-    foxglove_msgs.
+    Each box is a closed line in the colour of its class, or of its id with tracking, as in the debug image. Raises
+    ImportError without foxglove_msgs.
     """
     msg = importlib.import_module('foxglove_msgs.msg')
     message = msg.ImageAnnotations()
@@ -44,24 +44,30 @@ def annotations_message(result: Result, header: Header, spec: ModelSpec) -> Any:
         for row, (index, score) in enumerate(zip(result.class_indices.tolist(), result.scores.tolist())):
             message.texts.append(_text(msg, header, spec, index, score, 0.0, (row + 1) * 1.5 * _FONT_SIZE))
         return message
-    for box, index, score in zip(result.boxes.tolist(), result.class_indices.tolist(), result.scores.tolist()):
+    numbers = [0] * len(result) if result.ids is None else result.ids.tolist()
+    for box, index, score, number in zip(
+            result.boxes.tolist(), result.class_indices.tolist(), result.scores.tolist(), numbers):
         left, top, right, bottom = box
         corners = ((left, top), (right, top), (right, bottom), (left, bottom))
         message.points.append(msg.PointsAnnotation(
             timestamp=header.stamp, type=msg.PointsAnnotation.LINE_LOOP,
-            points=[msg.Point2(x=x, y=y) for x, y in corners], outline_color=_color(msg, index),
+            points=[msg.Point2(x=x, y=y) for x, y in corners], outline_color=_color(msg, number or index),
             thickness=_THICKNESS))
         # A label above a box at the top of the image would not be visible.
-        message.texts.append(_text(msg, header, spec, index, score, left, max(top, 1.5 * _FONT_SIZE)))
+        message.texts.append(
+            _text(msg, header, spec, index, score, left, max(top, 1.5 * _FONT_SIZE), number))
     return message
 
 
-def _text(msg: Any, header: Header, spec: ModelSpec, index: int, score: float, x: float, y: float) -> Any:
+def _text(
+    msg: Any, header: Header, spec: ModelSpec, index: int, score: float, x: float, y: float, number: int = 0,
+) -> Any:
+    text = f'{f"#{number} " if number else ""}{spec.name_of(index)} {score:.2f}'
     return msg.TextAnnotation(
-        timestamp=header.stamp, position=msg.Point2(x=x, y=y), text=f'{spec.name_of(index)} {score:.2f}',
-        font_size=_FONT_SIZE, text_color=msg.Color(r=0.0, g=0.0, b=0.0, a=1.0), background_color=_color(msg, index))
+        timestamp=header.stamp, position=msg.Point2(x=x, y=y), text=text, font_size=_FONT_SIZE,
+        text_color=msg.Color(r=0.0, g=0.0, b=0.0, a=1.0), background_color=_color(msg, number or index))
 
 
-def _color(msg: Any, index: int) -> Any:
-    blue, green, red = class_color(index)
+def _color(msg: Any, number: int) -> Any:
+    blue, green, red = class_color(number)
     return msg.Color(r=red / 255, g=green / 255, b=blue / 255, a=1.0)

@@ -42,24 +42,28 @@ _JPEG_QUALITY = 80
 def detections_message(
     detections: Detections, header: Header, class_id: Callable[[int], str],
 ) -> Detection2DArray:
-    """Return boxes as centre and size in float pixels of the image, with the image's header."""
+    """Return boxes as centre and size in float pixels of the image, with the image's header.
+
+    The id of an object is its number; it is empty without one.
+    """
     message = Detection2DArray(header=header)
-    for box, score, index in zip(
-            detections.boxes.tolist(), detections.scores.tolist(),
-            detections.class_indices.tolist()):
+    for box, score, index, number in zip(
+            detections.boxes.tolist(), detections.scores.tolist(), detections.class_indices.tolist(),
+            [0] * len(detections) if detections.ids is None else detections.ids.tolist()):
         bbox = BoundingBox2D(size_x=box[2] - box[0], size_y=box[3] - box[1])
         bbox.center.position.x = (box[0] + box[2]) / 2
         bbox.center.position.y = (box[1] + box[3]) / 2
         hypothesis = ObjectHypothesisWithPose(
             hypothesis=ObjectHypothesis(class_id=class_id(index), score=score))
-        message.detections.append(Detection2D(header=header, results=[hypothesis], bbox=bbox))
+        message.detections.append(Detection2D(header=header, results=[hypothesis], bbox=bbox, id=str(number or '')))
     return message
 
 
 def writes_as_rclpy() -> bool:
     """Return whether a DetectionsWriter writes what this middleware and this vision_msgs write."""
     found = Detections(
-        np.array([[1.5, 2, 4, 8], [0, 0, 640, 480]], np.float32), np.array([0.75, 0.25], np.float32), np.array([1, 20]))
+        np.array([[1.5, 2, 4, 8], [0, 0, 640, 480]], np.float32), np.array([0.75, 0.25], np.float32), np.array([1, 20]),
+        np.array([4321, 0]))
     header = Header(stamp=Time(sec=-1, nanosec=999_999_999), frame_id='camera')
     message = detections_message(found, header, str)
     written = DetectionsWriter(str).write(found, header.stamp.sec, header.stamp.nanosec, header.frame_id)

@@ -125,8 +125,9 @@ class NetworkRun:
         frame = work.frame
         if frame is None or not self._is_present():
             return
-        result = work.stream.region.restored(output.result, frame.width, frame.height)
         settings = self._settings
+        result = work.outputs.tracked(
+            work.stream.region.restored(output.result, frame.width, frame.height), frame, work.header, settings)
         self._failures.succeeded()
         publishing = time.perf_counter()
         work.liveness.step('publishing the result')

@@ -16,6 +16,7 @@ from ..image.frame import Frame
 from ..model.spec import ModelSpec
 from ..parameters.settings import Settings
 from ..results.results import Detections, Result
+from ..tracking.tracker import Tracker
 from .camera_names import CameraName
 from .debug_image import DebugImage
 from .image_annotations import annotations_message, annotations_type
@@ -40,6 +41,9 @@ class Outputs:
         self._node = node
         self._spec = spec
         self._use_names = settings.class_id_format == 'name'
+        self._tracker = (
+            Tracker(settings.tracking_buffer, settings.tracking_predicted)
+            if settings.tracking and spec.task == 'detection' else None)
         # A separate group for their QoS events: the default group is used by the parameter services.
         group = MutuallyExclusiveCallbackGroup()
 
@@ -89,6 +93,18 @@ class Outputs:
         return any(
             publisher is not None and publisher.get_subscription_count() > 0
             for publisher in (self._masks, self._instances))
+    def forget(self) -> None:
+        """Forget the tracked objects: the next image is not the one after the last."""
+        if self._tracker is not None:
+            self._tracker.reset()
+
+    def tracked(self, result: Result, frame: Frame, header: Header, settings: Settings) -> Result:
+        """Return the result of the next image with ids, the same without tracking."""
+        if self._tracker is None or not isinstance(result, Detections):
+            return result
+        return self._tracker.update(
+            result, header.stamp.sec * 1_000_000_000 + header.stamp.nanosec, (frame.width, frame.height),
+            settings.thresholds(self._spec).score, header.frame_id)
 
     def publish(self, result: Result, header: Header) -> None:
         """Publish the result with the image's header, even if it is empty."""

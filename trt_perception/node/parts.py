@@ -47,8 +47,9 @@ class Parts:
         self.provenance: Mapping[str, str] = {}
 
     def announce(self, settings: Settings) -> None:
-        """Publish the class names of each camera."""
+        """Publish the class names of each camera, and begin with new tracks."""
         for outputs in self._outputs:
+            outputs.forget()
             outputs.announce(settings)
 
     def open(self, settings: Settings, cancel: threading.Event, activity: Activity) -> ModelSpec:

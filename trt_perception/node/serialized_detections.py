@@ -25,15 +25,13 @@ _POSE = struct.pack('<43d', *[0.0] * 6, 1.0, *[0.0] * 36)
 
 @dataclass(frozen=True)
 class _Record:
-    """The bytes of one Detection2D with zeros for its numbers, up to the beginning of the next one.
+    """The bytes of one Detection2D with zeros for its numbers, up to its id.
 
     numbers: where the score and the five numbers of the box begin, in bytes from the beginning
-    padding: bytes at the end that only the next detection needs
     """
 
     content: bytes
     numbers: tuple[int, int]
-    padding: int
 
 
 class DetectionsWriter:
@@ -52,7 +50,7 @@ class DetectionsWriter:
         """Return the serialized message with its encapsulation header.
 
         The message and each detection have the header sec, nanosec, frame_id. A detection has one hypothesis, with the
-        pose 0, and a bounding box in float pixels of the image. `id` is empty.
+        pose 0, and a bounding box in float pixels of the image. `id` is the number of the object, empty without one.
 
         Raises UnicodeEncodeError for text that is not UTF-8.
         """
@@ -63,14 +61,18 @@ class DetectionsWriter:
         first = _padded(struct.pack('<iI', sec, nanosec) + _text(frame_id), 4) + struct.pack('<I', count)
         if not count:
             return _ENCAPSULATION + first
-        records, starts, position = [], [], len(first)
-        for index in detections.class_indices.tolist():
+        records, starts, parts, position = [], [], [_ENCAPSULATION, first], len(first)
+        ids = [0] * count if detections.ids is None else detections.ids.tolist()
+        for index, number in zip(detections.class_indices.tolist(), ids):
             odd = position % 8 // 4
             record = self._records[odd].get(index) or self._record(index, odd)
+            text = _id_text(number) if number else _NO_ID
             starts.append(position)
             records.append(record)
-            position += len(record.content)
-        content = bytearray().join((_ENCAPSULATION, first, *[record.content for record in records]))
+            parts += record.content, text
+            position += len(record.content) + len(text)
+        # The padding after an id is for the next detection.
+        content = bytearray().join(parts)
         # Positions count from the end of the encapsulation header.
         words = np.frombuffer(content, '<u4', position // 4, len(_ENCAPSULATION))
         doubles = np.frombuffer(content, '<f8', position // 8, len(_ENCAPSULATION))
@@ -80,7 +82,7 @@ class DetectionsWriter:
         numbers = (np.array([record.numbers for record in records]) + begin[:, None]) // 8
         doubles[numbers[:, 0]] = detections.scores
         doubles[numbers[:, 1:] + np.arange(_NUMBERS_OF_A_BOX)] = _boxes(detections.boxes)
-        return bytes(memoryview(content)[:len(content) - records[-1].padding])
+        return bytes(memoryview(content)[:len(content) - len(text) + struct.calcsize('<I') + _length(text)])
 
     def _record(self, index: int, odd: int) -> _Record:
         """Build and keep the record of a detection of this class. odd: as the key of `_records`."""
@@ -92,10 +94,8 @@ class DetectionsWriter:
         score = len(content)
         content += bytes(8) + _POSE
         box = len(content)
-        content += bytes(8 * _NUMBERS_OF_A_BOX) + _text('')
-        size = len(content)
-        content = _padded(content, 4)
-        record = _Record(content[start:], (score - start, box - start), len(content) - size)
+        content += bytes(8 * _NUMBERS_OF_A_BOX)
+        record = _Record(content[start:], (score - start, box - start))
         self._records[odd][index] = record
         return record
 
@@ -118,3 +118,17 @@ def _text(text: str) -> bytes:
 
 def _padded(content: bytes, size: int) -> bytes:
     return content + bytes(-len(content) % size)
+
+
+def _id_text(number: int) -> bytes:
+    """Return an id as a CDR string, up to the beginning of the next detection."""
+    return _padded(_text(str(number)), 4)
+
+
+def _length(text: bytes) -> int:
+    """Return the number of bytes of a CDR string, with its zero byte."""
+    length: int = struct.unpack_from('<I', text)[0]
+    return length
+
+
+_NO_ID = _padded(_text(''), 4)

@@ -64,6 +64,7 @@ PREPROCESSING = Group(
     'Preprocessing', "The network's input is (pixel * scale - mean) / std. By default the model decides.")
 IMAGES = Group('Images')
 DETECTION = Group('Detection', task='detection')
+TRACKING = Group('Tracking', 'Ids that stay from image to image: docs/tracking.md.', task='detection')
 CLASSIFICATION = Group('Classification', task='classification')
 OUTPUT = Group('Output')
 START = Group('Start')
@@ -309,6 +310,18 @@ class Values:
         "camera: '/front/image_raw: 0,0 640,0 640,80'", 'none', ros_default=[''])
     classes: tuple[str, ...] = _row(
         DETECTION, (), 'Names of the classes to report', 'all classes', ros_default=[''], live=True)
+
+    tracking: bool = _row(
+        TRACKING, False, 'Give each object an id that stays from image to image (Detection2D.id). An object gets it '
+        'when it is found for the second time')
+    tracking_buffer: float = _row(
+        TRACKING, 1.0, 'Seconds for which an object that is not found keeps its id', limits=(0.1, 3600.0))
+    tracking_low_score: float = _row(
+        TRACKING, 0.1, 'Detections from this score up to score_threshold are not published, but continue the track of '
+        'a known object', limits=(0.0, 1.0), live=True)
+    tracking_predicted: float = _row(
+        TRACKING, 0.0, 'Seconds for which the predicted box of an object that is not found is published too, with '
+        'score 0', 'never', limits=(0.0, 3600.0))
 
     top_k: int = _row(
         CLASSIFICATION, 5, 'Number of classes in a classification; the best ones are reported', limits=(1, 10000))

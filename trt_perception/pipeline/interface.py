@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Protocol
 
@@ -29,6 +29,12 @@ class PostprocessSettings:
     def of_model(cls, spec: ModelSpec) -> PostprocessSettings:
         """Return the settings for a user who sets nothing: the model's own thresholds."""
         return cls(DetectionSettings(spec.thresholds.score, spec.thresholds.iou))
+
+    def down_to(self, score: float) -> PostprocessSettings:
+        """Return these settings with detections down to this score too. Those above the threshold stay the same."""
+        if score >= self.detection.score_threshold:
+            return self
+        return replace(self, detection=replace(self.detection, score_threshold=score))
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,10 @@ def class_color(class_index: int) -> Color:
 def draw_detections(
     bgr: np.ndarray, result: Detections, names: Sequence[str], dimmed: bool = False,
 ) -> np.ndarray:
-    """Return a copy of the image with boxes, class names and scores, and the masks if the result has them.
+    """Return a copy of the image with boxes, class names and scores, and the masks if the result has them; with
+    tracking also ids, as #12.
+
+    An object with an id has the colour of its id, so that it can be followed by eye.
 
     bgr: HxWx3 uint8
     names: class names; an index beyond them is shown as its number
@@ -57,11 +60,10 @@ def draw_detections(
         left, top, right, bottom = _pixel_corners(result.boxes[i], width, height)
         # A dark edge keeps the box visible on a background of the same colour.
         cv2.rectangle(canvas, (left, top), (right, bottom), BLACK, line + 2)
-        cv2.rectangle(
-            canvas, (left, top), (right, bottom), class_color(int(result.class_indices[i])), line)
+        cv2.rectangle(canvas, (left, top), (right, bottom), _color(result, i), line)
     labels = lay_out_labels(result, names, width, height, line)
     for i, label in reversed(labels):
-        label.draw(canvas, class_color(int(result.class_indices[i])))
+        label.draw(canvas, _color(result, i))
     return _dimmed(bgr, canvas) if dimmed else canvas
 
 
@@ -92,7 +94,8 @@ def lay_out_labels(
     style = TextStyle.for_image(width, height)
     labels: list[tuple[int, TextLabel]] = []
     for i in _by_score(result):
-        text = f'{_name(names, int(result.class_indices[i]))} {result.scores[i]:.2f}'
+        number = _id(result, i)
+        text = f'{f"#{number} " if number else ""}{_name(names, int(result.class_indices[i]))} {result.scores[i]:.2f}'
         label = style.fit(text, width, height)
         if label is not None:
             taken = [other for _, other in labels]
@@ -198,6 +201,14 @@ def _place(
         min(max(0, left - edge), width - label.width),
         min(max(0, top - edge), height - label.height))
     return label
+
+
+def _id(result: Detections, i: int) -> int:
+    return 0 if result.ids is None else int(result.ids[i])
+
+
+def _color(result: Detections, i: int) -> Color:
+    return class_color(_id(result, i) or int(result.class_indices[i]))
 
 
 def _by_score(result: Detections) -> list[int]:

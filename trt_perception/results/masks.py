@@ -43,6 +43,12 @@ class Masks:
         """Return the masks of some detections, in the order of the indices."""
         return Masks(tuple(self.parts[index] for index in indices), self.corners[indices], self.width, self.height)
 
+    def with_empty(self, count: int) -> Masks:
+        """Return the masks and, after them, `count` without pixels."""
+        parts = self.parts + (np.zeros((0, 0), bool),) * count
+        return Masks(
+            parts, np.concatenate([self.corners, np.zeros((count, 2), self.corners.dtype)]), self.width, self.height)
+
     def label_image(self, values: Sequence[int] | np.ndarray, background: int, dtype: type) -> np.ndarray:
         """Return (height, width) of an integer type, with a value for each pixel. Earlier detections cover later ones.
 

@@ -64,8 +64,7 @@ class Region:
             return result
         centres = (result.boxes[:, :2] + result.boxes[:, 2:]) / 2
         kept = ~np.any([inside(polygon, centres) for polygon in self.ignored], axis=0)
-        masks = None if result.masks is None else result.masks.chosen(np.flatnonzero(kept))
-        return Detections(result.boxes[kept], result.scores[kept], result.class_indices[kept], masks)
+        return result.chosen(np.flatnonzero(kept))
 
     def _masks_on_image(self, masks: Masks, width: int, height: int) -> Masks:
         sizes = np.array([part.shape[::-1] for part in masks.parts], np.int64).reshape(-1, 2)
