@@ -17,6 +17,7 @@ from typing import Any
 from ..dependencies import require
 from ..errors import ParameterError, PerceptionError, one_line
 from .command_line import answer_to, check_environment, explained, ignored
+from .least_versions import too_old
 from .rclpy_internals import require_internals, wait_for_callbacks
 from .shared_memory import remove_dead_segments
 from .stop_request import StopRequest
@@ -112,6 +113,8 @@ def _started(arguments: list[str], on_fatal: Callable[[], None]) -> tuple[Any, A
         if segments:
             node.get_logger().info(
                 f'removed {segments} shared-memory segments ({size / 1e6:.0f} MB) of killed processes from /dev/shm')
+        for text in too_old():
+            node.get_logger().warning(text)
         # One thread for transitions, one for diagnostics, one for parameters and the rest. Images have their own.
         executor = MultiThreadedExecutor(num_threads=3)
         require_internals(executor=executor)

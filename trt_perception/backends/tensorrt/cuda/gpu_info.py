@@ -54,6 +54,18 @@ def has_gpu() -> bool:
     return True
 
 
+def driver_cuda_version() -> str:
+    """Return the highest CUDA version that the driver supports, such as '12.4'; '' if it does not tell."""
+    try:
+        driver = ctypes.CDLL(_LIBRARY)
+    except OSError:
+        return ''
+    version = ctypes.c_int()
+    if driver.cuDriverGetVersion(ctypes.byref(version)) or version.value <= 0:
+        return ''
+    return f'{version.value // 1000}.{version.value % 1000 // 10}'
+
+
 def use_gpu(index: int) -> int:
     """Make GPU `index` current in the calling thread; return its free memory in MiB.
 
