@@ -77,6 +77,7 @@ class DiagnosticsPublisher:
             camera=frames.camera, recent=frames.snapshot.rates, last_failure=frames.last_failure,
             precision_wanted=status.provenance.get('precision', ''),
             precision_effective=status.provenance.get('precision_effective', ''),
+            device_fallback=status.provenance.get('device_fallback', ''),
             progress=frames.progress, stamps=frames.stamps, ros_time=frames.ros_time, image_note=frames.image_note,
             twin=self._twins.update(name, self._all_names()), middleware=self._middleware))
         if status.state == 'configuring' and status.unchanged_s >= STANDSTILL_S:

@@ -56,6 +56,7 @@ class Condition:
     state: label of the lifecycle state; error: reason why the last transition failed, or ''
     recent: events per second over the window, by name (received, processed, stale, bad, failed)
     last_failure: error text of the last failed frame
+    device_fallback: why the network runs on the CPU although a GPU is wanted, or ''
     precision_wanted, precision_effective: precision of the network, '' if unconfigured
     activity: the step that configure is doing, or ''; unchanged_s: seconds since it changed
     image_note: what is unusual about the images, or ''
@@ -79,6 +80,7 @@ class Condition:
     ros_time: RosTime = field(default_factory=RosTime)
     twin: str = ''
     middleware: str = ''
+    device_fallback: str = ''
 
 
 def assess(condition: Condition) -> tuple[Level, str]:
@@ -93,7 +95,9 @@ def assess(condition: Condition) -> tuple[Level, str]:
     findings = [
         *_topic_findings(condition), *_fruitless_findings(condition), *_frame_findings(condition),
         *([(Level.WARN, condition.twin)] if condition.twin else []),
-        *_gap_findings(condition), *_late_findings(condition), *_precision_findings(condition)]
+        *_gap_findings(condition), *_late_findings(condition),
+        *([(Level.WARN, condition.device_fallback)] if condition.device_fallback else []),
+        *_precision_findings(condition)]
     if not findings:
         return Level.OK, f'processing {condition.recent.get("processed", 0.0):.1f} images/s'
     level = max(level for level, _ in findings)

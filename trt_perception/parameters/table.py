@@ -24,7 +24,7 @@ from ..model.heads.identify import HEADS
 from ..model.normalisation import COLOR_ORDERS, INTERPOLATIONS
 from ..model.spec import TASKS
 from ..model.thresholds import Thresholds
-from ..pipeline.options import CALIBRATION_METHODS, DEFAULT_INT8_AGREEMENT, PRECISIONS
+from ..pipeline.options import CALIBRATION_METHODS, DEFAULT_INT8_AGREEMENT, DEVICES, PRECISIONS
 from ..pipeline.tensorrt_options import HARDWARE_COMPATIBILITIES, SWITCHES
 
 T = TypeVar('T')
@@ -164,6 +164,13 @@ class Values:
         'LiteRT for a .tflite file; TensorRT if it and a GPU are found; OpenVINO if it is installed; otherwise ONNX '
         'Runtime',
         choices=BACKENDS)
+    device: str = _row(
+        MODEL, 'auto', 'Where the network runs. gpu: a warning in the diagnostics if it runs on the CPU; cpu: the GPU '
+        'is not used',
+        'the GPU if TensorRT runs, and a warning if the machine has a GPU that is not used for an ONNX file',
+        choices=DEVICES)
+    strict_device: bool = _row(
+        MODEL, False, 'Refuse to run on the CPU in the cases in which device gives a warning: configure fails')
     num_threads: int = _row(
         MODEL, 0, 'CPU threads for one inference with ONNX Runtime, OpenVINO or LiteRT, at most one for each processor',
         'one for each physical core that the process may use', limits=(0, 1024))

@@ -26,7 +26,10 @@ class HostPipeline(Closing):
     """Preprocesses with OpenCV and decodes with NumPy, with any backend.
 
     `settings` may be replaced at any time and from any thread: each frame reads it once.
+    `device_fallback` is why the model runs on the CPU although a GPU is wanted, '' if it does not.
     """
+
+    device_fallback = ''
 
     def __init__(
         self, spec: ModelSpec, backend: Backend, settings: PostprocessSettings | None = None,
@@ -97,7 +100,8 @@ class HostPipeline(Closing):
         """Return the backend's description, the pipeline's kind and the precision in which the model runs."""
         return {
             **self._backend.describe(), 'pipeline': 'host',
-            'precision_effective': self.spec.stored_precision}
+            'precision_effective': self.spec.stored_precision,
+            **({'device_fallback': self.device_fallback} if self.device_fallback else {})}
 
     def close(self) -> None:
         """Free the backend and the buffers."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from ..image.options import DEFAULT, ImageOptions
 from .tensorrt_options import BuildOptions, RunOptions
 
+DEVICES = ('auto', 'gpu', 'cpu')
 PRECISIONS = ('fp32', 'fp16', 'int8')
 # The first method, auto, tries all others and uses the one with the smallest loss.
 CALIBRATION_METHODS = ('auto', 'minmax', 'entropy', 'percentile', 'mse')
@@ -48,6 +49,8 @@ class PipelineOptions:
     min_agreement: lowest agreement with ONNX Runtime fp32 on such frames, 0..1. The model is refused if its agreement
         is lower, or if nothing is found on the frames. None: 0.9 for int8, no gate for fp32 and fp16
     build, run: TensorRT's options; build.precision is the same as precision
+    device: gpu warns if the model runs on the CPU; cpu uses no GPU; auto warns if the machine has a GPU that is not
+        used for an ONNX file; strict_device: an error instead of these warnings
     """
 
     backend: str = 'auto'
@@ -59,6 +62,8 @@ class PipelineOptions:
     timing_cache: bool = True
     build: BuildOptions = field(default_factory=BuildOptions)
     run: RunOptions = field(default_factory=RunOptions)
+    device: str = 'auto'
+    strict_device: bool = False
 
     @property
     def needed_agreement(self) -> float:

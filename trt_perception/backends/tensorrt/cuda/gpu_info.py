@@ -47,11 +47,16 @@ def gpu_info(index: int = 0) -> GpuInfo:
 
 def has_gpu() -> bool:
     """Return whether there is a GPU and its driver."""
+    return not gpu_obstacle()
+
+
+def gpu_obstacle() -> str:
+    """Return why there is no GPU that can be used, '' if there is one."""
     try:
         _device(0)
-    except (EngineError, MissingDependencyError):
-        return False
-    return True
+    except (EngineError, MissingDependencyError) as error:
+        return str(error)
+    return ''
 
 
 def driver_cuda_version() -> str:
