@@ -103,7 +103,8 @@ class FrameLoop:
                 'damaged JPEG images are not noticed, because the Python package simplejpeg is not installed: '
                 "PIP_BREAK_SYSTEM_PACKAGES=1 pip install simplejpeg 'numpy<2'")
         self._camera = Camera(
-            self._node, settings.image_transport, settings.image_reliability, settings.image_depth, self._arrived)
+            self._node, settings.image_transport, settings.image_reliability, settings.image_depth, self._arrived,
+            settings.image_taking)
         return self._camera.topic
 
     def stop(self) -> None:

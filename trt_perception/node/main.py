@@ -115,8 +115,9 @@ def _started(arguments: list[str], on_fatal: Callable[[], None]) -> tuple[Any, A
                 f'removed {segments} shared-memory segments ({size / 1e6:.0f} MB) of killed processes from /dev/shm')
         for text in too_old():
             node.get_logger().warning(text)
-        # One thread for transitions, one for diagnostics, one for parameters and the rest. Images have their own.
-        executor = MultiThreadedExecutor(num_threads=3)
+        # One thread for transitions, one for diagnostics, one for parameters and the rest, and one for images, which
+        # it never starts if images have a thread of their own.
+        executor = MultiThreadedExecutor(num_threads=4)
         require_internals(executor=executor)
     except PerceptionError:
         raise

@@ -15,9 +15,11 @@ from rclpy.lifecycle import LifecycleNodeMixin, LifecycleState, TransitionCallba
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
+from ..dependencies import require
 from ..errors import EngineError, PerceptionError, one_line, printable
 from ..parameters.table import PARAMETERS
 from . import parameters
+from .bond import Bond
 from .diagnostics_publisher import DiagnosticsPublisher, NodeStatus
 from .frame_loop import FrameLoop
 from .given_values import changes
@@ -32,6 +34,7 @@ from .rclpy_internals import (
     guard_available_transitions,
     guard_change_state,
     lifecycle_state,
+    missing_to_wait,
     parameter_overrides,
     require_internals,
 )
@@ -68,6 +71,7 @@ class PerceptionNode(LifecycleNodeMixin, Node):
         self._error = ''
         self._given_up = False
         self._watchdog: Watchdog | None = None
+        self._bond: Bond | None = None
         self.rcl_gate = RclGate()
         self._destroying = threading.Lock()
         self._destroyed = False
@@ -75,6 +79,10 @@ class PerceptionNode(LifecycleNodeMixin, Node):
         guard_available_transitions(self, lambda answer: offer_shutdown(answer, lifecycle_state(self)))
         self._live = LiveSettings()
         parameters.declare(self)
+        missing = missing_to_wait(self.context)
+        if missing:
+            self._log.warning(
+                f'{missing}, with which a thread takes images: the executor takes them (image_taking), which is slower')
         for warning in parameters.unknown_overrides(self, parameter_overrides(self)):
             self._log.warning(warning)
         self.add_on_set_parameters_callback(self._live.set_parameters)
@@ -107,6 +115,8 @@ class PerceptionNode(LifecycleNodeMixin, Node):
             self._error = ''
             self._activity = activity = Activity()
             settings = self._live.read(self)
+            if settings.bond:
+                require('bond.msg')
             spec = self._parts.open(settings, self._cancel, activity)
             self._diagnostics.set_period(settings.diagnostics_period)
             trim_memory()
@@ -132,6 +142,8 @@ class PerceptionNode(LifecycleNodeMixin, Node):
             self._parts.announce(settings)
             topic = self._frames.start(settings)
             self._watchdog = Watchdog(lambda: self._frames.progress, self._frame_timeout, self._frame_hangs)
+            if settings.bond:
+                self._bond = Bond(self)
         except Exception as error:
             return self._transition_failed('activate', error)
         self._log.info(f'active: waiting for images on {topic}')
@@ -141,6 +153,7 @@ class PerceptionNode(LifecycleNodeMixin, Node):
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Unsubscribe and finish the current frame. The model stays loaded."""
         try:
+            self._break_bond()
             self._stop_watchdog()
             self._frames.stop()
             result = super().on_deactivate(state)
@@ -203,10 +216,16 @@ class PerceptionNode(LifecycleNodeMixin, Node):
     def _free(self) -> None:
         """Free all parts that exist. Safe in every state. If the worker does not end, the process does."""
         timeout = self._frame_timeout()
+        self._break_bond()
         self._stop_watchdog()
         hung = self._parts.free()
         if hung and timeout > 0:
             self._end_process(_HUNG, hung)
+
+    def _break_bond(self) -> None:
+        bond, self._bond = self._bond, None
+        if bond is not None:
+            bond.close()
 
     def _stop_watchdog(self) -> None:
         watchdog, self._watchdog = self._watchdog, None

@@ -254,6 +254,10 @@ class Values:
         IMAGES, 'best_effort', 'Reliability of the image subscription; best_effort matches every publisher',
         choices=('best_effort', 'reliable'))
     image_depth: int = _row(IMAGES, 1, 'Queue depth of the image subscription', limits=(1, 1000))
+    image_taking: str = _row(
+        IMAGES, 'auto', 'How images are taken from the middleware. thread: a thread of its own, which is faster and '
+        "uses private names of rclpy; executor: the node's executor, with rclpy's public names alone",
+        'the thread, or the executor with a warning if this rclpy lacks a name', choices=('auto', 'thread', 'executor'))
     max_age_ms: int = _row(
         IMAGES, 0, 'Largest age of a frame in milliseconds since its stamp; older frames are dropped as stale',
         'no limit', limits=(0, 3600000), live=True)
@@ -296,6 +300,9 @@ class Values:
         "Draw the results on the image and publish it on the topic 'debug_image' while it has a subscriber", live=True)
     diagnostics_period: float = _row(OUTPUT, 1.0, 'Seconds between two diagnostics messages', limits=(0.1, 60.0))
 
+    bond: bool = _row(
+        START, False, 'Send heartbeats to a lifecycle manager while the node is active, as nav2_lifecycle_manager '
+        'expects them (bond/msg/Status on the topic bond); needs the ROS package bond')
     autostart: bool = _row(
         START, False, 'Configure and activate the node at the start of its process. The launch files have an argument '
         'autostart instead, and set this parameter to false')
