@@ -357,7 +357,7 @@ class NodeClient:
         def check(message: DiagnosticArray) -> bool:
             for status in message.status:
                 values = {pair.key: pair.value for pair in status.values}
-                if status.name == f'{self.name}: perception' and condition(status, values):
+                if status.name == f'{self.name[1:]}: perception' and condition(status, values):
                     found.append((status, values))
                     return True
             return False

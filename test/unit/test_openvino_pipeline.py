@@ -21,6 +21,8 @@ from support.quantised_models import quantise_edges
 from support.recording_monitor import Told
 from support.tiny_models import FLOAT, FLOAT16, UINT8, color_classifier, color_detector, save
 
+from trt_perception.advice.packages import install_line
+from trt_perception.advice.platform import this_platform
 from trt_perception.backends import openvino_pipeline
 from trt_perception.backends.create import create_pipeline
 from trt_perception.backends.openvino_pipeline import OpenVinoPipeline
@@ -244,7 +246,7 @@ def test_auto_with_an_openvino_that_cannot_be_imported(spec, tmp_path):
         env={**os.environ, 'PYTHONPATH': os.pathsep.join([str(tmp_path), *filter(None, sys.path)])})
     assert done.stdout.splitlines() == [
         'warning OpenVINO is not used: openvino is installed but cannot be imported: libopenvino.so: no such file; '
-        "with ROS 2: PIP_BREAK_SYSTEM_PACKAGES=1 pip install openvino 'numpy<2'; with pip: pip install openvino",
+        f'{install_line("openvino", this_platform())}',
         'onnxruntime']
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from ..image.options import DEFAULT, ImageOptions
 from .tensorrt_options import BuildOptions, RunOptions
 
+DEVICES = ('auto', 'gpu', 'cpu')
 PRECISIONS = ('fp32', 'fp16', 'int8')
 # The first method, auto, tries all others and uses the one with the smallest loss.
 CALIBRATION_METHODS = ('auto', 'minmax', 'entropy', 'percentile', 'mse')
@@ -51,6 +52,8 @@ class PipelineOptions:
     max_batch: frames that want to run together, if the model has a dynamic batch
         A pipeline says what it offers of both
     build, run: TensorRT's options; build.precision is the same as precision
+    device: gpu warns if the model runs on the CPU; cpu uses no GPU; auto warns if the machine has a GPU that is not
+        used for an ONNX file; strict_device: an error instead of these warnings
     """
 
     backend: str = 'auto'
@@ -64,6 +67,8 @@ class PipelineOptions:
     max_batch: int = 1
     build: BuildOptions = field(default_factory=BuildOptions)
     run: RunOptions = field(default_factory=RunOptions)
+    device: str = 'auto'
+    strict_device: bool = False
 
     @property
     def needed_agreement(self) -> float:

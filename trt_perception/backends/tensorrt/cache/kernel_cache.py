@@ -125,6 +125,15 @@ def find_nvcc() -> str | None:
     return None
 
 
+def has_nvrtc() -> bool:
+    """Return whether NVRTC, which compiles the kernels without nvcc, is installed."""
+    try:
+        _nvrtc()
+    except EngineError:
+        return False
+    return True
+
+
 def _compiled(sources: dict[str, str], architecture: str, log: LogCallback) -> bytes:
     tried = []
     for compiler in (compile_with_nvcc, compile_with_nvrtc):
