@@ -196,6 +196,15 @@ def test_detr_gives_at_most_as_many_boxes_as_queries(tmp_path):
     np.testing.assert_allclose(found.scores[:2], [1 / (1 + np.exp(-5)), 1 / (1 + np.exp(-3))], atol=1e-5)
 
 
+def test_libreyolo_takes_300_pairs_of_fewer_queries(tmp_path):
+    arrays = {
+        'pred_boxes': queries(10)[np.newaxis].astype('f4'), 'pred_logits': np.full((1, 10, 91), 3.0, np.float32)}
+    arrays['pred_logits'] -= np.linspace(0, 1, 910).reshape(1, 10, 91)
+    found, _ = opened(family_model(tmp_path / 'm.onnx', arrays, metadata={'libreyolo_version': '1.6.0'}))
+    assert len(found) == 300
+    np.testing.assert_allclose(found.scores[-1], 1 / (1 + np.exp(-3 + 299 / 909)), atol=1e-5)
+
+
 def test_detr_scores_in_0_to_1_are_no_logits(tmp_path):
     scores = sure(np.ones((300, 91)), {(7, 3): 0.75})
     path = family_model(tmp_path / 'm.onnx', {
