@@ -21,7 +21,7 @@ STAGES = (
 # 'damaged' counts images that are in 'bad' or 'processed' too, depending on damaged_images.
 COUNTS = ('received', 'processed', 'replaced', 'stale', 'bad', 'failed', 'damaged')
 # DiagnosticStatus.level is a byte.
-_LEVELS = {
+LEVELS = {
     Level.OK: DiagnosticStatus.OK, Level.WARN: DiagnosticStatus.WARN,
     Level.ERROR: DiagnosticStatus.ERROR}
 
@@ -45,7 +45,7 @@ def diagnostics_message(
             for percentile, value in zip(PERCENTILES, snapshot.stages[stage]):
                 values[f'{stage}_ms_p{percentile}'] = f'{value:.3f}'
     status = DiagnosticStatus(
-        level=_LEVELS[level], name=f'{name}: perception', message=printable(reason),
+        level=LEVELS[level], name=f'{name}: perception', message=printable(reason),
         # Before configure, the device is not chosen yet.
         hardware_id=printable(provenance.get('device') or platform.node() or 'unknown'),
         values=[KeyValue(key=key, value=printable(value)) for key, value in values.items()])
