@@ -19,8 +19,8 @@ COMMON = {
 ARGUMENTS = {
     'camera.launch.py': (COMMON - {'image_topic'}) | {
         'driver', 'device', 'camera', 'camera_params', 'task', 'score_threshold', 'top_k', 'autostart', 'respawn'},
-    'detect.launch.py': COMMON | {'score_threshold', 'autostart', 'respawn'},
-    'classify.launch.py': COMMON | {'top_k', 'autostart', 'respawn'},
+    'detect.launch.py': COMMON | {'image_topics', 'score_threshold', 'autostart', 'respawn'},
+    'classify.launch.py': COMMON | {'image_topics', 'top_k', 'autostart', 'respawn'},
     'detections_3d.launch.py': {
         'detections_topic', 'depth_topic', 'camera_info_topic', 'use_sim_time', 'params_file', 'namespace', 'name',
         'large_images', 'log_level', 'autostart', 'respawn'},

@@ -8,8 +8,10 @@ import importlib.util
 from collections.abc import Callable, Mapping
 
 from ..dependencies import require
-from ..errors import EngineError, MissingDependencyError, ModelError
+from ..errors import EngineError, MissingDependencyError, ModelError, listed, printable
+from ..model.heads.classification import ClassificationHead
 from ..model.heads.detection import FamilyHead
+from ..model.heads.several_lists import further_lists
 from ..model.spec import ModelSpec
 from ..monitor import Monitor
 from ..pipeline.interface import Pipeline, PostprocessSettings
@@ -28,6 +30,12 @@ def create_pipeline(
     options = options or PipelineOptions()
     if isinstance(spec.head, FamilyHead) and spec.head.remark and monitor is not None:
         monitor.log('info', f'{spec.path.name} is {spec.head.family}: {spec.head.remark}')
+    if isinstance(spec.head, ClassificationHead) and monitor is not None:
+        others = further_lists(spec.outputs, spec.head)
+        if others:
+            monitor.log('info', (
+                f"{spec.path.name}: the scores are output '{printable(spec.head.output_name)}'; output_name chooses "
+                f"another of {listed([*others, spec.head.output_name], 8)}"))
     chosen, reason = _choice(options.backend, monitor or Monitor(), spec)
     if reason and monitor is not None:
         monitor.log('info', f'backend auto: {chosen}, because {reason}')
@@ -53,8 +61,6 @@ def _choice(backend: str, monitor: Monitor, spec: ModelSpec) -> tuple[str, str]:
         return 'litert', 'the model is a .tflite file'
     if tensorrt_runs(monitor):
         return 'tensorrt', 'a GPU, TensorRT and a CUDA package are found'
-    if spec.size_inputs:
-        return 'onnxruntime', f'TensorRT does not run here, and the model has the input {spec.size_inputs[0]}'
     if _openvino_runs(monitor):
         return 'openvino', 'TensorRT does not run here, and openvino is installed'
     return 'onnxruntime', 'TensorRT does not run here, and openvino is not installed'
@@ -67,10 +73,6 @@ def require_readable(backend: str, spec: ModelSpec) -> None:
         raise ModelError(
             f'backend is {backend}, but {name} is a TensorFlow Lite model: expected an ONNX file; set backend to auto '
             'or litert, or export the original model to ONNX')
-    if backend == 'openvino' and spec.size_inputs:
-        raise ModelError(
-            f'backend is openvino, but {name} has the second input {spec.size_inputs[0]}: expected the image as the '
-            'only input; set backend to auto or onnxruntime')
     if spec.file_format != 'tflite' and backend == 'litert':
         raise ModelError(
             f'backend is litert, but {name} is an ONNX file: expected a .tflite file; set backend to auto, onnxruntime '

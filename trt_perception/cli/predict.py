@@ -67,7 +67,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--topic', help='image topic of a bag that has several')
     add_parameter(parser, '--damaged-images', 'damaged_images', KEEP, default=KEEP)
     parser.add_argument('--json', metavar='FILE', help="write JSON lines; '-' for standard output")
-    parser.add_argument('--draw', metavar='DIR', help='write each frame with its results as a PNG')
+    parser.add_argument(
+        '--draw', metavar='DIR',
+        help='write each frame with its results as a PNG; with the masks of a segmentation model')
     parser.add_argument(
         '--compare', metavar='FILE.npz', type=Path, action=_without(sources),
         help='tell in which step the results differ from a notebook. The file has the arrays image (RGB) or image_bgr, '
@@ -180,7 +182,9 @@ class _Run:
         if item.index == 0 and sixteen_bits and (dark := nearly_black(item.frame)):
             print(f'warning: {printable(item.source)}: {dark}', file=sys.stderr)
         try:
-            done = self._pipeline.run(item.frame)
+            # Masks are only drawn.
+            with_masks = self._drawings is not None and self._pipeline.spec.has_masks
+            done = self._pipeline.run(item.frame, masks=True) if with_masks else self._pipeline.run(item.frame)
         except PerceptionError as error:
             if isinstance(error, EngineError) and error.fatal:
                 raise

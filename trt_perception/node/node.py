@@ -51,7 +51,7 @@ class PerceptionNode(ManagedNode):
         self._frames = FrameLoop(self, lambda: self._live.current, failure_guard.trigger, self._device_lost)
         self._parts = Parts(self, self._live, self._frames)
         self._diagnostics = DiagnosticsPublisher(
-            self, PARAMETERS['diagnostics_period'].default, self._status, self._frames.report)
+            self, PARAMETERS['diagnostics_period'].default, self._status, self._frames.reports)
         self._starter = self._new_starter()
 
     # Transitions
@@ -86,12 +86,12 @@ class PerceptionNode(ManagedNode):
         assert settings is not None
         try:
             result = super().on_activate(state)
-            self._parts.announce(settings)
-            topic = self._frames.start(settings)
+            self._parts.begin(settings)
+            topics = self._frames.start(settings)
             self._watchdog = Watchdog(lambda: self._frames.progress, self._frame_timeout, self._frame_hangs)
         except Exception as error:
             return self._transition_failed('activate', error)
-        self._log.info(f'active: waiting for images on {topic}')
+        self._log.info(f'active: waiting for images on {topics}')
         return result
 
     @callback
@@ -133,7 +133,7 @@ class PerceptionNode(ManagedNode):
 
     def cancel(self) -> None:
         """End an engine build that configure waits for: the process is about to end."""
-        self._frames.expect_failures()
+        self._frames.failures.expect()
         super().cancel()
 
     def _unsubscribe(self) -> None:
@@ -176,9 +176,9 @@ class PerceptionNode(ManagedNode):
     def _give_up(self) -> None:
         """Leave the active state through error processing. Runs in the executor."""
         with self._transitions.lock:
-            if lifecycle_state(self) != 'active' or not self._frames.failing:
+            if lifecycle_state(self) != 'active' or not self._frames.failures.failing:
                 return
-            self._error = self._frames.why_failing
+            self._error = self._frames.failures.why_failing
             self._given_up = True
             self.trigger('deactivate')
 

@@ -17,6 +17,8 @@ from .text_label import BLACK, MIN_TEXT_HEIGHT, Color, TextLabel, TextStyle, to_
 
 # The share of a dimmed drawing in each pixel.
 _DIM = 0.4
+# The share of the class's colour in the pixels of a mask.
+_TINT = 0.4
 _SHEET_BACKGROUND: Color = (32, 32, 32)
 
 
@@ -37,7 +39,8 @@ def class_color(class_index: int) -> Color:
 def draw_detections(
     bgr: np.ndarray, result: Detections, names: Sequence[str], dimmed: bool = False,
 ) -> np.ndarray:
-    """Return a copy of the image with boxes, class names and scores; with tracking also ids, as #12.
+    """Return a copy of the image with boxes, class names and scores, and the masks if the result has them; with
+    tracking also ids, as #12.
 
     An object with an id has the colour of its id, so that it can be followed by eye.
 
@@ -51,6 +54,8 @@ def draw_detections(
     canvas = np.array(bgr, dtype=np.uint8, order='C')
     height, width = canvas.shape[:2]
     line = max(2, round(0.0022 * math.sqrt(width * height)))
+    if result.masks is not None:
+        _tint(canvas, result)
     for i in reversed(_by_score(result)):
         left, top, right, bottom = _pixel_corners(result.boxes[i], width, height)
         # A dark edge keeps the box visible on a background of the same colour.
@@ -60,6 +65,22 @@ def draw_detections(
     for i, label in reversed(labels):
         label.draw(canvas, _color(result, i))
     return _dimmed(bgr, canvas) if dimmed else canvas
+
+
+def _tint(canvas: np.ndarray, result: Detections) -> None:
+    """Mix the pixels of each object with the colour of its class, and draw the edge of its mask in that colour."""
+    cv2, masks = require('cv2'), result.masks
+    assert masks is not None
+    for i in reversed(_by_score(result)):
+        part = masks.parts[i]
+        if not part.any():
+            continue
+        x, y = masks.corners[i]
+        below = canvas[y:y + part.shape[0], x:x + part.shape[1]]
+        color = class_color(int(result.class_indices[i]))
+        below[part] = np.rint(below[part] * (1 - _TINT) + np.multiply(color, _TINT)).astype(np.uint8)
+        inner = cv2.erode(part.astype(np.uint8), np.ones((3, 3), np.uint8), borderValue=0)
+        below[part & (inner == 0)] = color
 
 
 def lay_out_labels(

@@ -10,6 +10,8 @@ forgotten after a time and not after a number of images, and a detection of anot
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from ..results.results import Detections
@@ -98,11 +100,9 @@ class Tracker:
         new[partners[found]] = False
         self._keep(found | (self._ids != _NO_ID))
         self._start(detections, new)
-        if strong.all():
-            result = Detections(detections.boxes, detections.scores, detections.class_indices, ids)
-        else:
-            result = Detections(
-                detections.boxes[strong], detections.scores[strong], detections.class_indices[strong], ids[strong])
+        result = replace(detections, ids=ids)
+        if not strong.all():
+            result = result.chosen(np.flatnonzero(strong))
         return self._with_predicted(result, size) if self._predicted_ns else result
 
     def _advance(self, stamp_ns: int) -> None:
@@ -190,4 +190,5 @@ class Tracker:
             np.concatenate([found.boxes, boxes]),
             np.concatenate([found.scores, np.zeros(len(boxes), np.float32)]),
             np.concatenate([found.class_indices, self._classes[missed]]),
-            np.concatenate([found.ids, self._ids[missed]]))
+            np.concatenate([found.ids, self._ids[missed]]),
+            None if found.masks is None else found.masks.with_empty(len(boxes)))
