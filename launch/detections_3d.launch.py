@@ -28,6 +28,9 @@ def generate_launch_description() -> LaunchDescription:
             'camera_info_topic', default_value='camera_info',
             description='Topic of sensor_msgs/CameraInfo of the image that the detections are from.'),
         DeclareLaunchArgument(
+            'mask_instances_topic', default_value='mask_instances',
+            description='Topic of the masks of the objects, with use_masks in params_file.'),
+        DeclareLaunchArgument(
             'params_file', default_value='',
             description='YAML file with parameters of the node. A full file to copy from: config/detections_3d.yaml of '
                         'trt_perception.'),

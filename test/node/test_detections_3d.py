@@ -50,10 +50,11 @@ class Robot:
         assert self.node.change_state('configure') and self.node.change_state('activate'), self.node.process.tail()
         return self
 
-    def connect(self):
-        """Publish the three topics, and wait until the node has found the publishers."""
+    def connect(self, masks=False):
+        """Publish the topics, and wait until the node has found the publishers."""
         qos = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
-        for name, kind in (('detections', Detection2DArray), ('depth', Image), ('camera_info', CameraInfo)):
+        kinds = {'detections': Detection2DArray, 'depth': Image, 'camera_info': CameraInfo}
+        for name, kind in (kinds | ({'mask_instances': Image} if masks else {})).items():
             topic = self.node.topic(name)
             publisher = self._publishers[name] = self.driver.node.create_publisher(kind, topic, qos)
             self.node._publishers.append(publisher)
@@ -73,6 +74,11 @@ class Robot:
         self._publishers['depth'].publish(Image(
             header=header(FRAME, stamp_ns), height=pixels.shape[0], width=pixels.shape[1], encoding=encoding,
             is_bigendian=is_bigendian, step=pixels.strides[0], data=array.array('B', pixels.tobytes())))
+
+    def masks(self, stamp_ns, labels):
+        self._publishers['mask_instances'].publish(Image(
+            header=header('color_optical_frame', stamp_ns), height=labels.shape[0], width=labels.shape[1],
+            encoding='16UC1', step=labels.strides[0], data=array.array('B', labels.tobytes())))
 
     def detections(self, stamp_ns, boxes):
         message = Detection2DArray(header=header('color_optical_frame', stamp_ns))
@@ -169,6 +175,27 @@ def test_depth_of_half_the_size(robot):
     places = [found.bbox.center.position for found in robot.result(stamp, send).detections]
     assert [place.z for place in places] == [2.5, 1.25]
     assert places[0].x == pytest.approx((479.5 - CX) / FX * 2.5)
+
+
+def test_the_pixels_of_the_masks_count(robot):
+    robot = robot(use_masks=True).activate().connect(masks=True)
+    labels = np.zeros((HEIGHT, WIDTH), '<u2')
+    # Through the middle of the first object one sees the wall.
+    labels[300:460, 400:560], labels[330:430, 430:530], labels[60:200, 100:180] = 1, 0, 2
+    metres = np.full((HEIGHT, WIDTH), 6.0)
+    metres[labels == 1], metres[labels == 2] = 2.5, 1.25
+    stamp = robot.driver.now_ns()
+    for masks_first in (False, True):
+        stamp += S // 10
+
+        def send(stamp=stamp, masks_first=masks_first):
+            robot.info()
+            robot.depth(stamp, metres)
+            messages = [lambda: robot.detections(stamp, list(BOXES)), lambda: robot.masks(stamp, labels)]
+            for publish in reversed(messages) if masks_first else messages:
+                publish()
+
+        assert [d.bbox.center.position.z for d in robot.result(stamp, send).detections] == [2.5, 1.25]
 
 
 def test_an_object_without_depth_is_left_out(robot):

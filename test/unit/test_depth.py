@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trt_perception.depth.boxes import Core, measure
-from trt_perception.depth.camera import Pinhole, pinhole, require_inside, scale_to_depth
-from trt_perception.depth.image import depth_image
+from trt_perception.depth.boxes import Core, Mask, measure
+from trt_perception.depth.camera import Pinhole, pinhole, require_inside, require_same_size, scale_to_depth
+from trt_perception.depth.image import depth_image, label_image
 from trt_perception.errors import FrameError
 
 CAMERA = Pinhole(640, 480, 500.0, 520.0, 319.5, 239.5)
@@ -154,6 +154,50 @@ def test_a_value_that_is_not_known_in_a_huge_box():
     metres[::2] = np.nan
     found = measure([0, 0, 1600, 1200], message(metres), Pinhole(1600, 1200, 900, 900, 800, 600), (1, 1), Core())
     assert found is not None and found.centre[2] == 3.0
+
+
+def frame_of(boxes, size=(480, 640)):
+    """Labels of objects that are a frame: the middle of each box is not theirs."""
+    labels = np.zeros(size, np.uint16)
+    for number, (left, top, right, bottom) in enumerate(boxes, 1):
+        labels[top:bottom, left:right] = number
+        labels[top + 40:bottom - 40, left + 40:right - 40] = 0
+    return labels
+
+
+@pytest.mark.parametrize('step', [1, 2])
+def test_the_depths_of_a_mask(step):
+    """One looks through the object: the core shows the wall. The depth image may be half as large."""
+    boxes = [(100, 100, 300, 300), (260, 120, 460, 320)]
+    labels = frame_of(boxes)
+    metres = np.full((480, 640), 6.0)
+    for number, z in ((1, 2.0), (2, 3.0)):
+        metres[labels == number] = z
+    depth = message(metres[step // 2::step, step // 2::step])
+    scale = scale_to_depth(CAMERA, depth)
+    for number, (box, z) in enumerate(zip(boxes, (2.0, 3.0)), 1):
+        assert measure(box, depth, CAMERA, scale, Core()).centre[2] == 6.0 or number == 2
+        found = measure(box, depth, CAMERA, scale, Core(), Mask(labels, number))
+        assert found.centre[2] == z
+        assert found.size[:2] == pytest.approx((200 / CAMERA.fx * z, 200 / CAMERA.fy * z))
+        assert found.size[2] == 0
+    # A mask without pixels, and one without depths.
+    assert measure(boxes[0], depth, CAMERA, scale, Core(), Mask(labels, 3)) is None
+    metres[labels == 1] = np.nan
+    assert measure(boxes[0], message(metres), CAMERA, (1.0, 1.0), Core(), Mask(labels, 1)) is None
+
+
+@pytest.mark.parametrize('encoding, is_bigendian, pixel', [
+    ('16UC1', 0, '<u2'), ('16UC1', 1, '>u2'), ('mono8', 0, 'u1')])
+def test_labels_of_a_message(encoding, is_bigendian, pixel):
+    labels = np.arange(12).reshape(3, 4)
+    rows = labels.astype(pixel)
+    read = label_image(encoding, is_bigendian, 4, 3, rows.strides[0], rows.tobytes())
+    assert read.tolist() == labels.tolist()
+    with pytest.raises(FrameError, match=r"masks have the encoding 'bgr8': expected 16UC1"):
+        label_image('bgr8', 0, 4, 3, 12, bytes(36))
+    with pytest.raises(FrameError, match=r'masks have 4x3 pixels, but camera_info is for 640x480'):
+        require_same_size(CAMERA, read)
 
 
 # The camera

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trt_perception.node.depth.health import Condition, Input, assess
-from trt_perception.node.depth.pairing import Pairing, Stamped
+from trt_perception.node.depth.pairing import MaskJoin, Pairing, Stamped
 from trt_perception.node.health import Level
 
 
@@ -87,6 +87,29 @@ def test_every_detection_is_settled_once_and_no_pair_is_too_far_apart(messages):
             assert abs(outcome.pair.detections.stamp_ns - outcome.pair.depth.stamp_ns) <= 20
         waiting = seen - settled
         assert waiting in (0, 1)
+
+
+# Masks
+
+
+def test_masks_come_before_or_after_their_detections():
+    join = MaskJoin()
+    assert join.add_detections(stamped(1000)) == (None, False)
+    assert join.add_masks(stamped(900)) is None
+    joined = join.add_masks(stamped(1000))
+    assert (joined.stamp_ns, joined.masks) == (1000, b'1000')
+    assert join.add_masks(stamped(1100)) is None
+    joined, lost = join.add_detections(stamped(1100))
+    assert (joined.masks, lost) == (b'1100', False)
+
+
+def test_newer_detections_do_not_wait_for_older_masks():
+    join = MaskJoin()
+    join.add_detections(stamped(1000))
+    assert join.add_detections(stamped(1100)) == (None, True)
+    assert join.add_masks(stamped(1000)) is None
+    assert join.add_masks(stamped(1100)).stamp_ns == 1100
+    assert join.add_detections(stamped(1200)) == (None, False)
 
 
 # Health

@@ -51,28 +51,44 @@ class Box3D:
     covariance: np.ndarray
 
 
+@dataclass(frozen=True)
+class Mask:
+    """The pixels of one object: those of an image of labels that have its label.
+
+    labels: (H, W) of an integer type, the size of the camera's image
+    """
+
+    labels: np.ndarray
+    label: int
+
+
 def measure(
     box: Sequence[float], depth: DepthImage, camera: Pinhole, scale: tuple[float, float], core: Core,
+    mask: Mask | None = None,
 ) -> Box3D | None:
     """Return the box in space, None if too few depths in it are known.
 
     box: x_min, y_min, x_max, y_max in pixels of the camera's image; scale: to pixels of the depth image
+    mask: if it is given, the depths of its pixels count, not those of the core
 
     The deviation of z is that of the depths near the median. The deviations of x and y are those of the box, a
     twentieth of its width and height; they depend on that of z too.
     """
     left, top, right, bottom = box
-    columns = _middle(left * scale[0], right * scale[0], core.fraction, depth.width)
-    rows = _middle(top * scale[1], bottom * scale[1], core.fraction, depth.height)
-    count = (columns.stop - columns.start) * (rows.stop - rows.start)
-    if count < 1:
-        return None
-    step = max(1, math.ceil(math.sqrt(count / _MOST_PIXELS)))
-    rows, columns = (slice(part.start, part.stop, step) for part in (rows, columns))
-    looked_at = len(range(*rows.indices(depth.height))) * len(range(*columns.indices(depth.width)))
-    depths = depth.metres(rows, columns)
+    fraction = core.fraction if mask is None else 1.0
+    columns = _middle(left * scale[0], right * scale[0], fraction, depth.width)
+    rows = _middle(top * scale[1], bottom * scale[1], fraction, depth.height)
+    # Odd: some sensors give every second row only.
+    step = math.ceil(math.sqrt(len(rows) * len(columns) / _MOST_PIXELS)) | 1
+    rows, columns = rows[::step], columns[::step]
+    part = depth.values[np.ix_(rows, columns)]
+    if mask is not None:
+        # The pixels of the camera's image that have the centres of these.
+        across, down = ((columns + 0.5) / scale[0]).astype(np.int64), ((rows + 0.5) / scale[1]).astype(np.int64)
+        part = part[mask.labels[np.ix_(down, across)] == mask.label]
+    depths = depth.metres(part)
     depths = depths[(depths >= core.least) & (depths <= core.most)]
-    if not len(depths) or len(depths) < core.known * looked_at:
+    if not len(depths) or len(depths) < core.known * part.size:
         return None
     z = float(np.median(depths))
     deviations = np.abs(depths - z)
@@ -87,11 +103,11 @@ def measure(
     return Box3D((x * z, y * z, z), (width, height, float(last - first)), covariance)
 
 
-def _middle(first: float, last: float, fraction: float, size: int) -> slice:
-    """Return the pixels in the middle of an interval, at least one of those inside the image."""
+def _middle(first: float, last: float, fraction: float, size: int) -> np.ndarray:
+    """Return the indices of the pixels in the middle of an interval, at least one of those inside the image."""
     margin = (last - first) * (1 - fraction) / 2
     start, stop = math.floor(first + margin + 0.5), math.floor(last - margin + 0.5)
     if stop <= start:
         start = math.floor((first + last) / 2)
         stop = start + 1
-    return slice(max(0, start), max(0, min(size, stop)))
+    return np.arange(max(0, start), max(0, min(size, stop)))

@@ -8,6 +8,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from ..errors import FrameError
 from .image import DepthImage
 
@@ -78,6 +80,14 @@ def scale_to_depth(camera: Pinhole, depth: DepthImage) -> tuple[float, float]:
             f'the depth image has {depth.width}x{depth.height} pixels, but camera_info is for '
             f'{camera.width}x{camera.height}: another view; {_ALIGNED}')
     return x, y
+
+
+def require_same_size(camera: Pinhole, labels: np.ndarray) -> None:
+    """Raise FrameError if masks are not those of the camera's image. labels: (H, W)."""
+    if labels.shape != (camera.height, camera.width):
+        raise FrameError(
+            f'the masks have {labels.shape[1]}x{labels.shape[0]} pixels, but camera_info is for '
+            f'{camera.width}x{camera.height}: expected those of the image that the detections are from')
 
 
 def require_inside(camera: Pinhole, right: float, bottom: float) -> None:

@@ -12,7 +12,7 @@ from .values import parse_bool
 
 NODE_NAME = 'detections_3d'
 # Names of the node's inputs; the launch arguments are NAME_topic.
-TOPICS = ('detections', 'depth', 'camera_info')
+TOPICS = ('detections', 'depth', 'camera_info', 'mask_instances')
 
 
 def detections_3d_actions(values: Mapping[str, str]) -> list[Any]:

@@ -25,9 +25,12 @@ class DepthValues:
         'box often show what is behind the object', limits=(0.05, 1.0))
     min_depth: float = declared_row(PLACE, 0.05, 'Smallest depth in metres that counts', limits=(0.0, 1000.0))
     max_depth: float = declared_row(PLACE, 20.0, 'Largest depth in metres that counts', limits=(0.01, 1000.0))
+    use_masks: bool = declared_row(
+        PLACE, False, 'Use the depths of the pixels of each object instead of those of the core. It needs a '
+        'segmentation model, which has the topic mask_instances')
     min_known: float = declared_row(
-        PLACE, 0.1, 'Smallest part of the core whose depths are known. An object with fewer has no place and is '
-        'left out',
+        PLACE, 0.1, 'Smallest part of the core, or of the mask, whose depths are known. An object with fewer has no '
+        'place and is left out',
         limits=(0.0, 1.0))
 
     max_stamp_difference: float = declared_row(

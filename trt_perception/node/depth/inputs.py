@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The three subscriptions of detections_3d_node."""
+"""The subscriptions of detections_3d_node."""
 
 from __future__ import annotations
 
@@ -22,13 +22,16 @@ _DEPTH = 5
 
 
 class Inputs:
-    """Subscribes to detections, depth and camera_info. Its callbacks are short and come one at a time."""
+    """Subscribes to detections, depth, camera_info and perhaps masks. Its callbacks are short, one at a time."""
 
     def __init__(
         self, node: Node, reliability: str, on_detections: Callable[[Stamped], None],
-        on_depth: Callable[[Stamped], None],
+        on_depth: Callable[[Stamped], None], on_masks: Callable[[Stamped], None] | None,
     ) -> None:
-        """Subscribe. reliability: best_effort or reliable; the callbacks get serialized messages."""
+        """Subscribe.
+
+        reliability: best_effort or reliable; the callbacks get serialized messages; on_masks: None without masks
+        """
         self._node = node
         qos = QoSProfile(
             history=HistoryPolicy.KEEP_LAST, depth=_DEPTH, reliability=(
@@ -51,6 +54,8 @@ class Inputs:
         # Serialized: what a newer message replaces need not be read.
         subscribe(Detection2DArray, 'detections', lambda data: on_detections(self._stamped(data)), raw=True)
         subscribe(Image, 'depth', lambda data: on_depth(self._stamped(data)), raw=True)
+        if on_masks is not None:
+            subscribe(Image, 'mask_instances', lambda data: on_masks(self._stamped(data)), raw=True)
         subscribe(CameraInfo, 'camera_info', self._keep, raw=False)
 
     @property

@@ -7,23 +7,24 @@ from __future__ import annotations
 import time
 from typing import Any
 
+import numpy as np
 from builtin_interfaces.msg import Time
 from rclpy.serialization import deserialize_message
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray, Detection3DArray
 
-from ...depth.boxes import Core, measure
-from ...depth.camera import require_inside, scale_to_depth
-from ...depth.image import DepthImage, depth_image
+from ...depth.boxes import Core, Mask, measure
+from ...depth.camera import Pinhole, require_inside, require_same_size, scale_to_depth
+from ...depth.image import depth_image, label_image
 from ...errors import FrameError, one_line
 from ...parameters.depth_table import DepthSettings
-from ..serialized_image import CutOff, NotPlainCdr, read_image
+from ..serialized_image import CutOff, NotPlainCdr, SerializedImage, read_image
 from ..statistics import Snapshot, Statistics
 from ..worker import LatestWorker
 from .health import Input
 from .inputs import Inputs
 from .messages import corners_of, detections_3d_message, pinhole_of
-from .pairing import Outcome, Pair, Pairing, Stamped
+from .pairing import MaskJoin, Outcome, Pair, Pairing, Stamped
 
 _THROTTLE_S = 5.0
 # An image message may contain any text, and diagnostics repeat the reason every second.
@@ -42,6 +43,7 @@ class DepthLoop:
         self._core = Core(settings.core_fraction, settings.min_depth, settings.max_depth, settings.min_known)
         self._statistics = Statistics()
         self._pairing = self._new_pairing()
+        self._join = MaskJoin()
         self._publisher = node.create_lifecycle_publisher(Detection3DArray, 'detections_3d', 10)
         self._worker: LatestWorker[Pair] = LatestWorker('depth', self._process, self._unexpected)
         self._inputs: Inputs | None = None
@@ -51,9 +53,11 @@ class DepthLoop:
     def start(self) -> str:
         """Reset the counts and subscribe. Returns the topics."""
         self._statistics.reset()
-        self._pairing = self._new_pairing()
+        self._pairing, self._join = self._new_pairing(), MaskJoin()
         self.last_failure, self.difference_s = '', None
-        self._inputs = Inputs(self._node, self._settings.reliability, self._add_detections, self._add_depth)
+        self._inputs = Inputs(
+            self._node, self._settings.reliability, self._add_detections, self._add_depth,
+            self._add_masks if self._settings.use_masks else None)
         return self._inputs.topics
 
     def stop(self) -> None:
@@ -87,7 +91,19 @@ class DepthLoop:
 
     def _add_detections(self, message: Stamped) -> None:
         self._statistics.count('received')
-        self._settle(self._pairing.add_detections(message))
+        if not self._settings.use_masks:
+            self._settle(self._pairing.add_detections(message))
+            return
+        joined, lost = self._join.add_detections(message)
+        if lost:
+            self._statistics.count('unmatched')
+        if joined is not None:
+            self._settle(self._pairing.add_detections(joined))
+
+    def _add_masks(self, message: Stamped) -> None:
+        joined = self._join.add_masks(message)
+        if joined is not None:
+            self._settle(self._pairing.add_detections(joined))
 
     def _add_depth(self, message: Stamped) -> None:
         self._statistics.count('depth_images')
@@ -131,14 +147,17 @@ class DepthLoop:
             raise FrameError('no camera_info has come yet: expected that of the image that the detections are from')
         camera = pinhole_of(info)
         detections = _deserialized(pair.detections.data)
-        depth, frame_id = _depth_of(pair.depth.data)
+        message = _image_of(pair.depth.data, 'the depth image')
+        depth, frame_id = depth_image(*_fields(message)), message.header.frame_id
+        labels = _labels_of(pair.detections.masks, camera)
         scale = scale_to_depth(camera, depth)
         boxes = [corners_of(detection) for detection in detections.detections]
         if boxes:
             require_inside(camera, max(box[2] for box in boxes), max(box[3] for box in boxes))
         found = [
-            (detection, place) for detection, box in zip(detections.detections, boxes)
-            if (place := measure(box, depth, camera, scale, self._core)) is not None]
+            (detection, place) for number, (detection, box) in enumerate(zip(detections.detections, boxes), 1)
+            if (place := measure(
+                box, depth, camera, scale, self._core, None if labels is None else Mask(labels, number))) is not None]
         header = Header(stamp=detections.header.stamp, frame_id=frame_id or detections.header.frame_id)
         return detections_3d_message(header, found), len(boxes) - len(found)
 
@@ -159,13 +178,23 @@ def _deserialized(data: bytes) -> Any:
         raise FrameError(f'the detections cannot be deserialized: {error}') from error
 
 
-def _depth_of(data: bytes) -> tuple[DepthImage, str]:
-    """Return the depth image of a serialized message, and its frame_id."""
+def _labels_of(data: bytes | None, camera: Pinhole) -> np.ndarray | None:
+    """Return the number of the object of each pixel, (H, W); None without masks."""
+    if data is None:
+        return None
+    labels = label_image(*_fields(_image_of(data, 'the image of masks')))
+    require_same_size(camera, labels)
+    return labels
+
+
+def _image_of(data: bytes, what: str) -> SerializedImage:
     try:
-        message = read_image(data, lambda sec, nanosec, frame_id: Header(
+        return read_image(data, lambda sec, nanosec, frame_id: Header(
             stamp=Time(sec=sec, nanosec=nanosec), frame_id=frame_id))
     except (CutOff, NotPlainCdr) as error:
-        raise FrameError(f'the depth image cannot be deserialized: {error}') from error
-    image = depth_image(
+        raise FrameError(f'{what} cannot be deserialized: {error}') from error
+
+
+def _fields(message: SerializedImage) -> tuple[str, int, int, int, int, memoryview]:
+    return (
         message.encoding, message.is_bigendian, message.width, message.height, message.step, message.data)
-    return image, message.header.frame_id

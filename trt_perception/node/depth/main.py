@@ -23,7 +23,8 @@ A ROS 2 lifecycle node: it gives detections a place in space, with a depth image
     ros2 run trt_perception detections_3d_node --ros-args -p autostart:=true \\
       -r depth:=/camera/aligned_depth_to_color/image_raw -r camera_info:=/camera/color/camera_info
 
-Subscribes to detections (vision_msgs/Detection2DArray), depth (sensor_msgs/Image, 16UC1 or 32FC1) and camera_info.
+Subscribes to detections (vision_msgs/Detection2DArray), depth (sensor_msgs/Image, 16UC1 or 32FC1) and camera_info, and
+to mask_instances with use_masks.
 Publishes detections_3d (vision_msgs/Detection3DArray) and /diagnostics.
 
 Exit code: 0 after SIGINT or SIGTERM; 1 if the node cannot start.

@@ -11,15 +11,22 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+# Masks that are kept until their detections come: they may overtake them.
+_MASKS = 3
 
 
 @dataclass(frozen=True)
 class Stamped:
-    """A serialized message and its stamp in nanoseconds."""
+    """A serialized message and its stamp in nanoseconds.
+
+    masks: of detections, the serialized masks of the same image, if they are used
+    """
 
     stamp_ns: int
     data: bytes
+    masks: bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -42,6 +49,35 @@ class Outcome:
     pair: Pair | None = None
     unmatched: int = 0
     difference_ns: int | None = None
+
+
+class MaskJoin:
+    """Puts detections and the masks with the same stamp together. The masks come soon after. For several threads."""
+
+    def __init__(self) -> None:
+        self._masks: deque[Stamped] = deque(maxlen=_MASKS)
+        self._waiting: Stamped | None = None
+        self._lock = threading.Lock()
+
+    def add_detections(self, detections: Stamped) -> tuple[Stamped | None, bool]:
+        """Return the detections with their masks, None if these may still come, and whether older ones have none."""
+        with self._lock:
+            lost, self._waiting = self._waiting is not None, None
+            for masks in self._masks:
+                if masks.stamp_ns == detections.stamp_ns:
+                    return replace(detections, masks=masks.data), lost
+            self._waiting = detections
+            return None, lost
+
+    def add_masks(self, masks: Stamped) -> Stamped | None:
+        """Return the detections that waited for these masks."""
+        with self._lock:
+            detections = self._waiting
+            if detections is None or detections.stamp_ns != masks.stamp_ns:
+                self._masks.append(masks)
+                return None
+            self._waiting = None
+            return replace(detections, masks=masks.data)
 
 
 class Pairing:
