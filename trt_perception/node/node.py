@@ -95,7 +95,7 @@ class PerceptionNode(ManagedNode):
         assert settings is not None
         try:
             result = super().on_activate(state)
-            self._parts.announce(settings)
+            self._parts.begin(settings)
             topics = self._frames.start(settings)
             self._watchdog = Watchdog(lambda: self._frames.progress, self._frame_timeout, self._frame_hangs)
             if settings.bond:

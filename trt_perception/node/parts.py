@@ -47,10 +47,15 @@ class Parts:
         self.provenance: Mapping[str, str] = {}
 
     def announce(self, settings: Settings) -> None:
+        """Publish the class names of each camera."""
+        for outputs in self._outputs:
+            outputs.announce(settings)
+
+    def begin(self, settings: Settings) -> None:
         """Publish the class names of each camera, and begin with new tracks."""
         for outputs in self._outputs:
             outputs.forget()
-            outputs.announce(settings)
+        self.announce(settings)
 
     def open(self, settings: Settings, cancel: threading.Event, activity: Activity) -> ModelSpec:
         """Read the model, open the pipeline in the worker's thread and make the outputs. Returns the model.

@@ -123,7 +123,7 @@ def _row(
     group: Group, default: T, text: str, default_means: str = '', *, ros_default: Sequence[Any] | None = None,
     choices: Sequence[str] = (), limits: tuple[float, float] | tuple[()] = (), live: bool = False, path: bool = False,
 ) -> T:
-    """Return a field of Values; see Row for the arguments.
+    """Return a field of a table; see Row for the arguments.
 
     ros_default: the default in the form of ROS, if it differs from `default`
     """
@@ -133,6 +133,10 @@ def _row(
     row = Row('', group, kind, stored, text, default_means, tuple(choices), limits, live)
     declared: T = field(default=default, metadata={'row': row})
     return declared
+
+
+# For the tables of other nodes.
+declared_row = _row
 
 
 def _kind_of(value: Any) -> Kind:
@@ -355,9 +359,12 @@ class Values:
         'autostart instead, and set this parameter to false')
 
 
-PARAMETERS: Mapping[str, Row] = {
-    declared.name: replace(declared.metadata['row'], name=declared.name) for declared in fields(Values)}
-GROUPS: Sequence[Group] = tuple(dict.fromkeys(row.group for row in PARAMETERS.values()))
+def rows_of(table: type) -> Mapping[str, Row]:
+    """Return the rows of a class whose fields are made by _row, by name."""
+    return {declared.name: replace(declared.metadata['row'], name=declared.name) for declared in fields(table)}
+
+
+PARAMETERS: Mapping[str, Row] = rows_of(Values)
 
 
 def text(name: str) -> str:
