@@ -11,6 +11,8 @@ from typing import Any
 
 from rclpy.node import Node
 
+from ..advice.packages import install_line
+from ..advice.platform import this_platform
 from ..errors import DamagedImageError, EngineError, FrameError, one_line
 from ..image.frame import Frame
 from ..image.jpeg import jpeg_decoder
@@ -101,7 +103,7 @@ class FrameLoop:
         if settings.image_transport == 'compressed' and jpeg_decoder() == 'opencv':
             self._node.get_logger().warning(
                 'damaged JPEG images are not noticed, because the Python package simplejpeg is not installed: '
-                "PIP_BREAK_SYSTEM_PACKAGES=1 pip install simplejpeg 'numpy<2'")
+                f'{install_line("simplejpeg", this_platform())}')
         self._camera = Camera(
             self._node, settings.image_transport, settings.image_reliability, settings.image_depth, self._arrived,
             settings.image_taking)
