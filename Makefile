@@ -59,7 +59,8 @@ openvino-test: setup  ## Run the tests of the OpenVINO backend
 	'$(VENV)/bin/python' -m pip install --quiet --disable-pip-version-check --no-deps --upgrade \
 	    --target .venv-openvino --requirement requirements/openvino.txt
 	PYTHONPATH='$(CURDIR)/.venv-openvino' '$(VENV)/bin/python' -m pytest -rs --timeout 900 $(PYTEST) \
-	    test/unit/test_openvino_pipeline.py test/unit/test_no_telemetry.py test/node/test_node_openvino.py
+	    test/unit/test_openvino_pipeline.py test/unit/test_openvino_families.py test/unit/test_family_heads.py \
+	    test/unit/test_raw_heads.py test/unit/test_no_telemetry.py test/node/test_node_openvino.py
 
 # What `make test` skips without these packages.
 export-test: setup  ## Run the tests that need PyTorch or Netron (requirements/export.txt), and the tutorial

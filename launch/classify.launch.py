@@ -23,6 +23,10 @@ def generate_launch_description() -> LaunchDescription:
             'image_topic', default_value='image',
             description='Topic of the images. A name that ends with /compressed chooses image_transport:=compressed. '
                         'The results are on the topic classifications in the namespace.'),
+        DeclareLaunchArgument(
+            'image_topics', default_value='',
+            description='Image topics of several cameras, separated by commas, in place of image_topic: one node and '
+                        'one network for all. The results of /front/image_raw are on /front/classifications.'),
         *declare_process(CLASSIFICATION),
         DeclareLaunchArgument(
             'autostart', default_value='true',

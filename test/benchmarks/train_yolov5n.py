@@ -33,11 +33,14 @@ def main() -> None:
     parser.add_argument('--seconds', type=float, default=240.0, help='how long to train')
     parser.add_argument('--batch', type=int, default=128)
     parser.add_argument('--images', type=int, default=HELD_OUT, help='number of held-out images')
+    parser.add_argument(
+        '--also', type=int, nargs='*', default=[], metavar='SIZE',
+        help='write yolov5n-SIZE.onnx too, the same weights for another input, to measure its time')
     options = parser.parse_args()
     if options.step == 'prepare':
         prepare(options.folder, options.size, options.images)
     else:
-        train(options.folder, options.size, options.seconds, options.batch)
+        train(options.folder, options.size, options.seconds, options.batch, options.also)
 
 
 def prepare(folder: Path, size: int, images: int) -> None:
@@ -71,7 +74,7 @@ def prepare(folder: Path, size: int, images: int) -> None:
     print(f'{folder}: {len(training)} cut-outs, {images} held-out images with {objects} objects')
 
 
-def train(folder: Path, size: int, seconds: float, batch: int) -> None:
+def train(folder: Path, size: int, seconds: float, batch: int, also: list[int]) -> None:
     """Train for a time and write the averaged weights."""
     import onnx
     import torch
@@ -109,6 +112,8 @@ def train(folder: Path, size: int, seconds: float, batch: int) -> None:
             shown = part
             print(f'{part:4.0%}  step {step}  loss {value.item():.4f}  rate {rate:.5f}', flush=True)
     onnx.save(export(averaged, size, batches.names), str(folder / 'yolov5n.onnx'))
+    for other in also:
+        onnx.save(export(averaged, other, batches.names), str(folder / f'yolov5n-{other}.onnx'))
     print(f'{folder / "yolov5n.onnx"}: {step} steps of {batch} images of {size}x{size} on {device}, last loss '
           f'{value.item():.4f}')
 

@@ -185,6 +185,36 @@ def test_the_example_of_the_page_about_several_cameras(folder, model, consumer):
         launched.end()
 
 
+def test_several_cameras_in_one_node(folder, model, consumer):
+    """detect.launch.py with image_topics: the results of each camera are beside its images."""
+    from sensor_msgs.msg import Image
+    from support import harness_images
+    from vision_msgs.msg import Detection2DArray
+
+    launched = Launched(
+        folder, f'model:={model}', 'image_topics:=/front/image_raw,/rear/image_raw',
+        file=launch_file('detect.launch.py'))
+    try:
+        boxes = {'/front': (40, 30, 90, 80), '/rear': (200, 100, 300, 220)}
+        for camera, box in boxes.items():
+            received = consumer.collect(Detection2DArray, f'{camera}/detections')
+            publisher = consumer.node.create_publisher(Image, f'{camera}/image_raw', 1)
+            picture = harness_images.image(
+                harness_images.picture(320, 240, {'red': box}), harness_images.header(camera[1:], 7))
+
+            def answered(publisher=publisher, picture=picture, received=received):
+                publisher.publish(picture)
+                return received
+
+            wait_for(answered, f'detections of {camera}')
+            assert received[0].header.frame_id == camera[1:]
+            assert corners(received[0].detections[0]) == pytest.approx(box, abs=1.01)
+            consumer.node.destroy_publisher(publisher)
+        assert consumer.state_of('/detector') == 'active'
+    finally:
+        launched.end()
+
+
 def test_a_driver_that_ends_is_told(folder, model):
     install(folder / 'drivers', 'usb_cam', 'usb_cam_node_exe')
     (folder / 'drivers' / 'lib' / 'usb_cam' / 'usb_cam_node_exe').write_text('#!/bin/sh\nexit 5\n')

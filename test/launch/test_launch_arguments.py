@@ -19,8 +19,8 @@ COMMON = {
 ARGUMENTS = {
     'camera.launch.py': (COMMON - {'image_topic'}) | {
         'driver', 'device', 'camera', 'camera_params', 'task', 'score_threshold', 'top_k', 'autostart', 'respawn'},
-    'detect.launch.py': COMMON | {'score_threshold', 'autostart', 'respawn'},
-    'classify.launch.py': COMMON | {'top_k', 'autostart', 'respawn'},
+    'detect.launch.py': COMMON | {'image_topics', 'score_threshold', 'autostart', 'respawn'},
+    'classify.launch.py': COMMON | {'image_topics', 'top_k', 'autostart', 'respawn'},
     'replay.launch.py': COMMON | {'bag', 'task', 'rate', 'delay', 'score_threshold', 'top_k'},
 }
 

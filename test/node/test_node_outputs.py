@@ -5,6 +5,7 @@
 import hashlib
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -13,7 +14,7 @@ pytest.importorskip('vision_msgs.msg', reason='needs vision_msgs: make setup')
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.qos import QoSProfile, ReliabilityPolicy
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CompressedImage, Image
 from support import harness_images as images
 from support.harness_driver import LATCHED, Collector, boxes_of, wait_until
 from vision_msgs.msg import Detection2DArray, LabelInfo, VisionInfo
@@ -124,6 +125,65 @@ def wait_for_picture(node, camera, pictures):
         return [m for m in pictures.messages if m.header == message.header]
 
     return wait_until(drawn, 'a debug image with the header of an image')[0]
+
+
+def test_compressed_debug_image(node):
+    """The drawing as JPEG, for a network that is too slow for raw images."""
+    node.bring_to('active', publish_debug_image=True)
+    camera = node.camera()
+    topic = node.topic('debug_image/compressed')
+    pictures = Collector(node.driver, CompressedImage, topic, 10)
+    drawn = wait_for_picture(node, camera, pictures)
+    assert drawn.format == 'bgr8; jpeg compressed bgr8'
+    pixels = cv2.imdecode(np.frombuffer(drawn.data, np.uint8), cv2.IMREAD_COLOR)
+    original = images.picture(320, 240, BOXES)
+    assert pixels.shape == original.shape
+    far = np.abs(pixels.astype(int) - original).max(axis=2)
+    # JPEG changes colours a little, more beside an edge: inside the box and far from it, nothing is drawn.
+    assert far[115:175, 130:230].max() < 20 and far[220:, :40].max() < 20
+    # The dark edge of the drawn box.
+    assert far[100:150, 62:67].max() > 100
+    # Nobody wants the raw one.
+    assert node.driver.node.count_subscribers(node.topic('debug_image')) == 0
+    pictures.close()
+
+
+def test_annotations_for_foxglove(node, models):
+    """The same boxes as the detections, with the stamp of the image."""
+    msgs = pytest.importorskip('foxglove_msgs.msg', reason='needs foxglove_msgs, which PyPI does not have')
+    node.bring_to('active')
+    camera = node.camera()
+    annotations = Collector(node.driver, msgs.ImageAnnotations, node.topic('image_annotations'), 10)
+
+    def annotated():
+        message = red_image(node)
+        result = node.answer_to(camera, message)
+        stamp = message.header.stamp
+        return [(result, a) for a in annotations.messages if a.texts and a.texts[0].timestamp == stamp]
+
+    result, found = wait_until(annotated, 'annotations with the stamp of an image')[0]
+    assert found.timestamp == result.header.stamp
+    [points], [text] = found.points, found.texts
+    assert points.type == msgs.PointsAnnotation.LINE_LOOP
+    left, top, right, bottom = boxes_of(result)['red'][0]
+    assert [(p.x, p.y) for p in points.points] == [
+        pytest.approx(corner) for corner in ((left, top), (right, top), (right, bottom), (left, bottom))]
+    assert text.text == f'red {boxes_of(result)["red"][1]:.2f}'
+    assert (text.position.x, text.position.y) == pytest.approx((left, top))
+    assert (points.outline_color.a, text.background_color) == (1.0, points.outline_color)
+    annotations.close()
+    node.bring_to('active', model_file=models('color_classifier'))
+    camera = node.camera()
+    annotations = Collector(node.driver, msgs.ImageAnnotations, node.topic('image_annotations'), 10)
+
+    def classified():
+        node.answer_to(camera, red_image(node), node.classifications)
+        return annotations.messages
+
+    texts = [text.text for text in wait_until(classified, 'annotations of a classifier')[0].texts]
+    assert [text.split()[0] for text in texts] == [
+        hypothesis.class_id for hypothesis in node.classifications.messages[-1].results]
+    annotations.close()
 
 
 def test_only_the_publishers_of_the_task_exist(node, models):

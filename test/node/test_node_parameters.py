@@ -19,7 +19,7 @@ from support.subprocesses import without_middleware
 
 LIVE = {
     'score_threshold', 'iou_threshold', 'max_detections', 'max_age_ms', 'publish_debug_image', 'classes',
-    'image_encoding', 'frame_timeout'}
+    'image_encoding', 'frame_timeout', 'max_rate_hz', 'tracking_low_score'}
 # The type of each parameter and, for numbers, its range, as documented.
 EXPECTED = {
     'task': (ParameterType.PARAMETER_STRING, None), 'model_file': (ParameterType.PARAMETER_STRING, None),
@@ -44,6 +44,9 @@ EXPECTED = {
     'class_id_format': (ParameterType.PARAMETER_STRING, None),
     'num_threads': (ParameterType.PARAMETER_INTEGER, (0, 1024)),
     'frame_timeout': (ParameterType.PARAMETER_DOUBLE, (0.0, 86400.0)),
+    'image_topics': (ParameterType.PARAMETER_STRING_ARRAY, None), 'lazy': (ParameterType.PARAMETER_BOOL, None),
+    'max_rate_hz': (ParameterType.PARAMETER_DOUBLE, (0.0, 1000.0)),
+    'max_batch': (ParameterType.PARAMETER_INTEGER, (1, 64)),
     'autostart': (ParameterType.PARAMETER_BOOL, None),
     'diagnostics_period': (ParameterType.PARAMETER_DOUBLE, (0.1, 60.0))}
 CHOICES = {

@@ -32,8 +32,10 @@ def results(draw):
     boxes = [draw(st.lists(_PIXELS, min_size=4, max_size=4)) for _ in range(count)]
     scores = draw(st.lists(st.floats(0, 1, width=32), min_size=count, max_size=count))
     classes = draw(st.lists(st.integers(0, 3), min_size=count, max_size=count))
+    ids = draw(st.none() | st.lists(st.integers(0, 12) | st.integers(0, 2**63 - 1), min_size=count, max_size=count))
     return Detections(
-        np.array(boxes, np.float32).reshape(count, 4), np.array(scores, np.float32), np.array(classes, np.int64))
+        np.array(boxes, np.float32).reshape(count, 4), np.array(scores, np.float32), np.array(classes, np.int64),
+        None if ids is None else np.array(ids, np.int64))
 
 
 def gaps_of(data):
@@ -82,6 +84,14 @@ def test_the_bytes_are_those_of_rclpy(frames, names):
     for detections, sec, nanosec, frame_id in frames:
         ours, theirs = both(writer, detections, sec, nanosec, frame_id, names.__getitem__)
         assert ours == theirs
+
+
+def test_the_id_of_an_object_is_its_number():
+    detections = Detections(
+        np.tile(np.float32([0, 0, 10, 10]), (4, 1)), np.full(4, 0.5, np.float32), np.zeros(4, np.int64),
+        np.array([7, 0, 123456, 12]))
+    read = deserialize_message(DetectionsWriter(str).write(detections, 1, 2, 'camera'), Detection2DArray)
+    assert [detection.id for detection in read.detections] == ['7', '', '123456', '12']
 
 
 def many_lengths(index):

@@ -29,9 +29,15 @@ def family_model(path, outputs, input_shape=(1, 3, 64, 96), metadata=None, scale
     declared = {}
     for name, array in outputs.items():
         kind = TYPES[str(array.dtype)]
-        constants[f'{name}_values'] = array.astype(np.float32)
         last = f'{name}_sum'
         nodes.append(helper.make_node('Add', [f'{name}_values', 'nothing'], [last]))
+        constants[f'{name}_values'] = array.astype(np.float32)
+        if not array.size:
+            # OpenVINO 2026.4 reads a constant without elements as a scalar, so one row is cut off.
+            constants[f'{name}_values'] = np.zeros((1, *array.shape[1:]), np.float32)
+            constants['none'] = np.zeros(1, np.int64)
+            nodes.append(helper.make_node('Slice', [last, 'none', 'none'], [f'{name}_cut']))
+            last = f'{name}_cut'
         if name == scaled:
             nodes.append(helper.make_node('Mul', [last, 'both'], [f'{name}_scaled']))
             last = f'{name}_scaled'

@@ -26,7 +26,9 @@ from support.harness_process import NodeProcess
 TIMEOUT = 60.0
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 _INPUTS = ('image', 'image/compressed')
-_OUTPUTS = ('detections', 'classifications', 'label_info', 'vision_info', 'debug_image')
+_OUTPUTS = (
+    'detections', 'classifications', 'label_info', 'vision_info', 'debug_image', 'debug_image/compressed',
+    'image_annotations')
 _NUMBERS = itertools.count(1)
 # Without a result for this long, an image is sent once more.
 _RESEND_S = 20.0

@@ -79,6 +79,27 @@ def color_detector(
     return save(path, nodes, {'images': (dtype, size)}, {'output0': (FLOAT, shape)}, constants, metadata)
 
 
+def color_segmenter(path, width=64, height=64, metadata=None):
+    """The colour detector with masks: the pixels of the box whose mean of the channels is above 0.1.
+
+    Its only prototype is that mean in a quarter of the input's size, less 0.1; each candidate has the coefficient 1.
+    """
+    count = (width // CELL) * (height // CELL)
+    nodes = [
+        helper.make_node('AveragePool', ['images'], ['means'], kernel_shape=[CELL, CELL], strides=[CELL, CELL]),
+        helper.make_node('Reshape', ['means', 'scores_shape'], ['scores']),
+        helper.make_node('Concat', ['boxes', 'scores', 'ones'], ['output0'], axis=1),
+        helper.make_node('ReduceMean', ['images'], ['bright'], axes=[1]),
+        helper.make_node('AveragePool', ['bright'], ['small'], kernel_shape=[4, 4], strides=[4, 4]),
+        helper.make_node('Sub', ['small', 'limit'], ['output1'])]
+    return save(
+        path, nodes, {'images': (FLOAT, [1, 3, height, width])},
+        {'output0': (FLOAT, [1, 8, count]), 'output1': (FLOAT, [1, 1, height // 4, width // 4])},
+        {'scores_shape': np.array([1, 3, -1], np.int64), 'boxes': cells(width, height)[np.newaxis],
+         'ones': np.ones((1, 1, count), np.float32), 'limit': np.float32(0.1)},
+        metadata or {'names': dict(enumerate(COLORS)), 'task': 'segment'})
+
+
 def color_classifier(path, size=(16, 16), batch=1, metadata=None, opset=13):
     """Mean of each channel, times 10, as the logits [batch, 3]; `size` is height, width, numbers or names."""
     if metadata is None:

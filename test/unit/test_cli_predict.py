@@ -239,3 +239,68 @@ def test_names_cannot_control_the_terminal(capfd, folder):
     code, [record], _ = run(capfd, name, '--score', '0.9')
     assert code == 0 and bad in {entry['class_id'] for entry in record['detections']}
     assert record['source'] == name
+
+
+# Ids that stay
+
+
+def write_walk(name, count, fps=10):
+    """A video of a red and a blue square; red is weak in every third frame."""
+    writer = cv2.VideoWriter(name, cv2.VideoWriter_fourcc(*'FFV1'), fps, (128, 64))
+    for number in range(count):
+        pixels = np.zeros((64, 128, 3), np.uint8)
+        pixels[16:32, 32:48] = 0, 0, 77 if number % 3 == 2 else 255
+        pixels[32:48, 96:112] = 255, 0, 0
+        writer.write(pixels)
+    writer.release()
+
+
+def without_ids(records):
+    return [[{key: value for key, value in entry.items() if key != 'id'} for entry in record['detections']]
+            for record in records]
+
+
+def test_tracking(capfd):
+    write_walk('walk.avi', 12)
+    code, plain, _ = run(capfd, 'walk.avi', '--score', '0.5')
+    assert code == 0 and 'id' not in plain[0]['detections'][0]
+    # Twice: each source has ids from 1 on.
+    code, records, errors = run(capfd, 'walk.avi', 'walk.avi', '--score', '0.5', '--tracking')
+    assert (code, errors) == (0, [])
+    assert without_ids(records) == without_ids(plain) * 2
+    for half in (records[:12], records[12:]):
+        ids = [{entry['class_id']: entry['id'] for entry in record['detections']} for record in half]
+        assert ids[0] == {'red': '', 'blue': ''}
+        assert sorted(ids[1].values()) == ['1', '2']
+        for number, seen in enumerate(ids[1:], 1):
+            expected = ids[1] if number % 3 != 2 else {'blue': ids[1]['blue']}
+            assert seen == expected, number
+
+
+def test_ids_in_the_text_and_in_the_pictures(capfd):
+    write_walk('walk.avi', 2)
+    assert main(['predict', 'm.onnx', 'walk.avi', '--tracking', '--draw', 'tracked']) == 0
+    assert main(['predict', 'm.onnx', 'walk.avi', '--draw', 'plain']) == 0
+    lines = capfd.readouterr().out.splitlines()
+    assert '#' not in lines[0] and '#1 ' in lines[1] and '#2 ' in lines[1] and '#' not in lines[3]
+    first, second = ((cv2.imread(f'tracked/{name}') == cv2.imread(f'plain/{name}')).all()
+                     for name in ('walk_000000.png', 'walk_000001.png'))
+    assert first and not second
+
+
+def test_images_of_a_folder_are_tracked_as_a_video(capfd):
+    Path('frames').mkdir()
+    for number in range(3):
+        cv2.imwrite(f'frames/{number}.png', picture())
+    _, records, _ = run(capfd, 'frames', '--tracking')
+    assert [sorted(entry['id'] for entry in record['detections']) for record in records] == [
+        ['', ''], ['1', '2'], ['1', '2']]
+
+
+def test_tracking_with_a_classifier_is_one_line(capfd, folder):
+    from support.tiny_models import color_classifier
+
+    color_classifier(folder / 'c.onnx')
+    assert main(['predict', 'c.onnx', 'p.png', '--tracking']) == 1
+    error = capfd.readouterr().err.strip().splitlines()[-1]
+    assert error.endswith('--tracking needs a detector, but c.onnx is a classifier: leave --tracking out')

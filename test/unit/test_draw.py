@@ -247,3 +247,18 @@ def test_a_name_with_line_breaks_stays_in_its_label():
     picture = draw_detections(np.zeros((120, 160, 3), np.uint8), result, names)
     plain = draw_detections(np.zeros((120, 160, 3), np.uint8), result, ['a?b?c?d'])
     np.testing.assert_array_equal(picture, plain)
+
+
+def test_an_object_with_an_id_shows_it_and_keeps_its_colour():
+    """The colour is that of the id: another class in one image does not change it."""
+    image = np.full((240, 320, 3), 127, np.uint8)
+    plain = detections([[40, 60, 200, 200]], [0], [0.9])
+    tracked = [Detections(plain.boxes, plain.scores, np.array([index]), np.array([12])) for index in (0, 1)]
+    labels = [lay_out_labels(result, NAMES, 320, 240, 2)[0][1].text for result in (plain, *tracked)]
+    assert labels == ['person 0.90', '#12 person 0.90', '#12 bicycle 0.90']
+    for result in tracked:
+        # The label on the box begins at the outer edge of its line.
+        assert area_of(draw_detections(image, result, NAMES), class_color(12))[0] == 38
+    # An object without an id is drawn as without tracking.
+    new = Detections(plain.boxes, plain.scores, plain.class_indices, np.array([0]))
+    assert (draw_detections(image, new, NAMES) == draw_detections(image, plain, NAMES)).all()

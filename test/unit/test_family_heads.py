@@ -1,6 +1,7 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Detectors of other families than YOLO give the boxes of an independent decode, on ONNX Runtime.
+"""Detectors of other families than YOLO give the boxes of an independent decode, on ONNX Runtime, and on OpenVINO if
+it is installed.
 
 The networks are 96x64 and the image is 640x480, so a stretched image (x 6.667, y 7.5) and a letterboxed one (85x64,
 5 pixels of padding on the left) give other boxes.
@@ -8,6 +9,7 @@ The networks are 96x64 and the image is 640x480, so a stretched image (x 6.667, 
 
 import numpy as np
 import pytest
+from support.also_openvino import assert_same_with_openvino
 from support.family_models import family_model
 
 from trt_perception.backends.create import create_pipeline
@@ -34,9 +36,11 @@ def image():
 def opened(path, options=None, threshold=0.25):
     """(the detections for the image, the model's ModelSpec as it runs)."""
     settings = PostprocessSettings(DetectionSettings(score_threshold=threshold))
-    with create_pipeline(
-            load_model(path, options), PipelineOptions('onnxruntime', num_threads=1), settings) as pipeline:
-        return pipeline.run(image()).result, pipeline.spec
+    model = load_model(path, options)
+    with create_pipeline(model, PipelineOptions('onnxruntime', num_threads=1), settings) as pipeline:
+        result, spec = pipeline.run(image()).result, pipeline.spec
+    assert_same_with_openvino(model, settings, image(), result)
+    return result, spec
 
 
 def stretched(fractions):
@@ -246,6 +250,24 @@ def test_official_rtdetr_gets_the_size_of_its_input(tmp_path):
     assert spec.name_of(1) == 'bicycle' and spec.head.unit == 'pixels'
     assert (spec.preprocessing.resize_mode, spec.preprocessing.interpolation) == ('stretch', 'bilinear_antialias')
     assert spec.input_name == 'images'
+
+
+@pytest.mark.parametrize('maker', ['detr', 'nms', 'torchvision'])
+def test_boxes_of_one_class_that_overlap_stay(tmp_path, maker):
+    """As with the exporter's own prediction: the best queries of a DETR, or what NMS in the file has left."""
+    boxes = np.array([[0.1, 0.1, 0.5, 0.5], [0.12, 0.1, 0.52, 0.5], [0.1, 0.12, 0.5, 0.52]])
+    scores = [0.9, 0.8, 0.7]
+    path = tmp_path / 'm.onnx'
+    if maker == 'detr':
+        family_model(path, labelled(boxes, scores, [1, 1, 1]), scaled='boxes')
+    elif maker == 'nms':
+        family_model(path, efficient_nms(3, boxes * NET, scores, [1, 1, 1]))
+    else:
+        family_model(path, {
+            'boxes': np.float32(boxes * NET), 'labels': np.array([1, 1, 1], np.int64), 'scores': np.float32(scores),
+        }, open_rows=True)
+    found, _ = opened(path)
+    assert_detections(found, stretched(boxes) if maker == 'detr' else letterboxed(boxes * NET), scores, [1, 1, 1])
 
 
 def test_the_size_may_be_letterboxed_by_the_user(tmp_path):
@@ -498,10 +520,3 @@ def test_the_user_may_choose_a_family():
     assert [head.kind for head in fitting_heads(evidence, 'separate')] == ['separate']
     with pytest.raises(ModelError, match="head is set to 'labelled'; known layouts"):
         fitting_heads(evidence, 'labelled')
-
-
-def test_openvino_does_not_take_the_size_input(tmp_path):
-    arrays = labelled(corners(queries()), sorted_scores(), np.arange(300) % 80)
-    spec = load_model(family_model(tmp_path / 'm.onnx', arrays, scaled='boxes'))
-    with pytest.raises(ModelError, match=r'backend is openvino, but .* has the second input orig_target_sizes'):
-        create_pipeline(spec, PipelineOptions('openvino'))

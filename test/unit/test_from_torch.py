@@ -451,7 +451,7 @@ class TorchBackend:
         self._model = model
         self._stream = torch.cuda.Stream()
 
-    def enqueue(self, inputs, outputs, batch, stream):
+    def enqueue(self, inputs, outputs, batch, stream, wait=False):
         caller = torch.cuda.current_stream()
         assert stream == caller.cuda_stream
         self._stream.wait_stream(caller)

@@ -23,6 +23,13 @@ def identify(*shapes, wanted='auto', **facts):
     return identify_head(evidence_of(*shapes, **facts), wanted)
 
 
+def identify_named(described, names=None, metadata=None):
+    """Identify outputs that are described as 'logits [1, 10], features [1, 64]'."""
+    found = [part.replace(']', '').split(' [') for part in described.split('], ')]
+    shapes = [[int(size) for size in shape.split(',')] for _, shape in found]
+    return identify(*shapes, outputs=[name for name, _ in found], names=names, metadata=metadata)
+
+
 def yolo(kind, num_classes, transposed=False, output='output0'):
     return YoloHead(kind, output, num_classes, transposed)
 
@@ -162,9 +169,6 @@ KNOWN = KNOWN_LAYOUTS
 
 
 @pytest.mark.parametrize('shapes, reason', [
-    # GoogLeNet with its auxiliary outputs
-    ([[1, 1000], [1, 1000], [1, 1000]],
-     'more than one output could be the result: set output_name to one of output0, output1, output2'),
     # A classifier for batches of 4
     ([[4, 1000]], 'output0 [4, 1000]'),
     ([[1, 4, 8400]], 'output0 [1, 4, 8400]'),
@@ -240,7 +244,8 @@ def test_text_of_the_file_cannot_forge_lines():
 
 
 @pytest.mark.parametrize('shape, kind, remedy', [
-    ([1, 84, 8400], 'uint8', 'these are quantised values; export it with outputs in float32'),
+    ([1, 84, 8400], 'uint8',
+     'quantised values, and neither the graph nor the metadata say what they stand for: write scale and zero point'),
     ([1, 84, 8400], 'int8', 'these are quantised values'),
     ([1, 1000], 'int8', 'these are quantised values'),
     ([1, 1000], 'int64', 'without ArgMax'),
@@ -284,6 +289,51 @@ def test_the_head_that_fits_as_well(shape, size, names, end_to_end, rival):
 def test_a_single_score_is_refused_with_the_reason():
     with pytest.raises(ModelError, match=r'output \[1, 1\] is only one number: .* set head to binary'):
         identify([1, 1])
+
+
+@pytest.mark.parametrize('outputs, names, expected', [
+    # Auxiliary classifiers, as exporters name them.
+    ('logits [1, 1000], aux_logits1 [1, 1000], aux_logits2 [1, 1000]', None, 'logits'),
+    ('loss1/aux [1, 1000], loss3/classifier [1, 1000]', 1000, 'loss3/classifier'),
+    ('InceptionV3/AuxLogits/SpatialSqueeze:0 [1, 1001], InceptionV3/Predictions/Reshape_1:0 [1, 1001]', None,
+     'InceptionV3/Predictions/Reshape_1:0'),
+    # Features and embeddings, also of the size of the scores.
+    ('495 [1, 1000], features [1, 2048]', None, '495'),
+    ('pooler_output [1, 768], logits [1, 768]', None, 'logits'),
+    ('embedding [1, 128, 1, 1], out_cls [1, 10]', None, 'out_cls'),
+    ('probabilities [1, 10], 77 [1, 10]', None, 'probabilities'),
+    ('77 [1, 64], output [1, 10]', None, 'output'),
+    # The same scores before and after their softmax.
+    ('logits [1, 10], probs [1, 10]', None, 'probs'),
+    ('output_1 [1, 10], logits [1, 10]', None, 'logits'),
+    # The number of class names decides if words do not.
+    ('color [1, 12], type [1, 11]', 11, 'type'),
+    ('aux_type [1, 11], color [1, 12], type [1, 11]', 11, 'type'),
+    ('scores [1, 12], 80 [1, 11]', 11, '80')])
+def test_the_scores_of_a_classifier_with_several_outputs(outputs, names, expected):
+    assert identify_named(outputs, names).output_name == expected
+
+
+@pytest.mark.parametrize('outputs, names, reason', [
+    # GoogLeNet with its auxiliary outputs, without names
+    ('1 [1, 1000], 2 [1, 1000]', None, 'their names and sizes do not show which one: set output_name to one of 1, 2'),
+    ('color [1, 12], type [1, 11]', None, 'do not show which one'),
+    ('color_logits [1, 12], type_logits [1, 11]', None, 'do not show which one'),
+    ('logits_a [1, 12], probs_b [1, 11]', None, 'do not show which one'),
+    ('color [1, 11], type [1, 11]', 11, 'do not show which one'),
+    ('color [1, 12], type [1, 11]', 5, 'none of them has the size 5, the number of class names')])
+def test_outputs_that_do_not_show_which_one_holds_the_scores(outputs, names, reason):
+    with pytest.raises(ModelError) as error:
+        identify_named(outputs, names)
+    assert str(error.value).startswith(f'2 outputs could be the scores of a classifier: {outputs}; ')
+    assert reason in str(error.value)
+
+
+def test_the_metadata_name_the_output_of_a_classifier():
+    outputs = 'color [1, 12], type [1, 11], size [1, 3]'
+    assert identify_named(outputs, metadata={'trt_perception.output_name': 'type'}).output_name == 'type'
+    with pytest.raises(ModelError, match="names 'kind', which is none of them: set output_name to one of color, type"):
+        identify_named(outputs, metadata={'trt_perception.output_name': 'kind'})
 
 
 def test_a_classifier_may_have_feature_maps_beside():

@@ -17,6 +17,7 @@ from trt_perception.launching.image_topics import (
     image_transport,
     open_bag_argument,
     played_as,
+    several_topics,
 )
 from trt_perception.launching.large_images import PROFILE_VARIABLES, profile_environment, profile_variables
 from trt_perception.launching.values import (
@@ -114,6 +115,22 @@ def test_empty_variable_is_no_choice(prefixes):
 
 def test_other_middleware_gets_nothing():
     assert profile_environment('/p.xml', {'RMW_IMPLEMENTATION': 'rmw_cyclonedds_cpp'}) == ({}, '')
+
+
+@pytest.mark.parametrize('text, topics', [
+    ('', []), (' ', []), ('/front/image_raw', ['/front/image_raw']), ('a,b', ['a', 'b']),
+    ('/front/image_raw, /rear/image_raw/compressed', ['/front/image_raw', '/rear/image_raw/compressed']),
+    ("['a', 'b']", ['a', 'b']), ('[a,b]', ['a', 'b'])])
+def test_several_topics(text, topics):
+    assert several_topics(text, 'image') == topics
+
+
+@pytest.mark.parametrize('text, topic, reason', [
+    ('a,,b', 'image', 'expected topics separated by commas'), ('[]', 'image', 'expected topics separated by commas'),
+    ('a,b', '/camera', 'image_topic:=/camera and image_topics:=a,b are both given')])
+def test_wrong_topics(text, topic, reason):
+    with pytest.raises(LaunchArgumentError, match=reason):
+        several_topics(text, topic)
 
 
 def test_image_topic_with_and_without_compressed():

@@ -152,14 +152,12 @@ class HostGpu(RawOnnxRuntime):
         memory = (ctypes.c_char * (math.prod(shape) * spec.dtype.itemsize)).from_address(address)
         return np.frombuffer(memory, spec.dtype).reshape(shape)
 
-    def enqueue(self, inputs, outputs, batch, stream):
+    def enqueue(self, inputs, outputs, batch, stream, wait=False):
         self.streams.append(stream)
+        self.waits += wait
         results = self.run([self.at(a, s, batch) for a, s in zip(inputs, self._model.inputs)], batch)
         for address, spec, result in zip(outputs, self._model.outputs, results):
             self.at(address, spec, batch)[...] = result
-
-    def synchronize(self):
-        self.waits += 1
 
     def device_of(self, address):
         return 1
@@ -316,7 +314,7 @@ def test_a_network_that_tensorrt_cannot_read(rtx, tmp_path):
 def test_every_state_without_an_engine(tmp_path):
     engine = RawEngine(read_raw_model(network(tmp_path / 'pair.onnx'))[0])
     for call in (
-            lambda: engine.run([], 1), lambda: engine.enqueue([], [], 1, None), engine.synchronize, engine.describe,
+            lambda: engine.run([], 1), lambda: engine.enqueue([], [], 1, None), engine.describe,
             lambda: engine.borrow(1), lambda: engine.device_of(1), lambda: engine.download(1, np.zeros(1))):
         with pytest.raises(EngineError, match='the network is closed'):
             call()

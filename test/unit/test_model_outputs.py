@@ -10,6 +10,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import helper
+from support.recording_monitor import Told
 from support.tiny_models import CELL, FLOAT, cells, color_classifier, color_detector, save
 
 from trt_perception.backends.create import create_pipeline
@@ -103,12 +104,25 @@ def test_a_label_beside_probabilities_is_not_the_result(tmp_path):
 def test_of_two_classifications_the_user_chooses_one(tmp_path):
     path = outputs(
         tmp_path / 'm.onnx', color=np.float32([[0.75, 0.25]]), type=np.float32([[0.125, 0.375, 0.5]]))
-    with pytest.raises(ModelError, match='could be the result: set output_name to one of color, type;'):
+    with pytest.raises(ModelError, match='do not show which one: set output_name to one of color, type, or write'):
         load_model(path)
     assert results(path, ModelOptions(output_name='color')).scores.tolist() == [0.75, 0.25]
     assert results(path, ModelOptions(output_name='type')).class_indices.tolist() == [2, 1, 0]
     with pytest.raises(ModelError, match="output_name is 'kind': expected an output of the model, one of color, type"):
         load_model(path, ModelOptions(output_name='kind'))
+
+
+def test_logits_beside_features(tmp_path, capsys):
+    path = outputs(
+        tmp_path / 'm.onnx', features=np.arange(8, dtype=np.float32)[np.newaxis],
+        logits=np.log(np.float32([[0.25, 0.75]])))
+    np.testing.assert_allclose(results(path).scores, [0.75, 0.25], rtol=1e-6)
+    assert main(['inspect', str(path), '--backend', 'onnxruntime']) == 0
+    assert 'classification (classification); the scores are logits\n' in capsys.readouterr().out
+    told = Told()
+    create_pipeline(load_model(path), PipelineOptions('onnxruntime', 'fp32'), monitor=told.monitor)
+    assert told.log == [
+        ('info', "m.onnx: the scores are output 'logits'; output_name chooses another of features, logits")]
 
 
 def test_the_output_is_chosen_on_the_command_line(tmp_path, capsys):

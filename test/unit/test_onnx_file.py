@@ -227,8 +227,8 @@ def test_an_initializer_that_is_listed_as_input_is_none(tmp_path):
 
 
 @pytest.mark.parametrize('kind, shape, message', [
-    (TensorProto.DOUBLE, [1, 3, 8, 8], 'input images double [1, 3, 8, 8]: expected float32, float16 or uint8'),
-    (TensorProto.INT64, [1, 3, 8, 8], 'input images int64 [1, 3, 8, 8]: expected float32, float16 or uint8'),
+    (TensorProto.DOUBLE, [1, 3, 8, 8], 'double [1, 3, 8, 8]: expected float32, float16, uint8, or quantised int8'),
+    (TensorProto.INT64, [1, 3, 8, 8], 'int64 [1, 3, 8, 8]: expected float32, float16, uint8, or quantised int8'),
     (FLOAT, [1, 12], 'input images float [1, 12]: expected an image, [1, 3, height, width] or [1, height, width, 3]'),
     (FLOAT, [1, 4, 8, 8], 'input images float [1, 4, 8, 8]: expected an image'),
     (FLOAT, [1, 3, 2, 8, 8], 'input images float [1, 3, 2, 8, 8]: expected an image'),

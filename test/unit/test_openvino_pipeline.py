@@ -17,8 +17,9 @@ pytest.importorskip('onnxruntime')
 pytest.importorskip('cv2')
 pytest.importorskip('openvino', reason='needs openvino: pip install openvino')
 from support.precision_models import color_folder, color_frames, conv_classifier, conv_detector, dfl_detector
+from support.quantised_models import quantise_edges
 from support.recording_monitor import Told
-from support.tiny_models import FLOAT, FLOAT16, UINT8, color_classifier, color_detector, save
+from support.tiny_models import FLOAT, FLOAT16, UINT8, color_classifier, color_detector, color_segmenter, save
 
 from trt_perception.advice.packages import install_line
 from trt_perception.advice.platform import this_platform
@@ -431,3 +432,40 @@ def test_other_threads_run_during_an_inference(spec):
             done.set()
             thread.join()
         assert len(ticks) > 3
+
+
+@pytest.mark.parametrize('rules', [
+    {'images': ('uint8', 1 / 255, 0), 'output0': ('uint8', 0.25, 0)},
+    {'images': ('int8', 1 / 255, -128)}, {'images': ('uint8', 1 / 200, 20), 'output0': ('int8', 0.5, -128)}])
+@pytest.mark.parametrize('layout', ['nchw', 'nhwc'])
+def test_a_quantised_input_and_output(tmp_path, rules, layout):
+    """The raw pixels, or the integers that the preprocessing makes of them; the results are ONNX Runtime's."""
+    names = {'names': ['red', 'green', 'blue'], METADATA_KEY: '{"scale": 0.00392156862745098}'}
+    spec = load_model(quantise_edges(color_detector(tmp_path / 'm.onnx', layout=layout, metadata=names), rules))
+    pixels = np.zeros((64, 64, 3), np.uint8)
+    pixels[8:16, 24:32, 2] = 255
+    pixels[48:56, 40:48, 0] = 160
+    frame = Frame.from_bgr(pixels)
+    with create_pipeline(spec, options('fp32')) as found, \
+            create_pipeline(spec, PipelineOptions('onnxruntime', 'fp32')) as expected:
+        first, second = found.run(frame).result, expected.run(frame).result
+    assert second.class_indices.tolist() == [0, 2]
+    np.testing.assert_array_equal(first.class_indices, second.class_indices)
+    np.testing.assert_allclose(first.boxes, second.boxes, atol=1e-4)
+    np.testing.assert_allclose(first.scores, second.scores, atol=1e-5)
+
+
+def test_masks_stay_valid_after_the_next_frame(tmp_path):
+    """OpenVINO overwrites its outputs, also the prototypes."""
+    spec = load_model(color_segmenter(tmp_path / 'm.onnx'))
+    pixels = np.zeros((64, 128, 3), np.uint8)
+    pixels[16:32, 32:40, 2] = 255
+    pixels[32:48, 80:96, 0] = 255
+    frame = Frame.from_bgr(pixels)
+    with create_pipeline(spec, options('fp32')) as found, \
+            create_pipeline(spec, PipelineOptions('onnxruntime', 'fp32')) as expected:
+        first, second = found.run(frame, masks=True).result, expected.run(frame, masks=True).result
+        found.run(Frame.from_bgr(255 - pixels), masks=True)
+    assert len(first) == 2
+    for index in range(2):
+        assert (first.masks[index] != second.masks[index]).sum() <= 2 and second.masks[index].any()

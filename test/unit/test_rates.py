@@ -8,7 +8,12 @@ import sys
 
 import pytest
 
-from trt_perception.measure.process_usage import cpu_seconds, memory_mb, peak_memory_mb
+from trt_perception.measure.process_usage import (
+    cpu_seconds,
+    memory_mb,
+    peak_memory_mb,
+    proportional_memory_mb,
+)
 from trt_perception.measure.rates import measure_rates
 from trt_perception.progress import silent
 
@@ -80,6 +85,9 @@ def test_usage_of_a_process():
         assert 120 < peak_memory_mb(process.pid) < 300
         assert memory_mb(process.pid) < peak_memory_mb(process.pid) - 60
         assert 0.25 < cpu_seconds(process.pid) < 5
+        # Its libraries are shared with this process.
+        assert 1 < proportional_memory_mb(process.pid) <= memory_mb(process.pid) + 0.1
         process.communicate('\n')
     assert (peak_memory_mb(process.pid), cpu_seconds(process.pid)) == (None, None)
+    assert proportional_memory_mb(process.pid) is None
     assert memory_mb(os.getpid()) > 5

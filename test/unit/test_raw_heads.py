@@ -9,6 +9,7 @@ import json
 
 import numpy as np
 import pytest
+from support.also_openvino import assert_same_with_openvino
 from support.family_models import family_model
 from support.recording_monitor import Told
 
@@ -28,9 +29,11 @@ WIDTH, HEIGHT = 96, 64
 def opened(path, options=None, iou=0.45, monitor=None):
     settings = PostprocessSettings(DetectionSettings(iou_threshold=iou))
     frame = Frame.from_bgr(np.random.default_rng(5).integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8))
-    with create_pipeline(
-            load_model(path, options), PipelineOptions('onnxruntime', num_threads=1), settings, monitor) as pipeline:
-        return pipeline.run(frame).result, pipeline.spec
+    model = load_model(path, options)
+    with create_pipeline(model, PipelineOptions('onnxruntime', num_threads=1), settings, monitor) as pipeline:
+        result, spec = pipeline.run(frame).result, pipeline.spec
+    assert_same_with_openvino(model, settings, frame, result)
+    return result, spec
 
 
 def assert_detections(found, expected):
@@ -227,7 +230,7 @@ def test_the_boxes_of_segmentation(tmp_path, layout, metadata):
     assert_detections(found, expected)
     assert spec.head.kind == 'segment' and spec.task == 'detection'
     assert [text for severity, text in told.log if severity == 'info'] == [
-        'm.onnx is a segmentation model of YOLOv5 or Ultralytics: its masks are not used, only its boxes']
+        'm.onnx is a segmentation model of YOLOv5 or Ultralytics: its masks are computed while they are wanted']
 
 
 @pytest.mark.parametrize('metadata', [

@@ -6,7 +6,7 @@ from concurrent.futures import TimeoutError as FutureTimeoutError
 
 import pytest
 
-from trt_perception.node.worker import LatestWorker
+from trt_perception.node.worker import FairWorker, LatestWorker
 
 SOON = 60.0  # seconds to wait for events that come at once
 
@@ -153,7 +153,7 @@ def test_clear_drops_what_waits_and_waits_for_what_runs(worker, handler):
     handler.go_on.set()
     worker.call(lambda: None, SOON)
     assert handler.items == ['hold', 'next']
-    assert worker.clear(SOON) == 0
+    assert worker.clear(SOON) == []
 
 
 def test_clear_returns_how_many_were_dropped(worker, handler):
@@ -162,7 +162,7 @@ def test_clear_returns_how_many_were_dropped(worker, handler):
     while number < 200 or dropped == 0:
         replaced += worker.offer(2 * number)
         replaced += worker.offer(2 * number + 1)
-        dropped += worker.clear(SOON)
+        dropped += len(worker.clear(SOON))
         number += 1
         # Nothing waits and nothing runs.
         assert len(handler.items) + replaced + dropped == 2 * number
@@ -216,3 +216,120 @@ def test_several_producers(worker, handler):
     worker.call(lambda: None, SOON)
     assert len(handler.items) + sum(replaced) == 4000
     assert len(set(handler.items)) == len(handler.items)
+
+
+# Several sources
+
+
+class Batches:
+    """Records what each call of a FairWorker gets; the first call waits until released."""
+
+    def __init__(self):
+        self.calls = []
+        self.entered, self.go_on = threading.Event(), threading.Event()
+
+    def __call__(self, items):
+        self.calls.append(list(items))
+        self.entered.set()
+        assert self.go_on.wait(SOON)
+
+
+@pytest.fixture
+def batches():
+    return Batches()
+
+
+@pytest.fixture
+def fair(batches):
+    worker = FairWorker('fair', batches)
+    yield worker
+    batches.go_on.set()
+    worker.close()
+
+
+def offer(worker, *items):
+    """Offer items such as 'a1', of the source 'a'. Returns which of them replaced one."""
+    return [worker.offer(item, item[0]) for item in items]
+
+
+def test_sources_take_turns_however_often_they_offer(fair, batches):
+    offer(fair, 'a1')
+    assert batches.entered.wait(SOON)
+    assert offer(fair, 'a2', 'a3', 'b1', 'a4', 'a5', 'c1', 'a6', 'b2') == [
+        False, True, False, True, True, False, True, True]
+    batches.go_on.set()
+    fair.finish(SOON)
+    # b and c do not wait longer because a offers more.
+    assert batches.calls == [['a1'], ['a6'], ['b2'], ['c1']]
+
+
+def test_waiting_sources_are_handled_together(fair, batches):
+    fair.use(1, most=2)
+    offer(fair, 'a1')
+    assert batches.entered.wait(SOON)
+    offer(fair, 'b1', 'a2', 'c1', 'b2')
+    batches.go_on.set()
+    fair.finish(SOON)
+    assert batches.calls == [['a1'], ['b2', 'a2'], ['c1']]
+
+
+def test_a_batch_waits_for_more_but_not_for_ever(fair, batches):
+    batches.go_on.set()
+    fair.use(1, most=3, wait_s=SOON)
+    offer(fair, 'a1', 'b1')
+    # A newer item replaces one that waits for the batch.
+    assert offer(fair, 'a2') == [True]
+    offer(fair, 'c1')
+    fair.call(lambda: None, SOON)
+    fair.finish(SOON)
+    assert batches.calls == [['a2', 'b1', 'c1']]
+    fair.use(1, most=3, wait_s=0.01)
+    offer(fair, 'a3')
+    fair.call(lambda: None, SOON)
+    assert batches.calls[1:] == [['a3']]
+
+
+def test_several_threads_handle_different_sources(fair, batches):
+    fair.use(2)
+    offer(fair, 'a1')
+    assert batches.entered.wait(SOON)
+    batches.entered.clear()
+    # The second item of a source in work has no turn, although a thread is free.
+    offer(fair, 'a2')
+    assert not batches.entered.wait(0.1)
+    offer(fair, 'b1')
+    assert batches.entered.wait(SOON)
+    assert batches.calls == [['a1'], ['b1']]
+    with pytest.raises(FutureTimeoutError):
+        fair.finish(0.01)
+    batches.go_on.set()
+    fair.finish(SOON)
+    # clear() would have dropped it; finish() waits for what is in work only.
+    fair.clear(SOON)
+    assert batches.calls[2:] in ([], [['a2']])
+
+
+def test_under_load_every_item_of_every_source_is_handled_or_replaced():
+    handled = []
+    worker = FairWorker('fair', handled.extend)
+    worker.use(3, most=2)
+    start = threading.Barrier(4)
+    replaced = []
+
+    def produce(source):
+        start.wait()
+        replaced.append(sum(worker.offer((source, number), source) for number in range(2000)))
+
+    producers = [threading.Thread(target=produce, args=(source,)) for source in range(4)]
+    for producer in producers:
+        producer.start()
+    for producer in producers:
+        producer.join(SOON)
+    while len(handled) + sum(replaced) < 8000:
+        worker.finish(SOON)
+    worker.close()
+    assert len(handled) + sum(replaced) == 8000
+    for source in range(4):
+        numbers = [number for of, number in handled if of == source]
+        assert numbers == sorted(set(numbers))
+        assert numbers[-1] == 1999

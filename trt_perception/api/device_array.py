@@ -8,8 +8,7 @@ https://numba.readthedocs.io/en/stable/cuda/cuda_array_interface.html, versions 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -64,8 +63,7 @@ class DeviceArray:
         return f'<trt_perception.DeviceArray {self.dtype} {list(self.shape)}>'
 
 
-@dataclass(frozen=True)
-class DeviceView:
+class DeviceView(NamedTuple):
     """An array of another library on the GPU.
 
     stream: on which its data is made; None if the data is there already
@@ -77,9 +75,8 @@ class DeviceView:
     stream: int | None
 
 
-def device_view(value: Any, what: str) -> DeviceView:
-    """Read `__cuda_array_interface__`; ParameterError for an array that is masked or not contiguous."""
-    interface = value.__cuda_array_interface__
+def device_view(interface: dict[str, Any], what: str) -> DeviceView:
+    """Read a `__cuda_array_interface__`; ParameterError for an array that is masked or not contiguous."""
     shape = tuple(interface['shape'])
     dtype = np.dtype(interface['typestr'])
     if interface.get('mask') is not None:

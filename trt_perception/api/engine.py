@@ -72,8 +72,9 @@ class Engine:
         torch = sys.modules.get('torch')
         if torch is not None and isinstance(inputs[0], torch.Tensor):
             return self._with_tensors(torch, inputs)
-        if hasattr(inputs[0], '__cuda_array_interface__'):
-            return self._with_device_arrays(inputs)
+        interface = getattr(inputs[0], '__cuda_array_interface__', None)
+        if interface is not None:
+            return self._with_device_arrays(inputs, interface)
         if isinstance(inputs[0], np.ndarray):
             return self._with_arrays(tuple(np.asarray(value) for value in inputs))
         raise self._no_array(0, inputs[0])
@@ -217,17 +218,19 @@ class Engine:
             torch.cuda.current_stream(device).cuda_stream)
         return self._result(results)
 
-    def _with_device_arrays(self, arrays: Sequence[Any]) -> Any:
+    def _with_device_arrays(self, arrays: Sequence[Any], first: dict[str, Any]) -> Any:
         engine = self._device
         if engine is None:
             if self._backend is None:
                 raise self._closed()
             raise self._wrong_device(0, 'the GPU', self._place())
-        views = []
-        for index, array in enumerate(arrays):
-            if not hasattr(array, '__cuda_array_interface__'):
+        # The engine waits for this code, so each array is asked once: the property is not free.
+        views = [device_view(first, self._label(0))]
+        for index, array in enumerate(arrays[1:], 1):
+            interface = getattr(array, '__cuda_array_interface__', None)
+            if interface is None:
                 raise self._wrong_device(index, f'the host ({type(array).__name__})', 'the GPU, as the first input')
-            views.append(device_view(array, self._label(index)))
+            views.append(device_view(interface, self._label(index)))
         batch = self._checked([(view.dtype, view.shape) for view in views])
         for index, view in enumerate(views):
             device = engine.device_of(view.address)
@@ -241,9 +244,7 @@ class Engine:
         results = [DeviceArray(engine, spec.shape_for(batch), spec.dtype) for spec in self._model.outputs]
         engine.enqueue(
             [view.address for view in views], [result.address for result in results], batch,
-            next(iter(streams), None))
-        # Readers of these arrays do not know our stream.
-        engine.synchronize()
+            next(iter(streams), None), wait=True)  # readers of these arrays do not know our stream
         return self._result(results)
 
     def _result(self, tensors: Sequence[Any]) -> Any:

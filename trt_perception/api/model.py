@@ -27,9 +27,10 @@ class Model:
     ...     print(model.name_of(found.class_indices[0]), found.scores[0], found.boxes[0])
     """
 
-    def __init__(self, pipeline: Pipeline) -> None:
+    def __init__(self, pipeline: Pipeline, masks: bool = False) -> None:
         """Take an open pipeline. Programs call `trt_perception.open` instead."""
         self._pipeline: Pipeline | None = pipeline
+        self._masks = masks
         self._spec = pipeline.spec
         self._owner = threading.current_thread()
         self._timings_ms: dict[str, float] = {}
@@ -40,14 +41,15 @@ class Model:
         image: HxWx3 uint8, or HxW uint8 (grey), of any size; need not be contiguous, is not changed
         color_order: of `image`: bgr (OpenCV) or rgb (Pillow, matplotlib); has no effect on a grey image
 
-        Returns Detections for a detector, Classifications for a classifier. Boxes are in pixels of `image`. The result
-        stays valid after the next call.
+        Returns Detections for a detector, Classifications for a classifier. Boxes are in pixels of `image`, and so are
+        the masks of a model that was opened with `masks`. The result stays valid after the next call.
 
         Raises FrameError if `image` is anything else, ParameterError for another color_order, EngineError if the model
         is closed, belongs to another thread, or fails on the image. The model can be used again after a FrameError.
         """
         pipeline = self._opened()
-        output = pipeline.run(frame_of(image, color_order))
+        frame = frame_of(image, color_order)
+        output = pipeline.run(frame, masks=True) if self._masks else pipeline.run(frame)
         self._timings_ms = dict(output.timings_ms)
         return output.result
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..backends.create import BACKENDS, create_pipeline
 from ..catalogue.resolve import resolve_model, resolve_video
-from ..errors import ParameterError, one_line
+from ..errors import ModelError, ParameterError, one_line
 from ..model.heads.classification import ClassificationSettings
 from ..model.heads.yolo import DetectionSettings
 from ..model.normalisation import Overrides
@@ -48,6 +48,7 @@ def open(
     class_agnostic_nms: bool = _DETECTION.class_agnostic_nms,
     max_detections: int = _DETECTION.max_detections,
     top_k: int = _CLASSIFICATION.top_k,
+    masks: bool = False,
     num_threads: int = _PIPELINE.num_threads,
     device_index: int = _RUN.device_index,
     strict_precision: bool = _PIPELINE.strict_precision,
@@ -78,6 +79,7 @@ def open(
     class_agnostic_nms: also remove overlapping boxes of different classes
     max_detections: largest number of detections in one image
     top_k: number of classes that a classifier reports
+    masks: give the pixels of each object too (`Detections.masks`); the model must be a segmentation model
     num_threads: CPU threads for one inference; 0: one for each physical core that the process may use
     device_index: index of the GPU that TensorRT uses
     strict_precision: raise EngineError if the network does not run in `precision`; otherwise only warn
@@ -125,6 +127,10 @@ def open(
     spec = load_model(resolve_model(text('model', model), fetch=fetch, progress=phases), model_options)
     if spec.labels_warning:
         LOG.warning('%s', spec.labels_warning)
+    if masks and not spec.has_masks:
+        raise ModelError(
+            f'masks is True, but {spec.path.name} has no instance masks (head {spec.head.kind}): expected a '
+            'segmentation model of YOLOv5, YOLOv8, YOLO11 or YOLO26, such as yolo11n-seg; or leave masks out')
     if chosen.calibration.source:
         source = resolve_video(chosen.calibration.source, fetch=fetch, progress=phases)
         chosen = replace(chosen, calibration=replace(chosen.calibration, source=str(source)))
@@ -133,7 +139,7 @@ def open(
         settings.detection, score_threshold=thresholds.score, iou_threshold=thresholds.iou))
     pipeline = create_pipeline(spec, _pipeline_options(spec, chosen), settings, logged_monitor(phases))
     pipeline.open()
-    return Model(pipeline)
+    return Model(pipeline, masks)
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from ..dependencies import require
-from ..errors import EngineError, MissingDependencyError, ModelError
+from ..errors import EngineError, MissingDependencyError, ModelError, listed, printable
+from ..model.heads.classification import ClassificationHead
 from ..model.heads.detection import FamilyHead
+from ..model.heads.several_lists import further_lists
 from ..model.spec import ModelSpec
 from ..monitor import Monitor
 from ..pipeline.host import HostPipeline
@@ -31,6 +33,12 @@ def create_pipeline(
     options = options or PipelineOptions()
     if isinstance(spec.head, FamilyHead) and spec.head.remark and monitor is not None:
         monitor.log('info', f'{spec.path.name} is {spec.head.family}: {spec.head.remark}')
+    if isinstance(spec.head, ClassificationHead) and monitor is not None:
+        others = further_lists(spec.outputs, spec.head)
+        if others:
+            monitor.log('info', (
+                f"{spec.path.name}: the scores are output '{printable(spec.head.output_name)}'; output_name chooses "
+                f"another of {listed([*others, spec.head.output_name], 8)}"))
     choice = _choice(options.backend, monitor or Monitor(), spec, options.device)
     if choice.fallback:
         if options.strict_device:
@@ -95,8 +103,6 @@ def _choice(backend: str, monitor: Monitor, spec: ModelSpec, device: str = 'auto
 
 def _on_cpu(monitor: Monitor, spec: ModelSpec) -> tuple[str, str]:
     """Return the backend for an ONNX file on the CPU, and why."""
-    if spec.size_inputs:
-        return 'onnxruntime', f'the model has the input {spec.size_inputs[0]}'
     if _openvino_runs(monitor):
         return 'openvino', 'openvino is installed'
     return 'onnxruntime', 'openvino is not installed'
@@ -116,10 +122,6 @@ def require_readable(backend: str, spec: ModelSpec) -> None:
         raise ModelError(
             f'backend is {backend}, but {name} is a TensorFlow Lite model: expected an ONNX file; set backend to auto '
             'or litert, or export the original model to ONNX')
-    if backend == 'openvino' and spec.size_inputs:
-        raise ModelError(
-            f'backend is openvino, but {name} has the second input {spec.size_inputs[0]}: expected the image as the '
-            'only input; set backend to auto or onnxruntime')
     if spec.file_format != 'tflite' and backend == 'litert':
         raise ModelError(
             f'backend is litert, but {name} is an ONNX file: expected a .tflite file; set backend to auto, onnxruntime '

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 
+from ..cores import usable_cores
 from ..errors import EngineError
 from ..image.frame import Frame
 from ..model.spec import ModelSpec
@@ -40,7 +41,9 @@ class OnnxRuntimePipeline(HostPipeline):
     ) -> None:
         # Without a monitor nobody can cancel.
         self._canceller = monitor
-        super().__init__(spec, OnnxRuntimeBackend(spec.path, options.num_threads, monitor), settings)
+        concurrent, batch, self._threads = _together(spec, options)
+        super().__init__(
+            spec, OnnxRuntimeBackend(spec.path, self._threads, monitor), settings, concurrent, batch)
         self._options = options
         self._monitor = monitor or Monitor()
         self._original = spec
@@ -63,7 +66,7 @@ class OnnxRuntimePipeline(HostPipeline):
                 conversion=ConversionOptions.for_gate(options.min_agreement))
             frames = tuple(prepared.checking)
             self.spec = prepared.spec
-            self._backend = OnnxRuntimeBackend(prepared.path, options.num_threads, self._canceller)
+            self._backend = OnnxRuntimeBackend(prepared.path, self._threads, self._canceller)
         try:
             with (
                 unchanged(self.spec.path, self.spec.sha256, 'it was loaded', self.spec.files, storing=False),
@@ -99,7 +102,7 @@ class OnnxRuntimePipeline(HostPipeline):
         """
         original = self._original
         reference = HostPipeline(
-            original, OnnxRuntimeBackend(original.path, self._options.num_threads, self._canceller), self.settings)
+            original, OnnxRuntimeBackend(original.path, self._threads, self._canceller), self.settings)
         with unchanged(original.path, original.sha256, 'it was timed', original.files, storing=False), reference:
             turns = counted(
                 range(_TIMED_TURNS), 'timing fp32 and int8', _TIMED_TURNS,
@@ -113,3 +116,15 @@ class OnnxRuntimePipeline(HostPipeline):
     def describe(self) -> dict[str, str]:
         """Return the pipeline's description, with the agreement if it was measured."""
         return {**super().describe(), **({'agreement': self._agreement} if self._agreement else {})}
+
+
+def _together(spec: ModelSpec, options: PipelineOptions) -> tuple[int, int, int]:
+    """Return the concurrent runs, the largest batch, and the threads of one run.
+
+    A batch uses all threads, so it is instead of concurrent runs.
+    """
+    threads = options.num_threads or usable_cores()
+    if options.max_batch > 1 and spec.dynamic_batch and not spec.size_inputs:
+        return 1, options.max_batch, options.num_threads
+    concurrent = min(options.concurrent_runs, threads)
+    return concurrent, 1, options.num_threads if concurrent == 1 else max(1, threads // concurrent)

@@ -20,7 +20,7 @@ from ..pipeline.host import HostPipeline
 from ..pipeline.interface import PostprocessSettings
 from ..pipeline.options import PipelineOptions
 from ..pipeline.plausible_outputs import require_plausible_outputs
-from ..pipeline.preprocess import Preprocessor
+from ..pipeline.preprocess import Preprocessor, codes_of_pixels
 from ..pipeline.probe import after_conversion
 from ..precision.gate import checking_frames, measure_agreement, needed_agreement, require_agreement
 from ..precision.prepare import ConversionOptions, prepare_model
@@ -39,6 +39,7 @@ class OpenVinoPipeline(HostPipeline):
         monitor: Monitor | None = None,
     ) -> None:
         self._monitor = monitor or Monitor()
+        self._from_pixels = takes_pixels(spec)
         self._openvino = OpenVinoBackend(
             compilation(spec), spec.sha256, options.precision, options.num_threads, self._monitor)
         super().__init__(spec, self._openvino, settings)
@@ -65,6 +66,7 @@ class OpenVinoPipeline(HostPipeline):
             frames = tuple(prepared.checking)
             spec = prepared.spec
         self.spec = spec
+        self._from_pixels = takes_pixels(spec)
         other = options.precision in ('fp16', 'int8') and options.precision != original.stored_precision
         try:
             with (
@@ -89,7 +91,7 @@ class OpenVinoPipeline(HostPipeline):
             **({'agreement': self._agreement} if self._agreement else {})}
 
     def _input(self, preprocess: Preprocessor, frame: Frame) -> tuple[np.ndarray, Geometry]:
-        return preprocess.bgr_pixels(frame)
+        return preprocess.bgr_pixels(frame) if self._from_pixels else preprocess(frame)
 
     def _check_precision(self) -> None:
         shortfall = self._openvino.types.shortfall(self._options.precision)
@@ -108,12 +110,23 @@ class OpenVinoPipeline(HostPipeline):
         self._agreement = report.summary
 
 
+def takes_pixels(spec: ModelSpec) -> bool:
+    """Return whether the compiled model converts the pixels: not for a quantised input of other integers."""
+    return codes_of_pixels(spec) is None
+
+
 def compilation(spec: ModelSpec) -> Compilation:
     """Return the model as OpenVINO compiles it, with the spec's preprocessing."""
     options = spec.preprocessing
+    path, shape, order = str(spec.path.absolute()), spec.input_shape, options.color_order
+    if spec.input_dtype.kind in 'iu':
+        # The integers are the pixels, or the Preprocessor makes them.
+        return Compilation(
+            path, spec.input_name, shape, spec.layout, order, from_pixels=takes_pixels(spec),
+            size_inputs=spec.size_inputs)
     # x = (pixel * scale - mean) / std = (pixel - mean / scale) / (std / scale)
     mean = tuple(value / options.scale for value in options.mean[:spec.channels])
     scale = tuple(value / options.scale for value in options.std[:spec.channels])
     return Compilation(
-        str(spec.path.absolute()), spec.input_name, spec.input_shape, spec.layout, options.color_order,
-        mean if any(mean) else (), scale if any(value != 1.0 for value in scale) else ())
+        path, spec.input_name, shape, spec.layout, order, mean if any(mean) else (),
+        scale if any(value != 1.0 for value in scale) else (), size_inputs=spec.size_inputs)

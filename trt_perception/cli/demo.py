@@ -46,6 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--model', default='nanodet-g', help='an ONNX file or a catalogue name (default: %(default)s)')
     add_parameter(parser, '--labels', 'labels_file', metavar='FILE')
     add_score_argument(parser)
+    add_parameter(parser, '--tracking', 'tracking')
     parser.add_argument(
         '--rate', type=above_zero, default=1.0, metavar='R', help='speed of playing (default: %(default)s, real time)')
     parser.add_argument(
@@ -73,7 +74,8 @@ def run(options: argparse.Namespace) -> int:
     try:
         run_demo(DemoOptions(
             output=options.output, video=options.video, model=options.model, labels=options.labels,
-            score=options.score, rate=options.rate, seconds=options.seconds, domain_id=options.domain_id))
+            score=options.score, rate=options.rate, seconds=options.seconds, domain_id=options.domain_id,
+            tracking=options.tracking))
     except BrokenPipeError:
         raise
     except OSError as error:

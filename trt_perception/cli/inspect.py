@@ -35,7 +35,16 @@ from .inspect_engine import SUFFIXES, inspect_engine
 from .inspect_look import add_look_arguments, look, require_engine_options, wants_look
 from .inspect_tflite import inspect_tflite
 from .model_arguments import add_model_arguments, console_monitor, load, model_path
-from .model_report import classes_text, common_report, preprocessing_text, size_text, task_text, thresholds_row
+from .model_report import (
+    classes_text,
+    common_report,
+    preprocessing_text,
+    quantisation_entry,
+    quantisation_text,
+    size_text,
+    task_text,
+    thresholds_row,
+)
 from .parameter_options import add_parameter
 
 _TITLES = {'onnxruntime': 'ONNX Runtime', 'openvino': 'OpenVINO', 'tensorrt': 'TensorRT'}
@@ -102,12 +111,18 @@ def _report(proto: Any, spec: ModelSpec, verdict: str, trials: Mapping[str, Tria
         'input': {
             'name': spec.input_name, 'dtype': str(spec.input_dtype), 'shape': list(spec.input_shape),
             'layout': spec.layout, 'dynamic_size': spec.dynamic_size,
-            'dynamic_batch': spec.dynamic_batch},
-        'outputs': [{'name': name, 'shape': list(shape)} for name, shape in spec.outputs],
+            'dynamic_batch': spec.dynamic_batch, **quantisation_entry(spec.input_quantisation)},
+        'outputs': [_output(name, shape, spec) for name, shape in spec.outputs],
         'parameters': parameters,
         'gflops': None if accumulates is None else round(2 * accumulates / 1e9, 3),
         'operators': dict(operators.most_common()),
     }
+
+
+def _output(name: str, shape: tuple[int, ...], spec: ModelSpec) -> dict[str, Any]:
+    rule = dict(spec.quantised).get(name)
+    types = {} if rule is None else {'dtype': rule.dtype}
+    return {'name': name, 'shape': list(shape), **types, **quantisation_entry(rule)}
 
 
 def _print(report: dict[str, Any], without_reason: str) -> None:
@@ -125,9 +140,11 @@ def _print(report: dict[str, Any], without_reason: str) -> None:
         **{_TITLES.get(name, name): _trial(name, entry, name != without_reason)
            for name, entry in report['backends'].items()},
         'task': task_text(report),
-        'input': f"{entry['name']} {entry['dtype']} {entry['shape']} {entry['layout']}"
+        'input': f"{entry['name']} {entry['dtype']} {entry['shape']}{quantisation_text(entry)} {entry['layout']}"
                  + (f" (dynamic {' and '.join(open_dims)})" if open_dims else ''),
-        'outputs': ', '.join(f"{o['name']} {o['shape']}" for o in report['outputs']),
+        'outputs': ', '.join(
+            f"{o['name']}{' ' * ('dtype' in o)}{o.get('dtype', '')} {o['shape']}{quantisation_text(o)}"
+            for o in report['outputs']),
         'precision': report['precision'],
         'preprocessing': preprocessing_text(Preprocessing(**report['preprocessing'])),
         **thresholds_row(report),

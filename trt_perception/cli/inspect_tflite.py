@@ -14,7 +14,15 @@ from ..model.normalisation import Preprocessing
 from ..model.spec import ModelSpec
 from ..model.tflite_file import TfliteGraph, TfliteTensor, read_content, read_graph
 from .model_arguments import console_monitor
-from .model_report import classes_text, common_report, preprocessing_text, size_text, task_text, thresholds_row
+from .model_report import (
+    classes_text,
+    common_report,
+    preprocessing_text,
+    quantisation_text,
+    size_text,
+    task_text,
+    thresholds_row,
+)
 
 
 def inspect_tflite(spec: ModelSpec, backend: str, as_json: bool) -> int:
@@ -92,6 +100,4 @@ def _print(report: dict[str, Any], trial: Trial, refused: bool) -> None:
 
 
 def _tensor(entry: Mapping[str, Any]) -> str:
-    quantised = (
-        f" (value = (number {-entry['zero_point']:+d}) * {entry['scale']:.6g})" if 'zero_point' in entry else '')
-    return f"{entry['name']} {entry['dtype']} {entry['shape']}{quantised}"
+    return f"{entry['name']} {entry['dtype']} {entry['shape']}{quantisation_text(entry)}"

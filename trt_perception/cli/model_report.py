@@ -12,6 +12,7 @@ from ..backends.trial import Trial
 from ..errors import listed, one_line
 from ..model.normalisation import Preprocessing
 from ..model.spec import ModelSpec
+from ..tensors.quantisation import Quantisation, rule_text
 
 _NAMES_SHOWN = 8
 
@@ -24,6 +25,7 @@ def common_report(spec: ModelSpec, trials: Mapping[str, Trial]) -> dict[str, Any
             for name, trial in trials.items()},
         'task': spec.task,
         'head': spec.head.kind,
+        'reads': list(spec.head.output_names),
         'remark': getattr(spec.head, 'remark', ''),
         'precision': spec.stored_precision,
         'preprocessing': asdict(spec.preprocessing),
@@ -35,8 +37,11 @@ def common_report(spec: ModelSpec, trials: Mapping[str, Trial]) -> dict[str, Any
 
 
 def task_text(report: Mapping[str, Any]) -> str:
-    """Return the task, the head, and which part of the outputs is not used."""
-    return f"{report['task']} ({report['head']}){'; ' if report['remark'] else ''}{report['remark']}"
+    """Return the task, the head, the output of a classifier with several, and which part of the outputs is not used."""
+    reads = ''
+    if report['task'] == 'classification' and len(report['outputs']) > 1:
+        reads = f"; the scores are {report['reads'][0]}"
+    return f"{report['task']} ({report['head']}){reads}{'; ' if report['remark'] else ''}{report['remark']}"
 
 
 def preprocessing_text(values: Preprocessing) -> str:
@@ -45,6 +50,24 @@ def preprocessing_text(values: Preprocessing) -> str:
     return (
         f'{values.color_order}, {values.resize_mode}{crop}, {values.interpolation}, (pixel * {values.scale:.6g} - '
         f'{_short(values.mean)}) / {_short(values.std)}')
+
+
+def quantisation_entry(rule: Quantisation | None) -> dict[str, Any]:
+    """Return scale and zero point of a quantised input or output for the JSON report, {} if it is not quantised."""
+    if rule is None:
+        return {}
+    if len(rule.scales) == 1:
+        return {'scale': rule.scales[0], 'zero_point': rule.zero_points[0]}
+    return {'scale': list(rule.scales), 'zero_point': list(rule.zero_points)}
+
+
+def quantisation_text(entry: Mapping[str, Any]) -> str:
+    """Return what the numbers of an input or output of the report stand for, '' if it is not quantised."""
+    if 'zero_point' not in entry:
+        return ''
+    if isinstance(entry['scale'], list):
+        return f" (value = (number - zero point) * scale, {len(entry['scale'])} channels)"
+    return f" ({rule_text(entry['scale'], entry['zero_point'])})"
 
 
 def thresholds_row(report: Mapping[str, Any]) -> dict[str, str]:

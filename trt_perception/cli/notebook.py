@@ -101,6 +101,8 @@ def compare_with_notebook(
     """
     report = Comparison([], [])
     tensor, geometry = Preprocessor(spec)(frame)
+    rule = spec.input_quantisation
+    stored, tensor = tensor, tensor if rule is None else rule.real(tensor)
     theirs = _shaped(arrays['input'], spec) if 'input' in arrays else None
     if theirs is not None:
         _compare_input(report, spec, frame, tensor, theirs)
@@ -108,7 +110,8 @@ def compare_with_notebook(
         return report
     name = spec.head.output_names[0]
     with OnnxRuntimeBackend(spec.path) as backend:
-        outputs = backend.infer(spec.input_name, tensor if theirs is None else theirs)
+        given = stored if theirs is None else theirs if rule is None else rule.stored(theirs)
+        outputs = spec.real(backend.infer(spec.input_name, given))
     ours = outputs[name]
     output = arrays['output']
     if output.size != ours.size:
@@ -131,7 +134,8 @@ def _shaped(tensor: np.ndarray, spec: ModelSpec) -> np.ndarray:
     batch = tensor if tensor.ndim == 4 else tensor[np.newaxis]
     for candidate in (batch, batch.transpose(0, 2, 3, 1), batch.transpose(0, 3, 1, 2)) if batch.ndim == 4 else ():
         if candidate.shape == spec.input_shape:
-            shaped: np.ndarray = np.ascontiguousarray(candidate, dtype=spec.input_dtype)
+            dtype = spec.input_dtype if spec.input_quantisation is None else np.float32
+            shaped: np.ndarray = np.ascontiguousarray(candidate, dtype=dtype)
             return shaped
     raise SourceError(
         f'--compare: input has the shape {list(tensor.shape)}: expected {list(spec.input_shape)}, one image')
@@ -184,7 +188,7 @@ def _candidates(spec: ModelSpec, frame: Frame, planes: np.ndarray) -> Iterator[t
         for order in dict.fromkeys((own.color_order, *COLOR_ORDERS)) if spec.channels == 3 else (own.color_order,):
             raw = replace(geometric, color_order=order, scale=1.0, mean=(0.0,) * 3, std=(1.0,) * 3)
             pixels = Preprocessor(replace(
-                spec, input_dtype=np.dtype(np.uint8), layout='nchw', preprocessing=raw))(frame)[0][0]
+                spec, input_dtype=np.dtype(np.uint8), layout='nchw', preprocessing=raw, quantised=()))(frame)[0][0]
             for scale, mean, std in normalisations:
                 options = replace(raw, scale=scale, mean=mean, std=std)
                 yield float(np.abs(_levels(planes, options, spec.channels) - pixels).mean()), options

@@ -6,6 +6,11 @@ Prints the results. --json writes one JSON object for each frame, --draw writes 
 numbers start at 0. A frame or a source that cannot be read is reported and skipped; what can be read of a damaged image
 is processed, and reported. In both cases the exit code is 1.
 
+--tracking gives objects ids that stay from frame to frame: `id` in the JSON lines, #12 in the text and the pictures
+(docs/tracking.md). Images of a folder are tracked as those of a video with 30 frames a second:
+
+  trt_perception predict yolov3-tiny vtest.avi --tracking --json tracks.jsonl --draw pictures
+
 Of a camera or a stream, the newest frame is processed; if the connection is lost, it is opened again. Ctrl-C,
 --max-frames or --duration ends it:
 
@@ -45,6 +50,7 @@ from .model_arguments import add_model_arguments, add_run_arguments, files_read,
 from .notebook import compare_with_notebook, image_of, read_notebook
 from .numbers import above_zero, positive
 from .parameter_options import add_parameter
+from .tracks import SourceTracks
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,10 +61,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='an image, a folder of images and videos, a video, a rosbag2, a camera (0 or /dev/video0) or the URL of a '
              'stream')
     add_run_arguments(parser)
+    add_parameter(parser, '--tracking', 'tracking')
+    add_parameter(parser, '--tracking-buffer', 'tracking_buffer', metavar='SECONDS')
+    add_parameter(parser, '--tracking-low-score', 'tracking_low_score', metavar='S')
     parser.add_argument('--topic', help='image topic of a bag that has several')
     add_parameter(parser, '--damaged-images', 'damaged_images', KEEP, default=KEEP)
     parser.add_argument('--json', metavar='FILE', help="write JSON lines; '-' for standard output")
-    parser.add_argument('--draw', metavar='DIR', help='write each frame with its results as a PNG')
+    parser.add_argument(
+        '--draw', metavar='DIR',
+        help='write each frame with its results as a PNG; with the masks of a segmentation model')
     parser.add_argument(
         '--compare', metavar='FILE.npz', type=Path, action=_without(sources),
         help='tell in which step the results differ from a notebook. The file has the arrays image (RGB) or image_bgr, '
@@ -129,6 +140,9 @@ class _Run:
         self._pipeline = pipeline
         self._output = output
         self._drawings = drawings
+        self._tracks: SourceTracks | None = None
+        if options.tracking:
+            self._tracks = SourceTracks(pipeline, options.tracking_buffer, options.tracking_low_score)
         self.failures = 0
 
     def source(self, name: str) -> None:
@@ -142,6 +156,8 @@ class _Run:
             return
         for note in source.notes:
             print(f'note: {printable(note)}', file=sys.stderr)
+        if self._tracks is not None:
+            self._tracks.start()
         label = shown(name) if is_live(name) else Path(name).name or name
         with source, ConsoleProgress(unit='frames') as progress:
             for number, item in enumerate(counted(self._frames(source, label), label, source.len_hint, progress), 1):
@@ -166,14 +182,17 @@ class _Run:
         if item.index == 0 and sixteen_bits and (dark := nearly_black(item.frame)):
             print(f'warning: {printable(item.source)}: {dark}', file=sys.stderr)
         try:
-            done = self._pipeline.run(item.frame)
+            # Masks are only drawn.
+            with_masks = self._drawings is not None and self._pipeline.spec.has_masks
+            done = self._pipeline.run(item.frame, masks=True) if with_masks else self._pipeline.run(item.frame)
         except PerceptionError as error:
             if isinstance(error, EngineError) and error.fatal:
                 raise
             self._failed(SourceError(f'{item.source} frame {item.index}: {error}'))
             return
+        result = done.result if self._tracks is None else self._tracks.update(item, done.result)
         record = result_record(
-            item.source, item.index, item.frame.width, item.frame.height, done.result, self._pipeline.spec.name_of,
+            item.source, item.index, item.frame.width, item.frame.height, result, self._pipeline.spec.name_of,
             done.timings_ms, item.stamp_ns)
         if self._output is not None:
             self._output.write(json.dumps(record) + '\n')
@@ -182,7 +201,7 @@ class _Run:
         if self._options.json != '-':
             print(_summary(record), flush=True)
         if self._drawings is not None:
-            self._drawings.draw(item, done.result)
+            self._drawings.draw(item, result)
 
     def _failed(self, error: BaseException) -> None:
         self.failures += 1
@@ -213,5 +232,7 @@ def _output(name: str | None) -> Iterator[TextIO | None]:
 
 def _summary(record: dict[str, Any]) -> str:
     found = record['detections'] if 'detections' in record else record['classifications']
-    text = ', '.join(f"{printable(entry['class_id'])} {entry['score']:.2f}" for entry in found) or 'nothing'
+    text = ', '.join(
+        f"{'#' + entry['id'] + ' ' if entry.get('id') else ''}{printable(entry['class_id'])} {entry['score']:.2f}"
+        for entry in found) or 'nothing'
     return f"{printable(record['source'])} {record['frame']}: {text} ({record['timings_ms']['infer']:.1f} ms)"

@@ -51,6 +51,7 @@ class DemoOptions:
     output: folder; video: file or catalogue name; model: ONNX file or catalogue name
     labels, score: the node's labels_file and score_threshold, None for the model's own
     rate: speed of playing; seconds: length of the video to use, 0 for all; domain_id: None for a free one
+    tracking: whether objects get ids that stay; a model that classifies has none
     """
 
     output: Path
@@ -61,6 +62,7 @@ class DemoOptions:
     rate: float
     seconds: float
     domain_id: int | None
+    tracking: bool = False
 
 
 def _print_now(text: str) -> None:
@@ -103,7 +105,7 @@ def _run_in(folder: Path, model: Path, video: Path, options: DemoOptions, say: C
 
     session = run_session(_parameters(options, model), make_recording, options.rate, environment, folder, say)
     recording = recordings[0]
-    results = _by_frame(session)
+    results = _by_frame(session, options.tracking)
     _write_records(folder / DETECTIONS, results, session, recording, video)
     with ConsoleProgress(unit='frames') as progress:
         names = [session.class_names.get(index, str(index)) for index in range(max(session.class_names) + 1)]
@@ -155,11 +157,12 @@ def _parameters(options: DemoOptions, model: Path) -> dict[str, object]:
         # With the default depth of 1, a new frame overwrites an unread one while the node is busy, and this is not
         # counted. With a depth of one second, only real losses are missing.
         'image_depth': 30,
+        'tracking': options.tracking,
         # Two classes may share a name (ImageNet's crane, the bird and the machine); label_info has the names.
         'class_id_format': 'index'}
 
 
-def _by_frame(session: Session) -> dict[int, tuple[Result, float]]:
+def _by_frame(session: Session, tracked: bool) -> dict[int, tuple[Result, float]]:
     """Return (result, ms from stamp to arrival) by frame number. The stamp of a result identifies its frame."""
     frame_of = {stamp: frame for frame, stamp in session.stamps_sent.items()}
     unknown = [received.stamp_ns for received in session.results if received.stamp_ns not in frame_of]
@@ -168,7 +171,7 @@ def _by_frame(session: Session) -> dict[int, tuple[Result, float]]:
             f'{len(unknown)} results have stamps that the player did not send ({unknown[0]} ns): does another '
             f'player publish in this ROS_DOMAIN_ID?')
     return {
-        frame_of[received.stamp_ns]: (result_from_message(received.message), received.age_ms)
+        frame_of[received.stamp_ns]: (result_from_message(received.message, tracked), received.age_ms)
         for received in session.results}
 
 

@@ -12,9 +12,10 @@ import numpy as np
 from ..results.results import Classifications, Detections, Result
 
 
-def result_from_message(message: Any) -> Result:
+def result_from_message(message: Any, tracked: bool = False) -> Result:
     """Return the result in a Detection2DArray or a Classification whose class_id fields are indices.
 
+    tracked: whether the id of a detection is the number of its object
     A Detection2D has its box as centre and size in pixels, and its best hypothesis first.
     """
     if hasattr(message, 'detections'):
@@ -24,7 +25,8 @@ def result_from_message(message: Any) -> Result:
              box.center.position.x + box.size_x / 2, box.center.position.y + box.size_y / 2) for box, _ in found]
         return Detections(
             np.array(boxes, np.float32).reshape(-1, 4), np.array([h.score for _, h in found], np.float32),
-            np.array([int(h.class_id) for _, h in found], np.int64))
+            np.array([int(h.class_id) for _, h in found], np.int64),
+            np.array([int(detection.id or 0) for detection in message.detections], np.int64) if tracked else None)
     return Classifications(
         np.array([int(h.class_id) for h in message.results], np.int64),
         np.array([h.score for h in message.results], np.float32))

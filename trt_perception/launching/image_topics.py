@@ -22,6 +22,25 @@ def image_remappings(image_topic: str) -> list[tuple[str, str]]:
     return [('image', base), ('image/compressed', f'{base}{COMPRESSED}')]
 
 
+def several_topics(image_topics: str, image_topic: str) -> list[str]:
+    """Return the topics of the launch argument image_topics, [] if it is empty.
+
+    image_topics: names separated by commas, also in brackets; image_topic: the other argument, 'image' by default
+    Raises LaunchArgumentError if both are given, or for an empty name.
+    """
+    if not image_topics.strip():
+        return []
+    names = [name.strip().strip('\'"') for name in image_topics.strip().strip('[]').split(',')]
+    if not all(names):
+        raise LaunchArgumentError(
+            f'image_topics:={image_topics}: expected topics separated by commas, such as /front/image_raw,'
+            '/rear/image_raw')
+    if image_topic != 'image':
+        raise LaunchArgumentError(
+            f'image_topic:={image_topic} and image_topics:={image_topics} are both given: leave one of them out')
+    return names
+
+
 def chosen_transport(image_topic: str, image_transport: str) -> tuple[str, str]:
     """Return the node's image_transport, '' for the one of its parameters, and a text to log, or ''.
 

@@ -20,7 +20,7 @@ from ..user_files import why_no_file
 from .arguments import NODE_NAMES, given_parameters
 from .autostart import Autostart
 from .executor_end import end_executor_at_exit
-from .image_topics import chosen_transport, image_remappings
+from .image_topics import chosen_transport, image_remappings, several_topics
 from .large_images import profile_environment
 from .values import LaunchArgumentError, parse_bool, parse_log_level, parse_path
 
@@ -42,7 +42,7 @@ def perception_actions(
 ) -> list[Any]:
     """Return the actions that start the node.
 
-    values: launch configurations: those of arguments.py, image_topic, autostart, respawn
+    values: launch configurations: those of arguments.py, image_topic, image_topics, autostart, respawn
     task: DETECTION or CLASSIFICATION
 
     Raises LaunchArgumentError for an invalid value.
@@ -53,12 +53,15 @@ def perception_actions(
     transport, transport_note = chosen_transport(values['image_topic'], values.get('image_transport', ''))
     # The launch file starts the node, or a lifecycle manager does: not the node itself, whatever its file says.
     given = {**given_parameters({**values, 'image_transport': transport}, task), 'autostart': False}
+    several = several_topics(values.get('image_topics', ''), values['image_topic'])
+    if several:
+        given['image_topics'] = several
     environment, note = process_environment(values)
     node = LifecycleNode(
         package=PACKAGE, executable='perception_node',
         namespace=values['namespace'], name=values['name'] or NODE_NAMES[task],
         parameters=[*([own] if own else []), given],
-        remappings=image_remappings(values['image_topic']),
+        remappings=[] if several else image_remappings(values['image_topic']),
         ros_arguments=[
             '--log-level', parse_log_level('log_level', values['log_level']),
             *([] if own else ['-p', f'task:={task}'])],

@@ -15,6 +15,7 @@ import numpy as np
 from ..closing import Closing
 from ..dependencies import require
 from ..errors import EngineError, ModelError, one_line, printable
+from ..tensors.quantisation import to_real, to_stored
 
 _LONGEST_REASON = 400
 
@@ -22,8 +23,8 @@ _LONGEST_REASON = 400
 class LiteRtBackend(Closing):
     """Runs a .tflite file on the CPU, with the XNNPACK kernels that LiteRT contains.
 
-    Quantised inputs are quantised here and quantised outputs are dequantised, so callers see real numbers:
-    real = (stored - zero_point) * scale (https://ai.google.dev/edge/litert/models/quantization_spec).
+    Quantised inputs are quantised here and quantised outputs are dequantised (tensors/quantisation.py), so callers see
+    real numbers.
 
     num_threads: threads for one inference, at least 1; at most one on each processor
     """
@@ -105,12 +106,7 @@ def quantised(tensor: np.ndarray, detail: Mapping[str, Any]) -> np.ndarray:
     dtype = np.dtype(detail['dtype'])
     if dtype == tensor.dtype or not scale:
         return tensor
-    limits = np.iinfo(dtype)
-    codes = tensor * np.float32(1.0 / scale)
-    codes += np.float32(zero_point)
-    np.rint(codes, out=codes)
-    stored: np.ndarray = np.clip(codes, limits.min, limits.max, out=codes).astype(dtype)
-    return stored
+    return to_stored(tensor, scale, zero_point, dtype)
 
 
 def dequantised(tensor: np.ndarray, detail: Mapping[str, Any]) -> np.ndarray:
@@ -120,15 +116,10 @@ def dequantised(tensor: np.ndarray, detail: Mapping[str, Any]) -> np.ndarray:
         dimension of a quantisation by channel
     """
     parameters = detail['quantization_parameters']
-    scales, zero_points = np.asarray(parameters['scales'], np.float32), np.asarray(parameters['zero_points'])
+    scales = np.asarray(parameters['scales'], np.float32)
     if tensor.dtype.kind not in 'iu' or not scales.size or not scales.any():
         return tensor
-    if scales.size > 1:
-        shape = [1] * tensor.ndim
-        shape[int(parameters['quantized_dimension'])] = -1
-        scales, zero_points = scales.reshape(shape), zero_points.reshape(shape)
-    real: np.ndarray = (tensor.astype(np.float32) - zero_points.astype(np.float32)) * scales
-    return real
+    return to_real(tensor, scales, parameters['zero_points'], int(parameters.get('quantized_dimension', 0)))
 
 
 def _version() -> str:

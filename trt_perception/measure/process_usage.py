@@ -22,6 +22,20 @@ def memory_mb(pid: int) -> float | None:
     return _status_mb(pid, 'VmRSS')
 
 
+def proportional_memory_mb(pid: int) -> float | None:
+    """Return the proportional set size of a process in MB, None if it is unknown.
+
+    Memory that several processes share, such as libraries and images in shared memory, is divided among them, so the
+    sum over processes counts it once.
+    """
+    try:
+        text = Path(f'/proc/{pid}/smaps_rollup').read_text('utf-8', 'replace')
+    except OSError:
+        return None
+    found = re.search(r'^Pss:\s+(\d+) kB', text, re.M)
+    return round(int(found.group(1)) * 1024 / 1e6, 1) if found else None
+
+
 def cpu_seconds(pid: int) -> float | None:
     """Return the CPU time that a process has used, of all its threads, None if it is unknown."""
     try:

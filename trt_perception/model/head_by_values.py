@@ -4,11 +4,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from ..errors import EngineError, MissingDependencyError, ModelError, printable
+from ..tensors.quantisation import real_outputs
 from .heads.detection import FamilyHead, RawOutput
 from .heads.evidence import HeadEvidence
 from .heads.fractions import in_pixels
@@ -61,13 +62,16 @@ def _problem(
     return problem
 
 
-def _run(summary: OnnxSummary, size: tuple[int, int]) -> list[dict[str, np.ndarray]]:
+def _run(summary: OnnxSummary, size: tuple[int, int]) -> list[Mapping[str, np.ndarray]]:
     """Return the outputs for a grey image and for one of random pixels."""
     width, height = size
     shape = (1, summary.channels, height, width) if summary.layout == 'nchw' else (1, height, width, summary.channels)
     noise = np.random.default_rng(0).integers(0, 256, shape)
-    scale = 1.0 if summary.input_dtype == np.uint8 else 1 / 255
+    scale = 1 / 255 if summary.input_dtype.kind == 'f' else 1.0
+    offset = 128 if summary.input_dtype == np.int8 else 0
     with backend_of(summary) as backend:
         return [
-            backend.infer(summary.input_name, np.asarray(pixels * scale, summary.input_dtype))
+            real_outputs(
+                backend.infer(summary.input_name, np.asarray((pixels - offset) * scale, summary.input_dtype)),
+                summary.quantised)
             for pixels in (np.full(shape, _GREY), noise)]

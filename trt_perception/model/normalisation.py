@@ -69,11 +69,12 @@ class Overrides:
 
 
 def preprocessing_of(
-    task: str, metadata: Mapping[str, str], input_dtype: np.dtype, overrides: Overrides,
+    task: str, metadata: Mapping[str, str], input_dtype: np.dtype, overrides: Overrides, is_quantised: bool = False,
     usual: Preprocessing | None = None,
 ) -> Preprocessing:
     """Return the usual preprocessing, changed first by the file's metadata and then by the user.
 
+    is_quantised: whether the integers of the input stand for real numbers, which the values are about
     usual: that of the model's family, None for that of the task
 
     Raises ModelError for invalid values.
@@ -87,7 +88,7 @@ def preprocessing_of(
         # YOLOv5's export.py writes stride and names. Its classifiers use the same crop, but ImageNet's statistics, and
         # OpenCV resizes what was cropped.
         result = replace(IMAGENET, crop_fraction=1.0, interpolation='linear')
-    is_uint8 = np.dtype(input_dtype) == np.uint8
+    is_uint8 = np.dtype(input_dtype) == np.uint8 and not is_quantised
     if is_uint8:
         result = replace(result, **_RAW_PIXELS)
     result = _checked(replace(result, **_from_metadata(metadata)), "the model's metadata")

@@ -7,6 +7,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,16 @@ import numpy as np
 from ..dependencies import require
 from ..errors import ModelError, one_line
 from ..ort.size_inputs import SIZE_INPUTS
+from ..tensors.quantisation import Quantisation
 from .external_data import external_files, external_tensors, shown
 from .file_kinds import LFS_POINTER, START_BYTES, is_tflite, kind_of, kind_of_text
 from .heads.families import family_of_inputs
 from .metadata_names import read_metadata_names
+from .onnx_quantisation import METADATA_KEY as QUANTISATION_KEY
+from .onnx_quantisation import quantised_edges
 from .onnx_skeleton import read_skeleton
 from .onnx_tensors import all_tensors
+from .quantised_pixels import implied_preprocessing
 from .training_mode import require_inference_mode
 
 _EXPORT_HINTS = {
@@ -30,7 +35,8 @@ _EXPORT_HINTS = {
     '.engine': 'give the ONNX file it was built from',
     '.plan': 'give the ONNX file it was built from',
 }
-_DTYPES: dict[int, np.dtype] = {1: np.dtype(np.float32), 2: np.dtype(np.uint8), 10: np.dtype(np.float16)}
+_DTYPES: dict[int, np.dtype] = {
+    1: np.dtype(np.float32), 2: np.dtype(np.uint8), 3: np.dtype(np.int8), 10: np.dtype(np.float16)}
 _CHUNK = 1 << 20
 # onnx.load reads these as text.
 _TEXT_FORMATS = ('.textproto', '.prototxt', '.pbtxt', '.json', '.onnxjson', '.onnxtxt', '.onnxtext')
@@ -46,6 +52,8 @@ class OnnxSummary:
     proto: the onnx.ModelProto; tflite: the TfliteGraph; the other one is None
     has_fractions: whether the exporter writes boxes as fractions of the input, None if the values decide
     size_inputs: further inputs that take the size of the image (ort/size_inputs.py)
+    quantised: the quantised ones of the input and the outputs of an ONNX file, by name. LiteRT's backend deals with
+        those of a .tflite file itself
     """
 
     path: Path
@@ -67,6 +75,7 @@ class OnnxSummary:
     tflite: Any = field(repr=False, compare=False, default=None)
     has_fractions: bool | None = None
     size_inputs: tuple[str, ...] = ()
+    quantised: tuple[tuple[str, Quantisation], ...] = ()
 
 
 def load_proto(path: Path, weights: bool = True) -> Any:
@@ -162,7 +171,7 @@ def read_onnx(path: Path) -> OnnxSummary:
     dtype = _DTYPES.get(value.type.tensor_type.elem_type)
     if dtype is None:
         raise ModelError(
-            f'{path.name} has the input {_show(value)}: expected float32, float16 or uint8')
+            f'{path.name} has the input {_show(value)}: expected float32, float16, uint8, or quantised int8')
     layout = layout_of(shape)
     if layout is None:
         raise ModelError(
@@ -175,13 +184,26 @@ def read_onnx(path: Path) -> OnnxSummary:
     channels, height, width = shape[1:] if layout == 'nchw' else (shape[3], shape[1], shape[2])
     require_inference_mode(path, proto)
     metadata = {entry.key: entry.value for entry in proto.metadata_props}
+    edges = quantised_edges(proto, value.name, path.name)
+    quantised = {name: edge.quantisation for name, edge in edges.items()}
+    if value.name in quantised:
+        (scale,), (zero_point,) = quantised[value.name].scales, quantised[value.name].zero_points
+        # Quantisers of ONNX files write int8 with the zero point 0 for any range, so it says nothing of the pixels.
+        if dtype != np.int8 or zero_point:
+            metadata.update(implied_preprocessing(metadata, dtype.name, scale, zero_point))
+    elif dtype == np.int8:
+        raise ModelError(
+            f'{path.name} has the input {_show(value)}, and neither its graph nor its metadata say what the numbers '
+            f'stand for: write scale and zero point into its metadata {QUANTISATION_KEY} (see models/README.md), or '
+            'export it with a float32 input')
     return OnnxSummary(
         path=path, sha256=sha256_of(path, proto), input_name=value.name, input_dtype=dtype,
         layout=layout, width=width, height=height, channels=channels,
         dynamic_batch=shape[0] == 0, names=read_metadata_names(metadata).names, metadata=metadata,
         metadata_size=metadata_size(metadata), end_to_end=_end_to_end(graph, metadata),
         declared_outputs=tuple((v.name, shape_of(v)) for v in graph.output),
-        stored_precision=stored_precision(proto), proto=proto, size_inputs=tuple(value.name for value in sizes))
+        stored_precision=stored_precision(proto, [edge.node for edge in edges.values()]), proto=proto,
+        size_inputs=tuple(value.name for value in sizes), quantised=tuple(quantised.items()))
 
 
 def sha256_of(path: Path, proto: Any = None) -> str:
@@ -243,9 +265,15 @@ def metadata_size(metadata: dict[str, str]) -> tuple[int, int] | None:
         return None
 
 
-def stored_precision(proto: Any) -> str:
-    """Return fp32, fp16 or int8, from the weights and the Q/DQ nodes."""
-    if any(node.op_type in ('QuantizeLinear', 'QLinearConv', 'ConvInteger') for node in proto.graph.node):
+def stored_precision(proto: Any, edges: Sequence[Any] = ()) -> str:
+    """Return fp32, fp16 or int8, from the weights and the Q/DQ nodes.
+
+    edges: nodes that quantise the input or an output. A QuantizeLinear among them says nothing about the network
+    """
+    outputs = {node.output[0] for node in edges if node is not None and node.op_type == 'QuantizeLinear'}
+    if any(
+            node.op_type in ('QuantizeLinear', 'QLinearConv', 'ConvInteger') and node.output[0] not in outputs
+            for node in proto.graph.node):
         return 'int8'
     # 10: TensorProto.FLOAT16. Only the weights decide: a float32 input is often cast at once.
     sizes = {10: 0, 1: 0}

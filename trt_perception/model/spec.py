@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import LabelsError, ModelError, printable
+from ..tensors.quantisation import Quantisation, real_outputs
 from .coco_ids import NUM_IDS, by_id
 from .file_kinds import is_tflite
 from .head_by_values import head_by_values
@@ -19,6 +21,7 @@ from .heads.classification import ClassificationHead, classification_head
 from .heads.detection import FamilyHead
 from .heads.evidence import HeadEvidence
 from .heads.find_family import UNCOUNTED_KINDS
+from .heads.further_columns import SegmentHead
 from .heads.identify import Head, fitting_heads
 from .labels import SHIPPED, load_labels, shipped_labels
 from .metadata_names import read_metadata_names
@@ -44,7 +47,7 @@ class ModelSpec:
     """A model as the pipeline runs it.
 
     sha256: hash of the ONNX file and its external data, or of the .tflite file
-    layout: nchw or nhwc; input_dtype: float32, float16 or uint8
+    layout: nchw or nhwc; input_dtype: float32, float16, uint8 or int8
     width, height: the input in pixels; channels: 1 or 3
     dynamic_size, dynamic_batch: whether these dimensions are dynamic in the file (the batch is run as 1)
     outputs: name and shape of each output at this input size
@@ -57,6 +60,7 @@ class ModelSpec:
     has_fractions: for tflite, whether its exporter writes boxes as fractions of the input; None if unknown
     thresholds: of a detector, for users who set none
     size_inputs: further inputs that take the size of the image (ort/size_inputs.py)
+    quantised: how the integers of the input and the outputs stand for real numbers, by name
     """
 
     path: Path
@@ -81,11 +85,26 @@ class ModelSpec:
     has_fractions: bool | None = None
     thresholds: Thresholds = field(default_factory=Thresholds)
     size_inputs: tuple[str, ...] = ()
+    quantised: tuple[tuple[str, Quantisation], ...] = ()
+
+    @property
+    def input_quantisation(self) -> Quantisation | None:
+        """How the integers of the input stand for real numbers, None if it is not quantised."""
+        return dict(self.quantised).get(self.input_name)
+
+    def real(self, outputs: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
+        """Return the outputs of a network with real numbers, float32, in place of quantised ones."""
+        return real_outputs(outputs, self.quantised)
 
     @property
     def task(self) -> str:
         """detection or classification."""
         return self.head.task
+
+    @property
+    def has_masks(self) -> bool:
+        """Whether the model gives instance masks if they are asked for."""
+        return isinstance(self.head, SegmentHead) and bool(self.head.prototypes_name)
 
     @property
     def input_shape(self) -> tuple[int, int, int, int]:
@@ -154,11 +173,12 @@ def _read_model(path: Path, options: ModelOptions) -> ModelSpec:
         names_source=source, stored_precision=summary.stored_precision,
         preprocessing=preprocessing_of(
             head.task, summary.metadata, summary.input_dtype, options.preprocessing,
+            summary.input_name in dict(summary.quantised),
             head.usual_preprocessing if isinstance(head, FamilyHead) else None),
         labels_warning=_labels_warning(summary, given, options.labels),
         file_format='onnx' if summary.tflite is None else 'tflite', has_fractions=summary.has_fractions,
         thresholds=thresholds_of(summary.metadata) if head.task == 'detection' else Thresholds(),
-        size_inputs=summary.size_inputs)
+        size_inputs=summary.size_inputs, quantised=summary.quantised)
 
 
 def _head(
@@ -168,6 +188,7 @@ def _head(
     width, height = _input_size(summary, options.input_size, task)
     graph = summary.tflite
     types = element_types(summary.proto) if graph is None else graph.element_types()
+    types.update(dict.fromkeys(dict(summary.quantised), 'float32'))
     evidence = HeadEvidence(
         output_shapes(summary, width, height), (width, height), num_names, summary.end_to_end, types, summary.metadata,
         bool(summary.size_inputs), _open_outputs(summary))

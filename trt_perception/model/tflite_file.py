@@ -8,19 +8,17 @@ The schema is that of TensorFlow Lite (https://github.com/google-ai-edge/LiteRT,
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from ..errors import ModelError, printable
 from .flatbuffer import DamagedError, Table
 from .metadata_names import read_metadata_names
-from .normalisation import IMAGENET, METADATA_KEY
 from .onnx_file import OnnxSummary, layout_of, metadata_end_to_end, metadata_size
+from .quantised_pixels import implied_preprocessing, is_of_ultralytics
 from .tflite_metadata import TfliteMetadata, read_metadata
 from .tflite_operators import operator_name
 
@@ -164,8 +162,8 @@ def read_tflite(path: Path) -> OnnxSummary:
     channels, height, width = tensor.shape[1:] if layout == 'nchw' else (
         tensor.shape[3], tensor.shape[1], tensor.shape[2])
     metadata = dict(graph.metadata.values)
-    if METADATA_KEY not in metadata and not _of_ultralytics(metadata):
-        metadata.update(_by_quantisation(tensor))
+    if tensor.is_quantised:
+        metadata.update(implied_preprocessing(metadata, tensor.dtype, tensor.scale, tensor.zero_point))
     uint8 = tensor.dtype == 'uint8' and not tensor.is_quantised
     return OnnxSummary(
         path=path, sha256=hashlib.sha256(data).hexdigest(), input_name=tensor.name,
@@ -174,30 +172,7 @@ def read_tflite(path: Path) -> OnnxSummary:
         metadata=metadata, metadata_size=metadata_size(metadata), end_to_end=metadata_end_to_end(metadata),
         declared_outputs=tuple(zip(graph.output_names(), (graph.tensors[index].shape for index in graph.outputs))),
         stored_precision=graph.stored_precision(), tflite=graph,
-        has_fractions=True if _of_ultralytics(metadata) else None)
-
-
-def _of_ultralytics(metadata: Any) -> bool:
-    """Whether Ultralytics or YOLOv5 exported it: their .tflite files have boxes as fractions of the input."""
-    return 'stride' in metadata and 'names' in metadata
-
-
-def _by_quantisation(tensor: TfliteTensor) -> dict[str, str]:
-    """Return the preprocessing that an 8-bit input says by its scale and zero point, {} without one.
-
-    TensorFlow's rule is that the stored numbers are the pixels: input = (pixel - zero_point) * scale. A network that
-    expects ImageNet's statistics has their range, from the lowest to the highest of the three channels; its channels
-    differ, which one scale cannot say.
-    """
-    if not tensor.is_quantised or tensor.dtype not in ('uint8', 'int8'):
-        return {}
-    lowest = -(tensor.zero_point + (128 if tensor.dtype == 'int8' else 0)) * tensor.scale
-    highest = lowest + 255 * tensor.scale
-    mean, std = np.array(IMAGENET.mean), np.array(IMAGENET.std)
-    imagenet = float((-mean / std).min()), float(((1 - mean) / std).max())
-    if np.allclose((lowest, highest), imagenet, atol=0.1):
-        return {}
-    return {METADATA_KEY: json.dumps({'scale': tensor.scale, 'mean': [-lowest], 'std': [1.0]})}
+        has_fractions=True if is_of_ultralytics(metadata) else None)
 
 
 def _graph(data: bytes, name: str) -> TfliteGraph:

@@ -18,7 +18,8 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from ..errors import FrameError
-from ..image.transports import COMPRESSED, COMPRESSED_IMAGE, IMAGE
+from ..image.transports import COMPRESSED_IMAGE, IMAGE
+from .camera_names import CameraName
 from .gaps import GapEstimator
 from .health import SILENCE_S, CameraReport
 from .image_taker import AUTO, ImageTaker, take_images, taking
@@ -50,11 +51,11 @@ class Camera:
     """Subscribes to an image topic. `on_image` is called for each message, see image_taker.py; way: image_taking."""
 
     def __init__(
-        self, node: Node, transport: str, reliability: str, depth: int,
+        self, node: Node, name: CameraName, reliability: str, depth: int,
         on_image: Callable[[Arrival], None], way: str = AUTO,
     ) -> None:
         self._node = node
-        self._transport = transport
+        self._transport = transport = name.transport
         self._reliability = (
             ReliabilityPolicy.RELIABLE if reliability == 'reliable'
             else ReliabilityPolicy.BEST_EFFORT)
@@ -67,7 +68,7 @@ class Camera:
         self._suggestions = ChangeLog(lambda text: self._node.get_logger().warning(text))
         self._rclpy_failed = -_THROTTLE_S
         self._taker: ImageTaker | None = take_images(
-            node, _TYPES[transport], image_topic(node, transport),
+            node, _TYPES[transport], name.subscribed,
             QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=depth, reliability=self._reliability),
             self._received, self._not_taken, taking(way, node)[0])
         self.topic: str = self._taker.topic
@@ -134,21 +135,6 @@ class Camera:
         self._node.get_logger().error(
             f'an image on {self.topic} could not be received: {type(error).__name__}: {error}',
             throttle_duration_sec=_THROTTLE_S)
-
-
-def image_topic(node: Node, transport: str) -> str:
-    """Return the name to subscribe to: 'image' or 'image/compressed', as the node's remappings give it.
-
-    As in image_transport, X/compressed belongs to X: if only 'image' is remapped, the compressed topic follows it.
-    """
-    if transport == 'raw':
-        return 'image'
-    name = f'image{COMPRESSED}'
-    if node.resolve_topic_name(name) != node.resolve_topic_name(name, only_expand=True):
-        return name
-    # Without remappings this is the same topic.
-    base = node.resolve_topic_name('image')
-    return base if base.endswith(COMPRESSED) else f'{base}{COMPRESSED}'
 
 
 def _header(sec: int, nanosec: int, frame_id: str) -> Header:

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The arguments and environment of perception_node: --help, --version, and checks before ROS starts."""
+"""The arguments and environment of a node's process: --help, --version, and checks before ROS starts."""
 
 from __future__ import annotations
 
@@ -8,10 +8,14 @@ import os
 import re
 import sys
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import ParameterError, one_line, printable
+
+if TYPE_CHECKING:
+    from ..parameters.table import Row
 
 _HELP = """\
 usage: perception_node [-h] [--version] [--ros-args [-p NAME:=VALUE] [-r FROM:=TO] [--params-file FILE] ...]
@@ -44,11 +48,11 @@ _LAST_DOMAIN = 232
 _ROS_ARGS = '--ros-args'
 
 
-def answer_to(arguments: Sequence[str]) -> str:
+def answer_to(arguments: Sequence[str], help_text: Callable[[], str]) -> str:
     """Return the text for --help or --version, '' without these options."""
     for argument in _before_ros(arguments):
         if argument in ('-h', '--help'):
-            return _help()
+            return help_text()
         if argument == '--version':
             from .. import __version__
 
@@ -56,14 +60,14 @@ def answer_to(arguments: Sequence[str]) -> str:
     return ''
 
 
-def ignored(arguments: Sequence[str]) -> str:
-    """Return a warning about arguments that are not for ROS, '' without any."""
+def ignored(arguments: Sequence[str], program: str, example: str) -> str:
+    """Return a warning about arguments that are not for ROS, '' without any. example: a remapping of the program."""
     others = [printable(argument) for argument in _before_ros(arguments)]
     if not others:
         return ''
     return (
         f'{" ".join(others)}: ignored; parameters are given as --ros-args -p NAME:=VALUE, topics as '
-        '--ros-args -r image:=/your/topic (perception_node --help)')
+        f'--ros-args -r {example} ({program} --help)')
 
 
 def check_environment(environment: Mapping[str, str] = os.environ) -> None:
@@ -132,13 +136,21 @@ def _before_ros(arguments: Sequence[str]) -> list[str]:
     return own
 
 
-def _help() -> str:
-    from ..parameters.table import PARAMETERS, as_yaml
+def help_text() -> str:
+    """Return the text of `perception_node --help`."""
+    from ..parameters.table import PARAMETERS
+
+    return _HELP.format(parameters=parameter_list(PARAMETERS)).rstrip()
+
+
+def parameter_list(table: Mapping[str, Row]) -> str:
+    """Return the parameters with their defaults and meanings, as a help text has them."""
+    from ..parameters.table import as_yaml
 
     lines = []
-    for name, row in PARAMETERS.items():
+    for name, row in table.items():
         live = ', live' if row.live else ''
         lines.append(f'  {name} ({as_yaml(row.default)}{live})')
         lines += textwrap.wrap(
             f'{row.explanation} {row.constraint}'.strip(), 110, initial_indent=' ' * 6, subsequent_indent=' ' * 6)
-    return _HELP.format(parameters='\n'.join(lines)).rstrip()
+    return '\n'.join(lines)

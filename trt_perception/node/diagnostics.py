@@ -19,7 +19,7 @@ STAGES = (
     'receive_age', 'convert', 'preprocess', 'infer', 'postprocess', 'publish', 'total',
     'stamp_to_publish')
 # 'damaged' counts images that are in 'bad' or 'processed' too, depending on damaged_images.
-COUNTS = ('received', 'processed', 'replaced', 'stale', 'bad', 'failed', 'damaged')
+COUNTS = ('received', 'processed', 'replaced', 'stale', 'bad', 'failed', 'skipped', 'damaged')
 # DiagnosticStatus.level is a byte.
 _LEVELS = {
     Level.OK: DiagnosticStatus.OK, Level.WARN: DiagnosticStatus.WARN,
@@ -39,7 +39,20 @@ def diagnostics_message(
     name: str, stamp: Time, level: Level, reason: str, state: str, snapshot: Snapshot,
     camera: CameraReport | None, provenance: Mapping[str, str],
 ) -> DiagnosticArray:
-    """Return one status with all measured values. `name` is the node's full name."""
+    """Return a message with one status; see status_of."""
+    message = DiagnosticArray(status=[status_of(name, level, reason, state, snapshot, camera, provenance)])
+    message.header.stamp = stamp
+    return message
+
+
+def status_of(
+    name: str, level: Level, reason: str, state: str, snapshot: Snapshot, camera: CameraReport | None,
+    provenance: Mapping[str, str], camera_name: str = '',
+) -> DiagnosticStatus:
+    """Return one status with all measured values.
+
+    name: the node's full name; camera_name: of one of several cameras, '' for the node
+    """
     values = {'state': state, **provenance}
     if camera is not None:
         values['image_topic'] = camera.topic
@@ -53,11 +66,8 @@ def diagnostics_message(
         if stage in snapshot.stages:
             for percentile, value in zip(PERCENTILES, snapshot.stages[stage]):
                 values[f'{stage}_ms_p{percentile}'] = f'{value:.3f}'
-    status = DiagnosticStatus(
-        level=_LEVELS[level], name=status_name(name), message=printable(reason),
+    return DiagnosticStatus(
+        level=_LEVELS[level], name=f'{status_name(name)} {camera_name}'.rstrip(), message=printable(reason),
         # Before configure, the device is not chosen yet.
         hardware_id=printable(provenance.get('device') or platform.node() or 'unknown'),
         values=[KeyValue(key=key, value=printable(value)) for key, value in values.items()])
-    message = DiagnosticArray(status=[status])
-    message.header.stamp = stamp
-    return message

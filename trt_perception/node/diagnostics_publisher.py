@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,9 +14,9 @@ from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.utilities import get_rmw_implementation_identifier
 
-from .diagnostics import diagnostics_message
-from .frame_types import FrameReport
-from .health import STANDSTILL_S, Condition, assess
+from .diagnostics import diagnostics_message, status_of
+from .frame_report import FrameReport, total_of
+from .health import STANDSTILL_S, Condition, assess, assess_together
 from .twins import Twins
 
 _THROTTLE_S = 30.0
@@ -42,11 +42,14 @@ class DiagnosticsPublisher:
     """Publishes on /diagnostics from the start to the end of the node, in a separate callback group."""
 
     def __init__(
-        self, node: Node, period: float, status: Callable[[], NodeStatus], frames: Callable[[], FrameReport],
+        self, node: Node, period: float, status: Callable[[], NodeStatus], frames: Callable[[], Sequence[FrameReport]],
     ) -> None:
         """Start publishing.
 
         period: seconds between two messages; status, frames: called for each message, return its content
+
+        With several cameras, the first status of a message is about the node: the worst level, and the sums of all
+        cameras. A status for each camera follows.
         """
         self._node = node
         self._status = status
@@ -70,22 +73,36 @@ class DiagnosticsPublisher:
             period, self._publish, callback_group=self._group, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def _publish(self) -> None:
-        frames, status = self._frames(), self._status()
+        cameras, status = self._frames(), self._status()
         name = self._node.get_fully_qualified_name()
-        level, reason = assess(Condition(
+        twin = self._twins.update(name, self._all_names())
+        assessed = [assess(self._condition(frames, status, twin)) for frames in cameras]
+        level, reason = (
+            assessed[0] if len(cameras) == 1 or status.state != 'active' or status.error
+            else assess_together([frames.name for frames in cameras], assessed, total_of(cameras)))
+        if status.state == 'configuring' and status.unchanged_s >= STANDSTILL_S:
+            # Loading logs nothing itself.
+            self._node.get_logger().info(reason, throttle_duration_sec=_THROTTLE_S)
+        of_node = cameras[0] if len(cameras) == 1 else None
+        message = diagnostics_message(
+            name, self._node.get_clock().now().to_msg(), level, reason, status.state,
+            total_of(cameras) if of_node is None else of_node.snapshot, None if of_node is None else of_node.camera,
+            status.provenance)
+        if of_node is None:
+            message.status += [
+                status_of(name, *found, status.state, frames.snapshot, frames.camera, status.provenance, frames.name)
+                for frames, found in zip(cameras, assessed)]
+        self._publisher.publish(message)
+
+    def _condition(self, frames: FrameReport, status: NodeStatus, twin: str) -> Condition:
+        return Condition(
             state=status.state, activity=status.activity, unchanged_s=status.unchanged_s, error=status.error,
             camera=frames.camera, recent=frames.snapshot.rates, last_failure=frames.last_failure,
             precision_wanted=status.provenance.get('precision', ''),
             precision_effective=status.provenance.get('precision_effective', ''),
             device_fallback=status.provenance.get('device_fallback', ''),
             progress=frames.progress, stamps=frames.stamps, ros_time=frames.ros_time, image_note=frames.image_note,
-            twin=self._twins.update(name, self._all_names()), middleware=self._middleware))
-        if status.state == 'configuring' and status.unchanged_s >= STANDSTILL_S:
-            # Loading logs nothing itself.
-            self._node.get_logger().info(reason, throttle_duration_sec=_THROTTLE_S)
-        self._publisher.publish(diagnostics_message(
-            name, self._node.get_clock().now().to_msg(), level, reason,
-            status.state, frames.snapshot, frames.camera, status.provenance))
+            twin=twin, middleware=self._middleware, idle=frames.idle)
 
     def _all_names(self) -> list[str]:
         return [

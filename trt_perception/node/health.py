@@ -4,13 +4,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 
 from .liveness import Progress
 from .middleware import large_images_advice
 from .stamps import RosTime, StampReport, stamp_reason
+from .statistics import Snapshot
 
 SILENCE_S = 5.0
 MISSING_FRACTION = 0.1
@@ -63,6 +64,7 @@ class Condition:
     progress: of the frames, None if the node is not active; stamps: of the images, None without images
     ros_time: the node's clock; twin: a sentence about another node with the same name, or ''
     middleware: its identifier, such as rmw_fastrtps_cpp
+    idle: whether the node is not subscribed because no output has a subscriber
     """
 
     state: str
@@ -80,6 +82,7 @@ class Condition:
     ros_time: RosTime = field(default_factory=RosTime)
     twin: str = ''
     middleware: str = ''
+    idle: bool = False
     device_fallback: str = ''
 
 
@@ -98,10 +101,36 @@ def assess(condition: Condition) -> tuple[Level, str]:
         *_gap_findings(condition), *_late_findings(condition),
         *([(Level.WARN, condition.device_fallback)] if condition.device_fallback else []),
         *_precision_findings(condition)]
+    if condition.idle:
+        # What happened to the last images says nothing now.
+        findings = [
+            *([(Level.WARN, condition.twin)] if condition.twin else []),
+            *([(Level.WARN, condition.device_fallback)] if condition.device_fallback else []),
+            *_precision_findings(condition)]
+    if not findings and condition.idle:
+        return Level.OK, 'idle: no output has a subscriber, and lazy is true'
     if not findings:
         return Level.OK, f'processing {condition.recent.get("processed", 0.0):.1f} images/s'
     level = max(level for level, _ in findings)
     return level, next(reason for found, reason in findings if found == level)
+
+
+def assess_together(
+    names: Sequence[str], assessed: Sequence[tuple[Level, str]], total: Snapshot,
+) -> tuple[Level, str]:
+    """Return the worst level of several cameras and the first reason for it, with the name of its camera.
+
+    assessed: the result of `assess` for each camera; total: the sums of all
+    """
+    level = max(level for level, _ in assessed)
+    if level == Level.OK and all(reason.startswith('idle') for _, reason in assessed):
+        return assessed[0]
+    if level == Level.OK:
+        return level, f'processing {total.rates.get("processed", 0.0):.1f} images/s of {len(names)} cameras'
+    others = sum(found > Level.OK for found, _ in assessed) - 1
+    more = f' (and {others} more of {len(names)} cameras)' if others else ''
+    return level, next(
+        f'{name}: {reason}{more}' for name, (found, reason) in zip(names, assessed) if found == level)
 
 
 def _waiting(condition: Condition) -> str:

@@ -15,9 +15,8 @@ from ..errors import ParameterError, PerceptionError
 from ..model.spec import ModelSpec
 from ..parameters.settings import Settings
 from ..parameters.table import PARAMETERS
-from ..pipeline.interface import Pipeline
+from ..pipeline.interface import Pipeline, PostprocessSettings
 from . import parameters
-from .outputs import Outputs
 
 
 class LiveSettings:
@@ -32,7 +31,7 @@ class LiveSettings:
         self._settings: Settings | None = None
         self._spec: ModelSpec | None = None
         self._pipeline: Pipeline | None = None
-        self._outputs: Outputs | None = None
+        self._announce: Callable[[Settings], None] | None = None
 
     @property
     def current(self) -> Settings | None:
@@ -53,15 +52,17 @@ class LiveSettings:
             self._spec, self._pipeline = spec, create(self._settings)
             return self._pipeline
 
-    def connect_outputs(self, outputs: Outputs) -> None:
-        """Publish a changed score threshold with these outputs."""
+    def connect_outputs(self, announce: Callable[[Settings], None]) -> None:
+        """Publish a changed score threshold with this function. The pipeline is open: its accuracy was checked."""
         with self._lock:
-            self._outputs = outputs
+            assert self._settings is not None and self._spec is not None and self._pipeline is not None
+            self._announce = announce
+            self._pipeline.settings = _running(self._settings, self._spec)
 
     def disconnect(self) -> None:
         """Forget everything. After this returns, no change uses the pipeline or the outputs."""
         with self._lock:
-            self._settings = self._spec = self._pipeline = self._outputs = None
+            self._settings = self._spec = self._pipeline = self._announce = None
 
     def set_parameters(self, changes: Sequence[Parameter]) -> SetParametersResult:
         """Accept or refuse parameter changes: rclpy's on_set_parameters callback."""
@@ -85,8 +86,16 @@ class LiveSettings:
             return
         settings = parameters.changed(before, changes)
         if self._spec is not None and self._pipeline is not None:
-            self._pipeline.settings = settings.postprocess(self._spec)
+            opened = self._announce is not None
+            self._pipeline.settings = (
+                _running(settings, self._spec) if opened else settings.postprocess(self._spec))
         self._settings = settings
-        if settings.score_threshold != before.score_threshold and self._outputs is not None:
+        if settings.score_threshold != before.score_threshold and self._announce is not None:
             # label_info contains the threshold and is transient local.
-            self._outputs.announce(settings)
+            self._announce(settings)
+
+
+def _running(settings: Settings, spec: ModelSpec) -> PostprocessSettings:
+    """Return the settings for the images of a camera: with tracking also the detections that are not published."""
+    given = settings.postprocess(spec)
+    return given.down_to(settings.tracking_low_score) if settings.tracking else given

@@ -4,11 +4,12 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 # A frame in work for longer is reported, and a transition waits at least this long for it. Both times are longer for a
@@ -66,13 +67,20 @@ class Progress:
 class Liveness:
     """Collects the progress of the frames of an active node. Used by several threads."""
 
-    def __init__(self, first_s: float = 0.0, clock: Callable[[], float] = time.monotonic) -> None:
-        """Start. first_s: an upper limit of the usual time of the first frame, in seconds."""
+    def __init__(
+        self, first_s: float = 0.0, clock: Callable[[], float] = time.monotonic, numbers: Iterator[int] | None = None,
+    ) -> None:
+        """Start.
+
+        first_s: an upper limit of the usual time of the first frame, in seconds
+        numbers: gives the numbers of the frames, if several cameras share them
+        """
+        self._numbers = itertools.count(1) if numbers is None else numbers
         self._first_s = first_s
         self._clock = clock
         self._lock = threading.Lock()
         self._durations: deque[float] = deque(maxlen=_FRAMES)
-        self._frames = self._received = 0
+        self._frame = self._received = 0
         self._received_before = 0
         self._began: float | None = None
         self._stage = ''
@@ -86,10 +94,16 @@ class Liveness:
             if self._fruitless_since is None:
                 self._fruitless_since = self._clock()
 
+    def forgive(self) -> None:
+        """Forget the images without a result: none were wanted for a while."""
+        with self._lock:
+            self._fruitless_since = None
+            self._dropped.clear()
+
     def begin(self, stage: str) -> None:
         """The worker has taken a frame."""
         with self._lock:
-            self._frames += 1
+            self._frame = next(self._numbers)
             self._began = self._clock()
             self._received_before = self._received
             self._stage = stage
@@ -119,7 +133,7 @@ class Liveness:
             expected = max(self._durations, default=self._first_s)
             most = math.inf if self._durations else _FIRST_STUCK_S
             return Progress(
-                frame=self._frames if self._began is not None else 0, stage=self._stage,
+                frame=self._frame if self._began is not None else 0, stage=self._stage,
                 in_work_s=0.0 if self._began is None else now - self._began,
                 waiting=self._received - self._received_before + 1, expected_s=expected,
                 limit_s=min(max(STUCK_S, _LONGER * expected), most),

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The perception_node executable: signals, the executor's thread, the end of the process."""
+"""The executables of the nodes: signals, the executor's thread, the end of the process."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ import threading
 import time
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from ..dependencies import require
 from ..errors import ParameterError, PerceptionError, one_line
-from .command_line import answer_to, check_environment, explained, ignored
+from .command_line import answer_to, check_environment, explained, help_text, ignored
 from .least_versions import too_old
 from .rclpy_internals import require_internals, wait_for_callbacks
 from .shared_memory import remove_dead_segments
@@ -28,7 +29,32 @@ _GRACE_S = 0.8
 _LEAVE_S = 0.6
 
 
+@dataclass(frozen=True)
+class Program:
+    """An executable with one node.
+
+    help_text: returns the text of --help; example: a remapping, for the advice about wrong arguments
+    create: makes the node, a ManagedNode; gets a function to call if only a new process can continue. Imports ROS
+    """
+
+    name: str
+    help_text: Callable[[], str]
+    example: str
+    create: Callable[[Callable[[], None]], Any]
+
+
 def main(args: list[str] | None = None) -> int:
+    """Run perception_node; see run."""
+    return run(Program('perception_node', help_text, 'image:=/your/topic', _perception_node), args)
+
+
+def _perception_node(on_fatal: Callable[[], None]) -> Any:
+    from .node import PerceptionNode
+
+    return PerceptionNode(on_fatal)
+
+
+def run(program: Program, args: list[str] | None = None) -> int:
     """Run the node until SIGINT or SIGTERM, then end the process.
 
     args: without the program's name, None for those of the process
@@ -40,12 +66,13 @@ def main(args: list[str] | None = None) -> int:
     # Before the imports: a signal during start-up must also end the process without a traceback.
     stop.listen(signal.SIGINT, signal.SIGTERM)
     given = sys.argv[1:] if args is None else args
-    answer = answer_to(given)
+    answer = answer_to(given, program.help_text)
     if answer:
         print(answer)
         return 0
-    if ignored(given):
-        print(f'perception_node: {ignored(given)}', file=sys.stderr)
+    warning = ignored(given, program.name, program.example)
+    if warning:
+        print(f'{program.name}: {warning}', file=sys.stderr)
     codes: list[int] = []
 
     def give_up() -> None:
@@ -54,9 +81,9 @@ def main(args: list[str] | None = None) -> int:
 
     try:
         check_environment()
-        rclpy, node, executor = _started(given, give_up)
+        rclpy, node, executor = _started(program, given, give_up)
     except PerceptionError as error:
-        print(f'perception_node: {one_line(error)}', file=sys.stderr)
+        print(f'{program.name}: {one_line(error)}', file=sys.stderr)
         return 1
     executor.add_node(node)
     spinner = threading.Thread(
@@ -86,7 +113,7 @@ def main(args: list[str] | None = None) -> int:
     os._exit(codes[0] if codes else 0)
 
 
-def _started(arguments: list[str], on_fatal: Callable[[], None]) -> tuple[Any, Any, Any]:
+def _started(program: Program, arguments: list[str], on_fatal: Callable[[], None]) -> tuple[Any, Any, Any]:
     """Return rclpy, the node and its executor. Raises PerceptionError with one line if the node cannot be created."""
     rclpy: Any = require('rclpy')
     # Before the first use of these names.
@@ -96,20 +123,18 @@ def _started(arguments: list[str], on_fatal: Callable[[], None]) -> tuple[Any, A
     from rclpy.executors import MultiThreadedExecutor
     from rclpy.signals import SignalHandlerOptions
 
-    from .node import PerceptionNode
-
     # Before this process has a segment itself, which needs the space.
     segments, size = remove_dead_segments()
     try:
         # rclpy expects the name of the program first.
-        rclpy.init(args=['perception_node', *arguments], signal_handler_options=SignalHandlerOptions.NO)
+        rclpy.init(args=[program.name, *arguments], signal_handler_options=SignalHandlerOptions.NO)
     except Exception as error:  # RCLError is in a private module.
         raise ParameterError(f'ROS cannot start: {explained(error)}') from error
     try:
         with warnings.catch_warnings():
             # A node that cannot be created is freed twice: the error below says why.
             warnings.simplefilter('ignore', RuntimeWarning)
-            node: Any = PerceptionNode(on_fatal)
+            node: Any = program.create(on_fatal)
         if segments:
             node.get_logger().info(
                 f'removed {segments} shared-memory segments ({size / 1e6:.0f} MB) of killed processes from /dev/shm')

@@ -4,48 +4,33 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
-from rcl_interfaces.msg import SetParametersResult
-from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
-from rclpy.lifecycle import LifecycleNodeMixin, LifecycleState, TransitionCallbackReturn
-from rclpy.node import Node
-from rclpy.parameter import Parameter
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 
 from ..dependencies import require
-from ..errors import EngineError, PerceptionError, one_line, printable
+from ..errors import EngineError, printable
 from ..parameters.table import PARAMETERS
-from . import parameters
 from .bond import Bond
 from .diagnostics_publisher import DiagnosticsPublisher, NodeStatus
 from .frame_loop import FrameLoop
-from .given_values import changes
 from .live_settings import LiveSettings
 from .liveness import Progress
+from .managed_node import ManagedNode
 from .memory import trim_memory
 from .opening import Activity
 from .parts import Parts
-from .rcl_gate import RclGate, callback
-from .rclpy_internals import (
-    destroy_state_machine,
-    guard_available_transitions,
-    guard_change_state,
-    lifecycle_state,
-    missing_to_wait,
-    parameter_overrides,
-    require_internals,
-)
-from .starting import Starter
-from .transition_guard import TransitionGuard, offer_shutdown
+from .rcl_gate import callback
+from .rclpy_internals import lifecycle_state, missing_to_wait
 from .watchdog import Watchdog
 
 _HUNG = 'this process is stuck and ends'
 
 
-class PerceptionNode(LifecycleNodeMixin, Node):
+class PerceptionNode(ManagedNode):
     """Subscribes to images, runs the pipeline in one worker thread, publishes results and diagnostics."""
 
     def __init__(self, on_fatal: Callable[[], None] = lambda: None, **kwargs: Any) -> None:
@@ -57,55 +42,26 @@ class PerceptionNode(LifecycleNodeMixin, Node):
         Raises ParameterError for a given value of the wrong type or range, MissingDependencyError if this rclpy lacks
         a name that the node needs.
         """
-        Node.__init__(self, 'perception_node', **kwargs)
-        # Reentrant: get_state must answer while configure runs.
-        LifecycleNodeMixin.__init__(self, callback_group=ReentrantCallbackGroup())
-        require_internals(self)
-        # Any: its methods have no types before Kilted.
-        self._log: Any = self.get_logger()
-        self._on_fatal = on_fatal
-        # Each configure keeps its event: one that does not return must never go on after a later one was allowed.
-        self._cancel = threading.Event()
-        self._ending = False
+        super().__init__('perception_node', on_fatal, PARAMETERS, **kwargs)
         self._activity = Activity()
-        self._error = ''
         self._given_up = False
         self._watchdog: Watchdog | None = None
         self._bond: Bond | None = None
-        self.rcl_gate = RclGate()
-        self._destroying = threading.Lock()
-        self._destroyed = False
-        self._transitions = guard_change_state(self, self._transition_guard)
-        guard_available_transitions(self, lambda answer: offer_shutdown(answer, lifecycle_state(self)))
         self._live = LiveSettings()
-        parameters.declare(self)
         missing = missing_to_wait(self.context)
         if missing:
             self._log.warning(
                 f'{missing}, with which a thread takes images: the executor takes them (image_taking), which is slower')
-        for warning in parameters.unknown_overrides(self, parameter_overrides(self)):
-            self._log.warning(warning)
         self.add_on_set_parameters_callback(self._live.set_parameters)
         failure_guard = self.create_guard_condition(
             self._give_up, callback_group=MutuallyExclusiveCallbackGroup())
         self._frames = FrameLoop(self, lambda: self._live.current, failure_guard.trigger, self._device_lost)
         self._parts = Parts(self, self._live, self._frames)
         self._diagnostics = DiagnosticsPublisher(
-            self, PARAMETERS['diagnostics_period'].default, self._status, self._frames.report)
-        self._starter = Starter(
-            self, self._transitions.lock, lambda: lifecycle_state(self), lambda: self._cancel.is_set())
-
-    def set_parameters_atomically(self, parameter_list: Sequence[Parameter]) -> SetParametersResult:
-        """Set parameters for a client of the parameter services. Setting one to the value it has always succeeds."""
-        changed = changes(self, parameter_list)
-        return super().set_parameters_atomically(changed) if changed else SetParametersResult(successful=True)
+            self, PARAMETERS['diagnostics_period'].default, self._status, self._frames.reports)
+        self._starter = self._new_starter()
 
     # Transitions
-
-    def trigger(self, transition: str) -> None:
-        """Run a transition: configure, activate, deactivate, cleanup or shutdown. Hold the lock of the transitions."""
-        with self.rcl_gate.held():
-            getattr(self, f'trigger_{transition}')()
 
     @callback
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -140,13 +96,13 @@ class PerceptionNode(LifecycleNodeMixin, Node):
         try:
             result = super().on_activate(state)
             self._parts.announce(settings)
-            topic = self._frames.start(settings)
+            topics = self._frames.start(settings)
             self._watchdog = Watchdog(lambda: self._frames.progress, self._frame_timeout, self._frame_hangs)
             if settings.bond:
                 self._bond = Bond(self)
         except Exception as error:
             return self._transition_failed('activate', error)
-        self._log.info(f'active: waiting for images on {topic}')
+        self._log.info(f'active: waiting for images on {topics}')
         return result
 
     @callback
@@ -189,27 +145,12 @@ class PerceptionNode(LifecycleNodeMixin, Node):
 
     def cancel(self) -> None:
         """End an engine build that configure waits for: the process is about to end."""
-        self._ending = True
-        self._frames.expect_failures()
-        self._cancel.set()
+        self._frames.failures.expect()
+        super().cancel()
 
-    def end(self) -> None:
-        """Go through the shutdown transition from any state. Call it when no executor spins."""
-        with self._transitions.lock:
-            if lifecycle_state(self) in ('unconfigured', 'inactive', 'active'):
-                self.trigger('shutdown')
-
-    def destroy_node(self) -> None:
-        """Destroy the node with all its ROS entities. No transition can end after that: the process is about to end."""
-        with self._destroying:
-            if self._destroyed:
-                return
-            self.rcl_gate.keep()
-            # A thread still holds the subscription if the node is active, so without a shutdown transition.
-            self._frames.unsubscribe()
-            super().destroy_node()
-            destroy_state_machine(self)
-            self._destroyed = True
+    def _unsubscribe(self) -> None:
+        # A thread still holds the subscription if the node is active, so without a shutdown transition.
+        self._frames.unsubscribe()
 
     # Parts
 
@@ -244,29 +185,18 @@ class PerceptionNode(LifecycleNodeMixin, Node):
     # Failures
 
     def _configure_failed(self, error: Exception) -> TransitionCallbackReturn:
-        if isinstance(error, PerceptionError):
-            message = one_line(f'configure failed: {error}')
-        else:
-            message = one_line(f'configure failed unexpectedly: {type(error).__name__}: {error}')
         self._free()
-        self._error = message
-        self._log.error(message)
+        self._why_configure_failed(error)
         if isinstance(error, EngineError) and error.fatal:
             self._device_lost(error)
         return TransitionCallbackReturn.FAILURE
 
-    def _transition_failed(self, transition: str, error: Exception) -> TransitionCallbackReturn:
-        # rclpy hides an exception of a transition; on_error runs next and logs this text.
-        kind = '' if isinstance(error, PerceptionError) else f'{type(error).__name__}: '
-        self._error = one_line(f'{transition} failed: {kind}{error}')
-        return TransitionCallbackReturn.ERROR
-
     def _give_up(self) -> None:
         """Leave the active state through error processing. Runs in the executor."""
         with self._transitions.lock:
-            if lifecycle_state(self) != 'active' or not self._frames.failing:
+            if lifecycle_state(self) != 'active' or not self._frames.failures.failing:
                 return
-            self._error = self._frames.why_failing
+            self._error = self._frames.failures.why_failing
             self._given_up = True
             self.trigger('deactivate')
 
@@ -276,30 +206,3 @@ class PerceptionNode(LifecycleNodeMixin, Node):
     def _frame_hangs(self, progress: Progress) -> None:
         """End the process. Runs in the watchdog's thread."""
         self._end_process(_HUNG, progress.reason)
-
-    def _end_process(self, what: str, why: str) -> None:
-        if self._ending:
-            return
-        self._log.fatal(f'{what}; start the node again (respawn:=true does): {why}')
-        self._on_fatal()
-
-    # One transition at a time
-
-    def _transition_guard(self, change_state: Callable[[Any, Any], Any]) -> TransitionGuard:
-        def change(request: Any, response: Any) -> Any:
-            with self.rcl_gate.held():
-                return change_state(request, response)
-
-        return TransitionGuard(
-            change, lambda: lifecycle_state(self),
-            # A lambda, not the method itself: rclpy allows only one severity for each line that logs.
-            lambda text: self._log.warning(text), self._cancel_configure, self._allow_configure)
-
-    def _cancel_configure(self) -> None:
-        self._log.info('shutdown requested: cancelling configure')
-        self._cancel.set()
-
-    def _allow_configure(self) -> None:
-        if not self._ending:
-            self._cancel = threading.Event()
-

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
@@ -24,10 +24,10 @@ _EMPTY = {
     Kind.TEXTS: Parameter.Type.STRING_ARRAY}
 
 
-def declare(node: Node) -> None:
-    """Declare all parameters. Raises ParameterError for a given value of the wrong type or out of range."""
+def declare(node: Node, table: Mapping[str, Row] = PARAMETERS) -> None:
+    """Declare the table's parameters. Raises ParameterError for a given value of the wrong type or out of range."""
     overrides = parameter_overrides(node)
-    for name, row in PARAMETERS.items():
+    for name, row in table.items():
         given = overrides.get(name)
         # rcl gives an empty list without its type. rclpy would declare the parameter as not set, and `ros2 param dump`
         # would be empty.
@@ -45,13 +45,13 @@ def declare(node: Node) -> None:
             node.set_parameters([Parameter(name, _EMPTY[row.kind], [])])
 
 
-def unknown_overrides(node: Node, given: Iterable[str]) -> list[str]:
+def unknown_overrides(node: Node, given: Iterable[str], table: Mapping[str, Row] = PARAMETERS) -> list[str]:
     """Return a warning for each given name that is not a parameter of the node."""
     warnings = []
     for name in given:
         if node.has_parameter(name) or name.startswith('qos_overrides.'):
             continue
-        close = closest(name, PARAMETERS)
+        close = closest(name, table)
         hint = f": did you mean '{close}'?" if close else ''
         warnings.append(f"parameter '{name}' does not exist and has no effect{hint}")
     return warnings

@@ -7,6 +7,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from dataclasses import replace
 from typing import Any
 
 from ..backends.create import create_pipeline
@@ -15,14 +16,15 @@ from ..errors import EngineError, ParameterError, printable
 from ..model.spec import ModelSpec, load_model
 from ..parameters.settings import Settings
 from ..pipeline.interface import Pipeline
-from .camera import Arrival
-from .frame_loop import FrameLoop
-from .frame_types import FrameParts
+from ..pipeline.options import PipelineOptions
+from .camera_names import cameras_of
+from .camera_regions import regions_of
+from .frame_loop import FrameLoop, FrameParts, Queued
 from .live_settings import LiveSettings
-from .memory import trim_memory
+from .memory import share_arenas, trim_memory
 from .opening import Activity, opening_monitor
 from .outputs import Outputs
-from .worker import LatestWorker
+from .worker import FairWorker
 
 # Reading a model, a build and a calibration end soon after they are cancelled. A library that loads or runs a model may
 # not. After this time configure fails anyway.
@@ -37,40 +39,49 @@ class Parts:
         self._node = node
         self._live = live
         self._frames = frames
-        self._worker: LatestWorker[Arrival] | None = None
+        self._worker: FairWorker[Queued] | None = None
         self._pipeline: Pipeline | None = None
-        self._outputs: Outputs | None = None
+        self._outputs: list[Outputs] = []
         # A function of the worker did not return after it was cancelled.
         self._busy = False
         self.provenance: Mapping[str, str] = {}
 
     def announce(self, settings: Settings) -> None:
-        """Publish the class names."""
-        assert self._outputs is not None
-        self._outputs.announce(settings)
+        """Publish the class names of each camera, and begin with new tracks."""
+        for outputs in self._outputs:
+            outputs.forget()
+            outputs.announce(settings)
 
     def open(self, settings: Settings, cancel: threading.Event, activity: Activity) -> ModelSpec:
         """Read the model, open the pipeline in the worker's thread and make the outputs. Returns the model.
 
         cancel: ends this soon after it is set; activity: gets the present step
         """
-        self._worker = worker = LatestWorker('perception', self._frames.process, self._frames.failed_unexpectedly)
+        cameras = cameras_of(self._node, settings.image_topics, settings.image_transport)
+        regions = regions_of(settings, cameras)
+        if len(cameras) > 1:
+            share_arenas()
+        self._worker = worker = FairWorker('perception', self._frames.process)
         activity.tell(f'reading {printable(settings.model_file)}')
         spec: ModelSpec = self._call(lambda: _read_model(settings), cancel, activity)
         monitor = opening_monitor(self._node.get_logger(), cancel, activity.tell)
         self._pipeline = pipeline = self._live.connect_pipeline(
             spec, lambda present: create_pipeline(
-                spec, present.pipeline_options(), present.postprocess(spec), monitor))
+                spec, _options(present, len(cameras)), present.postprocess(spec), monitor))
         activity.tell(f'loading {printable(spec.path.name)}')
         self._call(pipeline.open, cancel, activity)
         self.provenance = {
             'task': spec.task, 'model': str(spec.path), 'model_sha256': spec.sha256,
             'input_shape': 'x'.join(map(str, spec.input_shape)), 'head': spec.head.kind,
             'classes': str(len(spec.names)), 'precision': settings.precision, **pipeline.describe()}
-        self._outputs = Outputs(self._node, spec, settings)
-        self._live.connect_outputs(self._outputs)
+        worker.use(pipeline.concurrent_runs, pipeline.max_batch, settings.batch_wait_ms / 1e3)
+        # One by one: if one cannot be made, free() closes the others.
+        for camera in cameras:
+            self._outputs.append(Outputs(self._node, spec, settings, camera))
+        self._live.connect_outputs(self.announce)
         # The last step of opening runs the network once.
-        self._frames.connect(FrameParts(worker, pipeline, self._outputs, activity.unchanged_s))
+        self._frames.connect(FrameParts(
+            worker, pipeline, list(zip(cameras, self._outputs, regions)), activity.unchanged_s))
         return spec
 
     def free(self) -> str:
@@ -87,8 +98,8 @@ class Parts:
         hung = self._end_worker(hung)
         # Before the outputs: a parameter change may be about to publish its threshold with them.
         self._live.disconnect()
-        outputs, self._outputs = self._outputs, None
-        if outputs is not None:
+        several, self._outputs = self._outputs, []
+        for outputs in several:
             outputs.close()
         self.provenance = {}
         trim_memory()
@@ -121,6 +132,13 @@ class Parts:
             raise EngineError(
                 f'it was cancelled while {activity.text}, which has not returned and continues in the background'
             ) from None
+
+
+def _options(settings: Settings, cameras: int) -> PipelineOptions:
+    """Return the options of the pipeline: at most one image of each camera is in work."""
+    options = settings.pipeline_options()
+    return replace(
+        options, concurrent_runs=min(options.concurrent_runs, cameras), max_batch=min(options.max_batch, cameras))
 
 
 def _nothing() -> None:

@@ -15,14 +15,14 @@ from ..image.transports import republish
 from ..parameters.settings import Settings
 
 
-def frame_of(message: Any, settings: Settings, topic: str) -> Frame:
-    """Return the Frame of a sensor_msgs/Image or CompressedImage, as `settings.image_transport` says.
+def frame_of(message: Any, settings: Settings, transport: str, topic: str) -> Frame:
+    """Return the Frame of a sensor_msgs/Image or CompressedImage.
 
-    topic: the image topic, for the error message
+    transport: raw or compressed; topic: the image topic, for the error message
 
     Raises FrameError for an image that cannot be used.
     """
-    if settings.image_transport == 'raw':
+    if transport == 'raw':
         if settings.image_encoding:
             return frame_with_encoding(message, settings.image_encoding, settings.image_options())
         return frame_from_image(message, settings.image_options())

@@ -26,13 +26,15 @@ class Compilation:
     """One model as OpenVINO compiles it. The compiled model takes uint8 pixels, [1, height, width, channels].
 
     Pixels of 3 channels are in the order BGR. The compiled model reorders them and computes
-    (pixel - mean) / scale for each channel in the model's own order, `color_order`.
+    (pixel - mean) / scale for each channel in the model's own order, `color_order`. Without `from_pixels` it takes the
+    model's own input.
 
     path: the ONNX file, absolute
     input_shape: shape of the model's input; layout: nchw or nhwc
     mean, scale: in units of a pixel, one for each channel; () leaves the pixels as they are
     precision: f32, bf16 or f16, the type of float layers
     num_threads: threads for one inference
+    size_inputs: further inputs, [1, 2] int64: they become constants, width and height of the model's own input
     """
 
     path: str
@@ -44,6 +46,8 @@ class Compilation:
     scale: tuple[float, ...] = ()
     precision: str = 'f32'
     num_threads: int = 1
+    from_pixels: bool = True
+    size_inputs: tuple[str, ...] = ()
 
     @property
     def config(self) -> dict[str, Any]:
@@ -71,7 +75,11 @@ class Compilation:
 
     def to_json(self) -> str:
         """Return the values as JSON, for the child process and for the cache key."""
-        return json.dumps(asdict(self), sort_keys=True)
+        values = asdict(self)
+        if self.from_pixels:
+            # The usual models keep the key that they always had.
+            del values['from_pixels']
+        return json.dumps(values, sort_keys=True)
 
     @staticmethod
     def from_json(text: str) -> Compilation:
@@ -89,11 +97,22 @@ def half_type(capabilities: Collection[str]) -> str | None:
 def compiled(core: Any, work: Compilation) -> Any:
     """Return OpenVINO's CompiledModel. Raises RuntimeError if OpenVINO rejects the model."""
     model = core.read_model(Path(work.path))
+    _give_sizes(model, work)
     if model.input(work.input_name).get_partial_shape().is_dynamic:
         model.reshape({work.input_name: list(work.input_shape)})
     if work.precision == 'bf16':
         _keep_expectations(model)
-    return core.compile_model(_from_pixels(model, work), 'CPU', work.config)
+    return core.compile_model(_from_pixels(model, work) if work.from_pixels else model, 'CPU', work.config)
+
+
+def _give_sizes(model: Any, work: Compilation) -> None:
+    """Replace the inputs that take the size of the image: it is the same for each frame."""
+    constant = require('openvino.opset13').constant
+    height, width = work.input_shape[2:4] if work.layout == 'nchw' else work.input_shape[1:3]
+    for name in work.size_inputs:
+        parameter = model.input(name).get_node()
+        parameter.output(0).replace(constant(np.array([[width, height]], np.int64)).output(0))
+        model.remove_parameter(parameter)
 
 
 def _keep_expectations(model: Any) -> None:

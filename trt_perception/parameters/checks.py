@@ -12,6 +12,7 @@ from typing import Any
 from ..errors import ParameterError, listed
 from ..image.transports import TRANSPORTS, republish_command
 from ..model.spec import ModelSpec
+from ..results.regions import ROTATIONS, parse_area
 from .table import PARAMETERS, Kind
 
 
@@ -26,7 +27,7 @@ def check_value(name: str, value: Any) -> None:
     if name in _CHECKS:
         expected = _CHECKS[name](value)
         if expected:
-            found = list(value or ()) if row.kind in (Kind.INTEGERS, Kind.NUMBERS) else value
+            found = list(value or ()) if row.kind in (Kind.INTEGERS, Kind.NUMBERS, Kind.TEXTS) else value
             raise ParameterError(f'{name} is {found}: expected {expected}')
     elif row.limits and (not math.isfinite(value) or not row.limits[0] <= value <= row.limits[1]):
         raise ParameterError(f'{name} is {value}: expected {row.expected}')
@@ -76,6 +77,29 @@ def _input_size(value: Sequence[int] | None) -> str:
     return '[width, height] in pixels, or [0, 0]' if value is None or len(value) != 2 or min(value) < 0 else ''
 
 
+def _image_topics(value: Sequence[str] | None) -> str:
+    return '' if value and all(value) else 'the name of at least one topic, and no empty name'
+
+
+def _roi(value: Sequence[int] | None) -> str:
+    wrong = not value or len(value) % 4 or min(value) < 0
+    return 'x, y, width and height in pixels, four numbers for all cameras or for each' if wrong else ''
+
+
+def _rotate(value: Sequence[int] | None) -> str:
+    wrong = not value or not set(value) <= set(ROTATIONS)
+    return 'degrees of a clockwise turn, 0, 90, 180 or 270, one number for all cameras or for each' if wrong else ''
+
+
+def _ignore_areas(value: Sequence[str] | None) -> str:
+    for text in value or ():
+        if text and parse_area(text) is None:
+            return (
+                "texts with at least three corners in pixels, such as '0,0 640,0 640,80' or '/front/image_raw: 0,0 "
+                "640,0 640,80'")
+    return ''
+
+
 def _batch_profile(value: Sequence[int] | None) -> str:
     if value is None or len(value) != 3 or not 1 <= value[0] <= value[1] <= value[2]:
         return '[smallest, usual, largest], from 1 on and in ascending order'
@@ -98,5 +122,7 @@ def _threshold(value: float) -> str:
 
 # Each returns the text for "expected ...", '' if the value is right. An empty list given at the start is None in rclpy.
 _CHECKS: Mapping[str, Callable[[Any], str]] = {
-    'input_size': _input_size, 'batch_profile': _batch_profile, 'mean': _of_channels, 'std': _of_channels,
+    'input_size': _input_size, 'batch_profile': _batch_profile, 'image_topics': _image_topics,
+    'roi': _roi, 'rotate': _rotate, 'ignore_areas': _ignore_areas,
+    'mean': _of_channels, 'std': _of_channels,
     'score_threshold': _threshold, 'iou_threshold': _threshold}

@@ -48,7 +48,8 @@ class Settings(Values):
         """Return the options of create_pipeline."""
         return PipelineOptions(
             backend=self.backend, device=self.device, strict_device=self.strict_device, precision=self.precision,
-            strict_precision=self.strict_precision, num_threads=self.num_threads,
+            strict_precision=self.strict_precision, num_threads=self.num_threads, max_batch=self.max_batch,
+            concurrent_runs=self.concurrent_inferences or len(self.image_topics),
             calibration=CalibrationOptions(
                 self.calibration_source, self.calibration_topic, self.calibration_samples,
                 method=self.calibration_method, images=replace(self.image_options(), damaged=DROP)),

@@ -64,6 +64,7 @@ PREPROCESSING = Group(
     'Preprocessing', "The network's input is (pixel * scale - mean) / std. By default the model decides.")
 IMAGES = Group('Images')
 DETECTION = Group('Detection', task='detection')
+TRACKING = Group('Tracking', 'Ids that stay from image to image: docs/tracking.md.', task='detection')
 CLASSIFICATION = Group('Classification', task='classification')
 OUTPUT = Group('Output')
 START = Group('Start')
@@ -158,12 +159,22 @@ class Values:
         MODEL, 'auto', "Layout of the model's output", "found from the output's shape, the metadata and the values",
         choices=HEADS)
     output_name: str = _row(
-        MODEL, '', 'Name of the output to use, for a model with several', 'the model has only one that fits')
+        MODEL, '', 'Name of the output to use, for a model with several', 'the only one that fits, or the one with the '
+        'name or the size of scores')
     backend: str = _row(
         MODEL, 'auto', 'Library that runs the network',
         'LiteRT for a .tflite file; TensorRT if it and a GPU are found; OpenVINO if it is installed; otherwise ONNX '
         'Runtime',
         choices=BACKENDS)
+    concurrent_inferences: int = _row(
+        MODEL, 0, 'Images of different cameras that ONNX Runtime processes at the same time, each with its part of '
+        'num_threads; at most one for each thread', 'one for each thread if there are so many cameras', limits=(0, 64))
+    max_batch: int = _row(
+        MODEL, 1, 'Waiting images of different cameras that ONNX Runtime runs as one batch with all threads, if the '
+        'model has a dynamic batch; others take turns', limits=(1, 64))
+    batch_wait_ms: int = _row(
+        MODEL, 0, 'Longest time in milliseconds that an image waits until max_batch images are there', 'never wait',
+        limits=(0, 1000))
     device: str = _row(
         MODEL, 'auto', 'Where the network runs. gpu: a warning in the diagnostics if it runs on the CPU; cpu: the GPU '
         'is not used',
@@ -243,6 +254,10 @@ class Values:
         "the model's way; usually linear for detectors and bilinear_antialias for classifiers",
         choices=('auto', *INTERPOLATIONS))
 
+    image_topics: tuple[str, ...] = _row(
+        IMAGES, ('image',), 'Image topics of the cameras, which share one network. The results of one camera are in '
+        'the namespace of the node; those of several are beside their images: /front/image_raw has /front/detections. '
+        'A name that ends with /compressed is a compressed topic, whatever image_transport is')
     image_transport: str = _row(
         IMAGES, 'raw', "raw subscribes to the topic 'image' (sensor_msgs/Image), compressed to 'image/compressed' "
         '(sensor_msgs/CompressedImage: jpeg, png, webp, tiff)', choices=('raw', 'compressed'))
@@ -261,6 +276,20 @@ class Values:
     max_age_ms: int = _row(
         IMAGES, 0, 'Largest age of a frame in milliseconds since its stamp; older frames are dropped as stale',
         'no limit', limits=(0, 3600000), live=True)
+    max_rate_hz: float = _row(
+        IMAGES, 0.0, 'Largest number of images a second that are processed of each camera; the others count as skipped',
+        'no limit', limits=(0.0, 1000.0), live=True)
+    lazy: bool = _row(
+        IMAGES, False, 'Process nothing while no output of a camera has a subscriber: the image subscription ends, and '
+        'begins again with the next subscriber')
+    roi: tuple[int, ...] = _row(
+        IMAGES, (0, 0, 0, 0), 'The part of the image that the network sees: x, y, width and height in pixels of the '
+        'image. Width or height 0: up to the edge. Four numbers for all cameras, or four for each of image_topics. The '
+        'results are in the coordinates of the whole image', 'the whole image')
+    rotate: tuple[int, ...] = _row(
+        IMAGES, (0,), 'Clockwise turn in degrees, 0, 90, 180 or 270, that puts the image of a camera upright for the '
+        'network. One number for all cameras, or one for each of image_topics. The results are in the coordinates of '
+        'the image as it is published')
     max_image_pixels: int = _row(
         IMAGES, MAX_PIXELS, 'Largest image in pixels (width * height); a larger image is refused before it is decoded. '
         'Decoding needs up to 16 bytes of memory for each pixel', limits=(1, LARGEST_LIMIT))
@@ -286,8 +315,24 @@ class Values:
     max_detections: int = _row(
         DETECTION, 300, 'Largest number of detections in one image; the best ones are kept', limits=(1, 10000),
         live=True)
+    ignore_areas: tuple[str, ...] = _row(
+        DETECTION, (), 'Polygons in pixels of the image. A detection whose centre is in one of them is dropped. Each '
+        "is a text of corners, such as '0,0 640,0 640,80'; with a topic of image_topics before it, it is for this "
+        "camera: '/front/image_raw: 0,0 640,0 640,80'", 'none', ros_default=[''])
     classes: tuple[str, ...] = _row(
         DETECTION, (), 'Names of the classes to report', 'all classes', ros_default=[''], live=True)
+
+    tracking: bool = _row(
+        TRACKING, False, 'Give each object an id that stays from image to image (Detection2D.id). An object gets it '
+        'when it is found for the second time')
+    tracking_buffer: float = _row(
+        TRACKING, 1.0, 'Seconds for which an object that is not found keeps its id', limits=(0.1, 3600.0))
+    tracking_low_score: float = _row(
+        TRACKING, 0.1, 'Detections from this score up to score_threshold are not published, but continue the track of '
+        'a known object', limits=(0.0, 1.0), live=True)
+    tracking_predicted: float = _row(
+        TRACKING, 0.0, 'Seconds for which the predicted box of an object that is not found is published too, with '
+        'score 0', 'never', limits=(0.0, 3600.0))
 
     top_k: int = _row(
         CLASSIFICATION, 5, 'Number of classes in a classification; the best ones are reported', limits=(1, 10000))
@@ -297,7 +342,8 @@ class Values:
         choices=('name', 'index'))
     publish_debug_image: bool = _row(
         OUTPUT, False,
-        "Draw the results on the image and publish it on the topic 'debug_image' while it has a subscriber", live=True)
+        "Draw the results on the image and publish it on the topics 'debug_image' and 'debug_image/compressed' (JPEG) "
+        'while they have a subscriber', live=True)
     diagnostics_period: float = _row(OUTPUT, 1.0, 'Seconds between two diagnostics messages', limits=(0.1, 60.0))
 
     bond: bool = _row(

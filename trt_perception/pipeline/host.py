@@ -4,8 +4,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import queue
 import time
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -15,8 +18,10 @@ from ..image.frame import Frame
 from ..model.geometry import Geometry
 from ..model.heads.classification import ClassificationHead
 from ..model.heads.detection import RawOutput
+from ..model.heads.further_columns import SegmentHead
 from ..model.spec import ModelSpec
 from ..results.results import Result
+from .input_buffers import InputBuffers
 from .interface import Backend, PipelineOutput, PostprocessSettings
 from .preprocess import Preprocessor
 from .probe import checked_spec, probe_frames
@@ -26,6 +31,10 @@ class HostPipeline(Closing):
     """Preprocesses with OpenCV and decodes with NumPy, with any backend.
 
     `settings` may be replaced at any time and from any thread: each frame reads it once.
+
+    concurrent_runs: how many threads may call run and run_batch at the same time; more than 1 only with a backend whose
+        `infer` several threads may call
+    max_batch: largest number of frames of run_batch; more than 1 only with a backend and a model that take so many
     `device_fallback` is why the model runs on the CPU although a GPU is wanted, '' if it does not.
     """
 
@@ -33,44 +42,96 @@ class HostPipeline(Closing):
 
     def __init__(
         self, spec: ModelSpec, backend: Backend, settings: PostprocessSettings | None = None,
+        concurrent_runs: int = 1, max_batch: int = 1,
     ) -> None:
         self.spec = spec
         self.settings = settings or PostprocessSettings.of_model(spec)
+        self.concurrent_runs = concurrent_runs
+        self.max_batch = max_batch
         self._backend = backend
-        self._preprocessor: Preprocessor | None = None
+        # One for each thread: a thread takes one for the time of a run.
+        self._buffers: queue.SimpleQueue[InputBuffers] | None = None
 
     def open(self) -> None:
         """Load the model and run it on test images; ModelError if its outputs cannot be right."""
         self._backend.open()
         try:
-            self._preprocessor = Preprocessor(self.spec)
+            self._buffers = queue.SimpleQueue()
+            for _ in range(self.concurrent_runs):
+                self._buffers.put(InputBuffers(self.spec, self.max_batch))
             outputs = []
-            for frame in probe_frames(self.spec):
-                tensor, geometry = self._input(self._preprocessor, frame)
-                # A backend may overwrite its output in the next run.
-                outputs.append(copy.deepcopy(self._infer(tensor)))
+            with self._taken() as buffers:
+                for frame in probe_frames(self.spec):
+                    tensor, geometry = self._input(buffers.preprocessors[0], frame)
+                    # A backend may overwrite its output in the next run.
+                    outputs.append(copy.deepcopy(self._infer(tensor)))
             outputs = self._accepted(outputs)
             self._decode(outputs[0], geometry, self.settings)
+            if self.max_batch > 1:
+                self._check_batch()
         except BaseException:
             self.close()
             raise
 
-    def run(self, frame: Frame) -> PipelineOutput:
-        """Process one frame."""
-        if self._preprocessor is None:
-            raise EngineError('the pipeline is not open')
+    def run(self, frame: Frame, masks: bool = False) -> PipelineOutput:
+        """Process one frame; masks: with instance masks, if the model has them."""
         settings = self.settings
-        started = time.perf_counter()
-        tensor, geometry = self._input(self._preprocessor, frame)
-        preprocessed = time.perf_counter()
-        output = self._infer(tensor)
-        inferred = time.perf_counter()
-        result = self._decode(output, geometry, settings)
-        finished = time.perf_counter()
-        return PipelineOutput(result, {
-            'preprocess': (preprocessed - started) * 1e3,
-            'infer': (inferred - preprocessed) * 1e3,
-            'postprocess': (finished - inferred) * 1e3})
+        with self._taken() as buffers:
+            started = time.perf_counter()
+            tensor, geometry = self._input(buffers.preprocessors[0], frame)
+            preprocessed = time.perf_counter()
+            output = self._infer(tensor)
+            inferred = time.perf_counter()
+            result = self._decode(output, geometry, settings, masks)
+            finished = time.perf_counter()
+        return PipelineOutput(result, _timings(started, preprocessed, inferred, finished))
+
+    def run_batch(self, frames: Sequence[Frame], masks: bool = False) -> list[PipelineOutput]:
+        """Process frames in one run of the network."""
+        if len(frames) == 1:
+            return [self.run(frames[0], masks)]
+        settings = self.settings
+        with self._taken() as buffers:
+            started = time.perf_counter()
+            geometries = [
+                preprocessor(frame)[1] for preprocessor, frame in zip(buffers.preprocessors, frames)]
+            preprocessed = time.perf_counter()
+            outputs = self._infer_batch(buffers.tensor[:len(frames)])
+            inferred = time.perf_counter()
+            results = [
+                self._decode(output, geometry, settings, masks) for output, geometry in zip(outputs, geometries)]
+            finished = time.perf_counter()
+        timings = _timings(started, preprocessed, inferred, finished)
+        return [PipelineOutput(result, dict(timings)) for result in results]
+
+    @contextlib.contextmanager
+    def _taken(self) -> Iterator[InputBuffers]:
+        buffers = self._buffers
+        if buffers is None:
+            raise EngineError('the pipeline is not open')
+        taken = buffers.get()
+        try:
+            yield taken
+        finally:
+            buffers.put(taken)
+
+    def _check_batch(self) -> None:
+        """Run two different images together; EngineError if the outputs are not those of the single ones.
+
+        Some exporters declare a dynamic batch, but the graph mixes its images.
+        """
+        frames = probe_frames(self.spec)
+        with self._taken() as buffers:
+            for preprocessor, frame in zip(buffers.preprocessors, frames):
+                preprocessor(frame)
+            together = self._infer_batch(buffers.tensor[:len(frames)])
+            alone = [copy.deepcopy(self._infer(buffers.tensor[index:index + 1])) for index in range(len(frames))]
+        for first, second in zip(map(_arrays, together), map(_arrays, alone)):
+            for name, values in second.items():
+                if first[name].shape != values.shape or not np.allclose(first[name], values, 1e-2, 1e-2):
+                    raise EngineError(
+                        f'{self.spec.path.name} declares a dynamic batch, but two images together give another '
+                        f"output '{name}' than each alone: set max_batch to 1")
 
     def _accepted(self, outputs: list[RawOutput]) -> list[RawOutput]:
         """Return the outputs for the test images as the head reads them; ModelError if they cannot be right."""
@@ -82,28 +143,60 @@ class HostPipeline(Closing):
         return preprocess(frame)
 
     def _infer(self, tensor: np.ndarray) -> RawOutput:
+        return self._picked(self._backend.infer(self.spec.input_name, tensor))
+
+    def _infer_batch(self, tensor: np.ndarray) -> list[RawOutput]:
+        """Return the raw output of each image of the tensor, with a batch of 1."""
         outputs = self._backend.infer(self.spec.input_name, tensor)
+        count = len(tensor)
+        for name in self.spec.head.output_names:
+            found = outputs.get(name)
+            if found is not None and found.shape[:1] != (count,):
+                raise EngineError(
+                    f"{count} images together give an output '{name}' of shape {list(found.shape)}: expected one "
+                    f'row for each image; set max_batch to 1')
+        return [
+            self._picked({name: array[index:index + 1] for name, array in outputs.items()}) for index in range(count)]
+
+    def _picked(self, outputs: dict[str, np.ndarray]) -> RawOutput:
         try:
-            return self.spec.head.pick(outputs)
+            return self.spec.head.pick(self.spec.real(outputs))
         except KeyError as error:
             raise EngineError(
                 f"expected the output '{error.args[0]}' from the backend, found {sorted(outputs)}: export "
                 'the model again') from None
 
-    def _decode(self, output: RawOutput, geometry: Geometry, settings: PostprocessSettings) -> Result:
+    def _decode(
+        self, output: RawOutput, geometry: Geometry, settings: PostprocessSettings, masks: bool = False,
+    ) -> Result:
         head = self.spec.head
         if isinstance(head, ClassificationHead):
             return head.decode(output, settings.classification)
+        if masks and isinstance(head, SegmentHead) and head.prototypes_name:
+            return head.decode_with_masks(output, geometry, settings.detection)
         return head.decode(output, geometry, settings.detection)
 
     def describe(self) -> dict[str, str]:
         """Return the backend's description, the pipeline's kind and the precision in which the model runs."""
+        several = {
+            **({'concurrent_inferences': str(self.concurrent_runs)} if self.concurrent_runs > 1 else {}),
+            **({'max_batch': str(self.max_batch)} if self.max_batch > 1 else {})}
         return {
             **self._backend.describe(), 'pipeline': 'host',
-            'precision_effective': self.spec.stored_precision,
+            'precision_effective': self.spec.stored_precision, **several,
             **({'device_fallback': self.device_fallback} if self.device_fallback else {})}
 
     def close(self) -> None:
         """Free the backend and the buffers."""
-        self._preprocessor = None
+        self._buffers = None
         self._backend.close()
+
+
+def _timings(started: float, preprocessed: float, inferred: float, finished: float) -> dict[str, float]:
+    return {
+        'preprocess': (preprocessed - started) * 1e3, 'infer': (inferred - preprocessed) * 1e3,
+        'postprocess': (finished - inferred) * 1e3}
+
+
+def _arrays(output: RawOutput) -> dict[str, np.ndarray]:
+    return output if isinstance(output, dict) else {'output': output}

@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Protocol
 
@@ -28,6 +29,12 @@ class PostprocessSettings:
     def of_model(cls, spec: ModelSpec) -> PostprocessSettings:
         """Return the settings for a user who sets nothing: the model's own thresholds."""
         return cls(DetectionSettings(spec.thresholds.score, spec.thresholds.iou))
+
+    def down_to(self, score: float) -> PostprocessSettings:
+        """Return these settings with detections down to this score too. Those above the threshold stay the same."""
+        if score >= self.detection.score_threshold:
+            return self
+        return replace(self, detection=replace(self.detection, score_threshold=score))
 
 
 @dataclass(frozen=True)
@@ -60,16 +67,38 @@ class Backend(Protocol):
 
 
 class Pipeline(Protocol):
-    """The interface between the node and inference. One thread owns a pipeline and calls open, run and close."""
+    """The interface between the node and inference. One thread owns a pipeline and calls open, run and close.
+
+    If `concurrent_runs` is larger than 1, so many threads may call run and run_batch at the same time. Then the reading
+    of one frame and the decoding of another overlap with the network of a third.
+    """
 
     spec: ModelSpec
     settings: PostprocessSettings
 
+    @property
+    def concurrent_runs(self) -> int:
+        """How many threads may call run and run_batch at the same time; known when the pipeline is open."""
+
+    @property
+    def max_batch(self) -> int:
+        """The largest number of frames for run_batch, 1 for a network that takes one; known when it is open."""
+
     def open(self) -> None:
         """Load, allocate and run once to warm up; ModelError or EngineError."""
 
-    def run(self, frame: Frame) -> PipelineOutput:
-        """Process one frame; FrameError for a bad frame, EngineError if the backend fails."""
+    def run(self, frame: Frame, masks: bool = False) -> PipelineOutput:
+        """Process one frame; FrameError for a bad frame, EngineError if the backend fails.
+
+        masks: with instance masks, if the model has them (ModelSpec.has_masks); they take time for each object
+        """
+
+    def run_batch(self, frames: Sequence[Frame], masks: bool = False) -> list[PipelineOutput]:
+        """Process frames, of one size or of several, in one run of the network; the errors of `run`.
+
+        frames: 1 to max_batch; masks: as in `run`
+        Returns their outputs in the same order; the times are those of the whole batch.
+        """
 
     def describe(self) -> dict[str, str]:
         """Return values for diagnostics: backend, versions, device, precision."""

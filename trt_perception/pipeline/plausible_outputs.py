@@ -27,7 +27,7 @@ def require_plausible_outputs(spec: ModelSpec, num_threads: int = 0, monitor: Mo
     try:
         preprocess = Preprocessor(spec)
         outputs = [
-            spec.head.pick(backend.infer(spec.input_name, preprocess(frame)[0]))
+            spec.head.pick(spec.real(backend.infer(spec.input_name, preprocess(frame)[0])))
             for frame in probe_frames(spec)]
     finally:
         backend.close()

@@ -21,24 +21,22 @@ PADDING = 114
 class Preprocessor:
     """Resizes, pads, reorders colours and normalises into a buffer that is allocated once.
 
-    x = (pixel * scale - mean) / std for each channel, in the model's colour order. Not thread-safe: the next call
-    overwrites the returned tensor.
+    x = (pixel * scale - mean) / std for each channel, in the model's colour order. A quantised input gets the integers
+    that stand for x. Not thread-safe: the next call overwrites the returned tensor.
+
+    tensor: the buffer, of the input's shape and type; None for one of its own
     """
 
-    def __init__(self, spec: ModelSpec) -> None:
+    def __init__(self, spec: ModelSpec, tensor: np.ndarray | None = None) -> None:
         self._cv2: Any = require('cv2')
         self._spec = spec
         height, width, channels = spec.height, spec.width, spec.channels
         self._canvas = np.full((height, width, channels), PADDING, np.uint8)
         self._pixels = self._canvas[np.newaxis]
-        if spec.layout == 'nchw':
-            shape: tuple[int, ...] = (1, channels, height, width)
-        else:
-            shape = (1, height, width, channels)
-        self._float = np.empty(shape, np.float32)
-        self._tensor = (
-            self._float if spec.input_dtype == np.float32 else np.empty(shape, spec.input_dtype))
+        self._tensor = np.empty(spec.input_shape, spec.input_dtype) if tensor is None else tensor
+        self._float = self._tensor if spec.input_dtype == np.float32 else np.empty(spec.input_shape, np.float32)
         self._gain, self._bias = normalisation(spec)
+        self._codes = codes_of_pixels(spec)
         self._geometry: Geometry | None = None
         self._resize: Resize
 
@@ -92,11 +90,12 @@ class Preprocessor:
         return converted
 
     def _normalised(self) -> np.ndarray:
-        if self._tensor.dtype == np.uint8:
-            if self._spec.layout == 'nchw':
-                self._tensor[0] = self._canvas.transpose(2, 0, 1)
-            else:
-                self._tensor[0] = self._canvas
+        if self._tensor.dtype.kind in 'iu':
+            pixels = self._canvas
+            if self._codes is not None:
+                # The table has one column for each channel; OpenCV drops the dimension of a single one.
+                pixels = self._cv2.LUT(self._canvas, self._codes).reshape(pixels.shape)
+            self._tensor[0] = pixels.transpose(2, 0, 1) if self._spec.layout == 'nchw' else pixels
             return self._tensor
         # The products are twice as fast after a split into channels: then the bytes of a channel are contiguous.
         for channel, pixels in enumerate(self._cv2.split(self._canvas)):
@@ -119,6 +118,23 @@ def geometry_of(spec: ModelSpec, width: int, height: int) -> Geometry:
 def grey_frame(spec: ModelSpec) -> Frame:
     """Return a grey image of the network's input size, in the colour of the padding."""
     return Frame.from_bgr(np.full((spec.height, spec.width, 3), PADDING, np.uint8))
+
+
+def codes_of_pixels(spec: ModelSpec) -> np.ndarray | None:
+    """Return (256, 1, C), the integer of a quantised input for each value of a pixel; None if pixels stay as they are.
+
+    They stay for an input that is not quantised, and for one whose integers are the pixels, such as uint8 with the
+    scale 1/255 in a network that takes pixels in 0..1.
+    """
+    quantisation = spec.input_quantisation
+    if quantisation is None:
+        return None
+    gain, bias = normalisation(spec)
+    pixels = np.arange(256)[:, np.newaxis]
+    codes = quantisation.stored(pixels.astype(np.float32) * gain + bias)
+    if codes.dtype == np.uint8 and (codes == pixels).all():
+        return None
+    return np.ascontiguousarray(codes[:, np.newaxis])
 
 
 def normalisation(spec: ModelSpec) -> tuple[np.ndarray, np.ndarray]:

@@ -101,17 +101,16 @@ class DeviceBackend(RawBackend, Protocol):
 
     device_index: int
 
-    def enqueue(self, inputs: Sequence[int], outputs: Sequence[int], batch: int, stream: int | None) -> None:
-        """Queue a run; return before it is done.
+    def enqueue(
+        self, inputs: Sequence[int], outputs: Sequence[int], batch: int, stream: int | None, wait: bool = False,
+    ) -> None:
+        """Queue a run; return before it is done, or with `wait` after it.
 
         inputs, outputs: addresses on the GPU of contiguous tensors
         stream: handle of the caller's CUDA stream. The run starts when the work that is queued there is done, and
-            later work of that stream waits for the run. None: the inputs are ready, and the caller synchronises
+            later work of that stream waits for the run. None: the inputs are ready
         Raises EngineError.
         """
-
-    def synchronize(self) -> None:
-        """Wait for all queued runs; EngineError if one failed."""
 
     def device_of(self, address: int) -> int:
         """Return the index of the GPU that an address belongs to; EngineError if it is not memory of a GPU."""

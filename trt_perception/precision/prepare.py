@@ -17,7 +17,7 @@ from ..dependencies import require
 from ..errors import CalibrationError, FetchError, ModelError
 from ..file_cache import cache_root, is_intact, locked, replace_file, scratch_folder, store
 from ..image.frame import Frame
-from ..model.onnx_file import sha256_of
+from ..model.onnx_file import load_proto, sha256_of
 from ..model.spec import ModelSpec, require_onnx
 from ..model.unchanged import ModelFiles, unchanged
 from ..monitor import Monitor
@@ -26,9 +26,11 @@ from ..progress import ProgressCallback, silent
 from ..unfinished import remove_leftovers
 from .calibration import calibration_of
 from .calibration_frames import Samples, read_samples, require_source
+from .float_edges import with_float_edges, write_float_edges
 from .fp16 import halve_rest, to_fp16
 from .graph import read_record
 from .int8 import quantize
+from .symmetric_int8 import is_of_another_form
 from .target import Target, accepted_targets
 
 # Increase it if this package converts the same model and data in another way than before. Without need it is not
@@ -145,6 +147,7 @@ def _prepared(
     keep_float = conversion.keep_float
     if precision == spec.stored_precision:
         return PreparedModel(spec, spec.path, precision, read_record(spec.path))
+    spec = float_edges(spec, progress)
     if precision == 'fp16':
         kept = {} if keep_float is None else {'keep_float': keep_float}
         if not calibration.source:
@@ -169,6 +172,26 @@ def _prepared(
             return with_half_rest(quantised, output, progress)
     except FetchError as error:
         raise ModelError(str(error)) from error
+
+
+def float_edges(spec: ModelSpec, progress: ProgressCallback = silent) -> ModelSpec:
+    """Return the model as TensorRT takes it, with a float input and float outputs, in the cache; often the same spec.
+
+    Raises ModelError, also for int8 that TensorRT cannot run, and if the model's files change meanwhile.
+    """
+    if not spec.quantised and not _is_of_another_form(spec):
+        return spec
+    rules = [[name, asdict(rule)] for name, rule in spec.quantised]
+    made = _made(
+        spec, spec.stored_precision, {'float_edges': rules}, None, progress, Samples((), (), False),
+        lambda path, progress: write_float_edges(spec, path, progress), ending='float-edges')
+    return with_float_edges(spec, made.path, made.spec.sha256, made.spec.files)
+
+
+def _is_of_another_form(spec: ModelSpec) -> bool:
+    return (
+        spec.file_format == 'onnx' and spec.stored_precision == 'int8'
+        and is_of_another_form(load_proto(spec.path, weights=False)))
 
 
 def _quantised(
@@ -227,16 +250,18 @@ def with_half_rest(
 def _made(
     spec: ModelSpec, precision: str, recipe: dict[str, Any], output: Path | None, progress: ProgressCallback,
     samples: Samples, convert: Callable[[Path, ProgressCallback], Any], source: ModelSpec | None = None,
+    ending: str = '',
 ) -> PreparedModel:
     """Return the converted file, from the cache if `output` is None.
 
     convert: writes the file of `source`, by default of `spec`, to a path
+    ending: of the name in the cache, by default the precision
     Raises ModelError, and stores nothing, if the source changes during the conversion.
     """
     source = source or spec
 
     def make(path: Path) -> None:
-        doing = f'it was converted to {precision}'
+        doing = f'it was converted to {ending or precision}'
         with unchanged(source.path, source.sha256, doing, source.files) as check:
             def following(text: str, done: float, total: float | None) -> None:
                 check()
@@ -260,7 +285,7 @@ def _made(
     identity = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()
     try:
         folder = cache_root() / 'quantized'
-        target = folder / f'{spec.path.stem}-{precision}-{identity[:16]}.onnx'
+        target = folder / f'{spec.path.stem}-{ending or precision}-{identity[:16]}.onnx'
         # Checked before the lock, because a read-only file system does not allow the lock.
         if is_intact(target, identity):
             return result(target, True)

@@ -17,6 +17,8 @@ from .text_label import BLACK, MIN_TEXT_HEIGHT, Color, TextLabel, TextStyle, to_
 
 # The share of a dimmed drawing in each pixel.
 _DIM = 0.4
+# The share of the class's colour in the pixels of a mask.
+_TINT = 0.4
 _SHEET_BACKGROUND: Color = (32, 32, 32)
 
 
@@ -37,7 +39,10 @@ def class_color(class_index: int) -> Color:
 def draw_detections(
     bgr: np.ndarray, result: Detections, names: Sequence[str], dimmed: bool = False,
 ) -> np.ndarray:
-    """Return a copy of the image with boxes, class names and scores.
+    """Return a copy of the image with boxes, class names and scores, and the masks if the result has them; with
+    tracking also ids, as #12.
+
+    An object with an id has the colour of its id, so that it can be followed by eye.
 
     bgr: HxWx3 uint8
     names: class names; an index beyond them is shown as its number
@@ -49,16 +54,33 @@ def draw_detections(
     canvas = np.array(bgr, dtype=np.uint8, order='C')
     height, width = canvas.shape[:2]
     line = max(2, round(0.0022 * math.sqrt(width * height)))
+    if result.masks is not None:
+        _tint(canvas, result)
     for i in reversed(_by_score(result)):
         left, top, right, bottom = _pixel_corners(result.boxes[i], width, height)
         # A dark edge keeps the box visible on a background of the same colour.
         cv2.rectangle(canvas, (left, top), (right, bottom), BLACK, line + 2)
-        cv2.rectangle(
-            canvas, (left, top), (right, bottom), class_color(int(result.class_indices[i])), line)
+        cv2.rectangle(canvas, (left, top), (right, bottom), _color(result, i), line)
     labels = lay_out_labels(result, names, width, height, line)
     for i, label in reversed(labels):
-        label.draw(canvas, class_color(int(result.class_indices[i])))
+        label.draw(canvas, _color(result, i))
     return _dimmed(bgr, canvas) if dimmed else canvas
+
+
+def _tint(canvas: np.ndarray, result: Detections) -> None:
+    """Mix the pixels of each object with the colour of its class, and draw the edge of its mask in that colour."""
+    cv2, masks = require('cv2'), result.masks
+    assert masks is not None
+    for i in reversed(_by_score(result)):
+        part = masks.parts[i]
+        if not part.any():
+            continue
+        x, y = masks.corners[i]
+        below = canvas[y:y + part.shape[0], x:x + part.shape[1]]
+        color = class_color(int(result.class_indices[i]))
+        below[part] = np.rint(below[part] * (1 - _TINT) + np.multiply(color, _TINT)).astype(np.uint8)
+        inner = cv2.erode(part.astype(np.uint8), np.ones((3, 3), np.uint8), borderValue=0)
+        below[part & (inner == 0)] = color
 
 
 def lay_out_labels(
@@ -72,7 +94,8 @@ def lay_out_labels(
     style = TextStyle.for_image(width, height)
     labels: list[tuple[int, TextLabel]] = []
     for i in _by_score(result):
-        text = f'{_name(names, int(result.class_indices[i]))} {result.scores[i]:.2f}'
+        number = _id(result, i)
+        text = f'{f"#{number} " if number else ""}{_name(names, int(result.class_indices[i]))} {result.scores[i]:.2f}'
         label = style.fit(text, width, height)
         if label is not None:
             taken = [other for _, other in labels]
@@ -178,6 +201,14 @@ def _place(
         min(max(0, left - edge), width - label.width),
         min(max(0, top - edge), height - label.height))
     return label
+
+
+def _id(result: Detections, i: int) -> int:
+    return 0 if result.ids is None else int(result.ids[i])
+
+
+def _color(result: Detections, i: int) -> Color:
+    return class_color(_id(result, i) or int(result.class_indices[i]))
 
 
 def _by_score(result: Detections) -> list[int]:

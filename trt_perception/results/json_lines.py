@@ -17,7 +17,8 @@ def result_record(
     """Return the record of one frame.
 
     stamp_ns: the source's stamp in nanoseconds (SourceFrame.stamp_ns); the record has it only if it is not None
-    bbox is [x_min, y_min, x_max, y_max] in float pixels of the image.
+    bbox is [x_min, y_min, x_max, y_max] in float pixels of the image. With tracking, id is the number of the object as
+    text, like the id of the ROS message, and empty for an object without one.
     """
     record: dict[str, Any] = {'source': source, 'frame': frame, 'width': width, 'height': height}
     if stamp_ns is not None:
@@ -28,6 +29,9 @@ def result_record(
              'bbox': [round(value, 3) for value in box]}
             for index, score, box in zip(
                 result.class_indices.tolist(), result.scores.tolist(), result.boxes.tolist())]
+        if result.ids is not None:
+            for entry, number in zip(record['detections'], result.ids.tolist()):
+                entry['id'] = str(number or '')
     else:
         record['classifications'] = [
             {'class_id': name_of(index), 'class_index': index, 'score': round(score, 6)}

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .masks import Masks
+
 
 @dataclass(frozen=True)
 class Detections:
@@ -16,11 +18,21 @@ class Detections:
     boxes: (N, 4) float32, x_min, y_min, x_max, y_max in pixels of the incoming image, clipped to it
     scores: (N,) float32 in 0..1
     class_indices: (N,) int64
+    ids: (N,) int64, an id that stays from image to image, from 1 on; 0 for an object without one. None without tracking
+    masks: the pixels of each object, None if they were not asked for or the model has none
     """
 
     boxes: np.ndarray
     scores: np.ndarray
     class_indices: np.ndarray
+    ids: np.ndarray | None = None
+    masks: Masks | None = None
+
+    def chosen(self, indices: np.ndarray) -> Detections:
+        """Return some of the objects, in the order of the indices."""
+        return Detections(
+            self.boxes[indices], self.scores[indices], self.class_indices[indices],
+            None if self.ids is None else self.ids[indices], None if self.masks is None else self.masks.chosen(indices))
 
     def __len__(self) -> int:
         """Return the number of objects."""

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from ...closing import Closing
 from ...errors import EngineError, PlanError
@@ -96,11 +96,27 @@ class EnginePipeline(Closing):
             'precision_effective': str(engine.sidecar.get('precision_effective', '')),
             **({'agreement': report.summary} if report is not None else {})}
 
-    def run(self, frame: Frame) -> PipelineOutput:
-        """Process one frame."""
+    def run(self, frame: Frame, masks: bool = False) -> PipelineOutput:
+        """Process one frame; masks: with instance masks, if the model has them."""
         if self._inner is None:
             raise EngineError('the pipeline is not open')
-        return self._inner.run(frame)
+        return self._inner.run(frame, masks) if masks else self._inner.run(frame)
+
+    def run_batch(self, frames: Sequence[Frame], masks: bool = False) -> list[PipelineOutput]:
+        """Process frames together, at most max_batch."""
+        if self._inner is None:
+            raise EngineError('the pipeline is not open')
+        return self._inner.run_batch(frames, masks) if masks else self._inner.run_batch(frames)
+
+    @property
+    def concurrent_runs(self) -> int:
+        """How many threads may call run and run_batch at the same time."""
+        return self._inner.concurrent_runs if self._inner is not None else 1
+
+    @property
+    def max_batch(self) -> int:
+        """The largest number of frames for run_batch."""
+        return self._inner.max_batch if self._inner is not None else 1
 
     def describe(self) -> dict[str, str]:
         """Return the running pipeline's description and where its engine comes from."""

@@ -14,7 +14,7 @@ from ...pipeline.options import PipelineOptions
 from ...pipeline.plausible_outputs import require_plausible_outputs
 from ...pipeline.tensorrt_options import BuildOptions
 from ...precision.gate import require_frames
-from ...precision.prepare import ConversionOptions, PreparedModel, prepare_model, require_convertible
+from ...precision.prepare import ConversionOptions, PreparedModel, float_edges, prepare_model, require_convertible
 from ...precision.strong_types import for_strong_types
 from .build.builder import gpu_to_build_for
 from .build.process import build_in_process
@@ -79,7 +79,7 @@ class EngineSource:
         build_in_process(
             replace(
                 build_request(
-                    self.spec, self.options.build, device_index=self.options.run.device_index,
+                    self._float_spec(), self.options.build, device_index=self.options.run.device_index,
                     tensorrt=self.library.name),
                 only_parse=True),
             self.monitor)
@@ -90,7 +90,7 @@ class EngineSource:
         Raises the errors of prepare_model.
         """
         prepared = prepare_model(
-            self.spec, self.options.precision, self.options.calibration, monitor=self.monitor,
+            self._float_spec(), self.options.precision, self.options.calibration, monitor=self.monitor,
             conversion=ConversionOptions.for_gate(self.options.min_agreement))
         if self.library.is_strongly_typed(self.options.build):
             return for_strong_types(prepared, self.monitor)
@@ -130,6 +130,10 @@ class EngineSource:
                 self.monitor.progress(text, done, total)
 
             return build_in_process(request, replace(self.monitor, progress=progress))
+
+    def _float_spec(self) -> ModelSpec:
+        """Return the model with a float input and float outputs, which the GPU's preprocessing and decoding have."""
+        return float_edges(self.spec, self.monitor.following(f'reading {self.spec.path.name}'))
 
     def _build_options(self, prepared: PreparedModel) -> BuildOptions:
         return replace(self.options.build, precision=prepared.precision)

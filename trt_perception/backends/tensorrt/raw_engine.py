@@ -88,13 +88,11 @@ class RawEngine(Closing):
         """Return the outputs for arrays in host memory."""
         return self._opened().run(arrays, batch)
 
-    def enqueue(self, inputs: Sequence[int], outputs: Sequence[int], batch: int, stream: int | None) -> None:
-        """Queue a run on tensors on the GPU."""
-        self._opened().enqueue(inputs, outputs, batch, stream)
-
-    def synchronize(self) -> None:
-        """Wait for all queued runs."""
-        self._opened().synchronize()
+    def enqueue(
+        self, inputs: Sequence[int], outputs: Sequence[int], batch: int, stream: int | None, wait: bool = False,
+    ) -> None:
+        """Queue a run on tensors on the GPU, and wait for it if requested."""
+        self._opened().enqueue(inputs, outputs, batch, stream, wait)
 
     def device_of(self, address: int) -> int:
         """Return the index of the GPU that an address belongs to."""

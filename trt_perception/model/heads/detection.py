@@ -84,15 +84,23 @@ class DetectionHead:
         boxes: (N, 4) x_min, y_min, x_max, y_max in network pixels; scores: (N,); classes: (N,) class indices
         Raises EngineError if scores or boxes are not finite.
         """
+        return self.selected(Candidates(boxes, scores, classes), geometry, settings)[0]
+
+    def selected(
+        self, candidates: Candidates, geometry: Geometry, settings: DetectionSettings,
+    ) -> tuple[Detections, np.ndarray]:
+        """Return the detections of `select`, and the index of the candidate of each."""
+        boxes, scores, classes = candidates
+        chosen = np.arange(len(scores))
         # NaN is never greater than anything, so in NMS a NaN box would silently suppress all others.
         if not (np.isfinite(boxes).all() and np.isfinite(scores).all()):
             raise self.not_finite()
         if settings.keep_classes is not None:
             wanted = np.isin(classes, list(settings.keep_classes))
-            boxes, scores, classes = boxes[wanted], scores[wanted], classes[wanted]
+            boxes, scores, classes, chosen = boxes[wanted], scores[wanted], classes[wanted], chosen[wanted]
         if len(scores) > MAX_CANDIDATES:
             best = np.argpartition(-scores, MAX_CANDIDATES)[:MAX_CANDIDATES]
-            boxes, scores, classes = boxes[best], scores[best], classes[best]
+            boxes, scores, classes, chosen = boxes[best], scores[best], classes[best], chosen[best]
         if self.suppresses:
             kept = non_maximum_suppression(
                 boxes, scores, classes, settings.iou_threshold, settings.class_agnostic_nms, len(scores))
@@ -105,7 +113,7 @@ class DetectionHead:
         kept = kept[visible][first]
         return Detections(
             in_image[visible][first].astype(np.float32), scores[kept].astype(np.float32),
-            classes[kept].astype(np.int64))
+            classes[kept].astype(np.int64)), chosen[kept]
 
     def not_finite(self) -> EngineError:
         """Return the error for an output that holds NaN or infinity."""

@@ -1,10 +1,10 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Segmentation, pose and oriented-box models of YOLOv5, YOLOv8, YOLO11 and YOLO26: their boxes.
+"""Segmentation, pose and oriented-box models of YOLOv5, YOLOv8, YOLO11 and YOLO26: their boxes, and masks.
 
 Their candidates have further columns after those of a detector:
 
-- segment: coefficients of masks (the prototypes are an output [1, M, h, w])
+- segment: coefficients of masks (the prototypes are an output [1, M, h, w]; masks.py)
 - pose:    key points
 - obb:     the angle in radians, which turns the box around its centre
 
@@ -17,15 +17,18 @@ from __future__ import annotations
 import ast
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 
+from ...results.results import Detections
+from ..geometry import Geometry
 from .boxes import CENTRES, CORNERS, PIXELS, boxes_problem, to_corners
-from .detection import Candidates, FamilyHead, OneOutputHead
+from .detection import Candidates, DetectionSettings, FamilyHead, OneOutputHead
 from .evidence import HeadEvidence, dense_counts, is_feature_map
 from .family_values import class_problem, score_problem
+from .masks import instance_masks
 from .plausible_boxes import centre_problem
 
 _DENSE, _WITH_OBJECTNESS, _AFTER_NMS = 'yolov8', 'yolov5', 'end_to_end'
@@ -46,6 +49,12 @@ class _FurtherColumnsHead(OneOutputHead):
 
     def candidates(self, outputs: Mapping[str, np.ndarray], size: tuple[int, int], threshold: float) -> Candidates:
         """Return the candidates above the threshold."""
+        return self.with_further_columns(outputs, size, threshold)[0]
+
+    def with_further_columns(
+        self, outputs: Mapping[str, np.ndarray], size: tuple[int, int], threshold: float,
+    ) -> tuple[Candidates, np.ndarray]:
+        """Return the candidates above the threshold, and their further columns, (N, E) float32."""
         columns = self._columns(outputs)
         if self.layout == _DENSE:
             best = columns[4:4 + self.num_classes].max(axis=0)
@@ -63,7 +72,12 @@ class _FurtherColumnsHead(OneOutputHead):
                 raise self.not_finite()
             picked = picked[:, (picked[4] > 0) & (picked[5] >= 0)]
             scores, classes = picked[4], np.rint(picked[5]).astype(np.int64)
-        return Candidates(self._corners(picked, size), scores, classes)
+        further = picked[self._first_further:].T
+        return Candidates(self._corners(picked, size), scores, classes), further
+
+    @property
+    def _first_further(self) -> int:
+        return 6 if self.layout == _AFTER_NMS else self.num_classes + (4 if self.layout == _DENSE else 5)
 
     def problem(
         self, images: Sequence[Mapping[str, np.ndarray]], size: tuple[int, int], num_names: int,
@@ -102,12 +116,45 @@ class _FurtherColumnsHead(OneOutputHead):
 
 @dataclass(frozen=True)
 class SegmentHead(_FurtherColumnsHead):
-    """The boxes of a segmentation model."""
+    """The boxes of a segmentation model, and the masks of its objects if they are wanted.
+
+    prototypes_name: output [1, M, h, w] for the masks, '' if the file has none. It is not one of `output_names`,
+        because without masks it need not be copied from a GPU
+    """
+
+    prototypes_name: str = ''
 
     kind: ClassVar[str] = 'segment'
     family: ClassVar[str] = 'a segmentation model of YOLOv5 or Ultralytics'
     advice: ClassVar[str] = 'export the detection variant, such as yolo11n.pt'
-    remark: ClassVar[str] = 'its masks are not used, only its boxes'
+
+    @property
+    def remark(self) -> str:  # type: ignore[override]
+        """What the log says of the masks."""
+        if self.prototypes_name:
+            return 'its masks are computed while they are wanted'
+        return 'its file has no mask prototypes, so only its boxes are used'
+
+    def pick(self, outputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Return the outputs that the head reads, with the prototypes if they are there."""
+        names = (*self.output_names, self.prototypes_name)
+        return {**super().pick(outputs), **{name: outputs[name] for name in names if name in outputs}}
+
+    def decode_with_masks(
+        self, outputs: Mapping[str, np.ndarray], geometry: Geometry, settings: DetectionSettings,
+    ) -> Detections:
+        """Return what `decode` returns, with the masks. Raises EngineError if values are not finite.
+
+        Raises KeyError without the prototypes.
+        """
+        size = geometry.network_width, geometry.network_height
+        candidates, coefficients = self.with_further_columns(outputs, size, settings.score_threshold)
+        found, chosen = self.selected(candidates, geometry, settings)
+        prototypes = outputs[self.prototypes_name][0]
+        masks = instance_masks(coefficients[chosen], prototypes, found.boxes, geometry)
+        if masks is None:
+            raise self.not_finite()
+        return replace(found, masks=masks)
 
 
 @dataclass(frozen=True)
@@ -147,15 +194,22 @@ def further_columns_heads(evidence: HeadEvidence) -> list[FamilyHead]:
     name, (_, rows, columns) = tables[0]
     # The number of further columns, as far as it is known.
     further = 1 if kind is ObbHead else maps[0][1] if kind is SegmentHead and maps else _key_point_numbers(evidence)
+    # The prototypes are those of as many coefficients.
+    prototypes = {'prototypes_name': _prototypes(evidence)} if kind is SegmentHead and len(maps) == 1 else {}
     if evidence.end_to_end or (evidence.end_to_end is None and columns == 6 + (further or 0) and rows <= 1000):
-        return [kind(evidence.num_names or 0, name, _AFTER_NMS)] if columns > 6 else []
+        usable = prototypes if columns == 6 + (further or 0) else {}
+        return [kind(evidence.num_names or 0, name, _AFTER_NMS, **usable)] if columns > 6 else []
     dense = dense_counts(evidence.input_size)
     is_turned = columns > rows if (rows in dense) == (columns in dense) else columns in dense
     layout, used = (_DENSE, rows - 4) if is_turned else (_WITH_OBJECTNESS, columns - 5)
     classes = evidence.num_names or (used - further if further is not None else 0)
     if classes < 1 or used <= classes or (further is not None and used != classes + further):
         return []
-    return [kind(classes, name, layout)]
+    return [kind(classes, name, layout, **prototypes)]
+
+
+def _prototypes(evidence: HeadEvidence) -> str:
+    return next(name for name, shape in evidence.outputs if is_feature_map(shape))
 
 
 def _kind(evidence: HeadEvidence) -> type[_FurtherColumnsHead] | None:

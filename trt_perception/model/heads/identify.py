@@ -12,6 +12,7 @@ from .evidence import HeadEvidence, dense_counts, is_feature_map, is_raw_map
 from .families import family_of, resembling_family
 from .find_family import FAMILY_KINDS, FAMILY_LAYOUTS, family_heads
 from .plausibility import Head as Head
+from .several_lists import is_list, scores_among
 from .yolo import YoloHead
 from .yolox import undecoded_yolox
 
@@ -70,6 +71,9 @@ def identify_head(evidence: HeadEvidence, wanted: str = 'auto') -> Head:
         if head.task == 'classification' or wanted != 'auto' or all(is_raw_map(shape) for shape in others):
             return head
         _refuse_segmentation(evidence, others)
+    lists = [head for head in candidates if isinstance(head, ClassificationHead)]
+    if len(lists) > 1 and len(lists) == len(candidates):
+        return scores_among(lists, evidence)
     if not candidates:
         _refuse_element_types(evidence, wanted)
     raise _unknown(evidence, wanted, candidates)
@@ -91,7 +95,7 @@ def rival_head(head: Head, evidence: HeadEvidence, wanted: str = 'auto') -> Head
 def _head_of_output(
     name: str, shape: tuple[int, ...], evidence: HeadEvidence, wanted: str,
 ) -> Head | None:
-    if _is_list(shape):
+    if is_list(shape):
         return ClassificationHead(name, max(shape)) if wanted in ('auto', 'classification') else None
     if len(shape) != 3 or shape[0] != 1:
         return None
@@ -136,12 +140,6 @@ def _is_end_to_end(rows: int, evidence: HeadEvidence, wanted: str, dense: set[in
     return rows not in dense
 
 
-def _is_list(shape: tuple[int, ...]) -> bool:
-    """Return whether it is one number per class: [1, C], [C], [1, C, 1, 1] or [1, 1, 1, C]."""
-    return len(shape) in (1, 2, 4) and max(shape) > 1 and (len(shape) == 1 or shape[0] == 1) and (
-        sum(size != 1 for size in shape) == 1)
-
-
 def _refuse_element_types(evidence: HeadEvidence, wanted: str) -> None:
     """Raise ModelError if only the element type of an output is not that of a head."""
     for name, shape in evidence.outputs:
@@ -150,8 +148,11 @@ def _refuse_element_types(evidence: HeadEvidence, wanted: str) -> None:
         found = evidence.element_types[name]
         remedy = 'export it with outputs in float32'
         if found in ('uint8', 'int8', 'uint16', 'int16'):
-            remedy = 'these are quantised values; export it with outputs in float32 (dequantised)'
-        elif _is_list(shape) and found in ('int32', 'int64'):
+            remedy = (
+                'these are quantised values, and neither the graph nor the metadata say what they stand for: write '
+                'scale and zero point into the metadata trt_perception.quantisation (see models/README.md), or export '
+                'it with outputs in float32')
+        elif is_list(shape) and found in ('int32', 'int64'):
             remedy = 'export it with one floating-point score per class, without ArgMax'
         raise ModelError(
             f"output '{printable(name)}' {list(shape)} has the element type {found}: expected float32 or float16; "

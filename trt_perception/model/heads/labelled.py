@@ -53,6 +53,8 @@ class LabelledHead(FamilyHead):
     """
 
     kind: ClassVar[str] = 'labelled'
+    # The file has suppressed already, or takes its best queries as they are.
+    once_each: ClassVar[bool] = True
 
     boxes_name: str
     scores_name: str

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from ....image.frame import Frame
 from ....model.geometry import Geometry
 from ....model.heads.classification import ClassificationHead
 from ....model.heads.detection import RawOutput
+from ....model.heads.further_columns import SegmentHead
 from ....model.heads.yolo import YoloHead
 from ....model.spec import ModelSpec
 from ....monitor import LogCallback, unlogged
@@ -59,7 +60,11 @@ class DevicePipeline(Closing):
     log: called with a severity of engine_log and a line
 
     session, frame_work: the GPU and the work for a frame, for measurements and tests; None if the pipeline is not open
+    concurrent_runs, max_batch: 1, because there is one frame_work, of one frame
     """
+
+    concurrent_runs = 1
+    max_batch = 1
 
     def __init__(
         self, spec: ModelSpec, load_plan: Callable[[], bytes], tensorrt: TensorRt, options: RunOptions | None = None,
@@ -98,9 +103,11 @@ class DevicePipeline(Closing):
             self.close()
             raise
 
-    def run(self, frame: Frame) -> PipelineOutput:
+    def run(self, frame: Frame, masks: bool = False) -> PipelineOutput:
         """Process one frame; FrameError for a bad frame, EngineError if the GPU fails.
 
+        masks: with instance masks, if the model has them; the host computes them from the prototypes, which are copied
+            from the GPU for these frames only
         The times: preprocess copies the frame into page-locked memory, infer is all GPU work, postprocess reads the
         result.
         """
@@ -117,11 +124,15 @@ class DevicePipeline(Closing):
             work.launch()
             work.wait()
             inferred = time.perf_counter()
-            result = work.result(settings)
+            result = work.result(settings, masks)
         finished = time.perf_counter()
         return PipelineOutput(result, {
             'preprocess': (staged - started) * 1e3, 'infer': (inferred - staged) * 1e3,
             'postprocess': (finished - inferred) * 1e3})
+
+    def run_batch(self, frames: Sequence[Frame], masks: bool = False) -> list[PipelineOutput]:
+        """Process frames one after the other; see `run`."""
+        return [self.run(frame, masks) for frame in frames]
 
     def _raw_output(self, frame: Frame) -> RawOutput:
         """Return the network's outputs for a frame of 8 bits, without decoding."""
@@ -189,6 +200,7 @@ class FrameWork:
         self._tables: DeviceBuffer | None = None
         self._read = [tensor for tensor in engine.outputs if tensor.name in spec.head.output_names]
         self._fetched: list[tuple[Tensor, HostBuffer]] = []
+        self._masks: tuple[Tensor, HostBuffer] | None = None
         self._geometry: Geometry | None = None
         self.detection: DetectionWork | None = None
         if isinstance(spec.head, YoloHead):
@@ -254,8 +266,8 @@ class FrameWork:
         """Wait until the GPU has done the launched work."""
         self._session.synchronize()
 
-    def result(self, settings: PostprocessSettings) -> Result:
-        """Return the result of the launched frame; EngineError if values are not finite."""
+    def result(self, settings: PostprocessSettings, masks: bool = False) -> Result:
+        """Return the result of the launched frame; EngineError if values are not finite. The stream must be idle."""
         if self.detection is not None:
             return self.detection.result(settings.detection)
         head = self.head
@@ -264,7 +276,21 @@ class FrameWork:
         if isinstance(head, ClassificationHead):
             return head.decode(values, settings.classification)
         assert self._geometry is not None
+        if masks and isinstance(head, SegmentHead) and head.prototypes_name:
+            values[head.prototypes_name] = self._prototypes(head.prototypes_name)
+            return head.decode_with_masks(values, self._geometry, settings.detection)
         return head.decode(values, self._geometry, settings.detection)
+
+    def _prototypes(self, name: str) -> np.ndarray:
+        """Return the prototypes of the launched frame, copied from the GPU. The next call overwrites them."""
+        if self._masks is None:
+            tensor = next(tensor for tensor in self._engine.outputs if tensor.name == name)
+            self._masks = tensor, self._session.allocate_host(tensor.size)
+        tensor, buffer = self._masks
+        self._session.download(buffer.array, tensor.address)
+        self._session.synchronize()
+        prototypes: np.ndarray = buffer.array.view(tensor.dtype).reshape(tensor.shape)
+        return prototypes
 
     def raw_output(self) -> RawOutput:
         """Return a copy of what the head reads for the launched frame. The stream must be idle."""

@@ -83,7 +83,9 @@ class RawEngineRunner(Closing):
             # Copies, because the next run overwrites the buffers.
             return [result.copy() for result in results]
 
-    def enqueue(self, inputs: Sequence[int], outputs: Sequence[int], batch: int, stream: int | None) -> None:
+    def enqueue(
+        self, inputs: Sequence[int], outputs: Sequence[int], batch: int, stream: int | None, wait: bool = False,
+    ) -> None:
         """Queue a run on tensors on the GPU; see pipeline.raw.DeviceBackend."""
         session, context = self._opened()
         own = session.stream_handle
@@ -99,12 +101,8 @@ class RawEngineRunner(Closing):
             context.enqueue(addresses, batch, own)
             if stream is not None:
                 session.driver.let_wait(stream, context.after, own)
-
-    def synchronize(self) -> None:
-        """Wait for all queued runs; EngineError if one failed."""
-        session, _ = self._opened()
-        with session.active('running the engine'):
-            session.synchronize()
+            if wait:
+                session.synchronize()
 
     def device_of(self, address: int) -> int:
         """Return the index of the GPU that an address belongs to; EngineError if it is not memory of a GPU."""

@@ -1,33 +1,17 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What a FrameLoop uses and what it reports."""
+"""What a camera's frames look like at one moment, for the diagnostics."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..pipeline.interface import Pipeline
-from .camera import Arrival
 from .health import CameraReport
 from .liveness import Progress
-from .outputs import Outputs
 from .stamps import RosTime, StampReport
 from .statistics import Snapshot
-from .worker import LatestWorker
-
-
-@dataclass(frozen=True)
-class FrameParts:
-    """The parts that process a frame while the node is configured. Only the outputs belong to one camera.
-
-    worker: its thread owns the pipeline and calls FrameLoop.process
-    first_s: an upper limit of the usual time of a frame, in seconds, until one is processed
-    """
-
-    worker: LatestWorker[Arrival]
-    pipeline: Pipeline
-    outputs: Outputs
-    first_s: float
 
 
 @dataclass(frozen=True)
@@ -38,6 +22,8 @@ class FrameReport:
     last_failure: reason of the last bad or damaged frame or failed inference, or ''
     progress: None if the node was not active since configure; stamps: None without images; ros_time: the node's clock
     image_note: what is unusual about the latest images, or ''
+    name: of the camera, the namespace of its outputs; '' if it is the only one
+    idle: whether it is not subscribed because no output has a subscriber
     """
 
     camera: CameraReport | None
@@ -47,3 +33,15 @@ class FrameReport:
     stamps: StampReport | None
     ros_time: RosTime
     image_note: str = ''
+    name: str = ''
+    idle: bool = False
+
+
+def total_of(cameras: Sequence[FrameReport]) -> Snapshot:
+    """Return the sums of the rates and counts of all cameras. It has no times of stages."""
+    rates: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
+    for frames in cameras:
+        rates.update(frames.snapshot.rates)
+        counts.update(frames.snapshot.counts)
+    return Snapshot({}, dict(rates), dict(counts))
