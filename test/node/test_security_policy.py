@@ -16,6 +16,8 @@ POLICY = Path(__file__).resolve().parents[2] / 'config' / 'sros2' / 'policy.xml'
 # Not in Humble.
 NEW = {'~/get_type_description'}
 WITH_BOND = {'bond'}
+# With foxglove_msgs, and of a model with masks: not opened here.
+ELSEWHERE = {'image_annotations', 'masks', 'mask_instances'}
 
 
 def allowed(name):
@@ -74,6 +76,6 @@ def test_the_policy_is_what_the_node_opens(start_node, models, name, kind):
         for rights, found in zip(seen, opened(node)):
             rights |= found
     published, subscribed, services = seen
-    assert published == expected[0] - without
+    assert published | (ELSEWHERE & expected[0]) == expected[0] - without
     assert subscribed == expected[1] - without
     assert services <= expected[2] and expected[2] - services <= NEW

@@ -102,12 +102,12 @@ def test_rows_of_top():
         status(DiagnosticStatus.WARN, 'late', state='active', rate_in_hz=30, replaced=2, stale=1, bad=0, failed=0,
                missing_fraction='0.125', stamp_to_publish_ms_p50='12.34', stamp_to_publish_ms_p99='50',
                backend='litert'),
-        status(DiagnosticStatus.OK, name='alone: perception'),
+        status(DiagnosticStatus.OK, name='alone: perception rear'),
         DiagnosticStatus(name='motor: perception', level=DiagnosticStatus.OK)]))
     _, alone, front = rows(reports.now())
     assert front == (
         'front/detector', 'WARN', 'active', '30.0', '29.5', '12.3 ms', '50.0 ms', '-', '3', '12%', 'litert', 'late')
-    assert alone[:2] == ('alone', 'OK') and alone[8] == '-'
+    assert alone[:2] == ('alone rear', 'OK') and alone[8] == '-'
     now[0] = 104.0
     reports.add(DiagnosticArray(status=[status(DiagnosticStatus.OK)]))
     # The period of the node is 4 s: it is stale after 12 s, the other one after 5 s.
