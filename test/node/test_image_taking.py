@@ -3,6 +3,7 @@
 """image_taking: the executor gives the results of the thread, and is the fallback if rclpy lacks a private name."""
 
 import os
+import sys
 import time
 
 import pytest
@@ -109,3 +110,16 @@ def test_the_thread_that_cannot_be_had_is_an_error(start_node, models, tmp_path,
     assert node.change_state('configure')
     assert not node.change_state('activate')
     node.process.wait_for_line(r'activate failed: image_taking is thread, but rclpy .* lacks .*WaitSet')
+
+
+def test_versions_with_known_faults_are_a_warning(start_node, models, tmp_path, monkeypatch):
+    """As if ROS 2 Lyrical of August 2026 were installed; the node runs all the same."""
+    for package, version in (('rclpy', '10.0.10'), ('rmw_fastrtps_cpp', '9.4.9')):
+        share = tmp_path / 'share' / package
+        share.mkdir(parents=True)
+        (share / 'package.xml').write_text(f'<package format="3"><version>{version}</version></package>')
+    monkeypatch.setenv('AMENT_PREFIX_PATH', os.pathsep.join(
+        filter(None, [str(tmp_path), os.environ.get('AMENT_PREFIX_PATH', ''), sys.prefix])))
+    node = start_node(model_file=models())
+    node.process.wait_for_line(r'\[WARN\].*rmw_fastrtps_cpp 9\.4\.9 is too old: 9\.4\.10 or newer is needed')
+    node.process.wait_for_line(r'\[WARN\].*rclpy 10\.0\.10 is too old: 10\.0\.11 or newer is needed')

@@ -365,13 +365,13 @@ def test_a_package_that_crashes_or_hangs_ends_only_its_own_process(tmp_path, mon
                        ('simplejpeg', '__version__ = "9.9"; print("noise")')):
         (tmp_path / f'{name}.py').write_text(f'{body}\n')
     monkeypatch.setenv('PYTHONPATH', str(tmp_path))
-    # Long enough for an import on a busy machine.
-    answers = probe(['onnx', 'rosbags', 'simplejpeg', 'yaml'], limit_s=20.0 if os.getenv('CI') else 8.0)
+    answers = probe(['onnx', 'rosbags', 'simplejpeg'])
     assert answers['onnx'].error == 'it is installed, but it ends the process with SIGSEGV'
     assert answers['rosbags'].error == 'it is installed, but it ends the process with exit code 7'
     assert (answers['simplejpeg'].found, answers['simplejpeg'].version) == (True, '9.9')
-    assert 'does not answer within' in answers['yaml'].error
-    assert not answers['yaml'].missing
+    # Also on a busy machine, where the process may not even have started by then.
+    hung, = probe(['yaml'], limit_s=3.0).values()
+    assert not hung.found and not hung.missing
 
 
 # Real environments

@@ -38,6 +38,10 @@ def _pycuda(platform: Platform) -> str:
     return f'run PATH=/usr/local/cuda/bin:$PATH {platform.pip("pycuda")}'
 
 
+def _nvcc(platform: Platform) -> str:
+    return f'run sudo apt install {"nvidia-jetpack" if platform.is_jetson else "cuda-nvcc"}'
+
+
 def _ros(package: str, on_pypi: str) -> Line:
     def line(platform: Platform) -> str:
         if platform.ros and not platform.sourced:
@@ -59,7 +63,7 @@ def _vision_msgs(platform: Platform) -> str:
 
 # One version of torchvision fits one of torch: pip chooses both together.
 _TORCH = _pip('torch torchvision')
-# Python module -> the command
+# Python module or program -> the command
 INSTALL: Mapping[str, Line] = {
     'numpy': _apt('python3-numpy', 'numpy'),
     'cv2': _apt('python3-opencv', 'opencv-python-headless'),
@@ -80,6 +84,8 @@ INSTALL: Mapping[str, Line] = {
     'tensorrt_rtx': _pip('tensorrt-rtx-cu13'),
     'pycuda': _pycuda,
     'cuda': _pip('cuda-bindings'),
+    'nvrtc': _pip('nvidia-cuda-nvrtc'),
+    'nvcc': _nvcc,
     'netron': _pip('netron'),
     'faster_coco_eval': _pip('faster-coco-eval'),
     'rclpy': _ros('rclpy', 'ros-jazzy-rclpy ros-jazzy-rmw-fastrtps-cpp'),

@@ -12,7 +12,7 @@ from typing import Any
 
 # A status with this value is from a perception node.
 _MARK = 'rate_out_hz'
-_SUFFIX = ': perception'
+_MIDDLE = ': perception'
 _LEVELS = ('OK', 'WARN', 'ERROR', 'STALE')
 STALE = 'STALE'
 _DROPPED = ('replaced', 'stale', 'bad', 'failed')
@@ -68,7 +68,8 @@ class Reports:
             values = {pair.key: pair.value for pair in status.values}
             if _MARK not in values:
                 continue
-            name = str(status.name).removesuffix(_SUFFIX)
+            # 'detector: perception', or 'detector: perception front' for one of several cameras.
+            name = str(status.name).replace(_MIDDLE, '', 1)
             # rclpy has the level as bytes of length 1.
             level = status.level[0] if isinstance(status.level, bytes) else int(status.level)
             before, now = self._reports.get(name), self._clock()

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -103,5 +104,6 @@ def _answers(process: subprocess.Popen[bytes], limit_s: float) -> Any:
             return
         *lines, rest = (rest + data).split(b'\n')
         for line in lines:
-            yield json.loads(line)
+            with contextlib.suppress(ValueError):
+                yield json.loads(line)
             deadline = time.monotonic() + limit_s

@@ -80,7 +80,7 @@ def check_cuda(system: System, facts: Mapping[str, Probe]) -> Iterator[Finding]:
         yield Finding(
             'kernels', Level.WARNING,
             'neither nvcc nor NVRTC is found: preprocessing and decoding run on the CPU, which is slower',
-            'run sudo apt install nvidia-jetpack' if system.platform.is_jetson else 'run sudo apt install cuda-nvcc')
+            install_line('nvcc', system.platform))
 
 
 def _expected(system: System) -> bool:
