@@ -68,7 +68,8 @@ class Reports:
             values = {pair.key: pair.value for pair in status.values}
             if _MARK not in values:
                 continue
-            name = str(status.name).removesuffix(_SUFFIX)
+            # A camera of several has its name behind it.
+            name = str(status.name).replace(_SUFFIX, '')
             # rclpy has the level as bytes of length 1.
             level = status.level[0] if isinstance(status.level, bytes) else int(status.level)
             before, now = self._reports.get(name), self._clock()
