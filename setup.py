@@ -16,6 +16,8 @@ setup(
         (f'share/{package_name}', ['package.xml', 'NOTICE']),
         (f'share/{package_name}/launch', sorted(glob('launch/*.launch.py'))),
         (f'share/{package_name}/config', sorted(glob('config/*.*'))),
+        *[(f'share/{package_name}/config/{folder}', sorted(glob(f'config/{folder}/*.*')))
+          for folder in ('monitoring', 'sros2')],
         (f'share/{package_name}/models', sorted(glob('models/*.*'))),
     ],
     python_requires='>=3.10',

@@ -32,7 +32,8 @@ def set_up(root: Path, prefix: Path, distro: str, tests: bool = True) -> bool:
     log = prefix / '.setup' / 'setup.log'
     requirements = [root / 'requirements' / name for name in (
         f'ros-{distro}.txt', *_PIP_FILES, *(_TEST_FILES if tests else ()))]
-    interfaces = root / 'interfaces' / 'vision_msgs'
+    # bond for the tests of `bond: true`.
+    interfaces, bond = (root / 'interfaces' / name for name in ('vision_msgs', 'bond'))
 
     # A step's key includes the key of the step before: if a step changes, the steps that build on
     # it run again.
@@ -43,7 +44,7 @@ def set_up(root: Path, prefix: Path, distro: str, tests: bool = True) -> bool:
     # Depends only on ROS and NumPy: a newer linter must not rebuild it.
     keys['vision_msgs'] = content_key(
         [keys['venv']],
-        [*requirements[:2], *(path for path in interfaces.rglob('*') if path.is_file()),
+        [*requirements[:2], *(path for folder in (interfaces, bond) for path in folder.rglob('*') if path.is_file()),
          *(_SCRIPTS / name for name in ('cmake_exports.py', 'vision_msgs.py'))])
     keys['project'] = content_key(
         # A launch file that is new or gone: each one is linked.
@@ -70,8 +71,9 @@ def set_up(root: Path, prefix: Path, distro: str, tests: bool = True) -> bool:
             _install_packages(venv, requirements, log, step)
         stamps.complete('packages', keys['packages'])
     if 'vision_msgs' in todo:
-        with Step('3/4 building vision_msgs') as step:
+        with Step('3/4 building vision_msgs and bond') as step:
             stamps.begin('vision_msgs')
+            vision_msgs.build(bond, venv, log, step)
             vision_msgs.build(interfaces, venv, log, step)
             vision_msgs.verify(
                 vision_msgs.read_expected_hashes(interfaces / 'type_hashes.txt'),

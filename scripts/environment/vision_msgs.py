@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Builds interfaces/vision_msgs into the venv and checks that it equals the released vision_msgs."""
+"""Builds the packages of interfaces/ into the venv and checks that vision_msgs equals the released one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _NINJA_COUNT = re.compile(r'^\[(\d+)/(\d+)\]')
 
 def build(source: Path, venv: Venv, log: Path, step: Step) -> None:
     """Configure, build and install the package at source into the venv's prefix."""
-    build_folder = venv.prefix / 'build' / 'vision_msgs'
+    build_folder = venv.prefix / 'build' / source.name
     # An old build folder may be incomplete, or built with other wheels.
     shutil.rmtree(build_folder, ignore_errors=True)
     environment = clean_environment({

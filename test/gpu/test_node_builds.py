@@ -56,7 +56,7 @@ def test_configure_builds_in_a_process_of_its_own_and_the_next_node_finds_it(sta
 
     told = [
         status for message in node.driver.diagnostics.messages[since:] for status in message.status
-        if status.name == f'{node.name}: perception' and status.message.startswith('configuring: ')]
+        if status.name == f'{node.name[1:]}: perception' and status.message.startswith('configuring: ')]
     assert {status.level for status in told} == {DiagnosticStatus.WARN}
     assert {pair.value for status in told for pair in status.values if pair.key == 'state'} == {'configuring'}
     texts = list(dict.fromkeys(status.message for status in told))

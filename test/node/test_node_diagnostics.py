@@ -38,7 +38,7 @@ def stamped(node, since):
     return [
         (message.header.stamp.sec + message.header.stamp.nanosec / 1e9, message.status[0])
         for message in node.driver.diagnostics.messages[since:]
-        if message.status[0].name == f'{node.name}: perception']
+        if message.status[0].name == f'{node.name[1:]}: perception']
 
 
 def test_contents_while_active(node, models):

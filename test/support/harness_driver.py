@@ -141,7 +141,7 @@ class NodeClient:
         self.driver = driver
         self.process = process
         self.name = f'{process.namespace}/{name}'
-        self._status = f'{self.name}: {status}'
+        self._status = f'{self.name[1:]}: {status}'
         node = driver.node
         self._clients: list[Any] = []
 

@@ -55,7 +55,10 @@ class NodeProcess:
         self.namespace = namespace
         folder.mkdir(parents=True, exist_ok=True)
         parameters_file = folder / 'parameters.yaml'
-        parameters_file.write_text(json.dumps({'/**': {'ros__parameters': parameters or {}}}))
+        # .ci/lyrical runs all tests with each way to take images.
+        taking = os.environ.get('TEST_IMAGE_TAKING')
+        given = {**({'image_taking': taking} if taking else {}), **(parameters or {})}
+        parameters_file.write_text(json.dumps({'/**': {'ros__parameters': given}}))
         environment = dict(
             os.environ, PYTHONUNBUFFERED='1', PYTHONFAULTHANDLER='1', RCUTILS_COLORIZED_OUTPUT='0',
             ROS_LOG_DIR=str(folder))

@@ -16,6 +16,8 @@ yaml = pytest.importorskip('yaml')
 from support.bags import edit_metadata, grey_image, write_bag
 from support.subprocesses import python_environment, without_middleware
 
+from trt_perception.advice.packages import install_line
+from trt_perception.advice.platform import this_platform
 from trt_perception.demo.environment import free_domain_id
 from trt_perception.errors import SourceError
 from trt_perception.launching.image_topics import open_bag_argument
@@ -167,8 +169,7 @@ assert 'cv2' not in sys.modules
     by_folder, by_file, alone = done.stdout.splitlines()
     assert by_folder == by_file == str(TOPIC)
     assert alone == (
-        f"bag:={lone}: the Python package 'rosbags' is not installed; with ROS 2: PIP_BREAK_SYSTEM_PACKAGES=1 pip "
-        "install rosbags 'numpy<2'; with pip: pip install rosbags")
+        f"bag:={lone}: the Python package 'rosbags' is not installed; {install_line('rosbags', this_platform())}")
 
 
 def test_the_command_for_a_ros1_bag_makes_one_that_is_read(tmp_path):

@@ -145,7 +145,7 @@ CASES = {
     'nothing there': (lambda f: f / 'none', None, '{path}: no such file or folder'),
     'ROS 1': (
         lambda f: with_text(f / 'x.bag', b'#ROSBAG V2.0\n'), None,
-        '{path}: a ROS 1 bag; convert it: rosbags-convert --src {path} --dst {stem} (pip install rosbags)'),
+        '{path}: a ROS 1 bag; convert it: rosbags-convert --src {path} --dst {stem} (run ...'),
     'ROS 1 with a topic': (lambda f: with_text(f / 'x.bag'), '/image', '{path}: a ROS 1 bag; convert it...'),
 
     'no metadata.yaml': (lambda f: without(bag(f), 'metadata.yaml'), None, MISSING),

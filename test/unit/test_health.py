@@ -240,3 +240,11 @@ def test_what_is_there_instead_replaces_the_advice():
     there = '/camera/image_raw/compressed is there: image_transport:=compressed'
     assert assess(camera(publishers=(), silent_s=5.0, elsewhere=there)) == (
         Level.WARN, f'no images for 5 s: no node publishes /camera/image_raw; {there}')
+
+
+def test_a_cpu_in_place_of_a_wanted_gpu():
+    fallback = 'device gpu was requested, but OpenVINO runs the model on the CPU: set backend to tensorrt or auto'
+    assert assess(replace(WELL, device_fallback=fallback)) == (Level.WARN, fallback)
+    # What is missing now is said first.
+    level, reason = assess(replace(camera(publishers=(), silent_s=5.0), device_fallback=fallback))
+    assert level == Level.WARN and reason.startswith('no images for 5 s')

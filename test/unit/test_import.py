@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 
 import trt_perception
+from trt_perception import dependencies
+from trt_perception.advice.packages import install_line
+from trt_perception.advice.platform import Platform, this_platform
 from trt_perception.dependencies import require
 from trt_perception.errors import MissingDependencyError, PerceptionError
 
@@ -119,9 +122,7 @@ except PerceptionError as error:
 sys.exit(code)
 """)
     assert done.returncode == 1
-    message = (
-        f"'{package}' is not installed; with ROS 2: PIP_BREAK_SYSTEM_PACKAGES=1 pip install {package} 'numpy<2'; "
-        f'with pip: pip install {package}')
+    message = f"'{package}' is not installed; {install_line(package, this_platform())}"
     assert message in done.stderr
     assert done.stderr.count('\n') == 1
 
@@ -134,11 +135,11 @@ def test_a_module_that_is_there():
 
 
 @pytest.mark.parametrize('module, message', [
-    ('tensorrt', 'with pip: pip install tensorrt'),
-    ('sensor_msgs.msg', 'sudo apt install ros-<distro>-sensor-msgs; with pip: pip install ros-jazzy-sensor-msgs'),
-    ('diagnostic_msgs.msg', 'with pip: pip install ros-jazzy-diagnostic-msgs'),
-    ('vision_msgs.msg', '-vision-msgs; without ROS 2: run `make setup` in the checkout (it is not on PyPI)'),
-    ('no_such.part', "the Python package 'no_such' is not installed; with pip: pip install no_such"),
+    ('tensorrt', 'run {pip} tensorrt'),
+    ('sensor_msgs.msg', 'without ROS 2 from apt: run {pip} ros-jazzy-sensor-msgs'),
+    ('diagnostic_msgs.msg', '{pip} ros-jazzy-diagnostic-msgs'),
+    ('vision_msgs.msg', 'run `make setup` in the checkout (it is not on PyPI)'),
+    ('no_such.part', "the Python package 'no_such' is not installed; run {pip} no_such"),
 ])
 def test_a_module_that_is_not(monkeypatch, module, message):
     top = module.partition('.')[0]
@@ -147,9 +148,11 @@ def test_a_module_that_is_not(monkeypatch, module, message):
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, top, None)
     require.cache_clear()
+    here = Platform(python=sys.executable, sees_apt=False, version=(3, 11), machine='x86_64')
+    monkeypatch.setattr(dependencies, 'this_platform', lambda: here)
     with pytest.raises(MissingDependencyError) as error:
         require(module)
-    assert message in str(error.value)
+    assert message.format(pip=f'{sys.executable} -m pip install') in str(error.value)
     assert isinstance(error.value, PerceptionError)
 
 
@@ -164,7 +167,7 @@ def test_a_missing_ros_package_ends_the_demo_before_it_starts_anything(tmp_path,
         [sys.executable, '-c', code], cwd=tmp_path, env={**os.environ, 'PYTHONPATH': path},
         capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout) == (1, '')
-    assert done.stderr.startswith(f"trt_perception: the Python package '{package}' is not installed; with ROS 2: sudo ")
+    assert done.stderr.startswith(f"trt_perception: the Python package '{package}' is not installed; ")
     assert done.stderr.count('\n') == 1
     assert list(tmp_path.iterdir()) == []
 
@@ -187,5 +190,5 @@ def test_a_module_that_was_built_for_numpy_1(monkeypatch, tmp_path, raised):
     (tmp_path / 'of_old.py').write_text(f'raise {raised}\n')
     monkeypatch.syspath_prepend(str(tmp_path))
     with pytest.raises(MissingDependencyError, match=(
-            r'of_old.* was built for NumPy 1 .*: run PIP_BREAK_SYSTEM_PACKAGES=1 pip install onnx .numpy<2')):
+            r'of_old.* was built for NumPy 1 .*: run .* install onnx .numpy<2')):
         require('of_old')

@@ -19,8 +19,10 @@ pytest.importorskip('openvino', reason='needs openvino: pip install openvino')
 from support.precision_models import color_folder, color_frames, conv_classifier, conv_detector, dfl_detector
 from support.quantised_models import quantise_edges
 from support.recording_monitor import Told
-from support.tiny_models import FLOAT, FLOAT16, UINT8, color_classifier, color_detector, save
+from support.tiny_models import FLOAT, FLOAT16, UINT8, color_classifier, color_detector, color_segmenter, save
 
+from trt_perception.advice.packages import install_line
+from trt_perception.advice.platform import this_platform
 from trt_perception.backends import openvino_pipeline
 from trt_perception.backends.create import create_pipeline
 from trt_perception.backends.openvino_pipeline import OpenVinoPipeline
@@ -244,7 +246,7 @@ def test_auto_with_an_openvino_that_cannot_be_imported(spec, tmp_path):
         env={**os.environ, 'PYTHONPATH': os.pathsep.join([str(tmp_path), *filter(None, sys.path)])})
     assert done.stdout.splitlines() == [
         'warning OpenVINO is not used: openvino is installed but cannot be imported: libopenvino.so: no such file; '
-        "with ROS 2: PIP_BREAK_SYSTEM_PACKAGES=1 pip install openvino 'numpy<2'; with pip: pip install openvino",
+        f'{install_line("openvino", this_platform())}',
         'onnxruntime']
 
 
@@ -451,3 +453,19 @@ def test_a_quantised_input_and_output(tmp_path, rules, layout):
     np.testing.assert_array_equal(first.class_indices, second.class_indices)
     np.testing.assert_allclose(first.boxes, second.boxes, atol=1e-4)
     np.testing.assert_allclose(first.scores, second.scores, atol=1e-5)
+
+
+def test_masks_stay_valid_after_the_next_frame(tmp_path):
+    """OpenVINO overwrites its outputs, also the prototypes."""
+    spec = load_model(color_segmenter(tmp_path / 'm.onnx'))
+    pixels = np.zeros((64, 128, 3), np.uint8)
+    pixels[16:32, 32:40, 2] = 255
+    pixels[32:48, 80:96, 0] = 255
+    frame = Frame.from_bgr(pixels)
+    with create_pipeline(spec, options('fp32')) as found, \
+            create_pipeline(spec, PipelineOptions('onnxruntime', 'fp32')) as expected:
+        first, second = found.run(frame, masks=True).result, expected.run(frame, masks=True).result
+        found.run(Frame.from_bgr(255 - pixels), masks=True)
+    assert len(first) == 2
+    for index in range(2):
+        assert (first.masks[index] != second.masks[index]).sum() <= 2 and second.masks[index].any()

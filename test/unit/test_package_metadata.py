@@ -122,10 +122,10 @@ def test_setup_installs_every_shared_file(setup_arguments):
     assert ('share/ament_index/resource_index/packages', 'resource/trt_perception') in installed
     assert (share, 'package.xml') in installed
     for folder in ('launch', 'config', 'models'):
-        for path in (ROOT / folder).iterdir():
-            if path.is_file():
+        for path in (ROOT / folder).rglob('*'):
+            if path.is_file() and '__pycache__' not in path.parts:
                 name = path.relative_to(ROOT).as_posix()
-                assert (f'{share}/{folder}', name) in installed, name
+                assert (f'{share}/{path.parent.relative_to(ROOT).as_posix()}', name) in installed, name
 
 
 def test_setup_installs_every_python_package_and_its_data(setup_arguments):

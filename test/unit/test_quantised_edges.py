@@ -166,6 +166,16 @@ def test_metadata_that_cannot_be_used(tmp_path, text, message):
     assert message in str(error.value)
 
 
+def test_a_graph_that_also_reads_the_shape_of_its_input(tmp_path):
+    path = quantise_edges(detector(tmp_path), {'images': RAW})
+    model = onnx.load(str(path))
+    model.graph.node.insert(0, helper.make_node('Shape', ['images'], ['size']))
+    onnx.save(model, str(path))
+    spec = load_model(path)
+    assert spec.input_quantisation is not None
+    assert len(run(float_edges(spec), red_squares())) == 2
+
+
 def test_pixels_that_the_graph_casts_stay_pixels(tmp_path):
     spec = load_model(detector(tmp_path, dtype=UINT8))
     assert spec.input_quantisation is None

@@ -28,9 +28,10 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
 
-from trt_perception.errors import MissingDependencyError
+from trt_perception.errors import MissingDependencyError, ParameterError
 from trt_perception.node import rclpy_internals
-from trt_perception.node.rclpy_internals import require_internals
+from trt_perception.node.image_taker import taking
+from trt_perception.node.rclpy_internals import missing_to_wait, require_internals
 
 ROOT = Path(__file__).resolve().parents[2]
 SOON = 60.0  # seconds to wait for events that come at once
@@ -76,18 +77,35 @@ def lacking(*arguments: Any, **named: Any) -> str:
 def test_all_are_there(node, executor):
     require_internals()
     require_internals(node, executor)
+    assert missing_to_wait(node.context) == ''
+    assert taking('auto', node) == taking('thread', node) == ('thread', '')
 
 
-@pytest.mark.parametrize('path', [
-    'WaitSet', 'WaitSet.wait', 'WaitSet.clear_entities', 'WaitSet.add_subscription', 'WaitSet.add_guard_condition',
-    'WaitSet.get_ready_entities', 'Subscription.take_message', 'LifecycleStateMachine.current_state'])
-def test_a_name_that_is_gone_is_told(monkeypatch, path):
+def without(monkeypatch, path):
     *owners, name = path.split('.')
     owner = rclpy_implementation
     for part in owners:
         owner = getattr(owner, part)
     monkeypatch.delattr(owner, name)
-    assert lacking() == f'{C}.{path}'
+
+
+@pytest.mark.parametrize('path', [
+    'WaitSet', 'WaitSet.wait', 'WaitSet.clear_entities', 'WaitSet.add_subscription', 'WaitSet.add_guard_condition',
+    'WaitSet.get_ready_entities', 'Subscription.take_message'])
+def test_without_a_name_to_wait_with_the_executor_takes_the_images(node, executor, monkeypatch, path):
+    without(monkeypatch, path)
+    require_internals(node, executor)
+    missing = f'rclpy {version("rclpy")} lacks {C}.{path}'
+    assert missing_to_wait(node.context).startswith(missing)
+    assert taking('auto', node) == ('executor', missing_to_wait(node.context))
+    assert taking('executor', node) == ('executor', '')
+    with pytest.raises(ParameterError, match=r'image_taking is thread, but rclpy .* lacks'):
+        taking('thread', node)
+
+
+def test_a_name_that_is_gone_is_told(monkeypatch):
+    without(monkeypatch, 'LifecycleStateMachine.current_state')
+    assert lacking() == f'{C}.LifecycleStateMachine.current_state'
 
 
 def test_the_module_that_has_them_is_gone(monkeypatch):
@@ -96,11 +114,11 @@ def test_the_module_that_has_them_is_gone(monkeypatch):
 
 
 def test_all_that_are_gone_are_told_at_once(node, executor, monkeypatch):
-    monkeypatch.delattr(rclpy_implementation.WaitSet, 'wait')
+    without(monkeypatch, 'LifecycleStateMachine.current_state')
     monkeypatch.delattr(node, '_parameter_overrides')
     monkeypatch.delattr(executor, '_executor')
     assert lacking(node, executor) == (
-        f'{C}.WaitSet.wait, LifecycleNode._parameter_overrides, MultiThreadedExecutor._executor')
+        f'{C}.LifecycleStateMachine.current_state, LifecycleNode._parameter_overrides, MultiThreadedExecutor._executor')
 
 
 @pytest.mark.parametrize('name', ['_parameter_overrides', '_state_machine', '_service_change_state'])
@@ -120,21 +138,22 @@ def test_a_wait_set_of_another_signature_is_told(node, monkeypatch):
             super().__init__(*sizes[:-2], sizes[-1]) if len(sizes) == 8 else super().__init__(None)
 
     monkeypatch.setattr(rclpy_implementation, 'WaitSet', Another)
-    assert lacking(node) == f'{C}.WaitSet with 7 arguments'
+    assert missing_to_wait(node.context) == f'rclpy {version("rclpy")} lacks {C}.WaitSet with 7 arguments'
 
 
 def test_the_executable_ends_with_one_line_that_names_it(tmp_path):
     """The error comes before the node subscribes or starts a build."""
     (tmp_path / 'sitecustomize.py').write_text(
         'import rclpy.impl.implementation_singleton as singleton\n'
-        'del singleton.rclpy_implementation.Subscription.take_message\n')
+        'del singleton.rclpy_implementation.LifecycleStateMachine.current_state\n')
     process = subprocess.run(
         [sys.executable, '-m', 'trt_perception.node.main'], capture_output=True, text=True, timeout=120, cwd=ROOT,
         env={**os.environ, 'PYTHONPATH': os.pathsep.join((str(tmp_path), os.environ.get('PYTHONPATH', '')))})
     assert process.returncode == 1
     assert process.stderr.splitlines() == [
-        f'perception_node: rclpy {version("rclpy")} lacks {C}.Subscription.take_message, which perception_node needs: '
-        'use the rclpy of a ROS 2 distribution from Humble to Lyrical, or a newer trt_perception']
+        f'perception_node: rclpy {version("rclpy")} lacks {C}.LifecycleStateMachine.current_state, which '
+        'perception_node needs: use the rclpy of a ROS 2 distribution from Humble to Lyrical, or a newer '
+        'trt_perception']
 
 
 def test_each_function_does_what_it_says(node, executor):

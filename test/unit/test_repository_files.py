@@ -49,7 +49,7 @@ def test_hooks_run_the_commands_of_make_lint(hooks):
 def test_workflows():
     """One calls .ci/run, one builds the docs, one tests with colcon; each has a limit and reads only, but one job."""
     workflows = {path.stem: document(path) for path in (GITHUB / 'workflows').glob('*.yml')}
-    assert set(workflows) == {'arm', 'ci', 'docs', 'ros'}
+    assert set(workflows) == {'arm', 'ci', 'docs', 'lyrical', 'ros'}
     for name, workflow in workflows.items():
         # YAML 1.1 reads the key `on` as true.
         assert {'pull_request', 'push'} <= set(workflow[True]), name
@@ -69,6 +69,7 @@ def test_workflows():
     assert '-m pytest' in commands and '-m scripts.arm.predict' in commands
     # A pull request publishes nothing.
     assert workflows['docs']['jobs']['publish']['if'].startswith("github.event_name == 'workflow_dispatch' && ")
+    assert [step.get('run') for step in workflows['lyrical']['jobs']['tests-over-dds']['steps']][-1] == '.ci/lyrical'
     colcon = workflows['ros']['jobs']['colcon-test']
     assert {entry['distro'] for entry in colcon['strategy']['matrix']['include']} == {'humble', 'jazzy', 'lyrical'}
     commands = '\n'.join(step.get('run', '') for step in colcon['steps'])

@@ -149,3 +149,15 @@ def test_what_is_read_from_damaged_bytes_is_what_rclpy_reads(data: st.DataObject
     assert found.header == (stamp.sec, stamp.nanosec, message.header.frame_id)
     assert {**fields_of(found), 'data': bytes(found.data)} == {
         name: bytes(message.data) if name == 'data' else getattr(message, name) for name in fields_of(found)}
+
+
+@given(IMAGES, st.sampled_from([b'\x00\x00', b'\x00\x01', b'\x00\x02', b'\x00\x03']), st.binary(max_size=3))
+def test_the_options_of_the_header_and_padding_at_the_end_change_nothing(
+    image: tuple[tuple[int, int, str], dict[str, Any]], options: bytes, padding: bytes,
+) -> None:
+    """Cyclone DDS pads to a multiple of four bytes and writes the number of padding bytes into the options."""
+    header, fields = image
+    data = serialize_message(ros_message(Image, header, fields))
+    found = read_image(data[:2] + options + data[4:] + padding, header_fields)
+    assert found.header == header
+    assert {**fields_of(found), 'data': bytes(found.data)} == fields

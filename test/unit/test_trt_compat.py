@@ -303,7 +303,7 @@ def test_without_any_tensorrt_both_ways_to_install_it_are_named(monkeypatch):
         raise ModuleNotFoundError(f"No module named '{name}'", name=name)
 
     monkeypatch.setattr(importlib, 'import_module', missing)
-    with pytest.raises(MissingDependencyError, match=r'python3-libnvinfer.*tensorrt-rtx-cu13'):
+    with pytest.raises(MissingDependencyError, match=r'install tensorrt.*tensorrt-rtx-cu13'):
         load()
 
 

@@ -12,9 +12,9 @@ from types import SimpleNamespace
 import pytest
 
 import trt_perception
+from trt_perception.advice.packages import INSTALL
 from trt_perception.backends.create import BACKENDS
 from trt_perception.cli import main as command_line
-from trt_perception.dependencies import INSTALL
 from trt_perception.image.encodings import ENCODINGS
 from trt_perception.model.heads.identify import HEADS, KNOWN_LAYOUTS
 from trt_perception.model.thresholds import Thresholds

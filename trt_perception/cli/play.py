@@ -6,7 +6,7 @@ Publishes one image topic of the bag (sensor_msgs/Image or CompressedImage) at t
 are sent as they were recorded. --restamp sets each header's stamp to the time of sending, as if a camera took the
 picture at that moment. Only such stamps are useful to measure latencies.
 
-This process needs the Fast DDS profile for large images (README, Large images). From Kilted on, the variable is
+This process needs the Fast DDS profile for large images (README, Large images). On Lyrical the variable is
 FASTDDS_DEFAULT_PROFILES_FILE:
 
   FASTRTPS_DEFAULT_PROFILES_FILE=config/fastdds_large_images.xml trt_perception play BAG --restamp

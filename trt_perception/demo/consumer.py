@@ -139,7 +139,7 @@ class Consumer:
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:
-            if status.name.startswith(f'{self._name}:'):
+            if status.name.startswith(f'{self._name.lstrip("/")}:'):
                 self._diagnostics = {item.key: item.value for item in status.values}
                 self._diagnostics_received += 1
 

@@ -15,7 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from ..dependencies import BACK_TO_NUMPY_1, built_for_numpy_1
+from ..advice.packages import install_line
+from ..advice.platform import this_platform
+from ..dependencies import back_to_numpy_1, built_for_numpy_1
 from ..errors import FrameError
 from .encodings import ENCODINGS, supported
 from .frame import Frame
@@ -49,17 +51,17 @@ def load_cv_bridge() -> tuple[Any, str]:
     """Return (a CvBridge or None, the reason if None); cached, so it runs once and not for every bad frame."""
     try:
         if _would_crash():
-            return None, f'was built for NumPy 1 and crashes with NumPy 2 ({BACK_TO_NUMPY_1})'
+            return None, f'was built for NumPy 1 and crashes with NumPy 2 ({back_to_numpy_1()})'
         from cv_bridge import CvBridge
 
         return CvBridge(), ''
     except ModuleNotFoundError as error:
         if error.name == 'cv_bridge':
-            return None, 'is not installed (sudo apt install ros-<distro>-cv-bridge)'
+            return None, f'is not installed ({install_line("cv_bridge", this_platform())})'
         return None, f'cannot be imported: {error}'
     except Exception as error:  # If built for another NumPy, NumPy's error types vary.
         if built_for_numpy_1(error):
-            return None, f'was built for NumPy 1 and cannot be imported with NumPy 2 ({BACK_TO_NUMPY_1})'
+            return None, f'was built for NumPy 1 and cannot be imported with NumPy 2 ({back_to_numpy_1()})'
         return None, f'cannot be imported: {error}'
 
 

@@ -26,6 +26,8 @@ METADATA_KEY = 'trt_perception.quantisation'
 MOVING = frozenset({
     'Identity', 'Transpose', 'Reshape', 'Flatten', 'Squeeze', 'Unsqueeze', 'Slice', 'Split', 'SpaceToDepth',
     'DepthToSpace', 'MaxPool', 'Gather'})
+# Operators that do not read the numbers.
+_SHAPES = frozenset({'Shape', 'Size'})
 # TensorProto.DataType.
 TYPES = {2: 'uint8', 3: 'int8', 4: 'uint16', 5: 'int16'}
 # The places of the scale of what an operator reads and of what it writes; the zero point follows.
@@ -79,7 +81,7 @@ def _readers(graph: Any, tensor: str) -> Iterator[Any]:
         if node.input and node.input[0] in names and node.op_type in MOVING and node.output[0] not in seen:
             names.update(node.output)
             seen.update(node.output)
-        elif names & set(node.input):
+        elif names & set(node.input) and node.op_type not in _SHAPES:
             yield node
 
 

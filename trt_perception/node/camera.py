@@ -22,15 +22,10 @@ from ..image.transports import COMPRESSED_IMAGE, IMAGE
 from .camera_names import CameraName
 from .gaps import GapEstimator
 from .health import SILENCE_S, CameraReport
+from .image_taker import AUTO, ImageTaker, take_images, taking
 from .publishers import MismatchLog, publishers_of
 from .serialized_image import CutOff, MakeHeader, NotPlainCdr, read_compressed_image, read_image, stamp_of
 from .siblings import ChangeLog, Wanted, offers_in, suggestion
-from .taking_thread import NotOfTheExecutor, TakingThread
-
-try:
-    from rclpy.event_handler import SubscriptionEventCallbacks
-except ImportError:  # Humble
-    from rclpy.qos_event import SubscriptionEventCallbacks
 
 _TYPES = {'raw': Image, 'compressed': CompressedImage}
 _READERS: dict[str, Callable[[bytes, MakeHeader], Any]] = {
@@ -53,11 +48,11 @@ class Arrival:
 
 
 class Camera:
-    """Subscribes to an image topic. A separate thread calls `on_image` for each message."""
+    """Subscribes to an image topic. `on_image` is called for each message, see image_taker.py; way: image_taking."""
 
     def __init__(
         self, node: Node, name: CameraName, reliability: str, depth: int,
-        on_image: Callable[[Arrival], None],
+        on_image: Callable[[Arrival], None], way: str = AUTO,
     ) -> None:
         self._node = node
         self._transport = transport = name.transport
@@ -72,17 +67,11 @@ class Camera:
         self._mismatches = MismatchLog(lambda text: self._node.get_logger().error(text))
         self._suggestions = ChangeLog(lambda text: self._node.get_logger().warning(text))
         self._rclpy_failed = -_THROTTLE_S
-        self._subscription: Any | None = node.create_subscription(
-            _TYPES[transport], name.subscribed, _never_called,
+        self._taker: ImageTaker | None = take_images(
+            node, _TYPES[transport], name.subscribed,
             QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=depth, reliability=self._reliability),
-            callback_group=NotOfTheExecutor(),
-            # No QoS events: no executor waits for them. `report` finds mismatches itself.
-            event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False),
-            # Serialized: deserializing a large image here would delay the next one, and would be wasted if a newer
-            # frame replaces this one.
-            raw=True)
-        self.topic: str = self._subscription.topic_name
-        self._taking = TakingThread(node, self._subscription, self._received, self._not_taken)
+            self._received, self._not_taken, taking(way, node)[0])
+        self.topic: str = self._taker.topic
 
     def message_of(self, arrival: Arrival) -> Any:
         """Return an object with the fields of the message, a sensor_msgs/Image or CompressedImage.
@@ -98,10 +87,9 @@ class Camera:
 
     def close(self) -> None:
         """End the subscription. After this returns, `on_image` is not running and is never called again."""
-        if self._subscription is not None:
-            self._taking.close()
-            self._node.destroy_subscription(self._subscription)
-            self._subscription = None
+        taker, self._taker = self._taker, None
+        if taker is not None:
+            taker.close()
 
     def report(self) -> CameraReport:
         """Return the state of the topic now.
@@ -151,7 +139,3 @@ class Camera:
 
 def _header(sec: int, nanosec: int, frame_id: str) -> Header:
     return Header(stamp=Time(sec=sec, nanosec=nanosec), frame_id=frame_id)
-
-
-def _never_called(_: Any) -> None:
-    """Satisfy rclpy, which requires a callback. A TakingThread takes the messages instead."""

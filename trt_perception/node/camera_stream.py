@@ -77,7 +77,8 @@ class CameraStream:
         self._limit = RateLimit()
         self._lazy = settings.lazy
         self._open_camera = lambda: Camera(
-            self._node, self.name, settings.image_reliability, settings.image_depth, on_image)
+            self._node, self.name, settings.image_reliability, settings.image_depth, on_image,
+            settings.image_taking)
 
     def subscribe(self) -> None:
         """Subscribe to the images."""

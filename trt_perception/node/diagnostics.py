@@ -26,6 +26,15 @@ LEVELS = {
     Level.ERROR: DiagnosticStatus.ERROR}
 
 
+def status_name(node: str, kind: str = 'perception') -> str:
+    """Return the name of the status of a node, given its full name and what it does.
+
+    Without the slash at the beginning: diagnostic_aggregator turns slashes into blanks, and the name would begin with
+    one.
+    """
+    return f'{node.lstrip("/")}: {kind}'
+
+
 def diagnostics_message(
     name: str, stamp: Time, level: Level, reason: str, state: str, snapshot: Snapshot,
     camera: CameraReport | None, provenance: Mapping[str, str],
@@ -58,7 +67,7 @@ def status_of(
             for percentile, value in zip(PERCENTILES, snapshot.stages[stage]):
                 values[f'{stage}_ms_p{percentile}'] = f'{value:.3f}'
     return DiagnosticStatus(
-        level=LEVELS[level], name=f'{name}: perception {camera_name}'.rstrip(), message=printable(reason),
+        level=LEVELS[level], name=f'{status_name(name)} {camera_name}'.rstrip(), message=printable(reason),
         # Before configure, the device is not chosen yet.
         hardware_id=printable(provenance.get('device') or platform.node() or 'unknown'),
         values=[KeyValue(key=key, value=printable(value)) for key, value in values.items()])

@@ -100,6 +100,7 @@ class DiagnosticsPublisher:
             camera=frames.camera, recent=frames.snapshot.rates, last_failure=frames.last_failure,
             precision_wanted=status.provenance.get('precision', ''),
             precision_effective=status.provenance.get('precision_effective', ''),
+            device_fallback=status.provenance.get('device_fallback', ''),
             progress=frames.progress, stamps=frames.stamps, ros_time=frames.ros_time, image_note=frames.image_note,
             twin=twin, middleware=self._middleware, idle=frames.idle)
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 from rclpy.node import Node
 
+from ..advice.packages import install_line
+from ..advice.platform import this_platform
 from ..errors import EngineError
 from ..image.jpeg import jpeg_decoder
 from ..parameters.settings import Settings
@@ -98,7 +100,7 @@ class FrameLoop:
         if compressed and jpeg_decoder() == 'opencv':
             self._node.get_logger().warning(
                 'damaged JPEG images are not noticed, because the Python package simplejpeg is not installed: '
-                "PIP_BREAK_SYSTEM_PACKAGES=1 pip install simplejpeg 'numpy<2'")
+                f'{install_line("simplejpeg", this_platform())}')
         for stream in self._streams:
             stream.start(settings, self._parts.first_s, functools.partial(self._arrived, stream))
         if settings.lazy:

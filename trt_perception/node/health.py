@@ -57,6 +57,7 @@ class Condition:
     state: label of the lifecycle state; error: reason why the last transition failed, or ''
     recent: events per second over the window, by name (received, processed, stale, bad, failed)
     last_failure: error text of the last failed frame
+    device_fallback: why the network runs on the CPU although a GPU is wanted, or ''
     precision_wanted, precision_effective: precision of the network, '' if unconfigured
     activity: the step that configure is doing, or ''; unchanged_s: seconds since it changed
     image_note: what is unusual about the images, or ''
@@ -82,6 +83,7 @@ class Condition:
     twin: str = ''
     middleware: str = ''
     idle: bool = False
+    device_fallback: str = ''
 
 
 def assess(condition: Condition) -> tuple[Level, str]:
@@ -96,10 +98,15 @@ def assess(condition: Condition) -> tuple[Level, str]:
     findings = [
         *_topic_findings(condition), *_fruitless_findings(condition), *_frame_findings(condition),
         *([(Level.WARN, condition.twin)] if condition.twin else []),
-        *_gap_findings(condition), *_late_findings(condition), *_precision_findings(condition)]
+        *_gap_findings(condition), *_late_findings(condition),
+        *([(Level.WARN, condition.device_fallback)] if condition.device_fallback else []),
+        *_precision_findings(condition)]
     if condition.idle:
         # What happened to the last images says nothing now.
-        findings = [*([(Level.WARN, condition.twin)] if condition.twin else []), *_precision_findings(condition)]
+        findings = [
+            *([(Level.WARN, condition.twin)] if condition.twin else []),
+            *([(Level.WARN, condition.device_fallback)] if condition.device_fallback else []),
+            *_precision_findings(condition)]
     if not findings and condition.idle:
         return Level.OK, 'idle: no output has a subscriber, and lazy is true'
     if not findings:

@@ -18,6 +18,7 @@ from typing import Any
 from ..dependencies import require
 from ..errors import ParameterError, PerceptionError, one_line
 from .command_line import answer_to, check_environment, explained, help_text, ignored
+from .least_versions import too_old
 from .rclpy_internals import require_internals, wait_for_callbacks
 from .shared_memory import remove_dead_segments
 from .stop_request import StopRequest
@@ -137,8 +138,11 @@ def _started(program: Program, arguments: list[str], on_fatal: Callable[[], None
         if segments:
             node.get_logger().info(
                 f'removed {segments} shared-memory segments ({size / 1e6:.0f} MB) of killed processes from /dev/shm')
-        # One thread for transitions, one for diagnostics, one for parameters and the rest. Images have their own.
-        executor = MultiThreadedExecutor(num_threads=3)
+        for text in too_old():
+            node.get_logger().warning(text)
+        # One thread for transitions, one for diagnostics, one for parameters and the rest, and one for images, which
+        # it never starts if images have a thread of their own.
+        executor = MultiThreadedExecutor(num_threads=4)
         require_internals(executor=executor)
     except PerceptionError:
         raise

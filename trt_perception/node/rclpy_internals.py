@@ -4,13 +4,15 @@
 
 The names were checked in the sources of Humble (3.3.15), Jazzy (7.1.5) and Kilted (9.1.2), and in executors.py and
 _rclpy_nanobind.pyi of the development branch of 2026. Lyrical's own sources were not checked.
+
+Without those of SubscriptionWait the node still runs: image_taker.py then takes images with public names alone.
 """
 
 from __future__ import annotations
 
 import contextlib
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -18,13 +20,17 @@ from ..errors import MissingDependencyError
 
 _FOR_EVER = -1
 # module -> names in it. Other names exist only in objects, see _OF_A_NODE and _OF_AN_EXECUTOR.
+_SINGLETON = 'rclpy.impl.implementation_singleton'
 _IN_MODULES = {
-    'rclpy.impl.implementation_singleton': (
-        'rclpy_implementation.WaitSet.clear_entities', 'rclpy_implementation.WaitSet.add_subscription',
-        'rclpy_implementation.WaitSet.add_guard_condition', 'rclpy_implementation.WaitSet.wait',
-        'rclpy_implementation.WaitSet.get_ready_entities', 'rclpy_implementation.Subscription.take_message',
+    _SINGLETON: (
         'rclpy_implementation.LifecycleStateMachine.current_state',
         'rclpy_implementation.LifecycleStateMachine.destroy_when_not_in_use')}
+# Those of SubscriptionWait.
+_TO_WAIT = {
+    _SINGLETON: (
+        'rclpy_implementation.WaitSet.clear_entities', 'rclpy_implementation.WaitSet.add_subscription',
+        'rclpy_implementation.WaitSet.add_guard_condition', 'rclpy_implementation.WaitSet.wait',
+        'rclpy_implementation.WaitSet.get_ready_entities', 'rclpy_implementation.Subscription.take_message')}
 _OF_A_NODE = (
     '_parameter_overrides', '_state_machine', '_service_change_state.callback',
     '_service_get_available_transitions.callback')
@@ -40,11 +46,9 @@ def require_internals(node: Any = None, executor: Any = None) -> None:
     Without arguments only rclpy's modules are checked. The names of a lifecycle node and of a MultiThreadedExecutor
     exist only after the object is created, so give the object.
     """
-    missing = [name for module, paths in _IN_MODULES.items() for path in paths for name in _missing(module, path)]
+    missing = _missing_in(_IN_MODULES)
     if node is not None:
         missing += [name for path in _OF_A_NODE for name in _missing_of(node, 'LifecycleNode', path)]
-        if not missing and not _makes_wait_sets(node.context):
-            missing.append(f'{_WAIT_SET} with 7 arguments')
     if executor is not None:
         missing += [
             name for path in _OF_AN_EXECUTOR for name in _missing_of(executor, 'MultiThreadedExecutor', path)]
@@ -52,6 +56,14 @@ def require_internals(node: Any = None, executor: Any = None) -> None:
         raise MissingDependencyError(
             f'rclpy {_version()} lacks {", ".join(dict.fromkeys(missing))}, which perception_node needs: use the rclpy '
             'of a ROS 2 distribution from Humble to Lyrical, or a newer trt_perception')
+
+
+def missing_to_wait(context: Any) -> str:
+    """Return why SubscriptionWait cannot be used with this rclpy, '' if it can. context: rclpy's Context."""
+    missing = _missing_in(_TO_WAIT)
+    if not missing and not _makes_wait_sets(context):
+        missing.append(f'{_WAIT_SET} with 7 arguments')
+    return f'rclpy {_version()} lacks {", ".join(dict.fromkeys(missing))}' if missing else ''
 
 
 def parameter_overrides(node: Any) -> Mapping[str, Any]:
@@ -159,6 +171,10 @@ def _makes_wait_sets(context: Any) -> bool:
             return True
     except TypeError:
         return False
+
+
+def _missing_in(modules: Mapping[str, Sequence[str]]) -> list[str]:
+    return [name for module, paths in modules.items() for path in paths for name in _missing(module, path)]
 
 
 def _missing(module: str, path: str) -> list[str]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -18,20 +17,10 @@ from ..results.results import Detections
 
 # DDS-XTypes 1.3, 7.6.3.1.2: the identifier of plain CDR, version 1, little endian, and two bytes of options.
 _ENCAPSULATION = b'\x00\x01\x00\x00'
-_NUMBERS_OF_A_BOX = 5
+# Centre x, y, theta, size x, y.
+_OF_A_BOX = np.arange(5)
 # PoseWithCovariance: a position of three numbers, an orientation (x, y, z, w) without rotation, 36 numbers.
 _POSE = struct.pack('<43d', *[0.0] * 6, 1.0, *[0.0] * 36)
-
-
-@dataclass(frozen=True)
-class _Record:
-    """The bytes of one Detection2D with zeros for its numbers, up to its id.
-
-    numbers: where the score and the five numbers of the box begin, in bytes from the beginning
-    """
-
-    content: bytes
-    numbers: tuple[int, int]
 
 
 class DetectionsWriter:
@@ -41,8 +30,11 @@ class DetectionsWriter:
         """Prepare. class_id: returns the class_id of the index of a class, always the same."""
         self._class_id = class_id
         self._frame_id = ''
-        # By the index of the class, and whether the beginning is at an odd multiple of 4 bytes.
-        self._records: tuple[dict[int, _Record], dict[int, _Record]] = {}, {}
+        # The bytes of one Detection2D up to its id, with zeros for its numbers. A key is twice the index of the class,
+        # plus 1 if the bytes begin at an odd multiple of 4.
+        self._records: dict[int, bytes] = {}
+        # By the same keys: size, and where the score and the box begin, in bytes from the beginning.
+        self._places = np.zeros((0, 3), np.int64)
 
     def write(
         self, detections: Detections, sec: int, nanosec: int, frame_id: str,
@@ -56,55 +48,71 @@ class DetectionsWriter:
         """
         if frame_id != self._frame_id:
             self._frame_id = frame_id
-            self._records = {}, {}
+            self._records = {}
         count = len(detections)
         first = _padded(struct.pack('<iI', sec, nanosec) + _text(frame_id), 4) + struct.pack('<I', count)
         if not count:
             return _ENCAPSULATION + first
-        records, starts, parts, position = [], [], [_ENCAPSULATION, first], len(first)
-        ids = [0] * count if detections.ids is None else detections.ids.tolist()
-        for index, number in zip(detections.class_indices.tolist(), ids):
-            odd = position % 8 // 4
-            record = self._records[odd].get(index) or self._record(index, odd)
-            text = _id_text(number) if number else _NO_ID
-            starts.append(position)
-            records.append(record)
-            parts += record.content, text
-            position += len(record.content) + len(text)
+        if detections.ids is None:
+            ids, lengths = [_NO_ID] * count, np.full(count, len(_NO_ID))
+        else:
+            ids = [_id_text(number) if number else _NO_ID for number in detections.ids.tolist()]
+            lengths = np.array(list(map(len, ids)))
+        # A record ends at a multiple of 8 bytes, so its id decides where the next one begins.
+        keys = 2 * detections.class_indices
+        keys[0] += len(first) % 8 // 4
+        keys[1:] += lengths[:-1] % 8 // 4
+        wanted = keys.tolist()
+        for key in set(wanted).difference(self._records):
+            self._add(key)
+        parts = [_ENCAPSULATION, first] * (count + 1)
+        parts[2::2] = [self._records[key] for key in wanted]
+        parts[3::2] = ids
         # The padding after an id is for the next detection.
         content = bytearray().join(parts)
         # Positions count from the end of the encapsulation header.
-        words = np.frombuffer(content, '<u4', position // 4, len(_ENCAPSULATION))
-        doubles = np.frombuffer(content, '<f8', position // 8, len(_ENCAPSULATION))
-        begin = np.array(starts)
-        words[begin // 4] = sec & 0xFFFFFFFF
-        words[begin // 4 + 1] = nanosec
-        numbers = (np.array([record.numbers for record in records]) + begin[:, None]) // 8
-        doubles[numbers[:, 0]] = detections.scores
-        doubles[numbers[:, 1:] + np.arange(_NUMBERS_OF_A_BOX)] = _boxes(detections.boxes)
-        return bytes(memoryview(content)[:len(content) - len(text) + struct.calcsize('<I') + _length(text)])
+        size = len(content) - len(_ENCAPSULATION)
+        words = np.frombuffer(content, '<u4', size // 4, len(_ENCAPSULATION))
+        doubles = np.frombuffer(content, '<f8', size // 8, len(_ENCAPSULATION))
+        places = self._places[keys]
+        sizes = places[:, 0] + lengths
+        begin = sizes.cumsum() - sizes + len(first)
+        stamps = begin // 4
+        words[stamps] = sec & 0xFFFFFFFF
+        words[stamps + 1] = nanosec
+        places += begin[:, None]
+        places //= 8
+        doubles[places[:, 1]] = detections.scores
+        doubles[places[:, 2:] + _OF_A_BOX] = _boxes(detections.boxes)
+        last = ids[-1]
+        return bytes(memoryview(content)[:len(content) - len(last) + struct.calcsize('<I') + _length(last)])
 
-    def _record(self, index: int, odd: int) -> _Record:
-        """Build and keep the record of a detection of this class. odd: as the key of `_records`."""
-        start = 4 * odd
+    def _add(self, key: int) -> None:
+        """Build and keep the record of a key."""
+        start = key % 2 * 4
         # Its header: the stamp is filled in later.
         content = bytes(start) + bytes(8) + _text(self._frame_id)
-        content = _padded(content, 4) + struct.pack('<I', 1) + _text(self._class_id(index))
+        content = _padded(content, 4) + struct.pack('<I', 1) + _text(self._class_id(key // 2))
         content = _padded(content, 8)
         score = len(content)
         content += bytes(8) + _POSE
         box = len(content)
-        content += bytes(8 * _NUMBERS_OF_A_BOX)
-        record = _Record(content[start:], (score - start, box - start))
-        self._records[odd][index] = record
-        return record
+        content += bytes(8 * len(_OF_A_BOX))
+        if key >= len(self._places):
+            self._places = np.concatenate([self._places, np.zeros((key + 1 - len(self._places), 3), np.int64)])
+        self._places[key] = len(content) - start, score - start, box - start
+        self._records[key] = content[start:]
 
 
 def _boxes(corners: np.ndarray) -> np.ndarray:
     """Return (N, 5) float64, centre x, y, theta 0, size x, y, of (N, 4) corners x_min, y_min, x_max, y_max."""
     corners = corners.astype(np.float64)
     first, last = corners[:, :2], corners[:, 2:]
-    return np.concatenate([(first + last) / 2, np.zeros((len(corners), 1)), last - first], axis=1)
+    numbers = np.zeros((len(corners), len(_OF_A_BOX)))
+    np.add(first, last, out=numbers[:, :2])
+    numbers[:, :2] /= 2
+    np.subtract(last, first, out=numbers[:, 3:])
+    return numbers
 
 
 def _text(text: str) -> bytes:

@@ -21,6 +21,7 @@ import fcntl
 import os
 import re
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 _FOLDER = Path('/dev/shm')
@@ -41,18 +42,36 @@ def remove_dead_segments(folder: Path = _FOLDER) -> tuple[int, int]:
     return count, size
 
 
+def dead_segments(folder: Path = _FOLDER) -> tuple[list[str], int]:
+    """Return the names and the bytes of the segments of this user that no living process owns. Removes nothing."""
+    names, size = [], 0
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for name in [match[1] for entry in entries if (match := _LOCK_NAME.fullmatch(entry.name))]:
+            with contextlib.suppress(OSError), _owned(folder / name, folder / f'{name}_el') as segment:
+                names.append(name)
+                size += segment
+    return sorted(names), size
+
+
 def _remove_if_dead(segment: Path, lock: Path) -> int:
-    """Return the size of the removed segment, 0 if its owner lives."""
+    """Return the size of the removed segment. Raises OSError if its owner lives or it is not this user's."""
+    with _owned(segment, lock) as size:
+        # Both while the lock is held; the segment first, because Fast DDS finds it by its lock.
+        segment.unlink()
+        lock.unlink()
+    return size
+
+
+@contextlib.contextmanager
+def _owned(segment: Path, lock: Path) -> Iterator[int]:
+    """Hold the lock of a segment without an owner; gives its size. Raises OSError, also if its owner lives."""
     status = segment.lstat()
     if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid():
-        return 0
+        raise OSError('not a segment of this user')
     # As Fast DDS opens it. The lock is opened after the segment was found: a new segment is created under its lock.
     descriptor = os.open(lock, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # Both while the lock is held; the segment first, because Fast DDS finds it by its lock.
-        segment.unlink()
-        lock.unlink()
+        yield status.st_size
     finally:
         os.close(descriptor)
-    return status.st_size

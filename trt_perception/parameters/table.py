@@ -24,7 +24,7 @@ from ..model.heads.identify import HEADS
 from ..model.normalisation import COLOR_ORDERS, INTERPOLATIONS
 from ..model.spec import TASKS
 from ..model.thresholds import Thresholds
-from ..pipeline.options import CALIBRATION_METHODS, DEFAULT_INT8_AGREEMENT, PRECISIONS
+from ..pipeline.options import CALIBRATION_METHODS, DEFAULT_INT8_AGREEMENT, DEVICES, PRECISIONS
 from ..pipeline.tensorrt_options import HARDWARE_COMPATIBILITIES, SWITCHES
 
 T = TypeVar('T')
@@ -171,14 +171,22 @@ class Values:
         'Runtime',
         choices=BACKENDS)
     concurrent_inferences: int = _row(
-        MODEL, 0, 'Images of different cameras that ONNX Runtime processes at the same time, each with its part of '
-        'num_threads; at most one for each thread', 'one for each thread if there are so many cameras', limits=(0, 64))
+        MODEL, 0, 'Images of different cameras that are processed at the same time: with ONNX Runtime each with its '
+        'part of num_threads, at most one for each thread; with TensorRT each with a stream and GPU memory of its own',
+        'with ONNX Runtime one for each thread if there are so many cameras, otherwise 1', limits=(0, 64))
     max_batch: int = _row(
         MODEL, 1, 'Waiting images of different cameras that ONNX Runtime runs as one batch with all threads, if the '
         'model has a dynamic batch; others take turns', limits=(1, 64))
     batch_wait_ms: int = _row(
         MODEL, 0, 'Longest time in milliseconds that an image waits until max_batch images are there', 'never wait',
         limits=(0, 1000))
+    device: str = _row(
+        MODEL, 'auto', 'Where the network runs. gpu: a warning in the diagnostics if it runs on the CPU; cpu: the GPU '
+        'is not used',
+        'the GPU if TensorRT runs, and a warning if the machine has a GPU that is not used for an ONNX file',
+        choices=DEVICES)
+    strict_device: bool = _row(
+        MODEL, False, 'Refuse to run on the CPU in the cases in which device gives a warning: configure fails')
     num_threads: int = _row(
         MODEL, 0, 'CPU threads for one inference with ONNX Runtime, OpenVINO or LiteRT, at most one for each processor',
         'one for each physical core that the process may use', limits=(0, 1024))
@@ -266,6 +274,10 @@ class Values:
         IMAGES, 'best_effort', 'Reliability of the image subscription; best_effort matches every publisher',
         choices=('best_effort', 'reliable'))
     image_depth: int = _row(IMAGES, 1, 'Queue depth of the image subscription', limits=(1, 1000))
+    image_taking: str = _row(
+        IMAGES, 'auto', 'How images are taken from the middleware. thread: a thread of its own, which is faster and '
+        "uses private names of rclpy; executor: the node's executor, with rclpy's public names alone",
+        'the thread, or the executor with a warning if this rclpy lacks a name', choices=('auto', 'thread', 'executor'))
     max_age_ms: int = _row(
         IMAGES, 0, 'Largest age of a frame in milliseconds since its stamp; older frames are dropped as stale',
         'no limit', limits=(0, 3600000), live=True)
@@ -339,6 +351,9 @@ class Values:
         'while they have a subscriber', live=True)
     diagnostics_period: float = _row(OUTPUT, 1.0, 'Seconds between two diagnostics messages', limits=(0.1, 60.0))
 
+    bond: bool = _row(
+        START, False, 'Send heartbeats to a lifecycle manager while the node is active, as nav2_lifecycle_manager '
+        'expects them (bond/msg/Status on the topic bond); needs the ROS package bond')
     autostart: bool = _row(
         START, False, 'Configure and activate the node at the start of its process. The launch files have an argument '
         'autostart instead, and set this parameter to false')

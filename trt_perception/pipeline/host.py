@@ -35,7 +35,10 @@ class HostPipeline(Closing):
     concurrent_runs: how many threads may call run and run_batch at the same time; more than 1 only with a backend whose
         `infer` several threads may call
     max_batch: largest number of frames of run_batch; more than 1 only with a backend and a model that take so many
+    `device_fallback` is why the model runs on the CPU although a GPU is wanted, '' if it does not.
     """
+
+    device_fallback = ''
 
     def __init__(
         self, spec: ModelSpec, backend: Backend, settings: PostprocessSettings | None = None,
@@ -180,7 +183,8 @@ class HostPipeline(Closing):
             **({'max_batch': str(self.max_batch)} if self.max_batch > 1 else {})}
         return {
             **self._backend.describe(), 'pipeline': 'host',
-            'precision_effective': self.spec.stored_precision, **several}
+            'precision_effective': self.spec.stored_precision, **several,
+            **({'device_fallback': self.device_fallback} if self.device_fallback else {})}
 
     def close(self) -> None:
         """Free the backend and the buffers."""

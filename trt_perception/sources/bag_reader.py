@@ -11,6 +11,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from ..advice.packages import install_line
+from ..advice.platform import this_platform
 from ..dependencies import require
 from ..errors import PerceptionError, SourceError, one_line
 from ..image.transports import base_of, decoded, republish_command, transport_of
@@ -218,7 +220,7 @@ def _find_metadata(path: Path) -> tuple[Path | None, BagMetadata | None]:
     if _is_ros1_bag(path):
         raise SourceError(
             f'{path}: a ROS 1 bag; convert it: rosbags-convert --src {path} --dst {path.with_suffix("")} '
-            '(pip install rosbags)')
+            f'({install_line("rosbags", this_platform())})')
     if is_compressed_storage_file(path):
         raise SourceError(
             f'{path}: a compressed storage file without the {METADATA} of its bag: unpack it with `zstd -d {path}`')

@@ -14,7 +14,7 @@ from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
 from ...errors import printable
-from ..diagnostics import LEVELS
+from ..diagnostics import LEVELS, status_name
 from ..statistics import PERCENTILES, Snapshot
 from .health import Condition, assess
 
@@ -63,7 +63,7 @@ class DepthDiagnostics:
                 for percentile, value in zip(PERCENTILES, snapshot.stages.get(stage, ())):
                     values[f'{stage}_ms_p{percentile}'] = f'{value:.3f}'
         message = DiagnosticArray(status=[DiagnosticStatus(
-            level=LEVELS[level], name=f'{self._node.get_fully_qualified_name()}: detections_3d',
+            level=LEVELS[level], name=status_name(self._node.get_fully_qualified_name(), 'detections_3d'),
             message=printable(reason), hardware_id=printable(platform.node() or 'unknown'),
             values=[KeyValue(key=key, value=printable(value)) for key, value in values.items()])])
         message.header.stamp = self._node.get_clock().now().to_msg()

@@ -17,6 +17,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from ....advice.packages import install_line
+from ....advice.platform import this_platform
 from ....errors import EngineError, PerceptionError, one_line
 from ....file_cache import cache_root
 from ....monitor import LogCallback, unlogged
@@ -68,7 +70,7 @@ def compile_with_nvcc(sources: dict[str, str], architecture: str) -> bytes:
     """Compile with the CUDA toolkit's nvcc; EngineError if nvcc is missing or fails."""
     nvcc = find_nvcc()
     if nvcc is None:
-        raise EngineError('nvcc was not found (sudo apt install cuda-nvcc, or set CUDA_HOME)')
+        raise EngineError(f'nvcc was not found ({install_line("nvcc", this_platform())}, or set CUDA_HOME)')
     with temporary_folder() as folder:
         for name, text in sources.items():
             (folder / name).write_text(text, encoding='utf-8')
@@ -125,6 +127,15 @@ def find_nvcc() -> str | None:
     return None
 
 
+def has_nvrtc() -> bool:
+    """Return whether NVRTC, which compiles the kernels without nvcc, is installed."""
+    try:
+        _nvrtc()
+    except EngineError:
+        return False
+    return True
+
+
 def _compiled(sources: dict[str, str], architecture: str, log: LogCallback) -> bytes:
     tried = []
     for compiler in (compile_with_nvcc, compile_with_nvrtc):
@@ -139,7 +150,7 @@ def _compiled(sources: dict[str, str], architecture: str, log: LogCallback) -> b
 
 
 def _nvrtc() -> Any:
-    reason = 'pip install cuda-python'
+    reason = install_line('cuda', this_platform())
     # cuda-python 12 and newer, then older ones.
     for name in ('cuda.bindings.nvrtc', 'cuda.nvrtc'):
         try:
@@ -149,7 +160,9 @@ def _nvrtc() -> Any:
         except ImportError:
             continue
         except RuntimeError as error:
-            reason = f'cuda-python is installed, its library is not: {one_line(error)}; pip install nvidia-cuda-nvrtc'
+            reason = (
+                f'cuda-python is installed, its library is not: {one_line(error)}; '
+                f'{install_line("nvrtc", this_platform())}')
             continue
         return nvrtc
     raise EngineError(f'NVRTC was not found ({reason})')

@@ -47,11 +47,28 @@ def gpu_info(index: int = 0) -> GpuInfo:
 
 def has_gpu() -> bool:
     """Return whether there is a GPU and its driver."""
+    return not gpu_obstacle()
+
+
+def gpu_obstacle() -> str:
+    """Return why there is no GPU that can be used, '' if there is one."""
     try:
         _device(0)
-    except (EngineError, MissingDependencyError):
-        return False
-    return True
+    except (EngineError, MissingDependencyError) as error:
+        return str(error)
+    return ''
+
+
+def driver_cuda_version() -> str:
+    """Return the highest CUDA version that the driver supports, such as '12.4'; '' if it does not tell."""
+    try:
+        driver = ctypes.CDLL(_LIBRARY)
+    except OSError:
+        return ''
+    version = ctypes.c_int()
+    if driver.cuDriverGetVersion(ctypes.byref(version)) or version.value <= 0:
+        return ''
+    return f'{version.value // 1000}.{version.value % 1000 // 10}'
 
 
 def use_gpu(index: int) -> int:

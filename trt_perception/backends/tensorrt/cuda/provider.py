@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from ....advice.platform import this_platform
 from ....dependencies import require
 from ....errors import MissingDependencyError
 
@@ -98,7 +99,8 @@ def cuda_provider() -> Provider:
             require('cuda.bindings.driver')
         except MissingDependencyError:
             raise MissingDependencyError(
-                f'{error}; or, where pycuda cannot be compiled: pip install cuda-bindings (wheels)') from None
+                f'{error}; or, where pycuda cannot be compiled: {this_platform().pip("cuda-bindings")} (wheels)'
+            ) from None
         from .bindings_provider import BindingsProvider
         return BindingsProvider()
     from .pycuda_provider import PycudaProvider

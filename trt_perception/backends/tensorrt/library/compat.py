@@ -16,6 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from ....advice.packages import tensorrt_line
+from ....advice.platform import this_platform
 from ....errors import EngineError, MissingDependencyError, PlanError, one_line
 from ....monitor import LogCallback
 from ....pipeline.tensorrt_options import BuildOptions
@@ -427,7 +429,7 @@ class TensorRt:
         if not hasattr(getattr(self.module, 'IBuilderConfig', None), 'set_compute_capability'):
             raise EngineError(
                 f'{self.identity} builds for the GPU of this machine only: leave compute_capabilities empty, or '
-                'install TensorRT for RTX (pip install tensorrt-rtx-cu13)')
+                f'install TensorRT for RTX ({this_platform().pip("tensorrt-rtx-cu13")})')
         known = self.compute_capabilities()
         wrong = [text for text in options.compute_capabilities if text not in known]
         if wrong:
@@ -466,9 +468,7 @@ def load(prefer: str = 'auto') -> TensorRt:
     if unfit is not None:
         raise unfit
     detail = '; '.join(failures) or 'the Python package of TensorRT is not installed'
-    raise MissingDependencyError(
-        f'{detail}; on a Jetson: sudo apt install python3-libnvinfer; on a PC: pip install tensorrt, or pip install '
-        'tensorrt-rtx-cu13 for TensorRT for RTX; or set backend to onnxruntime')
+    raise MissingDependencyError(f'{detail}; {tensorrt_line(this_platform())}; or set backend to onnxruntime')
 
 
 def load_for(options: BuildOptions, prefer: str = 'auto') -> TensorRt:
