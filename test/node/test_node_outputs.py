@@ -172,6 +172,17 @@ def test_annotations_for_foxglove(node, models):
     assert (text.position.x, text.position.y) == pytest.approx((left, top))
     assert (points.outline_color.a, text.background_color) == (1.0, points.outline_color)
     annotations.close()
+    node.bring_to('active', tracking=True)
+    camera = node.camera()
+    annotations = Collector(node.driver, msgs.ImageAnnotations, node.topic('image_annotations'), 10)
+
+    def tracked():
+        # Another frame_id would be another camera.
+        camera.publish(red_image(node))
+        return [a for a in annotations.messages if a.texts and '#' in a.texts[0].text]
+
+    assert wait_until(tracked, 'annotations with an id')[0].texts[0].text.startswith('#1 red ')
+    annotations.close()
     node.bring_to('active', model_file=models('color_classifier'))
     camera = node.camera()
     annotations = Collector(node.driver, msgs.ImageAnnotations, node.topic('image_annotations'), 10)
