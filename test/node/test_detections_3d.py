@@ -3,6 +3,7 @@
 """detections_3d_node over DDS: places of known objects, what it pairs, what it says when something is missing."""
 
 import array
+import importlib.util
 import itertools
 import math
 
@@ -261,6 +262,14 @@ def test_missing_topics_are_named(robot):
     topic = robot.node.topic('detections')
     status, _ = robot.node.diagnosis(lambda s, _: s.level != b'\0', 'a warning', 30)
     assert status.message == f'no node publishes {topic}: check the name of the topic (ros2 topic list)'
+
+
+def test_a_bond_without_its_package_is_one_line(robot):
+    if importlib.util.find_spec('bond') is not None:
+        pytest.skip('needs an environment without the package bond')
+    robot = robot(bond=True)
+    assert not robot.node.change_state('configure')
+    assert robot.node.process.wait_for_line("configure failed: the Python package 'bond' is not installed")
 
 
 def test_the_lifecycle_and_the_parameters(robot):

@@ -65,7 +65,7 @@ class Camera:
         def check(message):
             for status in message.status:
                 values = {pair.key: pair.value for pair in status.values}
-                if status.name == f'{self.node.name}: perception {self.name}' and condition(status, values):
+                if status.name == f'{self.node.name[1:]}: perception {self.name}' and condition(status, values):
                     found.append((status, values))
             return bool(found)
 
