@@ -160,8 +160,10 @@ def test_places_in_every_kind_of_image(robot):
                 covariance = np.array(result.pose.covariance).reshape(6, 6)
                 assert np.sqrt(np.diag(covariance)[:3]) == pytest.approx((size.x / 20, size.y / 20, 0))
                 assert np.diag(covariance)[3:] == pytest.approx([math.pi ** 2 / 3] * 3)
-    _, values = robot.node.diagnosis(lambda _, v: v.get('processed') == '4', 'four results')
-    assert (values['placed'], values['without_depth'], values['bad'], values['unmatched']) == ('8', '0', '0', '0')
+    # More than four if a message was lost and sent again.
+    _, values = robot.node.diagnosis(lambda _, v: int(v.get('processed', 0)) >= 4, 'four results')
+    assert int(values['placed']) == 2 * int(values['processed'])
+    assert values['without_depth'] == values['bad'] == '0'
 
 
 def test_depth_of_half_the_size(robot):
