@@ -56,6 +56,7 @@ setup(
         'console_scripts': [
             'trt_perception = trt_perception.cli.main:main',
             'perception_node = trt_perception.node.main:main',
+            'detections_3d_node = trt_perception.node.depth.main:main',
         ],
     },
 )

@@ -13,7 +13,7 @@ from .venv import Venv
 _PACKAGE = 'trt_perception'
 _SHARED = ('package.xml', 'config', 'models')
 _LAUNCH = 'launch'
-_EXECUTABLES = ('trt_perception', 'perception_node')
+_EXECUTABLES = ('trt_perception', 'perception_node', 'detections_3d_node')
 
 
 def install(root: Path, venv: Venv, log: Path, step: Step) -> None:

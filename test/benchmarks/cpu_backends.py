@@ -10,13 +10,21 @@ other programs slow down all of them. The ratio is that of ONNX Runtime fp32 to 
 minima over all rounds. The agreement is that of the accuracy gate, on frames spread over the video.
 
 On a machine that other programs use, --cpu-time gives the CPU time of the process for a frame, with one thread.
+
+--peer YOLO measures Ultralytics' predict on the same ONNX file and frames too, in the same turns: YOLO is the program
+`yolo` of another environment. It is run as a program of its own, because it is AGPL-3.0; the times are those that it
+prints.
 """
 
 from __future__ import annotations
 
 import argparse
+import re
+import subprocess
+import tempfile
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -47,8 +55,29 @@ def frames_of(video: str, count: int) -> list[Frame]:
     return frames
 
 
+class Peer:
+    """Ultralytics' predict on images in a folder."""
+
+    def __init__(self, program: str, model: Path, size: int, frames: Sequence[Frame], folder: Path) -> None:
+        for index, frame in enumerate(frames):
+            cv2.imwrite(str(folder / f'{index:04}.bmp'), frame.bgr())
+        self._command = [
+            program, 'predict', f'model={model}', f'source={folder}', f'imgsz={size}', 'device=cpu', 'save=False']
+        self._folder = folder
+
+    def run(self) -> list[float]:
+        """Return its mean milliseconds of preprocess, inference, postprocess, and their sum."""
+        done = subprocess.run(self._command, cwd=self._folder, capture_output=True, text=True, check=True)
+        spoken = done.stdout + done.stderr
+        found = re.search(r'Speed: ([\d.]+)ms preprocess, ([\d.]+)ms inference, ([\d.]+)ms postprocess', spoken)
+        if found is None:
+            raise RuntimeError(f'no times in the output of {self._command[0]}: {spoken[-500:]}')
+        stages = [float(value) for value in found.groups()]
+        return [*stages, sum(stages)]
+
+
 def measure(
-    pipelines: dict[str, Pipeline], frames: Sequence[Frame], rounds: int, cpu_time: bool,
+    pipelines: dict[str, Pipeline], frames: Sequence[Frame], rounds: int, cpu_time: bool, peer: Peer | None = None,
 ) -> dict[str, np.ndarray]:
     """Return [frames, stages and total] milliseconds of each pipeline; the total is the CPU time if `cpu_time`."""
     times: dict[str, list[list[float]]] = {name: [] for name in pipelines}
@@ -62,6 +91,8 @@ def measure(
                 if step:
                     stages = [found[stage] for stage in STAGES]
                     times[name].append([*stages, used if cpu_time else sum(stages)])
+        if peer is not None:
+            times.setdefault('ultralytics predict', []).append(peer.run())
     return {name: np.array(values) for name, values in times.items()}
 
 
@@ -75,6 +106,7 @@ def main() -> None:
     parser.add_argument('--threads', type=int, default=0)
     parser.add_argument('--cpu-time', action='store_true')
     parser.add_argument('--frames', type=int, default=24)
+    parser.add_argument('--peer', metavar='YOLO', help="Ultralytics' program yolo; not with --cpu-time")
     options = parser.parse_args()
     spec = load_model(resolve_model(options.model, fetch=True))
     int8 = load_model(options.int8) if options.int8 else None
@@ -92,19 +124,23 @@ def main() -> None:
         pipeline.open()
     first = next(iter(pipelines))
     agreements = {name: compare(pipelines[first], pipeline, frames) for name, pipeline in pipelines.items()}
-    times = measure(pipelines, frames, options.rounds, options.cpu_time)
+    with tempfile.TemporaryDirectory() as folder:
+        peer = Peer(options.peer, spec.path.absolute(), spec.width, frames, Path(folder)) if options.peer else None
+        times = measure(pipelines, frames, options.rounds, options.cpu_time, peer)
     base = times[first][:, -1]
     print(f'{spec.path.name} {spec.width}x{spec.height}, frames {SIZE[0]}x{SIZE[1]} bgr8, {options.rounds} rounds')
     columns = ('pipeline', 'runs in', *STAGES, 'total', 'least', 'ratio', 'ratio of the least', 'agreement')
     print(f"| {' | '.join(columns)} |\n{'|---' * len(columns)}|")
     for name, values in times.items():
         whole = values[:, -1]
-        described = pipelines[name].describe()
+        described = pipelines[name].describe() if name in pipelines else {}
         stages = ' | '.join(f'{value:.2f}' for value in np.median(values[:, :-1], axis=0))
         print(
-            f"| {name} | {described.get('execution_types', described['precision_effective'])} | {stages} | "
+            f"| {name} | {described.get('execution_types', described.get('precision_effective', 'fp32'))} | {stages} | "
             f'{np.median(whole):.2f} | {whole.min():.2f} | {np.median(base) / np.median(whole):.2f} | '
-            f'{base.min() / whole.min():.2f} | {agreements[name].value:.3f} |')
+            f'{base.min() / whole.min():.2f} | {f"{agreements[name].value:.3f}" if name in agreements else ""} |')
+        if name not in pipelines:
+            continue
         print(f'  {name}: least pre + post {(values[:, 0] + values[:, 2]).min():.3f} ms, '
               f'median {np.median(values[:, 0] + values[:, 2]):.3f} ms; {agreements[name].summary()}')
 

@@ -14,6 +14,7 @@ from trt_perception.backends.tensorrt.run.device_pipeline import DevicePipeline
 from trt_perception.errors import EngineError, FrameError
 from trt_perception.image.frame import Frame
 from trt_perception.pipeline.host import HostPipeline
+from trt_perception.pipeline.tensorrt_options import RunOptions
 
 MIB = 1 << 20
 SIZES = ((640, 480), (1280, 720), (100, 80), (1920, 1080), (33, 21), (3840, 2160))
@@ -158,3 +159,32 @@ def test_use_before_open_and_after_close(engines, tensorrt):
         pipeline.open()
         pipeline.run(frame)
         pipeline.close()
+
+
+def test_two_threads_with_a_stream_each_give_the_results_of_one(engines, tensorrt, session):
+    """Two execution contexts on one engine, each with its own graph; and nothing of them stays."""
+    model = engines('yolov8')
+    frames = [random_frame('bgr8', *SIZES[number % 2]) for number in range(40)]
+    with DevicePipeline(model.spec, model.load, tensorrt) as one:
+        expected = [one.run(frame).result for frame in frames]
+
+    def cycle():
+        with DevicePipeline(model.spec, model.load, tensorrt, RunOptions(concurrent_runs=2)) as pipeline:
+            assert pipeline.concurrent_runs == 2
+            found = {}
+
+            def run(first):
+                for number in range(first, len(frames), 2):
+                    found[number] = pipeline.run(frames[number]).result
+
+            threads = [threading.Thread(target=run, args=(first,)) for first in range(2)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            assert pipeline.describe()['cuda_graph'] == 'on'
+        for number, result in enumerate(expected):
+            np.testing.assert_array_equal(found[number].boxes, result.boxes)
+            np.testing.assert_array_equal(found[number].scores, result.scores)
+
+    assert_given_back(session, cycle, 10)

@@ -21,6 +21,9 @@ ARGUMENTS = {
         'driver', 'device', 'camera', 'camera_params', 'task', 'score_threshold', 'top_k', 'autostart', 'respawn'},
     'detect.launch.py': COMMON | {'image_topics', 'score_threshold', 'autostart', 'respawn'},
     'classify.launch.py': COMMON | {'image_topics', 'top_k', 'autostart', 'respawn'},
+    'detections_3d.launch.py': {
+        'detections_topic', 'depth_topic', 'camera_info_topic', 'mask_instances_topic', 'use_sim_time', 'params_file',
+        'namespace', 'name', 'large_images', 'log_level', 'autostart', 'respawn'},
     'replay.launch.py': COMMON | {'bag', 'task', 'rate', 'delay', 'score_threshold', 'top_k'},
 }
 

@@ -112,6 +112,15 @@ def test_what_begins_anew(node, film):
     assert set(ids(shown.show('rear', (320, 320))).values()) == {''}
 
 
+def test_another_threshold_changes_no_id(node, film):
+    shown = film()
+    for _ in range(3):
+        before = ids(shown.show())
+    assert all(before.values())
+    assert node.set_parameters(score_threshold=0.6)[0]
+    assert ids(shown.show()) == before
+
+
 def test_predicted_boxes_come_only_if_asked(film):
     for seconds, expected in ((0.0, {'green'}), (0.25, {'red', 'green'})):
         shown = film(tracking_predicted=seconds)

@@ -135,10 +135,13 @@ class Driver:
 class NodeClient:
     """A node process, with methods for all actions of a test on it."""
 
-    def __init__(self, driver: Driver, process: NodeProcess) -> None:
+    def __init__(
+        self, driver: Driver, process: NodeProcess, name: str = 'perception_node', status: str = 'perception',
+    ) -> None:
         self.driver = driver
         self.process = process
-        self.name = f'{process.namespace}/perception_node'
+        self.name = f'{process.namespace}/{name}'
+        self._status = f'{self.name[1:]}: {status}'
         node = driver.node
         self._clients: list[Any] = []
 
@@ -357,7 +360,7 @@ class NodeClient:
         def check(message: DiagnosticArray) -> bool:
             for status in message.status:
                 values = {pair.key: pair.value for pair in status.values}
-                if status.name == f'{self.name[1:]}: perception' and condition(status, values):
+                if status.name == self._status and condition(status, values):
                     found.append((status, values))
                     return True
             return False

@@ -43,14 +43,14 @@ def promised(seconds: float) -> float:
 
 
 class NodeProcess:
-    """`perception_node` in a separate namespace, started with parameters from a file.
+    """A node in a separate namespace, `perception_node` by default, started with parameters from a file.
 
     parameters: name to value; written as JSON, which is also YAML, so that 1 and 1.0 keep their types
     """
 
     def __init__(
         self, namespace: str, folder: Path, parameters: dict[str, Any] | None = None,
-        arguments: tuple[str, ...] = (),
+        arguments: tuple[str, ...] = (), module: str = 'trt_perception.node.main',
     ) -> None:
         self.namespace = namespace
         folder.mkdir(parents=True, exist_ok=True)
@@ -67,7 +67,7 @@ class NodeProcess:
         self._lines: list[str] = []
         self._changed = threading.Condition()
         self.process = subprocess.Popen(
-            [sys.executable, '-m', 'trt_perception.node.main', '--ros-args',
+            [sys.executable, '-m', module, '--ros-args',
              '-r', f'__ns:={namespace}', '--params-file', str(parameters_file), *arguments],
             cwd=ROOT, env=environment, text=True, errors='replace',
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)

@@ -304,3 +304,19 @@ def test_tracking_with_a_classifier_is_one_line(capfd, folder):
     assert main(['predict', 'c.onnx', 'p.png', '--tracking']) == 1
     error = capfd.readouterr().err.strip().splitlines()[-1]
     assert error.endswith('--tracking needs a detector, but c.onnx is a classifier: leave --tracking out')
+
+
+def test_a_bag_is_tracked_by_the_stamps_of_its_headers(capfd, folder):
+    """The same picture three times: within the buffer it is the same object, after a long pause another one."""
+    from support.bags import write_bag
+
+    def image(header_s):
+        return 'sensor_msgs/msg/Image', int(header_s * 1e9), int(header_s * 1e9), {
+            'height': 64, 'width': 128, 'encoding': 'bgr8', 'is_bigendian': 0, 'step': 384,
+            'data': picture().ravel()}
+
+    write_bag(folder / 'bag', {'/image': [image(second) for second in (10.0, 10.2, 10.9, 20.0, 20.2)]})
+    code, records, _ = run(capfd, 'bag', '--tracking', '--tracking-buffer', '0.5')
+    assert code == 0
+    assert [sorted(entry['id'] for entry in record['detections']) for record in records] == [
+        ['', ''], ['1', '2'], ['1', '2'], ['', ''], ['3', '4']]

@@ -11,7 +11,9 @@ import pytest
 
 from scripts.generate import stale
 from trt_perception.demo.environment import free_domain_id
-from trt_perception.parameters.documents import CONFIG_FILES, documents
+from trt_perception.errors import ParameterError
+from trt_perception.parameters.depth_table import DEPTH_PARAMETERS, DepthSettings
+from trt_perception.parameters.documents import CONFIG_FILES, DEPTH_FILE, documents
 from trt_perception.parameters.settings import Settings
 from trt_perception.parameters.table import PARAMETERS
 
@@ -25,7 +27,8 @@ def test_generated_files_are_up_to_date():
 
 def test_a_file_that_differs_or_is_missing_is_stale(tmp_path):
     names = set(documents())
-    assert names == {'config/detect.yaml', 'config/classify.yaml', 'docs/parameters.md'}
+    assert names == {
+        'config/detect.yaml', 'config/classify.yaml', 'config/detections_3d.yaml', 'docs/parameters.md'}
     assert set(stale(tmp_path)) == names
     for name in names:
         (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -88,11 +91,13 @@ def test_every_parameter_is_explained(task):
 
 
 def test_the_page_has_a_row_for_each_parameter():
-    rows = [
+    parts = (ROOT / 'docs/parameters.md').read_text().split('\n## detections_3d_node\n')
+    rows, depth_rows = ([
         [cell.strip() for cell in line.strip('|').split(' | ')]
-        for line in (ROOT / 'docs/parameters.md').read_text().splitlines() if line.startswith('| `')]
+        for line in part.splitlines() if line.startswith('| `')] for part in parts)
     assert {row[0].strip('`') for row in rows} == set(PARAMETERS)
-    assert all(len(row) == 5 for row in rows)
+    assert {row[0].strip('`') for row in depth_rows} == set(DEPTH_PARAMETERS)
+    assert all(len(row) == 5 for row in rows + depth_rows)
     page = {row[0].strip('`'): row[1:] for row in rows}
     assert page['score_threshold'][:3] == ['`-1.0`', '-1.0 to 1.0', 'yes']
     assert page['precision'][:3] == ['`fp32`', '`fp32`, `fp16`, `int8`', '']
@@ -100,6 +105,34 @@ def test_the_page_has_a_row_for_each_parameter():
     # YAML reads on and off as true and false.
     assert page['zero_copy'][1] == "`auto`, `'on'`, `'off'`"
     assert {name for name, row in page.items() if row[2]} == {name for name, row in PARAMETERS.items() if row.live}
+
+
+def test_the_file_of_detections_3d_node():
+    rclpy = pytest.importorskip('rclpy', reason='needs ROS 2: make setup')
+    from trt_perception.node import parameters
+    from trt_perception.node.rclpy_internals import parameter_overrides
+
+    context = rclpy.Context()
+    rclpy.init(context=context, domain_id=free_domain_id())
+    try:
+        node = rclpy.create_node(
+            'reader', context=context, cli_args=['--ros-args', '--params-file', str(CONFIG / DEPTH_FILE)])
+        parameters.declare(node, DEPTH_PARAMETERS)
+        given = parameter_overrides(node)
+        assert not parameters.unknown_overrides(node, given, DEPTH_PARAMETERS)
+        assert set(DEPTH_PARAMETERS) <= set(given)
+        values = {name: node.get_parameter(name).value for name in DEPTH_PARAMETERS}
+        assert DepthSettings().changed(values) == DepthSettings()
+        node.destroy_node()
+    finally:
+        rclpy.shutdown(context=context)
+
+
+def test_wrong_values_of_detections_3d_node_are_named():
+    with pytest.raises(ParameterError, match=r'core_fraction is 2\.0: expected 0\.05 to 1\.0'):
+        DepthSettings().changed({'core_fraction': 2.0})
+    with pytest.raises(ParameterError, match=r"reliability is 'relible': .* \(did you mean 'reliable'\?\)"):
+        DepthSettings().changed({'reliability': 'relible'})
 
 
 def test_fast_dds_profile_has_room_for_large_images():

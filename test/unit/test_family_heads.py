@@ -161,6 +161,32 @@ def test_detr_logits_count_each_pair_of_query_and_class(tmp_path, names, imagene
     assert preprocessing.mean == ((0.485, 0.456, 0.406) if imagenet else (0.0, 0.0, 0.0))
 
 
+@pytest.mark.parametrize('family, size, names, classes, interpolation, imagenet', [
+    ('dfine', 'n', 'pred_boxes pred_logits', 80, 'bilinear_antialias', False),
+    ('deimv2', 'atto', 'pred_boxes pred_logits', 80, 'bilinear_antialias', False),
+    ('deimv2', 's', 'pred_boxes pred_logits', 80, 'bilinear_antialias', True),
+    ('rtdetr', 'r18', 'pred_boxes pred_logits', 80, 'linear', False),
+    ('ec', 's', 'pred_boxes pred_logits', 80, 'bilinear_antialias', True),
+    ('rfdetr', 'n', 'pred_boxes pred_logits', 91, 'linear', True),
+    ('', '', 'dets labels', 91, 'linear', True),
+    ('', '', 'pred_boxes logits', 80, 'bilinear_antialias', False),
+    ('', '', 'pred_boxes logits', 91, 'bilinear_antialias', True),
+    ('', '', 'pred_boxes logits', 92, 'bilinear_antialias', True),
+])
+def test_the_preprocessing_of_detr_is_that_of_its_exporter(family, size, names, classes, interpolation, imagenet):
+    boxes, scores = names.split()
+    queries = 100 if classes == 92 else 300
+    evidence = HeadEvidence(
+        ((boxes, (1, queries, 4)), (scores, (1, queries, classes))), (640, 640),
+        metadata={'model_family': family, 'size': size} if family else {})
+    head, = fitting_heads(evidence)
+    preprocessing = head.usual_preprocessing
+    assert (preprocessing.resize_mode, preprocessing.interpolation) == ('stretch', interpolation)
+    assert (preprocessing.mean == (0.485, 0.456, 0.406)) == imagenet
+    assert (preprocessing.std == (1.0, 1.0, 1.0)) == (not imagenet)
+    assert preprocessing.color_order == 'rgb'
+
+
 def test_detr_gives_at_most_as_many_boxes_as_queries(tmp_path):
     logits = np.full((1, 10, 91), 3.0, np.float32)
     logits[0, 4, 2] = 5
@@ -168,6 +194,15 @@ def test_detr_gives_at_most_as_many_boxes_as_queries(tmp_path):
     found, _ = opened(path)
     assert len(found) == 10 and found.class_indices[0] == 2
     np.testing.assert_allclose(found.scores[:2], [1 / (1 + np.exp(-5)), 1 / (1 + np.exp(-3))], atol=1e-5)
+
+
+def test_libreyolo_takes_300_pairs_of_fewer_queries(tmp_path):
+    arrays = {
+        'pred_boxes': queries(10)[np.newaxis].astype('f4'), 'pred_logits': np.full((1, 10, 91), 3.0, np.float32)}
+    arrays['pred_logits'] -= np.linspace(0, 1, 910).reshape(1, 10, 91)
+    found, _ = opened(family_model(tmp_path / 'm.onnx', arrays, metadata={'libreyolo_version': '1.6.0'}))
+    assert len(found) == 300
+    np.testing.assert_allclose(found.scores[-1], 1 / (1 + np.exp(-3 + 299 / 909)), atol=1e-5)
 
 
 def test_detr_scores_in_0_to_1_are_no_logits(tmp_path):

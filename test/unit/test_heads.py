@@ -16,6 +16,7 @@ from trt_perception.model.heads.classification import (
     is_distribution,
     softmax,
 )
+from trt_perception.model.heads.nms import non_maximum_suppression
 from trt_perception.model.heads.yolo import MAX_CANDIDATES, DetectionSettings, YoloHead
 
 # A 1280x720 image in a 640x640 network: half size, 140 rows of padding above and below.
@@ -141,6 +142,26 @@ def test_suppression_within_a_class_or_over_all(layout):
     assert result.class_indices.tolist() == [0]
     result = head_of(layout).decode(output, GEOMETRY, DetectionSettings(iou_threshold=0.95))
     assert result.class_indices.tolist() == [0, 1, 0]
+
+
+@pytest.mark.parametrize('count', [0, 1, 2, 7, 60, 400])
+def test_suppression_is_opencvs_for_each_class(count):
+    cv2 = pytest.importorskip('cv2')
+    random = np.random.default_rng(count)
+    boxes = np.sort(random.uniform(0, 100, (count, 2, 2)).astype('f4'), axis=1).reshape(-1, 4)
+    # Equal scores, and some of 0.
+    scores = np.round(random.uniform(0, 1, count), 1).astype('f4')
+    classes = random.integers(0, 5, count)
+    expected = []
+    for one in range(5):
+        members = np.flatnonzero(classes == one)
+        rectangles = np.concatenate([boxes[members, :2], boxes[members, 2:].astype('f8') - boxes[members, :2]], 1)
+        if len(members):
+            found = cv2.dnn.NMSBoxes(rectangles.tolist(), scores[members].tolist(), 0.0, 0.3)
+            expected += members[np.reshape(found, -1).astype(int)].tolist()
+    expected = sorted(expected, key=lambda index: (-scores[index], index))
+    kept = non_maximum_suppression(boxes, scores, classes, 0.3, max_detections=50)
+    assert kept.tolist() == expected[:50] and kept.dtype == np.int64
 
 
 def test_end_to_end_is_not_suppressed_again():

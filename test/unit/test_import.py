@@ -24,10 +24,11 @@ ROS = {
     'rcl_interfaces', 'builtin_interfaces', 'geometry_msgs', 'ament_index_python'}
 # A program without ROS may use these.
 WITHOUT_ROS = {
-    'api.opening', 'cli.inspect', 'cli.main', 'cli.predict', 'image.frame', 'node.gaps', 'node.health',
-    'node.statistics', 'node.worker', 'model.geometry', 'model.heads.identify', 'model.heads.nms', 'model.heads.yolo',
-    'model.labels', 'model.onnx_file', 'model.operations', 'model.spec', 'ort.backend', 'pipeline.interface',
-    'pipeline.preprocess', 'progress', 'results.json_lines', 'results.results', 'sources.open_source'}
+    'api.opening', 'cli.inspect', 'cli.main', 'cli.predict', 'depth.boxes', 'image.frame', 'model.geometry',
+    'model.heads.identify', 'model.heads.nms', 'model.heads.yolo', 'model.labels', 'model.onnx_file',
+    'model.operations', 'model.spec', 'node.depth.health', 'node.depth.pairing', 'node.gaps', 'node.health',
+    'node.statistics', 'node.worker', 'ort.backend', 'pipeline.interface', 'pipeline.preprocess', 'progress',
+    'results.json_lines', 'results.results', 'sources.open_source', 'tracking.tracker'}
 
 # Blocks all top-level modules except the standard library, NumPy and the package.
 BLOCKER = """

@@ -150,7 +150,7 @@ def test_the_package_says_that_it_has_type_hints(setup_arguments):
 def test_console_scripts_name_functions_that_exist(setup_arguments):
     scripts = dict(re.split(r'\s*=\s*', entry)
                    for entry in setup_arguments['entry_points']['console_scripts'])
-    assert set(scripts) == {'trt_perception', 'perception_node'}
+    assert set(scripts) == {'trt_perception', 'perception_node', 'detections_3d_node'}
     for target in scripts.values():
         module, function = target.split(':')
         tree = ast.parse((ROOT / (module.replace('.', '/') + '.py')).read_text())

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..dependencies import require
 from ..errors import EngineError, MissingDependencyError, ModelError, listed, printable
@@ -154,7 +154,8 @@ def _tensorrt(
 ) -> Pipeline:
     from .tensorrt.engine_pipeline import EnginePipeline
     from .tensorrt.engine_source import EngineSource
-    return EnginePipeline(EngineSource(spec, options, monitor or Monitor()), settings)
+    run = replace(options.run, concurrent_runs=max(1, options.concurrent_runs))
+    return EnginePipeline(EngineSource(spec, replace(options, run=run), monitor or Monitor()), settings)
 
 
 # The names of the backends, and what creates the pipeline of each. Its module is imported only if it is chosen.

@@ -126,5 +126,5 @@ def _together(spec: ModelSpec, options: PipelineOptions) -> tuple[int, int, int]
     threads = options.num_threads or usable_cores()
     if options.max_batch > 1 and spec.dynamic_batch and not spec.size_inputs:
         return 1, options.max_batch, options.num_threads
-    concurrent = min(options.concurrent_runs, threads)
+    concurrent = min(options.concurrent_runs or options.cameras, threads)
     return concurrent, 1, options.num_threads if concurrent == 1 else max(1, threads // concurrent)

@@ -47,31 +47,45 @@ def perception_actions(
 
     Raises LaunchArgumentError for an invalid value.
     """
-    hooks = hooks or Hooks()
-    respawn = parse_bool('respawn', values.get('respawn', 'false'))
-    own = _parameter_file(values)
+    own = parameter_file(values)
     transport, transport_note = chosen_transport(values['image_topic'], values.get('image_transport', ''))
     # The launch file starts the node, or a lifecycle manager does: not the node itself, whatever its file says.
     given = {**given_parameters({**values, 'image_transport': transport}, task), 'autostart': False}
     several = several_topics(values.get('image_topics', ''), values['image_topic'])
     if several:
         given['image_topics'] = several
+    return [
+        *([LogInfo(msg=transport_note)] if transport_note else []),
+        *node_actions(
+            values, 'perception_node', values['name'] or NODE_NAMES[task], own, given,
+            [] if several else image_remappings(values['image_topic']), [] if own else ['-p', f'task:={task}'], hooks)]
+
+
+def node_actions(
+    values: Mapping[str, str], executable: str, name: str, own: str, given: Mapping[str, Any],
+    remappings: list[tuple[str, str]], ros_arguments: list[str], hooks: Hooks | None = None,
+) -> list[Any]:
+    """Return the actions that start a node of this package.
+
+    values: launch configurations: namespace, log_level, large_images, autostart, respawn
+    own: the user's parameter file, '' for none; given: parameters that win over it; ros_arguments: more of them
+
+    Raises LaunchArgumentError for an invalid value.
+    """
+    hooks = hooks or Hooks()
+    respawn = parse_bool('respawn', values.get('respawn', 'false'))
     environment, note = process_environment(values)
     node = LifecycleNode(
-        package=PACKAGE, executable='perception_node',
-        namespace=values['namespace'], name=values['name'] or NODE_NAMES[task],
-        parameters=[*([own] if own else []), given],
-        remappings=[] if several else image_remappings(values['image_topic']),
-        ros_arguments=[
-            '--log-level', parse_log_level('log_level', values['log_level']),
-            *([] if own else ['-p', f'task:={task}'])],
+        package=PACKAGE, executable=executable, namespace=values['namespace'], name=name,
+        parameters=[*([own] if own else []), given], remappings=remappings,
+        ros_arguments=['--log-level', parse_log_level('log_level', values['log_level']), *ros_arguments],
         additional_env=environment, output='screen', emulate_tty=True,
         respawn=respawn, respawn_delay=RESPAWN_DELAY_S)
     handlers = [RegisterEventHandler(OnProcessExit(
         target_action=node, on_exit=lambda event, context: _on_exit(event, context, node, respawn, hooks.died)))]
     if parse_bool('autostart', values.get('autostart', 'true')):
         handlers += Autostart(node, respawn, hooks.active, hooks.start_failed).handlers()
-    notes = [LogInfo(msg=text) for text in (note, transport_note) if text]
+    notes = [LogInfo(msg=note)] if note else []
     return [*notes, OpaqueFunction(function=end_executor_at_exit), *handlers, node]
 
 
@@ -87,7 +101,7 @@ def share_file(*parts: str) -> str:
     return str(Path(get_package_share_directory(PACKAGE), *parts))
 
 
-def _parameter_file(values: Mapping[str, str]) -> str:
+def parameter_file(values: Mapping[str, str]) -> str:
     """Return the user's parameter file, '' if there is none.
 
     The package's own files are not loaded: they would win over SetParameter in a launch file that includes ours. Two

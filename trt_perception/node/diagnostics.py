@@ -21,18 +21,18 @@ STAGES = (
 # 'damaged' counts images that are in 'bad' or 'processed' too, depending on damaged_images.
 COUNTS = ('received', 'processed', 'replaced', 'stale', 'bad', 'failed', 'skipped', 'damaged')
 # DiagnosticStatus.level is a byte.
-_LEVELS = {
+LEVELS = {
     Level.OK: DiagnosticStatus.OK, Level.WARN: DiagnosticStatus.WARN,
     Level.ERROR: DiagnosticStatus.ERROR}
 
 
-def status_name(node: str) -> str:
-    """Return the name of the status of a node, given its full name.
+def status_name(node: str, kind: str = 'perception') -> str:
+    """Return the name of the status of a node, given its full name and what it does.
 
     Without the slash at the beginning: diagnostic_aggregator turns slashes into blanks, and the name would begin with
     one.
     """
-    return f'{node.lstrip("/")}: perception'
+    return f'{node.lstrip("/")}: {kind}'
 
 
 def diagnostics_message(
@@ -67,7 +67,7 @@ def status_of(
             for percentile, value in zip(PERCENTILES, snapshot.stages[stage]):
                 values[f'{stage}_ms_p{percentile}'] = f'{value:.3f}'
     return DiagnosticStatus(
-        level=_LEVELS[level], name=f'{status_name(name)} {camera_name}'.rstrip(), message=printable(reason),
+        level=LEVELS[level], name=f'{status_name(name)} {camera_name}'.rstrip(), message=printable(reason),
         # Before configure, the device is not chosen yet.
         hardware_id=printable(provenance.get('device') or platform.node() or 'unknown'),
         values=[KeyValue(key=key, value=printable(value)) for key, value in values.items()])

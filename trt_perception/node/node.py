@@ -51,7 +51,8 @@ class PerceptionNode(ManagedNode):
         missing = missing_to_wait(self.context)
         if missing:
             self._log.warning(
-                f'{missing}, with which a thread takes images: the executor takes them (image_taking), which is slower')
+                f'{missing}, with which a thread takes images: the executor takes them (image_taking), which '
+                'costs more processor time')
         self.add_on_set_parameters_callback(self._live.set_parameters)
         failure_guard = self.create_guard_condition(
             self._give_up, callback_group=MutuallyExclusiveCallbackGroup())
@@ -95,7 +96,7 @@ class PerceptionNode(ManagedNode):
         assert settings is not None
         try:
             result = super().on_activate(state)
-            self._parts.announce(settings)
+            self._parts.begin(settings)
             topics = self._frames.start(settings)
             self._watchdog = Watchdog(lambda: self._frames.progress, self._frame_timeout, self._frame_hangs)
             if settings.bond:

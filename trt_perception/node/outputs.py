@@ -93,6 +93,7 @@ class Outputs:
         return any(
             publisher is not None and publisher.get_subscription_count() > 0
             for publisher in (self._masks, self._instances))
+
     def forget(self) -> None:
         """Forget the tracked objects: the next image is not the one after the last."""
         if self._tracker is not None:

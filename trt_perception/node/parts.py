@@ -21,7 +21,7 @@ from .camera_names import cameras_of
 from .camera_regions import regions_of
 from .frame_loop import FrameLoop, FrameParts, Queued
 from .live_settings import LiveSettings
-from .memory import share_arenas, trim_memory
+from .memory import share_memory, trim_memory
 from .opening import Activity, opening_monitor
 from .outputs import Outputs
 from .worker import FairWorker
@@ -47,10 +47,15 @@ class Parts:
         self.provenance: Mapping[str, str] = {}
 
     def announce(self, settings: Settings) -> None:
+        """Publish the class names of each camera."""
+        for outputs in self._outputs:
+            outputs.announce(settings)
+
+    def begin(self, settings: Settings) -> None:
         """Publish the class names of each camera, and begin with new tracks."""
         for outputs in self._outputs:
             outputs.forget()
-            outputs.announce(settings)
+        self.announce(settings)
 
     def open(self, settings: Settings, cancel: threading.Event, activity: Activity) -> ModelSpec:
         """Read the model, open the pipeline in the worker's thread and make the outputs. Returns the model.
@@ -60,7 +65,7 @@ class Parts:
         cameras = cameras_of(self._node, settings.image_topics, settings.image_transport)
         regions = regions_of(settings, cameras)
         if len(cameras) > 1:
-            share_arenas()
+            share_memory()
         self._worker = worker = FairWorker('perception', self._frames.process)
         activity.tell(f'reading {printable(settings.model_file)}')
         spec: ModelSpec = self._call(lambda: _read_model(settings), cancel, activity)

@@ -13,17 +13,17 @@ from ..errors import ParameterError, listed
 from ..image.transports import TRANSPORTS, republish_command
 from ..model.spec import ModelSpec
 from ..results.regions import ROTATIONS, parse_area
-from .table import PARAMETERS, Kind
+from .table import PARAMETERS, Kind, Row
 
 
-def check_value(name: str, value: Any) -> None:
+def check_value(name: str, value: Any, table: Mapping[str, Row] = PARAMETERS) -> None:
     """Raise ParameterError if this value is wrong for every model.
 
-    value: of the parameter's type, in the form of ROS or of Settings
+    value: of the parameter's type, in the form of ROS or of Settings; table: that has the parameter
     """
-    row = PARAMETERS[name]
+    row = table[name]
     if row.choices and value not in row.choices:
-        raise ParameterError(f"{name} is '{value}': expected {row.expected}{_hint(name, value)}")
+        raise ParameterError(f"{name} is '{value}': expected {row.expected}{_hint(row, value)}")
     if name in _CHECKS:
         expected = _CHECKS[name](value)
         if expected:
@@ -62,14 +62,14 @@ def closest(name: str, known: Iterable[str]) -> str:
     return next(iter(difflib.get_close_matches(name, list(known), 1)), '')
 
 
-def _hint(name: str, value: Any) -> str:
-    if name == 'image_transport':
+def _hint(row: Row, value: Any) -> str:
+    if row.name == 'image_transport':
         for transport in TRANSPORTS:
             if value == transport.name:
                 return (
                     f'; this node cannot read {transport.content}: republish them as raw images, for a topic CAMERA '
                     f'{republish_command(transport, f"CAMERA/{value}")}')
-    close = closest(str(value), PARAMETERS[name].choices)
+    close = closest(str(value), row.choices)
     return f" (did you mean '{close}'?)" if close else ''
 
 

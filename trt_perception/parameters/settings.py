@@ -49,7 +49,7 @@ class Settings(Values):
         return PipelineOptions(
             backend=self.backend, device=self.device, strict_device=self.strict_device, precision=self.precision,
             strict_precision=self.strict_precision, num_threads=self.num_threads, max_batch=self.max_batch,
-            concurrent_runs=self.concurrent_inferences or len(self.image_topics),
+            cameras=len(self.image_topics), concurrent_runs=self.concurrent_inferences,
             calibration=CalibrationOptions(
                 self.calibration_source, self.calibration_topic, self.calibration_samples,
                 method=self.calibration_method, images=replace(self.image_options(), damaged=DROP)),

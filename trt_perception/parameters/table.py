@@ -123,7 +123,7 @@ def _row(
     group: Group, default: T, text: str, default_means: str = '', *, ros_default: Sequence[Any] | None = None,
     choices: Sequence[str] = (), limits: tuple[float, float] | tuple[()] = (), live: bool = False, path: bool = False,
 ) -> T:
-    """Return a field of Values; see Row for the arguments.
+    """Return a field of a table; see Row for the arguments.
 
     ros_default: the default in the form of ROS, if it differs from `default`
     """
@@ -133,6 +133,10 @@ def _row(
     row = Row('', group, kind, stored, text, default_means, tuple(choices), limits, live)
     declared: T = field(default=default, metadata={'row': row})
     return declared
+
+
+# For the tables of other nodes.
+declared_row = _row
 
 
 def _kind_of(value: Any) -> Kind:
@@ -167,8 +171,9 @@ class Values:
         'Runtime',
         choices=BACKENDS)
     concurrent_inferences: int = _row(
-        MODEL, 0, 'Images of different cameras that ONNX Runtime processes at the same time, each with its part of '
-        'num_threads; at most one for each thread', 'one for each thread if there are so many cameras', limits=(0, 64))
+        MODEL, 0, 'Images of different cameras that are processed at the same time: with ONNX Runtime each with its '
+        'part of num_threads, at most one for each thread; with TensorRT each with a stream and GPU memory of its own',
+        'with ONNX Runtime one for each thread if there are so many cameras, otherwise 1', limits=(0, 64))
     max_batch: int = _row(
         MODEL, 1, 'Waiting images of different cameras that ONNX Runtime runs as one batch with all threads, if the '
         'model has a dynamic batch; others take turns', limits=(1, 64))
@@ -270,8 +275,8 @@ class Values:
         choices=('best_effort', 'reliable'))
     image_depth: int = _row(IMAGES, 1, 'Queue depth of the image subscription', limits=(1, 1000))
     image_taking: str = _row(
-        IMAGES, 'auto', 'How images are taken from the middleware. thread: a thread of its own, which is faster and '
-        "uses private names of rclpy; executor: the node's executor, with rclpy's public names alone",
+        IMAGES, 'auto', 'How images are taken from the middleware. thread: a thread of its own, which costs less '
+        "processor time and uses private names of rclpy; executor: the node's executor, with rclpy's public names alone",
         'the thread, or the executor with a warning if this rclpy lacks a name', choices=('auto', 'thread', 'executor'))
     max_age_ms: int = _row(
         IMAGES, 0, 'Largest age of a frame in milliseconds since its stamp; older frames are dropped as stale',
@@ -354,9 +359,12 @@ class Values:
         'autostart instead, and set this parameter to false')
 
 
-PARAMETERS: Mapping[str, Row] = {
-    declared.name: replace(declared.metadata['row'], name=declared.name) for declared in fields(Values)}
-GROUPS: Sequence[Group] = tuple(dict.fromkeys(row.group for row in PARAMETERS.values()))
+def rows_of(table: type) -> Mapping[str, Row]:
+    """Return the rows of a class whose fields are made by _row, by name."""
+    return {declared.name: replace(declared.metadata['row'], name=declared.name) for declared in fields(table)}
+
+
+PARAMETERS: Mapping[str, Row] = rows_of(Values)
 
 
 def text(name: str) -> str:

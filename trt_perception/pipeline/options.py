@@ -48,7 +48,9 @@ class PipelineOptions:
     calibration: frames for int8's ranges and for the accuracy gate
     min_agreement: lowest agreement with ONNX Runtime fp32 on such frames, 0..1. The model is refused if its agreement
         is lower, or if nothing is found on the frames. None: 0.9 for int8, no gate for fp32 and fp16
-    concurrent_runs: threads that want to run frames at the same time, each with its part of num_threads
+    cameras: sources whose frames may run at the same time, or together
+    concurrent_runs: threads that want to run frames at the same time, each with its part of num_threads; 0: what suits
+        the backend, one for each camera on ONNX Runtime and one on TensorRT
     max_batch: frames that want to run together, if the model has a dynamic batch
         A pipeline says what it offers of both
     build, run: TensorRT's options; build.precision is the same as precision
@@ -63,7 +65,8 @@ class PipelineOptions:
     calibration: CalibrationOptions = field(default_factory=CalibrationOptions)
     min_agreement: float | None = None
     timing_cache: bool = True
-    concurrent_runs: int = 1
+    cameras: int = 1
+    concurrent_runs: int = 0
     max_batch: int = 1
     build: BuildOptions = field(default_factory=BuildOptions)
     run: RunOptions = field(default_factory=RunOptions)

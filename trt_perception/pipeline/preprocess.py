@@ -39,6 +39,8 @@ class Preprocessor:
         self._codes = codes_of_pixels(spec)
         self._geometry: Geometry | None = None
         self._resize: Resize
+        # The part of the canvas with the image.
+        self._target = self._canvas
 
     def __call__(self, frame: Frame) -> tuple[np.ndarray, Geometry]:
         """Return the input tensor, [1, C, H, W] or [1, H, W, C], and the geometry of this frame."""
@@ -56,10 +58,9 @@ class Preprocessor:
         """Write the frame into the canvas, in the colour order `wanted`."""
         pixels, order = frame.view()
         geometry = self._geometry_of(frame.width, frame.height)
-        self._canvas[
-            geometry.target_y:geometry.target_y + geometry.target_height,
-            geometry.target_x:geometry.target_x + geometry.target_width,
-        ] = self._resized(pixels, order, wanted)
+        drawn = self._resized(pixels, order, wanted)
+        if drawn is not self._target:
+            self._target[...] = drawn
         return geometry
 
     def _geometry_of(self, width: int, height: int) -> Geometry:
@@ -70,19 +71,25 @@ class Preprocessor:
             self._geometry = geometry
             # Otherwise pixels of the previous size would remain in the padding of the new one.
             self._canvas[:] = PADDING
+            self._target = self._canvas[
+                geometry.target_y:geometry.target_y + geometry.target_height,
+                geometry.target_x:geometry.target_x + geometry.target_width]
         return geometry
 
     def _resized(self, pixels: np.ndarray, order: str, wanted: str) -> np.ndarray:
-        """Return the used part at its target size, (h, w, C) uint8 in the colour order `wanted`."""
+        """Return the used part at its target size, (h, w, C) uint8 in the colour order `wanted`.
+
+        This may be `_target` itself, written.
+        """
         cv2 = self._cv2
+        converted: np.ndarray
+        if order == wanted and self._spec.channels == 3:
+            return self._resize(pixels, self._target)
         # If the image is larger than the input, fewer pixels are converted after resizing than before.
         small = self._resize(pixels)
-        converted: np.ndarray
         if self._spec.channels == 1:
             grey = small if order == 'mono' else cv2.cvtColor(small, getattr(cv2, f'COLOR_{order.upper()}2GRAY'))
             converted = grey[..., np.newaxis]
-        elif order == wanted:
-            converted = small
         elif order == 'mono':
             converted = cv2.cvtColor(small, cv2.COLOR_GRAY2BGR)
         else:

@@ -8,8 +8,7 @@ The pixels are the same with every OpenCV, BLAS and processor.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -17,7 +16,17 @@ from ..dependencies import require
 from ..model.geometry import Geometry
 from .taps import FILTER_BITS, Spans, column_spans, column_taps, row_spans, row_taps
 
-Resize = Callable[[np.ndarray], np.ndarray]
+
+class Resize(Protocol):
+    """Resizes (image_height, image_width) or (image_height, image_width, C) uint8 to the target of its geometry."""
+
+    def __call__(self, pixels: np.ndarray, target: np.ndarray | None = None) -> np.ndarray:
+        """Return (target_height, target_width) or (target_height, target_width, C) uint8.
+
+        target: an array of this shape, which may be a view into a larger one. It may be written and returned; another
+        array may also be returned
+        """
+
 
 # Rows of the result that one matrix product makes.
 _ROWS = 8
@@ -29,18 +38,14 @@ _CHECKED_SIZES = ((64, 48, 37, 31), (40, 24, 80, 48), (37, 29, 111, 87), (41, 23
 
 
 def make_resize(interpolation: str, geometry: Geometry) -> Resize:
-    """Return a function that resizes images of this geometry.
-
-    It takes (image_height, image_width) or (image_height, image_width, C) uint8 and returns the target, (target_height,
-    target_width) or (target_height, target_width, C).
-    """
+    """Return a function that resizes images of this geometry."""
     if interpolation != 'linear':
         return _separable(
             column_spans(interpolation, geometry), row_spans(interpolation, geometry))
     return functools.partial(_linear, geometry)
 
 
-def _linear(geometry: Geometry, pixels: np.ndarray) -> np.ndarray:
+def _linear(geometry: Geometry, pixels: np.ndarray, target: np.ndarray | None = None) -> np.ndarray:
     crop = pixels[
         int(geometry.crop_y):int(geometry.crop_y + geometry.crop_height),
         int(geometry.crop_x):int(geometry.crop_x + geometry.crop_width)]
@@ -53,7 +58,7 @@ def _linear(geometry: Geometry, pixels: np.ndarray) -> np.ndarray:
         crop = np.repeat(crop, 2, axis=1)
     cv2 = require('cv2')
     resized: np.ndarray = cv2.resize(
-        crop, (geometry.target_width, geometry.target_height), interpolation=cv2.INTER_LINEAR)
+        crop, (geometry.target_width, geometry.target_height), target, interpolation=cv2.INTER_LINEAR)
     return resized
 
 
@@ -129,7 +134,7 @@ def _separable(columns: Spans, rows: Spans) -> Resize:
     across = _blocks(columns._replace(first=columns.first - used_columns.start))
     down = _blocks(rows._replace(first=rows.first - used_rows.start))
 
-    def resize(pixels: np.ndarray) -> np.ndarray:
+    def resize(pixels: np.ndarray, target: np.ndarray | None = None) -> np.ndarray:
         if pixels.shape[2:] == (4,) and pixels.strides[0] % 4:
             # OpenCV 5.0's wheel for ARM transposes such rows wrongly.
             pixels = np.ascontiguousarray(pixels)

@@ -42,8 +42,10 @@ class RunOptions:
     cuda_graph: capture the whole frame as one CUDA graph if possible
     zero_copy: the GPU reads the frame from page-locked host memory instead of from a copy in GPU memory; auto: on
         integrated GPUs, and for frames that are not enlarged
+    concurrent_runs: threads that run frames at the same time, each with a stream and memory of its own
     """
 
     device_index: int = 0
     cuda_graph: bool = True
     zero_copy: str = 'auto'
+    concurrent_runs: int = 1

@@ -91,6 +91,8 @@ class DetectionHead:
     ) -> tuple[Detections, np.ndarray]:
         """Return the detections of `select`, and the index of the candidate of each."""
         boxes, scores, classes = candidates
+        if not len(scores):
+            return Detections.empty(), np.zeros(0, np.int64)
         chosen = np.arange(len(scores))
         # NaN is never greater than anything, so in NMS a NaN box would silently suppress all others.
         if not (np.isfinite(boxes).all() and np.isfinite(scores).all()):
@@ -105,15 +107,14 @@ class DetectionHead:
             kept = non_maximum_suppression(
                 boxes, scores, classes, settings.iou_threshold, settings.class_agnostic_nms, len(scores))
         else:
-            kept = np.argsort(-scores, kind='stable')
+            kept = (-scores).argsort(kind='stable')
         in_image = geometry.clip(geometry.to_image(boxes[kept]))
         # A box that lies only in the padding has no area in the image.
-        visible = (in_image[:, 2] > in_image[:, 0]) & (in_image[:, 3] > in_image[:, 1])
-        first = slice(0, settings.max_detections)
-        kept = kept[visible][first]
+        visible = (in_image[:, 2:] > in_image[:, :2]).all(axis=1).nonzero()[0][:settings.max_detections]
+        kept = kept[visible]
         return Detections(
-            in_image[visible][first].astype(np.float32), scores[kept].astype(np.float32),
-            classes[kept].astype(np.int64)), chosen[kept]
+            in_image[visible].astype(np.float32), scores[kept].astype(np.float32, copy=False),
+            classes[kept].astype(np.int64, copy=False)), chosen[kept]
 
     def not_finite(self) -> EngineError:
         """Return the error for an output that holds NaN or infinity."""

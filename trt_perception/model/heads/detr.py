@@ -23,9 +23,10 @@ from typing import ClassVar
 import numpy as np
 
 from ..coco_ids import NUM_IDS, are_coco, by_id
-from ..normalisation import IMAGENET, YOLO, Preprocessing
+from ..normalisation import YOLO, Preprocessing
 from .boxes import CENTRES, FRACTIONS, boxes_problem, to_corners, used_boxes
 from .detection import Candidates, FamilyHead, OneOutputHead
+from .detr_preprocessing import detr_preprocessing
 from .evidence import HeadEvidence, dense_counts
 from .family_values import are_scores, class_problem, logit, score_problem, sigmoid
 
@@ -34,9 +35,9 @@ MOST_QUERIES = 1000
 _ULTRALYTICS = 'RT-DETR as exported by Ultralytics'
 _ULTRALYTICS_ADVICE = 'export it again: yolo export model=rtdetr-l.pt format=onnx'
 DETR_OUTPUTS = ('pred_boxes', 'dets')
+# max_det of its postprocess/, also with fewer queries.
+_LIBREYOLO_PAIRS = 300
 _STRETCHED = replace(YOLO, resize_mode='stretch')
-# RF-DETR 1.11 resizes without antialiasing.
-_IMAGENET_STRETCHED = replace(_STRETCHED, mean=IMAGENET.mean, std=IMAGENET.std)
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,8 @@ class DetrHead(FamilyHead):
 
     activation: sigmoid; softmax if the last class means "no object" (the first DETR); none if the scores are in 0..1;
         '' if the values decide between sigmoid and none
-    imagenet: whether the network expects ImageNet's mean and standard deviation
+    expected: the preprocessing that its exporter expects
+    pairs: so many of the best pairs of query and class count, 0 for as many as there are queries
     """
 
     kind: ClassVar[str] = 'detr'
@@ -117,7 +119,8 @@ class DetrHead(FamilyHead):
     boxes_name: str
     scores_name: str
     activation: str = ''
-    imagenet: bool = False
+    expected: Preprocessing = _STRETCHED
+    pairs: int = 0
 
     def names_of(self, names: tuple[str, ...]) -> tuple[str, ...]:
         """Return the names by COCO's ids if there are 91 classes; the class after all names means "no object"."""
@@ -133,10 +136,10 @@ class DetrHead(FamilyHead):
     @property
     def usual_preprocessing(self) -> Preprocessing:  # type: ignore[override]
         """Stretched, as in the training of all of them."""
-        return _IMAGENET_STRETCHED if self.imagenet else _STRETCHED
+        return self.expected
 
     def candidates(self, outputs: Mapping[str, np.ndarray], size: tuple[int, int], threshold: float) -> Candidates:
-        """Return the best pairs of query and class above the threshold, at most as many as there are queries."""
+        """Return the best pairs of query and class above the threshold."""
         values = outputs[self.scores_name][0]
         if self.activation == 'softmax':
             values = np.asarray(values, np.float32)
@@ -150,8 +153,9 @@ class DetrHead(FamilyHead):
             limit = threshold if self.activation == 'none' else logit(threshold)
             queries, classes = np.nonzero(~(values < limit))
             chosen = values[queries, classes]
-            if len(chosen) > len(values):
-                best = np.argpartition(-chosen, len(values))[:len(values)]
+            most = self.pairs or len(values)
+            if len(chosen) > most:
+                best = np.argpartition(-chosen, most)[:most]
                 queries, classes, chosen = queries[best], classes[best], chosen[best]
             scores = chosen.astype(np.float32) if self.activation == 'none' else sigmoid(chosen)
         boxes = outputs[self.boxes_name][0][queries]
@@ -203,7 +207,8 @@ def detr_heads(evidence: HeadEvidence) -> list[FamilyHead]:
     softmax = 'logits' in names and (classes == (evidence.num_names or 91) + 1)
     return [DetrHead(
         classes - softmax, boxes[0][0], scores[0][0], 'softmax' if softmax else '',
-        softmax or names == {'dets', 'labels'} or 'rfdetr' in evidence.metadata.get('model_family', '').lower())]
+        detr_preprocessing(names, classes - softmax, softmax, evidence.metadata),
+        _LIBREYOLO_PAIRS if 'libreyolo_version' in evidence.metadata else 0)]
 
 
 def _of_one_output(evidence: HeadEvidence) -> FamilyHead | None:

@@ -20,33 +20,33 @@ def non_maximum_suppression(
     class suppress each other, unless `class_agnostic`. Boxes with score 0 are removed. If scores are equal, the first
     box counts as the higher one.
     """
-    if len(boxes) == 0:
-        return np.zeros(0, np.int64)
+    if len(boxes) < 2:
+        alone: np.ndarray = np.flatnonzero(np.asarray(scores) > 0)[:max_detections]
+        return alone
     rectangles = np.array(boxes, np.float64)
     rectangles[:, 2:] = np.maximum(rectangles[:, 2:] - rectangles[:, :2], 0.0)
     scores = np.asarray(scores, np.float32)
+    # Lists are faster here: NumPy's calls take longer than the work on some ten boxes, and NMSBoxes takes lists.
+    lists, values = rectangles.tolist(), scores.tolist()
+    members: dict[int, list[int]] = {}
     # cv2.dnn.NMSBoxes ignores classes. NMSBoxesBatched needs OpenCV 4.7, newer than apt's for Humble and Jazzy, and
     # it adds an offset per class to the boxes, so very large coordinates lose precision.
-    classes = np.zeros(len(boxes), np.int64) if class_agnostic else np.asarray(class_indices)
-    by_class = np.argsort(classes, kind='stable')
-    edges = np.flatnonzero(np.diff(classes[by_class])) + 1
-    kept = np.concatenate([
-        _of_one_class(rectangles, scores, members, iou_threshold) for members in np.split(by_class, edges)])
+    for index, one in enumerate([0] * len(boxes) if class_agnostic else np.asarray(class_indices).tolist()):
+        members.setdefault(one, []).append(index)
+    kept = [index for of_one in members.values() for index in _of_one_class(lists, values, of_one, iou_threshold)]
     kept.sort()
-    best: np.ndarray = kept[np.argsort(-scores[kept], kind='stable')][:max_detections]
-    return best
+    # Python's sort keeps the order of equal scores.
+    kept.sort(key=values.__getitem__, reverse=True)
+    return np.array(kept[:max_detections], np.int64)
 
 
 def _of_one_class(
-    rectangles: np.ndarray, scores: np.ndarray, members: np.ndarray, iou_threshold: float,
-) -> np.ndarray:
-    """Return the kept indices of `members`. rectangles: (N, 4) x, y, width, height."""
-    kept: np.ndarray
+    rectangles: list[list[float]], scores: list[float], members: list[int], iou_threshold: float,
+) -> list[int]:
+    """Return the kept indices of `members`. rectangles: x, y, width, height of each box."""
     if len(members) == 1:
-        kept = members[scores[members] > 0]
-        return kept
+        return [index for index in members if scores[index] > 0]
     chosen = require('cv2').dnn.NMSBoxes(
-        rectangles[members].tolist(), scores[members].tolist(), 0.0, float(iou_threshold))
+        [rectangles[index] for index in members], [scores[index] for index in members], 0.0, float(iou_threshold))
     # OpenCV 4.5.4 returns (N, 1) and an empty tuple; later versions (N,).
-    kept = members[np.asarray(chosen, np.int64).reshape(-1)]
-    return kept
+    return [members[place] for place in np.asarray(chosen, np.int64).reshape(-1).tolist()]

@@ -77,12 +77,13 @@ class YoloHead(DetectionHead):
         self, rows: np.ndarray, settings: DetectionSettings,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         # score = objectness * class <= objectness, so one comparison removes most rows. NaN stays and is reported.
-        rows = rows[~(rows[:, 4] < settings.score_threshold)].astype(np.float32)
+        rows = rows[~(rows[:, 4] < settings.score_threshold)].astype(np.float32, copy=False)
+        if not len(rows):
+            return rows[:, :4], rows[:, 4], np.zeros(0, np.int64)
         class_scores = rows[:, 5:]
-        classes = class_scores.argmax(axis=1) if len(rows) else np.zeros(0, np.int64)
-        scores = rows[:, 4] * class_scores[np.arange(len(rows)), classes]
+        scores = rows[:, 4] * class_scores.max(axis=1)
         kept = ~(scores < settings.score_threshold)
-        return _corners(rows[kept, :4]), scores[kept], classes[kept]
+        return _corners(rows[kept, :4]), scores[kept], class_scores.argmax(axis=1)[kept]
 
     def _yolov8(
         self, rows: np.ndarray, settings: DetectionSettings,
@@ -90,9 +91,9 @@ class YoloHead(DetectionHead):
         columns = rows.T if self.transposed else rows
         best = columns[4:].max(axis=0)
         kept = np.flatnonzero(~(best < settings.score_threshold))
-        picked = columns[:, kept].astype(np.float32)
+        picked = columns[:, kept].astype(np.float32, copy=False)
         classes = picked[4:].argmax(axis=0) if len(kept) else np.zeros(0, np.int64)
-        return _corners(picked[:4].T), best[kept].astype(np.float32), classes
+        return _corners(picked[:4].T), best[kept].astype(np.float32, copy=False), classes
 
     def _end_to_end(
         self, rows: np.ndarray, settings: DetectionSettings,

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import queue
 import time
 from collections.abc import Callable, Sequence
 
@@ -53,17 +54,18 @@ class DevicePipeline(Closing):
 
     The outputs of a classifier and of a FamilyHead are decoded on the host: describe() has this as `decode`. With more
     than 1024 candidates (thresholds near zero) the host does NMS. The results are those of HostPipeline with the same
-    engine. Any thread may replace `settings` at any time. One thread owns the pipeline.
+    engine. Any thread may replace `settings` at any time. One thread owns the pipeline. With options.concurrent_runs,
+    more threads may call `run` at the same time: each run has a stream, an execution context and memory of its own.
 
     load_plan: returns the plan's bytes; called by each `open`
     precision_effective: the engine's real precision, for diagnostics; '' for that of the model file
     log: called with a severity of engine_log and a line
 
     session, frame_work: the GPU and the work for a frame, for measurements and tests; None if the pipeline is not open
-    concurrent_runs, max_batch: 1, because there is one frame_work, of one frame
+    concurrent_runs: how many threads may call `run` at the same time
+    max_batch: 1, because a frame_work is for one frame
     """
 
-    concurrent_runs = 1
     max_batch = 1
 
     def __init__(
@@ -79,6 +81,9 @@ class DevicePipeline(Closing):
         self._log = log or unlogged
         self.session: CudaSession | None = None
         self.frame_work: FrameWork | None = None
+        # What no thread uses now; None if there is only one of each.
+        self._idle: queue.SimpleQueue[tuple[CudaSession, FrameWork]] | None = None
+        self.concurrent_runs = 1
         self._device_name = ''
 
     def open(self) -> None:
@@ -99,6 +104,7 @@ class DevicePipeline(Closing):
             self.run(grey_frame(self.spec))
             self.spec = checked_spec(self.spec, [self._raw_output(frame) for frame in probe_frames(self.spec)])
             self.frame_work.head = self.spec.head
+            self._add_runs(session, engine, cubin)
         except BaseException:
             self.close()
             raise
@@ -111,9 +117,18 @@ class DevicePipeline(Closing):
         The times: preprocess copies the frame into page-locked memory, infer is all GPU work, postprocess reads the
         result.
         """
-        session, work = self.session, self.frame_work
+        session, work, idle = self.session, self.frame_work, self._idle
         if session is None or work is None:
             raise EngineError('the pipeline is not open')
+        if idle is None:
+            return self._run(session, work, frame, masks)
+        session, work = taken = idle.get()
+        try:
+            return self._run(session, work, frame, masks)
+        finally:
+            idle.put(taken)
+
+    def _run(self, session: CudaSession, work: FrameWork, frame: Frame, masks: bool) -> PipelineOutput:
         settings = self.settings
         started = time.perf_counter()
         form, frame = device_frame(frame)
@@ -133,6 +148,32 @@ class DevicePipeline(Closing):
     def run_batch(self, frames: Sequence[Frame], masks: bool = False) -> list[PipelineOutput]:
         """Process frames one after the other; see `run`."""
         return [self.run(frame, masks) for frame in frames]
+
+    def _add_runs(self, first: CudaSession, engine: Engine, cubin: bytes) -> None:
+        """Make what further runs at the same time need. With too little memory for it, warn and do without."""
+        work = self.frame_work
+        assert work is not None
+        idle: queue.SimpleQueue[tuple[CudaSession, FrameWork]] = queue.SimpleQueue()
+        idle.put((first, work))
+        for _ in range(self._options.concurrent_runs - 1):
+            # The first session frees it, and before the engine: an execution context must not outlive its engine.
+            owned = first.adopt(_Owned(CudaSession(self._options.device_index)))
+            session = owned.session
+            try:
+                with session.active('preparing a second stream'):
+                    context = session.adopt(engine.another(session))
+                    module = session.adopt(KernelModule(session.driver, cubin))
+                    another = FrameWork(self.spec, self._options, session, context, module, self._log)
+                self._run(session, another, grey_frame(self.spec), False)
+            except EngineError as error:
+                if error.fatal:
+                    raise
+                first.release(owned)
+                self._log(WARNING, f'fewer frames run at the same time on the GPU: {error}')
+                break
+            idle.put((session, another))
+        self.concurrent_runs = idle.qsize()
+        self._idle = idle if self.concurrent_runs > 1 else None
 
     def _raw_output(self, frame: Frame) -> RawOutput:
         """Return the network's outputs for a frame of 8 bits, without decoding."""
@@ -154,11 +195,13 @@ class DevicePipeline(Closing):
             'pipeline': 'device', 'decode': 'device' if work and work.detection else 'host',
             'precision_effective': self._precision_effective,
             'cuda_graph': work.graph_state if work else 'off: not open',
-            'zero_copy': 'on' if work and work.zero_copy else 'off'}
+            'zero_copy': 'on' if work and work.zero_copy else 'off',
+            **({'concurrent_inferences': str(self.concurrent_runs)} if self.concurrent_runs > 1 else {})}
 
     def close(self) -> None:
         """Free everything; safe in any state and repeatedly."""
-        self.frame_work = None
+        self.frame_work = self._idle = None
+        self.concurrent_runs = 1
         session, self.session = self.session, None
         if session is not None:
             session.close()
@@ -168,6 +211,17 @@ class DevicePipeline(Closing):
         session = getattr(self, 'session', None)
         if session is not None:
             session.close()
+
+
+class _Owned:
+    """A session that another session closes."""
+
+    def __init__(self, session: CudaSession) -> None:
+        self.session = session
+
+    def free(self) -> None:
+        """Close it; does nothing the second time."""
+        self.session.close()
 
 
 class FrameWork:

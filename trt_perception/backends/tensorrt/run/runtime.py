@@ -42,11 +42,17 @@ class Engine:
     input, outputs: tensors in the plan's order
     """
 
-    def __init__(self, session: CudaSession, tensorrt: TensorRt, plan: bytes, spec: ModelSpec) -> None:
-        """Load the plan, without a run; EngineError if it does not fit this GPU, TensorRT version and model."""
+    def __init__(
+        self, session: CudaSession, tensorrt: TensorRt, plan: bytes, spec: ModelSpec, loaded: Any = None,
+    ) -> None:
+        """Load the plan, without a run; EngineError if it does not fit this GPU, TensorRT version and model.
+
+        loaded: an ICudaEngine to use instead of the plan
+        """
         self._tensorrt = tensorrt
+        self._spec = spec
         self._context: Any = None
-        self._engine: Any = tensorrt.deserialize(plan)
+        self._engine: Any = tensorrt.deserialize(plan) if loaded is None else loaded
         try:
             self._context = tensorrt.create_context(self._engine)
             self.input, self.outputs = self._bind(session, spec)
@@ -58,6 +64,13 @@ class Engine:
         """Queue one inference; EngineError if TensorRT refuses."""
         if not self._context.execute_async_v3(stream):
             raise self._tensorrt.failure('TensorRT could not run the engine')
+
+    def another(self, session: CudaSession) -> Engine:
+        """Return the same engine with an execution context and memory of its own, to run in another thread.
+
+        It must be freed before this one. session: the one that runs it, with its context current
+        """
+        return Engine(session, self._tensorrt, b'', self._spec, self._engine)
 
     def free(self) -> None:
         """Free context and engine, but not the tensors' memory, which the session owns."""

@@ -1,0 +1,70 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Publishes the diagnostics of detections_3d_node with a timer."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+
+from ...errors import printable
+from ..diagnostics import LEVELS, status_name
+from ..statistics import PERCENTILES, Snapshot
+from .health import Condition, assess
+
+COUNTS = ('received', 'processed', 'replaced', 'unmatched', 'bad', 'depth_images', 'placed', 'without_depth')
+_STAGES = ('total', 'stamp_to_publish')
+
+
+class DepthDiagnostics:
+    """Publishes on /diagnostics from the start to the end of the node, in a separate callback group."""
+
+    def __init__(
+        self, node: Node, period: float, condition: Callable[[], Condition], snapshot: Callable[[], Snapshot | None],
+    ) -> None:
+        """Start publishing.
+
+        period: seconds between two messages; condition, snapshot: called for each message; snapshot returns None if
+            the node is not configured
+        """
+        self._node = node
+        self._condition = condition
+        self._snapshot = snapshot
+        self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 10)
+        self._group = MutuallyExclusiveCallbackGroup()
+        self._timer = self._start(period)
+
+    def set_period(self, period: float) -> None:
+        """Publish every `period` seconds from now on."""
+        if period * 1e9 != self._timer.timer_period_ns:
+            self._node.destroy_timer(self._timer)
+            self._timer = self._start(period)
+
+    def _start(self, period: float) -> Any:
+        # The steady clock: diagnostics must continue while a bag is paused.
+        return self._node.create_timer(
+            period, self._publish, callback_group=self._group, clock=Clock(clock_type=ClockType.STEADY_TIME))
+
+    def _publish(self) -> None:
+        condition, snapshot = self._condition(), self._snapshot()
+        level, reason = assess(condition)
+        values = {'state': condition.state}
+        for source in condition.inputs:
+            values[source.topic] = f'{source.publishers} publishers, last message {source.silent_s:.1f} s ago'
+        if snapshot is not None:
+            values |= {count: str(snapshot.counts.get(count, 0)) for count in COUNTS}
+            for stage in _STAGES:
+                for percentile, value in zip(PERCENTILES, snapshot.stages.get(stage, ())):
+                    values[f'{stage}_ms_p{percentile}'] = f'{value:.3f}'
+        message = DiagnosticArray(status=[DiagnosticStatus(
+            level=LEVELS[level], name=status_name(self._node.get_fully_qualified_name(), 'detections_3d'),
+            message=printable(reason), hardware_id=printable(platform.node() or 'unknown'),
+            values=[KeyValue(key=key, value=printable(value)) for key, value in values.items()])])
+        message.header.stamp = self._node.get_clock().now().to_msg()
+        self._publisher.publish(message)

@@ -1,0 +1,85 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The subscriptions of detections_3d_node."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.node import Node
+from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import CameraInfo, Image
+from vision_msgs.msg import Detection2DArray
+
+from ..serialized_image import stamp_of
+from .health import Input
+from .pairing import Stamped
+
+_DEPTH = 5
+
+
+class Inputs:
+    """Subscribes to detections, depth, camera_info and perhaps masks. Its callbacks are short, one at a time."""
+
+    def __init__(
+        self, node: Node, reliability: str, on_detections: Callable[[Stamped], None],
+        on_depth: Callable[[Stamped], None], on_masks: Callable[[Stamped], None] | None,
+    ) -> None:
+        """Subscribe.
+
+        reliability: best_effort or reliable; the callbacks get serialized messages; on_masks: None without masks
+        """
+        self._node = node
+        qos = QoSProfile(
+            history=HistoryPolicy.KEEP_LAST, depth=_DEPTH, reliability=(
+                ReliabilityPolicy.RELIABLE if reliability == 'reliable' else ReliabilityPolicy.BEST_EFFORT))
+        group = MutuallyExclusiveCallbackGroup()
+        self.camera_info: Any = None
+        self._last: dict[str, float] = {}
+        self._subscriptions: dict[str, Any] = {}
+
+        def subscribe(kind: Any, name: str, handle: Callable[[Any], None], raw: bool) -> None:
+            self._last[name] = time.monotonic()
+
+            def received(message: Any) -> None:
+                self._last[name] = time.monotonic()
+                handle(message)
+
+            self._subscriptions[name] = node.create_subscription(
+                kind, name, received, qos, callback_group=group, raw=raw)
+
+        # Serialized: what a newer message replaces need not be read.
+        subscribe(Detection2DArray, 'detections', lambda data: on_detections(self._stamped(data)), raw=True)
+        subscribe(Image, 'depth', lambda data: on_depth(self._stamped(data)), raw=True)
+        if on_masks is not None:
+            subscribe(Image, 'mask_instances', lambda data: on_masks(self._stamped(data)), raw=True)
+        subscribe(CameraInfo, 'camera_info', self._keep, raw=False)
+
+    @property
+    def topics(self) -> str:
+        """The resolved names, for the log."""
+        names = [subscription.topic_name for subscription in self._subscriptions.values()]
+        return f'{", ".join(names[:-1])} and {names[-1]}'
+
+    def report(self) -> tuple[Input, ...]:
+        """Return the state of each topic now."""
+        now = time.monotonic()
+        return tuple(
+            Input(subscription.topic_name, self._node.count_publishers(subscription.topic_name), now - self._last[name])
+            for name, subscription in list(self._subscriptions.items()))
+
+    def close(self) -> None:
+        """Unsubscribe."""
+        while self._subscriptions:
+            self._node.destroy_subscription(self._subscriptions.popitem()[1])
+
+    def _keep(self, info: Any) -> None:
+        self.camera_info = info
+
+    def _stamped(self, data: bytes) -> Stamped:
+        stamp_ns = stamp_of(data)
+        # The worker will fail to read it, and counts it as bad.
+        return Stamped(self._node.get_clock().now().nanoseconds if stamp_ns is None else stamp_ns, data)
