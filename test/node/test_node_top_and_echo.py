@@ -78,7 +78,9 @@ def test_top_shows_a_reason_and_a_silent_node(driver):
     try:
         status = DiagnosticStatus(
             level=DiagnosticStatus.ERROR, name='odd/detector: perception', message='bad \x1b[2J images',
-            values=[KeyValue(key='rate_out_hz', value='nan'), KeyValue(key='bad', value='3')])
+            values=[
+                KeyValue(key='state', value='active'), KeyValue(key='rate_out_hz', value='nan'),
+                KeyValue(key='bad', value='3')])
         other = DiagnosticStatus(name='motor: temperature', values=[KeyValue(key='celsius', value='50')])
         seen = []
         deadline = time.monotonic() + 60

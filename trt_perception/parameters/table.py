@@ -275,8 +275,8 @@ class Values:
         choices=('best_effort', 'reliable'))
     image_depth: int = _row(IMAGES, 1, 'Queue depth of the image subscription', limits=(1, 1000))
     image_taking: str = _row(
-        IMAGES, 'auto', 'How images are taken from the middleware. thread: a thread of its own, which is faster and '
-        "uses private names of rclpy; executor: the node's executor, with rclpy's public names alone",
+        IMAGES, 'auto', 'How images are taken from the middleware. thread: a thread of its own, which costs less '
+        "processor time and uses private names of rclpy; executor: the node's executor, with public names alone",
         'the thread, or the executor with a warning if this rclpy lacks a name', choices=('auto', 'thread', 'executor'))
     max_age_ms: int = _row(
         IMAGES, 0, 'Largest age of a frame in milliseconds since its stamp; older frames are dropped as stale',
