@@ -65,7 +65,7 @@ class Camera:
         def check(message):
             for status in message.status:
                 values = {pair.key: pair.value for pair in status.values}
-                if status.name == f'{self.node.name}: perception {self.name}' and condition(status, values):
+                if status.name == f'{self.node.name[1:]}: perception {self.name}' and condition(status, values):
                     found.append((status, values))
             return bool(found)
 
@@ -121,6 +121,30 @@ def test_each_camera_has_its_results_and_counts(node, models, cameras):
     assert status.message.endswith(' images/s of 3 cameras')
     assert int(values['processed']) == sum(camera.results.count() for camera in several)
     assert node.driver.node.count_publishers(node.topic('detections')) == 0
+
+
+def test_each_camera_has_ids_of_its_own(node, cameras):
+    node.bring_to('active', image_topics=['front/image', 'rear/image'], tracking=True)
+    front, rear = cameras(node, 'front/image', 'rear/image')
+    for camera in (front, rear):
+        camera.connect()
+
+    def ids(camera, box):
+        message = camera.message(box, 'the same frame')
+        since = camera.results.count()
+
+        def answered():
+            camera.publish(message)
+            return any(m.header.stamp == message.header.stamp for m in camera.results.messages[since:])
+
+        wait_until(answered, f'the result; the node said:\n{node.process.tail()}')
+        found = [m for m in camera.results.messages[since:] if m.header.stamp == message.header.stamp]
+        return [detection.id for detection in found[-1].detections]
+
+    # The objects are at different places: with one tracker for both, none would be found again.
+    ids(front, BOX['front']), ids(rear, BOX['rear'])
+    for _ in range(3):
+        assert ids(front, BOX['front']) == ids(rear, BOX['rear']) == ['1']
 
 
 def test_a_camera_with_bad_images_disturbs_no_other(node, cameras):

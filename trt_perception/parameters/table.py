@@ -171,9 +171,9 @@ class Values:
         'Runtime',
         choices=BACKENDS)
     concurrent_inferences: int = _row(
-        MODEL, 0, 'Images of different cameras that are processed at the same time: with ONNX Runtime each with its '
-        'part of num_threads, at most one for each thread; with TensorRT each with a stream and GPU memory of its own',
-        'with ONNX Runtime one for each thread if there are so many cameras, otherwise 1', limits=(0, 64))
+        MODEL, 0, 'Images of different cameras that are processed at the same time: with ONNX Runtime and OpenVINO '
+        'each with its part of num_threads, at most one for each thread; with TensorRT each with a stream and GPU '
+        'memory of its own', 'on the CPU one for each thread if there are so many cameras, otherwise 1', limits=(0, 64))
     max_batch: int = _row(
         MODEL, 1, 'Waiting images of different cameras that ONNX Runtime runs as one batch with all threads, if the '
         'model has a dynamic batch; others take turns', limits=(1, 64))
