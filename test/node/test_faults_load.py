@@ -69,7 +69,9 @@ def test_nothing_stale_is_published_after_a_stop(start_node, models, camera_proc
     results = node.detections
     camera = camera_process(node.topic('image'), rate=15)
     results.wait(since=2)
-    # With more images than it can process, the node always has one in work.
+    # With more images than it can process, the node always has one in work. After half of its time it is in the
+    # middle of the network.
+    time.sleep((results.times[-1] - results.times[-2]) / 2)
     node.process.process.send_signal(signal.SIGSTOP)
     at = len(camera.sent())
     wait_until(
