@@ -26,7 +26,7 @@ def settled(values: dict[str, str]) -> bool:
 
 
 def counts_at_rest(node: Any, camera: str = '', timeout: float = 60.0) -> dict[str, int]:
-    """Wait until no more frames arrive and each has its outcome; return 'received' and the outcomes.
+    """Wait until no more frames arrive and each has its outcome; return 'received', the outcomes and 'damaged'.
 
     camera: the namespace of one of several cameras, '' for the sums of the node
     """
@@ -38,7 +38,7 @@ def counts_at_rest(node: Any, camera: str = '', timeout: float = 60.0) -> dict[s
         return same and settled(values)
 
     _, values = node.diagnosis(at_rest, f'received = {" + ".join(OUTCOMES)}', timeout, camera)
-    return {name: int(values[name]) for name in ('received', *OUTCOMES)}
+    return {name: int(values[name]) for name in ('received', *OUTCOMES, 'damaged')}
 
 
 def frame_sum(
@@ -49,13 +49,13 @@ def frame_sum(
 
     sent: the stamps of all frames that were sent since the node was activated, in their order. A bag that is played
         again has the same stamps once more
-    counts: of counts_at_rest, after the last frame; results: the messages since then
+    counts: of counts_at_rest, after the last frame; results: the messages since then, or their stamps
     bad: the stamps of those that cannot be read
     all_results: whether the consumer must have got every result. A process that has no processor for a while may lose
         some: the node keeps the last ten for it
     """
     numbers = list(sent)
-    found = [stamp_ns(message) for message in results]
+    found = [message if isinstance(message, int) else stamp_ns(message) for message in results]
     lost = len(numbers) - counts['received']
     words = f'{len(numbers)} sent, {counts}, {len(found)} results'
     assert lost >= 0, f'more frames were received than sent: {words}'

@@ -101,6 +101,7 @@ class Driver:
     """One rclpy node in this process, spun by a thread."""
 
     def __init__(self, domain_id: int) -> None:
+        self.domain_id = domain_id
         rclpy.init(domain_id=domain_id)
         self.node = rclpy.create_node('driver')
         self.executor = SingleThreadedExecutor()
