@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -109,6 +110,25 @@ def slow_model(models: Callable[..., str]) -> Callable[[Any], str]:
         return models(slow_load=min(1000, max(100, round(50 * call_s / load_s))))
 
     return make
+
+
+@pytest.fixture
+def camera_process(tmp_path: Path) -> Iterator[Callable[..., Any]]:
+    """Return a function that starts a camera process; those of one topic write their stamps into one file.
+
+    It takes the full name of the topic and the options of camera_process.py. At the end all are killed.
+    """
+    from support.camera_process import CameraProcess
+
+    started: list[Any] = []
+
+    def start(topic: str, **options: Any) -> Any:
+        started.append(CameraProcess(topic, tmp_path / f'{topic.replace("/", "_")}.txt', **options))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
 
 
 @pytest.fixture

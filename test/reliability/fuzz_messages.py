@@ -79,8 +79,8 @@ def publish_all(node: Any, options: argparse.Namespace, count: int, seed: int, d
     """Activate the node, publish the messages, and return its counts at rest."""
     from random_messages import good_message, messages
     from sensor_msgs.msg import CompressedImage, Image
+    from support.frame_sum import counts_at_rest
     from support.harness_images import header
-    from support.node_session import values_at_rest
     from vision_msgs.msg import Classification
 
     kind = options.kind
@@ -98,7 +98,7 @@ def publish_all(node: Any, options: argparse.Namespace, count: int, seed: int, d
             assert node.set_parameters(image_encoding='bgr8' if number // _OVERRIDE % 2 else '')[0]
         if number % 20_000 == 0:
             print(f'{kind} {damaged}: {number} sent', file=sys.stderr, flush=True)
-    counts = values_at_rest(node, 120)
+    counts = counts_at_rest(node, timeout=120)
     assert node.set_parameters(image_encoding='')[0]
     results = node.collect('classifications', Classification)
     answer = node.answer_to(camera, good_message(kind, header('good', node.driver.now_ns())), results)

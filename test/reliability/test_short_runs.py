@@ -57,3 +57,18 @@ def test_cycles():
 def test_a_stream():
     found = run('soak.py', '--minutes', 0.12)
     assert found['processed'] > 10
+
+
+def test_participants_that_join_and_leave():
+    """Four cameras and tracking."""
+    found = run('soak.py', '--rounds', 19, '--cameras', 4, '--tracking')
+    assert found['growth']['steps'] == 3
+    assert found['processed'] >= 19 * 4 * 3
+    # Of each object from the second image on.
+    assert found['ids'] > 0
+
+
+def test_a_killed_node_comes_back():
+    found = run('respawn.py', '--kills', 2)
+    assert (found['kills'], found['strange']) == (2, 0)
+    assert found['results'] >= 3

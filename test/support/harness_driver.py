@@ -101,6 +101,7 @@ class Driver:
     """One rclpy node in this process, spun by a thread."""
 
     def __init__(self, domain_id: int) -> None:
+        self.domain_id = domain_id
         rclpy.init(domain_id=domain_id)
         self.node = rclpy.create_node('driver')
         self.executor = SingleThreadedExecutor()
@@ -351,16 +352,19 @@ class NodeClient:
 
     def diagnosis(
         self, condition: Callable[[DiagnosticStatus, dict[str, str]], bool] = lambda *_: True,
-        what: str = 'a diagnosis', timeout: float = TIMEOUT,
+        what: str = 'a diagnosis', timeout: float = TIMEOUT, camera: str = '',
     ) -> tuple[DiagnosticStatus, dict[str, str]]:
-        """Return the first status from now on that meets the condition, and its values by key."""
+        """Return the first status from now on that meets the condition, and its values by key.
+
+        camera: the namespace of one of several cameras, '' for the status of the node
+        """
         since = self.driver.diagnostics.count()
         found: list[tuple[DiagnosticStatus, dict[str, str]]] = []
 
         def check(message: DiagnosticArray) -> bool:
             for status in message.status:
                 values = {pair.key: pair.value for pair in status.values}
-                if status.name == self._status and condition(status, values):
+                if status.name == f'{self._status} {camera}'.rstrip() and condition(status, values):
                     found.append((status, values))
                     return True
             return False

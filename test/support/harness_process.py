@@ -46,11 +46,12 @@ class NodeProcess:
     """A node in a separate namespace, `perception_node` by default, started with parameters from a file.
 
     parameters: name to value; written as JSON, which is also YAML, so that 1 and 1.0 keep their types
+    prefix: a program that starts the node, with its arguments
     """
 
     def __init__(
         self, namespace: str, folder: Path, parameters: dict[str, Any] | None = None,
-        arguments: tuple[str, ...] = (), module: str = 'trt_perception.node.main',
+        arguments: tuple[str, ...] = (), module: str = 'trt_perception.node.main', prefix: tuple[str, ...] = (),
     ) -> None:
         self.namespace = namespace
         folder.mkdir(parents=True, exist_ok=True)
@@ -67,7 +68,7 @@ class NodeProcess:
         self._lines: list[str] = []
         self._changed = threading.Condition()
         self.process = subprocess.Popen(
-            [sys.executable, '-m', module, '--ros-args',
+            [*prefix, sys.executable, '-m', module, '--ros-args',
              '-r', f'__ns:={namespace}', '--params-file', str(parameters_file), *arguments],
             cwd=ROOT, env=environment, text=True, errors='replace',
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)

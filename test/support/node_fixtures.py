@@ -80,12 +80,14 @@ def ros_environment() -> Iterator[int]:
         yield domain
 
 
-def start_process(driver: Any, folder: Path, parameters: dict[str, Any], arguments: tuple[str, ...]) -> Any:
+def start_process(
+    driver: Any, folder: Path, parameters: dict[str, Any], arguments: tuple[str, ...], prefix: tuple[str, ...] = (),
+) -> Any:
     from support.harness_driver import NodeClient
     from support.harness_process import NodeProcess
 
     namespace = f'/node_{next(_NAMESPACES)}'
-    process = NodeProcess(namespace, folder / namespace[1:], parameters, arguments)
+    process = NodeProcess(namespace, folder / namespace[1:], parameters, arguments, prefix=prefix)
     return NodeClient(driver, process)
 
 
@@ -112,10 +114,10 @@ def start_node(driver: Any, tmp_path: Path) -> Iterator[Callable[..., Any]]:
     """
     clients: list[Any] = []
 
-    def start(*arguments: str, wait: bool = True, **parameters: Any) -> Any:
+    def start(*arguments: str, wait: bool = True, prefix: tuple[str, ...] = (), **parameters: Any) -> Any:
         parameters.setdefault('diagnostics_period', 0.1)
         given = {name: value for name, value in parameters.items() if value is not None}
-        clients.append(start_process(driver, tmp_path, given, arguments))
+        clients.append(start_process(driver, tmp_path, given, arguments, prefix))
         if wait:
             clients[-1].wait_for_services()
         return clients[-1]

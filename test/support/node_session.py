@@ -13,7 +13,6 @@ from typing import Any
 
 from support.node_fixtures import end_process, separate_domain, start_process
 
-COUNTS = ('processed', 'replaced', 'stale', 'bad', 'failed')
 # Nothing was received between two diagnoses.
 _DIAGNOSTICS_S = 0.1
 
@@ -61,24 +60,6 @@ def node_session() -> Iterator[Session]:
         finally:
             session.kill_all()
             driver.close()
-
-
-def settled(values: dict[str, str]) -> bool:
-    """Whether each received frame has its outcome, in the values of the diagnostics."""
-    return int(values['received']) == sum(int(values[name]) for name in COUNTS)
-
-
-def values_at_rest(node: Any, timeout: float = 60.0) -> dict[str, int]:
-    """Wait until no more frames arrive, and return the counts. Fails if a frame has no outcome, or two."""
-    before = ''
-
-    def at_rest(_: Any, values: dict[str, str]) -> bool:
-        nonlocal before
-        before, same = values['received'], values['received'] == before
-        return same and settled(values)
-
-    _, values = node.diagnosis(at_rest, 'received = ' + ' + '.join(COUNTS), timeout)
-    return {name: int(values[name]) for name in ('received', *COUNTS, 'damaged')}
 
 
 def peak_mib(pid: int) -> float:

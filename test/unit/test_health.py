@@ -7,6 +7,7 @@ import pytest
 from trt_perception.node.frame_report import FrameReport, total_of
 from trt_perception.node.health import CameraReport, Condition, Level, assess, assess_together
 from trt_perception.node.liveness import Progress
+from trt_perception.node.processor_wait import ProcessorWait
 from trt_perception.node.stamps import RosTime, StampReport
 from trt_perception.node.statistics import Snapshot
 
@@ -113,6 +114,21 @@ def test_no_gaps_in_silence():
 def test_stale_images():
     assert assess(replace(WELL, recent={'stale': 3.25})) == (
         Level.WARN, '3.2 images/s are older than max_age_ms and dropped')
+
+
+def test_a_busy_machine_is_named_if_images_are_lost():
+    lost = {'received': 30.0, 'processed': 12.0, 'replaced': 17.0, 'stale': 1.0}
+    busy = replace(WELL, recent=lost, processor=ProcessorWait(waited=0.66, used=0.33))
+    level, reason = assess(busy)
+    assert level == Level.WARN
+    assert reason.startswith(
+        'the machine is busy: the threads of this node wait for a processor 66% of their time, and 18.0 of 30.0 '
+        'images/s are not processed: ')
+    # A camera that is faster than the network is no fault, and a node that keeps up is none either.
+    for changes in (
+            {'processor': ProcessorWait(waited=0.1, used=0.9)}, {'processor': ProcessorWait(waited=0.5, used=0.95)},
+            {'recent': {'received': 30.0, 'processed': 29.0, 'replaced': 1.0}}):
+        assert assess(replace(busy, **{'recent': {**lost, 'stale': 0.0}, **changes}))[0] == Level.OK
 
 
 def test_stamps_of_another_clock():

@@ -11,6 +11,7 @@ from ..errors import EngineError
 from ..image.frame import Frame
 from ..model.spec import ModelSpec
 from ..model.unchanged import unchanged
+from ..model.whole_model import whole_model
 from ..monitor import Monitor
 from ..ort.backend import OnnxRuntimeBackend
 from ..pipeline.host import HostPipeline
@@ -43,7 +44,7 @@ class OnnxRuntimePipeline(HostPipeline):
         self._canceller = monitor
         concurrent, batch, self._threads = _together(spec, options)
         super().__init__(
-            spec, OnnxRuntimeBackend(spec.path, self._threads, monitor), settings, concurrent, batch)
+            spec, OnnxRuntimeBackend(spec.path, self._threads, monitor, whole_model), settings, concurrent, batch)
         self._options = options
         self._monitor = monitor or Monitor()
         self._original = spec
@@ -66,7 +67,7 @@ class OnnxRuntimePipeline(HostPipeline):
                 conversion=ConversionOptions.for_gate(options.min_agreement))
             frames = tuple(prepared.checking)
             self.spec = prepared.spec
-            self._backend = OnnxRuntimeBackend(prepared.path, self._threads, self._canceller)
+            self._backend = OnnxRuntimeBackend(prepared.path, self._threads, self._canceller, whole_model)
         try:
             with (
                 unchanged(self.spec.path, self.spec.sha256, 'it was loaded', self.spec.files, storing=False),

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..closing import Closing
 from ..errors import EngineError, ModelError
+from ..model.whole_model import whole_model
 from ..monitor import Monitor
 from ..ort.backend import OnnxRuntimeBackend
 from ..pipeline.raw import RawBackend, RawModel, RawOptions
@@ -48,7 +49,7 @@ class RawOnnxRuntime(Closing):
 
     def __init__(self, model: RawModel, options: RawOptions) -> None:
         self._model = model
-        self._backend = OnnxRuntimeBackend(model.path, options.num_threads)
+        self._backend = OnnxRuntimeBackend(model.path, options.num_threads, source=whole_model)
         self._inputs = [spec.name for spec in model.inputs]
         self._outputs = [spec.name for spec in model.outputs]
         self._run: Any = None

@@ -26,6 +26,7 @@ from .image_taker import AUTO, ImageTaker, take_images, taking
 from .publishers import MismatchLog, publishers_of
 from .serialized_image import CutOff, MakeHeader, NotPlainCdr, read_compressed_image, read_image, stamp_of
 from .siblings import ChangeLog, Wanted, offers_in, suggestion
+from .throttle import at_most_every
 
 _TYPES = {'raw': Image, 'compressed': CompressedImage}
 _READERS: dict[str, Callable[[bytes, MakeHeader], Any]] = {
@@ -136,7 +137,7 @@ class Camera:
     def _not_taken(self, error: Exception) -> None:
         self._node.get_logger().error(
             f'an image on {self.topic} could not be received: {type(error).__name__}: {error}',
-            throttle_duration_sec=_THROTTLE_S)
+            **at_most_every(_THROTTLE_S))
 
 
 def _header(sec: int, nanosec: int, frame_id: str) -> Header:

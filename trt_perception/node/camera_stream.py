@@ -24,6 +24,7 @@ from .rate_limit import RateLimit
 from .reading import frame_of
 from .stamps import RosTime, Stamps
 from .statistics import Statistics
+from .throttle import at_most_every
 
 _THROTTLE_S = 5.0
 # A dark room stays dark for hours.
@@ -131,14 +132,14 @@ class CameraStream:
         self.statistics.count('bad')
         self._last_failure = one_line(error, _LONGEST_REASON)
         self._node.get_logger().warning(
-            f'bad image dropped{self._of}: {self._last_failure}', throttle_duration_sec=_THROTTLE_S)
+            f'bad image dropped{self._of}: {self._last_failure}', **at_most_every(_THROTTLE_S))
 
     def failed(self, error: EngineError) -> str:
         """Count and log a failed inference. Returns the reason in one line."""
         self.statistics.count('failed')
         self._last_failure = one_line(error, _LONGEST_REASON)
         self._node.get_logger().error(
-            f'inference failed{self._of}: {self._last_failure}', throttle_duration_sec=_THROTTLE_S)
+            f'inference failed{self._of}: {self._last_failure}', **at_most_every(_THROTTLE_S))
         return self._last_failure
 
     def report(self) -> FrameReport:
@@ -156,10 +157,10 @@ class CameraStream:
         if frame.damage:
             self.statistics.count('damaged')
             self._last_failure = one_line(frame.damage, _LONGEST_REASON)
-            log.warning(f'damaged image processed{self._of}: {self._last_failure}', throttle_duration_sec=_THROTTLE_S)
+            log.warning(f'damaged image processed{self._of}: {self._last_failure}', **at_most_every(_THROTTLE_S))
         self._image_note = self._watch.look(frame)
         if self._image_note:
-            log.warning(self._image_note, throttle_duration_sec=_NOTE_THROTTLE_S)
+            log.warning(self._image_note, **at_most_every(_NOTE_THROTTLE_S))
         if not self._depth_seen and depth_warning(frame):
             self._depth_seen = True
             log.warning(depth_warning(frame))

@@ -15,6 +15,7 @@ from ..image.frame import Frame
 from ..results.draw import draw_classifications, draw_detections
 from ..results.results import Detections, Result
 from .messages import compressed_image_message, image_message
+from .throttle import at_most_every
 from .worker import LatestWorker
 
 TOPIC = 'debug_image'
@@ -67,4 +68,4 @@ class DebugImage:
 
     def _drawing_failed(self, error: Exception) -> None:
         self._node.get_logger().warning(
-            f'debug image not drawn: {error}', throttle_duration_sec=5.0)
+            f'debug image not drawn: {error}', **at_most_every(5.0))

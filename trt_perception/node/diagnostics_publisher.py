@@ -17,6 +17,8 @@ from rclpy.utilities import get_rmw_implementation_identifier
 from .diagnostics import diagnostics_message, status_of
 from .frame_report import FrameReport, total_of
 from .health import STANDSTILL_S, Condition, assess, assess_together
+from .processor_wait import ProcessorClock, ProcessorWait
+from .throttle import at_most_every
 from .twins import Twins
 
 _THROTTLE_S = 30.0
@@ -57,6 +59,7 @@ class DiagnosticsPublisher:
         self._middleware = get_rmw_implementation_identifier()
         # A lambda, not the method itself: rclpy allows only one severity for each line that logs.
         self._twins = Twins(lambda text: node.get_logger().warning(text))
+        self._processor = ProcessorClock()
         self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 10)
         self._group = MutuallyExclusiveCallbackGroup()
         self._timer = self._start(period)
@@ -76,25 +79,29 @@ class DiagnosticsPublisher:
         cameras, status = self._frames(), self._status()
         name = self._node.get_fully_qualified_name()
         twin = self._twins.update(name, self._all_names())
-        assessed = [assess(self._condition(frames, status, twin)) for frames in cameras]
+        processor = self._processor.wait()
+        assessed = [assess(self._condition(frames, status, twin, processor)) for frames in cameras]
         level, reason = (
             assessed[0] if len(cameras) == 1 or status.state != 'active' or status.error
             else assess_together([frames.name for frames in cameras], assessed, total_of(cameras)))
         if status.state == 'configuring' and status.unchanged_s >= STANDSTILL_S:
             # Loading logs nothing itself.
-            self._node.get_logger().info(reason, throttle_duration_sec=_THROTTLE_S)
+            self._node.get_logger().info(reason, **at_most_every(_THROTTLE_S))
         of_node = cameras[0] if len(cameras) == 1 else None
+        provenance = {**status.provenance, 'processor_wait': f'{processor.waited:.3f}'}
         message = diagnostics_message(
             name, self._node.get_clock().now().to_msg(), level, reason, status.state,
             total_of(cameras) if of_node is None else of_node.snapshot, None if of_node is None else of_node.camera,
-            status.provenance)
+            provenance)
         if of_node is None:
             message.status += [
                 status_of(name, *found, status.state, frames.snapshot, frames.camera, status.provenance, frames.name)
                 for frames, found in zip(cameras, assessed)]
         self._publisher.publish(message)
 
-    def _condition(self, frames: FrameReport, status: NodeStatus, twin: str) -> Condition:
+    def _condition(
+        self, frames: FrameReport, status: NodeStatus, twin: str, processor: ProcessorWait,
+    ) -> Condition:
         return Condition(
             state=status.state, activity=status.activity, unchanged_s=status.unchanged_s, error=status.error,
             camera=frames.camera, recent=frames.snapshot.rates, last_failure=frames.last_failure,
@@ -102,7 +109,7 @@ class DiagnosticsPublisher:
             precision_effective=status.provenance.get('precision_effective', ''),
             device_fallback=status.provenance.get('device_fallback', ''),
             progress=frames.progress, stamps=frames.stamps, ros_time=frames.ros_time, image_note=frames.image_note,
-            twin=twin, middleware=self._middleware, idle=frames.idle)
+            twin=twin, middleware=self._middleware, idle=frames.idle, processor=processor)
 
     def _all_names(self) -> list[str]:
         return [

@@ -10,6 +10,7 @@ from enum import IntEnum
 
 from .liveness import Progress
 from .middleware import large_images_advice
+from .processor_wait import ProcessorWait
 from .stamps import RosTime, StampReport, stamp_reason
 from .statistics import Snapshot
 
@@ -18,6 +19,8 @@ MISSING_FRACTION = 0.1
 # Without a result for this long although this many images were dropped, nothing works, and it is more than a warning.
 _FRUITLESS_S = 5.0
 _FEWEST_DROPPED = 3
+# Of the received images: fewer that are replaced or stale are no reason for a warning.
+_MANY_LOST = 0.1
 # Configure reports several times a second while an engine is built or a model is converted. Loading reports nothing.
 STANDSTILL_S = 10.0
 
@@ -65,6 +68,7 @@ class Condition:
     ros_time: the node's clock; twin: a sentence about another node with the same name, or ''
     middleware: its identifier, such as rmw_fastrtps_cpp
     idle: whether the node is not subscribed because no output has a subscriber
+    processor: how long the threads of the node wait for a processor
     """
 
     state: str
@@ -84,6 +88,7 @@ class Condition:
     middleware: str = ''
     idle: bool = False
     device_fallback: str = ''
+    processor: ProcessorWait = field(default_factory=ProcessorWait)
 
 
 def assess(condition: Condition) -> tuple[Level, str]:
@@ -98,7 +103,7 @@ def assess(condition: Condition) -> tuple[Level, str]:
     findings = [
         *_topic_findings(condition), *_fruitless_findings(condition), *_frame_findings(condition),
         *([(Level.WARN, condition.twin)] if condition.twin else []),
-        *_gap_findings(condition), *_late_findings(condition),
+        *_busy_findings(condition), *_gap_findings(condition), *_late_findings(condition),
         *([(Level.WARN, condition.device_fallback)] if condition.device_fallback else []),
         *_precision_findings(condition)]
     if condition.idle:
@@ -205,6 +210,19 @@ def _frame_findings(condition: Condition) -> list[tuple[Level, str]]:
     if condition.image_note:
         findings.append((Level.WARN, condition.image_note))
     return findings
+
+
+def _busy_findings(condition: Condition) -> list[tuple[Level, str]]:
+    """Images are not processed because other programs have the processors."""
+    recent = condition.recent
+    lost = recent.get('replaced', 0.0) + recent.get('stale', 0.0)
+    if not condition.processor.is_much or lost <= _MANY_LOST * recent.get('received', 0.0):
+        return []
+    return [(
+        Level.WARN,
+        f'the machine is busy: the threads of this node wait for a processor {condition.processor.waited:.0%} of their '
+        f'time, and {lost:.1f} of {recent.get("received", 0.0):.1f} images/s are not processed: end other programs or '
+        'give this node a higher priority (nice), raise the CPU limit of its container, or use a smaller model')]
 
 
 def _late_findings(condition: Condition) -> list[tuple[Level, str]]:

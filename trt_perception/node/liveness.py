@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import statistics
 import threading
 import time
 from collections import Counter, deque
@@ -80,9 +81,12 @@ class Liveness:
         self._clock = clock
         self._lock = threading.Lock()
         self._durations: deque[float] = deque(maxlen=_FRAMES)
+        # Also of frames whose result came too late.
+        self._runs: deque[float] = deque(maxlen=_FRAMES)
         self._frame = self._received = 0
         self._received_before = 0
         self._began: float | None = None
+        self._ran = False
         self._stage = ''
         self._fruitless_since: float | None = None
         self._dropped: Counter[str] = Counter()
@@ -100,11 +104,20 @@ class Liveness:
             self._fruitless_since = None
             self._dropped.clear()
 
+    def usual_s(self) -> float:
+        """Return a time in seconds that few frames exceed: twice the median, or the upper limit of the first one.
+
+        A pause of the process changes it little. A machine that stays slower changes it soon.
+        """
+        with self._lock:
+            return 2 * statistics.median(self._runs) if self._runs else self._first_s
+
     def begin(self, stage: str) -> None:
         """The worker has taken a frame."""
         with self._lock:
             self._frame = next(self._numbers)
             self._began = self._clock()
+            self._ran = False
             self._received_before = self._received
             self._stage = stage
 
@@ -112,11 +125,14 @@ class Liveness:
         """The frame has reached this stage."""
         with self._lock:
             self._stage = stage
+            self._ran = True
 
     def end(self, outcome: str) -> None:
         """The frame is done. outcome: processed, stale, bad or failed."""
         with self._lock:
             now = self._clock()
+            if self._began is not None and self._ran and outcome in ('processed', 'stale'):
+                self._runs.append(now - self._began)
             if self._began is not None and outcome == 'processed':
                 self._durations.append(now - self._began)
             self._began = None

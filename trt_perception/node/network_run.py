@@ -28,6 +28,7 @@ class FrameWork:
     outcome: the name of its count; '' while it has none
     converting: from when to when it was read (time.perf_counter)
     frame: the whole image, from when it is read on
+    usual_s: how long an image may usually be in work
     """
 
     stream: CameraStream
@@ -39,6 +40,7 @@ class FrameWork:
     converting: tuple[float, float] = (0.0, 0.0)
     header: Any = None
     frame: Frame | None = None
+    usual_s: float = 0.0
 
 
 class NetworkRun:
@@ -59,6 +61,7 @@ class NetworkRun:
     def process(self, works: Sequence[FrameWork]) -> None:
         """Publish and count a result of each image, or count why it has none."""
         for work in works:
+            work.usual_s = work.liveness.usual_s()
             work.liveness.begin('reading the image')
         try:
             self._process(works)
@@ -106,9 +109,7 @@ class NetworkRun:
     def _read(self, work: FrameWork) -> Frame | None:
         """Return what the network sees of an image, None if it cannot be used."""
         stream, settings = work.stream, self._settings
-        if settings.max_age_ms and stream.age_ms(work.arrival) > settings.max_age_ms:
-            stream.statistics.count('stale')
-            work.outcome = 'stale'
+        if self._is_stale(work):
             return None
         started = time.perf_counter()
         try:
@@ -121,9 +122,23 @@ class NetworkRun:
         work.liveness.step('inference')
         return seen
 
+    def _is_stale(self, work: FrameWork, more_ms: float = 0.0) -> bool:
+        """Whether an image is too old by now: then it is counted. more_ms: it may be so much older than max_age_ms."""
+        limit = self._settings.max_age_ms
+        if not limit or work.stream.age_ms(work.arrival) <= limit + more_ms:
+            return False
+        work.stream.statistics.count('stale')
+        work.outcome = 'stale'
+        return True
+
     def _publish(self, work: FrameWork, output: PipelineOutput) -> None:
         frame = work.frame
         if frame is None or not self._is_present():
+            return
+        # The process may have been stopped, or had no processor, while the network ran. Its usual time does not count:
+        # an image that was new enough for the network gets its result.
+        if self._is_stale(work, work.usual_s * 1e3):
+            self._failures.succeeded()
             return
         settings = self._settings
         result = work.outputs.tracked(

@@ -13,6 +13,7 @@ from rclpy.logging import LoggingSeverity
 
 from ..errors import printable
 from ..monitor import Monitor
+from .throttle import at_most_every
 
 _THROTTLE_S = 5.0
 
@@ -45,7 +46,7 @@ def opening_monitor(logger: Any, cancel: threading.Event, tell: Callable[[str], 
     def on_progress(text: str, done: float, total: float | None) -> None:
         activity = printable(f'{text}, {done / total:.0%}' if total else text)
         tell(activity)
-        logger.info(activity, throttle_duration_sec=_THROTTLE_S)
+        logger.info(activity, **at_most_every(_THROTTLE_S))
 
     def on_log(severity: str, text: str) -> None:
         text = printable(text)

@@ -30,6 +30,7 @@ from .messages import (
     writes_as_rclpy,
 )
 from .serialized_detections import DetectionsWriter
+from .throttle import at_most_every
 
 _LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
@@ -134,7 +135,7 @@ class Outputs:
             self._annotations.publish(annotations_message(result, header, self._spec))
         except Exception as error:  # Another version of foxglove_msgs must not end the detections.
             self._node.get_logger().warning(
-                f'annotations not published: {type(error).__name__}: {error}', throttle_duration_sec=5.0)
+                f'annotations not published: {type(error).__name__}: {error}', **at_most_every(5.0))
 
     def draw(self, frame: Frame, result: Result, header: Header) -> None:
         """Draw the frame in another thread if there is a subscriber. It replaces a frame that is still waiting."""

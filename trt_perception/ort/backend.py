@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +34,18 @@ class OnnxRuntimeBackend(Closing):
     monitor: its cancel ends `open` soon; None if `open` cannot be cancelled. With a monitor, those versions of ONNX
         Runtime that hold the GIL while they load a model do most of the loading in a child process. That takes a
         little longer
+    source: called with the path in `open`; returns what is loaded, the path or the bytes of the model.
+        By default the path
     """
 
     name = 'onnxruntime'
 
-    def __init__(self, path: Path, num_threads: int = 0, monitor: Monitor | None = None) -> None:
+    def __init__(
+        self, path: Path, num_threads: int = 0, monitor: Monitor | None = None,
+        source: Callable[[Path], str | bytes] = str,
+    ) -> None:
         self._path = Path(path)
+        self._source = source
         self._monitor = monitor
         self._num_threads = num_threads
         self._session: Any = None
@@ -71,7 +77,7 @@ class OnnxRuntimeBackend(Closing):
                         self._session = load_session(optimized, options, str(self._path))
                     options.graph_optimization_level = everything
         if self._session is None:
-            self._session = load_session(str(self._path), options, str(self._path))
+            self._session = load_session(self._source(self._path), options, str(self._path))
         self._input_names = [entry.name for entry in self._session.get_inputs()]
         self._output_names = [output.name for output in self._session.get_outputs()]
 

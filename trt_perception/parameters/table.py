@@ -279,8 +279,9 @@ class Values:
         "processor time and uses private names of rclpy; executor: the node's executor, with public names alone",
         'the thread, or the executor with a warning if this rclpy lacks a name', choices=('auto', 'thread', 'executor'))
     max_age_ms: int = _row(
-        IMAGES, 0, 'Largest age of a frame in milliseconds since its stamp; older frames are dropped as stale',
-        'no limit', limits=(0, 3600000), live=True)
+        IMAGES, 0, 'Largest age of a frame in milliseconds since its stamp; older frames are dropped as stale. The age '
+        'counts when the network begins, and once more before its result is published, without the usual time of a '
+        'frame', 'no limit', limits=(0, 3600000), live=True)
     max_rate_hz: float = _row(
         IMAGES, 0.0, 'Largest number of images a second that are processed of each camera; the others count as skipped',
         'no limit', limits=(0.0, 1000.0), live=True)

@@ -20,6 +20,7 @@ from ...errors import FrameError, one_line
 from ...parameters.depth_table import DepthSettings
 from ..serialized_image import CutOff, NotPlainCdr, SerializedImage, read_image
 from ..statistics import Snapshot, Statistics
+from ..throttle import at_most_every
 from ..worker import LatestWorker
 from .health import Input
 from .inputs import Inputs
@@ -165,7 +166,7 @@ class DepthLoop:
         self._statistics.count('bad')
         self.last_failure = one_line(reason, _LONGEST_REASON)
         self._node.get_logger().warning(
-            f'detections not placed: {self.last_failure}', throttle_duration_sec=_THROTTLE_S)
+            f'detections not placed: {self.last_failure}', **at_most_every(_THROTTLE_S))
 
     def _unexpected(self, error: Exception) -> None:
         self._bad(f'{type(error).__name__}: {error}')
