@@ -5,6 +5,7 @@
 import hashlib
 import json
 import shutil
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ import numpy as np
 from support.bags import IMAGE, edit_metadata, write_bag
 from support.mcap_file import image_bytes, write_mcap
 from support.subprocesses import without_progress
-from support.tiny_models import color_classifier, color_detector
+from support.tiny_models import color_classifier, color_detector, dynamic_color_detector
 
 from trt_perception.cli.main import main
 
@@ -274,6 +275,38 @@ def test_coco(capfd):
     assert json.loads(Path('out/bag/coco/coco.json').read_text())['info']['settings']['precision'] == 'fp32'
 
 
+def test_parquet(capfd):
+    """As pyarrow, DuckDB and pandas read it."""
+    parquet = pytest.importorskip('pyarrow.parquet')
+    two_cameras(Path('bag'))
+    assert run(capfd, 'bag', '--output', 'out', '--formats', 'json,parquet')[0] == 0
+    expected = [
+        (line['stamp_ns'], line['log_ns'], line['topic'], line['frame'], entry['class_id'], entry['class_index'],
+         pytest.approx(entry['score'], abs=1e-6), *(pytest.approx(value, abs=1e-3) for value in entry['bbox']), None)
+        for line in lines('out/bag') for entry in line['detections']]
+    table = parquet.read_table('out/bag/results.parquet')
+    assert [tuple(row.values()) for row in table.to_pylist()] == expected
+    provenance = json.loads(table.schema.metadata[b'trt_perception'])
+    assert provenance['run'] == lines('out/bag')[0]['run']
+    counts = {}
+    for row in expected:
+        counts[row[2], row[4]] = counts.get((row[2], row[4]), 0) + 1
+    duckdb = pytest.importorskip('duckdb')
+    found = duckdb.sql("select topic, class_name, count(*) from 'out/bag/results.parquet' group by all").fetchall()
+    assert {(topic, name): count for topic, name, count in found} == counts
+    frame = pytest.importorskip('pandas').read_parquet('out/bag/results.parquet')
+    assert frame.groupby(['topic', 'class_name'], observed=True).size().to_dict() == counts
+
+
+def test_parquet_without_pyarrow_is_one_line(capfd):
+    if find_spec('pyarrow'):
+        pytest.skip('pyarrow is installed')
+    two_cameras(Path('bag'))
+    code, out, [error] = run(capfd, 'bag', '--output', 'out', '--formats', 'parquet')
+    assert code == 1 and "the Python package 'pyarrow' is not installed" in error and 'pip install' in error
+    assert out == [] and [path.name for path in Path('out').iterdir()] == ['.annotate.lock']
+
+
 # What cannot be read
 
 
@@ -378,4 +411,30 @@ def test_wrong_arguments(capfd):
     assert '--model' in capfd.readouterr().err
     with pytest.raises(SystemExit):
         main(['annotate', 'bag', '--output', 'out', '--model', 'm.onnx', '--formats', 'bag,xml'])
-    assert "invalid choice: 'xml' (choose from bag, json, coco)" in capfd.readouterr().err
+    assert "invalid choice: 'xml' (choose from bag, json, coco, parquet)" in capfd.readouterr().err
+
+
+# Several images at the same time
+
+
+@pytest.mark.parametrize('options', [
+    ('--concurrent', '3'), ('--concurrent', '1'), ('--concurrent', '1', '--max-batch', '4')])
+def test_images_that_run_together_give_the_same_in_the_same_order(capfd, folder, options):
+    """Also with bad messages between them, and images of other sizes."""
+    dynamic_color_detector(folder / 'm.onnx', {'names': {0: 'red', 1: 'green', 2: 'blue'}, 'task': 'detect'})
+    messages = list(images('coffee', 11))
+    messages[4][3]['encoding'] = 'unknown'
+    small = cv2.resize(photo('coffee', 6), (64, 48))
+    messages[6][3].update(height=48, width=64, step=192, data=small.reshape(-1))
+    write_bag(Path('bag'), {'/image': messages})
+    code, _, errors = run(
+        capfd, 'bag', '--output', 'out', '--formats', 'json', '--input-size', '64', '64', '--threads', '4', *options)
+    assert code == 1 and len(errors) == 1 and 'frame 4 of /image' in errors[0]
+    assert main(['predict', 'm.onnx', 'bag', '--score', '0.4', '--input-size', '64', '64', '--json', '-']) == 1
+    expected = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
+    assert [line['frame'] for line in lines('out/bag')] == [0, 1, 2, 3, 5, 6, 7, 8, 9, 10]
+    assert [line['width'] for line in lines('out/bag')][5] == 64
+    assert [line['detections'] for line in lines('out/bag')] == [line['detections'] for line in expected]
+    backend = json.loads(Path('out/bag/annotation.json').read_text())['backend']
+    assert backend.get('concurrent_inferences', '1') == options[1]
+    assert backend.get('max_batch', '1') == (options[-1] if '--max-batch' in options else '1')

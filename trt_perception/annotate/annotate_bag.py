@@ -22,8 +22,9 @@ from .coco_output import CocoOutput
 from .errors import writing
 from .item import Annotated, BagImage
 from .json_output import JsonLines
-from .options import BAG, COCO, JSON, AnnotateOptions
+from .options import BAG, COCO, JSON, PARQUET, AnnotateOptions
 from .overlap import Behind, batches, in_threads, prepared_ahead
+from .parquet_output import ParquetOutput
 from .reading import numbered, read_image
 
 # Images that are decoded, or being decoded, while the network runs: enough for a batch and the next one.
@@ -131,6 +132,8 @@ def _outputs(
             outputs.append(JsonLines(folder / 'results.jsonl', pipeline.spec, str(bag.path), str(provenance['run'])))
         if COCO in options.formats:
             outputs.append(CocoOutput(folder / 'coco', pipeline.spec, options.every, provenance))
+        if PARQUET in options.formats:
+            outputs.append(ParquetOutput(folder / 'results.parquet', pipeline.spec, provenance))
     return outputs
 
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from ..image.options import DEFAULT, ImageOptions
 
-BAG, JSON, COCO = 'bag', 'json', 'coco'
-FORMATS = (BAG, JSON, COCO)
+BAG, JSON, COCO, PARQUET = 'bag', 'json', 'coco', 'parquet'
+FORMATS = (BAG, JSON, COCO, PARQUET)
 
 
 @dataclass(frozen=True)

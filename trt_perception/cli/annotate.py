@@ -62,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='an image topic; give it several times for several (default: all image topics of a bag)')
     parser.add_argument(
         '--formats', type=_formats, default=(BAG, JSON), metavar='F[,F]',
-        help=f'what to write: {", ".join(FORMATS)} (default: {BAG},{JSON})')
+        help=f'what to write: {", ".join(FORMATS)} (default: {BAG},{JSON}); parquet needs pyarrow')
     parser.add_argument(
         '--no-image-annotations', action='store_true', help='leave foxglove_msgs/ImageAnnotations out of the bag')
     parser.add_argument(
