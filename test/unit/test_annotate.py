@@ -275,6 +275,25 @@ def test_coco(capfd):
     assert json.loads(Path('out/bag/coco/coco.json').read_text())['info']['settings']['precision'] == 'fp32'
 
 
+def test_coco_takes_what_is_worth_labelling(capfd):
+    two_cameras(Path('bag'))
+    assert run(
+        capfd, 'bag', '--output', 'out', '--formats', 'json,coco', '--coco-every', '0.1s', '--coco-classes', 'blue',
+        '--coco-below-score', '0.5', '--coco-unlike', '6', '--coco-most', '2')[0] == 0
+    coco = json.loads(Path('out/bag/coco/coco.json').read_text())
+    assert 1 <= len(coco['images']) <= 2
+    for image in coco['images']:
+        objects = [entry for entry in coco['annotations'] if entry['image_id'] == image['id']]
+        assert any(entry['category_id'] == 3 for entry in objects) and min(o['score'] for o in objects) < 0.5
+    assert coco['info']['settings']['selection'] == {
+        'every': 1, 'seconds': 0.1, 'below_score': 0.5, 'classes': [2], 'distance': 6, 'most': 2}
+    code, _, [error] = run(capfd, 'bag', '--output', 'x', '--formats', 'coco', '--coco-classes', 'blau')
+    assert code == 1 and "did you mean 'blue'?" in error
+    with pytest.raises(SystemExit):
+        run(capfd, 'bag', '--output', 'x', '--coco-every', '0s')
+    assert 'expected a number of images, such as 30, or of seconds, such as 2s' in capfd.readouterr().err
+
+
 def test_parquet(capfd):
     """As pyarrow, DuckDB and pandas read it."""
     parquet = pytest.importorskip('pyarrow.parquet')

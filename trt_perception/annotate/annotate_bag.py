@@ -131,7 +131,7 @@ def _outputs(
         if JSON in options.formats:
             outputs.append(JsonLines(folder / 'results.jsonl', pipeline.spec, str(bag.path), str(provenance['run'])))
         if COCO in options.formats:
-            outputs.append(CocoOutput(folder / 'coco', pipeline.spec, options.every, provenance))
+            outputs.append(CocoOutput(folder / 'coco', pipeline.spec, options.selection, provenance))
         if PARQUET in options.formats:
             outputs.append(ParquetOutput(folder / 'results.parquet', pipeline.spec, provenance))
     return outputs

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import math
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -25,10 +26,12 @@ from typing import Any
 from ..annotate.annotate import Outcome, annotate
 from ..annotate.options import BAG, COCO, FORMATS, JSON, AnnotateOptions
 from ..annotate.rate import Rate
+from ..annotate.selection import Selection
 from ..annotate.store import Store
 from ..errors import ParameterError, one_line, printable
 from ..image.options import KEEP
 from ..model.spec import ModelSpec
+from ..parameters.checks import class_indices
 from ..pipeline.interface import Pipeline
 from ..progress import ConsoleProgress
 from ..sources.bag_reader import folder_of_storage_file
@@ -42,7 +45,7 @@ from .model_arguments import (
     open_pipeline,
     settings,
 )
-from .numbers import positive, whole
+from .numbers import fraction, whole
 from .parameter_options import add_parameter
 
 # On the CPU so many images run at the same time, each on one core, if the machine has so many. That takes less time for
@@ -66,15 +69,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--no-image-annotations', action='store_true', help='leave foxglove_msgs/ImageAnnotations out of the bag')
     parser.add_argument(
-        '--coco-every', type=positive, default=30, metavar='N',
-        help=f'{COCO} takes every N-th image of a topic (default: %(default)s)')
-    parser.add_argument(
         '--concurrent', type=whole(0, 64), default=0, metavar='N',
         help='images that run at the same time (default: on ONNX Runtime one for each thread, otherwise 1)')
     parser.add_argument(
         '--max-batch', type=whole(1, 64), default=1, metavar='N',
         help='images that ONNX Runtime runs as one batch, if the model has a dynamic batch (default: %(default)s)')
     add_parameter(parser, '--damaged-images', 'damaged_images', KEEP, default=KEEP)
+    group = parser.add_argument_group('images of coco', 'An image is taken if it fulfils all of these.')
+    group.add_argument(
+        '--coco-every', type=_every, default=(30, 0.0), metavar='N|Ss',
+        help='every N-th image of a topic; with an s, such as 2s, one in S seconds (default: 30)')
+    group.add_argument(
+        '--coco-below-score', type=fraction, default=1.0, metavar='S',
+        help='images with an object whose score is lower than S (default: all)')
+    group.add_argument(
+        '--coco-classes', nargs='+', action='extend', default=[], metavar='NAME',
+        help='images with an object of one of these classes (default: all)')
+    group.add_argument(
+        '--coco-unlike', type=whole(0, 64), default=0, metavar='BITS',
+        help='images whose hash differs in BITS of 64 bits or more from those of the topic that were taken before; 6 '
+             'leaves near-duplicates out (default: all)')
+    group.add_argument(
+        '--coco-most', type=whole(0, 10**9), default=0, metavar='N', help='the first N of a bag (default: all)')
 
 
 def run(options: argparse.Namespace) -> int:
@@ -114,6 +130,17 @@ def _formats(text: str) -> tuple[str, ...]:
     return names
 
 
+def _every(text: str) -> tuple[int, float]:
+    """Return every how many images, and the seconds between them."""
+    try:
+        number = float(text[:-1]) if text.endswith('s') else int(text)
+    except ValueError:
+        number = 0
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f'{text}: expected a number of images, such as 30, or of seconds, such as 2s')
+    return (1, number) if text.endswith('s') else (int(number), 0.0)
+
+
 def _check_output(options: argparse.Namespace, spec: ModelSpec) -> None:
     """Raise OutputError if the results would lie in a bag, or could replace something that is read."""
     Outputs(*files_read(options, spec), *options.bags).folder('--output', options.output)
@@ -127,6 +154,11 @@ def _check_output(options: argparse.Namespace, spec: ModelSpec) -> None:
 
 def _options(options: argparse.Namespace, spec: ModelSpec) -> AnnotateOptions:
     images = image_options(options, options.damaged_images)
+    classes = class_indices(options.coco_classes, spec)
+    every, seconds = options.coco_every
+    selection = Selection(
+        every, seconds, options.coco_below_score, None if classes is None else tuple(sorted(classes)),
+        options.coco_unlike, options.coco_most)
     thresholds = settings(options, spec)
     values: dict[str, Any] = {
         'model_sha256': spec.sha256, 'names': list(spec.names), 'head': repr(spec.head),
@@ -136,9 +168,9 @@ def _options(options: argparse.Namespace, spec: ModelSpec) -> AnnotateOptions:
                         options.calibration_method] if options.calibration else None,
         'thresholds': repr(thresholds), 'images': asdict(images), 'formats': sorted(options.formats),
         'image_annotations': not options.no_image_annotations,
-        'coco_every': options.coco_every if COCO in options.formats else None}
+        'selection': asdict(selection) if COCO in options.formats else None}
     return AnnotateOptions(
-        tuple(options.topic), options.formats, not options.no_image_annotations, options.coco_every, images, values,
+        tuple(options.topic), options.formats, not options.no_image_annotations, selection, images, values,
         {'model': spec.path.name})
 
 
