@@ -185,6 +185,28 @@ def test_ros_reads_the_messages(capfd):
         assert connections[0].digest == hashes[connections[0].msgtype]
 
 
+def test_the_reader_of_foxglove_reads_the_messages(capfd):
+    """The package mcap (Foxglove, MIT), with the schemas of the file."""
+    reader = pytest.importorskip('mcap.reader')
+    decoder = pytest.importorskip('mcap_ros2.decoder')
+    write_mcap(Path('a.mcap'), [
+        ('/image', IMAGE, START + number, START - 5 + number, image_bytes(raw('coffee', number), START))
+        for number in range(3)])
+    assert run(capfd, 'a.mcap', '--output', 'out')[0] == 0
+    with Path('out/a/annotations/annotations.mcap').open('rb') as file:
+        found = reader.make_reader(file, decoder_factories=[decoder.DecoderFactory()])
+        messages = list(found.iter_decoded_messages())
+        assert found.get_summary().statistics.message_count == len(messages) == 6
+    expected = lines('out/a')
+    for name in ('detections', 'image_annotations'):
+        of_topic = [(message, fields) for _, channel, message, fields in messages if channel.topic == f'/image/{name}']
+        assert [(message.log_time, message.publish_time) for message, _ in of_topic] == [
+            (line['log_ns'], line['publish_ns']) for line in expected]
+        counts = [len(fields.detections if name == 'detections' else fields.texts) for _, fields in of_topic]
+        assert counts == [len(line['detections']) for line in expected]
+    assert messages[0][3].detections[0].results[0].hypothesis.class_id == expected[0]['detections'][0]['class_id']
+
+
 def test_times_of_publishing_are_kept(capfd):
     """Of the image and of its results; and the index of the file still finds every message."""
     from trt_perception.sources.mcap_records import mcap_messages
@@ -249,8 +271,37 @@ def test_a_classifier(capfd, folder):
         assert [(h.class_id, pytest.approx(h.score, abs=1e-6)) for h in message.results] == [
             (entry['class_id'], entry['score']) for entry in line['classifications']]
     assert len(found['/front/image_annotations'][0][1].texts) == 3
-    code, _, [error] = run(capfd, 'bag', '--output', 'other', '--formats', 'coco')
-    assert code == 1 and '--formats coco needs a detector' in error
+    for option, value in (('--formats', ['coco']), ('--tracking', [])):
+        code, _, [error] = run(capfd, 'bag', '--output', 'other', option, *value)
+        assert code == 1 and f'{" ".join([option, *value])} needs a detector' in error
+
+
+def test_ids_of_each_camera(capfd):
+    """Those of `predict --tracking` of each topic: in the JSON lines, the bag and the texts of Foxglove."""
+    moving = []
+    for number in range(12):
+        pixels = np.zeros((64, 64, 3), np.uint8)
+        pixels[8:16, 8 * (number // 3):8 * (number // 3) + 8] = 0, 0, 255
+        pixels[40:48, 40:48] = 255, 0, 0
+        moving.append((IMAGE, START + number * 10**8, START + number * 10**8, {
+            'height': 64, 'width': 64, 'encoding': 'bgr8', 'is_bigendian': 0, 'step': 192, 'data': pixels.reshape(-1)}))
+    write_bag(Path('bag'), {'/front/image_raw': moving, '/back/image_raw': moving[::2]})
+    assert run(capfd, 'bag', '--output', 'out', '--tracking')[0] == 0
+    found, _ = written(Path('out/bag/annotations'))
+    for camera in ('front', 'back'):
+        topic = f'/{camera}/image_raw'
+        main(['predict', 'm.onnx', 'bag', '--topic', topic, '--score', '0.4', '--tracking', '--json', '-'])
+        expected = [json.loads(line)['detections'] for line in capfd.readouterr().out.splitlines()]
+        assert {entry['id'] for objects in expected for entry in objects} >= {'1', '2', ''}
+        assert [line['detections'] for line in lines('out/bag') if line['topic'] == topic] == expected
+        assert [[box.id for box in message.detections] for _, message in found[f'/{camera}/detections']] == [
+            [entry['id'] for entry in objects] for objects in expected]
+        texts = [[text.text for text in message.texts] for _, message in found[f'/{camera}/image_annotations']]
+        assert texts == [
+            [f"{'#' if entry['id'] else ''}{entry['id']} {entry['class_id']} {entry['score']:.2f}".strip()
+             for entry in objects] for objects in expected]
+    # With other settings it is another run.
+    assert run(capfd, 'bag', '--output', 'out')[1][0].startswith('bag: 18 images')
 
 
 def test_coco(capfd):

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..image.options import DEFAULT, ImageOptions
 from .selection import Selection
+from .tracks import Tracking
 
 BAG, JSON, COCO, PARQUET = 'bag', 'json', 'coco', 'parquet'
 FORMATS = (BAG, JSON, COCO, PARQUET)
@@ -23,6 +24,7 @@ class AnnotateOptions:
     formats: of FORMATS
     annotations: the bag has foxglove_msgs/ImageAnnotations too
     selection: the images that COCO takes
+    tracking: objects get ids; None: they do not
     images: how images are read
     settings: of the model, of the thresholds and of all above, as JSON values: another run with the same settings and
         bag has the same results
@@ -33,6 +35,7 @@ class AnnotateOptions:
     formats: tuple[str, ...] = (BAG, JSON)
     annotations: bool = True
     selection: Selection = field(default_factory=Selection)
+    tracking: Tracking | None = None
     images: ImageOptions = DEFAULT
     settings: Mapping[str, Any] = field(default_factory=dict)
     about: Mapping[str, Any] = field(default_factory=dict)

@@ -28,6 +28,7 @@ from ..annotate.options import BAG, COCO, FORMATS, JSON, AnnotateOptions
 from ..annotate.rate import Rate
 from ..annotate.selection import Selection
 from ..annotate.store import Store
+from ..annotate.tracks import Tracking
 from ..errors import ParameterError, one_line, printable
 from ..image.options import KEEP
 from ..model.spec import ModelSpec
@@ -68,6 +69,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f'what to write: {", ".join(FORMATS)} (default: {BAG},{JSON}); parquet needs pyarrow')
     parser.add_argument(
         '--no-image-annotations', action='store_true', help='leave foxglove_msgs/ImageAnnotations out of the bag')
+    add_parameter(parser, '--tracking', 'tracking')
+    add_parameter(parser, '--tracking-buffer', 'tracking_buffer', metavar='SECONDS')
+    add_parameter(parser, '--tracking-low-score', 'tracking_low_score', metavar='S')
     parser.add_argument(
         '--concurrent', type=whole(0, 64), default=0, metavar='N',
         help='images that run at the same time (default: on ONNX Runtime one for each thread, otherwise 1)')
@@ -98,6 +102,9 @@ def run(options: argparse.Namespace) -> int:
     spec = load(options)
     if COCO in options.formats and spec.task != 'detection':
         raise ParameterError(f'--formats {COCO} needs a detector, but {spec.path.name} is a classifier: leave it out')
+    if options.tracking and spec.task != 'detection':
+        raise ParameterError(
+            f'--tracking needs a detector, but {spec.path.name} is a classifier: leave --tracking out')
     _check_output(options, spec)
     wanted = _options(options, spec)
     outcomes: list[Outcome] = []
@@ -106,8 +113,11 @@ def run(options: argparse.Namespace) -> int:
         console = stack.enter_context(ConsoleProgress(unit='images'))
 
         def pipeline() -> Pipeline:
-            return stack.enter_context(open_pipeline(
+            opened = stack.enter_context(open_pipeline(
                 spec, options, cameras=_AT_ONCE, concurrent_runs=options.concurrent, max_batch=options.max_batch))
+            if wanted.tracking is not None:
+                opened.settings = opened.settings.down_to(wanted.tracking.low_score)
+            return opened
 
         def report(line: str) -> None:
             console.close()
@@ -160,6 +170,9 @@ def _options(options: argparse.Namespace, spec: ModelSpec) -> AnnotateOptions:
         every, seconds, options.coco_below_score, None if classes is None else tuple(sorted(classes)),
         options.coco_unlike, options.coco_most)
     thresholds = settings(options, spec)
+    tracking = Tracking(
+        options.tracking_buffer, thresholds.detection.score_threshold, options.tracking_low_score,
+    ) if options.tracking else None
     values: dict[str, Any] = {
         'model_sha256': spec.sha256, 'names': list(spec.names), 'head': repr(spec.head),
         'preprocessing': repr(spec.preprocessing), 'input': [spec.width, spec.height],
@@ -168,10 +181,11 @@ def _options(options: argparse.Namespace, spec: ModelSpec) -> AnnotateOptions:
                         options.calibration_method] if options.calibration else None,
         'thresholds': repr(thresholds), 'images': asdict(images), 'formats': sorted(options.formats),
         'image_annotations': not options.no_image_annotations,
+        'tracking': asdict(tracking) if tracking is not None else None,
         'selection': asdict(selection) if COCO in options.formats else None}
     return AnnotateOptions(
-        tuple(options.topic), options.formats, not options.no_image_annotations, selection, images, values,
-        {'model': spec.path.name})
+        tuple(options.topic), options.formats, not options.no_image_annotations, selection, tracking, images,
+        values, {'model': spec.path.name})
 
 
 def _summary(outcome: Outcome) -> str:
