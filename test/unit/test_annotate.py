@@ -422,6 +422,18 @@ def test_a_bag_that_is_cut_off(capfd, with_folder):
     assert len(written(Path('out/bag/annotations'))[0]['/image/detections']) == 38
 
 
+def test_a_bag_of_which_nothing_can_be_read_is_not_finished(capfd):
+    write_bag(Path('bag'), {'/image': list(images('coffee', 3))}, 'sqlite3')
+    file = Path('bag/bag.db3')
+    content = file.read_bytes()
+    file.write_bytes(content[:len(content) // 2])
+    code, [line], [error] = run(capfd, 'bag', '--output', 'out')
+    assert (code, line) == (1, 'bag: not annotated') and 'recover' in error
+    assert [path.name for path in Path('out').iterdir()] == ['.annotate.lock']
+    file.write_bytes(content)
+    assert run(capfd, 'bag', '--output', 'out')[0] == 0
+
+
 def test_a_bag_that_cannot_be_read_does_not_end_the_run(capfd):
     two_cameras(Path('good'))
     Path('bad.mcap').write_bytes(b'nothing')
