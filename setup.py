@@ -38,6 +38,7 @@ setup(
         'cuda': ['cuda-bindings'],
         'view': ['netron'],
         'evaluate': ['faster-coco-eval'],
+        'parquet': ['pyarrow'],
         'compare': ['matplotlib', 'rich'],
         # colcon runs the tests with pytest because it is named here; current setuptools know no tests_require.
         'test': ['pytest', 'hypothesis'],

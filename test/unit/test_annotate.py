@@ -5,6 +5,7 @@
 import hashlib
 import json
 import shutil
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ import numpy as np
 from support.bags import IMAGE, edit_metadata, write_bag
 from support.mcap_file import image_bytes, write_mcap
 from support.subprocesses import without_progress
-from support.tiny_models import color_classifier, color_detector
+from support.tiny_models import color_classifier, color_detector, dynamic_color_detector
 
 from trt_perception.cli.main import main
 
@@ -184,6 +185,28 @@ def test_ros_reads_the_messages(capfd):
         assert connections[0].digest == hashes[connections[0].msgtype]
 
 
+def test_the_reader_of_foxglove_reads_the_messages(capfd):
+    """The package mcap (Foxglove, MIT), with the schemas of the file."""
+    reader = pytest.importorskip('mcap.reader')
+    decoder = pytest.importorskip('mcap_ros2.decoder')
+    write_mcap(Path('a.mcap'), [
+        ('/image', IMAGE, START + number, START - 5 + number, image_bytes(raw('coffee', number), START))
+        for number in range(3)])
+    assert run(capfd, 'a.mcap', '--output', 'out')[0] == 0
+    with Path('out/a/annotations/annotations.mcap').open('rb') as file:
+        found = reader.make_reader(file, decoder_factories=[decoder.DecoderFactory()])
+        messages = list(found.iter_decoded_messages())
+        assert found.get_summary().statistics.message_count == len(messages) == 6
+    expected = lines('out/a')
+    for name in ('detections', 'image_annotations'):
+        of_topic = [(message, fields) for _, channel, message, fields in messages if channel.topic == f'/image/{name}']
+        assert [(message.log_time, message.publish_time) for message, _ in of_topic] == [
+            (line['log_ns'], line['publish_ns']) for line in expected]
+        counts = [len(fields.detections if name == 'detections' else fields.texts) for _, fields in of_topic]
+        assert counts == [len(line['detections']) for line in expected]
+    assert messages[0][3].detections[0].results[0].hypothesis.class_id == expected[0]['detections'][0]['class_id']
+
+
 def test_times_of_publishing_are_kept(capfd):
     """Of the image and of its results; and the index of the file still finds every message."""
     from trt_perception.sources.mcap_records import mcap_messages
@@ -248,8 +271,37 @@ def test_a_classifier(capfd, folder):
         assert [(h.class_id, pytest.approx(h.score, abs=1e-6)) for h in message.results] == [
             (entry['class_id'], entry['score']) for entry in line['classifications']]
     assert len(found['/front/image_annotations'][0][1].texts) == 3
-    code, _, [error] = run(capfd, 'bag', '--output', 'other', '--formats', 'coco')
-    assert code == 1 and '--formats coco needs a detector' in error
+    for option, value in (('--formats', ['coco']), ('--tracking', [])):
+        code, _, [error] = run(capfd, 'bag', '--output', 'other', option, *value)
+        assert code == 1 and f'{" ".join([option, *value])} needs a detector' in error
+
+
+def test_ids_of_each_camera(capfd):
+    """Those of `predict --tracking` of each topic: in the JSON lines, the bag and the texts of Foxglove."""
+    moving = []
+    for number in range(12):
+        pixels = np.zeros((64, 64, 3), np.uint8)
+        pixels[8:16, 8 * (number // 3):8 * (number // 3) + 8] = 0, 0, 255
+        pixels[40:48, 40:48] = 255, 0, 0
+        moving.append((IMAGE, START + number * 10**8, START + number * 10**8, {
+            'height': 64, 'width': 64, 'encoding': 'bgr8', 'is_bigendian': 0, 'step': 192, 'data': pixels.reshape(-1)}))
+    write_bag(Path('bag'), {'/front/image_raw': moving, '/back/image_raw': moving[::2]})
+    assert run(capfd, 'bag', '--output', 'out', '--tracking')[0] == 0
+    found, _ = written(Path('out/bag/annotations'))
+    for camera in ('front', 'back'):
+        topic = f'/{camera}/image_raw'
+        main(['predict', 'm.onnx', 'bag', '--topic', topic, '--score', '0.4', '--tracking', '--json', '-'])
+        expected = [json.loads(line)['detections'] for line in capfd.readouterr().out.splitlines()]
+        assert {entry['id'] for objects in expected for entry in objects} >= {'1', '2', ''}
+        assert [line['detections'] for line in lines('out/bag') if line['topic'] == topic] == expected
+        assert [[box.id for box in message.detections] for _, message in found[f'/{camera}/detections']] == [
+            [entry['id'] for entry in objects] for objects in expected]
+        texts = [[text.text for text in message.texts] for _, message in found[f'/{camera}/image_annotations']]
+        assert texts == [
+            [f"{'#' if entry['id'] else ''}{entry['id']} {entry['class_id']} {entry['score']:.2f}".strip()
+             for entry in objects] for objects in expected]
+    # With other settings it is another run.
+    assert run(capfd, 'bag', '--output', 'out')[1][0].startswith('bag: 18 images')
 
 
 def test_coco(capfd):
@@ -272,6 +324,57 @@ def test_coco(capfd):
         assert boxes == [(entry['class_id'], pytest.approx(entry['bbox'], abs=2e-3)) for entry in line['detections']]
     assert sorted(path.name for path in Path('out/bag/coco').iterdir()) == ['coco.json', 'images']
     assert json.loads(Path('out/bag/coco/coco.json').read_text())['info']['settings']['precision'] == 'fp32'
+
+
+def test_coco_takes_what_is_worth_labelling(capfd):
+    two_cameras(Path('bag'))
+    assert run(
+        capfd, 'bag', '--output', 'out', '--formats', 'json,coco', '--coco-every', '0.1s', '--coco-classes', 'blue',
+        '--coco-below-score', '0.5', '--coco-unlike', '6', '--coco-most', '2')[0] == 0
+    coco = json.loads(Path('out/bag/coco/coco.json').read_text())
+    assert 1 <= len(coco['images']) <= 2
+    for image in coco['images']:
+        objects = [entry for entry in coco['annotations'] if entry['image_id'] == image['id']]
+        assert any(entry['category_id'] == 3 for entry in objects) and min(o['score'] for o in objects) < 0.5
+    assert coco['info']['settings']['selection'] == {
+        'every': 1, 'seconds': 0.1, 'below_score': 0.5, 'classes': [2], 'distance': 6, 'most': 2}
+    code, _, [error] = run(capfd, 'bag', '--output', 'x', '--formats', 'coco', '--coco-classes', 'blau')
+    assert code == 1 and "did you mean 'blue'?" in error
+    with pytest.raises(SystemExit):
+        run(capfd, 'bag', '--output', 'x', '--coco-every', '0s')
+    assert 'expected a number of images, such as 30, or of seconds, such as 2s' in capfd.readouterr().err
+
+
+def test_parquet(capfd):
+    """As pyarrow, DuckDB and pandas read it."""
+    parquet = pytest.importorskip('pyarrow.parquet')
+    two_cameras(Path('bag'))
+    assert run(capfd, 'bag', '--output', 'out', '--formats', 'json,parquet')[0] == 0
+    expected = [
+        (line['stamp_ns'], line['log_ns'], line['topic'], line['frame'], entry['class_id'], entry['class_index'],
+         pytest.approx(entry['score'], abs=1e-6), *(pytest.approx(value, abs=1e-3) for value in entry['bbox']), None)
+        for line in lines('out/bag') for entry in line['detections']]
+    table = parquet.read_table('out/bag/results.parquet')
+    assert [tuple(row.values()) for row in table.to_pylist()] == expected
+    provenance = json.loads(table.schema.metadata[b'trt_perception'])
+    assert provenance['run'] == lines('out/bag')[0]['run']
+    counts = {}
+    for row in expected:
+        counts[row[2], row[4]] = counts.get((row[2], row[4]), 0) + 1
+    duckdb = pytest.importorskip('duckdb')
+    found = duckdb.sql("select topic, class_name, count(*) from 'out/bag/results.parquet' group by all").fetchall()
+    assert {(topic, name): count for topic, name, count in found} == counts
+    frame = pytest.importorskip('pandas').read_parquet('out/bag/results.parquet')
+    assert frame.groupby(['topic', 'class_name'], observed=True).size().to_dict() == counts
+
+
+def test_parquet_without_pyarrow_is_one_line(capfd):
+    if find_spec('pyarrow'):
+        pytest.skip('pyarrow is installed')
+    two_cameras(Path('bag'))
+    code, out, [error] = run(capfd, 'bag', '--output', 'out', '--formats', 'parquet')
+    assert code == 1 and "the Python package 'pyarrow' is not installed" in error and 'pip install' in error
+    assert out == [] and [path.name for path in Path('out').iterdir()] == ['.annotate.lock']
 
 
 # What cannot be read
@@ -317,6 +420,18 @@ def test_a_bag_that_is_cut_off(capfd, with_folder):
     # The storage of rosbags has chunks of 1 MB; an image has 58 kB.
     assert [entry['frame'] for entry in lines('out/bag')] == list(range(38))
     assert len(written(Path('out/bag/annotations'))[0]['/image/detections']) == 38
+
+
+def test_a_bag_of_which_nothing_can_be_read_is_not_finished(capfd):
+    write_bag(Path('bag'), {'/image': list(images('coffee', 3))}, 'sqlite3')
+    file = Path('bag/bag.db3')
+    content = file.read_bytes()
+    file.write_bytes(content[:len(content) // 2])
+    code, [line], [error] = run(capfd, 'bag', '--output', 'out')
+    assert (code, line) == (1, 'bag: not annotated') and 'recover' in error
+    assert [path.name for path in Path('out').iterdir()] == ['.annotate.lock']
+    file.write_bytes(content)
+    assert run(capfd, 'bag', '--output', 'out')[0] == 0
 
 
 def test_a_bag_that_cannot_be_read_does_not_end_the_run(capfd):
@@ -378,4 +493,30 @@ def test_wrong_arguments(capfd):
     assert '--model' in capfd.readouterr().err
     with pytest.raises(SystemExit):
         main(['annotate', 'bag', '--output', 'out', '--model', 'm.onnx', '--formats', 'bag,xml'])
-    assert "invalid choice: 'xml' (choose from bag, json, coco)" in capfd.readouterr().err
+    assert "invalid choice: 'xml' (choose from bag, json, coco, parquet)" in capfd.readouterr().err
+
+
+# Several images at the same time
+
+
+@pytest.mark.parametrize('options', [
+    ('--concurrent', '3'), ('--concurrent', '1'), ('--concurrent', '1', '--max-batch', '4')])
+def test_images_that_run_together_give_the_same_in_the_same_order(capfd, folder, options):
+    """Also with bad messages between them, and images of other sizes."""
+    dynamic_color_detector(folder / 'm.onnx', {'names': {0: 'red', 1: 'green', 2: 'blue'}, 'task': 'detect'})
+    messages = list(images('coffee', 11))
+    messages[4][3]['encoding'] = 'unknown'
+    small = cv2.resize(photo('coffee', 6), (64, 48))
+    messages[6][3].update(height=48, width=64, step=192, data=small.reshape(-1))
+    write_bag(Path('bag'), {'/image': messages})
+    code, _, errors = run(
+        capfd, 'bag', '--output', 'out', '--formats', 'json', '--input-size', '64', '64', '--threads', '4', *options)
+    assert code == 1 and len(errors) == 1 and 'frame 4 of /image' in errors[0]
+    assert main(['predict', 'm.onnx', 'bag', '--score', '0.4', '--input-size', '64', '64', '--json', '-']) == 1
+    expected = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
+    assert [line['frame'] for line in lines('out/bag')] == [0, 1, 2, 3, 5, 6, 7, 8, 9, 10]
+    assert [line['width'] for line in lines('out/bag')][5] == 64
+    assert [line['detections'] for line in lines('out/bag')] == [line['detections'] for line in expected]
+    backend = json.loads(Path('out/bag/annotation.json').read_text())['backend']
+    assert backend.get('concurrent_inferences', '1') == options[1]
+    assert backend.get('max_batch', '1') == (options[-1] if '--max-batch' in options else '1')

@@ -109,7 +109,8 @@ def test_a_damaged_result_is_not_finished(capfd, damage):
 
 def test_the_model_is_not_opened_if_nothing_is_left(capfd, monkeypatch):
     run(capfd, 'bag')
-    monkeypatch.setattr('trt_perception.cli.annotate.open_pipeline', lambda *arguments: pytest.fail('opened'))
+    monkeypatch.setattr(
+        'trt_perception.cli.annotate.open_pipeline', lambda *arguments, **changes: pytest.fail('opened'))
     assert run(capfd, 'bag', 'bag')[0] == 0
 
 

@@ -150,4 +150,23 @@ def test_counted_but_missing_messages(tmp_path):
     write_bag(tmp_path / 'bag', {'/a': [grey_image(1, 1, 1)]})
     write_bag(tmp_path / 'other', {'/b': [grey_image(1, 1, 1)]})
     shutil.copy(tmp_path / 'other' / 'other.mcap', tmp_path / 'bag' / 'bag.mcap')
-    assert read(tmp_path / 'bag') == ([], [f'{tmp_path}/bag: expected 1 messages of /a, but none can be read'])
+    with pytest.raises(SourceError, match='bag: expected 1 messages of /a, but none can be read'):
+        read(tmp_path / 'bag')
+
+
+def test_sqlite(tmp_path):
+    """A file that is cut off cannot be opened; of one that is damaged inside, what SQLite reads before it is read."""
+    messages = [grey_image(n, 100 + n, n, (320, 240)) for n in range(40)]
+    write_bag(tmp_path / 'bag', {'/a': messages}, 'sqlite3')
+    file = tmp_path / 'bag' / 'bag.db3'
+    content = file.read_bytes()
+    # Two pages of a message: each begins with the number of the next one (sqlite.org/fileformat2.html).
+    damaged = bytearray(content)
+    damaged[len(content) // 2:len(content) // 2 + 8192] = bytes([255]) * 8192
+    file.write_bytes(damaged)
+    found, errors = read(tmp_path / 'bag')
+    assert [entry[1] for entry in found] == list(range(len(found))) and 15 < len(found) < 25
+    assert len(errors) == 1 and 'the bag cannot be read' in errors[0]
+    file.write_bytes(content[:len(content) * 2 // 3])
+    with pytest.raises(SourceError, match='recover'):
+        read(tmp_path / 'bag')

@@ -22,7 +22,8 @@ KEYS = {'numpy': 'python3-numpy', 'cv2': 'python3-opencv', 'yaml': 'python3-yaml
 # No rosdep key installs these with apt on every distribution: package.xml lists them in a comment.
 DOCUMENTED = {
     'ai_edge_litert', 'openvino', 'onnx', 'onnxruntime', 'tensorrt', 'pycuda', 'cuda', 'rosbags', 'simplejpeg', 'torch',
-    'torchvision', 'onnxscript', 'safetensors', 'netron', 'matplotlib', 'rich', 'faster_coco_eval', 'foxglove_msgs'}
+    'torchvision', 'onnxscript', 'safetensors', 'netron', 'matplotlib', 'rich', 'faster_coco_eval', 'foxglove_msgs',
+    'pyarrow'}
 
 
 @pytest.fixture(scope='module')

@@ -88,6 +88,7 @@ INSTALL: Mapping[str, Line] = {
     'nvcc': _nvcc,
     'netron': _pip('netron'),
     'faster_coco_eval': _pip('faster-coco-eval'),
+    'pyarrow': _pip('pyarrow'),
     'rclpy': _ros('rclpy', 'ros-jazzy-rclpy ros-jazzy-rmw-fastrtps-cpp'),
     # PyPI has these under other names.
     'sensor_msgs': _ros('sensor-msgs', 'ros-jazzy-sensor-msgs'),

@@ -22,9 +22,11 @@ from .coco_output import CocoOutput
 from .errors import writing
 from .item import Annotated, BagImage
 from .json_output import JsonLines
-from .options import BAG, COCO, JSON, AnnotateOptions
+from .options import BAG, COCO, JSON, PARQUET, AnnotateOptions
 from .overlap import Behind, batches, in_threads, prepared_ahead
+from .parquet_output import ParquetOutput
 from .reading import numbered, read_image
+from .tracks import BagTracks
 
 # Images that are decoded, or being decoded, while the network runs: enough for a batch and the next one.
 _AHEAD = 4
@@ -87,6 +89,7 @@ def annotate_bag(
         report(error)
 
     total = sum(topic.count for topic in topics)
+    tracks = None if options.tracking is None else BagTracks(options.tracking)
     with contextlib.ExitStack() as stack:
         outputs = _outputs(bag, topics, pipeline, folder, options, provenance)
         for output in outputs:
@@ -103,6 +106,8 @@ def annotate_bag(
                     report(SourceError(f'{bag.path}: {result}'))
                 else:
                     assert image is not None
+                    if tracks is not None:
+                        result = tracks.update(image, result)
                     if image.frame.damage:
                         counts.damaged += 1
                         report(SourceError(f'{bag.path}: frame {image.index} of {image.topic}: {image.frame.damage}'))
@@ -130,7 +135,9 @@ def _outputs(
         if JSON in options.formats:
             outputs.append(JsonLines(folder / 'results.jsonl', pipeline.spec, str(bag.path), str(provenance['run'])))
         if COCO in options.formats:
-            outputs.append(CocoOutput(folder / 'coco', pipeline.spec, options.every, provenance))
+            outputs.append(CocoOutput(folder / 'coco', pipeline.spec, options.selection, provenance))
+        if PARQUET in options.formats:
+            outputs.append(ParquetOutput(folder / 'results.parquet', pipeline.spec, provenance))
     return outputs
 
 

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Writes every n-th image as a JPEG, and their detections as COCO JSON (cocodataset.org/#format-data)."""
+"""Writes some images as JPEG, and their detections as COCO JSON (cocodataset.org/#format-data)."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from ..model.spec import ModelSpec
 from ..results.results import Detections
 from .errors import AnnotateError
 from .item import Annotated
+from .selection import Selection, Selector
 
 _QUALITY = 95
 
@@ -22,24 +23,23 @@ _QUALITY = 95
 class CocoOutput:
     """The folder coco/ with coco.json and images/. Memory does not grow with the bag.
 
-    every: 1 takes every image of a topic, 30 the first and then each thirtieth
     A category_id is the index of the class plus 1. bbox is x, y, width, height in pixels.
     """
 
-    def __init__(self, folder: Path, spec: ModelSpec, every: int, provenance: Mapping[str, Any]) -> None:
+    def __init__(self, folder: Path, spec: ModelSpec, selection: Selection, provenance: Mapping[str, Any]) -> None:
         (folder / 'images').mkdir(parents=True)
         self._folder = folder
         self._spec = spec
-        self._every = every
+        self._selector = Selector(selection)
         self._provenance = provenance
         self._images = (folder / 'images.jsonl').open('w+', encoding='utf-8')
         self._objects = (folder / 'objects.jsonl').open('w+', encoding='utf-8')
         self._image_count = self._object_count = 0
 
     def write(self, item: Annotated) -> None:
-        """Take an image if it is its turn. Raises OSError, AnnotateError."""
+        """Take an image if the selection does. Raises OSError, AnnotateError."""
         image, result = item.image, item.result
-        if image.index % self._every:
+        if not self._selector.takes(item):
             return
         assert isinstance(result, Detections)
         name = f'{image.topic.strip("/").replace("/", "_")}_{image.index:06d}.jpg'

@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..image.options import DEFAULT, ImageOptions
+from .selection import Selection
+from .tracks import Tracking
 
-BAG, JSON, COCO = 'bag', 'json', 'coco'
-FORMATS = (BAG, JSON, COCO)
+BAG, JSON, COCO, PARQUET = 'bag', 'json', 'coco', 'parquet'
+FORMATS = (BAG, JSON, COCO, PARQUET)
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,8 @@ class AnnotateOptions:
     topics: image topics; () for all that a bag has
     formats: of FORMATS
     annotations: the bag has foxglove_msgs/ImageAnnotations too
-    every: COCO takes every n-th image of a topic
+    selection: the images that COCO takes
+    tracking: objects get ids; None: they do not
     images: how images are read
     settings: of the model, of the thresholds and of all above, as JSON values: another run with the same settings and
         bag has the same results
@@ -31,7 +34,8 @@ class AnnotateOptions:
     topics: tuple[str, ...] = ()
     formats: tuple[str, ...] = (BAG, JSON)
     annotations: bool = True
-    every: int = 30
+    selection: Selection = field(default_factory=Selection)
+    tracking: Tracking | None = None
     images: ImageOptions = DEFAULT
     settings: Mapping[str, Any] = field(default_factory=dict)
     about: Mapping[str, Any] = field(default_factory=dict)

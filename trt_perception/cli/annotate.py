@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import math
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -25,10 +26,13 @@ from typing import Any
 from ..annotate.annotate import Outcome, annotate
 from ..annotate.options import BAG, COCO, FORMATS, JSON, AnnotateOptions
 from ..annotate.rate import Rate
+from ..annotate.selection import Selection
 from ..annotate.store import Store
+from ..annotate.tracks import Tracking
 from ..errors import ParameterError, one_line, printable
 from ..image.options import KEEP
 from ..model.spec import ModelSpec
+from ..parameters.checks import class_indices
 from ..pipeline.interface import Pipeline
 from ..progress import ConsoleProgress
 from ..sources.bag_reader import folder_of_storage_file
@@ -42,7 +46,7 @@ from .model_arguments import (
     open_pipeline,
     settings,
 )
-from .numbers import positive, whole
+from .numbers import fraction, whole
 from .parameter_options import add_parameter
 
 # On the CPU so many images run at the same time, each on one core, if the machine has so many. That takes less time for
@@ -62,12 +66,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='an image topic; give it several times for several (default: all image topics of a bag)')
     parser.add_argument(
         '--formats', type=_formats, default=(BAG, JSON), metavar='F[,F]',
-        help=f'what to write: {", ".join(FORMATS)} (default: {BAG},{JSON})')
+        help=f'what to write: {", ".join(FORMATS)} (default: {BAG},{JSON}); parquet needs pyarrow')
     parser.add_argument(
         '--no-image-annotations', action='store_true', help='leave foxglove_msgs/ImageAnnotations out of the bag')
-    parser.add_argument(
-        '--coco-every', type=positive, default=30, metavar='N',
-        help=f'{COCO} takes every N-th image of a topic (default: %(default)s)')
+    add_parameter(parser, '--tracking', 'tracking')
+    add_parameter(parser, '--tracking-buffer', 'tracking_buffer', metavar='SECONDS')
+    add_parameter(parser, '--tracking-low-score', 'tracking_low_score', metavar='S')
     parser.add_argument(
         '--concurrent', type=whole(0, 64), default=0, metavar='N',
         help='images that run at the same time (default: on ONNX Runtime one for each thread, otherwise 1)')
@@ -75,6 +79,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--max-batch', type=whole(1, 64), default=1, metavar='N',
         help='images that ONNX Runtime runs as one batch, if the model has a dynamic batch (default: %(default)s)')
     add_parameter(parser, '--damaged-images', 'damaged_images', KEEP, default=KEEP)
+    group = parser.add_argument_group('images of coco', 'An image is taken if it fulfils all of these.')
+    group.add_argument(
+        '--coco-every', type=_every, default=(30, 0.0), metavar='N|Ss',
+        help='every N-th image of a topic; with an s, such as 2s, one in S seconds (default: 30)')
+    group.add_argument(
+        '--coco-below-score', type=fraction, default=1.0, metavar='S',
+        help='images with an object whose score is lower than S (default: all)')
+    group.add_argument(
+        '--coco-classes', nargs='+', action='extend', default=[], metavar='NAME',
+        help='images with an object of one of these classes (default: all)')
+    group.add_argument(
+        '--coco-unlike', type=whole(0, 64), default=0, metavar='BITS',
+        help='images whose hash differs in BITS of 64 bits or more from those of the topic that were taken before; 6 '
+             'leaves near-duplicates out (default: all)')
+    group.add_argument(
+        '--coco-most', type=whole(0, 10**9), default=0, metavar='N', help='the first N of a bag (default: all)')
 
 
 def run(options: argparse.Namespace) -> int:
@@ -82,6 +102,9 @@ def run(options: argparse.Namespace) -> int:
     spec = load(options)
     if COCO in options.formats and spec.task != 'detection':
         raise ParameterError(f'--formats {COCO} needs a detector, but {spec.path.name} is a classifier: leave it out')
+    if options.tracking and spec.task != 'detection':
+        raise ParameterError(
+            f'--tracking needs a detector, but {spec.path.name} is a classifier: leave --tracking out')
     _check_output(options, spec)
     wanted = _options(options, spec)
     outcomes: list[Outcome] = []
@@ -90,8 +113,11 @@ def run(options: argparse.Namespace) -> int:
         console = stack.enter_context(ConsoleProgress(unit='images'))
 
         def pipeline() -> Pipeline:
-            return stack.enter_context(open_pipeline(
+            opened = stack.enter_context(open_pipeline(
                 spec, options, cameras=_AT_ONCE, concurrent_runs=options.concurrent, max_batch=options.max_batch))
+            if wanted.tracking is not None:
+                opened.settings = opened.settings.down_to(wanted.tracking.low_score)
+            return opened
 
         def report(line: str) -> None:
             console.close()
@@ -114,6 +140,17 @@ def _formats(text: str) -> tuple[str, ...]:
     return names
 
 
+def _every(text: str) -> tuple[int, float]:
+    """Return every how many images, and the seconds between them."""
+    try:
+        number = float(text[:-1]) if text.endswith('s') else int(text)
+    except ValueError:
+        number = 0
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f'{text}: expected a number of images, such as 30, or of seconds, such as 2s')
+    return (1, number) if text.endswith('s') else (int(number), 0.0)
+
+
 def _check_output(options: argparse.Namespace, spec: ModelSpec) -> None:
     """Raise OutputError if the results would lie in a bag, or could replace something that is read."""
     Outputs(*files_read(options, spec), *options.bags).folder('--output', options.output)
@@ -127,7 +164,15 @@ def _check_output(options: argparse.Namespace, spec: ModelSpec) -> None:
 
 def _options(options: argparse.Namespace, spec: ModelSpec) -> AnnotateOptions:
     images = image_options(options, options.damaged_images)
+    classes = class_indices(options.coco_classes, spec)
+    every, seconds = options.coco_every
+    selection = Selection(
+        every, seconds, options.coco_below_score, None if classes is None else tuple(sorted(classes)),
+        options.coco_unlike, options.coco_most)
     thresholds = settings(options, spec)
+    tracking = Tracking(
+        options.tracking_buffer, thresholds.detection.score_threshold, options.tracking_low_score,
+    ) if options.tracking else None
     values: dict[str, Any] = {
         'model_sha256': spec.sha256, 'names': list(spec.names), 'head': repr(spec.head),
         'preprocessing': repr(spec.preprocessing), 'input': [spec.width, spec.height],
@@ -136,10 +181,11 @@ def _options(options: argparse.Namespace, spec: ModelSpec) -> AnnotateOptions:
                         options.calibration_method] if options.calibration else None,
         'thresholds': repr(thresholds), 'images': asdict(images), 'formats': sorted(options.formats),
         'image_annotations': not options.no_image_annotations,
-        'coco_every': options.coco_every if COCO in options.formats else None}
+        'tracking': asdict(tracking) if tracking is not None else None,
+        'selection': asdict(selection) if COCO in options.formats else None}
     return AnnotateOptions(
-        tuple(options.topic), options.formats, not options.no_image_annotations, options.coco_every, images, values,
-        {'model': spec.path.name})
+        tuple(options.topic), options.formats, not options.no_image_annotations, selection, tracking, images,
+        values, {'model': spec.path.name})
 
 
 def _summary(outcome: Outcome) -> str:

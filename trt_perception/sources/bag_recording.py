@@ -25,11 +25,13 @@ _MOST_BYTES = 2_000_000_000
 def recorded(bag: BagReader, topics: Collection[BagTopic], on_error: OnDamage) -> Iterator[ImageMessage]:
     """Yield the messages of several topics of a bag that was opened with `cut_off`.
 
-    on_error: called with each place that is damaged, which is left out, and if there are no messages although
-        metadata.yaml counts some
+    on_error: called with each place that is damaged, which is left out
 
     The order is that of the file for MCAP, and that of the times of recording for SQLite. `publish_ns` is None for
     SQLite, which does not have it. Memory: one chunk of MCAP.
+
+    Raises SourceError if none can be read although there should be some, and for a reason that may pass, such as a full
+    disk where a compressed file is unpacked.
     """
     found = 0
     reader = _from_mcap if bag.storage == MCAP else _from_sqlite
@@ -38,9 +40,9 @@ def recorded(bag: BagReader, topics: Collection[BagTopic], on_error: OnDamage) -
         yield message
     expected = sum(topic.count for topic in topics)
     if expected and not found:
-        on_error(SourceError(
+        raise SourceError(
             f'{bag.path}: expected {expected} messages of {listed([topic.name for topic in topics])}, but none can be '
-            'read'))
+            'read')
 
 
 def _from_mcap(bag: BagReader, topics: Collection[BagTopic], on_error: OnDamage) -> Iterator[ImageMessage]:
@@ -60,13 +62,19 @@ def _from_mcap(bag: BagReader, topics: Collection[BagTopic], on_error: OnDamage)
                         continue
                     yield ImageMessage(found.topic, found.type, found.log_ns, cdr, found.publish_ns)
         except OSError as error:
-            on_error(SourceError(f'{bag.path}: {file.name} cannot be read: {error.strerror or error}'))
+            raise SourceError(f'{bag.path}: {file.name} cannot be read: {error.strerror or error}') from error
 
 
 def _from_sqlite(bag: BagReader, topics: Collection[BagTopic], on_error: OnDamage) -> Iterator[ImageMessage]:
+    found = 0
     try:
-        yield from bag.messages(*topics)
+        for message in bag.messages(*topics):
+            found += 1
+            yield message
     except SourceError as error:
+        # SQLite does not open a file that is cut off: then nothing is found. An OSError may pass.
+        if not found or isinstance(error.__cause__, OSError):
+            raise
         on_error(error)
 
 
