@@ -22,7 +22,8 @@ import numpy as np
 from gpu_pipeline import WARM_UP, EngineAlone, again, built, pictures, plan_path, timed
 
 from trt_perception.backends.tensorrt.library.compat import load as load_tensorrt
-from trt_perception.backends.tensorrt.run.device_pipeline import PREPROCESS_BLOCK, DevicePipeline
+from trt_perception.backends.tensorrt.run.device_pipeline import DevicePipeline
+from trt_perception.backends.tensorrt.run.frame_work import PREPROCESS_BLOCK
 from trt_perception.backends.tensorrt.run.resampling import device_frame, sampling_threads
 from trt_perception.cli.numbers import positive
 from trt_perception.image.frame import Frame

@@ -50,9 +50,10 @@ def test_only_this_package_is_built(workspace):
 def test_every_shared_file_is_installed(workspace):
     share = workspace / 'install' / 'trt_perception' / 'share' / 'trt_perception'
     for folder in ('launch', 'config', 'models'):
-        here = {path.name for path in (ROOT / folder).iterdir() if path.is_file()}
-        there = {path.name for path in (share / folder).iterdir()} if here else set()
-        assert there == here, folder
+        here, there = (
+            {path.relative_to(root / folder).as_posix() for path in (root / folder).rglob('*.*') if path.is_file()}
+            for root in (ROOT, share))
+        assert there == here and here, folder
     assert (share / 'package.xml').read_text() == (ROOT / 'package.xml').read_text()
 
 

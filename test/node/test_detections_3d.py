@@ -3,6 +3,7 @@
 """detections_3d_node over DDS: places of known objects, what it pairs, what it says when something is missing."""
 
 import array
+import importlib.util
 import itertools
 import math
 
@@ -159,8 +160,10 @@ def test_places_in_every_kind_of_image(robot):
                 covariance = np.array(result.pose.covariance).reshape(6, 6)
                 assert np.sqrt(np.diag(covariance)[:3]) == pytest.approx((size.x / 20, size.y / 20, 0))
                 assert np.diag(covariance)[3:] == pytest.approx([math.pi ** 2 / 3] * 3)
-    _, values = robot.node.diagnosis(lambda _, v: v.get('processed') == '4', 'four results')
-    assert (values['placed'], values['without_depth'], values['bad'], values['unmatched']) == ('8', '0', '0', '0')
+    # More than four if a message was lost and sent again.
+    _, values = robot.node.diagnosis(lambda _, v: int(v.get('processed', 0)) >= 4, 'four results')
+    assert int(values['placed']) == 2 * int(values['processed'])
+    assert values['without_depth'] == values['bad'] == '0'
 
 
 def test_depth_of_half_the_size(robot):
@@ -261,6 +264,14 @@ def test_missing_topics_are_named(robot):
     topic = robot.node.topic('detections')
     status, _ = robot.node.diagnosis(lambda s, _: s.level != b'\0', 'a warning', 30)
     assert status.message == f'no node publishes {topic}: check the name of the topic (ros2 topic list)'
+
+
+def test_a_bond_without_its_package_is_one_line(robot):
+    if importlib.util.find_spec('bond') is not None:
+        pytest.skip('needs an environment without the package bond')
+    robot = robot(bond=True)
+    assert not robot.node.change_state('configure')
+    assert robot.node.process.wait_for_line("configure failed: the Python package 'bond' is not installed")
 
 
 def test_the_lifecycle_and_the_parameters(robot):

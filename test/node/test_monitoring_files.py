@@ -38,6 +38,7 @@ def test_the_aggregator_groups_the_status_of_a_node(node):
     assert status.name == f'{node.name[1:]}: perception'
     # A slash at the beginning would become a blank here.
     assert aggregated(status.name) == f'/Robot/Perception/{node.name[1:].replace("/", " ")}: perception'
+    assert aggregated('front/places: detections_3d') == '/Robot/Perception/front places: detections_3d'
     assert aggregated('motor: temperature') is None
     period = node.parameters(['diagnostics_period'])[0]
     assert yaml.safe_load((FOLDER / 'aggregator.yaml').read_text())[

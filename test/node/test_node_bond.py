@@ -17,7 +17,9 @@ pytest.importorskip('bond.msg', reason='needs the ROS package bond: make setup')
 from bond.msg import Status
 from rclpy.qos import QoSProfile
 from support import harness_images as images
-from support.harness_driver import TIMEOUT, wait_until
+from support.harness_driver import TIMEOUT, NodeClient, wait_until
+from support.harness_process import NodeProcess
+from support.node_fixtures import end_process
 
 PERIOD_S = 0.25
 
@@ -113,6 +115,20 @@ def test_bring_up_and_deactivate(start_node, models, manage):
     again = manage(node, bond_timeout=TIMEOUT)
     assert node.change_state('activate') and again.connect()
     assert again.sister != manager.sister
+
+
+def test_detections_3d_node_has_one_too(driver, tmp_path, manage):
+    process = NodeProcess('/depth_with_bond', tmp_path, {'bond': True}, (), 'trt_perception.node.depth.main')
+    node = NodeClient(driver, process, 'detections_3d_node', 'detections_3d')
+    try:
+        node.wait_for_services()
+        manager = manage(node, bond_timeout=TIMEOUT)
+        assert manager.startup()
+        assert node.change_state('deactivate')
+        wait_until(manager.is_broken, 'the node leaves the bond')
+        assert manager.broken
+    finally:
+        end_process(node)
 
 
 def test_without_a_bond_bring_up_fails(start_node, models, manage):

@@ -128,8 +128,10 @@ def wait_for_picture(node, camera, pictures):
 
 
 def test_compressed_debug_image(node):
-    """The drawing as JPEG, for a network that is too slow for raw images."""
+    """The drawing as JPEG, for a network that is too slow for raw images. Nobody subscribes to the raw one."""
     node.bring_to('active', publish_debug_image=True)
+    wait_until(
+        lambda: node.driver.node.count_subscribers(node.topic('debug_image')) == 0, 'no subscriber of an earlier test')
     camera = node.camera()
     topic = node.topic('debug_image/compressed')
     pictures = Collector(node.driver, CompressedImage, topic, 10)
@@ -143,8 +145,6 @@ def test_compressed_debug_image(node):
     assert far[115:175, 130:230].max() < 20 and far[220:, :40].max() < 20
     # The dark edge of the drawn box.
     assert far[100:150, 62:67].max() > 100
-    # Nobody wants the raw one.
-    assert node.driver.node.count_subscribers(node.topic('debug_image')) == 0
     pictures.close()
 
 
@@ -171,6 +171,17 @@ def test_annotations_for_foxglove(node, models):
     assert text.text == f'red {boxes_of(result)["red"][1]:.2f}'
     assert (text.position.x, text.position.y) == pytest.approx((left, top))
     assert (points.outline_color.a, text.background_color) == (1.0, points.outline_color)
+    annotations.close()
+    node.bring_to('active', tracking=True)
+    camera = node.camera()
+    annotations = Collector(node.driver, msgs.ImageAnnotations, node.topic('image_annotations'), 10)
+
+    def tracked():
+        # Another frame_id would be another camera.
+        camera.publish(red_image(node))
+        return [a for a in annotations.messages if a.texts and '#' in a.texts[0].text]
+
+    assert wait_until(tracked, 'annotations with an id')[0].texts[0].text.startswith('#1 red ')
     annotations.close()
     node.bring_to('active', model_file=models('color_classifier'))
     camera = node.camera()

@@ -53,7 +53,7 @@ def wait_for_subscriber(node, topic):
 def test_top_once(node):
     node.bring_to('active')
     node.answer_to(node.camera(), red(node))
-    done = run('top', '--once', '--json')
+    done = run('top', '--once', '--json', '--wait', '60')
     assert (done.returncode, done.stderr) == (0, '')
     reports = {report['node']: report for report in map(json.loads, done.stdout.splitlines())}
     report = reports[node.name[1:]]
@@ -61,7 +61,7 @@ def test_top_once(node):
     assert report['values']['state'] == 'active' and report['values']['backend'] == 'onnxruntime'
     assert report['ms']['total']['p50'] > 0
     assert report['dropped'] == sum(int(report['values'][name]) for name in ('replaced', 'stale', 'bad', 'failed'))
-    table = run('top', '--once', '--wait', '2')
+    table = run('top', '--once', '--wait', '60')
     assert (table.returncode, table.stderr) == (0, '')
     heading, names, *lines = table.stdout.splitlines()
     assert re.fullmatch(r'\d\d:\d\d:\d\d  \d+ perception nodes?', heading)
@@ -78,7 +78,9 @@ def test_top_shows_a_reason_and_a_silent_node(driver):
     try:
         status = DiagnosticStatus(
             level=DiagnosticStatus.ERROR, name='odd/detector: perception', message='bad \x1b[2J images',
-            values=[KeyValue(key='rate_out_hz', value='nan'), KeyValue(key='bad', value='3')])
+            values=[
+                KeyValue(key='state', value='active'), KeyValue(key='rate_out_hz', value='nan'),
+                KeyValue(key='bad', value='3')])
         other = DiagnosticStatus(name='motor: temperature', values=[KeyValue(key='celsius', value='50')])
         seen = []
         deadline = time.monotonic() + 60
@@ -165,7 +167,7 @@ def test_echo_detections_of_a_node(node):
     camera = node.camera()
     for options, check in ((), check_line), (('--json',), check_record):
         before = node.driver.node.count_subscribers(topic)
-        echo = start('echo', topic, '--once', *options)
+        echo = start('echo', topic, '--once', '--wait', '60', *options)
         wait_until(lambda before=before: node.driver.node.count_subscribers(topic) > before, 'echo has subscribed')
         deadline = time.monotonic() + 60
         while echo.poll() is None and time.monotonic() < deadline:
@@ -191,7 +193,7 @@ def check_record(text):
 def test_echo_the_class_names_that_were_published_before(node):
     """label_info is transient local: one message, before anybody subscribes."""
     node.bring_to('active')
-    done = run('echo', node.topic('label_info'), '--once')
+    done = run('echo', node.topic('label_info'), '--once', '--wait', '60')
     assert (done.returncode, done.stderr) == (0, '')
     assert done.stdout.endswith(': red, green, blue\n')
 
@@ -201,7 +203,7 @@ def test_echo_matches_every_publisher(driver, reliability):
     topic = f'/someone/{reliability.lower()}/classifications'
     publisher = driver.node.create_publisher(
         Classification, topic, QoSProfile(depth=5, reliability=getattr(ReliabilityPolicy, reliability)))
-    echo = start('echo', topic[1:], '--count', '2')
+    echo = start('echo', topic[1:], '--count', '2', '--wait', '60')
     message = Classification(header=images.header('front', 1_500_000_000), results=[
         ObjectHypothesis(class_id='cat', score=0.75), ObjectHypothesis(class_id='dog\n', score=0.125)])
     deadline = time.monotonic() + 60
@@ -216,7 +218,7 @@ def test_echo_matches_every_publisher(driver, reliability):
 
 def test_echo_diagnostics(node):
     node.bring_to('inactive')
-    done = run('echo', '/diagnostics', '--count', '5')
+    done = run('echo', '/diagnostics', '--count', '5', '--wait', '60')
     assert done.returncode == 0
     assert f'WARN  {node.name[1:]}: perception: inactive: no images are processed' in done.stdout
 
@@ -224,13 +226,13 @@ def test_echo_diagnostics(node):
 def test_echo_a_topic_that_is_not_there(node, driver):
     node.bring_to('active')
     node.wait_for_outputs('detections')
-    wrong = run('echo', 'detections', '--wait', '4')
+    wrong = run('echo', 'detections', '--wait', '8')
     assert (wrong.returncode, wrong.stdout, wrong.stderr.count('\n')) == (1, '', 1)
-    assert 'no node publishes /detections within 4 s: did you mean ' in wrong.stderr
+    assert 'no node publishes /detections within 8 s: did you mean ' in wrong.stderr
     assert node.topic('detections') in wrong.stderr
     bad = run('echo', '/no//name', '--wait', '0')
     assert (bad.returncode, bad.stderr.count('\n')) == (1, 1)
-    other = run('echo', '/rosout', '--wait', '4')
+    other = run('echo', '/rosout', '--wait', '60')
     assert other.returncode == 1 and 'has the type rcl_interfaces/msg/Log: expected one of' in other.stderr
 
 

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""config/sros2/policy.xml has exactly the topics and services that the node opens with all options."""
+"""config/sros2/policy.xml has exactly the topics and services that each node opens with all options."""
 
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
@@ -10,7 +10,9 @@ import pytest
 pytest.importorskip('rclpy', reason='needs ROS 2: make setup')
 pytest.importorskip('vision_msgs.msg', reason='needs vision_msgs: make setup')
 
-from support.harness_driver import wait_until
+from support.harness_driver import NodeClient, wait_until
+from support.harness_process import NodeProcess
+from support.node_fixtures import end_process
 
 POLICY = Path(__file__).resolve().parents[2] / 'config' / 'sros2' / 'policy.xml'
 # Not in Humble.
@@ -42,7 +44,7 @@ def written(names, node):
             short.add(f'~{name.removeprefix(node.name)}')
         else:
             short.add(name.removeprefix(f'{namespace}/'))
-    assert own == 'perception_node'
+    assert own in ('perception_node', 'detections_3d_node')
     return short
 
 
@@ -57,13 +59,18 @@ def opened(node):
         graph.get_service_names_and_types_by_node))
 
 
-@pytest.mark.parametrize('name, kind', [('detector', 'color_detector'), ('classifier', 'color_classifier')])
-def test_the_policy_is_what_the_node_opens(start_node, models, name, kind):
+def absent():
+    """Return the topics that need a package which is not installed."""
     try:
         import bond.msg  # noqa: F401
-        without = set()
     except ImportError:
-        without = WITH_BOND
+        return WITH_BOND
+    return set()
+
+
+@pytest.mark.parametrize('name, kind', [('detector', 'color_detector'), ('classifier', 'color_classifier')])
+def test_the_policy_is_what_the_node_opens(start_node, models, name, kind):
+    without = absent()
     node = start_node(
         model_file=models(kind), publish_debug_image=True, use_sim_time=True, bond=not without)
     expected = allowed(name)
@@ -79,3 +86,22 @@ def test_the_policy_is_what_the_node_opens(start_node, models, name, kind):
     assert published | (ELSEWHERE & expected[0]) == expected[0] - without
     assert subscribed == expected[1] - without
     assert services <= expected[2] and expected[2] - services <= NEW
+
+
+def test_the_policy_of_detections_3d_node(driver, tmp_path):
+    without = absent()
+    process = NodeProcess(
+        '/policy_3d', tmp_path, {'use_sim_time': True, 'use_masks': True, 'bond': not without}, (),
+        'trt_perception.node.depth.main')
+    node = NodeClient(driver, process, 'detections_3d_node', 'detections_3d')
+    try:
+        node.wait_for_services()
+        assert node.change_state('configure') and node.change_state('activate')
+        expected = allowed('detections_3d_node')
+        wait_until(
+            lambda: opened(node)[:2] == tuple(names - without for names in expected[:2]) and len(opened(node)[2]) >= 11,
+            lambda: f'the rights are used: {opened(node)}')
+        services = opened(node)[2]
+        assert services <= expected[2] and expected[2] - services <= NEW
+    finally:
+        end_process(node)

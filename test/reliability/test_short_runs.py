@@ -41,6 +41,10 @@ def test_killed_builds():
     assert found['kills'] == 5
 
 
+def test_killed_annotations():
+    assert run('kill_annotate.py', '--kills', 3)['kills'] == 3
+
+
 def test_signals():
     """The states that test/node has no test of."""
     states = (

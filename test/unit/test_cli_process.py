@@ -190,7 +190,7 @@ def test_output_that_is_closed(model):
             continue
         done = subprocess.run(
             ['sh', '-c', f'"$@" {closing}', 'sh', *COMMAND, 'inspect', str(model)], capture_output=True, text=True,
-            timeout=60, env=ENVIRONMENT)
+            timeout=600, env=ENVIRONMENT)
         assert 'Traceback' not in done.stderr and 'Exception ignored' not in done.stderr
         assert done.returncode in (0, 1), closing
 

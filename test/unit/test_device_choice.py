@@ -3,7 +3,6 @@
 """The parameter `device`: a model that runs on the CPU although a GPU is wanted is a warning, or an error if strict."""
 
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -129,11 +128,3 @@ def test_the_gpu_is_not_used_if_the_device_is_cpu(spec, machine):
     assert ('info', 'backend auto: onnxruntime, because device is cpu, and openvino is not installed') in told.log
     with pytest.raises(ModelError, match='device is cpu, but backend is tensorrt'):
         created(spec, backend='tensorrt', device='cpu')
-
-
-def test_the_size_input_of_a_model_is_a_reason_too(spec):
-    told = Told()
-    create_pipeline(replace(spec, size_inputs=('orig_target_sizes',)), monitor=told.monitor)
-    assert (
-        'info', 'backend auto: onnxruntime, because TensorRT does not run here, and the model has the input '
-        'orig_target_sizes') in told.log

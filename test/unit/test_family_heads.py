@@ -276,10 +276,12 @@ def sorted_scores(count=300):
     return scores
 
 
-def test_official_rtdetr_gets_the_size_of_its_input(tmp_path):
+@pytest.mark.parametrize('batch', [1, 'N'])
+def test_official_rtdetr_gets_the_size_of_its_input(tmp_path, batch):
+    # The authors' exporters write a dynamic batch 'N' for both inputs.
     boxes = corners(queries())
     path = family_model(
-        tmp_path / 'm.onnx', labelled(boxes, sorted_scores(), np.arange(300) % 80), scaled='boxes')
+        tmp_path / 'm.onnx', labelled(boxes, sorted_scores(), np.arange(300) % 80), (batch, 3, 64, 96), scaled='boxes')
     found, spec = opened(path, ModelOptions(labels=COCO))
     assert_detections(found, stretched(boxes[:2]), [0.9, 0.5], [0, 1])
     assert spec.name_of(1) == 'bicycle' and spec.head.unit == 'pixels'

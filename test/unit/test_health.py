@@ -4,10 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from trt_perception.node.health import CameraReport, Condition, Level, assess
+from trt_perception.node.frame_report import FrameReport, total_of
+from trt_perception.node.health import CameraReport, Condition, Level, assess, assess_together
 from trt_perception.node.liveness import Progress
 from trt_perception.node.processor_wait import ProcessorWait
 from trt_perception.node.stamps import RosTime, StampReport
+from trt_perception.node.statistics import Snapshot
 
 CAMERA = CameraReport('/camera/image_raw', ('/camera',), (), 0.1, 0.0)
 NOW_NS = 1_800_000_000 * 10**9
@@ -264,3 +266,41 @@ def test_a_cpu_in_place_of_a_wanted_gpu():
     # What is missing now is said first.
     level, reason = assess(replace(camera(publishers=(), silent_s=5.0), device_fallback=fallback))
     assert level == Level.WARN and reason.startswith('no images for 5 s')
+
+
+# Several cameras
+
+OK = (Level.OK, 'processing 15.0 images/s')
+TOTAL = Snapshot({}, {'processed': 30.04}, {})
+
+
+def test_all_cameras_are_well():
+    assert assess_together(['/front', '/rear'], [OK, OK], TOTAL) == (
+        Level.OK, 'processing 30.0 images/s of 2 cameras')
+
+
+@pytest.mark.parametrize('found, expected', [
+    ([OK, (Level.WARN, 'no images')], (Level.WARN, '/rear: no images')),
+    ([(Level.WARN, 'a'), (Level.ERROR, 'b')], (Level.ERROR, '/rear: b (and 1 more of 2 cameras)')),
+    ([(Level.ERROR, 'a'), (Level.ERROR, 'b')], (Level.ERROR, '/front: a (and 1 more of 2 cameras)'))])
+def test_the_worst_camera_is_named(found, expected):
+    assert assess_together(['/front', '/rear'], found, TOTAL) == expected
+
+
+def test_an_idle_camera_is_well_whatever_its_last_images_were():
+    idle = replace(WELL, camera=None, idle=True, recent={'bad': 3.0, 'failed': 1.0}, last_failure='cut off')
+    said = (Level.OK, 'idle: no output has a subscriber, and lazy is true')
+    assert assess(idle) == said
+    assert assess_together(['/front', '/rear'], [said, said], TOTAL) == said
+    assert assess_together(['/front', '/rear'], [said, OK], TOTAL)[1] == 'processing 30.0 images/s of 2 cameras'
+    # What is wrong with the node still counts.
+    assert assess(replace(idle, precision_effective='int8'))[0] == Level.WARN
+
+
+def test_the_sums_of_all_cameras():
+    def report(**counts):
+        snapshot = Snapshot({'infer': (1.0, 2.0, 3.0)}, {'received': 1.5}, counts)
+        return FrameReport(None, snapshot, '', None, None, RosTime())
+
+    total = total_of([report(received=3, bad=1), report(received=4, processed=2)])
+    assert total == Snapshot({}, {'received': 3.0}, {'received': 7, 'bad': 1, 'processed': 2})

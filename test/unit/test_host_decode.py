@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 from support.family_models import family_model
 
-from trt_perception.backends.tensorrt.run.device_pipeline import FrameWork
+from trt_perception.backends.tensorrt.run.frame_work import FrameWork
 from trt_perception.backends.tensorrt.run.runtime import Engine, Tensor
 from trt_perception.model.spec import load_model
 from trt_perception.ort.size_inputs import size_values

@@ -84,14 +84,14 @@ def test_other_messages():
 
 
 def status(level, message='fine', name='front/detector: perception', **values):
-    values = {'rate_out_hz': '29.5', **{key: str(value) for key, value in values.items()}}
+    values = {'rate_out_hz': '29.5', 'state': 'active', **{key: str(value) for key, value in values.items()}}
     return DiagnosticStatus(level=level, name=name, message=message, values=[
         KeyValue(key=key, value=value) for key, value in values.items()])
 
 
 def test_diagnostics():
     one, = records(DiagnosticArray(header=HEADER, status=[status(DiagnosticStatus.ERROR, 'bad')]))
-    assert one['values'] == {'rate_out_hz': '29.5'}
+    assert one['values'] == {'rate_out_hz': '29.5', 'state': 'active'}
     assert line(one) == 'ERROR front/detector: perception: bad'
 
 
@@ -103,8 +103,11 @@ def test_rows_of_top():
                missing_fraction='0.125', stamp_to_publish_ms_p50='12.34', stamp_to_publish_ms_p99='50',
                backend='litert'),
         status(DiagnosticStatus.OK, name='alone: perception rear'),
+        status(DiagnosticStatus.OK, name='boxes: detections_3d'),
+        status(DiagnosticStatus.OK, name='motor: temperature'),
         DiagnosticStatus(name='motor: perception', level=DiagnosticStatus.OK)]))
-    _, alone, front = rows(reports.now())
+    _, alone, boxes, front = rows(reports.now())
+    assert boxes[0] == 'boxes'
     assert front == (
         'front/detector', 'WARN', 'active', '30.0', '29.5', '12.3 ms', '50.0 ms', '-', '3', '12%', 'litert', 'late')
     assert alone[:2] == ('alone rear', 'OK') and alone[8] == '-'
@@ -112,8 +115,8 @@ def test_rows_of_top():
     reports.add(DiagnosticArray(status=[status(DiagnosticStatus.OK)]))
     # The period of the node is 4 s: it is stale after 12 s, the other one after 5 s.
     now[0] = 110.0
-    assert [report.level for report in reports.now()] == ['STALE', 'OK']
+    assert [report.level for report in reports.now()] == ['STALE', 'STALE', 'OK']
     now[0] = 117.0
-    last = reports.now()[1]
+    last = reports.now()[2]
     assert (last.level, last.reason) == ('STALE', 'nothing heard for 13 s; the last was OK: fine')
     assert record(last, 13.0)['silent_s'] == 13.0

@@ -36,6 +36,7 @@ from trt_perception.openvino_runtime import compiled_model
 from trt_perception.openvino_runtime.backend import capabilities
 from trt_perception.openvino_runtime.compilation import compiled, half_type
 from trt_perception.pipeline.options import CalibrationOptions, PipelineOptions
+from trt_perception.pipeline.preprocess import Preprocessor
 from trt_perception.precision.parity import compare
 from trt_perception.precision.prepare import prepare_model
 
@@ -102,8 +103,8 @@ def test_layouts_types_and_colour_orders(tmp_path, layout, dtype, encoding):
     spec = replace(spec, preprocessing=replace(spec.preprocessing, color_order='rgb'))
     with create_pipeline(spec, options(backend='onnxruntime')) as reference, \
             create_pipeline(spec, options()) as candidate:
-        expected = reference._infer(reference._input(reference._preprocessor, frame)[0])
-        found = candidate._infer(candidate._input(candidate._preprocessor, frame)[0])
+        expected = reference._infer(reference._input(Preprocessor(reference.spec), frame)[0])
+        found = candidate._infer(candidate._input(Preprocessor(candidate.spec), frame)[0])
     np.testing.assert_allclose(found, expected, atol=2e-3 if dtype == FLOAT16 else 1e-5)
 
 
@@ -469,3 +470,39 @@ def test_masks_stay_valid_after_the_next_frame(tmp_path):
     assert len(first) == 2
     for index in range(2):
         assert (first.masks[index] != second.masks[index]).sum() <= 2 and second.masks[index].any()
+
+
+def test_several_threads_run_at_the_same_time(spec):
+    """Each thread has a request of its own, and its results are those of one thread."""
+    frames = list(map(Frame.from_bgr, color_frames(12, seed=3)))
+    with create_pipeline(spec, options()) as one:
+        assert one.concurrent_runs == 1
+        expected = [one.run(frame).result for frame in frames]
+    with create_pipeline(spec, PipelineOptions('openvino', num_threads=2, cameras=3)) as pipeline:
+        # Not more than threads.
+        assert pipeline.concurrent_runs == 2
+        assert pipeline.describe()['concurrent_inferences'] == '2'
+        found, start = {}, threading.Barrier(2)
+
+        def run(first):
+            start.wait(60)
+            for number in range(first, len(frames), 2):
+                found[number] = pipeline.run(frames[number]).result
+
+        threads = [threading.Thread(target=run, args=(first,)) for first in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+    assert sum(map(len, expected)) > 5
+    for number, result in enumerate(expected):
+        np.testing.assert_allclose(found[number].boxes, result.boxes, atol=1e-3)
+        np.testing.assert_allclose(found[number].scores, result.scores, atol=1e-5)
+
+
+def test_streams_change_the_cache_key_and_one_stream_does_not(spec):
+    one = openvino_pipeline.compilation(spec)
+    assert 'streams' not in json.loads(one.to_json())
+    two = replace(one, streams=2)
+    assert type(one).from_json(two.to_json()) == two
+    assert (one.config.get('NUM_STREAMS'), two.config['NUM_STREAMS']) == (None, 2)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 
 import pytest
+from support.other_users import give_away
 
 from trt_perception.node.shared_memory import remove_dead_segments
 
@@ -82,7 +83,7 @@ def test_links_and_folders_are_neither_followed_nor_removed(tmp_path):
 def test_segments_of_other_users_stay(tmp_path):
     for name in ('fastrtps_0123456789abcdef', 'fastrtps_0123456789abcdef_el'):
         (tmp_path / name).touch()
-        os.chown(tmp_path / name, 12345, -1)
+        give_away(tmp_path / name)
     assert remove_dead_segments(tmp_path) == (0, 0)
     assert len(names(tmp_path)) == 2
 

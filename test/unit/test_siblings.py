@@ -73,6 +73,22 @@ def test_a_transport_that_cannot_be_read_comes_with_its_command(topic, kind, com
     assert 'ros2 run image_transport republish' in text and command in text
 
 
+@pytest.mark.parametrize('topic, kind, said', [
+    ('/front/image_raw/compressed', COMPRESSED_IMAGE,
+     '/front/image_raw/compressed is there: name it in image_topics instead of /front/image_raw'),
+    ('/front/image_rwa', IMAGE, '/front/image_rwa is there: name it in image_topics instead of /front/image_raw'),
+    ('/front/image_raw/ffmpeg', PACKET, 'republish')])
+def test_one_of_several_cameras(topic, kind, said):
+    assert said in suggestion(Wanted('/front/image_raw', 'raw', several=True), [Offer(topic, kind)])
+
+
+def test_other_topics_beside_several_cameras():
+    offers = [Offer('/a/first', IMAGE), Offer('/b/second', IMAGE)]
+    assert suggestion(Wanted('/front/image_raw', 'raw', several=True), offers) == (
+        'these image topics are there: /a/first, /b/second: name one of them in image_topics instead of '
+        '/front/image_raw')
+
+
 def test_many_topics_are_cut(monkeypatch):
     text = suggestion(Wanted('/image', 'raw'), [Offer(f'/robot_{n}/front_{n}', IMAGE) for n in range(9)])
     assert '/robot_4/front_4 and 4 more: set image_topic' in text and 'robot_5' not in text

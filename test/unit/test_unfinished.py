@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 import pytest
+from support.other_users import give_away
 from support.subprocesses import python_environment
 
 from trt_perception.backends.tensorrt.cache.engine_cache import BuiltEngine, EngineCache
@@ -224,7 +225,7 @@ def test_files_of_other_users_are_left_alone(tmp_path):
     other = tmp_path / '.trt_perception.12345678.part'
     other.mkdir()
     (other / '.part.lock').touch()
-    os.chown(other, 12345, -1)
+    give_away(other)
     os.utime(other, OLD)
     remove_leftovers(tmp_path)
     assert other.is_dir()

@@ -8,6 +8,7 @@ import contextlib
 
 import numpy as np
 
+from ..cores import usable_cores
 from ..errors import EngineError
 from ..image.frame import Frame
 from ..model.geometry import Geometry
@@ -42,7 +43,8 @@ class OpenVinoPipeline(HostPipeline):
         self._from_pixels = takes_pixels(spec)
         self._openvino = OpenVinoBackend(
             compilation(spec), spec.sha256, options.precision, options.num_threads, self._monitor)
-        super().__init__(spec, self._openvino, settings)
+        concurrent = min(options.concurrent_runs or options.cameras, options.num_threads or usable_cores())
+        super().__init__(spec, self._openvino, settings, concurrent)
         self._options = options
         self._original = spec
         self._agreement = ''
@@ -74,7 +76,8 @@ class OpenVinoPipeline(HostPipeline):
                 after_conversion(original, options.precision) if other else contextlib.nullcontext(),
             ):
                 self._openvino = OpenVinoBackend(
-                    compilation(spec), spec.sha256, options.precision, options.num_threads, self._monitor, check)
+                    compilation(spec), spec.sha256, options.precision, options.num_threads, self._monitor, check,
+                    self.concurrent_runs)
                 self._backend = self._openvino
                 super().open()
             self._check_precision()

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from ..backends.create import create_pipeline
 from ..catalogue.resolve import resolve_model, resolve_video
@@ -35,10 +36,16 @@ from .parameter_options import add_parameter
 from .suggestions import closest
 
 
-def add_model_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add MODEL and the options for reading it."""
-    parser.add_argument(
-        'model', metavar='MODEL', help='an ONNX or .tflite file, or the name of a catalogue model (fetched if missing)')
+def add_model_arguments(parser: argparse.ArgumentParser, as_option: bool = False) -> None:
+    """Add MODEL and the options for reading it.
+
+    as_option: as --model MODEL, for a subcommand whose files come first
+    """
+    text = 'an ONNX or .tflite file, or the name of a catalogue model (fetched if missing)'
+    if as_option:
+        parser.add_argument('--model', required=True, metavar='MODEL', help=text)
+    else:
+        parser.add_argument('model', metavar='MODEL', help=text)
     add_parameter(parser, '--labels', 'labels_file', metavar='FILE')
     add_parameter(parser, '--task', 'task')
     add_parameter(parser, '--head', 'head')
@@ -212,9 +219,12 @@ def console_monitor(verbose: bool = False) -> Iterator[Monitor]:
 
 
 @contextlib.contextmanager
-def open_pipeline(spec: ModelSpec, options: argparse.Namespace) -> Iterator[Pipeline]:
-    """Yield an open pipeline; if opening takes long, shows progress on the console. Shows warnings."""
-    chosen = pipeline_options(spec, options)
+def open_pipeline(spec: ModelSpec, options: argparse.Namespace, **changes: Any) -> Iterator[Pipeline]:
+    """Yield an open pipeline; if opening takes long, shows progress on the console. Shows warnings.
+
+    changes: fields of PipelineOptions that have no option of the command line
+    """
+    chosen = replace(pipeline_options(spec, options), **changes)
     with console_monitor() as monitor:
         pipeline = create_pipeline(spec, chosen, settings(options, spec), monitor)
         pipeline.open()

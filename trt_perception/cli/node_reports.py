@@ -10,9 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-# A status with this value is from a perception node.
-_MARK = 'rate_out_hz'
-_MIDDLE = ': perception'
+# What follows the name of a node in the name of its status: perception_node, detections_3d_node.
+_TASKS = (': perception', ': detections_3d')
 _LEVELS = ('OK', 'WARN', 'ERROR', 'STALE')
 STALE = 'STALE'
 _DROPPED = ('replaced', 'stale', 'bad', 'failed')
@@ -66,10 +65,11 @@ class Reports:
         """Take a diagnostic_msgs/DiagnosticArray; statuses of other nodes are ignored."""
         for status in message.status:
             values = {pair.key: pair.value for pair in status.values}
-            if _MARK not in values:
-                continue
             # 'detector: perception', or 'detector: perception front' for one of several cameras.
-            name = str(status.name).replace(_MIDDLE, '', 1)
+            task = next((task for task in _TASKS if task in status.name), '')
+            if not task or 'state' not in values:
+                continue
+            name = str(status.name).replace(task, '', 1)
             # rclpy has the level as bytes of length 1.
             level = status.level[0] if isinstance(status.level, bytes) else int(status.level)
             before, now = self._reports.get(name), self._clock()

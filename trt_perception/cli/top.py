@@ -25,6 +25,9 @@ from .numbers import above_zero, duration
 from .ros_session import listening
 
 _TOPIC = '/diagnostics'
+_POLL_S = 0.1
+# Two periods of the diagnostics.
+_OTHERS_S = 2.0
 _COLORS = {'OK': 'green', 'WARN': 'yellow', 'ERROR': 'red', 'STALE': 'magenta'}
 # Move to the first line and column, and delete what is below.
 _HOME = '\x1b[H\x1b[J'
@@ -32,10 +35,11 @@ _HOME = '\x1b[H\x1b[J'
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add this subcommand's arguments."""
-    parser.add_argument('--once', action='store_true', help='print the table once, after --wait')
+    parser.add_argument('--once', action='store_true', help='print the table once')
     parser.add_argument(
-        '--wait', type=duration, default=3.0, metavar='SECONDS',
-        help='with --once: listen for this time (default: %(default)s)')
+        '--wait', type=duration, default=10.0, metavar='SECONDS',
+        help=f'with --once: wait for the first node for at most this time, then {_OTHERS_S:g} s for the others '
+        '(default: %(default)s)')
     parser.add_argument(
         '--every', type=above_zero, default=1.0, metavar='SECONDS',
         help='seconds between two tables (default: %(default)s)')
@@ -50,7 +54,11 @@ def run(options: argparse.Namespace) -> int:
     with listening('trt_perception_top') as listener:
         listener.subscribe(kind, _TOPIC, reports.add)
         if options.once:
-            listener.spin(options.wait)
+            deadline = time.monotonic() + options.wait
+            while not reports.now() and (left := deadline - time.monotonic()) > 0:
+                listener.spin(min(left, _POLL_S))
+            if reports.now():
+                listener.spin(_OTHERS_S)
             _show(reports, options.json)
             if not reports.now():
                 raise ParameterError(_nobody(options.wait))

@@ -68,6 +68,7 @@ class Consumer:
         self._get_state = self._node.create_client(GetState, f'{node_name}/get_state')
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self._node)
+        self._closing = threading.Event()
         self._thread = threading.Thread(target=self._spin, name='consumer', daemon=True)
         self._thread.start()
 
@@ -111,8 +112,11 @@ class Consumer:
 
     def close(self) -> None:
         """End the thread and leave the graph."""
-        self._executor.shutdown()
+        # The thread ends before the executor does: otherwise it may wait on what is destroyed already.
+        self._closing.set()
+        self._executor.wake()
         self._thread.join()
+        self._executor.shutdown()
         self._node.destroy_node()
         rclpy.shutdown(context=self._context)
 
@@ -126,7 +130,8 @@ class Consumer:
 
     def _spin(self) -> None:
         with contextlib.suppress(ExternalShutdownException):
-            self._executor.spin()
+            while not self._closing.is_set():
+                self._executor.spin_once(timeout_sec=1.0)
 
     def _on_result(self, message: Any) -> None:
         now = time.time_ns()

@@ -18,6 +18,7 @@ from typing import Any
 
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock, ClockType
+from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 
@@ -27,6 +28,8 @@ TOPIC = 'bond'
 # The values of Nav2's own nodes (nav2_ros_common/lifecycle_node.hpp).
 PERIOD_S = 0.25
 TIMEOUT_S = 4.0
+# The manager gets this time to receive the last message.
+_LEAVE_S = 0.2
 
 
 class Bond:
@@ -61,6 +64,8 @@ class Bond:
                 return
             self._closed = True
             self._publish(False)
+        # A publisher that is destroyed at once may take its last message with it.
+        self._publisher.wait_for_all_acked(Duration(seconds=_LEAVE_S))
         self._node.destroy_timer(self._timer)
         self._node.destroy_subscription(self._subscription)
         self._node.destroy_publisher(self._publisher)

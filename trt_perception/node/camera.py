@@ -57,6 +57,7 @@ class Camera:
     ) -> None:
         self._node = node
         self._transport = transport = name.transport
+        self._is_one_of_several = bool(name.namespace)
         self._reliability = (
             ReliabilityPolicy.RELIABLE if reliability == 'reliable'
             else ReliabilityPolicy.BEST_EFFORT)
@@ -105,7 +106,8 @@ class Camera:
             silent_s, missing = time.monotonic() - self._last, self._gaps.missing_fraction()
         elsewhere = ''
         if not publishers.names and silent_s >= SILENCE_S:
-            wanted = Wanted(self.topic, self._transport, self._reliability == ReliabilityPolicy.RELIABLE)
+            wanted = Wanted(
+                self.topic, self._transport, self._reliability == ReliabilityPolicy.RELIABLE, self._is_one_of_several)
             elsewhere = suggestion(wanted, offers_in(self._node))
             self._suggestions.update(f'no node publishes {self.topic}; {elsewhere}')
         return CameraReport(self.topic, publishers.names, publishers.incompatible, silent_s, missing, elsewhere)

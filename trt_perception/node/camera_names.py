@@ -57,14 +57,22 @@ def cameras_of(node: Any, topics: Sequence[str], transport: str) -> tuple[Camera
             raise ParameterError(
                 f'image_topics is {list(topics)}: expected one form of each image, but {base} is there raw and '
                 'compressed')
+    namespaces = namespaces_of(bases)
+    return tuple(replace(camera, namespace=namespace) for camera, namespace in zip(cameras, namespaces))
+
+
+def namespaces_of(topics: Sequence[str]) -> list[str]:
+    """Return the namespaces of the outputs of several image topics: their folders if they differ, else their names.
+
+    topics: resolved; a transport at the end does not count
+    """
+    bases = [base_of(topic) for topic in topics]
     folders = Counter(base.rpartition('/')[0] for base in bases)
     namespaces = [
         folder if folder and folders[folder] == 1 else base
         for base in bases for folder in [base.rpartition('/')[0]]]
-    if len(set(namespaces)) < len(bases):
-        # Such as /a and /a/image.
-        namespaces = bases
-    return tuple(replace(camera, namespace=namespace) for camera, namespace in zip(cameras, namespaces))
+    # Such as /a and /a/image.
+    return bases if len(set(namespaces)) < len(bases) else namespaces
 
 
 def _camera(node: Any, topic: str, transport: str) -> CameraName:

@@ -31,7 +31,7 @@ A ROS 2 lifecycle node: it detects or classifies objects in images with an ONNX 
     ros2 lifecycle set /perception_node configure
     ros2 lifecycle set /perception_node activate
 
-Subscribes to image (sensor_msgs/Image) or image/compressed (sensor_msgs/CompressedImage).
+Subscribes to image (sensor_msgs/Image) or image/compressed (sensor_msgs/CompressedImage), or to all of image_topics.
 Publishes detections or classifications, label_info, vision_info, debug_image and /diagnostics.
 
 Exit code: 0 after SIGINT or SIGTERM; 1 if the node cannot start, has lost its device, or has a frame that never ends.

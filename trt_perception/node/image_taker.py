@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Two ways to take the serialized messages of one topic: a thread with a wait set of its own, or the node's executor.
 
-The thread is faster and costs less (docs/benchmarks.md), and uses private names of rclpy. The executor uses public
+The thread costs less processor time (docs/benchmarks.md), and uses private names of rclpy. The executor uses public
 names alone: it is for a ROS 2 whose rclpy or middleware does not go well with the thread.
 """
 

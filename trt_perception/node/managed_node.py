@@ -14,9 +14,11 @@ from rclpy.lifecycle import LifecycleNodeMixin, TransitionCallbackReturn
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
+from ..dependencies import require
 from ..errors import PerceptionError, one_line
 from ..parameters.table import Row
 from . import parameters
+from .bond import Bond
 from .given_values import changes
 from .rcl_gate import RclGate
 from .rclpy_internals import (
@@ -56,6 +58,7 @@ class ManagedNode(LifecycleNodeMixin, Node):
         self._cancel = threading.Event()
         self._ending = False
         self._error = ''
+        self._bond: Bond | None = None
         self.rcl_gate = RclGate()
         self._destroying = threading.Lock()
         self._destroyed = False
@@ -109,6 +112,22 @@ class ManagedNode(LifecycleNodeMixin, Node):
         self._on_fatal()
 
     # Transitions
+
+    def _require_bond(self, wanted: bool) -> None:
+        """Raise MissingDependencyError if a bond is wanted and its messages are not installed: on configure."""
+        if wanted:
+            require('bond.msg')
+
+    def _form_bond(self, wanted: bool) -> None:
+        """Begin to send heartbeats to the lifecycle manager: on activate."""
+        if wanted:
+            self._bond = Bond(self)
+
+    def _break_bond(self) -> None:
+        """Tell the lifecycle manager that the node leaves. Safe in every state."""
+        bond, self._bond = self._bond, None
+        if bond is not None:
+            bond.close()
 
     def _new_starter(self) -> Starter:
         """Return what configures and activates the node at its start, if it should. Call it when all else is ready."""

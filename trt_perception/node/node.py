@@ -11,10 +11,8 @@ from typing import Any
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 
-from ..dependencies import require
 from ..errors import EngineError, printable
 from ..parameters.table import PARAMETERS
-from .bond import Bond
 from .diagnostics_publisher import DiagnosticsPublisher, NodeStatus
 from .frame_loop import FrameLoop
 from .live_settings import LiveSettings
@@ -46,12 +44,12 @@ class PerceptionNode(ManagedNode):
         self._activity = Activity()
         self._given_up = False
         self._watchdog: Watchdog | None = None
-        self._bond: Bond | None = None
         self._live = LiveSettings()
         missing = missing_to_wait(self.context)
         if missing:
             self._log.warning(
-                f'{missing}, with which a thread takes images: the executor takes them (image_taking), which is slower')
+                f'{missing}, with which a thread takes images: the executor takes them (image_taking), which '
+                'costs more processor time')
         self.add_on_set_parameters_callback(self._live.set_parameters)
         failure_guard = self.create_guard_condition(
             self._give_up, callback_group=MutuallyExclusiveCallbackGroup())
@@ -71,8 +69,7 @@ class PerceptionNode(ManagedNode):
             self._error = ''
             self._activity = activity = Activity()
             settings = self._live.read(self)
-            if settings.bond:
-                require('bond.msg')
+            self._require_bond(settings.bond)
             spec = self._parts.open(settings, self._cancel, activity)
             self._diagnostics.set_period(settings.diagnostics_period)
             trim_memory()
@@ -98,8 +95,7 @@ class PerceptionNode(ManagedNode):
             self._parts.begin(settings)
             topics = self._frames.start(settings)
             self._watchdog = Watchdog(lambda: self._frames.progress, self._frame_timeout, self._frame_hangs)
-            if settings.bond:
-                self._bond = Bond(self)
+            self._form_bond(settings.bond)
         except Exception as error:
             return self._transition_failed('activate', error)
         self._log.info(f'active: waiting for images on {topics}')
@@ -162,11 +158,6 @@ class PerceptionNode(ManagedNode):
         hung = self._parts.free()
         if hung and timeout > 0:
             self._end_process(_HUNG, hung)
-
-    def _break_bond(self) -> None:
-        bond, self._bond = self._bond, None
-        if bond is not None:
-            bond.close()
 
     def _stop_watchdog(self) -> None:
         watchdog, self._watchdog = self._watchdog, None

@@ -50,11 +50,16 @@ class Offer:
 
 @dataclass(frozen=True)
 class Wanted:
-    """The subscription. transport: raw or compressed; reliable: whether it requests reliability."""
+    """The subscription.
+
+    transport: raw or compressed; reliable: whether it requests reliability
+    several: whether it is one of several in image_topics
+    """
 
     topic: str
     transport: str
     reliable: bool = False
+    several: bool = False
 
 
 def offers_in(node: Any) -> list[Offer]:
@@ -98,7 +103,9 @@ def suggestion(wanted: Wanted, offers: Sequence[Offer]) -> str:
         return _of_other(wanted, near)
     if images:
         names = sorted({offer.topic for offer in (readable or images)})
-        return f'these image topics are there: {listed(names, _MOST_NAMES)}: set image_topic to one of them'
+        how = f'name one of them in image_topics instead of {wanted.topic}' if wanted.several else (
+            'set image_topic to one of them')
+        return f'these image topics are there: {listed(names, _MOST_NAMES)}: {how}'
     domain = os.environ.get('ROS_DOMAIN_ID') or '0'
     return (
         "no other node publishes an image topic: check that the camera's driver runs, in the same network and with "
@@ -133,7 +140,8 @@ def _of_sibling(wanted: Wanted, offer: Offer) -> str:
     if offer.message_type == IMAGE and offer.topic.endswith(COMPRESSED):
         return f'{there} as {IMAGE}: remap image to it (--ros-args -r image:={offer.topic} -p image_transport:=raw)'
     wants = 'raw' if offer.message_type == IMAGE else 'compressed'
-    if wants == wanted.transport:
+    # In image_topics a name that ends with /compressed is enough; image_transport is for all cameras.
+    if wants == wanted.transport or (wanted.several and wants == 'compressed'):
         return _of_other(wanted, offer)
     return f'{there}: image_transport:={wants}{_and_reliability(wanted, offer)}'
 
@@ -146,6 +154,10 @@ def _of_other(wanted: Wanted, offer: Offer) -> str:
             + republish(transport, offer.topic))
     if offer.message_type == COMPRESSED_IMAGE and not offer.topic.endswith(COMPRESSED):
         return _of_sibling(wanted, offer)
+    if wanted.several and not (offer.message_type == IMAGE and wanted.transport == 'compressed'):
+        return (
+            f'{offer.topic} is there: name it in image_topics instead of {wanted.topic}'
+            f'{_and_reliability(wanted, offer)}')
     # A name that ends with /compressed chooses the transport, but not if the user has set image_transport.
     raw = offer.message_type == IMAGE and wanted.transport == 'compressed'
     set_transport = ' image_transport:=raw' if raw else ''

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -29,17 +30,18 @@ class OpenVinoBackend(Closing):
     work: the model; its precision and num_threads are set here
     sha256: of the model, for the cache key
     precision: fp32, fp16 or int8; with fp16 and int8 the float layers run in bf16 or f16 if the CPU has one of them
-    num_threads: threads for one inference, 0 for one on each physical core that the process may use; at most one on
-        each processor
+    num_threads: threads for all inferences at the same time, 0 for one on each physical core that the process may use;
+        at most one on each processor
     monitor: its cancel ends `open` soon
     check: raises ModelError if the model's files have changed
+    streams: threads that may call `infer` at the same time
     """
 
     name = 'openvino'
 
     def __init__(
         self, work: Compilation, sha256: str, precision: str = 'fp32', num_threads: int = 0,
-        monitor: Monitor | None = None, check: Callable[[], None] = lambda: None,
+        monitor: Monitor | None = None, check: Callable[[], None] = lambda: None, streams: int = 1,
     ) -> None:
         self._work = work
         self._sha256 = sha256
@@ -49,9 +51,11 @@ class OpenVinoBackend(Closing):
         self._check = check
         # OpenVINO shares the memory of `_content`.
         self._content: np.ndarray | None = None
-        self._request: Any = None
+        self._streams = streams
+        self._compiled: Any = None
         self._outputs: list[tuple[frozenset[str], int]] = []
-        self._pixels: np.ndarray | None = None
+        # Of each thread: its request, and the array that is its input.
+        self._of_thread = threading.local()
         self.types = ExecutionTypes({}, {})
 
     def open(self) -> None:
@@ -66,14 +70,14 @@ class OpenVinoBackend(Closing):
         wanted = self._num_threads or usable_cores()
         work = replace(
             self._work.for_precision(self._precision, capabilities()),
-            num_threads=min(wanted, os.cpu_count() or wanted))
+            num_threads=min(wanted, os.cpu_count() or wanted), streams=self._streams)
         try:
             model = self._model(openvino, core, work)
         except RuntimeError as error:
             raise ModelError(
                 f'OpenVINO {version()} cannot load {self._work.path}: {reason_of(error)}{remedy_of(error)}') from error
         self.types = execution_types(model.get_runtime_model())
-        self._request = model.create_infer_request()
+        self._compiled = model
         self._outputs = [(frozenset(output.get_names()), index) for index, output in enumerate(model.outputs)]
 
     def _model(self, openvino: Any, core: Any, work: Compilation) -> Any:
@@ -94,20 +98,23 @@ class OpenVinoBackend(Closing):
         return compiled(core, work)
 
     def infer(self, input_name: str, tensor: np.ndarray) -> dict[str, np.ndarray]:
-        """Run once; returns each output by name. The next call overwrites the returned arrays.
+        """Run once; returns each output by name. The next call of this thread overwrites the returned arrays.
 
         input_name: not used, because the model has one input
         tensor: [1, height, width, channels] uint8, contiguous; 3 channels in the order BGR
         EngineError if the run fails.
         """
-        request = self._request
-        if request is None:
+        if self._compiled is None:
             raise EngineError('the OpenVINO model is not open')
+        mine = self._of_thread
         try:
-            if tensor is not self._pixels:
+            if getattr(mine, 'request', None) is None:
+                mine.request, mine.pixels = self._compiled.create_infer_request(), None
+            request = mine.request
+            if tensor is not mine.pixels:
                 # The same buffer is passed for each frame, so OpenVINO is told of it once.
                 request.set_input_tensor(require('openvino').Tensor(tensor, shared_memory=True))
-                self._pixels = tensor
+                mine.pixels = tensor
             # Other threads run meanwhile: both calls release the GIL.
             request.start_async()
             request.wait()
@@ -126,8 +133,8 @@ class OpenVinoBackend(Closing):
 
     def close(self) -> None:
         """Free the model."""
-        self._request = None
-        self._pixels = None
+        self._of_thread = threading.local()
+        self._compiled = None
         self._content = None
         self._outputs = []
 

@@ -33,7 +33,8 @@ class Compilation:
     input_shape: shape of the model's input; layout: nchw or nhwc
     mean, scale: in units of a pixel, one for each channel; () leaves the pixels as they are
     precision: f32, bf16 or f16, the type of float layers
-    num_threads: threads for one inference
+    num_threads: threads for all inferences at the same time
+    streams: inferences at the same time, each with its part of the threads
     size_inputs: further inputs, [1, 2] int64: they become constants, width and height of the model's own input
     """
 
@@ -46,6 +47,7 @@ class Compilation:
     scale: tuple[float, ...] = ()
     precision: str = 'f32'
     num_threads: int = 1
+    streams: int = 1
     from_pixels: bool = True
     size_inputs: tuple[str, ...] = ()
 
@@ -54,7 +56,7 @@ class Compilation:
         """The properties for compile_model and import_model."""
         return {
             'PERFORMANCE_HINT': 'LATENCY', 'INFERENCE_PRECISION_HINT': self.precision,
-            'INFERENCE_NUM_THREADS': self.num_threads,
+            'INFERENCE_NUM_THREADS': self.num_threads, **({'NUM_STREAMS': self.streams} if self.streams > 1 else {}),
             # A pinned thread waits for other programs on its processor, and pinning fails in a process that may not use
             # all processors.
             'ENABLE_CPU_PINNING': False}
@@ -79,6 +81,8 @@ class Compilation:
         if self.from_pixels:
             # The usual models keep the key that they always had.
             del values['from_pixels']
+        if self.streams == 1:
+            del values['streams']
         return json.dumps(values, sort_keys=True)
 
     @staticmethod

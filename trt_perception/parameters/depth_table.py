@@ -45,6 +45,9 @@ class DepthValues:
 
     diagnostics_period: float = declared_row(
         OUTPUT, 1.0, 'Seconds between two diagnostics messages', limits=(0.1, 60.0))
+    bond: bool = declared_row(
+        OUTPUT, False, 'Send heartbeats to a lifecycle manager while the node is active, as nav2_lifecycle_manager '
+        'expects them (bond/msg/Status on the topic bond); needs the ROS package bond')
     autostart: bool = declared_row(
         OUTPUT, False, 'Configure and activate the node at the start of its process. The launch file has an argument '
         'autostart instead, and sets this parameter to false')

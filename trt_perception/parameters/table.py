@@ -171,9 +171,9 @@ class Values:
         'Runtime',
         choices=BACKENDS)
     concurrent_inferences: int = _row(
-        MODEL, 0, 'Images of different cameras that are processed at the same time: with ONNX Runtime each with its '
-        'part of num_threads, at most one for each thread; with TensorRT each with a stream and GPU memory of its own',
-        'with ONNX Runtime one for each thread if there are so many cameras, otherwise 1', limits=(0, 64))
+        MODEL, 0, 'Images of different cameras that are processed at the same time: with ONNX Runtime and OpenVINO '
+        'each with its part of num_threads, at most one for each thread; with TensorRT each with a stream and GPU '
+        'memory of its own', 'on the CPU one for each thread if there are so many cameras, otherwise 1', limits=(0, 64))
     max_batch: int = _row(
         MODEL, 1, 'Waiting images of different cameras that ONNX Runtime runs as one batch with all threads, if the '
         'model has a dynamic batch; others take turns', limits=(1, 64))
@@ -275,8 +275,8 @@ class Values:
         choices=('best_effort', 'reliable'))
     image_depth: int = _row(IMAGES, 1, 'Queue depth of the image subscription', limits=(1, 1000))
     image_taking: str = _row(
-        IMAGES, 'auto', 'How images are taken from the middleware. thread: a thread of its own, which is faster and '
-        "uses private names of rclpy; executor: the node's executor, with rclpy's public names alone",
+        IMAGES, 'auto', 'How images are taken from the middleware. thread: a thread of its own, which costs less '
+        "processor time and uses private names of rclpy; executor: the node's executor, with public names alone",
         'the thread, or the executor with a warning if this rclpy lacks a name', choices=('auto', 'thread', 'executor'))
     max_age_ms: int = _row(
         IMAGES, 0, 'Largest age of a frame in milliseconds since its stamp; older frames are dropped as stale. The age '

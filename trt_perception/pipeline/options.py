@@ -50,7 +50,7 @@ class PipelineOptions:
         is lower, or if nothing is found on the frames. None: 0.9 for int8, no gate for fp32 and fp16
     cameras: sources whose frames may run at the same time, or together
     concurrent_runs: threads that want to run frames at the same time, each with its part of num_threads; 0: what suits
-        the backend, one for each camera on ONNX Runtime and one on TensorRT
+        the backend, one for each camera on ONNX Runtime and OpenVINO, and one on TensorRT
     max_batch: frames that want to run together, if the model has a dynamic batch
         A pipeline says what it offers of both
     build, run: TensorRT's options; build.precision is the same as precision

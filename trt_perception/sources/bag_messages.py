@@ -22,12 +22,14 @@ class ImageMessage:
     type: IMAGE or COMPRESSED_IMAGE
     stamp_ns: time of recording in nanoseconds (not the header's stamp)
     cdr: the serialised message with its encapsulation header, as rclpy's publish() takes it
+    publish_ns: time of publishing in nanoseconds, if the bag has it and the reader gives it (BagReader.recorded)
     """
 
     topic: str
     type: str
     stamp_ns: int
     cdr: bytes
+    publish_ns: int | None = None
 
 
 def deserialize(message: ImageMessage) -> Any:

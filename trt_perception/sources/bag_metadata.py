@@ -36,10 +36,12 @@ class BagMetadata:
 
     topics: all topics, each once
     files: names of the storage files in the folder, in the order of recording
+    compression: '', or what is compressed: 'file' or 'message'
     """
 
     topics: tuple[BagTopic, ...]
     files: tuple[str, ...]
+    compression: str = ''
 
 
 def head_of_metadata(folder: Path) -> str:
@@ -89,7 +91,10 @@ def read_metadata(folder: Path) -> BagMetadata:
             Path(_typed(item, str, f'relative_file_paths[{index}]')).name for index, item in enumerate(files))
         if not names:
             raise _Damaged('relative_file_paths is an empty list')
-        return BagMetadata(_topics(_value(information, 'topics_with_message_count', list)), names)
+        # Before version 3 of the format there was none.
+        mode = str(information.get('compression_mode') or '').lower()
+        return BagMetadata(
+            _topics(_value(information, 'topics_with_message_count', list)), names, '' if mode == 'none' else mode)
     except OSError as error:
         raise SourceError(f'{folder}: {METADATA} cannot be read: {error.strerror}') from error
     except _Damaged as error:

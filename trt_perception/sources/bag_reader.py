@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import os.path
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -14,11 +14,12 @@ from typing import Any
 from ..advice.packages import install_line
 from ..advice.platform import this_platform
 from ..dependencies import require
-from ..errors import PerceptionError, SourceError, one_line
+from ..errors import PerceptionError, SourceError, listed, one_line
 from ..image.transports import base_of, decoded, republish_command, transport_of
 from .bag_messages import COMPRESSED_IMAGE, IMAGE, ImageMessage
 from .bag_metadata import METADATA, BagMetadata, BagTopic, head_of_metadata, read_metadata
 from .bag_storage import (
+    MCAP,
     SQLITE,
     ZSTD_MAGIC,
     is_compressed_storage_file,
@@ -26,6 +27,7 @@ from .bag_storage import (
     recovery,
     storage_fault,
 )
+from .mcap_records import message_counts
 
 IMAGE_TYPES = (IMAGE, COMPRESSED_IMAGE)
 _EXPECTED = 'its folder, or an .mcap or .db3 file'
@@ -67,8 +69,14 @@ class BagReader:
     other code reads bags, so all commands give the same message for the same file.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, cut_off: bool = False) -> None:
+        """Open a bag.
+
+        cut_off: open it also if a file is cut off, for `recorded` (bag_recording.py)
+        """
         self.path = path
+        self._cut_off = cut_off
+        self._is_cut_off = False
         try:
             self.folder, self._metadata = _find_metadata(path)
             self._files = (
@@ -81,7 +89,12 @@ class BagReader:
     @cached_property
     def topics(self) -> tuple[BagTopic, ...]:
         """All topics, sorted by name."""
-        found = self._topics_of_file() if self._metadata is None else self._metadata.topics
+        if self._metadata is not None:
+            found: Collection[BagTopic] = self._metadata.topics
+        elif self._is_cut_off and self.storage == MCAP:
+            found = [BagTopic(*topic, count) for topic, count in message_counts(self.path).items()]
+        else:
+            found = self._topics_of_file()
         return tuple(sorted(found, key=lambda topic: (topic.name, topic.type)))
 
     @property
@@ -120,22 +133,41 @@ class BagReader:
                 f'{self.path}: the image topics of this bag have no messages: {listing}')
         return filled[0]
 
-    def messages(self, topic: BagTopic) -> Iterator[ImageMessage]:
-        """Yield the messages of an image topic of this bag in the order of recording.
+    def messages(self, *topics: BagTopic) -> Iterator[ImageMessage]:
+        """Yield the messages of image topics of this bag in the order of recording.
 
         Raises SourceError if a message cannot be read, or if there are none although metadata.yaml counts some.
         """
         found = 0
+        wanted = {(topic.name, topic.type) for topic in topics}
         with self._opened() as reader:
-            connections = [c for c in reader.connections if (c.topic, c.msgtype) == (topic.name, topic.type)]
+            connections = [c for c in reader.connections if (c.topic, c.msgtype) in wanted]
             if connections:  # Without any, rosbags would give the messages of all topics.
-                for _, stamp_ns, cdr in reader.messages(connections=connections):
+                for connection, stamp_ns, cdr in reader.messages(connections=connections):
                     found += 1
-                    yield ImageMessage(topic.name, topic.type, stamp_ns, cdr)
-        if topic.count and not found:
+                    yield ImageMessage(connection.topic, connection.msgtype, stamp_ns, cdr)
+        expected = sum(topic.count for topic in topics)
+        if expected and not found:
+            names = listed([topic.name for topic in topics])
             raise SourceError(
-                f'{self.path}: {METADATA} counts {topic.count} messages of {topic.name}, but the storage files have '
-                f'none: run `ros2 bag reindex {self.folder}` to count again')
+                f'{self.path}: {METADATA} counts {expected} messages of {names}, but the storage files have none: run '
+                f'`ros2 bag reindex {self.folder}` to count again')
+
+    @property
+    def storage_files(self) -> tuple[Path, ...]:
+        """The storage files, in the order of recording."""
+        return tuple(self._files)
+
+    @property
+    def storage(self) -> str:
+        """The kind of the storage files: .mcap or .db3."""
+        file = self._files[0]
+        return file.with_suffix('').suffix if is_compressed_storage_file(file) else file.suffix
+
+    @property
+    def packs_messages(self) -> bool:
+        """Whether each message is compressed with zstandard."""
+        return self._metadata is not None and self._metadata.compression == 'message'
 
     def _undecoded(self) -> str:
         """Return what to do with an image topic that cannot be read, '' if there is none."""
@@ -152,6 +184,9 @@ class BagReader:
         for file in self._files:
             fault = storage_fault(file)
             if fault:
+                if self._cut_off and fault.startswith('is cut off'):
+                    self._is_cut_off = True
+                    continue
                 what = 'the file' if file.name == self.path.name else f'its file {file.name}'
                 raise SourceError(f'{self.path}: {what} {fault}')
 

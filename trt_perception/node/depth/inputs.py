@@ -40,6 +40,8 @@ class Inputs:
         self.camera_info: Any = None
         self._last: dict[str, float] = {}
         self._subscriptions: dict[str, Any] = {}
+        # A destroyed subscription has no name any more.
+        self._topics: dict[str, str] = {}
 
         def subscribe(kind: Any, name: str, handle: Callable[[Any], None], raw: bool) -> None:
             self._last[name] = time.monotonic()
@@ -50,6 +52,7 @@ class Inputs:
 
             self._subscriptions[name] = node.create_subscription(
                 kind, name, received, qos, callback_group=group, raw=raw)
+            self._topics[name] = self._subscriptions[name].topic_name
 
         # Serialized: what a newer message replaces need not be read.
         subscribe(Detection2DArray, 'detections', lambda data: on_detections(self._stamped(data)), raw=True)
@@ -61,15 +64,15 @@ class Inputs:
     @property
     def topics(self) -> str:
         """The resolved names, for the log."""
-        names = [subscription.topic_name for subscription in self._subscriptions.values()]
+        names = list(self._topics.values())
         return f'{", ".join(names[:-1])} and {names[-1]}'
 
     def report(self) -> tuple[Input, ...]:
         """Return the state of each topic now."""
         now = time.monotonic()
         return tuple(
-            Input(subscription.topic_name, self._node.count_publishers(subscription.topic_name), now - self._last[name])
-            for name, subscription in list(self._subscriptions.items()))
+            Input(topic, self._node.count_publishers(topic), now - self._last[name])
+            for name, topic in self._topics.items())
 
     def close(self) -> None:
         """Unsubscribe."""

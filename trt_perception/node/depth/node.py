@@ -47,6 +47,7 @@ class Detections3DNode(ManagedNode):
                 raise ParameterError(
                     f'min_depth is {settings.min_depth:g} and max_depth is {settings.max_depth:g}: expected a smaller '
                     'min_depth')
+            self._require_bond(settings.bond)
             self._settings = settings
             self._loop = DepthLoop(self, settings)
             self._diagnostics.set_period(settings.diagnostics_period)
@@ -60,10 +61,11 @@ class Detections3DNode(ManagedNode):
     @callback
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Enable the publisher, then subscribe."""
-        assert self._loop is not None
+        assert self._loop is not None and self._settings is not None
         try:
             result = super().on_activate(state)
             topics = self._loop.start()
+            self._form_bond(self._settings.bond)
         except Exception as error:
             return self._transition_failed('activate', error)
         self._log.info(f'active: waiting for {topics}')
@@ -73,6 +75,7 @@ class Detections3DNode(ManagedNode):
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Unsubscribe and finish what is in work."""
         try:
+            self._break_bond()
             self._unsubscribe()
             return super().on_deactivate(state)
         except Exception as error:
@@ -103,6 +106,7 @@ class Detections3DNode(ManagedNode):
             self._loop.stop()
 
     def _free(self) -> None:
+        self._break_bond()
         loop, self._loop = self._loop, None
         if loop is not None:
             loop.close()

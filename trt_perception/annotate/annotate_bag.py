@@ -1,0 +1,170 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Annotates one bag: reading, network and writing overlap, and every image is processed, in order."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from ..errors import FrameError, SourceError
+from ..pipeline.interface import Pipeline
+from ..progress import ProgressCallback, silent
+from ..results.results import Result
+from ..sources.bag_metadata import BagTopic
+from ..sources.bag_reader import BagReader
+from ..sources.bag_recording import recorded
+from .bag_output import BagOutput
+from .coco_output import CocoOutput
+from .errors import writing
+from .item import Annotated, BagImage
+from .json_output import JsonLines
+from .options import BAG, COCO, JSON, AnnotateOptions
+from .overlap import Behind, batches, in_threads, prepared_ahead
+from .reading import numbered, read_image
+
+# Images that are decoded, or being decoded, while the network runs: enough for a batch and the next one.
+_AHEAD = 4
+# Results that wait to be written. With COCO each has its image.
+_BEHIND = 8
+_DECODERS = 2
+
+
+class Output(Protocol):
+    """One file, or one folder, that results are written into, in order."""
+
+    def write(self, item: Annotated) -> None:
+        """Append a result."""
+
+    def finish(self) -> None:
+        """Complete the file. No other method is called after it."""
+
+    def abort(self) -> None:
+        """Close the file as it is. Raises nothing."""
+
+
+@dataclass
+class Counts:
+    """What was done with the messages of a bag.
+
+    images: processed; objects: found in them; bad: messages that could not be read or processed; damaged: images of
+    which a part was read, which are among `images` too; places: damaged or missing parts of the files
+    """
+
+    images: int = 0
+    objects: int = 0
+    bad: int = 0
+    damaged: int = 0
+    places: int = 0
+
+    @property
+    def problems(self) -> int:
+        """The number of all of them."""
+        return self.bad + self.damaged + self.places
+
+
+def annotate_bag(
+    bag: BagReader, topics: list[BagTopic], pipeline: Pipeline, folder: Path, options: AnnotateOptions,
+    provenance: Mapping[str, Any], report: Callable[[SourceError], None], progress: ProgressCallback = silent,
+) -> Counts:
+    """Write the results of all images of some topics into an empty folder.
+
+    bag: opened with `cut_off`; topics: see reading.chosen_topics; pipeline: open, of this thread
+    provenance: JSON values with `run`, for all outputs
+    report: called with each message, and each part of the bag, that cannot be read; from several threads
+    progress: called after each image with the name of the bag, the number done, and the number that metadata.yaml has
+
+    Raises SourceError if the bag cannot be read for a reason that may pass, AnnotateError if an output cannot be
+    written, EngineError.
+    """
+    counts = Counts()
+
+    def lost(error: SourceError) -> None:
+        counts.places += 1
+        report(error)
+
+    total = sum(topic.count for topic in topics)
+    with contextlib.ExitStack() as stack:
+        outputs = _outputs(bag, topics, pipeline, folder, options, provenance)
+        for output in outputs:
+            stack.callback(output.abort)
+        with Behind(lambda item: _write(item, outputs, folder), _BEHIND) as writer:
+            messages = numbered(recorded(bag, topics, lost))
+            images = stack.enter_context(contextlib.closing(prepared_ahead(
+                messages, lambda item: read_image(item, options.images), _DECODERS,
+                max(_AHEAD, 2 * pipeline.max_batch * pipeline.concurrent_runs))))
+            progress(bag.path.name, 0, total)
+            for image, result in _run(pipeline, images):
+                if isinstance(result, SourceError):
+                    counts.bad += 1
+                    report(SourceError(f'{bag.path}: {result}'))
+                else:
+                    assert image is not None
+                    if image.frame.damage:
+                        counts.damaged += 1
+                        report(SourceError(f'{bag.path}: frame {image.index} of {image.topic}: {image.frame.damage}'))
+                    counts.images += 1
+                    counts.objects += len(result)
+                    writer.put(Annotated(image, result))
+                progress(bag.path.name, counts.images + counts.bad, total)
+        with writing(folder.parents[1]):
+            for output in outputs:
+                output.finish()
+        stack.pop_all()
+    return counts
+
+
+def _outputs(
+    bag: BagReader, topics: list[BagTopic], pipeline: Pipeline, folder: Path, options: AnnotateOptions,
+    provenance: Mapping[str, Any],
+) -> list[Output]:
+    outputs: list[Output] = []
+    with writing(folder.parents[1]):
+        if BAG in options.formats:
+            outputs.append(BagOutput(
+                folder / 'annotations', pipeline.spec, [topic.name for topic in topics], provenance,
+                options.annotations))
+        if JSON in options.formats:
+            outputs.append(JsonLines(folder / 'results.jsonl', pipeline.spec, str(bag.path), str(provenance['run'])))
+        if COCO in options.formats:
+            outputs.append(CocoOutput(folder / 'coco', pipeline.spec, options.every, provenance))
+    return outputs
+
+
+def _run(
+    pipeline: Pipeline, images: Iterator[BagImage | SourceError],
+) -> Iterator[tuple[BagImage | None, Result | SourceError]]:
+    """Yield each image with its result, or the error of a message, in order."""
+    def work(
+        batch: list[BagImage | SourceError],
+    ) -> list[tuple[BagImage | None, Result | SourceError]]:
+        good = [image for image in batch if isinstance(image, BagImage)]
+        results = iter(_results(pipeline, good))
+        return [(image, next(results)) if isinstance(image, BagImage) else (None, image) for image in batch]
+
+    for done in in_threads(batches(images, pipeline.max_batch), work, pipeline.concurrent_runs):
+        yield from done
+
+
+def _results(pipeline: Pipeline, images: list[BagImage]) -> list[Result | SourceError]:
+    if len(images) > 1:
+        # Of a batch with a frame that does not fit, the others are run one by one.
+        with contextlib.suppress(FrameError):
+            return [output.result for output in pipeline.run_batch([image.frame for image in images])]
+    return [_result(pipeline, image) for image in images]
+
+
+def _result(pipeline: Pipeline, image: BagImage) -> Result | SourceError:
+    try:
+        return pipeline.run(image.frame).result
+    except FrameError as error:
+        return SourceError(f'frame {image.index} of {image.topic}: {error}')
+
+
+def _write(item: Annotated, outputs: list[Output], folder: Path) -> None:
+    with writing(folder.parents[1]):
+        for output in outputs:
+            output.write(item)

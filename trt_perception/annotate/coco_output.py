@@ -1,0 +1,91 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Writes every n-th image as a JPEG, and their detections as COCO JSON (cocodataset.org/#format-data)."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, TextIO
+
+from ..dependencies import require
+from ..model.spec import ModelSpec
+from ..results.results import Detections
+from .errors import AnnotateError
+from .item import Annotated
+
+_QUALITY = 95
+
+
+class CocoOutput:
+    """The folder coco/ with coco.json and images/. Memory does not grow with the bag.
+
+    every: 1 takes every image of a topic, 30 the first and then each thirtieth
+    A category_id is the index of the class plus 1. bbox is x, y, width, height in pixels.
+    """
+
+    def __init__(self, folder: Path, spec: ModelSpec, every: int, provenance: Mapping[str, Any]) -> None:
+        (folder / 'images').mkdir(parents=True)
+        self._folder = folder
+        self._spec = spec
+        self._every = every
+        self._provenance = provenance
+        self._images = (folder / 'images.jsonl').open('w+', encoding='utf-8')
+        self._objects = (folder / 'objects.jsonl').open('w+', encoding='utf-8')
+        self._image_count = self._object_count = 0
+
+    def write(self, item: Annotated) -> None:
+        """Take an image if it is its turn. Raises OSError, AnnotateError."""
+        image, result = item.image, item.result
+        if image.index % self._every:
+            return
+        assert isinstance(result, Detections)
+        name = f'{image.topic.strip("/").replace("/", "_")}_{image.index:06d}.jpg'
+        cv2 = require('cv2')
+        done, data = cv2.imencode('.jpg', image.frame.bgr(), [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
+        if not done:
+            raise AnnotateError(f'{name}: OpenCV cannot write {image.frame.width}x{image.frame.height} pixels as JPEG')
+        (self._folder / 'images' / name).write_bytes(data.tobytes())
+        self._image_count += 1
+        self._images.write(json.dumps({
+            'id': self._image_count, 'file_name': name, 'width': image.frame.width, 'height': image.frame.height,
+            'topic': image.topic, 'stamp_ns': image.stamp_ns}) + '\n')
+        for box, index, score in zip(
+                result.boxes.tolist(), result.class_indices.tolist(), result.scores.tolist()):
+            left, top, right, bottom = box
+            width, height = right - left, bottom - top
+            self._object_count += 1
+            self._objects.write(json.dumps({
+                'id': self._object_count, 'image_id': self._image_count, 'category_id': index + 1, 'iscrowd': 0,
+                'bbox': [round(value, 3) for value in (left, top, width, height)], 'area': round(width * height, 3),
+                'score': round(score, 6)}) + '\n')
+
+    def finish(self) -> None:
+        """Write coco.json. Raises OSError."""
+        names = self._spec.names
+        with (self._folder / 'coco.json').open('w', encoding='utf-8') as file:
+            file.write('{"info": ' + json.dumps({'description': 'trt_perception annotate', **self._provenance}))
+            file.write(', "licenses": [], "categories": ')
+            json.dump([{'id': index + 1, 'name': name, 'supercategory': ''} for index, name in enumerate(names)], file)
+            for key, lines in (('images', self._images), ('annotations', self._objects)):
+                file.write(f', "{key}": [')
+                file.writelines(_joined(lines))
+                file.write(']')
+            file.write('}\n')
+        for lines in (self._images, self._objects):
+            lines.close()
+            Path(lines.name).unlink()
+
+    def abort(self) -> None:
+        """Close the files, whatever is in them."""
+        for lines in (self._images, self._objects):
+            with contextlib.suppress(OSError):
+                lines.close()
+
+
+def _joined(lines: TextIO) -> Iterator[str]:
+    lines.seek(0)
+    for number, line in enumerate(lines):
+        yield (',\n' if number else '\n') + line.rstrip('\n')

@@ -1,0 +1,29 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Errors of this room."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from ..errors import PerceptionError
+
+
+class AnnotateError(PerceptionError):
+    """An annotation cannot be written, or what stands in its place is something else."""
+
+
+@contextlib.contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Turn an error of the file system, such as a full disk, into one line.
+
+    folder: of --output
+    """
+    try:
+        yield
+    except OSError as error:
+        raise AnnotateError(
+            f'--output {folder}: cannot be written: {error.strerror or error}; finished bags are kept, and the same '
+            'command goes on with the others') from error

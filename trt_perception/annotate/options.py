@@ -1,0 +1,37 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What the user wants of an annotation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..image.options import DEFAULT, ImageOptions
+
+BAG, JSON, COCO = 'bag', 'json', 'coco'
+FORMATS = (BAG, JSON, COCO)
+
+
+@dataclass(frozen=True)
+class AnnotateOptions:
+    """The options for all bags of one run.
+
+    topics: image topics; () for all that a bag has
+    formats: of FORMATS
+    annotations: the bag has foxglove_msgs/ImageAnnotations too
+    every: COCO takes every n-th image of a topic
+    images: how images are read
+    settings: of the model, of the thresholds and of all above, as JSON values: another run with the same settings and
+        bag has the same results
+    about: further JSON values for the provenance
+    """
+
+    topics: tuple[str, ...] = ()
+    formats: tuple[str, ...] = (BAG, JSON)
+    annotations: bool = True
+    every: int = 30
+    images: ImageOptions = DEFAULT
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    about: Mapping[str, Any] = field(default_factory=dict)

@@ -1,0 +1,163 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Run a model on every image of recordings, and write the results beside them.
+
+  trt_perception annotate BAG... --model nanodet-g --output results
+
+Each bag gets a folder in --output: annotations/ is a rosbag2 (MCAP) with vision_msgs and foxglove_msgs/ImageAnnotations
+at the times of the images, results.jsonl has a JSON line for each image, coco/ has some images as JPEG with coco.json,
+and annotation.json has the model's hash, versions, settings and counts. The recordings are not changed.
+
+The same command again goes on after an interruption: a bag that is finished with the same content and settings is
+skipped. What cannot be read is reported, counted and left out; then the exit code is 1. docs/annotate.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from ..annotate.annotate import Outcome, annotate
+from ..annotate.options import BAG, COCO, FORMATS, JSON, AnnotateOptions
+from ..annotate.rate import Rate
+from ..annotate.store import Store
+from ..errors import ParameterError, one_line, printable
+from ..image.options import KEEP
+from ..model.spec import ModelSpec
+from ..pipeline.interface import Pipeline
+from ..progress import ConsoleProgress
+from ..sources.bag_reader import folder_of_storage_file
+from .files import OutputError, Outputs
+from .model_arguments import (
+    add_model_arguments,
+    add_run_arguments,
+    files_read,
+    image_options,
+    load,
+    open_pipeline,
+    settings,
+)
+from .numbers import positive, whole
+from .parameter_options import add_parameter
+
+# On the CPU so many images run at the same time, each on one core, if the machine has so many. That takes less time for
+# all of them than one after the other on all cores.
+_AT_ONCE = 64
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add this subcommand's arguments."""
+    parser.add_argument(
+        'bags', nargs='+', type=Path, metavar='BAG', help='a rosbag2: its folder, or an .mcap or .db3 file')
+    add_model_arguments(parser, as_option=True)
+    add_run_arguments(parser)
+    parser.add_argument('--output', required=True, type=Path, metavar='DIR', help='folder for the results')
+    parser.add_argument(
+        '--topic', action='append', default=[], metavar='TOPIC',
+        help='an image topic; give it several times for several (default: all image topics of a bag)')
+    parser.add_argument(
+        '--formats', type=_formats, default=(BAG, JSON), metavar='F[,F]',
+        help=f'what to write: {", ".join(FORMATS)} (default: {BAG},{JSON})')
+    parser.add_argument(
+        '--no-image-annotations', action='store_true', help='leave foxglove_msgs/ImageAnnotations out of the bag')
+    parser.add_argument(
+        '--coco-every', type=positive, default=30, metavar='N',
+        help=f'{COCO} takes every N-th image of a topic (default: %(default)s)')
+    parser.add_argument(
+        '--concurrent', type=whole(0, 64), default=0, metavar='N',
+        help='images that run at the same time (default: on ONNX Runtime one for each thread, otherwise 1)')
+    parser.add_argument(
+        '--max-batch', type=whole(1, 64), default=1, metavar='N',
+        help='images that ONNX Runtime runs as one batch, if the model has a dynamic batch (default: %(default)s)')
+    add_parameter(parser, '--damaged-images', 'damaged_images', KEEP, default=KEEP)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Annotate; 0 if every image of every bag was read and processed."""
+    spec = load(options)
+    if COCO in options.formats and spec.task != 'detection':
+        raise ParameterError(f'--formats {COCO} needs a detector, but {spec.path.name} is a classifier: leave it out')
+    _check_output(options, spec)
+    wanted = _options(options, spec)
+    outcomes: list[Outcome] = []
+    with contextlib.ExitStack() as stack:
+        store = stack.enter_context(Store.opened(options.output))
+        console = stack.enter_context(ConsoleProgress(unit='images'))
+
+        def pipeline() -> Pipeline:
+            return stack.enter_context(open_pipeline(
+                spec, options, cameras=_AT_ONCE, concurrent_runs=options.concurrent, max_batch=options.max_batch))
+
+        def report(line: str) -> None:
+            console.close()
+            print(f'trt_perception: {one_line(line)}', file=sys.stderr)
+
+        def finished(outcome: Outcome) -> None:
+            console.close()
+            outcomes.append(outcome)
+            print(_summary(outcome), flush=True)
+
+        annotate(options.bags, store, pipeline, wanted, report, finished, Rate(console))
+    return 0 if all(outcome.folder is not None and not outcome.counts.problems for outcome in outcomes) else 1
+
+
+def _formats(text: str) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(name.strip() for name in text.split(',')))
+    for name in names:
+        if name not in FORMATS:
+            raise argparse.ArgumentTypeError(f"invalid choice: '{name}' (choose from {', '.join(FORMATS)})")
+    return names
+
+
+def _check_output(options: argparse.Namespace, spec: ModelSpec) -> None:
+    """Raise OutputError if the results would lie in a bag, or could replace something that is read."""
+    Outputs(*files_read(options, spec), *options.bags).folder('--output', options.output)
+    output = options.output.resolve()
+    for bag in options.bags:
+        folder = bag if bag.is_dir() else folder_of_storage_file(bag)
+        if folder is not None and folder.resolve() in output.parents:
+            raise OutputError(
+                f'--output {options.output} is in the bag {folder}, which this command reads: choose another folder')
+
+
+def _options(options: argparse.Namespace, spec: ModelSpec) -> AnnotateOptions:
+    images = image_options(options, options.damaged_images)
+    thresholds = settings(options, spec)
+    values: dict[str, Any] = {
+        'model_sha256': spec.sha256, 'names': list(spec.names), 'head': repr(spec.head),
+        'preprocessing': repr(spec.preprocessing), 'input': [spec.width, spec.height],
+        'backend': options.backend, 'precision': options.precision or spec.stored_precision,
+        'calibration': [options.calibration, options.calibration_topic, options.calibration_samples,
+                        options.calibration_method] if options.calibration else None,
+        'thresholds': repr(thresholds), 'images': asdict(images), 'formats': sorted(options.formats),
+        'image_annotations': not options.no_image_annotations,
+        'coco_every': options.coco_every if COCO in options.formats else None}
+    return AnnotateOptions(
+        tuple(options.topic), options.formats, not options.no_image_annotations, options.coco_every, images, values,
+        {'model': spec.path.name})
+
+
+def _summary(outcome: Outcome) -> str:
+    counts = outcome.counts
+    name = printable(outcome.bag)
+    if outcome.folder is None:
+        return f'{name}: not annotated'
+    what = ', '.join(_parts(outcome))
+    return f'{name}: {"already annotated, " if outcome.skipped else ""}{counts.images} images, {what}' \
+           f' -> {printable(outcome.folder)}'
+
+
+def _parts(outcome: Outcome) -> Iterator[str]:
+    counts = outcome.counts
+    yield f'{counts.objects} results'
+    if counts.bad:
+        yield f'{counts.bad} bad messages'
+    if counts.damaged:
+        yield f'{counts.damaged} damaged images'
+    if counts.places:
+        yield f'{counts.places} damaged parts'

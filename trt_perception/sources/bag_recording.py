@@ -1,0 +1,90 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""All that can be read of several image topics of a bag, also of a damaged one, with the times of publishing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+
+from ..errors import SourceError, listed
+from ..unfinished import temporary_folder
+from .bag_messages import ImageMessage
+from .bag_metadata import BagTopic
+from .bag_reader import BagReader
+from .bag_storage import MCAP, is_compressed_storage_file
+from .decompression import zstd_decompressed, zstd_reader
+from .mcap_records import McapDamage, mcap_messages
+
+OnDamage = Callable[[SourceError], None]
+# As in mcap_records: no message is larger.
+_MOST_BYTES = 2_000_000_000
+
+
+def recorded(bag: BagReader, topics: Collection[BagTopic], on_error: OnDamage) -> Iterator[ImageMessage]:
+    """Yield the messages of several topics of a bag that was opened with `cut_off`.
+
+    on_error: called with each place that is damaged, which is left out, and if there are no messages although
+        metadata.yaml counts some
+
+    The order is that of the file for MCAP, and that of the times of recording for SQLite. `publish_ns` is None for
+    SQLite, which does not have it. Memory: one chunk of MCAP.
+    """
+    found = 0
+    reader = _from_mcap if bag.storage == MCAP else _from_sqlite
+    for message in reader(bag, topics, on_error):
+        found += 1
+        yield message
+    expected = sum(topic.count for topic in topics)
+    if expected and not found:
+        on_error(SourceError(
+            f'{bag.path}: expected {expected} messages of {listed([topic.name for topic in topics])}, but none can be '
+            'read'))
+
+
+def _from_mcap(bag: BagReader, topics: Collection[BagTopic], on_error: OnDamage) -> Iterator[ImageMessage]:
+    wanted = {(topic.name, topic.type) for topic in topics}
+    for file in bag.storage_files:
+        def damaged(damage: Exception, file: Path = file) -> None:
+            what = 'the file' if file.name == bag.path.name else f'its file {file.name}'
+            on_error(SourceError(f'{bag.path}: {what} {damage}'))
+
+        try:
+            with _unpacked(file) if is_compressed_storage_file(file) else nullcontext(file) as opened:
+                for found in mcap_messages(opened, lambda *topic: topic in wanted, damaged):
+                    try:
+                        cdr = zstd_decompressed(found.data, _MOST_BYTES) if bag.packs_messages else found.data
+                    except SourceError as error:
+                        damaged(McapDamage(f'has a message of {found.topic} that cannot be read: {error}'))
+                        continue
+                    yield ImageMessage(found.topic, found.type, found.log_ns, cdr, found.publish_ns)
+        except OSError as error:
+            on_error(SourceError(f'{bag.path}: {file.name} cannot be read: {error.strerror or error}'))
+
+
+def _from_sqlite(bag: BagReader, topics: Collection[BagTopic], on_error: OnDamage) -> Iterator[ImageMessage]:
+    try:
+        yield from bag.messages(*topics)
+    except SourceError as error:
+        on_error(error)
+
+
+@contextmanager
+def _unpacked(file: Path) -> Iterator[Path]:
+    """Yield an uncompressed copy of a storage file in the folder for temporary files (TMPDIR).
+
+    It has all that is before the place where the file is cut off or damaged. Raises OSError for a full disk.
+    """
+    with temporary_folder() as folder:
+        copy = folder / file.stem
+        with copy.open('wb') as target, file.open('rb') as packed, zstd_reader(packed) as content:
+            while True:
+                try:
+                    block = content.read(1 << 20)
+                except Exception:  # Each library has errors of its own. The reader of the copy says where it ends.
+                    break
+                if not block:
+                    break
+                target.write(block)
+        yield copy
