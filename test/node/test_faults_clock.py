@@ -26,7 +26,7 @@ S = 10**9
 START_NS = 1_700_000_000 * S
 
 
-def bag(folder, count=20):
+def bag(folder, count=12):
     """Write a bag of a red rectangle at 10 Hz."""
     bgr = images.picture(160, 120, {'red': (40, 30, 90, 80)})
     fields = {

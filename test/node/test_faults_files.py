@@ -12,7 +12,7 @@ pytest.importorskip('rclpy', reason='needs ROS 2: make setup')
 pytest.importorskip('vision_msgs.msg', reason='needs vision_msgs: make setup')
 
 import onnx
-from support.frame_sum import counts_at_rest, frame_sum
+from support.frame_sum import counts_at_rest, frame_sum, results_of
 from support.harness_driver import boxes_of, wait_until
 from support.precision_models import color_folder, conv_detector
 
@@ -49,7 +49,8 @@ def test_a_model_that_is_overwritten_cut_or_removed_while_it_runs(node, models, 
     path.unlink()
     seen('red', 'files that are removed')
     camera.stop()
-    found = frame_sum(camera.sent(), counts_at_rest(node), results.messages[since:])
+    counts = counts_at_rest(node)
+    found = frame_sum(camera.sent(), counts, results_of(results, since, counts))
     print(found)
     assert found['bad'] == found['failed'] == found['stale'] == 0
     # The model stays loaded until cleanup.
@@ -105,4 +106,5 @@ def test_a_cache_that_cannot_be_written(start_node, camera_process, tmp_path, mo
     camera = camera_process(node.topic('image'), rate=20, size='64x64')
     node.detections.wait(since=3)
     camera.stop()
-    print(frame_sum(camera.sent(), counts_at_rest(node), node.detections.messages))
+    counts = counts_at_rest(node)
+    print(frame_sum(camera.sent(), counts, results_of(node.detections, 0, counts)))

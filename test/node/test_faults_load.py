@@ -95,7 +95,7 @@ def test_consumers_that_are_slow_stopped_or_killed(node, models, camera_process,
     node.bring_to('active', model_file=models(busy=8), publish_debug_image=True)
     results, since = node.detections, node.detections.count()
     namespace = node.process.namespace
-    slow = ConsumerProcess(namespace, tmp_path / 'slow.txt', 1.0)
+    slow = ConsumerProcess(namespace, tmp_path / 'slow.txt', 0.5)
     other = ConsumerProcess(namespace, tmp_path / 'other.txt')
     try:
         graph = node.driver.node
@@ -105,7 +105,7 @@ def test_consumers_that_are_slow_stopped_or_killed(node, models, camera_process,
         other.process.send_signal(signal.SIGSTOP)
         first = results.count()
         # More than any queue between them holds.
-        results.wait(since=first + 40)
+        results.wait(since=first + 25)
         _, values = node.diagnosis()
         print({name: values[name] for name in ('publish_ms_p50', 'publish_ms_p99', 'infer_ms_p50')})
         # A publisher that waits for a reader waits for a tenth of a second.

@@ -76,6 +76,7 @@ def stream(node: Any, seconds: float) -> dict[str, Any]:
             growth.sample(results.count(), node.process)
             keep_stamps()
     counts = counts_at_rest(node)
+    results.wait(since=counts['processed'] - 1)
     keep_stamps()
     node.close_camera(camera)
     return {'seconds': round(time.monotonic() - started), 'growth': growth.summary(), **frame_sum(sent, counts, found),
@@ -169,10 +170,12 @@ def joins(node: Any, goal: Callable[[int], bool], cameras: int, tracking: bool) 
     def account() -> None:
         """Check the sum of each camera since the node was activated, and begin anew."""
         nonlocal ids
+        counts_at_rest(node)
         for camera, topic in enumerate(topics):
             namespace = node.topic(topic).rpartition('/')[0] if cameras > 1 else ''
             found = kept[camera].messages[since[camera]:]
-            total.update(frame_sum(sent[camera], counts_at_rest(node, namespace), found, all_results=False))
+            counts = counts_at_rest(node, namespace, times=1)
+            total.update(frame_sum(sent[camera], counts, found, all_results=False))
             ids += sum(bool(detection.id) for result in found for detection in result.detections)
             sent[camera].clear()
             since[camera] = kept[camera].count()

@@ -12,6 +12,8 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
+# Between two reports of a node on a busy machine, an image may still be on its way.
+_AT_REST = 4
 OUTCOMES = ('processed', 'replaced', 'stale', 'bad', 'failed', 'skipped')
 
 
@@ -25,20 +27,29 @@ def settled(values: dict[str, str]) -> bool:
     return int(values['received']) == sum(int(values[name]) for name in OUTCOMES)
 
 
-def counts_at_rest(node: Any, camera: str = '', timeout: float = 60.0) -> dict[str, int]:
+def counts_at_rest(node: Any, camera: str = '', timeout: float = 60.0, times: int = _AT_REST) -> dict[str, int]:
     """Wait until no more frames arrive and each has its outcome; return 'received', the outcomes and 'damaged'.
 
     camera: the namespace of one of several cameras, '' for the sums of the node
+    times: so many reports after each other must have the same counts; 1 if the node is known to be at rest
     """
-    before = ''
+    last: list[str] = []
 
     def at_rest(_: Any, values: dict[str, str]) -> bool:
-        nonlocal before
-        before, same = values['received'], values['received'] == before
-        return same and settled(values)
+        if values['received'] not in last:
+            last.clear()
+        last.append(values['received'])
+        return len(last) >= times and settled(values)
 
     _, values = node.diagnosis(at_rest, f'received = {" + ".join(OUTCOMES)}', timeout, camera)
     return {name: int(values[name]) for name in ('received', *OUTCOMES, 'damaged')}
+
+
+def results_of(collector: Any, since: int, counts: dict[str, int]) -> list[Any]:
+    """Wait until the results of all processed frames have come; return the messages from number `since` on."""
+    if counts['processed']:
+        collector.wait(since=since + counts['processed'] - 1, what=f'{counts["processed"]} results')
+    return list(collector.messages[since:])
 
 
 def frame_sum(

@@ -44,6 +44,31 @@ def test_nothing_has_come(clock):
     assert not progress.stuck
 
 
+def run(liveness, clock, seconds, outcome):
+    liveness.begin('reading the image')
+    liveness.step('inference')
+    clock.now += seconds
+    liveness.end(outcome)
+
+
+def test_the_usual_time_is_not_that_of_a_pause(clock):
+    liveness = Liveness(0.5, clock)
+    assert liveness.usual_s() == 0.5
+    for _ in range(4):
+        run(liveness, clock, 0.1, 'processed')
+    # The process was stopped for ten seconds.
+    run(liveness, clock, 10.0, 'stale')
+    assert liveness.usual_s() == pytest.approx(0.2)
+    # Images that were too old before the network ran, or could not be read, took no time.
+    for outcome in ('stale', 'bad'):
+        frame(liveness, clock, 0.0, outcome)
+    assert liveness.usual_s() == pytest.approx(0.2)
+    # A machine that stays slower: the results that came too late count, so the next ones are in time.
+    for _ in range(6):
+        run(liveness, clock, 0.3, 'stale')
+    assert liveness.usual_s() == pytest.approx(0.6)
+
+
 def test_a_frame_in_work(clock):
     liveness = Liveness(0.5, clock)
     liveness.arrived()

@@ -37,7 +37,7 @@ def test_every_command_names_a_script_and_its_options():
     commands = re.findall(r'python (test/reliability/\w+\.py)([^`\n]*)', TEXT)
     assert {script for script, _ in commands} == {
         f'test/reliability/{name}.py' for name in (
-            'fuzz_images', 'fuzz_messages', 'kill_annotate', 'kill_builds', 'signals', 'soak')}
+            'fuzz_images', 'fuzz_messages', 'kill_annotate', 'kill_builds', 'respawn', 'signals', 'soak')}
     for script, arguments in commands:
         source = (ROOT / script).read_text()
         for option in re.findall(r'--[\w-]+', arguments):

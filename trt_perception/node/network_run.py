@@ -124,8 +124,8 @@ class NetworkRun:
 
     def _is_stale(self, work: FrameWork, more_ms: float = 0.0) -> bool:
         """Whether an image is too old by now: then it is counted. more_ms: it may be so much older than max_age_ms."""
-        limit = self._settings.max_age_ms
-        if not limit or work.stream.age_ms(work.arrival) <= limit + more_ms:
+        settings = self._settings
+        if not settings.max_age_ms or work.stream.age_ms(work.arrival) <= settings.max_age_ms + more_ms:
             return False
         work.stream.statistics.count('stale')
         work.outcome = 'stale'
