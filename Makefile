@@ -52,7 +52,7 @@ test: setup  ## Check style and types, and run every test that this machine can 
 	{ set +x; } 2> /dev/null; test -z "$$failed"
 
 node-test: setup  ## Run the tests that talk over DDS, e.g. with DISTRO=kilted
-	'$(VENV)/bin/python' -m pytest -rs --timeout 900 -n 2 $(PYTEST) test/node
+	'$(VENV)/bin/python' -m pytest -rs --timeout 900 $(PYTEST) test/node
 
 # OpenVINO is not in the environment: requirements/openvino.txt says why.
 openvino-test: setup  ## Run the tests of the OpenVINO backend

@@ -61,18 +61,16 @@ def pytest_collection_modifyitems(items):
 def pytest_xdist_make_scheduler(config, log):
     """One worker runs all tests that start nodes, one after the other: they mostly wait. The other one computes.
 
-    If only test/node is run, both workers start nodes: each run has a ROS domain of its own. The tests of one file stay
-    together: they share fixtures. (xdist_group does nothing with pytest 9.2.)
+    Not both start nodes: then Fast DDS 3 sometimes cannot open a port in shared memory, and messages are lost. The tests
+    of one file stay together: they share fixtures. (xdist_group does nothing with pytest 9.2.)
     """
     from xdist.scheduler import LoadScopeScheduling
-
-    only_nodes = all(Path(str(argument)).name == 'node' for argument in config.args)
 
     class Scheduling(LoadScopeScheduling):
         def _split_scope(self, nodeid):
             path = nodeid.split('::', 1)[0]
             folders = Path(path).parts[:-1]
-            return 'nodes' if not only_nodes and any(name in folders for name in _WITH_NODES) else path
+            return 'nodes' if any(name in folders for name in _WITH_NODES) else path
 
     return Scheduling(config, log)
 
