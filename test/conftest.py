@@ -61,8 +61,8 @@ def pytest_collection_modifyitems(items):
 def pytest_xdist_make_scheduler(config, log):
     """One worker runs all tests that start nodes, one after the other: they mostly wait. The other one computes.
 
-    Not both start nodes: then Fast DDS 3 sometimes cannot open a port in shared memory, and messages are lost. The tests
-    of one file stay together: they share fixtures. (xdist_group does nothing with pytest 9.2.)
+    Not both start nodes: then Fast DDS 3 sometimes cannot open a port in shared memory, and messages are lost. The
+    tests of one file stay together: they share fixtures. (xdist_group does nothing with pytest 9.2.)
     """
     from xdist.scheduler import LoadScopeScheduling
 
