@@ -17,6 +17,7 @@ import copy
 import math
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -74,7 +75,7 @@ def prepare(folder: Path, size: int, images: int) -> None:
     print(f'{folder}: {len(training)} cut-outs, {images} held-out images with {objects} objects')
 
 
-def train(folder: Path, size: int, seconds: float, batch: int, also: list[int]) -> None:
+def train(folder: Path, size: int, seconds: float, batch: int, also: Sequence[int] = ()) -> None:
     """Train for a time and write the averaged weights."""
     import onnx
     import torch
