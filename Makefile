@@ -65,7 +65,8 @@ openvino-test: setup  ## Run the tests of the OpenVINO backend
 # What `make test` skips without these packages.
 export-test: setup  ## Run the tests that need PyTorch or Netron (requirements/export.txt), and the tutorial
 	'$(VENV)/bin/python' -m pytest -rs --timeout 900 -n 2 $(PYTEST) \
-	    test/unit/test_export.py test/unit/test_from_torch.py test/unit/test_comparison.py::test_torchscript \
+	    test/unit/test_export.py test/unit/test_from_torch.py test/unit/test_trained_detector.py \
+	    test/unit/test_comparison.py::test_torchscript \
 	    test/unit/test_look.py::test_netron_shows_the_model_to_this_machine_only test/golden/test_tutorial.py
 
 # A robot's libraries from apt are older than pip's. ROS itself is not part of this test, and the docs site needs neither.
