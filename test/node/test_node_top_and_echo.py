@@ -244,3 +244,13 @@ def test_echo_that_waits_in_vain(driver):
         driver.node.destroy_publisher(publisher)
     assert (done.returncode, done.stderr) == (
         1, 'trt_perception: 0 of 1 messages of /silent/detections came: nothing was published for 8 s\n')
+
+
+@pytest.mark.parametrize('topic', ['no such/topic!!', '/a//b', '/9cameras', 'image{'])
+def test_echo_a_name_that_is_no_topic(topic):
+    """rclpy rejects some names, rcl others, each with lines and places of its own."""
+    done = run('echo', topic, '--wait', '5')
+    assert (done.returncode, done.stdout) == (1, '')
+    [line] = done.stderr.splitlines()
+    assert line.startswith('trt_perception: TOPIC ') and line.endswith('; expected a name such as /camera/image_raw')
+    assert 'unexpected' not in line and '.c:' not in line

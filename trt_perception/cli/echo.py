@@ -21,7 +21,7 @@ from ..dependencies import require
 from ..errors import ParameterError, listed, printable
 from .message_lines import RECORDS, line
 from .numbers import duration, whole
-from .ros_session import Listener, listening
+from .ros_session import Listener, checked_topic, listening
 
 _POLL_S = 0.2
 _MOST = 1_000_000_000
@@ -74,13 +74,8 @@ def _find(listener: Listener, topic: str, seconds: float) -> tuple[str, bool]:
     def publishers() -> list[Any]:
         return list(listener.node.get_publishers_info_by_topic(topic))
 
-    try:
+    with checked_topic('TOPIC', topic):
         found = _wait(publishers, listener, seconds)
-    except Exception as error:
-        # rclpy's InvalidTopicNameException has more lines, an arrow under the wrong character.
-        if type(error).__name__ != 'InvalidTopicNameException':
-            raise
-        raise ParameterError(f"TOPIC '{topic}': {str(error).splitlines()[0].rstrip(': ')}") from error
     if not found:
         raise ParameterError(_nothing(listener, topic, seconds))
     kinds = sorted({endpoint.topic_type for endpoint in found})

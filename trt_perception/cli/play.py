@@ -32,6 +32,7 @@ from ..sources.bag_metadata import BagTopic
 from ..sources.bag_reader import BagReader
 from .files import Outputs
 from .numbers import above_zero, duration
+from .ros_session import checked_topic
 
 # For a higher domain the RTPS standard computes ports that do not exist.
 HIGHEST_DOMAIN = 232
@@ -107,15 +108,9 @@ def _check_domain() -> None:
 
 
 def _publisher(node: Any, kind: Any, topic: str) -> Any:
-    from rclpy.exceptions import InvalidTopicNameException
-
-    try:
+    with checked_topic('--to', topic):
         # Reliable: it matches reliable and best-effort subscribers.
         return node.create_publisher(kind, topic, 5)
-    except InvalidTopicNameException as error:
-        # The other lines are an arrow under the wrong character.
-        reason = str(error).splitlines()[0].rstrip(': ')
-        raise ParameterError(f"--to '{topic}': {reason}; expected a name such as /camera/image_raw") from error
 
 
 def _wait_for_subscriber(publisher: Any, seconds: float) -> None:

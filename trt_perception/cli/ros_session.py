@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -40,6 +41,19 @@ class Listener:
         while (left := deadline - time.monotonic()) > 0:
             # Python handles Ctrl-C only between two calls.
             self._executor.spin_once(timeout_sec=min(left, _POLL_S))
+
+
+@contextlib.contextmanager
+def checked_topic(what: str, topic: str) -> Iterator[None]:
+    """Raise ParameterError, in one line, if rclpy or rcl rejects the name of a topic. what: the argument with it."""
+    from rclpy.exceptions import InvalidTopicNameException
+
+    try:
+        yield
+    except (InvalidTopicNameException, ValueError) as error:
+        # rclpy adds an arrow under the wrong character, rcl the place in its source code.
+        reason = re.sub(r',? at /[^ ,]+:\d+', '', str(error).splitlines()[0]).rstrip(': ')
+        raise ParameterError(f"{what} '{topic}': {reason}; expected a name such as /camera/image_raw") from error
 
 
 @contextlib.contextmanager
