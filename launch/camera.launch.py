@@ -10,7 +10,15 @@ from typing import Any
 from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 
-from trt_perception.launching.arguments import CLASSIFICATION, DETECTION, TASKS, declare_parameters, declare_process
+from trt_perception.launching.arguments import (
+    CLASSIFICATION,
+    DETECTION,
+    NODE_NAMES,
+    TASKS,
+    declare_lifecycle,
+    declare_parameters,
+    declare_process,
+)
 from trt_perception.launching.cameras import DRIVERS, camera_actions, camera_topic
 from trt_perception.launching.perception import perception_actions
 from trt_perception.launching.unknown_arguments import with_known_arguments
@@ -35,12 +43,8 @@ def generate_launch_description() -> LaunchDescription:
         DeclareLaunchArgument(
             'task', default_value='detect', choices=list(TASKS), description='What the model does.'),
         *declare_parameters(DETECTION, CLASSIFICATION),
-        *declare_process(DETECTION, CLASSIFICATION),
-        DeclareLaunchArgument(
-            'autostart', default_value='true',
-            description='true: configure and activate the node. false: leave this to a lifecycle manager.'),
-        DeclareLaunchArgument(
-            'respawn', default_value='false', description='true: start the driver or the node again when it ends.'),
+        *declare_process(NODE_NAMES[DETECTION], NODE_NAMES[CLASSIFICATION]),
+        *declare_lifecycle('the driver or the node'),
         OpaqueFunction(function=_launch),
     ]))
 

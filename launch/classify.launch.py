@@ -10,7 +10,13 @@ from typing import Any
 from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 
-from trt_perception.launching.arguments import CLASSIFICATION, declare_parameters, declare_process
+from trt_perception.launching.arguments import (
+    CLASSIFICATION,
+    NODE_NAMES,
+    declare_lifecycle,
+    declare_parameters,
+    declare_process,
+)
 from trt_perception.launching.perception import perception_actions
 from trt_perception.launching.unknown_arguments import with_known_arguments
 
@@ -27,12 +33,8 @@ def generate_launch_description() -> LaunchDescription:
             'image_topics', default_value='',
             description='Image topics of several cameras, separated by commas, in place of image_topic: one node and '
                         'one network for all. The results of /front/image_raw are on /front/classifications.'),
-        *declare_process(CLASSIFICATION),
-        DeclareLaunchArgument(
-            'autostart', default_value='true',
-            description='true: configure and activate the node. false: leave this to a lifecycle manager.'),
-        DeclareLaunchArgument(
-            'respawn', default_value='false', description='true: start the node again when it dies.'),
+        *declare_process(NODE_NAMES[CLASSIFICATION]),
+        *declare_lifecycle(),
         OpaqueFunction(function=_launch),
     ]))
 

@@ -11,6 +11,7 @@ from typing import Any
 from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 
+from trt_perception.launching.arguments import declare_lifecycle, declare_process
 from trt_perception.launching.detections_3d import NODE_NAME, detections_3d_actions
 from trt_perception.launching.unknown_arguments import with_known_arguments
 
@@ -37,20 +38,8 @@ def generate_launch_description() -> LaunchDescription:
         DeclareLaunchArgument(
             'use_sim_time', default_value='',
             description='true: take the time from /clock. Empty: the value in params_file, or the default.'),
-        DeclareLaunchArgument('namespace', default_value='', description='Namespace of the node and of its topics.'),
-        DeclareLaunchArgument('name', default_value='', description=f'Name of the node. Empty: {NODE_NAME}.'),
-        DeclareLaunchArgument(
-            'large_images', default_value='true',
-            description='true: use the Fast DDS profile config/fastdds_large_images.xml, unless another one is already '
-                        "set. The camera's process needs it too: the shared memory belongs to the sender."),
-        DeclareLaunchArgument(
-            'log_level', default_value='info',
-            description='debug, info, warn, error or fatal; or LOGGER:=LEVEL for one logger.'),
-        DeclareLaunchArgument(
-            'autostart', default_value='true',
-            description='true: configure and activate the node. false: leave this to a lifecycle manager.'),
-        DeclareLaunchArgument(
-            'respawn', default_value='false', description='true: start the node again when it dies.'),
+        *declare_process(NODE_NAME),
+        *declare_lifecycle(),
         OpaqueFunction(function=_launch),
     ]))
 

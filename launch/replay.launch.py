@@ -10,7 +10,14 @@ from typing import Any
 from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 
-from trt_perception.launching.arguments import CLASSIFICATION, DETECTION, TASKS, declare_parameters, declare_process
+from trt_perception.launching.arguments import (
+    CLASSIFICATION,
+    DETECTION,
+    NODE_NAMES,
+    TASKS,
+    declare_parameters,
+    declare_process,
+)
 from trt_perception.launching.replay import replay_actions
 from trt_perception.launching.unknown_arguments import with_known_arguments
 
@@ -30,7 +37,7 @@ def generate_launch_description() -> LaunchDescription:
             description='Seconds from the activation of the node to the first image. In this time other nodes find the '
                         'topics of the results. At least 5 with ros2 bag play.'),
         *declare_parameters(DETECTION, CLASSIFICATION, use_sim_time='true'),
-        *declare_process(DETECTION, CLASSIFICATION),
+        *declare_process(NODE_NAMES[DETECTION], NODE_NAMES[CLASSIFICATION]),
         OpaqueFunction(function=_launch),
     ]))
 

@@ -76,14 +76,13 @@ def declare_parameters(*tasks: str, use_sim_time: str = '') -> list[Any]:
     ]
 
 
-def declare_process(*tasks: str) -> list[Any]:
-    """Return the declarations of the arguments about the node's process and name."""
-    names = ' or '.join(NODE_NAMES[task] for task in tasks)
+def declare_process(*names: str) -> list[Any]:
+    """Return the declarations of the arguments about the node's process and name. names: its usual ones."""
     return [
         DeclareLaunchArgument(
             'namespace', default_value='',
             description='Namespace of the node and of its topics. Two nodes on one robot need different ones.'),
-        DeclareLaunchArgument('name', default_value='', description=f'Name of the node. Empty: {names}.'),
+        DeclareLaunchArgument('name', default_value='', description=f'Name of the node. Empty: {" or ".join(names)}.'),
         DeclareLaunchArgument(
             'large_images', default_value='true',
             description='true: use the Fast DDS profile config/fastdds_large_images.xml, unless another one is already '
@@ -91,6 +90,17 @@ def declare_process(*tasks: str) -> list[Any]:
         DeclareLaunchArgument(
             'log_level', default_value='info',
             description='debug, info, warn, error or fatal; or LOGGER:=LEVEL for one logger.'),
+    ]
+
+
+def declare_lifecycle(what: str = 'the node') -> list[Any]:
+    """Return the declarations of the arguments about the start of the node. what: is started again by respawn."""
+    return [
+        DeclareLaunchArgument(
+            'autostart', default_value='true',
+            description='true: configure and activate the node. false: leave this to a lifecycle manager.'),
+        DeclareLaunchArgument(
+            'respawn', default_value='false', description=f'true: start {what} again when it ends.'),
     ]
 
 

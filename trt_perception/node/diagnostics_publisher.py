@@ -6,17 +6,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
-from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.utilities import get_rmw_implementation_identifier
 
 from .diagnostics import diagnostics_message, status_of
 from .frame_report import FrameReport, total_of
 from .health import STANDSTILL_S, Condition, assess, assess_together
+from .periodic_diagnostics import PeriodicDiagnostics
 from .processor_wait import ProcessorClock, ProcessorWait
 from .throttle import at_most_every
 from .twins import Twins
@@ -40,8 +38,8 @@ class NodeStatus:
     provenance: Mapping[str, str]
 
 
-class DiagnosticsPublisher:
-    """Publishes on /diagnostics from the start to the end of the node, in a separate callback group."""
+class DiagnosticsPublisher(PeriodicDiagnostics):
+    """See PeriodicDiagnostics."""
 
     def __init__(
         self, node: Node, period: float, status: Callable[[], NodeStatus], frames: Callable[[], Sequence[FrameReport]],
@@ -53,29 +51,15 @@ class DiagnosticsPublisher:
         With several cameras, the first status of a message is about the node: the worst level, and the sums of all
         cameras. A status for each camera follows.
         """
-        self._node = node
         self._status = status
         self._frames = frames
         self._middleware = get_rmw_implementation_identifier()
         # A lambda, not the method itself: rclpy allows only one severity for each line that logs.
         self._twins = Twins(lambda text: node.get_logger().warning(text))
         self._processor = ProcessorClock()
-        self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 10)
-        self._group = MutuallyExclusiveCallbackGroup()
-        self._timer = self._start(period)
+        super().__init__(node, period)
 
-    def set_period(self, period: float) -> None:
-        """Publish every `period` seconds from now on."""
-        if period * 1e9 != self._timer.timer_period_ns:
-            self._node.destroy_timer(self._timer)
-            self._timer = self._start(period)
-
-    def _start(self, period: float) -> Any:
-        # The steady clock: diagnostics must continue while a bag is paused.
-        return self._node.create_timer(
-            period, self._publish, callback_group=self._group, clock=Clock(clock_type=ClockType.STEADY_TIME))
-
-    def _publish(self) -> None:
+    def _message(self) -> DiagnosticArray:
         cameras, status = self._frames(), self._status()
         name = self._node.get_fully_qualified_name()
         twin = self._twins.update(name, self._all_names())
@@ -97,7 +81,7 @@ class DiagnosticsPublisher:
             message.status += [
                 status_of(name, *found, status.state, frames.snapshot, frames.camera, status.provenance, frames.name)
                 for frames, found in zip(cameras, assessed)]
-        self._publisher.publish(message)
+        return message
 
     def _condition(
         self, frames: FrameReport, status: NodeStatus, twin: str, processor: ProcessorWait,

@@ -10,7 +10,7 @@ from typing import Any
 
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.callback_groups import ReentrantCallbackGroup
-from rclpy.lifecycle import LifecycleNodeMixin, TransitionCallbackReturn
+from rclpy.lifecycle import LifecycleNodeMixin, LifecycleState, TransitionCallbackReturn
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
@@ -20,7 +20,7 @@ from ..parameters.table import Row
 from . import parameters
 from .bond import Bond
 from .given_values import changes
-from .rcl_gate import RclGate
+from .rcl_gate import RclGate, callback
 from .rclpy_internals import (
     destroy_state_machine,
     guard_available_transitions,
@@ -36,7 +36,7 @@ from .transition_guard import TransitionGuard, offer_shutdown
 class ManagedNode(LifecycleNodeMixin, Node):
     """A lifecycle node that answers while it configures, runs one transition at a time, and can end in every state.
 
-    A subclass has the callbacks of the transitions, each with the decorator `callback` of rcl_gate.py.
+    A subclass has `_free`, on_configure, on_activate and on_deactivate; the last three with the decorator `callback`.
     """
 
     def __init__(self, name: str, on_fatal: Callable[[], None], table: Mapping[str, Row], **kwargs: Any) -> None:
@@ -112,6 +112,30 @@ class ManagedNode(LifecycleNodeMixin, Node):
         self._on_fatal()
 
     # Transitions
+
+    @callback
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Free everything."""
+        self._free()
+        return TransitionCallbackReturn.SUCCESS
+
+    @callback
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stop and free everything, from any state."""
+        self._free()
+        return TransitionCallbackReturn.SUCCESS
+
+    @callback
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Free everything and go back to unconfigured."""
+        self._free()
+        self._log.error(
+            f'back to unconfigured after an error: {self._error or "see above"}; the node can be configured again')
+        return TransitionCallbackReturn.SUCCESS
+
+    def _free(self) -> None:
+        """Free all parts that exist. A subclass has it; it must be safe in every state."""
+        raise NotImplementedError
 
     def _require_bond(self, wanted: bool) -> None:
         """Raise MissingDependencyError if a bond is wanted and its messages are not installed: on configure."""

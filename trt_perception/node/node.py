@@ -117,26 +117,6 @@ class PerceptionNode(ManagedNode):
             return TransitionCallbackReturn.ERROR
         return result
 
-    @callback
-    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Free everything."""
-        self._free()
-        return TransitionCallbackReturn.SUCCESS
-
-    @callback
-    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Stop and free everything, from any state."""
-        self._free()
-        return TransitionCallbackReturn.SUCCESS
-
-    @callback
-    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Free everything and go back to unconfigured."""
-        self._free()
-        self._log.error(
-            f'back to unconfigured after an error: {self._error or "see above"}; the node can be configured again')
-        return TransitionCallbackReturn.SUCCESS
-
     # The end of the process
 
     def cancel(self) -> None:

@@ -6,15 +6,13 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable
-from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
-from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
-from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
 from ...errors import printable
 from ..diagnostics import LEVELS, status_name
+from ..periodic_diagnostics import PeriodicDiagnostics
 from ..statistics import PERCENTILES, Snapshot
 from .health import Condition, assess
 
@@ -22,8 +20,8 @@ COUNTS = ('received', 'processed', 'replaced', 'unmatched', 'bad', 'depth_images
 _STAGES = ('total', 'stamp_to_publish')
 
 
-class DepthDiagnostics:
-    """Publishes on /diagnostics from the start to the end of the node, in a separate callback group."""
+class DepthDiagnostics(PeriodicDiagnostics):
+    """See PeriodicDiagnostics."""
 
     def __init__(
         self, node: Node, period: float, condition: Callable[[], Condition], snapshot: Callable[[], Snapshot | None],
@@ -33,25 +31,11 @@ class DepthDiagnostics:
         period: seconds between two messages; condition, snapshot: called for each message; snapshot returns None if
             the node is not configured
         """
-        self._node = node
         self._condition = condition
         self._snapshot = snapshot
-        self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 10)
-        self._group = MutuallyExclusiveCallbackGroup()
-        self._timer = self._start(period)
+        super().__init__(node, period)
 
-    def set_period(self, period: float) -> None:
-        """Publish every `period` seconds from now on."""
-        if period * 1e9 != self._timer.timer_period_ns:
-            self._node.destroy_timer(self._timer)
-            self._timer = self._start(period)
-
-    def _start(self, period: float) -> Any:
-        # The steady clock: diagnostics must continue while a bag is paused.
-        return self._node.create_timer(
-            period, self._publish, callback_group=self._group, clock=Clock(clock_type=ClockType.STEADY_TIME))
-
-    def _publish(self) -> None:
+    def _message(self) -> DiagnosticArray:
         condition, snapshot = self._condition(), self._snapshot()
         level, reason = assess(condition)
         values = {'state': condition.state}
@@ -67,4 +51,4 @@ class DepthDiagnostics:
             message=printable(reason), hardware_id=printable(platform.node() or 'unknown'),
             values=[KeyValue(key=key, value=printable(value)) for key, value in values.items()])])
         message.header.stamp = self._node.get_clock().now().to_msg()
-        self._publisher.publish(message)
+        return message

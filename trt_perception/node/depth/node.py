@@ -81,26 +81,6 @@ class Detections3DNode(ManagedNode):
         except Exception as error:
             return self._transition_failed('deactivate', error)
 
-    @callback
-    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Free everything."""
-        self._free()
-        return TransitionCallbackReturn.SUCCESS
-
-    @callback
-    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Stop and free everything, from any state."""
-        self._free()
-        return TransitionCallbackReturn.SUCCESS
-
-    @callback
-    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Free everything and go back to unconfigured."""
-        self._free()
-        self._log.error(
-            f'back to unconfigured after an error: {self._error or "see above"}; the node can be configured again')
-        return TransitionCallbackReturn.SUCCESS
-
     def _unsubscribe(self) -> None:
         if self._loop is not None:
             self._loop.stop()
