@@ -112,6 +112,10 @@ class NodeProcess:
         """Return the resident memory in MiB."""
         return float(psutil.Process(self.process.pid).memory_info().rss) / 2**20
 
+    def shared_mib(self) -> float:
+        """Return the part of the resident memory that is files and shared memory, also that of other processes."""
+        return float(psutil.Process(self.process.pid).memory_info().shared) / 2**20
+
     def descriptors(self) -> int:
         """Return the number of open file descriptors."""
         return int(psutil.Process(self.process.pid).num_fds())

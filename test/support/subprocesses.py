@@ -25,4 +25,5 @@ def without_progress(text: str) -> str:
 
 def without_middleware(text: str) -> str:
     """Return the output without the lines of Fast DDS, for example about shared memory that other processes use."""
-    return re.sub(r'(?m)^.*\bRTPS_\w+.*\n', '', text)
+    # Its log has colours, whose codes end in "m": there is no word boundary before the name.
+    return re.sub(r'(?m)^.*RTPS_\w+.*\n', '', text)
