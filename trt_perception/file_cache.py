@@ -82,6 +82,9 @@ def scratch_folder(target: Path) -> Iterator[Path]:
         remove_leftovers(target.parent, target.name)
         with part_folder(target.parent, target.name) as folder:
             yield folder
+    except BrokenPipeError:
+        # Of a line about the progress, for example if `| head` has ended.
+        raise
     except OSError as error:
         raise cannot_write(target, error.strerror or error) from error
 
@@ -137,6 +140,8 @@ def locked(path: Path, progress: ProgressCallback | None = None) -> Iterator[boo
             stack.enter_context(hold_lock(path, waiting))
         except LockingError:
             held = False
+        except BrokenPipeError:
+            raise
         except OSError as error:
             raise FetchError(
                 f'{path.parent} cannot be written: {error.strerror or error}; set XDG_CACHE_HOME to a folder '

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fetching with the real pip from a real package index: an HTTP server on this machine, with real wheels."""
 
+import errno
 import base64
 import io
 import os
@@ -25,7 +26,7 @@ from trt_perception.catalogue.download.package_file import PackageFile
 from trt_perception.catalogue.download.wheel import failure_reason
 from trt_perception.catalogue.fetch import fetch_entry, fetched_path, is_fetched
 from trt_perception.errors import FetchError
-from trt_perception.file_cache import cache_root, is_intact, replace_file, scratch_folder, store
+from trt_perception.file_cache import cache_root, is_intact, locked, replace_file, scratch_folder, store
 
 pytestmark = pytest.mark.skipif(PathFinder.find_spec('pip') is None, reason='needs pip: apt install python3-pip')
 
@@ -499,6 +500,15 @@ def test_replace_file_leaves_the_old_one_when_writing_fails(tmp_path):
         replace_file(target, fail)
     assert files_below(tmp_path) == ['a']
     assert target.read_bytes() == b'old'
+
+
+def test_output_that_ended_is_no_fault_of_the_file(tmp_path):
+    """`trt_perception export ... | head` printed that the model cannot be written, and to free space."""
+    with pytest.raises(BrokenPipeError), scratch_folder(tmp_path / 'model.onnx'):
+        raise BrokenPipeError(errno.EPIPE, 'Broken pipe')
+    with pytest.raises(BrokenPipeError), locked(tmp_path / 'model.lock'):
+        raise BrokenPipeError(errno.EPIPE, 'Broken pipe')
+    assert [path.name for path in tmp_path.iterdir()] == ['model.lock']
 
 
 def test_scratch_folder_goes_with_its_content_and_so_does_an_old_one(tmp_path):
