@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fetching with the real pip from a real package index: an HTTP server on this machine, with real wheels."""
 
-import errno
 import base64
+import errno
 import io
 import os
 import signal
