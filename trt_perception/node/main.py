@@ -17,11 +17,11 @@ from typing import Any
 
 from ..dependencies import require
 from ..errors import ParameterError, PerceptionError, one_line
-from .command_line import answer_to, check_environment, explained, help_text, ignored
-from .least_versions import too_old
-from .rclpy_internals import require_internals, wait_for_callbacks
-from .shared_memory import remove_dead_segments
-from .stop_request import StopRequest
+from .process.command_line import answer_to, check_environment, explained, help_text, ignored
+from .process.least_versions import too_old
+from .process.rclpy_internals import require_internals, wait_for_callbacks
+from .process.shared_memory import remove_dead_segments
+from .process.stop_request import StopRequest
 
 # The process must stop within 2 s. The executor has this time to finish its callbacks; then the process ends anyway.
 _GRACE_S = 0.8
@@ -49,7 +49,7 @@ def main(args: list[str] | None = None) -> int:
 
 
 def _perception_node(on_fatal: Callable[[], None]) -> Any:
-    from .node import PerceptionNode
+    from .perception.node import PerceptionNode
 
     return PerceptionNode(on_fatal)
 
