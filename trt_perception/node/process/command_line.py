@@ -17,32 +17,6 @@ from ...errors import ParameterError, one_line, printable
 if TYPE_CHECKING:
     from ...parameters.table import Row
 
-_HELP = """\
-usage: perception_node [-h] [--version] [--ros-args [-p NAME:=VALUE] [-r FROM:=TO] [--params-file FILE] ...]
-
-A ROS 2 lifecycle node: it detects or classifies objects in images with an ONNX model, and publishes vision_msgs.
-
-  With a launch file (it configures and activates the node):
-    ros2 launch trt_perception detect.launch.py model:=FILE.onnx image_topic:=/camera/image_raw
-  Without:
-    ros2 run trt_perception perception_node --ros-args \\
-      -p model_file:=FILE.onnx -p autostart:=true -r image:=/camera/image_raw
-  Without autostart the node waits:
-    ros2 lifecycle set /perception_node configure
-    ros2 lifecycle set /perception_node activate
-
-Subscribes to image (sensor_msgs/Image) or image/compressed (sensor_msgs/CompressedImage), or to all of image_topics.
-Publishes detections or classifications, label_info, vision_info, debug_image and /diagnostics.
-
-Exit code: 0 after SIGINT or SIGTERM; 1 if the node cannot start, has lost its device, or has a frame that never ends.
-
-options:
-  -h, --help     show this text
-  --version      show the version
-
-parameters, with their defaults (live: may change while the node is active):
-{parameters}
-"""
 # The ports of DDS follow from the domain: above this number they would be higher than 65535.
 _LAST_DOMAIN = 232
 _ROS_ARGS = '--ros-args'
@@ -134,13 +108,6 @@ def _before_ros(arguments: Sequence[str]) -> list[str]:
         elif not of_ros:
             own.append(argument)
     return own
-
-
-def help_text() -> str:
-    """Return the text of `perception_node --help`."""
-    from ...parameters.table import PARAMETERS
-
-    return _HELP.format(parameters=parameter_list(PARAMETERS)).rstrip()
 
 
 def parameter_list(table: Mapping[str, Row]) -> str:
