@@ -17,9 +17,9 @@ from builtin_interfaces.msg import Time
 from rclpy.serialization import serialize_message
 from std_msgs.msg import Header
 
-from trt_perception.node.messages import detections_message
-from trt_perception.node.serialized_detections import DetectionsWriter
+from trt_perception.node.outputs.messages import detections_message
 from trt_perception.results.results import Detections
+from trt_perception.results.serialized_detections import DetectionsWriter
 
 
 def main() -> None:

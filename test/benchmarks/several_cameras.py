@@ -81,7 +81,7 @@ def consumer(count: int, file: str) -> None:
     from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
     from vision_msgs.msg import Detection2DArray
 
-    from trt_perception.node.serialized_image import stamp_of
+    from trt_perception.node.image_topics.serialized_image import stamp_of
 
     rclpy.init()
     node = rclpy.create_node('consumer')

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from support.node_fixtures import end_process, needs_ros, ros_environment, start_node, start_process
 
-from trt_perception.node.shared_memory import remove_dead_segments
+from trt_perception.node.process.shared_memory import remove_dead_segments
 
 __all__ = ['ros_environment', 'start_node']
 

@@ -17,9 +17,9 @@ from rclpy.serialization import deserialize_message, serialize_message
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray
 
-from trt_perception.node.messages import detections_message, writes_as_rclpy
-from trt_perception.node.serialized_detections import DetectionsWriter
+from trt_perception.node.outputs.messages import detections_message, writes_as_rclpy
 from trt_perception.results.results import Detections
+from trt_perception.results.serialized_detections import DetectionsWriter
 
 # rclpy refuses text that is not UTF-8.
 _TEXTS = st.text(st.characters(exclude_categories=['Cs']), max_size=12)

@@ -21,7 +21,7 @@ class Topic:
         from std_msgs.msg import String
         from support.harness_driver import wait_until
 
-        from trt_perception.node.taking_thread import NotOfTheExecutor, TakingThread
+        from trt_perception.node.image_topics.taking_thread import NotOfTheExecutor, TakingThread
 
         self._message = String
         self._publisher = node.create_publisher(String, 'words', QOS_DEPTH)

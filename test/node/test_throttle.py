@@ -30,7 +30,7 @@ int clock_gettime(clockid_t id, struct timespec *now) {
 PROGRAM = """
 import os, pathlib, sys, time
 import rclpy
-from trt_perception.node.throttle import at_most_every
+from trt_perception.node.process.throttle import at_most_every
 rclpy.init()
 log = rclpy.create_node('logger').get_logger()
 def say(arguments):

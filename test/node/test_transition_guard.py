@@ -11,7 +11,7 @@ pytest.importorskip('lifecycle_msgs.msg', reason='needs ROS 2: make setup')
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 
-from trt_perception.node.transition_guard import TransitionGuard
+from trt_perception.node.lifecycle.transition_guard import TransitionGuard
 
 SOON = 60.0  # seconds to wait for events that come at once
 

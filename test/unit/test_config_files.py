@@ -64,8 +64,8 @@ def test_parameters_and_defaults(task):
 def test_the_node_takes_the_whole_file(task):
     """Read the file with rcl, which parses YAML differently from PyYAML."""
     rclpy = pytest.importorskip('rclpy', reason='needs ROS 2: make setup')
-    from trt_perception.node import parameters
-    from trt_perception.node.rclpy_internals import parameter_overrides
+    from trt_perception.node.lifecycle import parameters
+    from trt_perception.node.process.rclpy_internals import parameter_overrides
 
     context = rclpy.Context()
     rclpy.init(context=context, domain_id=free_domain_id())
@@ -109,8 +109,8 @@ def test_the_page_has_a_row_for_each_parameter():
 
 def test_the_file_of_detections_3d_node():
     rclpy = pytest.importorskip('rclpy', reason='needs ROS 2: make setup')
-    from trt_perception.node import parameters
-    from trt_perception.node.rclpy_internals import parameter_overrides
+    from trt_perception.node.lifecycle import parameters
+    from trt_perception.node.process.rclpy_internals import parameter_overrides
 
     context = rclpy.Context()
     rclpy.init(context=context, domain_id=free_domain_id())

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from trt_perception.node.depth.health import Condition, Input, assess
 from trt_perception.node.depth.pairing import MaskJoin, Pairing, Stamped
-from trt_perception.node.health import Level
+from trt_perception.node.monitoring.health import Level
 
 
 def stamped(stamp_ns):

@@ -8,9 +8,9 @@ pytest.importorskip('diagnostic_msgs', reason='needs ROS 2')
 
 from builtin_interfaces.msg import Time
 
-from trt_perception.node.diagnostics import diagnostics_message
-from trt_perception.node.health import Level
-from trt_perception.node.statistics import Snapshot
+from trt_perception.node.monitoring.diagnostics import diagnostics_message
+from trt_perception.node.monitoring.health import Level
+from trt_perception.node.monitoring.statistics import Snapshot
 
 BAD = 'm\x1b[31m\n\x07\u202e.onnx'
 

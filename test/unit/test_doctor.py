@@ -22,7 +22,7 @@ from trt_perception.doctor.faults import import_fault, known_faults, shipped_ten
 from trt_perception.doctor.finding import Finding, Level
 from trt_perception.doctor.ros_checks import shared_memory_findings
 from trt_perception.doctor.system import System
-from trt_perception.node.least_versions import too_old
+from trt_perception.node.process.least_versions import too_old
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTHING = Probe(error="the Python package 'x' is not installed; run something")

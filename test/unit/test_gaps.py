@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trt_perception.node.gaps import GapEstimator
+from trt_perception.node.image_topics.gaps import GapEstimator
 
 START = 1_700_000_000_000_000_000
 # Standard deviation of the stamps, in the camera's shortest interval.

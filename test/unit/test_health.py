@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from trt_perception.node.frame_report import FrameReport, total_of
-from trt_perception.node.health import CameraReport, Condition, Level, assess, assess_together
-from trt_perception.node.liveness import Progress
-from trt_perception.node.processor_wait import ProcessorWait
-from trt_perception.node.stamps import RosTime, StampReport
-from trt_perception.node.statistics import Snapshot
+from trt_perception.node.monitoring.frame_report import FrameReport, total_of
+from trt_perception.node.monitoring.health import CameraReport, Condition, Level, assess, assess_together
+from trt_perception.node.monitoring.liveness import Progress
+from trt_perception.node.monitoring.processor_wait import ProcessorWait
+from trt_perception.node.monitoring.stamps import RosTime, StampReport
+from trt_perception.node.monitoring.statistics import Snapshot
 
 CAMERA = CameraReport('/camera/image_raw', ('/camera',), (), 0.1, 0.0)
 NOW_NS = 1_800_000_000 * 10**9

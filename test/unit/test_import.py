@@ -26,9 +26,11 @@ ROS = {
 WITHOUT_ROS = {
     'api.opening', 'cli.inspect', 'cli.main', 'cli.predict', 'depth.boxes', 'image.frame', 'model.geometry',
     'model.heads.identify', 'model.heads.nms', 'model.heads.yolo', 'model.labels', 'model.onnx_file',
-    'model.operations', 'model.spec', 'node.depth.health', 'node.depth.pairing', 'node.gaps', 'node.health',
-    'node.statistics', 'node.worker', 'ort.backend', 'pipeline.interface', 'pipeline.preprocess', 'progress',
-    'results.json_lines', 'results.results', 'sources.open_source', 'tracking.tracker'}
+    'model.operations', 'model.spec', 'node.depth.health', 'node.depth.pairing',
+    'node.image_topics.gaps', 'node.monitoring.health', 'node.monitoring.statistics', 'node.process.worker',
+    'ort.backend', 'parameters.camera_names', 'pipeline.interface', 'pipeline.preprocess', 'progress',
+    'results.json_lines', 'results.results', 'results.serialized_detections', 'sources.open_source',
+    'tracking.tracker'}
 
 # Blocks all top-level modules except the standard library, NumPy and the package.
 BLOCKER = """

@@ -5,7 +5,7 @@
 import pytest
 
 from trt_perception.errors import EngineError
-from trt_perception.node.inference_failures import FAILURES_TO_GIVE_UP, InferenceFailures
+from trt_perception.node.perception.inference_failures import FAILURES_TO_GIVE_UP, InferenceFailures
 
 
 @pytest.fixture

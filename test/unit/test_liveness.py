@@ -7,9 +7,9 @@ import threading
 
 import pytest
 
-from trt_perception.node.liveness import Liveness, Progress
-from trt_perception.node.twins import Twins
-from trt_perception.node.watchdog import Watchdog
+from trt_perception.node.monitoring.liveness import Liveness, Progress
+from trt_perception.node.monitoring.twins import Twins
+from trt_perception.node.monitoring.watchdog import Watchdog
 
 SOON = 60.0  # seconds to wait for events that come at once
 

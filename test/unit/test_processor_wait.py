@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from trt_perception.node.processor_wait import ProcessorClock, ProcessorWait
+from trt_perception.node.monitoring.processor_wait import ProcessorClock, ProcessorWait
 
 S = 10**9
 

@@ -13,7 +13,7 @@ pytest.importorskip('rclpy', reason='needs ROS 2: make setup')
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 
-from trt_perception.node.publishers import MismatchLog, publishers_of
+from trt_perception.node.image_topics.publishers import MismatchLog, publishers_of
 
 IMAGE = 'sensor_msgs/msg/Image'
 UNNAMED = 'a publisher whose node is not discovered yet'

@@ -5,7 +5,7 @@
 import numpy as np
 import pytest
 
-from trt_perception.node.rate_limit import RateLimit
+from trt_perception.node.image_topics.rate_limit import RateLimit
 
 
 def accepted(times, rate_hz):

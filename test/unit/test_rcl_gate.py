@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from trt_perception.node.rcl_gate import RclGate, callback
+from trt_perception.node.lifecycle.rcl_gate import RclGate, callback
 
 SOON = 30.0
 
@@ -95,7 +95,7 @@ def test_a_callback_that_is_called_without_the_gate_runs():
 _DESTROYED_DURING_CONFIGURE = """
 import threading
 import rclpy
-from trt_perception.node.node import PerceptionNode
+from trt_perception.node.perception.node import PerceptionNode
 
 entered, leave = threading.Event(), threading.Event()
 

@@ -29,9 +29,9 @@ from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
 
 from trt_perception.errors import MissingDependencyError, ParameterError
-from trt_perception.node import rclpy_internals
-from trt_perception.node.image_taker import taking
-from trt_perception.node.rclpy_internals import missing_to_wait, require_internals
+from trt_perception.node.image_topics.image_taker import taking
+from trt_perception.node.process import rclpy_internals
+from trt_perception.node.process.rclpy_internals import missing_to_wait, require_internals
 
 ROOT = Path(__file__).resolve().parents[2]
 SOON = 60.0  # seconds to wait for events that come at once
@@ -204,8 +204,8 @@ def private_names_of(kind: type) -> set[str]:
 def test_no_other_file_uses_private_names_of_rclpy():
     files = [
         path for folder in ('node', 'demo', 'cli', 'launching')
-        for path in (ROOT / 'trt_perception' / folder).glob('*.py') if path.name != 'rclpy_internals.py']
-    assert len(files) > 30
+        for path in (ROOT / 'trt_perception' / folder).rglob('*.py') if path.name != 'rclpy_internals.py']
+    assert len(files) > 100
     of_rclpy = private_names_of(Node) | private_names_of(LifecycleNodeMixin) | private_names_of(MultiThreadedExecutor)
     assert {'_parameter_overrides', '_state_machine', '_executor'} <= of_rclpy
     for path in files:

@@ -10,8 +10,8 @@ import pytest
 from trt_perception.errors import FrameError, ParameterError
 from trt_perception.image.cut import cut_out
 from trt_perception.image.frame import Frame
-from trt_perception.node.camera_names import CameraName
-from trt_perception.node.camera_regions import regions_of
+from trt_perception.node.perception.camera_regions import regions_of
+from trt_perception.parameters.camera_names import CameraName
 from trt_perception.parameters.settings import Settings
 from trt_perception.results.masks import Masks
 from trt_perception.results.regions import ROTATIONS, Region, areas_for, inside, parse_area
@@ -153,7 +153,7 @@ def test_values_that_are_always_wrong(name, value):
 
 
 def names_of(*topics, transport='raw'):
-    from trt_perception.node.camera_names import cameras_of
+    from trt_perception.parameters.camera_names import cameras_of
 
     node = SimpleNamespace(
         resolve_topic_name=lambda name, only_expand=False: name if name.startswith('/') else f'/robot/{name}')

@@ -18,7 +18,7 @@ from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import CompressedImage, Image
 
-from trt_perception.node.serialized_image import CutOff, NotPlainCdr, read_compressed_image, read_image
+from trt_perception.node.image_topics.serialized_image import CutOff, NotPlainCdr, read_compressed_image, read_image
 
 RMWError = rclpy_implementation.RMWError
 # Texts of all lengths modulo 4, because the next field is aligned.

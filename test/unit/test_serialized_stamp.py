@@ -9,7 +9,7 @@ pytest.importorskip('rclpy', reason='needs ROS 2')
 from rclpy.serialization import serialize_message
 from sensor_msgs.msg import CompressedImage, Image
 
-from trt_perception.node.serialized_image import stamp_of
+from trt_perception.node.image_topics.serialized_image import stamp_of
 
 
 @pytest.mark.parametrize('kind', [Image, CompressedImage])

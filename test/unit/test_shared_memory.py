@@ -11,7 +11,7 @@ import sys
 import pytest
 from support.other_users import give_away
 
-from trt_perception.node.shared_memory import remove_dead_segments
+from trt_perception.node.process.shared_memory import remove_dead_segments
 
 # As Fast DDS does (RobustExclusiveLock.hpp): open for reading only, then an exclusive lock until the end.
 _OWNER = (

@@ -7,7 +7,7 @@ import pytest
 pytest.importorskip('rclpy', reason='needs ROS 2: make setup')
 
 from trt_perception.image.transports import COMPRESSED_IMAGE, IMAGE
-from trt_perception.node.siblings import ChangeLog, Offer, Wanted, suggestion
+from trt_perception.node.image_topics.siblings import ChangeLog, Offer, Wanted, suggestion
 
 RAW = Wanted('/camera/image_raw', 'raw')
 JPEG = Wanted('/camera/image_raw/compressed', 'compressed')

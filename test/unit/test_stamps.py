@@ -4,7 +4,7 @@
 
 import pytest
 
-from trt_perception.node.stamps import RosTime, StampReport, Stamps, stamp_reason
+from trt_perception.node.monitoring.stamps import RosTime, StampReport, Stamps, stamp_reason
 
 NOW_NS = 1_800_000_000 * 10**9  # 2027
 SYSTEM = RosTime()

@@ -5,7 +5,7 @@ import threading
 import numpy as np
 import pytest
 
-from trt_perception.node.statistics import Statistics
+from trt_perception.node.monitoring.statistics import Statistics
 
 
 class Clock:

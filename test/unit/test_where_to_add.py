@@ -90,7 +90,7 @@ def test_a_parameter_has_an_effect(name):
 
     changed = Settings().changed({name: another_value(PARAMETERS[name])})
     assert changed != Settings()
-    node = '\n'.join(path.read_text() for path in (PACKAGE / 'node').glob('*.py'))
+    node = '\n'.join(path.read_text() for path in (PACKAGE / 'node').rglob('*.py'))
     assert told(changed) != told(Settings()) or re.search(rf'\bsettings\.{name}\b', node)
 
 

@@ -6,7 +6,7 @@ from concurrent.futures import TimeoutError as FutureTimeoutError
 
 import pytest
 
-from trt_perception.node.worker import FairWorker, LatestWorker
+from trt_perception.node.process.worker import FairWorker, LatestWorker
 
 SOON = 60.0  # seconds to wait for events that come at once
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..dependencies import require
 from ..model.spec import ModelSpec
-from ..node.camera_names import namespaces_of
+from ..parameters.camera_names import namespaces_of
 from ..sources.mcap_records import mcap_messages
 from .errors import AnnotateError
 from .item import Annotated

@@ -7,9 +7,9 @@ from __future__ import annotations
 from typing import Any
 
 from ..model.spec import ModelSpec
-from ..node.serialized_detections import DetectionsWriter
 from ..results.draw import class_color
 from ..results.results import Classifications, Detections
+from ..results.serialized_detections import DetectionsWriter
 from .definitions import ANNOTATIONS, CLASSIFICATION, DETECTIONS, result_types
 from .item import Annotated, BagImage
 

@@ -30,7 +30,7 @@ from ..image.options import DROP, KEEP
 from ..image.size import check_size
 from ..measure.variant import DISTINCT
 from ..model.spec import ModelSpec
-from ..node.statistics import PERCENTILES
+from ..node.monitoring.statistics import PERCENTILES
 from ..progress import ConsoleProgress, counted
 from .comparison_options import add_comparison_arguments, is_comparison
 from .files import Outputs, write_report

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..dependencies import require
 from ..errors import ParameterError
-from ..node.command_line import check_environment, explained
+from ..node.process.command_line import check_environment, explained
 
 _POLL_S = 0.1
 

@@ -15,7 +15,7 @@ from ..catalogue.fetch import is_fetched
 from ..catalogue.resolve import resolve_model, resolve_video
 from ..file_cache import file_sha256
 from ..file_state import file_state
-from ..node.statistics import WINDOW_S
+from ..node.monitoring.statistics import WINDOW_S
 from ..progress import ConsoleProgress
 from ..results.json_lines import result_record
 from ..results.results import Classifications, Result

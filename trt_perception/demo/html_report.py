@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from .. import __version__
-from ..node.statistics import PERCENTILES
+from ..node.monitoring.statistics import PERCENTILES
 from . import plots
 from .html_page import SCRIPT, STYLE
 from .report import DROPS, STAGES, Figures

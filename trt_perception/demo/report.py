@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..node.statistics import PERCENTILES
+from ..node.monitoring.statistics import PERCENTILES
 
 # The node's stages in the order of processing, with a short description.
 STAGES = {

@@ -14,7 +14,7 @@ from pathlib import Path
 from lifecycle_msgs.msg import Transition
 
 from ..errors import PerceptionError
-from ..node.diagnostics import COUNTS
+from ..node.monitoring.diagnostics import COUNTS
 from ..progress import ConsoleProgress
 from .child import Child
 from .consumer import Consumer, Received, start_consumer

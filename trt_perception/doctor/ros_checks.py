@@ -12,9 +12,9 @@ from pathlib import Path
 from ..advice.packages import install_line
 from ..errors import ParameterError, one_line, printable
 from ..launching.large_images import PROFILE_VARIABLES, profile_variables
-from ..node.command_line import check_environment
-from ..node.least_versions import too_old
-from ..node.shared_memory import dead_segments
+from ..node.process.command_line import check_environment
+from ..node.process.least_versions import too_old
+from ..node.process.shared_memory import dead_segments
 from .facts import Probe
 from .finding import Finding, Level
 from .system import System

@@ -76,7 +76,7 @@ def _kernels() -> dict[str, str]:
 
 def _rclpy() -> dict[str, str]:
     require('rclpy')
-    from ..node.rclpy_internals import require_internals
+    from ..node.process.rclpy_internals import require_internals
 
     require_internals()
     utilities: Any = importlib.import_module('rclpy.utilities')

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..errors import PerceptionError
 from ..monitor import Monitor
-from ..node.statistics import PERCENTILES
+from ..node.monitoring.statistics import PERCENTILES
 from ..precision.parity import Agreement
 from ..results.results import Detections, Result
 from .child import Child, LeftOutError

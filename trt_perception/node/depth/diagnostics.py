@@ -11,9 +11,9 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.node import Node
 
 from ...errors import printable
-from ..diagnostics import LEVELS, status_name
-from ..periodic_diagnostics import PeriodicDiagnostics
-from ..statistics import PERCENTILES, Snapshot
+from ..monitoring.diagnostics import LEVELS, status_name
+from ..monitoring.periodic_diagnostics import PeriodicDiagnostics
+from ..monitoring.statistics import PERCENTILES, Snapshot
 from .health import Condition, assess
 
 COUNTS = ('received', 'processed', 'replaced', 'unmatched', 'bad', 'depth_images', 'placed', 'without_depth')

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ..health import SILENCE_S, Level
+from ..monitoring.health import SILENCE_S, Level
 
 # Part of the detections of the last seconds that may stay without depth image or place.
 _MANY = 0.5

@@ -14,7 +14,7 @@ from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image
 from vision_msgs.msg import Detection2DArray
 
-from ..serialized_image import stamp_of
+from ..image_topics.serialized_image import stamp_of
 from .health import Input
 from .pairing import Stamped
 

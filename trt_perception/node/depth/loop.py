@@ -18,10 +18,10 @@ from ...depth.camera import Pinhole, require_inside, require_same_size, scale_to
 from ...depth.image import depth_image, label_image
 from ...errors import FrameError, one_line
 from ...parameters.depth_table import DepthSettings
-from ..serialized_image import CutOff, NotPlainCdr, SerializedImage, read_image
-from ..statistics import Snapshot, Statistics
-from ..throttle import at_most_every
-from ..worker import LatestWorker
+from ..image_topics.serialized_image import CutOff, NotPlainCdr, SerializedImage, read_image
+from ..monitoring.statistics import Snapshot, Statistics
+from ..process.throttle import at_most_every
+from ..process.worker import LatestWorker
 from .health import Input
 from .inputs import Inputs
 from .messages import corners_of, detections_3d_message, pinhole_of

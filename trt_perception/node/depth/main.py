@@ -8,8 +8,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from ..command_line import parameter_list
-from ..main import Program, run
+from ..process.command_line import parameter_list
+from ..process.executable import Program, run
 
 _HELP = """\
 usage: detections_3d_node [-h] [--version] [--ros-args [-p NAME:=VALUE] [-r FROM:=TO] [--params-file FILE] ...]

@@ -14,9 +14,9 @@ from rclpy.parameter import Parameter
 from ...errors import ParameterError
 from ...parameters.checks import check_value
 from ...parameters.depth_table import DEPTH_PARAMETERS, DepthSettings
-from ..managed_node import ManagedNode
-from ..rcl_gate import callback
-from ..rclpy_internals import lifecycle_state
+from ..lifecycle.managed_node import ManagedNode
+from ..lifecycle.rcl_gate import callback
+from ..process.rclpy_internals import lifecycle_state
 from .diagnostics import DepthDiagnostics
 from .health import Condition
 from .loop import DepthLoop
