@@ -8,11 +8,12 @@
 from typing import Any
 
 from launch import LaunchContext, LaunchDescription
-from launch.actions import DeclareLaunchArgument, OpaqueFunction
+from launch.actions import OpaqueFunction
 
 from trt_perception.launching.arguments import (
     CLASSIFICATION,
     NODE_NAMES,
+    declare_image_topics,
     declare_lifecycle,
     declare_parameters,
     declare_process,
@@ -25,14 +26,7 @@ def generate_launch_description() -> LaunchDescription:
     """Return the launch description; see its arguments with --show-args."""
     return LaunchDescription(with_known_arguments(__file__, [
         *declare_parameters(CLASSIFICATION),
-        DeclareLaunchArgument(
-            'image_topic', default_value='image',
-            description='Topic of the images. A name that ends with /compressed chooses image_transport:=compressed. '
-                        'The results are on the topic classifications in the namespace.'),
-        DeclareLaunchArgument(
-            'image_topics', default_value='',
-            description='Image topics of several cameras, separated by commas, in place of image_topic: one node and '
-                        'one network for all. The results of /front/image_raw are on /front/classifications.'),
+        *declare_image_topics(CLASSIFICATION),
         *declare_process(NODE_NAMES[CLASSIFICATION]),
         *declare_lifecycle(),
         OpaqueFunction(function=_launch),

@@ -76,6 +76,21 @@ def declare_parameters(*tasks: str, use_sim_time: str = '') -> list[Any]:
     ]
 
 
+def declare_image_topics(task: str) -> list[Any]:
+    """Return the declarations of the arguments about the image topics. The topic of the results is that of the task."""
+    results = f'{task}s'
+    return [
+        DeclareLaunchArgument(
+            'image_topic', default_value='image',
+            description='Topic of the images. A name that ends with /compressed chooses image_transport:=compressed. '
+                        f'The results are on the topic {results} in the namespace.'),
+        DeclareLaunchArgument(
+            'image_topics', default_value='',
+            description='Image topics of several cameras, separated by commas, in place of image_topic: one node and '
+                        f'one network for all. The results of /front/image_raw are on /front/{results}.'),
+    ]
+
+
 def declare_process(*names: str) -> list[Any]:
     """Return the declarations of the arguments about the node's process and name. names: its usual ones."""
     return [
