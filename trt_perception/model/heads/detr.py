@@ -32,23 +32,26 @@ from .family_values import are_scores, class_problem, logit, score_problem, sigm
 
 # DETR-like models have at most this many queries.
 MOST_QUERIES = 1000
-_ULTRALYTICS = 'RT-DETR as exported by Ultralytics'
-_ULTRALYTICS_ADVICE = 'export it again: yolo export model=rtdetr-l.pt format=onnx'
 DETR_OUTPUTS = ('pred_boxes', 'dets')
 # max_det of its postprocess/, also with fewer queries.
 _LIBREYOLO_PAIRS = 300
 _STRETCHED = replace(YOLO, resize_mode='stretch')
 
 
+class _UltralyticsHead(OneOutputHead):
+    """What the heads of Ultralytics' RT-DETR share."""
+
+    family: ClassVar[str] = 'RT-DETR as exported by Ultralytics'
+    advice: ClassVar[str] = 'export it again: yolo export model=rtdetr-l.pt format=onnx'
+    usual_preprocessing: ClassVar[Preprocessing] = _STRETCHED
+    once_each: ClassVar[bool] = True
+
+
 @dataclass(frozen=True)
-class RtdetrHead(OneOutputHead):
+class RtdetrHead(_UltralyticsHead):
     """RT-DETR of Ultralytics, [1, Q, 4 + C]: each query counts with its best class."""
 
     kind: ClassVar[str] = 'rtdetr'
-    family: ClassVar[str] = _ULTRALYTICS
-    advice: ClassVar[str] = _ULTRALYTICS_ADVICE
-    usual_preprocessing: ClassVar[Preprocessing] = _STRETCHED
-    once_each: ClassVar[bool] = True
 
     def candidates(self, outputs: Mapping[str, np.ndarray], size: tuple[int, int], threshold: float) -> Candidates:
         """Return the queries above the threshold."""
@@ -71,14 +74,10 @@ class RtdetrHead(OneOutputHead):
 
 
 @dataclass(frozen=True)
-class RtdetrRowsHead(OneOutputHead):
+class RtdetrRowsHead(_UltralyticsHead):
     """RT-DETR of Ultralytics, [1, Q, 6]: cx, cy, w, h, score, class."""
 
     kind: ClassVar[str] = 'rtdetr_rows'
-    family: ClassVar[str] = _ULTRALYTICS
-    advice: ClassVar[str] = _ULTRALYTICS_ADVICE
-    usual_preprocessing: ClassVar[Preprocessing] = _STRETCHED
-    once_each: ClassVar[bool] = True
 
     def candidates(self, outputs: Mapping[str, np.ndarray], size: tuple[int, int], threshold: float) -> Candidates:
         """Return the rows above the threshold."""
