@@ -7,9 +7,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from test_catalogue_models import fetched
+from support.catalogue_files import fetched_model
 
-from trt_perception.catalogue.resolve import resolve_model
 from trt_perception.cli.main import main
 
 pytest.importorskip('cv2')
@@ -18,7 +17,7 @@ BENCHMARKS = Path(__file__).parents[1] / 'benchmarks'
 
 @pytest.mark.skipif(find_spec('faster_coco_eval') is None, reason='needs faster_coco_eval: make setup')
 def test_yolov3_tiny_on_pasted_objects(tmp_path, monkeypatch, capsys):
-    model = fetched(resolve_model, 'yolov3-tiny')
+    model = fetched_model('yolov3-tiny')
     monkeypatch.syspath_prepend(str(BENCHMARKS))
     from make_evaluation_data import CLASSES, SIZE
     from pasted_objects import photo_cutouts, write_set

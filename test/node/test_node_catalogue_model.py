@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The catalogue's models in the node: by name, on photographs, with the same results as on the command line."""
 
-import os
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from support.catalogue_files import fetched_model
 
 pytest.importorskip('rclpy', reason='needs ROS 2: make setup')
 pytest.importorskip('vision_msgs.msg', reason='needs vision_msgs: make setup')
@@ -17,22 +17,10 @@ from support.harness_driver import LATCHED, Collector
 from vision_msgs.msg import LabelInfo
 
 from trt_perception.backends.create import create_pipeline
-from trt_perception.catalogue.resolve import resolve_model
-from trt_perception.errors import FetchError
 from trt_perception.image.frame import Frame
 from trt_perception.model.spec import load_model
 
 PHOTOS = Path(__file__).resolve().parents[1] / 'data' / 'photos'
-
-
-def fetched(name):
-    """Return the file. Without network and cache, skip, but not in CI, where a skip would hide everything."""
-    try:
-        return resolve_model(name)
-    except FetchError as error:
-        if os.environ.get('CI') or 'could not be downloaded' not in str(error):
-            raise
-        pytest.skip(f'needs the network once: {error}')
 
 
 def photo(name):
@@ -42,7 +30,7 @@ def photo(name):
 
 
 def test_detector_by_name(node):
-    path = fetched('yolov3-tiny')
+    path = fetched_model('yolov3-tiny')
     node.bring_to('active', model_file='yolov3-tiny')
     bgr = photo('coffee.jpg')
     message = images.image(bgr, images.header('photo', node.driver.now_ns()))
@@ -72,7 +60,7 @@ def test_detector_by_name(node):
 
 
 def test_classifier_by_name(node):
-    fetched('efficientnet-lite0')
+    fetched_model('efficientnet-lite0')
     node.bring_to('active', model_file='efficientnet-lite0', top_k=3)
     results = node.classifications
     node.wait_for_outputs('classifications')

@@ -17,6 +17,7 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 
 import pytest
+from support.fetching import files_below, refusal
 from support.package_server import PackageServer, sha256, wheel
 from support.subprocesses import ROOT, python_environment
 
@@ -32,6 +33,7 @@ pytestmark = pytest.mark.skipif(PathFinder.find_spec('pip') is None, reason='nee
 
 VIDEO = b'not really a video, but bytes are bytes' * 1000
 FILE = 'demo_videos-1.0-py3-none-any.whl'
+PAGE = 'https://pypi.org/project/Demo_Videos/1.0/#files'
 WHEEL = wheel({'demo/street.mp4': VIDEO, '../../escaped.txt': b'must not be written', 'demo/__init__.py': b'1/0'})
 ENTRY = CatalogEntry(
     name='street', kind='video', description='', package='Demo_Videos', version='1.0', file=FILE,
@@ -68,10 +70,6 @@ def cache(tmp_path, monkeypatch):
     monkeypatch.setenv('NETRC', str(tmp_path / 'no-netrc'))
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
     return tmp_path / 'cache' / 'trt_perception'
-
-
-def files_below(folder):
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob('*') if path.is_file())
 
 
 def start_fetch(script=FETCH, **options):
@@ -148,46 +146,35 @@ def test_changed_catalogue_entry_makes_the_cached_file_outdated(index):
 
 # --- failures --------------------------------------------------------------------------------
 
-def refusal():
-    """Return the message of a failed fetch. It must be one line with a way that works without network."""
-    with pytest.raises(FetchError) as caught:
-        fetch_entry(ENTRY)
-    message = str(caught.value)
-    assert '\n' not in message
-    assert message.startswith(f'street: {FILE} could not be downloaded: ')
-    assert message.endswith(
-        f'; or download {FILE} on another machine (https://pypi.org/project/Demo_Videos/1.0/#files) and run: '
-        f'trt_perception fetch street --from {FILE}')
-    return message
-
-
 def test_file_with_another_hash_is_refused_and_not_kept(index, cache):
     other = WHEEL[:-1] + b'?'
     index.offer(FILE, body=other)
-    assert f'received has sha256 {sha256(other)}, expected {sha256(WHEEL)}' in refusal()
+    assert f'received has sha256 {sha256(other)}, expected {sha256(WHEEL)}' in refusal(ENTRY, PAGE)
     assert files_below(cache) == ['locks/street.lock']
 
 
 def test_index_without_this_version_is_said(index):
     index.offer('demo_videos-2.0-py3-none-any.whl', body=WHEEL)
-    assert 'Could not find a version that satisfies the requirement Demo_Videos==1.0 (from versions: 2.0)' in refusal()
+    message = refusal(ENTRY, PAGE)
+    assert 'Could not find a version that satisfies the requirement Demo_Videos==1.0 (from versions: 2.0)' in message
 
 
 def test_index_without_this_package_is_said(index):
-    assert f'{index.index_url}/demo-videos/: 404 Client Error: Not Found; Could not find a version' in refusal()
+    message = refusal(ENTRY, PAGE)
+    assert f'{index.index_url}/demo-videos/: 404 Client Error: Not Found; Could not find a version' in message
 
 
 def test_index_that_wants_a_login_is_said_without_the_password(index, monkeypatch):
     index.pages['/simple/demo-videos/'] = (401, 'text/plain', b'who are you')
     monkeypatch.setenv('PIP_INDEX_URL', index.index_url.replace('//', '//user:s3cret@'))
-    message = refusal()
+    message = refusal(ENTRY, PAGE)
     assert '401 Client Error: Unauthorized' in message and 's3cret' not in message
 
 
 def test_connection_that_breaks_leaves_nothing(index, cache):
     index.offer(FILE, body=WHEEL)
     index.pages['/files/' + FILE] = (200, 'application/octet-stream', WHEEL[:1000], len(WHEEL))
-    message = refusal()
+    message = refusal(ENTRY, PAGE)
     # pip before 25.1 uses an incomplete file as if it were complete.
     assert 'not enough bytes were received' in message or f'received has sha256 {sha256(WHEEL[:1000])}' in message
     assert files_below(cache) == ['locks/street.lock']
@@ -195,18 +182,18 @@ def test_connection_that_breaks_leaves_nothing(index, cache):
 
 def test_busy_index_is_said(index):
     index.pages['/simple/demo-videos/'] = (503, 'text/plain', b'busy')
-    assert 'too many 503 error responses' in refusal()
+    assert 'too many 503 error responses' in refusal(ENTRY, PAGE)
 
 
 def test_page_that_is_no_index_is_said(index):
     index.pages['/simple/demo-videos/'] = (200, 'text/html', b'\xff\xfe\xfd')
-    assert "pip said: UnicodeDecodeError: 'utf-8' codec can't decode" in refusal()
+    assert "pip said: UnicodeDecodeError: 'utf-8' codec can't decode" in refusal(ENTRY, PAGE)
 
 
 def test_index_that_does_not_answer_is_said(index, monkeypatch):
     index.delay = 3.0
     monkeypatch.setenv('PIP_DEFAULT_TIMEOUT', '1')
-    message = refusal()
+    message = refusal(ENTRY, PAGE)
     assert 'Read timed out' in message or "didn't respond within 1" in message
 
 
@@ -220,7 +207,7 @@ def test_unreachable_index_is_said(monkeypatch):
         with pytest.raises(FetchError):
             fetch_entry(ENTRY, progress=lambda text, done, total: texts.append(text))
         assert 'no answer for Demo_Videos: pip tries again' in texts
-        message = refusal()
+        message = refusal(ENTRY, PAGE)
     assert f'{url}/demo-videos/: ' in message and '[Errno 111] Connection refused' in message
     assert 'object at 0x' not in message
 
@@ -302,7 +289,7 @@ def test_proxy_of_pip_is_used(index, monkeypatch):
 
 def test_index_that_pip_does_not_trust_is_said(monkeypatch):
     monkeypatch.setenv('PIP_INDEX_URL', 'http://packages.invalid/simple')
-    assert 'The repository located at packages.invalid is not a trusted or secure host' in refusal()
+    assert 'The repository located at packages.invalid is not a trusted or secure host' in refusal(ENTRY, PAGE)
 
 
 def test_configuration_file_of_pip_is_read(index, tmp_path, monkeypatch):
@@ -329,7 +316,7 @@ def test_settings_of_pip_for_installing_do_not_disturb(index, tmp_path, monkeypa
     monkeypatch.setenv('PIP_QUIET', '3')
     fetched_path(ENTRY).unlink()
     (cache_root() / 'downloads' / FILE).unlink()
-    assert 'Connection refused' in refusal()
+    assert 'Connection refused' in refusal(ENTRY, PAGE)
 
 
 # --- without network -------------------------------------------------------------------------

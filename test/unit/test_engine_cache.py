@@ -325,9 +325,9 @@ def test_kill_at_any_moment_leaves_the_old_state_or_the_new(cache: EngineCache, 
     assert moments >= 6
 
 
-def test_waiting_for_another_build_can_be_cancelled(cache: EngineCache) -> None:
-    building = threading.Event()
-    release = threading.Event()
+def begun_build(cache: EngineCache) -> tuple[threading.Thread, threading.Event]:
+    """Return a thread that builds the engine of KEY now, and the event that lets it finish."""
+    building, release = threading.Event(), threading.Event()
 
     def slow() -> BuiltEngine:
         building.set()
@@ -336,6 +336,11 @@ def test_waiting_for_another_build_can_be_cancelled(cache: EngineCache) -> None:
     thread = threading.Thread(target=cache.get_or_build, args=(KEY, 'm.onnx', slow))
     thread.start()
     assert building.wait(10)
+    return thread, release
+
+
+def test_waiting_for_another_build_can_be_cancelled(cache: EngineCache) -> None:
+    thread, release = begun_build(cache)
     what = 'waiting for another process that builds the same engine'
     told = Told(lambda text, done, total: told.cancel.set() if '(1 s)' in text else None)
     with pytest.raises(EngineError, match=rf'^the engine build for m\.onnx was cancelled while {what}$'):
@@ -364,17 +369,9 @@ def test_list_and_prune(cache: EngineCache) -> None:
 
 
 def test_prune_leaves_an_engine_that_is_being_built(cache: EngineCache) -> None:
-    building, release = threading.Event(), threading.Event()
     kept = cache.get_or_build(KEY, 'm.onnx', Builds())
     kept.plan_path.write_bytes(b'broken')
-
-    def slow() -> BuiltEngine:
-        building.set()
-        release.wait(30)
-        return BuiltEngine(PLAN, {})
-    thread = threading.Thread(target=cache.get_or_build, args=(KEY, 'm.onnx', slow))
-    thread.start()
-    assert building.wait(10)
+    thread, release = begun_build(cache)
     # It is broken during its build, and another thread holds its lock.
     assert cache.prune(lambda entry: False) == []
     release.set()

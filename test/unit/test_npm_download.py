@@ -13,17 +13,18 @@ import tarfile
 from pathlib import Path
 
 import pytest
+from support.fetching import files_below, refusal
 from support.package_server import PackageServer, sha256
 from support.subprocesses import python_environment
 
 from trt_perception.catalogue.catalog import CatalogEntry, Output
 from trt_perception.catalogue.download.npm import DEFAULT_REGISTRY, npm_settings, tarball_url
 from trt_perception.catalogue.fetch import fetch_entry, is_fetched
-from trt_perception.errors import FetchError
 
 VIDEO = b'not really a video, but bytes are bytes' * 20_000
 FILE = 'films-1.0.0.tgz'
 PATH = '/@demo/films/-/' + FILE
+PAGE = f'https://registry.npmjs.org{PATH}'
 
 
 def tarball(members):
@@ -68,23 +69,6 @@ def registry(monkeypatch):
     server.pages[PATH] = GIVEN
     yield server
     server.close()
-
-
-def files_below(folder):
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob('*') if path.is_file())
-
-
-def refusal():
-    """Return the message of a failed fetch. It must be one line with a way that works without network."""
-    with pytest.raises(FetchError) as caught:
-        fetch_entry(ENTRY)
-    message = str(caught.value)
-    assert '\n' not in message
-    assert message.startswith(f'street: {FILE} could not be downloaded: ')
-    assert message.endswith(
-        f'; or download {FILE} on another machine (https://registry.npmjs.org{PATH}) and run: '
-        f'trt_perception fetch street --from {FILE}')
-    return message
 
 
 # --- fetching --------------------------------------------------------------------------------
@@ -138,7 +122,7 @@ def test_progress_and_cancelling(registry, cache):
     (TARBALL[:-1] + b'?', f'has sha256 {sha256(TARBALL[:-1] + b"?")}'), (TARBALL + b'more', 'has more than ')])
 def test_another_file_is_refused_and_not_kept(registry, cache, body, found):
     registry.pages[PATH] = (200, 'application/octet-stream', body)
-    message = refusal()
+    message = refusal(ENTRY, PAGE)
     assert found in message and f'expected sha256 {sha256(TARBALL)} and {len(TARBALL)} bytes' in message
     assert files_below(cache) == ['locks/street.lock']
     assert len(registry.requests) == 1
@@ -146,14 +130,14 @@ def test_another_file_is_refused_and_not_kept(registry, cache, body, found):
 
 def test_connection_that_keeps_breaking_is_said(registry, cache):
     registry.pages[PATH] = (200, 'application/octet-stream', TARBALL[:1000], len(TARBALL))
-    assert f'1000 of {len(TARBALL)} bytes came from {registry.url}{PATH}' in refusal()
+    assert f'1000 of {len(TARBALL)} bytes came from {registry.url}{PATH}' in refusal(ENTRY, PAGE)
     assert len(registry.requests) == 3
     assert files_below(cache) == ['locks/street.lock']
 
 
 def test_registry_without_the_file_is_said(registry):
     registry.pages.clear()
-    assert f'{registry.url}{PATH} answered 404 Not Found' in refusal()
+    assert f'{registry.url}{PATH} answered 404 Not Found' in refusal(ENTRY, PAGE)
     assert len(registry.requests) == 1
 
 
@@ -161,20 +145,20 @@ def test_unreachable_registry_is_said(monkeypatch):
     with socket.socket() as unused:
         unused.bind(('127.0.0.1', 0))
         monkeypatch.setenv('npm_config_registry', f'http://127.0.0.1:{unused.getsockname()[1]}')
-        message = refusal()
+        message = refusal(ENTRY, PAGE)
     assert '127.0.0.1 could not be reached: Connection refused; check the network, the proxy' in message
 
 
 def test_proxy_that_cannot_be_used_is_said(registry, monkeypatch):
     monkeypatch.setenv('npm_config_proxy', 'http:proxy.example')
-    assert '127.0.0.1 could not be reached: ' in refusal()
+    assert '127.0.0.1 could not be reached: ' in refusal(ENTRY, PAGE)
     assert registry.requests == []
 
 
 @pytest.mark.parametrize('value', ['http://me:s3cret@127.0.0.1/', 'registry.example', 'file:///srv/npm'])
 def test_registry_that_cannot_be_used_is_said(monkeypatch, value):
     monkeypatch.setenv('npm_config_registry', value)
-    message = refusal()
+    message = refusal(ENTRY, PAGE)
     assert 'expected an http or https address without a user name' in message and 's3cret' not in message
 
 
