@@ -142,13 +142,14 @@ def test_wrong_usage_is_exit_code_2():
 def test_a_closed_pipe_is_no_traceback(tmp_path, detector, photo):
     folder = tmp_path / 'many'
     folder.mkdir()
-    for i in range(30):
+    for i in range(300):
         (folder / f'{i}.png').write_bytes(photo.read_bytes())
     environment = {**os.environ, 'PYTHONPATH': str(PACKAGE_ROOT)}
     arguments = [sys.executable, '-u', '-m', 'trt_perception.cli.main', 'predict', str(detector), str(folder)]
     process = subprocess.Popen(
-        arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
-    process.stdout.readline()
+        arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, pipesize=4096)
+    # The pipe and the reader's buffer hold less than all results: the process still writes, however late this closes.
+    assert 300 * len(process.stdout.readline()) > 4 * 4096
     process.stdout.close()
     assert process.wait(60) == 1
     assert process.stderr.read() == ''
