@@ -42,7 +42,7 @@ class CocoOutput:
         if not self._selector.takes(item):
             return
         assert isinstance(result, Detections)
-        name = f'{image.topic.strip("/").replace("/", "_")}_{image.index:06d}.jpg'
+        name = image_name(image.topic, image.index)
         cv2 = require('cv2')
         done, data = cv2.imencode('.jpg', image.frame.bgr(), [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
         if not done:
@@ -83,6 +83,11 @@ class CocoOutput:
         for lines in (self._images, self._objects):
             with contextlib.suppress(OSError):
                 lines.close()
+
+
+def image_name(topic: str, index: int) -> str:
+    """Return the name of an image in images/. index: number of the message in its topic"""
+    return f'{topic.strip("/").replace("/", "_")}_{index:06d}.jpg'
 
 
 def _joined(lines: TextIO) -> Iterator[str]:

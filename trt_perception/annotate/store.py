@@ -47,6 +47,14 @@ class Finished:
     folder: Path
     record: Mapping[str, Any]
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether its files are there with the sizes that they had when it was finished."""
+        try:
+            return all((self.folder / name).stat().st_size == size for name, size in self.record['outputs'].items())
+        except OSError:
+            return False
+
 
 class Store:
     """The folder of --output. One process at a time writes into it: `opened`."""
@@ -70,7 +78,7 @@ class Store:
                 stack.enter_context(_lock(folder))
                 remove_leftovers(folder, locked=True)
                 store = cls(folder)
-                store._finished = [found for path in sorted(folder.iterdir()) if (found := _read(path)) is not None]
+                store._finished = finished_in(folder)
             yield store
 
     def files_of(self, paths: Sequence[Path]) -> list[BagFile]:
@@ -95,7 +103,7 @@ class Store:
         """Return the annotation of a bag with this content and these settings, if it is complete."""
         return next((
             found for found in self._finished
-            if found.record['content'] == content and found.record['run'] == run and _is_whole(found)), None)
+            if found.record['content'] == content and found.record['run'] == run and found.is_whole), None)
 
     def place_for(self, name: str, content: str) -> Path:
         """Return the folder for the annotation of a bag: its name, with a part of its hash if another bag has it."""
@@ -158,7 +166,12 @@ def _lock(folder: Path) -> Iterator[None]:
         yield
 
 
-def _read(path: Path) -> Finished | None:
+def finished_in(folder: Path) -> list[Finished]:
+    """Return the annotations in a folder of --output, sorted by name. Raises OSError."""
+    return [found for path in sorted(folder.iterdir()) if (found := read_finished(path)) is not None]
+
+
+def read_finished(path: Path) -> Finished | None:
     """Return the annotation in a folder, None if it has none that can be read."""
     try:
         record = json.loads(read_whole(path / RECORD, _MOST_BYTES).decode())
@@ -168,13 +181,6 @@ def _read(path: Path) -> Finished | None:
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
     return Finished(path, record)
-
-
-def _is_whole(found: Finished) -> bool:
-    try:
-        return all((found.folder / name).stat().st_size == size for name, size in found.record['outputs'].items())
-    except OSError:
-        return False
 
 
 def _sha256(path: Path) -> str:

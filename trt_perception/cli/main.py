@@ -15,8 +15,8 @@ from types import FrameType
 
 # These modules import only NumPy at the top, so `--help` works without the other packages.
 SUBCOMMANDS = (
-    'fetch', 'export', 'inspect', 'predict', 'annotate', 'evaluate', 'quantize', 'build', 'cache', 'benchmark', 'play',
-    'demo', 'doctor', 'top', 'echo')
+    'fetch', 'export', 'inspect', 'predict', 'annotate', 'compare', 'evaluate', 'quantize', 'build', 'cache',
+    'benchmark', 'play', 'demo', 'doctor', 'top', 'echo')
 # An error that this program does not expect.
 UNEXPECTED = 3
 _WORDS = {signal.SIGINT: 'interrupted', signal.SIGTERM: 'terminated', signal.SIGHUP: 'the terminal was closed'}

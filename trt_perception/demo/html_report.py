@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from .. import __version__
+from ..html_page import html_page, section, tiles
 from ..node.monitoring.statistics import PERCENTILES
 from . import plots
 from .html_page import SCRIPT, STYLE
@@ -57,16 +58,10 @@ def write_html(path: Path, data: ReportData) -> None:
         f'<h1>{escape(data.model)} on {escape(data.video_name)}</h1>'
         f'<p class="soft">trt_perception {escape(__version__)}: player, node and consumer were separate processes and '
         'talked over DDS.</p>'
-        f'<p class="verdict{" slow" if is_too_slow(figures) else ""}">{escape(data.verdict)}</p>',
+        f'<p class="verdict{" bad" if is_too_slow(figures) else ""}">{escape(data.verdict)}</p>',
         _video(data), _tiles(data), '<div class="grid2">', *_plots(data), '</div>', _table(data), _machine(data),
         '<footer>detections.jsonl has every box of every processed frame; node.log has the log of the node.</footer>']
-    path.write_text(
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        # Without it, a browser asks the server for an icon.
-        '<link rel="icon" href="data:,">'
-        f'<title>{escape(data.model)} on {escape(data.video_name)}</title><style>{STYLE}</style></head><body><main>\n'
-        + '\n'.join(parts) + f'\n</main><script>{SCRIPT}</script></body></html>\n', encoding='utf-8')
+    path.write_text(html_page(f'{data.model} on {data.video_name}', parts, STYLE, SCRIPT), encoding='utf-8')
 
 
 def _video(data: ReportData) -> str:
@@ -92,19 +87,17 @@ def _video(data: ReportData) -> str:
 def _tiles(data: ReportData) -> str:
     figures = data.figures
     p50, p95 = (float(value) for value in np.percentile(figures.ages_ms, (50, 95)))
-    tiles = [
+    return tiles([
         (f'{figures.sent}', 'frames sent'), (f'{figures.count("processed")}', 'frames processed'),
         (f'{figures.sent - figures.count("processed")}', 'frames skipped or lost'),
         (f'{p50:.1f} ms', 'stamp to detection, median'), (f'{p95:.1f} ms', 'stamp to detection, p95'),
-        (f'{data.interval_ms:.1f} ms', 'between two frames')]
-    return '<div class="tiles">' + ''.join(
-        f'<div class="tile"><b>{value}</b><span class="soft">{what}</span></div>' for value, what in tiles) + '</div>'
+        (f'{data.interval_ms:.1f} ms', 'between two frames')])
 
 
 def _plots(data: ReportData) -> Iterable[str]:
     figures = data.figures
     skipped = sorted(set(range(figures.sent)) - set(data.ages_ms))
-    yield _section(
+    yield section(
         'Stamp to detection, frame by frame', plots.timeline(
             [frame / data.fps for frame in data.ages_ms], list(data.ages_ms.values()),
             [frame / data.fps for frame in skipped], figures.sent / data.fps, data.interval_ms),
@@ -112,13 +105,13 @@ def _plots(data: ReportData) -> Iterable[str]:
         '<span class="together"><span class="key skip"></span> skipped frame</span> &ensp; '
         '<span class="together"><span class="key line"></span> time between two frames.</span> '
         'Click to go there in the video.')
-    yield _section(
+    yield section(
         'Stamp to detection, distribution', plots.histogram(figures.ages_ms, PERCENTILES),
         'From the stamp of the image to the arrival of its result at another process, all results.')
     stages: list[tuple[str, float, float | None]] = [
         (stage, values[0], values[1]) for stage in _PARTS if (values := _percentiles(figures, stage))]
     if stages:
-        yield _section(
+        yield section(
             'Time of each stage', plots.bars(stages, ' ms', 'Time of each stage'),
             f'In the node, last {data.window_s:g} s. Bar: median; thin line: up to p95; numbers: median / p95.')
     if figures.classes:
@@ -128,11 +121,7 @@ def _plots(data: ReportData) -> Iterable[str]:
         if rest:
             rows.append((f'{len(rest)} others', float(sum(count for _, count in rest)), None))
         title = figures.counted[0].upper() + figures.counted[1:]
-        yield _section(title, plots.bars(rows, '', title), 'As the model says; it can be wrong.')
-
-
-def _section(title: str, content: str, note: str) -> str:
-    return f'<section><h2>{escape(title)}</h2>{content}<p class="note">{note}</p></section>'
+        yield section(title, plots.bars(rows, '', title), 'As the model says; it can be wrong.')
 
 
 def _table(data: ReportData) -> str:

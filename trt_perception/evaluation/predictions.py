@@ -4,31 +4,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from ..errors import printable
+from ..results.json_reader import EXPECTED, Found, LineError, read_line
 from .errors import EvaluationError
-from .truth import is_number
-
-_EXPECTED = 'expected the JSON lines of trt_perception predict --json'
-_BOX_NUMBERS = 4
-
-
-@dataclass(frozen=True)
-class Found:
-    """One detection, or one class of a classification.
-
-    name: the class, or its index as text if the model has no names
-    score: in 0..1
-    box: x_min, y_min, x_max, y_max in pixels; None for a classification
-    """
-
-    name: str
-    score: float
-    box: tuple[float, float, float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -56,7 +36,7 @@ def read_predictions(path: Path) -> Predictions:
         lines = path.read_text(encoding='utf-8').split('\n')
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else 'not UTF-8 text'
-        raise EvaluationError(f'predictions {path}: {reason}; {_EXPECTED}') from error
+        raise EvaluationError(f'predictions {path}: {reason}; {EXPECTED}') from error
     images: list[ImageResult] = []
     kinds: set[str] = set()
     for number, line in enumerate(lines, 1):
@@ -65,7 +45,7 @@ def read_predictions(path: Path) -> Predictions:
             kinds.add(kind)
             images.append(image)
     if not images:
-        raise EvaluationError(f'predictions {path}: the file is empty; {_EXPECTED}')
+        raise EvaluationError(f'predictions {path}: the file is empty; {EXPECTED}')
     if len(kinds) > 1:
         raise EvaluationError(f'predictions {path}: detections and classifications in one file; evaluate one model')
     return Predictions(path, kinds == {'detections'}, tuple(images))
@@ -73,27 +53,8 @@ def read_predictions(path: Path) -> Predictions:
 
 def _record(where: str, line: str) -> tuple[str, ImageResult]:
     try:
-        record = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise EvaluationError(f'{where}: not JSON ({error}); {_EXPECTED}') from error
-    if isinstance(record, list):
-        raise EvaluationError(f'{where}: a list, as in a COCO results file; {_EXPECTED}')
-    kind = next((key for key in ('detections', 'classifications') if isinstance(record, dict) and key in record), '')
-    if not (kind and isinstance(record.get('source'), str) and record['source'] and isinstance(record[kind], list)
-            and all(isinstance(record.get(key), int) for key in ('width', 'height'))):
-        raise EvaluationError(f'{where}: not a result of an image; {_EXPECTED}')
-    found = tuple(_found(where, entry, kind == 'detections') for entry in record[kind])
-    return kind, ImageResult(record['source'], record['width'], record['height'], found)
-
-
-def _found(where: str, entry: Any, with_box: bool) -> Found:
-    if not (isinstance(entry, dict) and isinstance(entry.get('class_id'), str) and is_number(entry.get('score'))):
-        raise EvaluationError(f'{where}: {printable(entry)} has no class_id or no score; {_EXPECTED}')
-    if not with_box:
-        return Found(entry['class_id'], float(entry['score']))
-    box = entry.get('bbox')
-    if not (isinstance(box, list) and len(box) == _BOX_NUMBERS and all(map(is_number, box)) and box[0] <= box[2]
-            and box[1] <= box[3]):
-        raise EvaluationError(f'{where}: bbox is {printable(box)}; expected [x_min, y_min, x_max, y_max] in pixels')
-    return Found(
-        entry['class_id'], float(entry['score']), (float(box[0]), float(box[1]), float(box[2]), float(box[3])))
+        result = read_line(line)
+    except LineError as error:
+        raise EvaluationError(f'{where}: {error}') from error
+    kind = 'detections' if result.detections else 'classifications'
+    return kind, ImageResult(result.source, result.width, result.height, result.found)

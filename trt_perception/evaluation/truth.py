@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import printable
+from ..results.json_reader import is_number
 from .errors import EvaluationError
 
 _CSV_HEADER = ['file', 'class']
 _BOX_NUMBERS = 4
-# JSON allows whole numbers that no float can be.
-_LARGEST = 1e9
 
 
 @dataclass(frozen=True)
@@ -143,11 +142,6 @@ def _label(
         raise EvaluationError(
             f'truth {path}: {where}.bbox is {printable(box)}; expected [x, y, width, height] in pixels')
     return Label(places[0], places[1], (float(box[0]), float(box[1]), float(box[2]), float(box[3])), crowd)
-
-
-def is_number(value: object) -> bool:
-    """Return whether a value of a JSON file is a number that pixels or scores can have; NaN is none."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < _LARGEST
 
 
 def _positions(path: Path, key: str, entries: Sequence[Mapping[str, Any]]) -> dict[Any, int]:

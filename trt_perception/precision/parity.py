@@ -180,18 +180,19 @@ def _frames(count: int) -> str:
     return '1 frame' if count == 1 else f'{count} frames'
 
 
-def match(reference: Detections, candidate: Detections) -> list[tuple[int, int, float]]:
-    """Return (index, index, IoU) of boxes of the same class matched one to one, the highest IoU first."""
+def match(
+    reference: Detections, candidate: Detections, min_iou: float = MATCH_IOU,
+) -> list[tuple[int, int, float]]:
+    """Return (index, index, IoU) of boxes of the same class matched one to one, the highest IoU first.
+
+    min_iou: above 0; pairs with a lower IoU are left out
+    """
     overlaps = iou_matrix(reference.boxes, candidate.boxes)
     overlaps[reference.class_indices[:, np.newaxis] != candidate.class_indices[np.newaxis]] = 0.0
-    pairs = []
-    for flat in np.argsort(-overlaps, axis=None, kind='stable'):
-        first, second = np.unravel_index(flat, overlaps.shape)
-        overlap = float(overlaps[first, second])
-        if overlap < MATCH_IOU:
-            break
-        pairs.append((int(first), int(second), overlap))
-    return _one_to_one(pairs)
+    firsts, seconds = np.nonzero(overlaps >= min_iou)
+    values = overlaps[firsts, seconds]
+    order = np.argsort(-values, kind='stable')
+    return _one_to_one(list(zip(firsts[order].tolist(), seconds[order].tolist(), values[order].tolist())))
 
 
 def _one_to_one(pairs: list[tuple[int, int, float]]) -> list[tuple[int, int, float]]:
