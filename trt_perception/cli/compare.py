@@ -29,7 +29,7 @@ from ..regression.limits import Limits, checks, failures, require_fitting
 from ..regression.options import MOVED_IOU, CompareOptions
 from ..regression.page import comparison_page
 from ..regression.pictures import read_pictures
-from ..regression.report import bag_table, class_table, record, shown_name, summary
+from ..regression.report import bag_table, class_table, record, shown_name, summary, thresholds_note
 from ..unfinished import part_folder
 from .files import OutputError, Outputs
 from .numbers import fraction, number, positive, whole
@@ -116,6 +116,9 @@ def _print(result: Comparison) -> None:
         names = ', '.join(shown_name(name) for name in result.left_out[:_CHANGES])
         more = len(result.left_out) - _CHANGES
         _note(f'left out: classes that only one model has: {names}{f" and {more} more" if more > 0 else ""}')
+    note = thresholds_note(result)
+    if note:
+        _note(note)
     print(summary(result))
     print_table(class_table(result, _CLASSES))
     if len(result.tally.classes) > _CLASSES:

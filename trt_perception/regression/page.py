@@ -19,7 +19,7 @@ from .limits import Check
 from .page_style import STYLE
 from .page_tables import bags, changes, classes, provenances, table
 from .pictures import Pictures
-from .report import shown_name, summary
+from .report import shown_name, summary, thresholds_note
 from .views import View
 
 _LINES = 5
@@ -74,6 +74,9 @@ def _notes(comparison: Comparison, pictures: Pictures) -> Iterator[str]:
     notes = [*comparison.notes, *left_out]
     if notes:
         yield section('Not compared', _list(notes))
+    thresholds = thresholds_note(comparison)
+    if thresholds:
+        yield section('Other thresholds', _list([thresholds]))
     if pictures.notes:
         yield section('Without an image', _list(pictures.notes))
 

@@ -62,12 +62,12 @@ def bag_table(comparison: Comparison, most: int) -> list[Sequence[str]]:
 def sorted_classes(
     classes: Mapping[str, BoxFigures] | Mapping[str, TopFigures],
 ) -> list[tuple[str, BoxFigures | TopFigures]]:
-    """Return the classes: those with the most differences first."""
-    def differences(item: tuple[str, BoxFigures | TopFigures]) -> tuple[int, int, str]:
+    """Return the classes: those with the most differences first, then those that moved most."""
+    def differences(item: tuple[str, BoxFigures | TopFigures]) -> tuple[int, int, int, str]:
         name, figures = item
         if isinstance(figures, BoxFigures):
-            return -figures.lost - figures.gained - figures.moved, -figures.a - figures.b, name
-        return figures.same - figures.frames, -figures.frames, name
+            return -figures.lost - figures.gained, -figures.moved, -figures.a - figures.b, name
+        return figures.same - figures.frames, 0, -figures.frames, name
 
     return sorted(classes.items(), key=differences)
 
@@ -105,6 +105,19 @@ def provenance(annotation: Annotation) -> dict[str, str]:
         'calibration': (settings.get('calibration') or ('',))[0],
         'thresholds': ', '.join(map(' '.join, _THRESHOLD.findall(str(settings.get('thresholds', ''))))),
         'trt_perception': settings.get('version', '')}.items()}
+
+
+def thresholds_note(comparison: Comparison) -> str:
+    """Return what to know if the thresholds of both sides differ, '' if they do not."""
+    for bag in comparison.bags:
+        a, b = (provenance(one).get('thresholds', '') for one in (bag.a, bag.b))
+        if a and b and a != b:
+            changed = [
+                f'{side}: {", ".join(part for part in own.split(", ") if part not in other.split(", "))}'
+                for side, own, other in (('A', a, b), ('B', b, a))]
+            return (
+                f'made with other thresholds ({"; ".join(changed)}): a box may be lost or gained for that reason alone')
+    return ''
 
 
 def shown_name(name: str) -> str:

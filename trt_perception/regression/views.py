@@ -14,7 +14,8 @@ from .frames import FrameDifference
 from .largest import LargeDifference
 
 _WIDTH = 640
-_QUALITY = 80
+# A small part is shown enlarged.
+_QUALITY, _SMALL_QUALITY, _SMALL = 80, 95, 320
 # Width to height. The part is larger than the boxes, and at least this part of the image, so that one sees what it is.
 _SHAPE = 4 / 3
 _AROUND = 1.6
@@ -50,7 +51,8 @@ def with_pixels(view: View, bgr: np.ndarray) -> View:
     if view.width > _WIDTH:
         size = _WIDTH, max(1, round(view.height * _WIDTH / view.width))
         part = cv2.resize(part, size, interpolation=cv2.INTER_AREA)
-    done, data = cv2.imencode('.jpg', part, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
+    quality = _QUALITY if view.width > _SMALL else _SMALL_QUALITY
+    done, data = cv2.imencode('.jpg', part, [cv2.IMWRITE_JPEG_QUALITY, quality])
     return View(view.x, view.y, view.width, view.height, data.tobytes() if done else b'')
 
 
