@@ -198,8 +198,12 @@ def test_another_order_of_the_names_and_names_that_do_not_occur(capsys):
 
 def test_other_thresholds_are_told(capsys):
     for name, score in (('a', 0.25), ('b', 0.4)):
-        write_annotation(f'{name}/run', [line(0, [CAR])], thresholds=f'S(detection=D(score={score}, iou=0.45))')
-    assert run(capsys, 'a', 'b')[2] == [
+        write_annotation(
+            f'{name}/run', [line(0, [CAR])], thresholds=f'S(detection=D(score={score}, iou=0.45))', precision=name)
+    _, _, notes, found = run(capsys, 'a', 'b')
+    assert [(made[0]['precision'], made[0]['thresholds']) for made in found['made_by'].values()] == [
+        ('a', 'score 0.25, iou 0.45'), ('b', 'score 0.4, iou 0.45')]
+    assert notes == [
         'note: made with other thresholds (A: score 0.25; B: score 0.4): a box may be lost or gained for that reason '
         'alone']
 
@@ -246,6 +250,14 @@ def test_lines_that_cannot_be_compared(capsys, records, says):
     write_lines('b.jsonl', records)
     code, out, [error], _ = run(capsys, 'a.jsonl', 'b.jsonl')
     assert (code, out) == (1, []) and says in error.replace('a.jsonl / b.jsonl', 'b.jsonl')
+
+
+def test_predict_against_annotate(capsys):
+    write_annotation('a/run', [line(0, [CAR])])
+    write_lines('b.jsonl', [image('1.jpg', [CAR])])
+    for first, second in (('a', 'b.jsonl'), ('b.jsonl', 'a')):
+        [error] = run(capsys, first, second)[2]
+        assert 'b.jsonl is of predict, and a/run/results.jsonl of annotate' in error
 
 
 def test_bytes_that_are_no_text(capsys):

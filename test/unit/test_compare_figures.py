@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The figures of `compare`, computed by hand: boxes, scores, percentiles, first classes, the largest differences."""
 
+import numpy as np
 import pytest
 from support.annotations import START
 
+from trt_perception.precision.parity import Agreement
 from trt_perception.regression.figures import BoxFigures, Differences, TopFigures
 from trt_perception.regression.first_classes import compare_classes
 from trt_perception.regression.frames import compare_boxes
@@ -12,6 +14,7 @@ from trt_perception.regression.largest import LargeDifference, Largest
 from trt_perception.regression.options import CompareOptions
 from trt_perception.regression.tally import BoxTally, TopTally
 from trt_perception.results.json_reader import Found, LineResult
+from trt_perception.results.results import Detections
 
 OPTIONS = CompareOptions()
 
@@ -55,6 +58,36 @@ def test_the_figures_of_all_and_of_each_class():
     assert tally.classes['dog'].agreement == 0.0 and tally.classes['car'].agreement == 1.0
     assert tally.changes == {('dog', 'cup'): 1}
     assert BoxFigures().agreement == 1.0 and BoxFigures().lost_fraction == 0.0
+
+
+@pytest.mark.parametrize('score', [0.0, 0.5])
+def test_the_figures_are_those_of_the_accuracy_gate(score):
+    random, gate, tally = np.random.default_rng(3), Agreement('detection'), BoxTally(0.75)
+    weight = 0.0
+    for _ in range(40):
+        corners = random.uniform(0, 90, (12, 2))
+        first = np.concatenate([corners, corners + random.uniform(5, 30, (12, 2))], axis=1).round(3)
+        second = (first + random.normal(0, 1.5, first.shape)).round(3)[random.permutation(12)[:11]]
+        sides = []
+        for places in (first, second):
+            scores, classes = random.uniform(score, 1, len(places)).round(6), random.integers(0, 2, len(places))
+            order = np.argsort(-scores)
+            sides.append(Detections(places[order], scores[order], classes[order]))
+        gate.add_frame(*sides, score)
+        difference = compare_boxes(*(
+            boxes(*((str(name), value, *place) for name, value, place in zip(
+                side.class_indices, side.scores.tolist(), side.boxes.tolist()))) for side in sides),
+            CompareOptions(score=score))
+        tally.add(difference, BoxFigures())
+        weight += difference.weight
+    total = tally.total
+    assert (total.matched, total.lost, total.gained) == (gate.matched, gate.missing, gate.extra)
+    assert min(total.matched, total.lost, total.gained, total.moved, total.changed_from) > 5
+    assert total.agreement == gate.value
+    assert (total.mean_iou, total.lowest_iou) == (pytest.approx(gate.mean_iou), gate.min_iou)
+    assert (total.differences.mean, total.differences.largest) == (
+        pytest.approx(gate.mean_score_difference), pytest.approx(gate.max_score_difference))
+    assert weight == pytest.approx(gate.loss * (total.matched + total.lost + total.gained))
 
 
 def test_a_higher_iou_is_asked_for():

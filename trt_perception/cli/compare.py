@@ -23,8 +23,9 @@ from pathlib import Path
 from ..errors import one_line
 from ..measure.table import print_table
 from ..progress import ConsoleProgress
-from ..regression.compare import Comparison, compare
-from ..regression.inputs import read_side
+from ..regression.compare import compare
+from ..regression.comparison import Comparison
+from ..regression.inputs import Side, read_side
 from ..regression.limits import Limits, checks, failures, require_fitting
 from ..regression.options import MOVED_IOU, CompareOptions
 from ..regression.page import comparison_page
@@ -87,9 +88,10 @@ def run(options: argparse.Namespace) -> int:
     wanted = CompareOptions(
         options.iou, options.moved_iou, options.score, options.common_classes,
         options.pictures if options.html or options.json else 0)
-    _check_outputs(options)
+    a, b = read_side(options.a), read_side(options.b)
+    _check_outputs(options, a, b)
     with ConsoleProgress(unit='') as progress:
-        result = compare(options.a, options.b, wanted, progress)
+        result = compare(a, b, wanted, progress)
     require_fitting(limits, result)
     found = checks(limits, result)
     lines = failures(limits, result, found)
@@ -131,11 +133,10 @@ def _print(result: Comparison) -> None:
             print(f'and {len(result.bags) - _BAGS} bags with a higher agreement (--json has all)')
 
 
-def _check_outputs(options: argparse.Namespace) -> None:
+def _check_outputs(options: argparse.Namespace, a: Side, b: Side) -> None:
     """Raise OutputError before the work if an output cannot be written, or would replace an input."""
-    sides = [read_side(path) for path in (options.a, options.b)]
-    outputs = Outputs(*(file for side in sides for file in side.files), *(
-        path for side in sides for one in side.annotations for path in one.bag_files))
+    outputs = Outputs(*a.files, *b.files, *(
+        path for side in (a, b) for one in side.annotations for path in one.bag_files))
     outputs.file('--json', options.json)
     outputs.file('--html', options.html)
 

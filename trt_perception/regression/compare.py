@@ -5,94 +5,40 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
 
 from ..errors import listed, printable
 from ..progress import ProgressCallback, silent
 from ..results.json_reader import Found, LineResult
 from .classes import compared_classes, left_out
+from .comparison import BagComparison, Comparison
 from .errors import CompareError
 from .figures import BoxFigures, TopFigures
 from .first_classes import compare_classes
 from .frames import compare_boxes
-from .inputs import Annotation, pair_annotations, read_side
+from .inputs import Side, pair_annotations
 from .largest import LargeDifference, Largest
 from .line_file import LineFile, key_of
 from .options import CompareOptions
-from .tally import BoxTally, Figures, Tally, TopTally
+from .tally import BoxTally, Tally, TopTally
 
 _REPORT_EVERY = 100
 
 
-@dataclass
-class BagComparison:
-    """One bag, or one file of JSON lines.
-
-    images: compared; only_a, only_b: those that one has; other: those of one number whose stamps or sizes differ
-    """
-
-    a: Annotation
-    b: Annotation
-    figures: Figures
-    images: int = 0
-    only_a: int = 0
-    only_b: int = 0
-    other: int = 0
-
-    @property
-    def name(self) -> str:
-        """The name of the bag."""
-        return self.a.name if self.a.name == self.b.name else f'{self.a.name} / {self.b.name}'
-
-
-@dataclass
-class Comparison:
-    """The result.
-
-    a, b: the paths of the user; bags: those of both; only_a, only_b: names of bags that one has
-    left_out: classes that were not compared; largest: images, the largest difference first
-    notes: what was not compared, one line each
-    """
-
-    a: Path
-    b: Path
-    options: CompareOptions
-    tally: Tally
-    bags: list[BagComparison] = field(default_factory=list)
-    only_a: list[str] = field(default_factory=list)
-    only_b: list[str] = field(default_factory=list)
-    left_out: list[str] = field(default_factory=list)
-    largest: list[LargeDifference] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-
-    @property
-    def images(self) -> int:
-        """The number of compared images."""
-        return sum(bag.images for bag in self.bags)
-
-    @property
-    def missing(self) -> int:
-        """The number of images and bags that were not compared."""
-        images = sum(bag.only_a + bag.only_b + bag.other for bag in self.bags)
-        return images + len(self.only_a) + len(self.only_b)
-
-
-def compare(a: Path, b: Path, options: CompareOptions, progress: ProgressCallback = silent) -> Comparison:
-    """Compare two annotations. Memory does not grow with the images, but for 32 bytes for each of the longest bag.
+def compare(a: Side, b: Side, options: CompareOptions, progress: ProgressCallback = silent) -> Comparison:
+    """Compare two annotations. Memory grows by about 100 bytes for each image of the longest bag.
 
     Raises CompareError if they cannot be compared.
     """
-    pairs, only_a, only_b = pair_annotations(read_side(a), read_side(b))
+    pairs, only_a, only_b = pair_annotations(a, b)
     result: Comparison | None = None
     largest = Largest(options.pictures)
     for number, (first, second) in enumerate(pairs):
         with LineFile(first.lines, progress) as lines_a, LineFile(second.lines, progress) as lines_b:
             tally = _tally(lines_a, lines_b, options)
             if result is None:
-                result = Comparison(a, b, options, tally, only_a=only_a, only_b=only_b)
+                result = Comparison(a.path, b.path, options, tally, only_a=only_a, only_b=only_b)
             elif type(result.tally) is not type(tally):
-                raise CompareError(f'{a} has detections and classifications; compare the bags of one model')
+                raise CompareError(f'{a.path} has detections and classifications; compare the bags of one model')
             classes = compared_classes((first, lines_a), (second, lines_b), options.common_classes)
             for name in left_out((first, lines_a), (second, lines_b), classes):
                 if name not in result.left_out:
@@ -105,7 +51,7 @@ def compare(a: Path, b: Path, options: CompareOptions, progress: ProgressCallbac
     result.notes = [*_bag_notes(result), *result.notes]
     result.largest = largest.sorted()
     if not result.images:
-        raise CompareError(f'{a} and {b} have no image in common: {"; ".join(result.notes)}')
+        raise CompareError(f'{a.path} and {b.path} have no image in common: {"; ".join(result.notes)}')
     return result
 
 
@@ -167,6 +113,10 @@ def _tally(a: LineFile, b: LineFile, options: CompareOptions) -> Tally:
         raise CompareError(
             f'{a.path} has {kinds[a.detections]}, and {b.path} has {kinds[b.detections]}: compare two models of the '
             'same task')
+    for one, other in ((a, b), (b, a)):
+        if '' in one.topics and '' not in other.topics:
+            raise CompareError(
+                f'{one.path} is of predict, and {other.path} of annotate, with topics: compare two of one kind')
     return BoxTally(options.moved_iou) if a.detections else TopTally()
 
 

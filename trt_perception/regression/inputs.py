@@ -46,13 +46,18 @@ class Annotation:
     @property
     def bag_files(self) -> list[Path]:
         """The storage files of the bag, as they were when it was annotated."""
-        return [Path(entry['path']) for entry in self.record.get('files', ())]
+        return [Path(str(entry['path'])) for entry in self.record.get('files', ())]
 
     @property
     def names(self) -> tuple[str, ...]:
         """The class names of the model; () if they are not known."""
-        found = self.record.get('settings', {}).get('names', ())
-        return tuple(map(str, found))
+        found = self.part('settings').get('names')
+        return tuple(map(str, found)) if isinstance(found, list) else ()
+
+    def part(self, key: str) -> Mapping[str, Any]:
+        """Return an object of annotation.json, an empty one if it has none with this key."""
+        found = self.record.get(key)
+        return found if isinstance(found, dict) else {}
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import ParameterError, printable
-from .compare import Comparison
+from .comparison import Comparison
 from .figures import BoxFigures, TopFigures
 
 _BOXES_ONLY = ('max_lost', 'max_gained', 'max_moved')

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A file of JSON lines: scanned once, then read in order or by frame. Memory: 16 bytes for each line."""
+"""A file of JSON lines: scanned once, then read in order or by frame. Memory: some 16 bytes for each line."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from html import escape
 from .. import __version__
 from ..errors import one_line, printable
 from ..html_page import html_page, section, tiles
-from .compare import Comparison
+from .comparison import Comparison
 from .drawing import lines_of, svg_of
 from .figures import BoxFigures, TopFigures
 from .frames import FrameDifference

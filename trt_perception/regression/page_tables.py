@@ -9,7 +9,7 @@ from html import escape
 
 from ..errors import printable
 from ..html_page import section
-from .compare import Comparison
+from .comparison import Comparison
 from .figures import BoxFigures, TopFigures
 from .report import bag_table, class_table, provenance, shown_name, sorted_classes
 

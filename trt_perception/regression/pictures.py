@@ -22,7 +22,7 @@ from ..results.json_reader import LineResult
 from ..sources.bag_reader import BagReader
 from ..sources.bag_recording import recorded
 from ..sources.open_source import open_source
-from .compare import BagComparison, Comparison
+from .comparison import BagComparison, Comparison
 from .inputs import Annotation
 from .views import View, view_of, with_pixels
 
@@ -141,5 +141,6 @@ def _is(image: LineResult, width: int, height: int, stamp_ns: int | None) -> boo
 
 def _options(side: Annotation) -> ImageOptions:
     """Return how the images of a bag were read. What is damaged is shown as far as it is there."""
-    bits = side.record.get('settings', {}).get('images', {}).get('significant_bits')
-    return ImageOptions(damaged=KEEP, significant_bits=bits if isinstance(bits, int) else 16)
+    images = side.part('settings').get('images')
+    bits = images.get('significant_bits') if isinstance(images, dict) else None
+    return ImageOptions(damaged=KEEP, significant_bits=bits if isinstance(bits, int) and 8 <= bits <= 16 else 16)

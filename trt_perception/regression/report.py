@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..errors import one_line, printable
-from .compare import BagComparison, Comparison
+from .comparison import BagComparison, Comparison
 from .figures import BoxFigures, TopFigures
 from .frames import FrameDifference, Pair
 from .inputs import Annotation
@@ -22,7 +22,7 @@ _BOX_HEADINGS = (
 _TOP_HEADINGS = ('', 'images', 'same', 'likely', 'top-1', 'agreement', 'score mean', 'p95', 'max')
 NO_CLASS = '(none)'
 # The settings have them as Python shows them.
-_THRESHOLD = re.compile(r'(\w+)=([^(),]+)')
+_THRESHOLD = re.compile(r'(\w+)=([^(),]+)(?=[,)])')
 
 
 def summary(comparison: Comparison) -> str:
@@ -80,6 +80,7 @@ def record(comparison: Comparison, found: Sequence[Check], lines: Sequence[str],
         {'a': first, 'b': second, 'count': count} for (first, second), count in tally.changes.most_common()]
     return {
         'task': 'detection' if boxes else 'classification', 'a': str(comparison.a), 'b': str(comparison.b),
+        'made_by': {side: _different([provenance(getattr(bag, side)) for bag in comparison.bags]) for side in 'ab'},
         'passed': not lines if gate else None, 'failures': list(lines), 'checks': [check.as_dict() for check in found],
         **({'iou': options.iou, 'moved_iou': options.moved_iou, 'score': options.score} if boxes else {}),
         'images': comparison.images, 'not_compared': {
@@ -96,13 +97,13 @@ def provenance(annotation: Annotation) -> dict[str, str]:
     whole = annotation.record
     if not whole:
         return {}
-    settings, backend = whole.get('settings', {}), whole.get('backend', {})
+    settings, backend = annotation.part('settings'), annotation.part('backend')
     return {key: str(value) for key, value in {
         'model': whole.get('model', ''), 'SHA-256 of the model': str(settings.get('model_sha256', ''))[:16],
         'precision': backend.get('precision_effective', settings.get('precision', '')),
         'backend': f'{backend.get("backend", "")} {backend.get("backend_version", "")}'.strip(),
-        'device': backend.get('device', ''), 'input': ' x '.join(map(str, settings.get('input', ()))),
-        'calibration': (settings.get('calibration') or ('',))[0],
+        'device': backend.get('device', ''), 'input': _joined(settings.get('input'), ' x '),
+        'calibration': _joined(settings.get('calibration'), ', '),
         'thresholds': ', '.join(map(' '.join, _THRESHOLD.findall(str(settings.get('thresholds', ''))))),
         'trt_perception': settings.get('version', '')}.items()}
 
@@ -123,6 +124,14 @@ def thresholds_note(comparison: Comparison) -> str:
 def shown_name(name: str) -> str:
     """Return a class name for a table."""
     return one_line(printable(name), LONGEST_NAME) or NO_CLASS
+
+
+def _different(values: Sequence[dict[str, str]]) -> list[dict[str, str]]:
+    return [dict(items) for items in dict.fromkeys(tuple(value.items()) for value in values)]
+
+
+def _joined(values: Any, separator: str) -> str:
+    return separator.join(str(value) for value in values if value is not None) if isinstance(values, list) else ''
 
 
 def _bag_record(bag: BagComparison) -> dict[str, Any]:
