@@ -63,7 +63,8 @@ def test_bags_by_content_images_by_topic_and_number(capsys):
     assert found['largest'][1]['moved'] == [{
         'a': CAR, 'b': SHIFTED, 'iou': 0.7}]
     table = [row.split() for row in out[1:4]]
-    assert table[1][:9] == ['all', '5', '4', '4', '1', '0', '1', '0', '0.8889']
+    assert table[0] == ['in', 'A', 'in', 'B', 'lost', 'gained', 'moved', 'other', 'agreement', 'score', 'p95']
+    assert table[1] == ['all', '5', '4', '1', '0', '1', '0', '0.8889', '0.1000']
     assert table[2][:3] == ['dog', '2', '1']
 
 

@@ -30,7 +30,8 @@ from ..regression.limits import Limits, checks, failures, require_fitting
 from ..regression.options import MOVED_IOU, CompareOptions
 from ..regression.page import comparison_page
 from ..regression.pictures import read_pictures
-from ..regression.report import bag_table, class_table, record, shown_name, summary, thresholds_note
+from ..regression.report import bag_table, class_table, record, short, shown_name, summary, thresholds_note
+from ..regression.tally import BoxTally
 from ..unfinished import part_folder
 from .files import OutputError, Outputs
 from .numbers import fraction, number, positive, whole
@@ -122,7 +123,7 @@ def _print(result: Comparison) -> None:
     if note:
         _note(note)
     print(summary(result))
-    print_table(class_table(result, _CLASSES))
+    print_table(short(class_table(result, _CLASSES), isinstance(result.tally, BoxTally)))
     if len(result.tally.classes) > _CLASSES:
         print(f'and {len(result.tally.classes) - _CLASSES} classes more (--json has all)')
     for (first, second), count in result.tally.changes.most_common(_CHANGES):

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import sys
+import unicodedata
 from collections.abc import Sequence
 
 from ..errors import printable
@@ -33,9 +34,10 @@ def stages(comparison: Comparison) -> list[Sequence[str]]:
 
 def plain(rows: Sequence[Sequence[str]]) -> str:
     """Return the rows as lines of text: the first column is aligned to the left, the others to the right."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    widths = _widths(rows)
     return '\n'.join(
-        '  '.join([row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:]))]).rstrip()
+        '  '.join([row[0] + ' ' * (widths[0] - columns(row[0])), *(
+            ' ' * (width - columns(cell)) + cell for cell, width in zip(row[1:], widths[1:]))]).rstrip()
         for row in rows)
 
 
@@ -54,15 +56,29 @@ def print_table(rows: Sequence[Sequence[str]]) -> None:
         except ImportError:
             pass
         else:
+            console = Console()
+            # Each column has a line and two spaces. Rich would cut cells off, of all columns.
+            if sum(_widths(rows)) + 3 * len(rows[0]) + 1 > console.width:
+                print(plain([[printable(cell) for cell in row] for row in rows]))
+                return
             table = Table(*(printable(cell) for cell in rows[0]))
             for column in table.columns[1:]:
                 column.justify = 'right'
                 column.no_wrap = True
             for row in rows[1:]:
                 table.add_row(*map(printable, row))
-            Console().print(table)
+            console.print(table)
             return
     print(plain([[printable(cell) for cell in row] for row in rows]))
+
+
+def columns(text: str) -> int:
+    """Return the columns of a terminal that a text takes: two for a Chinese character."""
+    return sum(2 if unicodedata.east_asian_width(letter) in 'WF' else 1 for letter in text)
+
+
+def _widths(rows: Sequence[Sequence[str]]) -> list[int]:
+    return [max(columns(printable(row[column])) for row in rows) for column in range(len(rows[0]))]
 
 
 def _or_dash(value: float | None) -> str:

@@ -12,7 +12,8 @@ h1 .a { background: #c85a00; } h1 .b { background: #0068b8; }
 .classes { font-size: 14px; } .classes td, .classes th { padding: 5px 6px; }
 td:first-child { white-space: normal; overflow-wrap: anywhere;
   min-width: 110px; }
-.names :is(td, th):nth-child(2) { text-align: left; white-space: normal; overflow-wrap: anywhere; }
+.names :is(td, th):nth-child(2) { text-align: left; white-space: normal; overflow-wrap: anywhere;
+  min-width: 110px; }
 .bar { display: flex; width: 76px; height: 12px; border-radius: 3px; overflow: hidden; background: var(--line); }
 .bar i, .key { display: inline-block; } .key { width: 12px; height: 12px; border-radius: 3px; vertical-align: -1px; }
 i.same, .key.same { background: var(--unchanged); } i.moved, .key.moved { background: var(--shifted); }

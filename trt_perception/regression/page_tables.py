@@ -37,10 +37,10 @@ def classes(comparison: Comparison) -> str:
     bars = ['<th class="wide"></th>', *(f'<td class="wide">{_bar(one)}</td>' for one in figures)]
     more = len(comparison.tally.classes) - _CLASSES
     note = (f'{more} more classes with fewer differences are in the file of --json. ' if more > 0 else '')
-    if isinstance(comparison.tally.total, BoxFigures):
-        note += (
-            'Bar: <span class="key same"></span> matched <span class="key moved"></span> moved '
-            '<span class="key a"></span> lost <span class="key b"></span> gained.')
+    note += 'Bar: <span class="key same"></span> ' + (
+        'matched <span class="key moved"></span> moved <span class="key a"></span> lost <span class="key b"></span> '
+        'gained.' if isinstance(comparison.tally.total, BoxFigures) else
+        'same <span class="key moved"></span> equally likely <span class="key a"></span> another class.')
     return section('Classes', table(rows, bars, 'classes'), note)
 
 

@@ -48,6 +48,14 @@ def class_table(comparison: Comparison, most: int = 0) -> list[Sequence[str]]:
             *(_row(shown_name(name), figures) for name, figures in (named[:most] if most else named))]
 
 
+def short(rows: Sequence[Sequence[str]], boxes: bool) -> list[Sequence[str]]:
+    """Return the most important columns of class_table, for a terminal."""
+    wanted, headings = ((0, 1, 2, 4, 5, 6, 7, 8, 10), ('other', 'agreement', 'score p95')) if boxes else (
+        (0, 1, 2, 3, 4, 5, 7), ('top-1', 'agreement', 'score p95'))
+    head = tuple(rows[0][column] for column in wanted)
+    return [(*head[:-3], *headings), *(tuple(row[column] for column in wanted) for row in rows[1:])]
+
+
 def bag_table(comparison: Comparison, most: int) -> list[Sequence[str]]:
     """Return a row of headings and a row for each bag, the lowest agreement first. most: bags"""
     bags = sorted(comparison.bags, key=lambda bag: bag.figures.agreement)
