@@ -12,6 +12,7 @@ import pytest
 from support.annotations import box, image, line, write_annotation, write_lines
 
 from trt_perception.cli.main import main
+from trt_perception.measure.table import plain
 
 CAR, SHIFTED = box('car', 0.9, 0, 0, 100, 100), box('car', 0.8, 0, 0, 100, 70)
 DOG = box('dog', 0.6, 300, 300, 340, 340)
@@ -168,6 +169,11 @@ def test_many_limits_are_some_lines(capsys):
     code, _, err, found = run(capsys, 'a.jsonl', 'b.jsonl', '--max-lost', 0, '--each-class', 1)
     assert (code, len(found['failures']), len(err)) == (1, 31, 21)
     assert err[-1].endswith('and 11 more limits are exceeded')
+
+
+def test_names_of_wide_letters_are_aligned():
+    assert plain([('', 'lost'), ('行人', '5'), ('car', '12')]).splitlines() == [
+        '      lost', '行人     5', 'car     12']
 
 
 # Class names
