@@ -28,7 +28,7 @@ def item(index, scores=(0.9,), classes=(0,), topic='/image', pixels=None, stamp_
 
 def taken(selection, items):
     selector = Selector(selection)
-    return [(entry.image.topic, entry.image.index) for entry in items if selector.takes(entry)]
+    return [(entry.image.topic, entry.image.index) for entry in items if selector.take(entry)]
 
 
 def indices(selection, items):

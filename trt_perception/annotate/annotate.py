@@ -15,6 +15,7 @@ from ..pipeline.interface import Pipeline
 from ..progress import ProgressCallback, silent
 from ..sources.bag_reader import BagReader
 from .annotate_bag import Counts, annotate_bag
+from .missed import OtherModel
 from .options import AnnotateOptions
 from .reading import chosen_topics
 from .store import Store, content_of, run_of
@@ -40,12 +41,14 @@ class Outcome:
 def annotate(
     bags: Sequence[Path], store: Store, open_pipeline: Callable[[], Pipeline], options: AnnotateOptions,
     report: Callable[[str], None], finished: Callable[[Outcome], None], progress: ProgressCallback = silent,
+    other: OtherModel | None = None,
 ) -> None:
     """Annotate bags into the folder of a store; those that are there with the same settings are skipped.
 
     open_pipeline: returns the open pipeline; called at the first bag that is not skipped
     report: called with a line about each message, or bag, that cannot be read
     finished: called after each bag
+    other: COCO takes only images of which this model misses an object; the settings have it
 
     Raises AnnotateError if the folder cannot be written, EngineError: both would come again with the next bag.
     """
@@ -66,10 +69,12 @@ def annotate(
             provenance: dict[str, Any] = {
                 'run': run, 'bag': str(path), 'content': content, 'settings': settings, **options.about,
                 'backend': pipeline.describe()}
+            if other is not None:
+                provenance['other_backend'] = other.describe()
             place = store.place_for(_name(path), content)
             lines = _Lines(report)
             with store.new(place) as folder:
-                counts = annotate_bag(bag, topics, pipeline, folder, options, provenance, lines, progress)
+                counts = annotate_bag(bag, topics, pipeline, folder, options, provenance, lines, progress, other)
                 store.complete(folder, place, {
                     **provenance, 'counts': asdict(counts), 'problems': lines.shown,
                     'files': [

@@ -22,6 +22,7 @@ from .coco_output import CocoOutput
 from .errors import writing
 from .item import Annotated, BagImage
 from .json_output import JsonLines
+from .missed import OtherModel
 from .options import BAG, COCO, JSON, PARQUET, AnnotateOptions
 from .overlap import Behind, batches, in_threads, prepared_ahead
 from .parquet_output import ParquetOutput
@@ -71,6 +72,7 @@ class Counts:
 def annotate_bag(
     bag: BagReader, topics: list[BagTopic], pipeline: Pipeline, folder: Path, options: AnnotateOptions,
     provenance: Mapping[str, Any], report: Callable[[SourceError], None], progress: ProgressCallback = silent,
+    other: OtherModel | None = None,
 ) -> Counts:
     """Write the results of all images of some topics into an empty folder.
 
@@ -78,6 +80,7 @@ def annotate_bag(
     provenance: JSON values with `run`, for all outputs
     report: called with each message, and each part of the bag, that cannot be read; from several threads
     progress: called after each image with the name of the bag, the number done, and the number that metadata.yaml has
+    other: COCO takes only images of which this model misses an object
 
     Raises SourceError if the bag cannot be read for a reason that may pass, AnnotateError if an output cannot be
     written, EngineError.
@@ -91,7 +94,7 @@ def annotate_bag(
     total = sum(topic.count for topic in topics)
     tracks = None if options.tracking is None else BagTracks(options.tracking)
     with contextlib.ExitStack() as stack:
-        outputs = _outputs(bag, topics, pipeline, folder, options, provenance)
+        outputs = _outputs(bag, topics, pipeline, folder, options, provenance, other)
         for output in outputs:
             stack.callback(output.abort)
         with Behind(lambda item: _write(item, outputs, folder), _BEHIND) as writer:
@@ -124,7 +127,7 @@ def annotate_bag(
 
 def _outputs(
     bag: BagReader, topics: list[BagTopic], pipeline: Pipeline, folder: Path, options: AnnotateOptions,
-    provenance: Mapping[str, Any],
+    provenance: Mapping[str, Any], other: OtherModel | None,
 ) -> list[Output]:
     outputs: list[Output] = []
     with writing(folder.parents[1]):
@@ -135,7 +138,7 @@ def _outputs(
         if JSON in options.formats:
             outputs.append(JsonLines(folder / 'results.jsonl', pipeline.spec, str(bag.path), str(provenance['run'])))
         if COCO in options.formats:
-            outputs.append(CocoOutput(folder / 'coco', pipeline.spec, options.selection, provenance))
+            outputs.append(CocoOutput(folder / 'coco', pipeline.spec, options.selection, provenance, other))
         if PARQUET in options.formats:
             outputs.append(ParquetOutput(folder / 'results.parquet', pipeline.spec, provenance))
     return outputs

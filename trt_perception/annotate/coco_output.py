@@ -10,11 +10,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
+import numpy as np
+
 from ..dependencies import require
 from ..model.spec import ModelSpec
-from ..results.results import Detections
+from ..results.results import Detections, Result
 from .errors import AnnotateError
 from .item import Annotated
+from .missed import OtherModel
 from .selection import Selection, Selector
 
 _QUALITY = 95
@@ -23,14 +26,19 @@ _QUALITY = 95
 class CocoOutput:
     """The folder coco/ with coco.json and images/. Memory does not grow with the bag.
 
-    A category_id is the index of the class plus 1. bbox is x, y, width, height in pixels.
+    A category_id is the index of the class plus 1. bbox is x, y, width, height in pixels. Of a classification, the
+    first class is an annotation without a bbox. With another model, `attributes` has `missed` for each annotation.
     """
 
-    def __init__(self, folder: Path, spec: ModelSpec, selection: Selection, provenance: Mapping[str, Any]) -> None:
+    def __init__(
+        self, folder: Path, spec: ModelSpec, selection: Selection, provenance: Mapping[str, Any],
+        other: OtherModel | None = None,
+    ) -> None:
+        """Create the folder. other: only images are taken of which this model misses an object. Raises OSError."""
         (folder / 'images').mkdir(parents=True)
         self._folder = folder
         self._spec = spec
-        self._selector = Selector(selection)
+        self._selector = Selector(selection, other)
         self._provenance = provenance
         self._images = (folder / 'images.jsonl').open('w+', encoding='utf-8')
         self._objects = (folder / 'objects.jsonl').open('w+', encoding='utf-8')
@@ -38,10 +46,10 @@ class CocoOutput:
 
     def write(self, item: Annotated) -> None:
         """Take an image if the selection does. Raises OSError, AnnotateError."""
-        image, result = item.image, item.result
-        if not self._selector.takes(item):
+        image = item.image
+        taken = self._selector.take(item)
+        if taken is None:
             return
-        assert isinstance(result, Detections)
         name = image_name(image.topic, image.index)
         cv2 = require('cv2')
         done, data = cv2.imencode('.jpg', image.frame.bgr(), [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
@@ -52,15 +60,10 @@ class CocoOutput:
         self._images.write(json.dumps({
             'id': self._image_count, 'file_name': name, 'width': image.frame.width, 'height': image.frame.height,
             'topic': image.topic, 'stamp_ns': image.stamp_ns}) + '\n')
-        for box, index, score in zip(
-                result.boxes.tolist(), result.class_indices.tolist(), result.scores.tolist()):
-            left, top, right, bottom = box
-            width, height = right - left, bottom - top
+        for entry in _objects(item.result, taken.missed):
             self._object_count += 1
             self._objects.write(json.dumps({
-                'id': self._object_count, 'image_id': self._image_count, 'category_id': index + 1, 'iscrowd': 0,
-                'bbox': [round(value, 3) for value in (left, top, width, height)], 'area': round(width * height, 3),
-                'score': round(score, 6)}) + '\n')
+                'id': self._object_count, 'image_id': self._image_count, **entry}) + '\n')
 
     def finish(self) -> None:
         """Write coco.json. Raises OSError."""
@@ -88,6 +91,23 @@ class CocoOutput:
 def image_name(topic: str, index: int) -> str:
     """Return the name of an image in images/. index: number of the message in its topic"""
     return f'{topic.strip("/").replace("/", "_")}_{index:06d}.jpg'
+
+
+def _objects(result: Result, missed: np.ndarray | None) -> Iterator[dict[str, Any]]:
+    """Yield what an annotation has apart from its ids, for each object."""
+    whole = not isinstance(result, Detections)
+    for number in range(min(len(result), 1) if whole else len(result)):
+        entry: dict[str, Any] = {'category_id': int(result.class_indices[number]) + 1}
+        if isinstance(result, Detections):
+            left, top, right, bottom = result.boxes[number].tolist()
+            width, height = right - left, bottom - top
+            entry.update(
+                iscrowd=0, bbox=[round(value, 3) for value in (left, top, width, height)],
+                area=round(width * height, 3), segmentation=[])
+        entry['score'] = round(float(result.scores[number]), 6)
+        if missed is not None:
+            entry['attributes'] = {'missed': bool(missed[number])}
+        yield entry
 
 
 def _joined(lines: TextIO) -> Iterator[str]:

@@ -11,8 +11,9 @@ import numpy as np
 
 from ..dependencies import require
 from ..image.frame import Frame
-from ..results.results import Detections
+from ..results.results import Detections, Result
 from .item import Annotated
+from .missed import OtherModel
 
 # Near-duplicates follow each other. More would make each image slower.
 _MOST_HASHES = 1000
@@ -26,7 +27,7 @@ class Selection:
     every: 1 takes every image of a topic, 30 the first and then each thirtieth
     seconds: smallest time between two images of a topic that are taken, by their stamps
     below_score: an object has a lower score: what the model is not sure of; 1 or more takes all images
-    classes: an object is of one of these indices; None takes all images
+    classes: an object is of one of these indices; None takes all images. Of a classification, the first class counts
     distance: bits of the 64 of the image hash in which an image must differ from those taken before, of its topic; 0
         takes all images. See difference_hash
     most: largest number of images of a bag, the first ones; 0 is no limit
@@ -40,38 +41,55 @@ class Selection:
     most: int = 0
 
 
+@dataclass(frozen=True)
+class Taken:
+    """An image that is taken. missed: (N,) bool, the objects that the other model misses; None without one."""
+
+    missed: np.ndarray | None = None
+
+
 class Selector:
     """Applies the rules to the images of a bag, in order."""
 
-    def __init__(self, selection: Selection) -> None:
+    def __init__(self, selection: Selection, other: OtherModel | None = None) -> None:
+        """Start. other: an image is taken only if this model misses one of its objects; asked after all rules."""
         self._rules = selection
+        self._other = other
         self._count = 0
         self._last_ns: dict[str, int] = {}
         self._hashes: dict[str, deque[int]] = {}
 
-    def takes(self, item: Annotated) -> bool:
-        """Return whether an image is taken. Later images are compared with it then."""
-        rules, image, result = self._rules, item.image, item.result
+    def take(self, item: Annotated) -> Taken | None:
+        """Return whether an image is taken: None if not. Later images are compared with it then."""
+        rules, image = self._rules, item.image
         if (rules.most and self._count >= rules.most) or image.index % rules.every:
-            return False
+            return None
         since_ns = image.stamp_ns - self._last_ns.get(image.topic, image.stamp_ns + 1)
         # A negative time: the first image, or a clock that was set back.
-        if 0 <= since_ns < rules.seconds * 1e9:
-            return False
-        assert isinstance(result, Detections)
-        if rules.below_score < 1.0 and not (result.scores < rules.below_score).any():
-            return False
-        if rules.classes is not None and not np.isin(result.class_indices, rules.classes).any():
-            return False
+        if 0 <= since_ns < rules.seconds * 1e9 or not self._has_objects(item.result):
+            return None
+        value = difference_hash(image.frame) if rules.distance else 0
+        known = self._hashes.setdefault(image.topic, deque(maxlen=_MOST_HASHES))
+        if rules.distance and any(bin(value ^ other).count('1') < rules.distance for other in known):
+            return None
+        missed = None if self._other is None else self._other.missed(image.frame, item.result)
+        if missed is not None and not missed.any():
+            return None
         if rules.distance:
-            value = difference_hash(image.frame)
-            known = self._hashes.setdefault(image.topic, deque(maxlen=_MOST_HASHES))
-            if any(bin(value ^ other).count('1') < rules.distance for other in known):
-                return False
             known.append(value)
         self._count += 1
         self._last_ns[image.topic] = image.stamp_ns
-        return True
+        return Taken(missed)
+
+    def _has_objects(self, result: Result) -> bool:
+        """Return whether a result has the objects that the rules ask for."""
+        rules = self._rules
+        scores, classes = result.scores, result.class_indices
+        if not isinstance(result, Detections):
+            scores, classes = scores[:1], classes[:1]
+        if rules.below_score < 1.0 and not (scores < rules.below_score).any():
+            return False
+        return rules.classes is None or bool(np.isin(classes, rules.classes).any())
 
 
 def difference_hash(frame: Frame) -> int:

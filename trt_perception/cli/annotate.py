@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import math
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -26,17 +25,17 @@ from typing import Any
 from ..annotate.annotate import Outcome, annotate
 from ..annotate.options import BAG, COCO, FORMATS, JSON, AnnotateOptions
 from ..annotate.rate import Rate
-from ..annotate.selection import Selection
 from ..annotate.store import Store
 from ..annotate.tracks import Tracking
 from ..errors import ParameterError, one_line, printable
 from ..image.options import KEEP
 from ..model.spec import ModelSpec
-from ..parameters.checks import class_indices
 from ..pipeline.interface import Pipeline
 from ..progress import ConsoleProgress
 from ..sources.bag_reader import folder_of_storage_file
+from .coco_arguments import add_coco_arguments, chosen_images
 from .files import OutputError, Outputs
+from .missed_by import load_other, other_model, other_settings
 from .model_arguments import (
     add_model_arguments,
     add_run_arguments,
@@ -46,7 +45,7 @@ from .model_arguments import (
     open_pipeline,
     settings,
 )
-from .numbers import fraction, whole
+from .numbers import whole
 from .parameter_options import add_parameter
 
 # On the CPU so many images run at the same time, each on one core, if the machine has so many. That takes less time for
@@ -79,34 +78,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--max-batch', type=whole(1, 64), default=1, metavar='N',
         help='images that ONNX Runtime runs as one batch, if the model has a dynamic batch (default: %(default)s)')
     add_parameter(parser, '--damaged-images', 'damaged_images', KEEP, default=KEEP)
-    group = parser.add_argument_group('images of coco', 'An image is taken if it fulfils all of these.')
-    group.add_argument(
-        '--coco-every', type=_every, default=(30, 0.0), metavar='N|Ss',
-        help='every N-th image of a topic; with an s, such as 2s, one in S seconds (default: 30)')
-    group.add_argument(
-        '--coco-below-score', type=fraction, default=1.0, metavar='S',
-        help='images with an object whose score is lower than S (default: all)')
-    group.add_argument(
-        '--coco-classes', nargs='+', action='extend', default=[], metavar='NAME',
-        help='images with an object of one of these classes (default: all)')
-    group.add_argument(
-        '--coco-unlike', type=whole(0, 64), default=0, metavar='BITS',
-        help='images whose hash differs in BITS of 64 bits or more from those of the topic that were taken before; 6 '
-             'leaves near-duplicates out (default: all)')
-    group.add_argument(
-        '--coco-most', type=whole(0, 10**9), default=0, metavar='N', help='the first N of a bag (default: all)')
+    add_coco_arguments(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Annotate; 0 if every image of every bag was read and processed."""
     spec = load(options)
-    if COCO in options.formats and spec.task != 'detection':
-        raise ParameterError(f'--formats {COCO} needs a detector, but {spec.path.name} is a classifier: leave it out')
+    other = load_other(options, spec)
     if options.tracking and spec.task != 'detection':
         raise ParameterError(
             f'--tracking needs a detector, but {spec.path.name} is a classifier: leave --tracking out')
-    _check_output(options, spec)
-    wanted = _options(options, spec)
+    _check_output(options, spec, other)
+    wanted = _options(options, spec, other)
     outcomes: list[Outcome] = []
     with contextlib.ExitStack() as stack:
         store = stack.enter_context(Store.opened(options.output))
@@ -128,7 +111,8 @@ def run(options: argparse.Namespace) -> int:
             outcomes.append(outcome)
             print(_summary(outcome), flush=True)
 
-        annotate(options.bags, store, pipeline, wanted, report, finished, Rate(console))
+        compared = None if other is None else stack.enter_context(other_model(options, spec, other))
+        annotate(options.bags, store, pipeline, wanted, report, finished, Rate(console), compared)
     return 0 if all(outcome.folder is not None and not outcome.counts.problems for outcome in outcomes) else 1
 
 
@@ -140,20 +124,10 @@ def _formats(text: str) -> tuple[str, ...]:
     return names
 
 
-def _every(text: str) -> tuple[int, float]:
-    """Return every how many images, and the seconds between them."""
-    try:
-        number = float(text[:-1]) if text.endswith('s') else int(text)
-    except ValueError:
-        number = 0
-    if not 0 < number < math.inf:
-        raise argparse.ArgumentTypeError(f'{text}: expected a number of images, such as 30, or of seconds, such as 2s')
-    return (1, number) if text.endswith('s') else (int(number), 0.0)
-
-
-def _check_output(options: argparse.Namespace, spec: ModelSpec) -> None:
+def _check_output(options: argparse.Namespace, spec: ModelSpec, other: ModelSpec | None) -> None:
     """Raise OutputError if the results would lie in a bag, or could replace something that is read."""
-    Outputs(*files_read(options, spec), *options.bags).folder('--output', options.output)
+    others = [] if other is None else [other.path]
+    Outputs(*files_read(options, spec), *options.bags, *others).folder('--output', options.output)
     output = options.output.resolve()
     for bag in options.bags:
         folder = bag if bag.is_dir() else folder_of_storage_file(bag)
@@ -162,13 +136,9 @@ def _check_output(options: argparse.Namespace, spec: ModelSpec) -> None:
                 f'--output {options.output} is in the bag {folder}, which this command reads: choose another folder')
 
 
-def _options(options: argparse.Namespace, spec: ModelSpec) -> AnnotateOptions:
+def _options(options: argparse.Namespace, spec: ModelSpec, other: ModelSpec | None) -> AnnotateOptions:
     images = image_options(options, options.damaged_images)
-    classes = class_indices(options.coco_classes, spec)
-    every, seconds = options.coco_every
-    selection = Selection(
-        every, seconds, options.coco_below_score, None if classes is None else tuple(sorted(classes)),
-        options.coco_unlike, options.coco_most)
+    selection = chosen_images(options, spec)
     thresholds = settings(options, spec)
     tracking = Tracking(
         options.tracking_buffer, thresholds.detection.score_threshold, options.tracking_low_score,
@@ -182,10 +152,12 @@ def _options(options: argparse.Namespace, spec: ModelSpec) -> AnnotateOptions:
         'thresholds': repr(thresholds), 'images': asdict(images), 'formats': sorted(options.formats),
         'image_annotations': not options.no_image_annotations,
         'tracking': asdict(tracking) if tracking is not None else None,
-        'selection': asdict(selection) if COCO in options.formats else None}
+        'selection': asdict(selection) if COCO in options.formats else None,
+        'missed_by': other_settings(options, other)}
+    about = {'model': spec.path.name, **({} if other is None else {'missed_by': other.path.name})}
     return AnnotateOptions(
         tuple(options.topic), options.formats, not options.no_image_annotations, selection, tracking, images,
-        values, {'model': spec.path.name})
+        values, about)
 
 
 def _summary(outcome: Outcome) -> str:

@@ -1,0 +1,57 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The options of annotate that say which images are worth labelling."""
+
+from __future__ import annotations
+
+import argparse
+import math
+
+from ..annotate.selection import Selection
+from ..model.spec import ModelSpec
+from ..parameters.checks import class_indices
+from .numbers import fraction, whole
+
+
+def add_coco_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    group = parser.add_argument_group('images of coco', 'An image is taken if it fulfils all of these.')
+    group.add_argument(
+        '--coco-every', type=_every, default=(30, 0.0), metavar='N|Ss',
+        help='every N-th image of a topic; with an s, such as 2s, one in S seconds (default: 30)')
+    group.add_argument(
+        '--coco-below-score', type=fraction, default=1.0, metavar='S',
+        help='images with an object whose score is lower than S (default: all)')
+    group.add_argument(
+        '--coco-classes', nargs='+', action='extend', default=[], metavar='NAME',
+        help='images with an object of one of these classes (default: all)')
+    group.add_argument(
+        '--coco-unlike', type=whole(0, 64), default=0, metavar='BITS',
+        help='images whose hash differs in BITS of 64 bits or more from those of the topic that were taken before; 6 '
+             'leaves near-duplicates out (default: all)')
+    group.add_argument(
+        '--coco-missed-by', metavar='MODEL',
+        help='images with an object that this other model misses, a file or a catalogue name as for --model; of '
+             'classifiers, images whose first class differs (default: all)')
+    group.add_argument(
+        '--coco-most', type=whole(0, 10**9), default=0, metavar='N', help='the first N of a bag (default: all)')
+
+
+def chosen_images(options: argparse.Namespace, spec: ModelSpec) -> Selection:
+    """Return the rules of the options. Raises ParameterError for a class name that the model does not have."""
+    classes = class_indices(options.coco_classes, spec)
+    every, seconds = options.coco_every
+    return Selection(
+        every, seconds, options.coco_below_score, None if classes is None else tuple(sorted(classes)),
+        options.coco_unlike, options.coco_most)
+
+
+def _every(text: str) -> tuple[int, float]:
+    """Return every how many images, and the seconds between them."""
+    try:
+        number = float(text[:-1]) if text.endswith('s') else int(text)
+    except ValueError:
+        number = 0
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f'{text}: expected a number of images, such as 30, or of seconds, such as 2s')
+    return (1, number) if text.endswith('s') else (int(number), 0.0)
