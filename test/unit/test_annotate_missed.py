@@ -107,7 +107,7 @@ def other_model(path, names=('blue', 'dog', 'red'), score=0.9):
 
 
 def run(capfd, output, *arguments, formats='coco', model='m.onnx', code=0):
-    """(images of coco.json with their objects, lines of stderr)."""
+    """(images of the COCO file with their objects, lines of stderr)."""
     assert main(['annotate', 'bag', '--output', output, '--model', model, '--formats', formats, '--score', '0.5',
                  '--coco-every', '1', *arguments]) == code
     errors = without_progress(capfd.readouterr().err).splitlines()
@@ -115,7 +115,7 @@ def run(capfd, output, *arguments, formats='coco', model='m.onnx', code=0):
 
 
 def content(output):
-    coco = json.loads(Path(output, 'bag/coco/coco.json').read_text())
+    coco = json.loads(Path(output, 'bag/coco/annotations/instances_default.json').read_text())
     return [
         (int(image['file_name'][-10:-4]), [
             (coco['categories'][entry['category_id'] - 1]['name'], entry['bbox'][:2], entry['attributes']['missed'])
@@ -183,19 +183,25 @@ def test_another_other_model_is_another_run(capfd):
 
 
 def test_classifiers(capfd):
-    """COCO without boxes: the first class is the annotation of the image."""
+    """The first class is a box around the image."""
     color_classifier(Path('c.onnx'))
     color_classifier(Path('d.onnx'), metadata={'names': {0: 'red', 1: 'blue', 2: 'green'}})
     shutil.rmtree('bag')
     bag('bag', [np.full((64, 64, 3), color, np.uint8) for color in (RED, GREEN, BLUE)])
     assert main(['annotate', 'bag', '--output', 'all', '--model', 'c.onnx', '--formats', 'coco', '--coco-every', '1',
                  '--coco-classes', 'green', 'blue']) == 0
-    coco = json.loads(Path('all/bag/coco/coco.json').read_text())
+    coco = json.loads(Path('all/bag/coco/annotations/instances_default.json').read_text())
     assert [{key: entry[key] for key in entry if key != 'score'} for entry in coco['annotations']] == [
-        {'id': 1, 'image_id': 1, 'category_id': 2}, {'id': 2, 'image_id': 2, 'category_id': 3}]
+        {'id': number, 'image_id': number, 'category_id': number + 1, 'iscrowd': 0, 'bbox': [0, 0, 64, 64],
+         'area': 4096, 'segmentation': []} for number in (1, 2)]
+    # `evaluate` takes it as the truth of a classifier.
+    main(['predict', 'd.onnx', 'all/bag/coco/images', '--json', 'd.jsonl'])
+    capfd.readouterr()
+    assert main(['evaluate', '--truth', 'all/bag/coco/annotations/instances_default.json', 'd.jsonl', '--min-top1', '0.01']) == 1
+    assert 'top-1 is 0.0000' in capfd.readouterr().err
     assert main(['annotate', 'bag', '--output', 'out', '--model', 'c.onnx', '--formats', 'coco', '--coco-every', '1',
                  '--coco-missed-by', 'd.onnx']) == 0
-    coco = json.loads(Path('out/bag/coco/coco.json').read_text())
+    coco = json.loads(Path('out/bag/coco/annotations/instances_default.json').read_text())
     assert [image['file_name'] for image in coco['images']] == ['image_000001.jpg', 'image_000002.jpg']
     assert [entry['attributes'] for entry in coco['annotations']] == [{'missed': True}] * 2
 

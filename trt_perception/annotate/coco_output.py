@@ -14,20 +14,22 @@ import numpy as np
 
 from ..dependencies import require
 from ..model.spec import ModelSpec
-from ..results.results import Detections, Result
+from ..results.results import Detections
 from .errors import AnnotateError
 from .item import Annotated
 from .missed import OtherModel
 from .selection import Selection, Selector
 
 _QUALITY = 95
+# Datumaro, and CVAT for a folder as a ZIP file, look for annotations/instances_*.json.
+_FILE = 'annotations/instances_default.json'
 
 
 class CocoOutput:
-    """The folder coco/ with coco.json and images/. Memory does not grow with the bag.
+    """The folder coco/ with annotations/instances_default.json and images/. Memory does not grow with the bag.
 
-    A category_id is the index of the class plus 1. bbox is x, y, width, height in pixels. Of a classification, the
-    first class is an annotation without a bbox. With another model, `attributes` has `missed` for each annotation.
+    A category_id is the index of the class plus 1. bbox is x, y, width, height in pixels. The first class of a
+    classification is a box around the image. With another model, `attributes` has `missed` for each annotation.
     """
 
     def __init__(
@@ -36,6 +38,7 @@ class CocoOutput:
     ) -> None:
         """Create the folder. other: only images are taken of which this model misses an object. Raises OSError."""
         (folder / 'images').mkdir(parents=True)
+        (folder / _FILE).parent.mkdir()
         self._folder = folder
         self._spec = spec
         self._selector = Selector(selection, other)
@@ -60,15 +63,15 @@ class CocoOutput:
         self._images.write(json.dumps({
             'id': self._image_count, 'file_name': name, 'width': image.frame.width, 'height': image.frame.height,
             'topic': image.topic, 'stamp_ns': image.stamp_ns}) + '\n')
-        for entry in _objects(item.result, taken.missed):
+        for entry in _objects(item, taken.missed):
             self._object_count += 1
             self._objects.write(json.dumps({
                 'id': self._object_count, 'image_id': self._image_count, **entry}) + '\n')
 
     def finish(self) -> None:
-        """Write coco.json. Raises OSError."""
+        """Write the JSON file. Raises OSError."""
         names = self._spec.names
-        with (self._folder / 'coco.json').open('w', encoding='utf-8') as file:
+        with (self._folder / _FILE).open('w', encoding='utf-8') as file:
             file.write('{"info": ' + json.dumps({'description': 'trt_perception annotate', **self._provenance}))
             file.write(', "licenses": [], "categories": ')
             json.dump([{'id': index + 1, 'name': name, 'supercategory': ''} for index, name in enumerate(names)], file)
@@ -93,18 +96,20 @@ def image_name(topic: str, index: int) -> str:
     return f'{topic.strip("/").replace("/", "_")}_{index:06d}.jpg'
 
 
-def _objects(result: Result, missed: np.ndarray | None) -> Iterator[dict[str, Any]]:
+def _objects(item: Annotated, missed: np.ndarray | None) -> Iterator[dict[str, Any]]:
     """Yield what an annotation has apart from its ids, for each object."""
-    whole = not isinstance(result, Detections)
-    for number in range(min(len(result), 1) if whole else len(result)):
-        entry: dict[str, Any] = {'category_id': int(result.class_indices[number]) + 1}
-        if isinstance(result, Detections):
-            left, top, right, bottom = result.boxes[number].tolist()
-            width, height = right - left, bottom - top
-            entry.update(
-                iscrowd=0, bbox=[round(value, 3) for value in (left, top, width, height)],
-                area=round(width * height, 3), segmentation=[])
-        entry['score'] = round(float(result.scores[number]), 6)
+    frame, result = item.image.frame, item.result
+    if isinstance(result, Detections):
+        boxes = result.boxes.tolist()
+    else:
+        # CVAT refuses an annotation without a box, and FiftyOne leaves it out.
+        boxes = [[0, 0, frame.width, frame.height]] * min(len(result), 1)
+    for number, (left, top, right, bottom) in enumerate(boxes):
+        width, height = right - left, bottom - top
+        entry: dict[str, Any] = {
+            'category_id': int(result.class_indices[number]) + 1, 'iscrowd': 0,
+            'bbox': [round(value, 3) for value in (left, top, width, height)], 'area': round(width * height, 3),
+            'segmentation': [], 'score': round(float(result.scores[number]), 6)}
         if missed is not None:
             entry['attributes'] = {'missed': bool(missed[number])}
         yield entry

@@ -5,7 +5,7 @@
   trt_perception annotate BAG... --model nanodet-g --output results
 
 Each bag gets a folder in --output: annotations/ is a rosbag2 (MCAP) with vision_msgs and foxglove_msgs/ImageAnnotations
-at the times of the images, results.jsonl has a JSON line for each image, coco/ has some images as JPEG with coco.json,
+at the times of the images, results.jsonl has a JSON line for each image, coco/ has some images as JPEG with their boxes,
 and annotation.json has the model's hash, versions, settings and counts. The recordings are not changed.
 
 The same command again goes on after an interruption: a bag that is finished with the same content and settings is
