@@ -24,6 +24,7 @@ from trt_perception.cli.main import main
 
 PHOTOS = Path(__file__).parents[1] / 'data' / 'photos'
 COMPRESSED = 'sensor_msgs/msg/CompressedImage'
+COCO = 'out/bag/coco/annotations/instances_default.json'
 START = 1_700_000_000 * 10**9
 SIZE = (160, 120)
 
@@ -307,7 +308,7 @@ def test_coco(capfd):
     pycocotools = pytest.importorskip('pycocotools.coco')
     two_cameras(Path('bag'))
     assert run(capfd, 'bag', '--output', 'out', '--formats', 'json,coco', '--coco-every', '2')[0] == 0
-    coco = pycocotools.COCO('out/bag/coco/annotations/instances_default.json')
+    coco = pycocotools.COCO(COCO)
     expected = {(line['topic'], line['frame']): line for line in lines('out/bag') if line['frame'] % 2 == 0}
     assert len(coco.imgs) == len(expected) == 5
     for number, image in coco.imgs.items():
@@ -322,7 +323,7 @@ def test_coco(capfd):
             for o in coco.loadAnns(coco.getAnnIds([number]))]
         assert boxes == [(entry['class_id'], pytest.approx(entry['bbox'], abs=2e-3)) for entry in line['detections']]
     assert sorted(path.name for path in Path('out/bag/coco').iterdir()) == ['annotations', 'images']
-    assert json.loads(Path('out/bag/coco/annotations/instances_default.json').read_text())['info']['settings']['precision'] == 'fp32'
+    assert json.loads(Path(COCO).read_text())['info']['settings']['precision'] == 'fp32'
 
 
 def test_coco_takes_what_is_worth_labelling(capfd):
@@ -330,7 +331,7 @@ def test_coco_takes_what_is_worth_labelling(capfd):
     assert run(
         capfd, 'bag', '--output', 'out', '--formats', 'json,coco', '--coco-every', '0.1s', '--coco-classes', 'blue',
         '--coco-below-score', '0.5', '--coco-unlike', '6', '--coco-most', '2')[0] == 0
-    coco = json.loads(Path('out/bag/coco/annotations/instances_default.json').read_text())
+    coco = json.loads(Path(COCO).read_text())
     assert 1 <= len(coco['images']) <= 2
     for image in coco['images']:
         objects = [entry for entry in coco['annotations'] if entry['image_id'] == image['id']]

@@ -23,6 +23,7 @@ from trt_perception.cli.main import main
 from trt_perception.results.results import Classifications, Detections
 
 NAMES = ('red', 'green', 'blue')
+COCO = 'bag/coco/annotations/instances_default.json'
 OTHER_NAMES = ('blue', 'dog', 'red')
 RED, GREEN, BLUE = (0, 0, 255), (0, 255, 0), (255, 0, 0)
 
@@ -115,7 +116,7 @@ def run(capfd, output, *arguments, formats='coco', model='m.onnx', code=0):
 
 
 def content(output):
-    coco = json.loads(Path(output, 'bag/coco/annotations/instances_default.json').read_text())
+    coco = json.loads(Path(output, COCO).read_text())
     return [
         (int(image['file_name'][-10:-4]), [
             (coco['categories'][entry['category_id'] - 1]['name'], entry['bbox'][:2], entry['attributes']['missed'])
@@ -190,18 +191,18 @@ def test_classifiers(capfd):
     bag('bag', [np.full((64, 64, 3), color, np.uint8) for color in (RED, GREEN, BLUE)])
     assert main(['annotate', 'bag', '--output', 'all', '--model', 'c.onnx', '--formats', 'coco', '--coco-every', '1',
                  '--coco-classes', 'green', 'blue']) == 0
-    coco = json.loads(Path('all/bag/coco/annotations/instances_default.json').read_text())
+    coco = json.loads(Path('all', COCO).read_text())
     assert [{key: entry[key] for key in entry if key != 'score'} for entry in coco['annotations']] == [
         {'id': number, 'image_id': number, 'category_id': number + 1, 'iscrowd': 0, 'bbox': [0, 0, 64, 64],
          'area': 4096, 'segmentation': []} for number in (1, 2)]
     # `evaluate` takes it as the truth of a classifier.
     main(['predict', 'd.onnx', 'all/bag/coco/images', '--json', 'd.jsonl'])
     capfd.readouterr()
-    assert main(['evaluate', '--truth', 'all/bag/coco/annotations/instances_default.json', 'd.jsonl', '--min-top1', '0.01']) == 1
+    assert main(['evaluate', '--truth', f'all/{COCO}', 'd.jsonl', '--min-top1', '0.01']) == 1
     assert 'top-1 is 0.0000' in capfd.readouterr().err
     assert main(['annotate', 'bag', '--output', 'out', '--model', 'c.onnx', '--formats', 'coco', '--coco-every', '1',
                  '--coco-missed-by', 'd.onnx']) == 0
-    coco = json.loads(Path('out/bag/coco/annotations/instances_default.json').read_text())
+    coco = json.loads(Path('out', COCO).read_text())
     assert [image['file_name'] for image in coco['images']] == ['image_000001.jpg', 'image_000002.jpg']
     assert [entry['attributes'] for entry in coco['annotations']] == [{'missed': True}] * 2
 

@@ -5,8 +5,8 @@
   trt_perception annotate BAG... --model nanodet-g --output results
 
 Each bag gets a folder in --output: annotations/ is a rosbag2 (MCAP) with vision_msgs and foxglove_msgs/ImageAnnotations
-at the times of the images, results.jsonl has a JSON line for each image, coco/ has some images as JPEG with their boxes,
-and annotation.json has the model's hash, versions, settings and counts. The recordings are not changed.
+at the times of the images, results.jsonl has a JSON line for each image, coco/ has some images as JPEG with the boxes
+for labelling, and annotation.json has the model's hash, versions, settings and counts. The recordings are not changed.
 
 The same command again goes on after an interruption: a bag that is finished with the same content and settings is
 skipped. What cannot be read is reported, counted and left out; then the exit code is 1. docs/annotate.md.
