@@ -34,7 +34,8 @@ def write_bag(
 ) -> None:
     """Write a rosbag2.
 
-    topics: messages by topic; None creates a topic of std_msgs/String without messages
+    topics: messages by topic, whose fields may have the frame_id of the header too; None creates a topic of
+        std_msgs/String without messages
     storage: 'mcap' or 'sqlite3'
     compress: '' for no compression, or 'file' or 'message'
     """
@@ -50,9 +51,10 @@ def write_bag(
         for topic, messages in topics.items():
             kind = messages[0][0] if messages else 'std_msgs/msg/String'
             connection = writer.add_connection(topic, kind, typestore=store)
-            for kind, recorded, header, fields in messages or ():
+            for kind, recorded, header, given in messages or ():
+                fields = {'frame_id': 'camera', **given}
                 stamp = types['builtin_interfaces/msg/Time'](*divmod(header, 10**9))
-                message = types[kind](header=types['std_msgs/msg/Header'](stamp, 'camera'), **fields)
+                message = types[kind](header=types['std_msgs/msg/Header'](stamp, fields.pop('frame_id')), **fields)
                 writer.write(connection, recorded, store.serialize_cdr(message, kind))
 
 

@@ -26,12 +26,13 @@ def record(opcode: int, content: bytes) -> bytes:
 
 
 def image_bytes(fields: dict[str, Any], stamp_ns: int, kind: str = 'sensor_msgs/msg/Image') -> bytes:
-    """Return a serialized image; kind may be sensor_msgs/msg/CompressedImage."""
+    """Return a serialized image; kind may be sensor_msgs/msg/CompressedImage, and fields may have a frame_id."""
     from rosbags.typesys import Stores, get_typestore
 
     store = get_typestore(Stores.ROS2_HUMBLE)
+    fields = {'frame_id': 'camera', **fields}
     header = store.types['std_msgs/msg/Header'](
-        store.types['builtin_interfaces/msg/Time'](*divmod(stamp_ns, 10**9)), 'camera')
+        store.types['builtin_interfaces/msg/Time'](*divmod(stamp_ns, 10**9)), fields.pop('frame_id'))
     return bytes(store.serialize_cdr(store.types[kind](header=header, **fields), kind))
 
 

@@ -23,7 +23,8 @@ from trt_perception.cli.main import main
 def test_what_labelling_tools_need(tmp_path, monkeypatch, model, arguments):
     monkeypatch.chdir(tmp_path)
     model(tmp_path / 'm.onnx')
-    write_bag(Path('bag'), {'/front/image_raw': list(images('coffee', 5)), '/back/image_raw': list(images('rocket', 3))})
+    front, back = list(images('coffee', 5)), list(images('rocket', 3))
+    write_bag(Path('bag'), {'/front/image_raw': front, '/back/image_raw': back})
     assert main(['annotate', 'bag', '--output', 'out', '--model', 'm.onnx', '--formats', 'coco', '--coco-every', '2',
                  '--score', '0.4', *arguments]) == 0
     folder = Path('out/bag/coco')
