@@ -216,6 +216,11 @@ def test_models_that_cannot_be_compared(capfd):
             ('missing.onnx', 'missing.onnx')):
         _, [error] = run(capfd, 'out', '--coco-missed-by', name, code=1)
         assert text in error
+    output = np.full((1, 7, 64), np.nan, np.float32)
+    fixed_outputs(Path('nan.onnx'), output, metadata={'names': dict(enumerate(NAMES)), 'task': 'detect'})
+    _, [error] = run(capfd, 'nan', '--coco-missed-by', 'nan.onnx', code=1)
+    assert "nan.onnx: output 'output0' holds values that are not finite" in error
+    assert [path.name for path in Path('nan').iterdir()] == ['.annotate.lock']
     _, [error] = run(capfd, 'out', '--coco-missed-by', 'other.onnx', formats='json', code=1)
     assert error.endswith('--coco-missed-by chooses images of coco: add --formats coco')
     assert not Path('out').exists()

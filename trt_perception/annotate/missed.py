@@ -4,13 +4,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 
 import numpy as np
 
-from ..errors import FrameError, ParameterError, listed
+from ..errors import EngineError, FrameError, ParameterError, PerceptionError, listed
 from ..image.frame import Frame
 from ..model.spec import ModelSpec
 from ..pipeline.interface import Pipeline
@@ -74,6 +74,7 @@ class OtherModel:
     ) -> None:
         """Store what is needed. opened: gives the open pipeline of the other model; called at the first image."""
         self._names, self._other_names = spec.names, other.names
+        self._file = other.path.name
         self._opened = opened
         self._thread = ThreadPoolExecutor(1, 'missed-by')
         self._context: AbstractContextManager[Pipeline] | None = None
@@ -101,16 +102,30 @@ class OtherModel:
 
     def _open(self) -> Pipeline:
         if self._pipeline is None:
-            self._context = self._opened()
-            self._pipeline = self._context.__enter__()
+            context = self._opened()
+            with self._named():
+                self._pipeline = context.__enter__()
+            self._context = context
         return self._pipeline
 
     def _missed(self, frame: Frame, result: Result) -> np.ndarray:
+        pipeline = self._open()
         try:
-            other: Result | None = self._open().run(frame).result
+            with self._named():
+                other: Result | None = pipeline.run(frame).result
         except FrameError:
             other = None
         return missed_objects(result, self._names, other, self._other_names)
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        """Say which of the two models an error is about."""
+        try:
+            yield
+        except FrameError:
+            raise
+        except PerceptionError as error:
+            raise EngineError(f'{self._file}: {error}') from error
 
     def _close(self) -> None:
         if self._context is not None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,7 +14,7 @@ from ..annotate.missed import OtherModel, require_comparable
 from ..annotate.options import COCO
 from ..backends.create import create_pipeline
 from ..catalogue.resolve import resolve_model
-from ..errors import ParameterError
+from ..errors import ParameterError, printable
 from ..model.spec import ModelOptions, ModelSpec, load_model
 from ..pipeline.interface import Pipeline, PostprocessSettings
 from ..pipeline.options import PipelineOptions
@@ -39,6 +40,8 @@ def load_other(options: argparse.Namespace, spec: ModelSpec) -> ModelSpec | None
     other = load_model(path)
     if options.labels and other.names_source.startswith('class indices'):
         other = load_model(path, ModelOptions(labels=options.labels))
+    if other.labels_warning:
+        print(f'warning: {printable(other.labels_warning)}', file=sys.stderr)
     require_comparable(spec, other, OPTION)
     return other
 
