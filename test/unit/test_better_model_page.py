@@ -67,12 +67,15 @@ def test_the_round(folder, capsys):
             del labels['annotations'][0]
             Path('day2.json').write_text(json.dumps(labels))
     assert [command.split()[0] for command, _ in done] == [
-        'annotate', 'annotate', 'annotate', 'inspect', 'predict', 'predict', 'evaluate', 'evaluate']
+        'annotate', 'annotate', 'annotate', 'inspect', 'predict', 'predict', 'evaluate', 'evaluate',
+        'annotate', 'annotate', 'compare']
     for name in ('results', 'sampled', 'unsure'):
         assert f'--output {name}' in text and coco(f'{name}/day1')['images'], name
     # The photos of a second in both bags: one in three images.
     assert [image['file_name'][-10:] for image in coco('results/day1')['images']] == ['000000.jpg', '000003.jpg']
-    figures = [float(re.search(r'^mAP50 +([\d.]+)', out, re.M).group(1)) for _, out in done[-2:]]
+    figures = [float(re.search(r'^mAP50 +([\d.]+)', out, re.M).group(1)) for command, out in done
+               if command.startswith('evaluate')]
+    assert Path('difference.html').stat().st_size > 10_000 and '4 images' in done[-1][1]
     assert figures[0] < 0.1 < 0.9 < figures[1]
 
 
