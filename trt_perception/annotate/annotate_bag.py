@@ -22,6 +22,7 @@ from .coco_output import CocoOutput
 from .errors import writing
 from .item import Annotated, BagImage
 from .json_output import JsonLines
+from .merging import Losses
 from .missed import OtherModel
 from .options import BAG, COCO, JSON, PARQUET, AnnotateOptions
 from .overlap import Behind, batches, in_threads, prepared_ahead
@@ -86,19 +87,15 @@ def annotate_bag(
     written, EngineError.
     """
     counts = Counts()
-
-    def lost(error: SourceError) -> None:
-        counts.places += 1
-        report(error)
-
+    losses = Losses(report)
     total = sum(topic.count for topic in topics)
     tracks = None if options.tracking is None else BagTracks(options.tracking)
     with contextlib.ExitStack() as stack:
-        outputs = _outputs(bag, topics, pipeline, folder, options, provenance, other)
+        outputs = _outputs(bag, topics, pipeline, folder, options, provenance, other, losses)
         for output in outputs:
             stack.callback(output.abort)
         with Behind(lambda item: _write(item, outputs, folder), _BEHIND) as writer:
-            messages = numbered(recorded(bag, topics, lost))
+            messages = numbered(recorded(bag, topics, losses.reader()))
             images = stack.enter_context(contextlib.closing(prepared_ahead(
                 messages, lambda item: read_image(item, options.images), _DECODERS,
                 max(_AHEAD, 2 * pipeline.max_batch * pipeline.concurrent_runs))))
@@ -122,19 +119,20 @@ def annotate_bag(
             for output in outputs:
                 output.finish()
         stack.pop_all()
+    counts.places = losses.count
     return counts
 
 
 def _outputs(
     bag: BagReader, topics: list[BagTopic], pipeline: Pipeline, folder: Path, options: AnnotateOptions,
-    provenance: Mapping[str, Any], other: OtherModel | None,
+    provenance: Mapping[str, Any], other: OtherModel | None, losses: Losses,
 ) -> list[Output]:
     outputs: list[Output] = []
     with writing(folder.parents[1]):
         if BAG in options.formats:
             outputs.append(BagOutput(
                 folder / 'annotations', pipeline.spec, [topic.name for topic in topics], provenance,
-                options.annotations))
+                options.annotations, bag if options.merge else None, losses.reader()))
         if JSON in options.formats:
             outputs.append(JsonLines(folder / 'results.jsonl', pipeline.spec, str(bag.path), str(provenance['run'])))
         if COCO in options.formats:

@@ -1,26 +1,26 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Writes results as a rosbag2 (MCAP) beside the original: the same times, so that both can be played together."""
+"""Writes results as a rosbag2 that is played and shown together with the recording, or with a copy of it in it."""
 
 from __future__ import annotations
 
 import json
-import struct
-from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..dependencies import require
+from .. import __version__
+from ..errors import SourceError
 from ..model.spec import ModelSpec
 from ..parameters.camera_names import namespaces_of
-from ..sources.mcap_records import mcap_messages
-from .errors import AnnotateError
+from ..sources.bag_reader import BagReader
+from ..sources.rosbag2_writer import Rosbag2Writer, WrittenTopic, new_topic
 from .item import Annotated
+from .merging import Merging
 from .serialized_results import AnnotationsWriter, ResultWriter
 
-# The newest that `ros2 bag` of Humble reads.
-_VERSION = 8
+# Before the names of results, if the recording has topics with these names.
+_PREFIX = '/annotate'
 
 
 class BagOutput:
@@ -33,68 +33,54 @@ class BagOutput:
 
     def __init__(
         self, folder: Path, spec: ModelSpec, topics: Sequence[str], provenance: Mapping[str, Any], annotations: bool,
+        merged: BagReader | None = None, report: Callable[[SourceError], None] = lambda error: None,
     ) -> None:
         """Create the bag.
 
         folder: of the new bag; topics: the image topics; annotations: with foxglove_msgs/ImageAnnotations
-        Raises OSError.
+        merged: a bag whose messages are copied too; report: called with what cannot be read of it
+        Raises OSError, SourceError.
         """
         from .definitions import result_types
 
-        rosbag2 = require('rosbags.rosbag2')
-        self._folder = folder
-        self._writer = rosbag2.Writer(folder, version=_VERSION, storage_plugin=rosbag2.StoragePlugin.MCAP)
-        self._writer.set_custom_data('trt_perception', json.dumps(provenance, sort_keys=True))
-        self._writer.open()
-        results = ResultWriter(spec)
         writers: list[tuple[str, ResultWriter | AnnotationsWriter]] = [
-            ('detections' if spec.task == 'detection' else 'classifications', results)]
+            ('detections' if spec.task == 'detection' else 'classifications', ResultWriter(spec))]
         if annotations:
             writers.append(('image_annotations', AnnotationsWriter(spec)))
-        self._connections = {
-            topic: [
-                (self._writer.add_connection(f'{namespace}/{name}', writer.type, typestore=result_types()), writer)
-                for name, writer in writers]
-            for topic, namespace in zip(topics, namespaces_of(topics))}
-        self._publish_ns = array('q')
-        self._differ = False
+        store = result_types()
+
+        def topic(name: str, kind: str) -> WrittenTopic:
+            return new_topic(name, kind, store.generate_msgdef(kind, ros_version=2)[0], store.hash_rihs01(kind))
+
+        namespaces = namespaces_of(topics)
+        taken = {topic.name for topic in merged.topics} if merged else set()
+        prefix = _PREFIX if taken & {f'{space}/{name}' for space in namespaces for name, _ in writers} else ''
+        self._topics = {
+            image: [(topic(f'{prefix}{namespace}/{name}', writer.type), writer) for name, writer in writers]
+            for image, namespace in zip(topics, namespaces)}
+        self._writer = Rosbag2Writer(
+            folder, f'trt_perception {__version__}', {'trt_perception': json.dumps(provenance, sort_keys=True)})
+        for written in self._topics.values():
+            for result, _ in written:
+                self._writer.add(result)
+        self._merging = Merging(merged, self._writer, report) if merged else None
 
     def write(self, item: Annotated) -> None:
-        """Append the result of an image. Raises OSError."""
+        """Append the result of an image. Raises OSError, SourceError."""
         image = item.image
-        for connection, writer in self._connections[image.topic]:
-            self._writer.write(connection, image.log_ns, writer.write(item))
-            self._publish_ns.append(image.publish_ns)
-        self._differ |= image.publish_ns != image.log_ns
+        if self._merging is not None:
+            self._merging.copy_to(image.topic, image.index)
+        for topic, writer in self._topics[image.topic]:
+            self._writer.write(topic, image.log_ns, image.publish_ns, writer.write(item))
 
     def finish(self) -> None:
-        """Write the index and metadata.yaml. Raises OSError."""
-        self._writer.close()
-        if self._differ:
-            set_publish_times(self._folder / f'{self._folder.name}.mcap', self._publish_ns)
+        """Write the index and metadata.yaml. Raises OSError, SourceError."""
+        if self._merging is not None:
+            self._merging.copy_rest()
+        self._writer.finish()
 
     def abort(self) -> None:
         """Close the files without an end."""
+        if self._merging is not None:
+            self._merging.close()
         self._writer.abort()
-
-
-def set_publish_times(path: Path, times_ns: Sequence[int]) -> None:
-    """Set the times of publishing of all messages of an MCAP file without compression and CRC.
-
-    rosbags writes the time of recording in their place.
-    times_ns: one for each message, in the order of the file
-    Raises OSError; AnnotateError if the file is not as expected.
-    """
-    places: list[int | None] = []
-    problems: list[str] = []
-    places.extend(message.publish_at for message in mcap_messages(
-        path, lambda topic, kind: True, lambda damage: problems.append(str(damage)), data=False))
-    if problems or None in places or len(places) != len(times_ns):
-        raise AnnotateError(
-            f'{path}: the times of publishing cannot be written ({len(places)} of {len(times_ns)} messages found): the '
-            'installed rosbags writes files in another way; install a version that requirements/runtime.txt names')
-    with path.open('r+b') as file:
-        for place, time_ns in zip(places, times_ns):
-            assert place is not None
-            file.seek(place)
-            file.write(struct.pack('<Q', time_ns))

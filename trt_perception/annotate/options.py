@@ -23,6 +23,7 @@ class AnnotateOptions:
     topics: image topics; () for all that a bag has
     formats: of FORMATS
     annotations: the bag has foxglove_msgs/ImageAnnotations too
+    merge: the bag has a copy of all messages of the recording too
     selection: the images that COCO takes
     tracking: objects get ids; None: they do not
     images: how images are read
@@ -34,6 +35,7 @@ class AnnotateOptions:
     topics: tuple[str, ...] = ()
     formats: tuple[str, ...] = (BAG, JSON)
     annotations: bool = True
+    merge: bool = False
     selection: Selection = field(default_factory=Selection)
     tracking: Tracking | None = None
     images: ImageOptions = DEFAULT

@@ -68,6 +68,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f'what to write: {", ".join(FORMATS)} (default: {BAG},{JSON}); parquet needs pyarrow')
     parser.add_argument(
         '--no-image-annotations', action='store_true', help='leave foxglove_msgs/ImageAnnotations out of the bag')
+    parser.add_argument(
+        '--merge', action='store_true',
+        help='copy all messages of the recording into the bag too, so that one file has all')
     add_parameter(parser, '--tracking', 'tracking')
     add_parameter(parser, '--tracking-buffer', 'tracking_buffer', metavar='SECONDS')
     add_parameter(parser, '--tracking-low-score', 'tracking_low_score', metavar='S')
@@ -88,6 +91,8 @@ def run(options: argparse.Namespace) -> int:
     if options.tracking and spec.task != 'detection':
         raise ParameterError(
             f'--tracking needs a detector, but {spec.path.name} is a classifier: leave --tracking out')
+    if options.merge and BAG not in options.formats:
+        raise ParameterError(f'--merge copies the recording into the bag of the results: add {BAG} to --formats')
     _check_output(options, spec, other)
     wanted = _options(options, spec, other)
     outcomes: list[Outcome] = []
@@ -151,13 +156,14 @@ def _options(options: argparse.Namespace, spec: ModelSpec, other: ModelSpec | No
                         options.calibration_method] if options.calibration else None,
         'thresholds': repr(thresholds), 'images': asdict(images), 'formats': sorted(options.formats),
         'image_annotations': not options.no_image_annotations,
+        'merge': options.merge,
         'tracking': asdict(tracking) if tracking is not None else None,
         'selection': asdict(selection) if COCO in options.formats else None,
         'missed_by': other_settings(options, other)}
     about = {'model': spec.path.name, **({} if other is None else {'missed_by': other.path.name})}
     return AnnotateOptions(
-        tuple(options.topic), options.formats, not options.no_image_annotations, selection, tracking, images,
-        values, about)
+        tuple(options.topic), options.formats, not options.no_image_annotations, options.merge, selection, tracking,
+        images, values, about)
 
 
 def _summary(outcome: Outcome) -> str:

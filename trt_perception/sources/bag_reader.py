@@ -140,7 +140,7 @@ class BagReader:
         """
         found = 0
         wanted = {(topic.name, topic.type) for topic in topics}
-        with self._opened() as reader:
+        with self.opened() as reader:
             connections = [c for c in reader.connections if (c.topic, c.msgtype) in wanted]
             if connections:  # Without any, rosbags would give the messages of all topics.
                 for connection, stamp_ns, cdr in reader.messages(connections=connections):
@@ -169,6 +169,11 @@ class BagReader:
         """Whether each message is compressed with zstandard."""
         return self._metadata is not None and self._metadata.compression == 'message'
 
+    @property
+    def is_compressed(self) -> bool:
+        """Whether the files or the messages are compressed; chunks of MCAP do not count."""
+        return self._metadata is not None and bool(self._metadata.compression)
+
     def _undecoded(self) -> str:
         """Return what to do with an image topic that cannot be read, '' if there is none."""
         for topic in self.topics:
@@ -191,7 +196,7 @@ class BagReader:
                 raise SourceError(f'{self.path}: {what} {fault}')
 
     def _topics_of_file(self) -> list[BagTopic]:
-        with self._opened() as reader:
+        with self.opened() as reader:
             counts: dict[tuple[str, str], int] = {}
             for connection in reader.connections:
                 key = connection.topic, connection.msgtype
@@ -206,7 +211,8 @@ class BagReader:
         return [BagTopic(*key, count) for key, count in counts.items()]
 
     @contextmanager
-    def _opened(self) -> Iterator[Any]:
+    def opened(self) -> Iterator[Any]:
+        """Yield the reader of rosbags; its errors, in the block too, become SourceError."""
         rosbag2 = require('rosbags.rosbag2')
         try:
             with rosbag2.Reader(self.folder or self.path) as reader:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 from ..errors import SourceError, listed
@@ -15,7 +16,8 @@ from .bag_metadata import BagTopic
 from .bag_reader import BagReader
 from .bag_storage import MCAP, is_compressed_storage_file
 from .decompression import zstd_decompressed, zstd_reader
-from .mcap_records import McapDamage, mcap_messages
+from .mcap_definitions import McapDamage
+from .mcap_records import McapMessage, mcap_messages
 
 OnDamage = Callable[[SourceError], None]
 # As in mcap_records: no message is larger.
@@ -45,8 +47,13 @@ def recorded(bag: BagReader, topics: Collection[BagTopic], on_error: OnDamage) -
             'read')
 
 
-def _from_mcap(bag: BagReader, topics: Collection[BagTopic], on_error: OnDamage) -> Iterator[ImageMessage]:
-    wanted = {(topic.name, topic.type) for topic in topics}
+def mcap_messages_of(
+    bag: BagReader, wanted: Callable[[str, str], bool], on_error: OnDamage,
+) -> Iterator[McapMessage]:
+    """Yield the messages of some topics of a bag of MCAP files, decompressed. Arguments and errors as `recorded`.
+
+    wanted: whether the messages of a topic and a type are wanted
+    """
     for file in bag.storage_files:
         def damaged(damage: Exception, file: Path = file) -> None:
             what = 'the file' if file.name == bag.path.name else f'its file {file.name}'
@@ -54,15 +61,22 @@ def _from_mcap(bag: BagReader, topics: Collection[BagTopic], on_error: OnDamage)
 
         try:
             with _unpacked(file) if is_compressed_storage_file(file) else nullcontext(file) as opened:
-                for found in mcap_messages(opened, lambda *topic: topic in wanted, damaged):
-                    try:
-                        cdr = zstd_decompressed(found.data, _MOST_BYTES) if bag.packs_messages else found.data
-                    except SourceError as error:
-                        damaged(McapDamage(f'has a message of {found.topic} that cannot be read: {error}'))
-                        continue
-                    yield ImageMessage(found.topic, found.type, found.log_ns, cdr, found.publish_ns)
+                for found in mcap_messages(opened, wanted, damaged):
+                    if bag.packs_messages:
+                        try:
+                            yield replace(found, data=zstd_decompressed(found.data, _MOST_BYTES))
+                        except SourceError as error:
+                            damaged(McapDamage(f'has a message of {found.topic} that cannot be read: {error}'))
+                    else:
+                        yield found
         except OSError as error:
             raise SourceError(f'{bag.path}: {file.name} cannot be read: {error.strerror or error}') from error
+
+
+def _from_mcap(bag: BagReader, topics: Collection[BagTopic], on_error: OnDamage) -> Iterator[ImageMessage]:
+    wanted = {(topic.name, topic.type) for topic in topics}
+    for found in mcap_messages_of(bag, lambda *topic: topic in wanted, on_error):
+        yield ImageMessage(found.topic, found.type, found.log_ns, found.data, found.publish_ns)
 
 
 def _from_sqlite(bag: BagReader, topics: Collection[BagTopic], on_error: OnDamage) -> Iterator[ImageMessage]:

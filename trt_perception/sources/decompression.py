@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Decompresses zstandard and LZ4 with the packages that rosbags brings; which ones depends on its version."""
+"""Zstandard and LZ4 with the packages that rosbags brings; which ones depends on its version."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from ..dependencies import require
 from ..errors import SourceError
 
 _BLOCK = 1 << 20
+_LEVEL = 1
 # Of Python 3.14; of rosbags from 0.11.9 on; of rosbags before.
 _ZSTD = ('compression.zstd', 'backports.zstd', 'zstandard')
 
@@ -32,6 +33,14 @@ def zstd_reader(file: BinaryIO) -> Any:
     if library.__name__ == 'zstandard':
         return library.ZstdDecompressor().stream_reader(file)
     return library.open(file, 'rb')
+
+
+def zstd_compressed(content: bytes) -> bytes:
+    """Return the content as a zstandard frame with its size: fast rather than small, as recorders do it."""
+    library = _first(_ZSTD)
+    if library.__name__ == 'zstandard':
+        return bytes(library.ZstdCompressor(_LEVEL).compress(content))
+    return bytes(library.compress(content, _LEVEL))
 
 
 def lz4_decompressed(content: bytes, most: int) -> bytes:

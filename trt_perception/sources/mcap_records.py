@@ -19,42 +19,61 @@ from __future__ import annotations
 import struct
 from binascii import crc32
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
 from ..errors import SourceError
 from .decompression import lz4_decompressed, zstd_decompressed
+from .mcap_definitions import (
+    CHANNEL,
+    CHUNK,
+    DATA_END,
+    HEAD,
+    MESSAGE,
+    MESSAGE_HEAD,
+    NO_SCHEMA,
+    SCHEMA,
+    McapChannel,
+    McapDamage,
+    McapSchema,
+    read_channel,
+    read_schema,
+    read_text,
+)
 
 MAGIC = b'\x89MCAP0\r\n'
-_SCHEMA, _CHANNEL, _MESSAGE, _CHUNK, _DATA_END = 3, 4, 5, 6, 15
-_HEAD = struct.Struct('<BQ')
-_MESSAGE_HEAD = struct.Struct('<HIQQ')
 _CHUNK_HEAD = struct.Struct('<QQQI')
 # A crafted file could ask for any amount of memory. rosbag2's chunks have less than 1 MB, and a chunk has at least one
 # message: the largest images that this package reads have some hundred MB.
 _MOST_BYTES = 2_000_000_000
 
 
-class McapDamage(Exception):
-    """The rest of a file, or a part of it, cannot be read; the text says why, as the rest of a sentence."""
-
-
 @dataclass(frozen=True)
 class McapMessage:
     """A message.
 
-    topic, type: of its channel, such as /image and sensor_msgs/msg/Image
+    sequence: number that the recorder gave it, usually 0
     log_ns, publish_ns: time of recording and of publishing, in nanoseconds
-    publish_at: where the eight bytes of publish_ns are in the file; None if they are in a compressed chunk
+    packed: whether it was in a compressed chunk
     """
 
-    topic: str
-    type: str
+    channel: McapChannel
+    sequence: int
     log_ns: int
     publish_ns: int
     data: bytes
-    publish_at: int | None
+    packed: bool
+
+    @property
+    def topic(self) -> str:
+        """The topic, such as /image."""
+        return self.channel.topic
+
+    @property
+    def type(self) -> str:
+        """The type, such as sensor_msgs/msg/Image."""
+        return self.channel.schema.name
 
 
 def mcap_messages(
@@ -94,97 +113,93 @@ class _Scan:
         self._wanted = wanted
         self._on_damage = on_damage
         self._data = data
-        self._schemas: dict[int, str] = {}
-        self._topics: dict[int, tuple[str, str] | None] = {}
+        self._schemas: dict[int, McapSchema] = {}
+        self._channels: dict[int, McapChannel | None] = {}
 
     def records(self) -> Iterator[McapMessage]:
         at = len(MAGIC)
         while True:
             self._file.seek(at)
-            head = self._file.read(_HEAD.size)
-            if len(head) < _HEAD.size:
+            head = self._file.read(HEAD.size)
+            if len(head) < HEAD.size:
                 self._on_damage(McapDamage(f'is cut off after {self._size} bytes'))
                 return
-            opcode, length = _HEAD.unpack(head)
-            if opcode == _DATA_END:
+            opcode, length = HEAD.unpack(head)
+            if opcode == DATA_END:
                 return
-            start = at + _HEAD.size
+            start = at + HEAD.size
             at = start + length
             if at > self._size:
                 self._on_damage(McapDamage(f'is cut off: a record ends at byte {at}, but the file at {self._size}'))
                 return
             try:
-                if opcode == _CHUNK:
-                    yield from self._chunk(start, length)
-                elif opcode == _MESSAGE:
-                    yield from self._message(start, length)
-                elif opcode in (_SCHEMA, _CHANNEL):
+                if opcode == CHUNK:
+                    yield from self._chunk(length)
+                elif opcode == MESSAGE:
+                    yield from self._message(length)
+                elif opcode in (SCHEMA, CHANNEL):
                     self._definition(opcode, self._read(length))
             except (McapDamage, SourceError) as damage:
                 self._on_damage(McapDamage(f'is damaged at byte {start}: {damage}'))
 
-    def _message(self, start: int, length: int) -> Iterator[McapMessage]:
+    def _message(self, length: int) -> Iterator[McapMessage]:
         """Yield the message at a place of the file, if it is wanted."""
-        content = memoryview(self._file.read(min(length, _MESSAGE_HEAD.size)))
-        channel = _MESSAGE_HEAD.unpack(content)[0] if len(content) == _MESSAGE_HEAD.size else -1
-        if channel not in self._topics or self._topics[channel] is not None:
+        content = memoryview(self._file.read(min(length, MESSAGE_HEAD.size)))
+        channel = MESSAGE_HEAD.unpack(content)[0] if len(content) == MESSAGE_HEAD.size else -1
+        if channel not in self._channels or self._channels[channel] is not None:
             rest = self._read(length - len(content)) if self._data else b''
-            yield from self._parsed(memoryview(bytes(content) + rest), start)
+            yield from self._parsed(memoryview(bytes(content) + rest), False)
 
-    def _chunk(self, start: int, length: int) -> Iterator[McapMessage]:
+    def _chunk(self, length: int) -> Iterator[McapMessage]:
         content = memoryview(self._read(length))
         try:
             _, _, size, crc = _CHUNK_HEAD.unpack_from(content)
-            name, at = _string(content, _CHUNK_HEAD.size)
+            name, at = read_text(content, _CHUNK_HEAD.size)
             stored = struct.unpack_from('<Q', content, at)[0]
         except (struct.error, UnicodeDecodeError) as error:
             raise McapDamage(f'a chunk begins wrongly: {error}') from error
         at += 8
         raw = content[at:at + stored]
-        where = start + at if name == '' else None
         records = raw if name == '' else memoryview(_decompressed(name, bytes(raw), size))
         if len(raw) != stored or len(records) != size:
             raise McapDamage(f'a chunk has {len(records)} bytes instead of {size}')
         if crc and crc32(records) != crc:
             raise McapDamage('the CRC of a chunk is wrong')
         at = 0
-        while at + _HEAD.size <= size:
-            opcode, length = _HEAD.unpack_from(records, at)
-            at += _HEAD.size
+        while at + HEAD.size <= size:
+            opcode, length = HEAD.unpack_from(records, at)
+            at += HEAD.size
             if at + length > size:
                 raise McapDamage('a record is longer than its chunk')
             record = records[at:at + length]
-            if opcode == _MESSAGE:
-                yield from self._parsed(record, None if where is None else where + at)
-            elif opcode in (_SCHEMA, _CHANNEL):
+            if opcode == MESSAGE:
+                yield from self._parsed(record, name != '')
+            elif opcode in (SCHEMA, CHANNEL):
                 self._definition(opcode, record)
             at += length
 
-    def _parsed(self, record: memoryview, start: int | None) -> Iterator[McapMessage]:
-        if len(record) < _MESSAGE_HEAD.size:
+    def _parsed(self, record: memoryview, packed: bool) -> Iterator[McapMessage]:
+        if len(record) < MESSAGE_HEAD.size:
             raise McapDamage(f'a message has {len(record)} bytes')
-        channel, _, log_ns, publish_ns = _MESSAGE_HEAD.unpack_from(record)
-        if channel not in self._topics:
-            raise McapDamage(f'a message is of channel {channel}, which is not defined before it')
-        topic = self._topics[channel]
-        if topic is not None:
+        number, sequence, log_ns, publish_ns = MESSAGE_HEAD.unpack_from(record)
+        if number not in self._channels:
+            raise McapDamage(f'a message is of channel {number}, which is not defined before it')
+        channel = self._channels[number]
+        if channel is not None:
             yield McapMessage(
-                *topic, log_ns, publish_ns, bytes(record[_MESSAGE_HEAD.size:]),
-                None if start is None else start + struct.calcsize('<HIQ'))
+                channel, sequence, log_ns, publish_ns, bytes(record[MESSAGE_HEAD.size:]), packed)
 
     def _definition(self, opcode: int, content: bytes | memoryview) -> None:
-        view = memoryview(content)
         try:
-            number = struct.unpack_from('<H', view)[0]
-            if opcode == _SCHEMA:
-                self._schemas[number] = _string(view, 2)[0]
+            if opcode == SCHEMA:
+                number, schema = read_schema(memoryview(content))
+                self._schemas[number] = schema
                 return
-            schema = struct.unpack_from('<H', view, 2)[0]
-            topic = _string(view, 4)[0]
+            number, of_schema, channel = read_channel(memoryview(content))
         except (struct.error, UnicodeDecodeError) as error:
             raise McapDamage(f'a definition cannot be read: {error}') from error
-        kind = self._schemas.get(schema, '')
-        self._topics[number] = (topic, kind) if self._wanted(topic, kind) else None
+        channel = replace(channel, schema=self._schemas.get(of_schema, NO_SCHEMA))
+        self._channels[number] = channel if self._wanted(channel.topic, channel.schema.name) else None
 
     def _read(self, length: int) -> bytes:
         if length > _MOST_BYTES:
@@ -193,14 +208,6 @@ class _Scan:
         if len(content) != length:
             raise McapDamage('the file became shorter')
         return content
-
-
-def _string(content: memoryview, at: int) -> tuple[str, int]:
-    """Return a string and the place after it."""
-    end = at + 4 + int(struct.unpack_from('<I', content, at)[0])
-    if end > len(content):
-        raise McapDamage('a text is longer than its record')
-    return bytes(content[at + 4:end]).decode(), end
 
 
 def _decompressed(name: str, content: bytes, size: int) -> bytes:
