@@ -9,14 +9,15 @@ import numpy as np
 import pytest
 from support.browser import PLAYED, Browser, find_browser
 
-from trt_perception.demo import html_report, plots, video_file
-from trt_perception.demo.errors import DemoError
+from trt_perception.demo import html_report, plots
 from trt_perception.demo.html_report import ReportData, write_html
 from trt_perception.demo.report import Figures
 from trt_perception.demo.verdict import is_too_slow, verdict
-from trt_perception.demo.video_file import VideoFile, video_size
+from trt_perception.results import video_file
 from trt_perception.results.draw import draw_classifications, draw_detections
 from trt_perception.results.results import Classifications, Detections
+from trt_perception.results.video_file import VideoFile, video_size
+from trt_perception.results.webm import VideoError
 
 cv2 = pytest.importorskip('cv2', reason='needs OpenCV: make setup')
 PHOTO = Path(__file__).parents[1] / 'data' / 'photos' / 'coffee.jpg'
@@ -157,7 +158,8 @@ def test_without_a_vp8_encoder_the_page_says_so_and_shows_frames(tmp_path, monke
 
 
 def test_a_folder_that_cannot_be_written_is_one_error(tmp_path, capfd):
-    with VideoFile(tmp_path / 'missing' / 'annotated', 25.0) as file, pytest.raises(DemoError, match='neither VP8 nor'):
+    missing = tmp_path / 'missing' / 'annotated'
+    with VideoFile(missing, 25.0) as file, pytest.raises(VideoError, match='neither VP8 nor'):
         file.write(np.zeros((20, 20, 3), np.uint8))
     assert capfd.readouterr().err == ''
 

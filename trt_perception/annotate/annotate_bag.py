@@ -24,11 +24,12 @@ from .item import Annotated, BagImage
 from .json_output import JsonLines
 from .merging import Losses
 from .missed import OtherModel
-from .options import BAG, COCO, JSON, PARQUET, AnnotateOptions
+from .options import BAG, COCO, JSON, PARQUET, VIDEO, AnnotateOptions
 from .overlap import Behind, batches, in_threads, prepared_ahead
 from .parquet_output import ParquetOutput
 from .reading import numbered, read_image
 from .tracks import BagTracks
+from .video_output import VideoOutput
 
 # Images that are decoded, or being decoded, while the network runs: enough for a batch and the next one.
 _AHEAD = 4
@@ -139,6 +140,8 @@ def _outputs(
             outputs.append(CocoOutput(folder / 'coco', pipeline.spec, options.selection, provenance, other))
         if PARQUET in options.formats:
             outputs.append(ParquetOutput(folder / 'results.parquet', pipeline.spec, provenance))
+        if VIDEO in options.formats:
+            outputs.append(VideoOutput(folder / 'video', pipeline.spec))
     return outputs
 
 

@@ -12,8 +12,8 @@ from ..image.options import DEFAULT, ImageOptions
 from .selection import Selection
 from .tracks import Tracking
 
-BAG, JSON, COCO, PARQUET = 'bag', 'json', 'coco', 'parquet'
-FORMATS = (BAG, JSON, COCO, PARQUET)
+BAG, JSON, COCO, PARQUET, VIDEO = 'bag', 'json', 'coco', 'parquet', 'video'
+FORMATS = (BAG, JSON, COCO, PARQUET, VIDEO)
 
 
 @dataclass(frozen=True)

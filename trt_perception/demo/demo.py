@@ -19,6 +19,7 @@ from ..node.monitoring.statistics import WINDOW_S
 from ..progress import ConsoleProgress
 from ..results.json_lines import result_record
 from ..results.results import Classifications, Result
+from ..results.video_file import PLAYED_BY_BROWSERS
 from .environment import demo_environment, free_domain_id
 from .errors import DemoError
 from .folder_lock import locked_folder
@@ -30,10 +31,9 @@ from .report import Figures, table
 from .results import class_counts, result_from_message
 from .session import Session, run_session
 from .verdict import verdict
-from .video_file import PLAYED_BY_BROWSERS
 
 DETECTIONS = 'detections.jsonl'
-# With the suffix of the format: see video_file.py.
+# With the suffix of the format: see results/video_file.py.
 VIDEO = 'annotated'
 SHEET = 'contact_sheet.png'
 REPORT = 'report.txt'

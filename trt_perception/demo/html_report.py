@@ -17,11 +17,11 @@ import numpy as np
 from .. import __version__
 from ..html_page import html_page, section, tiles
 from ..node.monitoring.statistics import PERCENTILES
+from ..results.video_file import PLAYED_BY_BROWSERS
 from . import plots
 from .html_page import SCRIPT, STYLE
 from .report import DROPS, STAGES, Figures
 from .verdict import is_too_slow
-from .video_file import PLAYED_BY_BROWSERS
 
 # Base64 makes it a third longer. Browsers read a page of this size at once; a longer video stays a file beside it.
 EMBED_BYTES = 24_000_000

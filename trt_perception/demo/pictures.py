@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -12,11 +11,12 @@ import numpy as np
 
 from ..dependencies import require
 from ..progress import ProgressCallback
-from ..results.draw import contact_sheet, draw_classifications, draw_detections
-from ..results.results import Classifications, Detections, Result
+from ..results.draw import contact_sheet
+from ..results.results import Result
+from ..results.video_file import VideoFile, video_size
+from ..results.video_picture import drawn, resized, scaled
 from ..sources.open_source import open_source
 from .errors import DemoError
-from .video_file import VideoFile, video_size
 
 _SHEET_CELLS = 9
 # A skipped frame shows the last result for this long. Older boxes are too far from their objects.
@@ -35,7 +35,7 @@ def write_pictures(
     names: class names by index
     video: the file without its suffix; the returned path has it
 
-    Raises DemoError if a file cannot be written, or if the video lacks a frame.
+    Raises DemoError or VideoError if a file cannot be written, or if the video lacks a frame.
     """
     cv2 = require('cv2')
     shown = _fullest(results, _SHEET_CELLS)
@@ -46,12 +46,10 @@ def write_pictures(
             bgr = item.frame.bgr()
             height, width = bgr.shape[:2]
             size = video_size(width, height)
-            if size != (width, height):
-                # Drawn afterwards, so that the names stay readable.
-                bgr = cv2.resize(bgr, size, interpolation=cv2.INTER_AREA)
+            bgr = resized(bgr, size)
             result = results.get(item.index)
             if result is not None:
-                result = _scaled(result, size[0] / width, size[1] / height)
+                result = scaled(result, size[0] / width, size[1] / height)
                 last = item.index, result
             held = last[1] if last is not None and item.index - last[0] <= max(1.0, HOLD_S * fps) else None
             picture = _draw(bgr, result, held, names)
@@ -65,21 +63,13 @@ def write_pictures(
     return file.path
 
 
-def _scaled(result: Result, x: float, y: float) -> Result:
-    if not isinstance(result, Detections) or (x, y) == (1.0, 1.0):
-        return result
-    return dataclasses.replace(result, boxes=result.boxes * np.array([x, y, x, y], np.float32))
-
-
 def _draw(bgr: np.ndarray, result: Result | None, held: Result | None, names: Sequence[str]) -> np.ndarray:
     """Draw `result`; without it `held`, the last one, dimmed."""
     if result is None and (held is None or not len(held.scores)):
         return _marked(bgr)
     found = held if result is None else result
-    if isinstance(found, Detections):
-        return draw_detections(bgr, found, names, dimmed=result is None)
-    assert isinstance(found, Classifications)
-    return draw_classifications(bgr, found, names, dimmed=result is None)
+    assert found is not None
+    return drawn(bgr, found, names, dimmed=result is None)
 
 
 def _marked(bgr: np.ndarray) -> np.ndarray:

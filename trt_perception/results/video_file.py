@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Writes the annotated video in a format that browsers play.
+"""Writes annotated videos in a format that browsers play.
 
 VP8 in WebM: every OpenCV with FFmpeg and libvpx (BSD licence) writes it, in the wheels of PyPI (FFmpeg under the LGPL)
 and in apt. The other formats were tried on 640x272 frames: VP9 takes five times as long, because OpenCV passes no speed
@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from ..dependencies import require
-from .errors import DemoError
+from .webm import VideoError
 
 # VP8 takes about 0.1 s of one core for a million pixels. Larger frames are drawn in this size, so that a video of 1080p
 # does not take minutes.
@@ -44,17 +44,19 @@ class VideoFile:
     """A video that is written frame by frame; a context manager.
 
     path: the file without its suffix; fps: frames per second
-    The attribute `path` has the suffix of the format that this OpenCV can write, once a frame was written.
+    Once a frame was written, `path` has the suffix of the format that this OpenCV can write, and `size` is
+    the width and height of the video.
     """
 
     def __init__(self, path: Path, fps: float) -> None:
         self.path = path
         self.written = 0
+        self.size = (0, 0)
         self._fps = min(round(fps, 3 if fps < 60 else 2), _MAX_FPS)
         self._writer: Any = None
 
     def write(self, picture: np.ndarray) -> None:
-        """Append a HxWx3 uint8 BGR picture, all of one size. Raises DemoError if no file can be written."""
+        """Append a HxWx3 uint8 BGR picture, all of one size. Raises VideoError if no file can be written."""
         picture = _even(picture)
         if self._writer is None:
             self._writer = self._open(picture)
@@ -62,10 +64,10 @@ class VideoFile:
         self.written += 1
 
     def check(self) -> None:
-        """Raise DemoError if the file lacks a frame. VideoWriter reports neither a full disk nor a refused frame."""
+        """Raise VideoError if the file lacks a frame. VideoWriter reports neither a full disk nor a refused frame."""
         held = _count(self.path)
         if held != self.written:
-            raise DemoError(
+            raise VideoError(
                 f'{self.path}: {self.written} frames were written, but {held} can be read back: check the space left')
 
     def __enter__(self) -> VideoFile:
@@ -74,21 +76,26 @@ class VideoFile:
 
     def __exit__(self, *_: object) -> None:
         """Complete the file."""
+        self.release()
+
+    def release(self) -> None:
+        """Complete the file."""
         if self._writer is not None:
             self._writer.release()
 
     def _open(self, picture: np.ndarray) -> Any:
         cv2 = require('cv2')
         height, width = picture.shape[:2]
+        self.size = width, height
         base = self.path
         for suffix, codec in _FORMATS:
-            self.path = base.with_suffix(suffix)
+            self.path = base.with_name(f'{base.name}{suffix}')
             with _quiet():
                 writer = cv2.VideoWriter(str(self.path), cv2.VideoWriter_fourcc(*codec), self._fps, (width, height))
             if writer.isOpened():
                 return writer
             self.path.unlink(missing_ok=True)
-        raise DemoError(
+        raise VideoError(
             f'{base}{_FORMATS[0][0]}: OpenCV {cv2.__version__} can write neither VP8 nor MPEG-4 ({width}x{height}): '
             'check that the folder can be written, and that this OpenCV was built with FFmpeg')
 
