@@ -143,10 +143,12 @@ CUT = 'is cut off: the recording was not closed, or the copy was not finished; `
 # name: function that makes the bag, requested topic, the whole message or, after '...', its beginning.
 CASES = {
     'nothing there': (lambda f: f / 'none', None, '{path}: no such file or folder'),
-    'ROS 1': (
-        lambda f: with_text(f / 'x.bag', b'#ROSBAG V2.0\n'), None,
-        '{path}: a ROS 1 bag; convert it: rosbags-convert --src {path} --dst {stem} (run ...'),
-    'ROS 1 with a topic': (lambda f: with_text(f / 'x.bag'), '/image', '{path}: a ROS 1 bag; convert it...'),
+    'ROS 1, just begun': (
+        lambda f: with_text(f / 'x.bag', b'#ROSBAG V2.0\n'), None, '{path}: the file is cut off: the recording was...'),
+    'ROS 1 of 2008': (
+        lambda f: with_text(f / 'x.bag', b'#ROSBAG V1.2\n'), None,
+        '{path}: the file is a ROS 1 bag of an old version: `rosbag fix` of ROS 1 converts it'),
+    'ROS 1 that is text': (lambda f: with_text(f / 'x.bag'), '/image', '{path}: the file is not a ROS 1 bag'),
 
     'no metadata.yaml': (lambda f: without(bag(f), 'metadata.yaml'), None, MISSING),
     'no metadata.yaml, compressed': (

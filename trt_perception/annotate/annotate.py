@@ -14,6 +14,7 @@ from ..errors import SourceError
 from ..pipeline.interface import Pipeline
 from ..progress import ProgressCallback, silent
 from ..sources.bag_reader import BagReader
+from ..sources.bag_storage import ROS1, is_ros1_bag
 from .annotate_bag import Counts, annotate_bag
 from .missed import OtherModel
 from .options import AnnotateOptions
@@ -110,4 +111,6 @@ class _Lines:
 def _name(path: Path) -> str:
     """Return the name for the results of a bag."""
     absolute = path.absolute()
+    if is_ros1_bag(path):
+        return absolute.name.removesuffix('.active')[:-len(ROS1)] or absolute.name
     return absolute.stem if path.is_file() and absolute.suffix in ('.mcap', '.db3', '.zstd') else absolute.name

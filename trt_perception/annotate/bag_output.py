@@ -16,7 +16,7 @@ from ..parameters.camera_names import namespaces_of
 from ..sources.bag_reader import BagReader
 from ..sources.rosbag2_writer import Rosbag2Writer, WrittenTopic, new_topic
 from .item import Annotated
-from .merging import Merging
+from .merging import Merging, require_mergeable
 from .serialized_results import AnnotationsWriter, ResultWriter
 
 # Before the names of results, if the recording has topics with these names.
@@ -43,6 +43,8 @@ class BagOutput:
         """
         from .definitions import result_types
 
+        if merged is not None:
+            require_mergeable(merged)
         writers: list[tuple[str, ResultWriter | AnnotationsWriter]] = [
             ('detections' if spec.task == 'detection' else 'classifications', ResultWriter(spec))]
         if annotations:

@@ -16,7 +16,16 @@ from collections.abc import Callable
 from ..errors import SourceError
 from ..sources.bag_copy import copied
 from ..sources.bag_reader import BagReader
+from ..sources.bag_storage import ROS1
 from ..sources.rosbag2_writer import Rosbag2Writer
+
+
+def require_mergeable(bag: BagReader) -> None:
+    """Raise SourceError if the messages of a bag cannot be copied."""
+    if bag.storage == ROS1:
+        raise SourceError(
+            f'{bag.path}: --merge copies messages as they are, and these are of ROS 1: leave --merge out, or convert '
+            f'the bag first: rosbags-convert --src {bag.path} --dst {bag.path.with_suffix("")}')
 
 
 class Merging:

@@ -137,9 +137,10 @@ def _head(
         _element(_DURATION, struct.pack('>d', float(duration_ms))))))
     # A mean: from it, readers such as OpenCV estimate the number of frames.
     each = struct.pack('>Q', round(duration_ms * 1e6 / frames))
+    video = _element(_VIDEO, _element(0xB0, _number(width)) + _element(0xBA, _number(height)))
     track = _element(_TRACKS, _element(_TRACK, b''.join((
         _element(0xD7, b'\1'), _element(0x73C5, b'\1'), _element(0x9C, b'\0'), _element(0x86, b'V_VP8'),
-        _element(0x83, b'\1'), _element(0x23E383, each), _element(_VIDEO, _element(0xB0, _number(width)) + _element(0xBA, _number(height)))))))
+        _element(0x83, b'\1'), _element(0x23E383, each), video))))
     content = seek + info + track
     length = end - _SEGMENT_CONTENT if end else len(content)
     return ebml + _SEGMENT.to_bytes(4, 'big') + (1 << 56 | length).to_bytes(8, 'big') + content

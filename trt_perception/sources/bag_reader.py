@@ -11,8 +11,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ..advice.packages import install_line
-from ..advice.platform import this_platform
 from ..dependencies import require
 from ..errors import PerceptionError, SourceError, listed, one_line
 from ..image.transports import base_of, decoded, republish_command, transport_of
@@ -20,14 +18,18 @@ from .bag_messages import COMPRESSED_IMAGE, IMAGE, ImageMessage
 from .bag_metadata import METADATA, BagMetadata, BagTopic, head_of_metadata, read_metadata
 from .bag_storage import (
     MCAP,
+    ROS1,
     SQLITE,
     ZSTD_MAGIC,
     is_compressed_storage_file,
+    is_ros1_bag,
     is_storage_file,
     recovery,
     storage_fault,
 )
 from .mcap_records import message_counts
+from .ros1_bag import ros1_images
+from .ros1_records import Ros1Damage, ros1_counts
 
 IMAGE_TYPES = (IMAGE, COMPRESSED_IMAGE)
 _EXPECTED = 'its folder, or an .mcap or .db3 file'
@@ -38,14 +40,15 @@ _NOT_IN_SQLITE_PATHS = '#?%'
 def looks_like_bag(path: Path) -> bool:
     """Return whether a path looks like a bag, by file names and the first bytes of metadata.yaml.
 
-    True also for a bag that BagReader refuses: a damaged one, a ROS 1 bag, a compressed storage file. A folder is a bag
-    if its metadata.yaml is from rosbag2. If metadata.yaml is missing or damaged, it is a bag if it has storage files.
+    True also for a ROS 1 bag, and for a bag that BagReader refuses: a damaged one, a compressed storage file. A folder
+    is a bag if its metadata.yaml is from rosbag2. If metadata.yaml is missing or damaged, it is a bag if it has storage
+    files.
 
     Raises SourceError if a folder cannot be read.
     """
     try:
         if not path.is_dir():
-            return (is_storage_file(path) or is_compressed_storage_file(path) or _is_ros1_bag(path)
+            return (is_storage_file(path) or is_compressed_storage_file(path) or is_ros1_bag(path)
                     or path.name == METADATA)
         head = head_of_metadata(path)
         return head == 'rosbag2' or (head != 'other' and _has_storage_files(path))
@@ -54,7 +57,8 @@ def looks_like_bag(path: Path) -> bool:
 
 
 class BagReader:
-    """A rosbag2: a folder with metadata.yaml, or a single .mcap or .db3 file.
+    """A rosbag2: a folder with metadata.yaml, or a single .mcap or .db3 file. Also a ROS 1 bag, of which the image
+    topics can be read as if they were of ROS 2.
 
     If the given file is the only file in the metadata.yaml of its folder, it is read as that bag: its topics do not
     need rosbags, and its messages may be compressed. Any other file is read without metadata.
@@ -91,6 +95,8 @@ class BagReader:
         """All topics, sorted by name."""
         if self._metadata is not None:
             found: Collection[BagTopic] = self._metadata.topics
+        elif self.storage == ROS1:
+            found = [BagTopic(*topic, count) for topic, count in ros1_counts(self.path).items()]
         elif self._is_cut_off and self.storage == MCAP:
             found = [BagTopic(*topic, count) for topic, count in message_counts(self.path).items()]
         else:
@@ -138,6 +144,9 @@ class BagReader:
 
         Raises SourceError if a message cannot be read, or if there are none although metadata.yaml counts some.
         """
+        if self.storage == ROS1:
+            yield from self._ros1_messages(topics)
+            return
         found = 0
         wanted = {(topic.name, topic.type) for topic in topics}
         with self.opened() as reader:
@@ -153,6 +162,15 @@ class BagReader:
                 f'{self.path}: {METADATA} counts {expected} messages of {names}, but the storage files have none: run '
                 f'`ros2 bag reindex {self.folder}` to count again')
 
+    def _ros1_messages(self, topics: Collection[BagTopic]) -> Iterator[ImageMessage]:
+        def damaged(damage: Ros1Damage) -> None:
+            raise SourceError(f'{self.path}: the file {damage}')
+
+        try:
+            yield from ros1_images(self.path, topics, damaged)
+        except OSError as error:
+            raise SourceError(f'{self.path}: cannot be read: {error.strerror or error}') from error
+
     @property
     def storage_files(self) -> tuple[Path, ...]:
         """The storage files, in the order of recording."""
@@ -160,8 +178,10 @@ class BagReader:
 
     @property
     def storage(self) -> str:
-        """The kind of the storage files: .mcap or .db3."""
+        """The kind of the storage files: .mcap, .db3 or .bag."""
         file = self._files[0]
+        if is_ros1_bag(file):
+            return ROS1
         return file.with_suffix('').suffix if is_compressed_storage_file(file) else file.suffix
 
     @property
@@ -258,10 +278,8 @@ def _find_metadata(path: Path) -> tuple[Path | None, BagMetadata | None]:
     metadata = _metadata_of_file(path)
     if metadata is not None:
         return path.parent, metadata
-    if _is_ros1_bag(path):
-        raise SourceError(
-            f'{path}: a ROS 1 bag; convert it: rosbags-convert --src {path} --dst {path.with_suffix("")} '
-            f'({install_line("rosbags", this_platform())})')
+    if is_ros1_bag(path):
+        return None, None
     if is_compressed_storage_file(path):
         raise SourceError(
             f'{path}: a compressed storage file without the {METADATA} of its bag: unpack it with `zstd -d {path}`')
@@ -304,10 +322,6 @@ def _metadata_of_file(path: Path) -> BagMetadata | None:
     except (SourceError, OSError):
         return None  # The file is read without metadata.
     return metadata if metadata.files == (path.name,) else None
-
-
-def _is_ros1_bag(path: Path) -> bool:
-    return path.suffix.lower() == '.bag'
 
 
 def _is_sqlite_uri(path: Path) -> bool:

@@ -14,10 +14,11 @@ from ..unfinished import temporary_folder
 from .bag_messages import ImageMessage
 from .bag_metadata import BagTopic
 from .bag_reader import BagReader
-from .bag_storage import MCAP, is_compressed_storage_file
+from .bag_storage import MCAP, ROS1, is_compressed_storage_file
 from .decompression import zstd_decompressed, zstd_reader
 from .mcap_definitions import McapDamage
 from .mcap_records import McapMessage, mcap_messages
+from .ros1_bag import ros1_images
 
 OnDamage = Callable[[SourceError], None]
 # As in mcap_records: no message is larger.
@@ -29,14 +30,14 @@ def recorded(bag: BagReader, topics: Collection[BagTopic], on_error: OnDamage) -
 
     on_error: called with each place that is damaged, which is left out
 
-    The order is that of the file for MCAP, and that of the times of recording for SQLite. `publish_ns` is None for
-    SQLite, which does not have it. Memory: one chunk of MCAP.
+    The order is that of the file for MCAP and ROS 1, and that of the times of recording for SQLite. `publish_ns` is
+    None for SQLite and ROS 1, which do not have it. Memory: one chunk.
 
     Raises SourceError if none can be read although there should be some, and for a reason that may pass, such as a full
     disk where a compressed file is unpacked.
     """
     found = 0
-    reader = _from_mcap if bag.storage == MCAP else _from_sqlite
+    reader = {MCAP: _from_mcap, ROS1: _from_ros1}.get(bag.storage, _from_sqlite)
     for message in reader(bag, topics, on_error):
         found += 1
         yield message
@@ -90,6 +91,14 @@ def _from_sqlite(bag: BagReader, topics: Collection[BagTopic], on_error: OnDamag
         if not found or isinstance(error.__cause__, OSError):
             raise
         on_error(error)
+
+
+def _from_ros1(bag: BagReader, topics: Collection[BagTopic], on_error: OnDamage) -> Iterator[ImageMessage]:
+    try:
+        yield from ros1_images(
+            bag.path, topics, lambda damage: on_error(SourceError(f'{bag.path}: the file {damage}')))
+    except OSError as error:
+        raise SourceError(f'{bag.path}: cannot be read: {error.strerror or error}') from error
 
 
 @contextmanager

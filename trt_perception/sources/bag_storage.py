@@ -7,7 +7,10 @@ from __future__ import annotations
 import struct
 from pathlib import Path
 
-MCAP, SQLITE = '.mcap', '.db3'
+from .ros1_records import ros1_fault
+
+MCAP, SQLITE, ROS1 = '.mcap', '.db3', '.bag'
+_ACTIVE = '.active'
 ZSTD = '.zstd'
 _MCAP_MAGIC = b'\x89MCAP0\r\n'
 _SQLITE_MAGIC = b'SQLite format 3\0'
@@ -20,6 +23,12 @@ _CUT_OFF = 'the recording was not closed, or the copy was not finished'
 def is_storage_file(path: Path) -> bool:
     """Return whether a file has the name of an uncompressed storage file of rosbag2."""
     return path.suffix in (MCAP, SQLITE)
+
+
+def is_ros1_bag(path: Path) -> bool:
+    """Return whether a file has the name of a ROS 1 bag, or of one that is being recorded."""
+    name = path.name.lower()
+    return name.removesuffix(_ACTIVE).endswith(ROS1)
 
 
 def is_compressed_storage_file(path: Path) -> bool:
@@ -44,6 +53,8 @@ def storage_fault(path: Path) -> str:
         head = file.read(_SQLITE_HEADER_BYTES)
         file.seek(max(size - len(_MCAP_MAGIC), 0))
         tail = file.read(len(_MCAP_MAGIC))
+    if is_ros1_bag(path):
+        return ros1_fault(path)
     if path.suffix == MCAP:
         return _mcap_fault(path, size, head, tail)
     if path.suffix == SQLITE:
