@@ -75,7 +75,8 @@ def in_threads(
         running: deque[Future[_Done]] = deque()
         for item in items:
             running.append(pool.submit(work, item))
-            if len(running) > threads:
+            # Each thread has one in work and one waiting: it goes on while the oldest one takes longer than usual.
+            if len(running) >= 2 * threads:
                 yield running.popleft().result()
         while running:
             yield running.popleft().result()
