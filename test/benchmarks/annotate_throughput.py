@@ -4,10 +4,10 @@
 
     PYTHONPATH=.:test .venv/bin/python test/benchmarks/annotate_throughput.py [--images 5000] [--kind raw]
 
-Each turn annotates a bag of --turn images into a new folder, and runs the network on the same images in memory, with the
-same threads, in changing order. The images are those of the catalogue video, or photos with --size. The figure is the
-median of the ratios of the turns; the processor time of each image, of all threads, says what depends less on other
-programs. At the end, with --whole, one bag has all images, and the peak of the memory is shown.
+Each turn annotates a bag of --turn images into a new folder, and runs the network on the same images in memory, with
+the same threads, in changing order. The images are those of the catalogue video, or photos with --size. The figure is
+the median of the ratios of the turns. The processor time of each image, of all threads, depends less on other programs.
+At the end, with --whole, one bag has all images, and the peak of the memory is shown.
 """
 
 from __future__ import annotations
@@ -136,7 +136,8 @@ def _write(bag: Path, count: int, different: int, size: tuple[int, int] | None, 
             pixels = pictures[number % len(pictures)]
             height, width = pixels.shape[:2]
             stamp_ns = START_NS + number * 33_000_000
-            header = types['std_msgs/msg/Header'](types['builtin_interfaces/msg/Time'](*divmod(stamp_ns, 10**9)), 'camera')
+            stamp = types['builtin_interfaces/msg/Time'](*divmod(stamp_ns, 10**9))
+            header = types['std_msgs/msg/Header'](stamp, 'camera')
             message = (
                 types[name](header, height, width, 'bgr8', 0, 3 * width, np.ascontiguousarray(pixels).reshape(-1))
                 if kind == 'raw' else types[name](header, 'jpeg', cv2.imencode('.jpg', pixels)[1].reshape(-1)))

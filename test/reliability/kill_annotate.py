@@ -23,6 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -30,8 +31,14 @@ from support.bags import IMAGE, write_bag
 from support.subprocesses import python_environment
 from support.tiny_models import color_detector
 
+from trt_perception.annotate.options import FORMATS, PARQUET
+
 _TIMEOUT_S = 300
 _BAGS = 6
+# Parquet needs a package that is not always there.
+_FORMATS = tuple(name for name in FORMATS if name != PARQUET or find_spec('pyarrow'))
+# annotation.json, results.jsonl, two of the bag, coco.json and four images, a video; results.parquet.
+_FILES = 10 + (PARQUET in _FORMATS)
 _IMAGES = 40
 
 
@@ -57,7 +64,8 @@ class Workplace:
         """Start to annotate all bags."""
         return subprocess.Popen(
             [sys.executable, '-m', 'trt_perception.cli.main', 'annotate', *(f'bag{n}' for n in range(_BAGS)), '--model',
-             'm.onnx', '--output', output, '--formats', 'bag,json,coco', '--coco-every', '10'],
+             'm.onnx', '--output', output, '--formats', ','.join(_FORMATS), '--merge', '--tracking',
+             '--coco-every', '10'],
             cwd=self.folder, env=python_environment(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             stderr=(self.folder / 'stderr').open('wb'))
 
@@ -109,7 +117,7 @@ def main() -> int:
         place = Workplace(Path(name))
         seconds = place.finish('expected')
         expected = place.results('expected')
-        assert len(expected) == _BAGS * 9, len(expected)
+        assert len(expected) == _BAGS * _FILES, len(expected)
         while kills < options.kills:
             process = place.start('out')
             if choose.random() < 0.7:
@@ -134,8 +142,8 @@ def main() -> int:
         place.finish('out')
         assert place.results('out') == expected and place.unfinished('out') == []
     print(json.dumps({
-        'kills': kills, 'with_unfinished_folder': with_unfinished, 'rounds': finished_rounds + 1,
-        'seconds': round(time.monotonic() - began)}))
+        'kills': kills, 'formats': ','.join(_FORMATS), 'with_unfinished_folder': with_unfinished,
+        'rounds': finished_rounds + 1, 'seconds': round(time.monotonic() - began)}))
     return 0
 
 

@@ -54,7 +54,12 @@ def annotate(
     Raises AnnotateError if the folder cannot be written, EngineError: both would come again with the next bag.
     """
     pipeline: Pipeline | None = None
-    for path in bags:
+    for number, path in enumerate(bags, 1):
+        which = f' ({number} of {len(bags)})' if len(bags) > 1 else ''
+
+        def shown(name: str, done: float, total: float | None, which: str = which) -> None:
+            progress(f'{name}{which}', done, total)
+
         try:
             bag = BagReader(path, cut_off=True)
             topics = chosen_topics(bag, options.topics)
@@ -75,7 +80,7 @@ def annotate(
             place = store.place_for(_name(path), content)
             lines = _Lines(report)
             with store.new(place) as folder:
-                counts = annotate_bag(bag, topics, pipeline, folder, options, provenance, lines, progress, other)
+                counts = annotate_bag(bag, topics, pipeline, folder, options, provenance, lines, shown, other)
                 store.complete(folder, place, {
                     **provenance, 'counts': asdict(counts), 'problems': lines.shown,
                     'files': [

@@ -56,7 +56,7 @@ _AT_ONCE = 64
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add this subcommand's arguments."""
     parser.add_argument(
-        'bags', nargs='+', type=Path, metavar='BAG', help='a rosbag2: its folder, or an .mcap or .db3 file')
+        'bags', nargs='+', type=Path, metavar='BAG', help='a rosbag2 (folder, .mcap or .db3 file) or a ROS 1 .bag file')
     add_model_arguments(parser, as_option=True)
     add_run_arguments(parser)
     parser.add_argument('--output', required=True, type=Path, metavar='DIR', help='folder for the results')
