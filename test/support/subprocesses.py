@@ -20,7 +20,7 @@ def python_environment(*folders: Path) -> dict[str, str]:
 
 def without_progress(text: str) -> str:
     """Return the error output without the lines of a job that takes some seconds, as on a busy machine."""
-    return re.sub(r'(?m)^(?:[^:\n]* \(\d+ s\)|[^:\n]+: \d+(?: of \d+)? frames)\n', '', text)
+    return re.sub(r'(?m)^(?:[^:\n]* \(\d+ s\)|[^:\n]+: \d+(?: of \d+)? (?:frames|images))\n', '', text)
 
 
 def without_middleware(text: str) -> str:

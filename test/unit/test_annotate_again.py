@@ -4,6 +4,7 @@
 
 import json
 import os
+import re
 import resource
 import shutil
 import signal
@@ -151,16 +152,19 @@ def test_the_same_command_goes_on(capfd, number):
     assert identity('out/bag') == before and parts() == []
 
 
-def test_a_full_disk_is_one_line(capfd):
+@pytest.mark.parametrize('options, limit, reason', [
+    (['json'], 100_000, 'File too large'), (['bag', '--merge'], 2_000_000, 'File too large'),
+    (['video'], 60_000, 'image.webm: 100 frames were written, but NUMBER are in the file: check the space left')])
+def test_a_full_disk_is_one_line(capfd, options, limit, reason):
     """A limit for the size of files stands for it: the same call fails, with another reason."""
-    write_bag(Path('long'), {'/image': list(images('rocket', 20)) * 20})
+    write_bag(Path('long'), {'/image': list(images('rocket', 20)) * (20 if options == ['json'] else 5)})
     process = start(
-        'bag', 'long', '--formats', 'json', '--score', '0.2',
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000)))
+        'bag', 'long', '--score', '0.2', '--formats', *options,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)))
     out, err = process.communicate(timeout=120)
     assert process.returncode == 1
-    assert without_progress(err) == (
-        'trt_perception: --output out: cannot be written: File too large; finished bags are kept, and the same command '
+    assert re.sub(r'but \d+ are', 'but NUMBER are', without_progress(err)) == (
+        f'trt_perception: --output out: cannot be written: {reason}; finished bags are kept, and the same command '
         'goes on with the others\n')
     assert out.startswith('bag: 3 images') and len(out.splitlines()) == 1
     assert not Path('out/long').exists() and parts() == []

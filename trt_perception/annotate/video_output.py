@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 from array import array
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +17,7 @@ from ..model.spec import ModelSpec
 from ..results.video_file import PLAYED_BY_BROWSERS, VideoFile, video_size
 from ..results.video_picture import drawn, resized, scaled
 from ..results.webm import VideoError, copy_with_times
-from .errors import AnnotateError
+from ..sources.quiet import quiet
 from .item import Annotated
 
 # A longer time between two images, or one that is not positive, is a clock that was set: then the time between two
@@ -40,7 +42,7 @@ class VideoOutput:
         self._videos: dict[str, _TopicVideo] = {}
 
     def write(self, item: Annotated) -> None:
-        """Append the image of a result to the video of its topic. Raises OSError, AnnotateError."""
+        """Append the image of a result to the video of its topic. Raises OSError."""
         topic = item.image.topic
         video = self._videos.get(topic)
         if video is None:
@@ -48,23 +50,29 @@ class VideoOutput:
             # Such as /a/b and /a_b.
             name += f'_{len(self._videos)}' if any(other.name == name for other in self._videos.values()) else ''
             video = self._videos[topic] = _TopicVideo(self._folder, name)
-        try:
+        with _as_os_error():
             video.write(item, self._spec)
-        except VideoError as error:
-            raise AnnotateError(str(error)) from error
 
     def finish(self) -> None:
-        """Complete the videos. Raises OSError; AnnotateError if a frame is missing, as with a full disk."""
+        """Complete the videos. Raises OSError, also if a frame is missing, as with a full disk."""
         for video in self._videos.values():
-            try:
+            with _as_os_error():
                 video.finish()
-            except VideoError as error:
-                raise AnnotateError(str(error)) from error
 
     def abort(self) -> None:
         """Close the files, whatever is in them."""
         for video in self._videos.values():
             video.abort()
+
+
+@contextlib.contextmanager
+def _as_os_error() -> Iterator[None]:
+    """Turn a VideoError into the error that the other outputs raise for a full disk; OpenCV prints none of its own."""
+    try:
+        with quiet():
+            yield
+    except VideoError as error:
+        raise OSError(errno.ENOSPC, str(error)) from error
 
 
 class _TopicVideo:

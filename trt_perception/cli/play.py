@@ -47,7 +47,8 @@ _CLOCK_PERIOD_S = 0.025
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add this subcommand's arguments."""
-    parser.add_argument('bag', type=Path, metavar='BAG', help='a rosbag2 (folder, .mcap or .db3 file) or a ROS 1 .bag file')
+    parser.add_argument(
+        'bag', type=Path, metavar='BAG', help='a rosbag2 (folder, .mcap or .db3 file) or a ROS 1 .bag file')
     parser.add_argument('--topic', help='image topic of a bag that has several')
     parser.add_argument('--to', metavar='TOPIC', help='publish as this topic instead of the recorded one')
     parser.add_argument(

@@ -69,7 +69,8 @@ def copy_with_times(
             found += 1
         if found != len(times_ms):
             raise VideoError(
-                f'{target}: {len(times_ms)} frames were written, but {found} are in the file: check the space left')
+                f'{target.name}: {len(times_ms)} frames were written, but {found} are in the file: check the space '
+                'left')
         end_cluster()
         cues_at = copy.tell()
         copy.write(_element(_CUES, b''.join(cues)))
