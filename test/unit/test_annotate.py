@@ -493,7 +493,7 @@ def test_wrong_arguments(capfd):
     assert '--model' in capfd.readouterr().err
     with pytest.raises(SystemExit):
         main(['annotate', 'bag', '--output', 'out', '--model', 'm.onnx', '--formats', 'bag,xml'])
-    assert "invalid choice: 'xml' (choose from bag, json, coco, parquet)" in capfd.readouterr().err
+    assert "invalid choice: 'xml' (choose from bag, json, coco, parquet, video)" in capfd.readouterr().err
 
 
 # Several images at the same time
