@@ -125,7 +125,7 @@ def main() -> int:
                 old = set(place.unfinished('out'))
                 while process.poll() is None and not set(place.unfinished('out')) - old:
                     time.sleep(0.001)
-                time.sleep(choose.expovariate(1 / 0.08))
+                time.sleep(choose.expovariate(1 / (0.1 * seconds)))
             else:
                 time.sleep(choose.uniform(0.1, 1.1) * seconds)
             process.send_signal(signal.SIGKILL)

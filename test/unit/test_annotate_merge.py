@@ -189,6 +189,26 @@ def test_damage_of_another_topic_alone(capfd):
     assert (found.count('/scan'), found.count('/imu'), found.count('/front/detections')) == (11, 60, 6)
 
 
+@pytest.mark.parametrize('part', [0.3, 0.6, 0.9])
+def test_sqlite_with_damage_inside(capfd, part):
+    """Wherever SQLite stops: what is in the copy is as it was, and each image that was read has its result."""
+    robot_bag(Path('bag'), 'sqlite3', size=(320, 240))
+    original, _ = by_rosbags(Path('bag'))
+    content = bytearray(Path('bag/bag.db3').read_bytes())
+    start = int(len(content) * part) // 4096 * 4096
+    content[start:start + 4096] = b'\xff' * 4096
+    Path('bag/bag.db3').write_bytes(content)
+    code, [line], [error] = run(capfd, 'bag')
+    assert code == 1 and ' 1 damaged parts ' in line and 'database disk image is malformed' in error
+    found = in_file(MERGED / 'annotations.mcap')
+    copies = [(topic, log, data) for topic, log, _, data in found if topic not in RESULTS]
+    intact = {(topic, time, data) for topic, _, time, data in original}
+    # An image may be damaged: its bytes are copied as they are.
+    assert {copy for copy in copies if copy[0] != '/front/image_raw'} <= intact
+    results = len(Path('out/bag/results.jsonl').read_text().splitlines())
+    assert sum(topic == '/front/detections' for topic, *_ in found) == results > 0
+
+
 def test_it_needs_the_bag_and_is_another_run(capfd):
     robot_bag(Path('bag'), 'mcap')
     code, _, [error] = run(capfd, 'bag', '--formats', 'json')
