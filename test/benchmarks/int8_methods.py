@@ -68,7 +68,9 @@ def main():
         for layers, text in variants:
             result = quantizer.insert_qdq(model, thresholds, layers)
             row('int8', method, text, share_of(layers), evaluation.of(result))
-        choice = choose_layers(model, thresholds, candidates, evaluation, (Target(), Target().without_boxes))
+        choice = choose_layers(
+            lambda layers, thresholds=thresholds: quantizer.insert_qdq(model, thresholds, layers), candidates,
+            evaluation, (Target(), Target().without_boxes))
         row('int8', method, f'searched: {len(inputs) - len(choice.layers)} of {len(inputs)}',
             share_of(choice.layers), choice.agreement)
 

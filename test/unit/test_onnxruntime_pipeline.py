@@ -39,8 +39,9 @@ def spec(tmp_path):
 
 @pytest.fixture
 def int8(tmp_path):
+    """Options; strict, so that int8 runs although such a small model is faster in fp32."""
     return PipelineOptions(
-        'onnxruntime', 'int8', num_threads=1,
+        'onnxruntime', 'int8', num_threads=1, strict_precision=True,
         calibration=CalibrationOptions(str(color_folder(tmp_path / 'images', 48)), samples=32, method='mse'))
 
 
@@ -72,8 +73,8 @@ def test_int8_runs_the_quantised_file_and_passes_the_gate(spec, cache, int8):
     assert '0 missing, 0 extra in 16 frames' in description['agreement']
     assert ('comparing with ONNX Runtime fp32 on 16 frames', 0, None) in told.progress
     np.testing.assert_array_equal(found.class_indices, expected.class_indices)
-    # In int8 the scores differ a little: two layers with steps of 1/127.
-    assert 0 < np.abs(found.scores - expected.scores).max() < 2.5 / 127
+    # In int8 the scores differ a little.
+    assert 0 < np.abs(found.scores - expected.scores).max() < 4 / 127
     # The file needs no float16: ONNX Runtime has no float16 arithmetic on CPUs.
     names = sorted(path.name[:11] for path in cache.glob('*.onnx'))
     assert names == ['model-int8-']
@@ -149,8 +150,9 @@ def test_strict_precision_is_met_by_what_is_there(spec, int8):
         assert [text for _, text in told.log if 'is slower than fp32' not in text] == []
 
 
-@pytest.mark.parametrize('fp32, int8_ms, warned', [(20.0, 45.25, True), (20.0, 12.0, False)])
-def test_int8_that_is_slower_than_fp32_is_a_warning_with_both_figures(spec, int8, monkeypatch, fp32, int8_ms, warned):
+@pytest.mark.parametrize('strict', [False, True])
+@pytest.mark.parametrize('fp32, int8_ms, slower', [(20.0, 45.25, True), (20.0, 12.0, False)])
+def test_the_faster_file_runs_and_the_log_has_both_times(spec, int8, monkeypatch, fp32, int8_ms, slower, strict):
     """How long it takes depends on the machine, so the times are replaced here, not the measurement of them."""
     measured = []
 
@@ -161,14 +163,27 @@ def test_int8_that_is_slower_than_fp32_is_a_warning_with_both_figures(spec, int8
 
     monkeypatch.setattr(onnxruntime_pipeline, 'times_in_turns', times)
     told = Told()
-    with create_pipeline(spec, int8, monitor=told.monitor) as pipeline:
-        assert len(pipeline.run(FRAME).result.scores) > 0
-    assert min(measured[0]) > 0
-    assert told.warnings == ([
-        'int8 is slower than fp32 on ONNX Runtime on this machine: 45.2 ms instead of 20.0 ms for one inference; set '
-        'precision to fp32, or backend to openvino'] if warned else [])
-    create_pipeline(spec, options('fp32')).open()
+    given = replace(int8, strict_precision=strict)
+    with create_pipeline(spec, options('fp32')) as plain, create_pipeline(
+            spec, given, monitor=told.monitor) as pipeline:
+        expected, found = (opened.run(FRAME).result for opened in (plain, pipeline))
+        described = pipeline.describe()
     assert len(measured) == 1
+    assert min(measured[0]) > 0
+    kept = 'strict_precision keeps int8' if strict else 'the fp32 file runs'
+    assert told.log == [(
+        'warning', 'int8 is slower than fp32 on ONNX Runtime on this machine: 45.2 ms instead of 20.0 ms for one '
+        f'inference, so {kept}; set precision to fp32, or backend to openvino') if slower else (
+        'info', 'int8 on ONNX Runtime on this machine: 12.0 ms instead of 20.0 ms for one inference in fp32')]
+    if slower and not strict:
+        assert (pipeline.spec, described['precision_effective']) == (spec, 'fp32')
+        assert 'agreement' not in described
+        assert 'execution_types' not in described
+        np.testing.assert_array_equal(found.scores, expected.scores)
+    else:
+        assert described['precision_effective'] == 'int8'
+        assert described['execution_types'].startswith('int8 (66.7 % of the arithmetic, 2 layers), fp32')
+        assert 0 < np.abs(found.scores - expected.scores).max() < 4 / 127
 
 
 def test_it_can_be_closed_in_every_state_and_opened_again(spec, int8):

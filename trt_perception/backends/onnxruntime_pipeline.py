@@ -20,11 +20,12 @@ from ..pipeline.options import PipelineOptions
 from ..pipeline.plausible_outputs import require_plausible_outputs
 from ..pipeline.probe import after_conversion, probe_frames
 from ..pipeline.timing import times_in_turns
+from ..precision.executed import Executed, executed
 from ..precision.gate import checking_frames, measure_agreement, needed_agreement, require_agreement
 from ..precision.prepare import ConversionOptions, prepare_model
 from ..progress import counted
 
-# Enough to see that int8 is slower, and a small part of the time that `open` takes.
+# Enough to see which is slower, and a small part of the time that `open` takes.
 _TIMED_TURNS = 7
 _TIMED_SECONDS = 1.0
 
@@ -33,7 +34,9 @@ class OnnxRuntimePipeline(HostPipeline):
     """HostPipeline over ONNX Runtime.
 
     With precision fp16 the file runs in its stored precision: ONNX Runtime has no fp16 arithmetic on CPUs and would
-    convert each tensor back and forth. describe() reports the real precision as precision_effective.
+    convert each tensor back and forth. With int8 a file in the form for ONNX Runtime is made and timed; if it is slower
+    than the fp32 file on this machine, the fp32 file runs, except with strict_precision. describe() reports the real
+    precision as precision_effective; of int8 files, also the share of the layers as execution_types.
     """
 
     def __init__(
@@ -43,65 +46,93 @@ class OnnxRuntimePipeline(HostPipeline):
         # Without a monitor nobody can cancel.
         self._canceller = monitor
         concurrent, batch, self._threads = _together(spec, options)
-        super().__init__(
-            spec, OnnxRuntimeBackend(spec.path, self._threads, monitor, whole_model), settings, concurrent, batch)
+        super().__init__(spec, self._backend_of(spec), settings, concurrent, batch)
         self._options = options
         self._monitor = monitor or Monitor()
         self._original = spec
         self._agreement = ''
+        self._executed: Executed | None = None
+
+    def _backend_of(self, spec: ModelSpec) -> OnnxRuntimeBackend:
+        return OnnxRuntimeBackend(
+            spec.path, self._threads, self._canceller, whole_model, inspected=spec.stored_precision == 'int8')
 
     def open(self) -> None:
         """Load the model, quantised if int8 is requested, run it once, and check its accuracy if required."""
+        options, original = self._options, self._original
+        convert = options.precision == 'int8' and original.stored_precision == 'fp32'
+        if not convert:
+            self._require_precision(original.stored_precision)
+        self._agreement = ''
+        frames: tuple[Frame, ...] = ()
+        spec = original
+        if convert:
+            require_plausible_outputs(original, options.num_threads, self._canceller)
+            prepared = prepare_model(
+                original, 'int8', options.calibration, monitor=self._monitor,
+                conversion=ConversionOptions.for_gate(options.min_agreement, 'onnxruntime'))
+            frames = tuple(prepared.checking)
+            spec = prepared.spec
+        try:
+            self._load(spec)
+            self._check_precision()
+            # An unconverted file would be compared with itself, so this needs an explicit min_agreement.
+            if needed_agreement(original, options) and (convert or options.min_agreement is not None):
+                compared = checking_frames(original, options, frames, self._monitor)
+                report = measure_agreement(original, self, options, compared, self._monitor)
+                require_agreement(original, report, options)
+                self._agreement = report.summary
+            if convert:
+                self._keep_the_faster()
+        except BaseException:
+            self.close()
+            raise
+
+    def _load(self, spec: ModelSpec) -> None:
+        """Open the pipeline with this file."""
+        converted = spec.stored_precision != self._original.stored_precision
+        self.spec = spec
+        backend = self._backend_of(spec)
+        self._backend = backend
+        with (
+            unchanged(spec.path, spec.sha256, 'it was loaded', spec.files, storing=False),
+            after_conversion(self._original, 'int8') if converted else contextlib.nullcontext(),
+        ):
+            super().open()
+            self._executed = executed(spec.path, backend.operators) if backend.operators else None
+
+    def _effective(self) -> str:
+        known = self._executed.precision_effective if self._executed else ''
+        return known or self.spec.stored_precision
+
+    def _check_precision(self) -> None:
+        """Warn if the loaded file does not run as requested; EngineError with strict_precision."""
+        requested, stored, name = self._options.precision, self.spec.stored_precision, self._original.path.name
+        if requested != stored:
+            self._monitor.log(
+                'warning', f'precision {requested} was requested, but ONNX Runtime runs {name} in {stored}, as stored '
+                'in the file')
+        elif self._executed is not None and self._effective() != requested:
+            self._require_precision(self._effective())
+            self._monitor.log(
+                'warning', f'precision {requested} was requested, but ONNX Runtime runs {name} mostly in '
+                f'{self._effective()}: {self._executed.text()}; make the int8 file with trt_perception quantize --form '
+                'onnxruntime, or set backend to openvino')
+
+    def _require_precision(self, effective: str) -> None:
+        """Raise EngineError if the user demands another precision than this one."""
         options = self._options
-        convert = options.precision == 'int8' and self._original.stored_precision == 'fp32'
-        effective = 'int8' if convert else self._original.stored_precision
         if effective != options.precision and options.strict_precision:
             raise EngineError(
                 f'precision {options.precision} was requested, but ONNX Runtime would run '
                 f'{self._original.path.name} in {effective}; strict_precision is set')
-        frames: tuple[Frame, ...] = ()
-        if convert:
-            require_plausible_outputs(self._original, options.num_threads, self._canceller)
-            prepared = prepare_model(
-                self._original, 'int8', options.calibration, monitor=self._monitor,
-                conversion=ConversionOptions.for_gate(options.min_agreement))
-            frames = tuple(prepared.checking)
-            self.spec = prepared.spec
-            self._backend = OnnxRuntimeBackend(prepared.path, self._threads, self._canceller, whole_model)
-        try:
-            with (
-                unchanged(self.spec.path, self.spec.sha256, 'it was loaded', self.spec.files, storing=False),
-                after_conversion(self._original, 'int8') if convert else contextlib.nullcontext(),
-            ):
-                super().open()
-        except BaseException:
-            self.close()
-            raise
-        if effective != options.precision:
-            self._monitor.log(
-                'warning', f'precision {options.precision} was requested, but ONNX Runtime runs '
-                f'{self._original.path.name} in {effective}, as stored in the file')
-        # An unconverted file would be compared with itself, so this needs an explicit min_agreement.
-        gate = needed_agreement(self._original, options) and (convert or options.min_agreement is not None)
-        try:
-            if gate:
-                compared = checking_frames(self._original, options, frames, self._monitor)
-                report = measure_agreement(self._original, self, options, compared, self._monitor)
-                require_agreement(self._original, report, options)
-                self._agreement = report.summary
-            if convert:
-                self._warn_if_slower()
-        except BaseException:
-            self.close()
-            raise
 
-    def _warn_if_slower(self) -> None:
-        """Warn if int8 takes longer than fp32 on this machine.
+    def _keep_the_faster(self) -> None:
+        """Run the fp32 file instead, with a warning, if int8 takes longer on this machine.
 
-        ONNX Runtime computes a convolution in int8 only if its output is quantised too, which TensorRT's form of the
-        file does not do. So it converts to int8 and back, and computes in float32.
+        With strict_precision int8 stays, with a warning too.
         """
-        original = self._original
+        original, strict = self._original, self._options.strict_precision
         reference = HostPipeline(
             original, OnnxRuntimeBackend(original.path, self._threads, self._canceller), self.settings)
         with unchanged(original.path, original.sha256, 'it was timed', original.files, storing=False), reference:
@@ -109,14 +140,26 @@ class OnnxRuntimePipeline(HostPipeline):
                 range(_TIMED_TURNS), 'timing fp32 and int8', _TIMED_TURNS,
                 self._monitor.following(f'timing {original.path.name}'))
             fp32, int8 = times_in_turns(reference, self, probe_frames(original), turns, _TIMED_SECONDS)
-        if int8 > fp32:
-            self._monitor.log(
-                'warning', f'int8 is slower than fp32 on ONNX Runtime on this machine: {int8:.1f} ms instead of '
-                f'{fp32:.1f} ms for one inference; set precision to fp32, or backend to openvino')
+        figures = f'{int8:.1f} ms instead of {fp32:.1f} ms for one inference'
+        if int8 <= fp32:
+            self._monitor.log('info', f'int8 on ONNX Runtime on this machine: {figures} in fp32')
+            return
+        does = 'strict_precision keeps int8' if strict else 'the fp32 file runs'
+        self._monitor.log(
+            'warning', f'int8 is slower than fp32 on ONNX Runtime on this machine: {figures}, so {does}; set precision '
+            'to fp32, or backend to openvino')
+        if not strict:
+            super().close()
+            self._agreement = ''
+            self._load(original)
 
     def describe(self) -> dict[str, str]:
         """Return the pipeline's description, with the agreement if it was measured."""
-        return {**super().describe(), **({'agreement': self._agreement} if self._agreement else {})}
+        types = self._executed.text() if self._executed else ''
+        return {
+            **super().describe(), 'precision_effective': self._effective(),
+            **({'execution_types': types} if types else {}),
+            **({'agreement': self._agreement} if self._agreement else {})}
 
 
 def _together(spec: ModelSpec, options: PipelineOptions) -> tuple[int, int, int]:

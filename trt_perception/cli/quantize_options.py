@@ -13,6 +13,7 @@ from dataclasses import replace
 from ..errors import ModelError
 from ..model.spec import ModelSpec
 from ..pipeline.options import CalibrationOptions
+from ..precision.form import FORMS
 from ..precision.parity import Agreement
 from ..precision.prepare import ConversionOptions
 from ..precision.target import Target
@@ -54,9 +55,13 @@ def require_useful(options: argparse.Namespace, spec: ModelSpec) -> None:
     """Raise ModelError if an option is given that has no effect with the others or with this model."""
     target = _given_target(options)
     fp16 = options.precision == 'fp16'
-    for option, given in (('--half-rest', options.half_rest), ('--method', options.calibration_method)):
-        if fp16 and given:
+    given = {
+        '--half-rest': options.half_rest, '--form': options.form, '--method': options.calibration_method}
+    for option, value in given.items():
+        if fp16 and value:
             raise ModelError(f'{option} needs --precision int8, found fp16: leave it out')
+    if options.half_rest and options.form == 'onnxruntime':
+        raise ModelError('--half-rest needs --form tensorrt, found onnxruntime: leave one of them out')
     for option in _BOXES:
         if spec.task == 'classification' and _TARGET[option] in target:
             raise ModelError(f'{option} needs a detector, found a classifier: leave it out')
@@ -91,7 +96,7 @@ def conversion_options(options: argparse.Namespace) -> ConversionOptions:
     strict = bool(given.keys() & {_TARGET[option] for option in _BOXES})
     return ConversionOptions(
         None if options.keep_float is None else tuple(options.keep_float), target, options.half_rest,
-        () if strict else (target.without_boxes,))
+        () if strict else (target.without_boxes,), options.form or FORMS[0])
 
 
 def missed_target(options: argparse.Namespace, agreement: Agreement | None) -> str:

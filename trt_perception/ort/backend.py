@@ -18,7 +18,7 @@ from ..dependencies import require
 from ..errors import EngineError, ModelError
 from ..monitor import Monitor
 from ..utf8_path import require_utf8
-from .optimized_model import holds_lock_while_loading, optimized_model
+from .optimized_model import file_in_memory, holds_lock_while_loading, operators_of, optimized_model
 from .reasons import reason_of, remedy_of
 from .size_inputs import completed
 
@@ -36,14 +36,19 @@ class OnnxRuntimeBackend(Closing):
         little longer
     source: called with the path in `open`; returns what is loaded, the path or the bytes of the model.
         By default the path
+    inspected: whether `operators` is read. That takes the memory of the model once more while it is loaded
+
+    operators: the operators that ONNX Runtime runs, by the name of the node, {} if they are not known
     """
 
     name = 'onnxruntime'
 
     def __init__(
         self, path: Path, num_threads: int = 0, monitor: Monitor | None = None,
-        source: Callable[[Path], str | bytes] = str,
+        source: Callable[[Path], str | bytes] = str, inspected: bool = False,
     ) -> None:
+        self.operators: dict[str, str] = {}
+        self._inspected = inspected
         self._path = Path(path)
         self._source = source
         self._monitor = monitor
@@ -75,7 +80,18 @@ class OnnxRuntimeBackend(Closing):
                     # If ONNX Runtime cannot read the file that it wrote, the model itself is still loaded below.
                     with contextlib.suppress(ModelError):
                         self._session = load_session(optimized, options, str(self._path))
+                        if self._inspected:
+                            self.operators = operators_of(optimized)
                     options.graph_optimization_level = everything
+        if self._session is None and self._inspected:
+            with file_in_memory() as file:
+                if file is not None:
+                    options.optimized_model_filepath = file.path
+                    # A model whose optimised form cannot be written may still run: it is loaded below.
+                    with contextlib.suppress(ModelError):
+                        self._session = load_session(self._source(self._path), options, str(self._path))
+                        self.operators = operators_of(file.path)
+                    options.optimized_model_filepath = ''
         if self._session is None:
             self._session = load_session(self._source(self._path), options, str(self._path))
         self._input_names = [entry.name for entry in self._session.get_inputs()]

@@ -10,8 +10,10 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from ..child_process import signal_name, start_module
+from ..dependencies import require
 from ..errors import ModelError
 from ..monitor import Monitor
 
@@ -39,15 +41,43 @@ def optimized_model(path: Path, num_threads: int, monitor: Monitor) -> Iterator[
     Raises EngineError if the monitor's cancel is set, after the child process has ended; ModelError if the child
     process crashed or was killed.
     """
+    with file_in_memory() as file:
+        yield file.path if file is not None and _optimize(path, file.descriptor, num_threads, monitor) else None
+
+
+class FileInMemory(NamedTuple):
+    """A file that is gone when its descriptor is closed; `path` is valid in this process."""
+
+    descriptor: int
+
+    @property
+    def path(self) -> str:
+        """The path to open it by."""
+        return f'/proc/self/fd/{self.descriptor}'
+
+
+@contextlib.contextmanager
+def file_in_memory() -> Iterator[FileInMemory | None]:
+    """Yield an empty file for an optimised model, or None if the system gives none."""
     try:
         target = os.memfd_create('trt_perception_optimized')
     except OSError:  # no file descriptor left, or no memory
         yield None
         return
     try:
-        yield f'/proc/self/fd/{target}' if _optimize(path, target, num_threads, monitor) else None
+        yield FileInMemory(target)
     finally:
         os.close(target)
+
+
+def operators_of(path: str) -> dict[str, str]:
+    """Return the operator of each named node of an optimised model, {} if the file is not one."""
+    onnx = require('onnx')
+    try:
+        graph = onnx.load(path, load_external_data=False).graph
+    except Exception:  # protobuf's and onnx's exceptions
+        return {}
+    return {node.name: node.op_type for node in graph.node if node.name}
 
 
 def _optimize(path: Path, target: int, num_threads: int, monitor: Monitor) -> bool:

@@ -8,12 +8,15 @@ import math
 from typing import Any
 
 from ..dependencies import require
-from .graph import weighted_nodes
+from .graph import WEIGHTED
+
+_ROUNDING = ('QuantizeLinear', 'DequantizeLinear')
 
 
 def multiplications(model: Any) -> dict[str, int]:
-    """Return the multiplications of each weighted layer at batch 1; only the number of weights if shapes are dynamic.
+    """Return the multiplications of each layer with constant weights at batch 1, also if the weights have Q/DQ.
 
+    If shapes are dynamic, it is only the number of weights.
     A convolution uses a weight once for each pixel of its output, a transposed convolution once for each pixel of its
     input.
     """
@@ -27,7 +30,11 @@ def multiplications(model: Any) -> dict[str, int]:
         for value in (*inferred.graph.input, *inferred.graph.value_info, *inferred.graph.output)}
     weights = {tensor.name: math.prod(tensor.dims) for tensor in model.graph.initializer}
     result = {}
-    for node in weighted_nodes(model.graph):
+    for node in model.graph.node:
+        if node.op_type in _ROUNDING and node.input[0] in weights:
+            weights[node.output[0]] = weights[node.input[0]]
+        if node.op_type not in WEIGHTED or len(node.input) < 2 or node.input[1] not in weights:
+            continue
         shape = shapes.get(node.input[0] if node.op_type == 'ConvTranspose' else node.output[0], [])
         positions = math.prod(shape[2:]) if node.op_type in ('Conv', 'ConvTranspose') else math.prod(shape[1:-1])
         result[node.name] = weights[node.input[1]] * positions

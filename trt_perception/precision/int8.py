@@ -18,9 +18,10 @@ from ..progress import ProgressCallback, counted, silent
 from .calibration import Calibration
 from .cost import multiplications
 from .decoder import decoder_of
+from .form import USUAL_FORM, Form
 from .graph import add_metadata, load_model, reads, require_finite, save_model, weighted_nodes
 from .parity import Agreement
-from .quantizer import input_tensors, insert_qdq, prepared, quantised_layers
+from .quantizer import input_tensors, prepared, quantised_layers
 from .ranges import AUTO, METHODS, Histogram, threshold
 from .search import Choice, Evaluation, choose_layers
 from .target import Target
@@ -36,6 +37,7 @@ class Int8Report:
     sensitivity: Agreement.loss with only this layer in int8, for each layer; empty if no search was needed
     losses: Agreement.loss of each calibration method with every candidate in int8; empty if the user chose the method
     missed: the numbers that miss the target, if a weaker target had to be accepted, otherwise ''
+    form: identity of the file's form
     """
 
     method: str
@@ -48,6 +50,7 @@ class Int8Report:
     sensitivity: dict[str, float] = field(default_factory=dict)
     losses: dict[str, float] = field(default_factory=dict)
     missed: str = ''
+    form: dict[str, Any] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the record for the file's metadata."""
@@ -58,21 +61,22 @@ class Int8Report:
             'agreement': self.agreement.as_dict() if self.agreement else None,
             'losses': {name: round(value, 6) for name, value in self.losses.items()},
             'sensitivity': {name: round(value, 6) for name, value in self.sensitivity.items()},
-            **({'missed': self.missed} if self.missed else {})}
+            **({'missed': self.missed} if self.missed else {}), **self.form}
 
 
 def quantize(
     onnx_path: str | Path, out_path: str | Path, calibration: Calibration, checking: Sequence[Frame] = (),
     keep_float: Collection[str] | None = None, targets: Sequence[Target] = (Target(),),
-    progress: ProgressCallback = silent,
+    progress: ProgressCallback = silent, form: Form = USUAL_FORM,
 ) -> Int8Report:
-    """Write an ONNX file with explicit Q/DQ, for ONNX Runtime and every TensorRT.
+    """Write an ONNX file with explicit Q/DQ.
 
     calibration: of the same model
     checking: frames to measure the agreement with float32 on
     keep_float: names of layers that stay in float; None chooses them by the agreement on `checking`, and without such
         frames keeps a detection head's last convolutions. The box decoder stays in float in any case
     targets: the goal of the search, and weaker ones to accept if it cannot be reached, in this order
+    form: where the Q/DQ pairs are; by default for every TensorRT
 
     Raises CalibrationError if not even one int8 layer reaches a target, or if nothing is found on the checking frames;
     ModelError if the file is not a float32 model with layers to quantise or if ONNX Runtime does not load it;
@@ -95,22 +99,26 @@ def quantize(
         raise ModelError(
             f'{onnx_path} has no convolution or matrix multiplication with float32 weights: expected a float32 model')
     candidates = _candidates(model, list(inputs), calibration, keep_float)
-    seen = calibration.histograms(model, sorted({inputs[layer] for layer in candidates}), progress)
+    seen = calibration.histograms(model, form.tensors(model, candidates), progress)
     evaluation = Evaluation(calibration.spec, model, checking, progress) if checking else None
     method = calibration.method
     losses: dict[str, float] = {}
     if method == AUTO:
-        method, losses = _best_method(model, seen, candidates, evaluation, progress)
+        method, losses = _best_method(form, model, seen, candidates, evaluation, progress)
     thresholds = _thresholds(seen, method, progress)
+
+    def insert(layers: Collection[str]) -> Any:
+        return form.insert(model, seen, thresholds, layers)
+
     if evaluation is None:
         choice = Choice(tuple(candidates), Agreement(calibration.spec.task))
     elif keep_float is not None:
-        agreement = evaluation.of(insert_qdq(model, thresholds, candidates), progress=progress)
+        agreement = evaluation.of(insert(candidates), progress=progress)
         choice = Choice(tuple(candidates), agreement)
     else:
-        choice = choose_layers(model, thresholds, candidates, evaluation, targets, progress)
+        choice = choose_layers(insert, candidates, evaluation, targets, progress)
     progress('making the int8 model', 0, None)
-    result = insert_qdq(model, thresholds, choice.layers)
+    result = insert(choice.layers)
     progress('making the int8 model', 0, None)
     done = set(quantised_layers(result))
     if done != set(choice.layers):
@@ -123,7 +131,7 @@ def quantize(
         tuple(layer for layer in inputs if layer not in done),
         sum(cost.get(layer, 0) for layer in done) / max(1, sum(cost.values())),
         choice.agreement if evaluation else None, dict(choice.sensitivity), losses,
-        targets[0].missed(choice.agreement) if choice.target else '')
+        targets[0].missed(choice.agreement) if choice.target else '', form.identity)
     add_metadata(result, source, report.as_dict())
     progress('making the int8 model', 0, None)
     save_model(result, Path(out_path))
@@ -180,7 +188,7 @@ def _candidates(
 
 
 def _best_method(
-    model: Any, seen: dict[str, Histogram], candidates: Sequence[str], evaluation: Evaluation | None,
+    form: Form, model: Any, seen: dict[str, Histogram], candidates: Sequence[str], evaluation: Evaluation | None,
     progress: ProgressCallback,
 ) -> tuple[str, dict[str, float]]:
     if evaluation is None:
@@ -188,7 +196,7 @@ def _best_method(
         return 'percentile', {}
     losses = {}
     for method in METHODS:
-        variant = insert_qdq(model, _thresholds(seen, method, progress), candidates)
+        variant = form.insert(model, seen, _thresholds(seen, method, progress), candidates)
         losses[method] = evaluation.of(variant, f'measuring calibration method {method}', progress).loss
     return min(losses, key=lambda method: losses[method]), losses
 

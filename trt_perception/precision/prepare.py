@@ -27,6 +27,7 @@ from ..unfinished import remove_leftovers
 from .calibration import calibration_of
 from .calibration_frames import Samples, read_samples, require_source
 from .float_edges import with_float_edges, write_float_edges
+from .form import FORMS, form_of
 from .fp16 import halve_rest, to_fp16
 from .graph import read_record
 from .int8 import quantize
@@ -48,19 +49,21 @@ class ConversionOptions:
     target: the agreement of int8 with fp32 to reach
     accepted: weaker targets to accept, with a warning, if no choice of layers reaches `target`
     half_rest: store an int8 model's float layers in float16, for strongly typed TensorRT (see fp16.halve_rest)
+    form: of an int8 file, one of form.FORMS
     """
 
     keep_float: tuple[str, ...] | None = None
     target: Target = field(default_factory=Target)
     half_rest: bool = False
     accepted: tuple[Target, ...] = accepted_targets(Target())
+    form: str = FORMS[0]
 
     @staticmethod
-    def for_gate(min_agreement: float | None) -> ConversionOptions:
+    def for_gate(min_agreement: float | None, form: str = FORMS[0]) -> ConversionOptions:
         """Return the options for a pipeline with this min_agreement, None if the user did not set it."""
         usual = Target()
         target = replace(usual, agreement=max(usual.agreement, min_agreement or 0.0))
-        return ConversionOptions(target=target, accepted=accepted_targets(target, min_agreement))
+        return ConversionOptions(target=target, accepted=accepted_targets(target, min_agreement), form=form)
 
 
 @dataclass(frozen=True)
@@ -199,6 +202,7 @@ def _quantised(
     output: Path | None, progress: ProgressCallback,
 ) -> PreparedModel:
     keep_float = conversion.keep_float
+    form = form_of(conversion.form)
     try:
         data = calibration_of(spec, samples.calibration, calibration.method, progress)
         checks = calibration_of(spec, samples.checking or samples.calibration, calibration.method, progress).sha256
@@ -206,12 +210,13 @@ def _quantised(
             spec, 'int8', {
                 'calibration': data.sha256, 'checking': checks if samples.checking else '',
                 # The layers are chosen by the head's results.
-                'head': asdict(spec.head), 'keep_float': keep_float, **_demands(spec, conversion),
+                'head': asdict(spec.head), 'keep_float': keep_float, **_demands(spec, conversion), **form.identity,
                 'onnxruntime': require('onnxruntime').__version__},
             output, progress, samples,
             lambda path, progress: quantize(
                 spec.path, path, data, samples.checking, keep_float, (conversion.target, *conversion.accepted),
-                progress))
+                progress, form),
+            ending='-'.join(('int8', *([conversion.form] if form.identity else ()))))
         missed = quantised.record.get('missed')
         if not missed:
             return quantised

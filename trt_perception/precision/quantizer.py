@@ -25,9 +25,14 @@ from .graph import WEIGHTED, folded, sort_nodes, weighted_nodes
 
 # The first opset in which QuantizeLinear has scales per channel.
 _OPSET = 13
-_INT8 = 3  # TensorProto.INT8
+_UINT8, _INT8 = 2, 3  # TensorProto.DataType
 # onnx.save stores larger tensors (size of the Python object) as external data.
 _EXTERNAL_BYTES = 1024
+_TENSORRT_SETTINGS = {
+    'ActivationSymmetric': True, 'QuantizeBias': False, 'DedicatedQDQPair': True,
+    # Weights stay float in the file, with Q and DQ after them: all TensorRT versions accept that form.
+    'AddQDQPairToWeight': True, 'OpTypesToExcludeOutputQuantization': list(WEIGHTED)}
+CPU_SETTINGS = {'ActivationSymmetric': False, 'QuantizeBias': True}
 
 
 def prepared(model: Any, name: str) -> Any:
@@ -62,32 +67,45 @@ def _say_kernel_shapes(model: Any) -> None:
 
 
 def insert_qdq(model: Any, thresholds: Mapping[str, float], layers: Collection[str]) -> Any:
-    """Return a copy of the float model with these layers in int8.
+    """Return a copy of the float model with these layers in int8, in the form that TensorRT fuses.
 
     thresholds: largest absolute value to represent, for each layer's input tensor
     layers: names of nodes of `weighted_nodes`
     Raises ModelError if ONNX Runtime's quantiser fails.
     """
+    ranges = {name: (-value, value) for name, value in thresholds.items()}
+    return quantised(model, ranges, layers, _TENSORRT_SETTINGS)
+
+
+def quantised(
+    model: Any, ranges: Mapping[str, tuple[float, float]], nodes: Collection[str], settings: Mapping[str, Any],
+    kinds: Collection[str] = (), reduce_range: bool = False,
+) -> Any:
+    """Return a copy of the float model in which ONNX Runtime's quantiser put Q and DQ at these nodes.
+
+    ranges: smallest and largest value to represent, for each tensor; settings: the quantiser's options
+    kinds: operators that `nodes` may have beside WEIGHTED; reduce_range: weights in 7 bits
+    Raises ModelError if the quantiser fails.
+    """
     require('onnxruntime')
     quantization = require('onnxruntime.quantization')
     calibrate = require('onnxruntime.quantization.calibrate')
-    ranges = calibrate.TensorsData(quantization.CalibrationMethod.MinMax, {
-        name: (np.array(-value, np.float32), np.array(value, np.float32)) for name, value in thresholds.items()})
+    observed = calibrate.TensorsData(quantization.CalibrationMethod.MinMax, {
+        name: (np.array(low, np.float32), np.array(high, np.float32)) for name, (low, high) in ranges.items()})
+    symmetric = bool(settings['ActivationSymmetric'])
+    types = quantization.QuantType
     arguments: dict[str, Any] = {
-        'per_channel': True, 'reduce_range': False, 'weight_qType': quantization.QuantType.QInt8,
-        'activation_qType': quantization.QuantType.QInt8, 'tensors_range': ranges,
-        'nodes_to_quantize': sorted(layers), 'nodes_to_exclude': [], 'op_types_to_quantize': list(WEIGHTED),
+        'per_channel': True, 'reduce_range': reduce_range, 'weight_qType': types.QInt8,
+        'activation_qType': types.QInt8 if symmetric else types.QUInt8, 'tensors_range': observed,
+        'nodes_to_quantize': sorted(nodes), 'nodes_to_exclude': [], 'op_types_to_quantize': [*WEIGHTED, *kinds],
         'extra_options': {
-            'ActivationSymmetric': True, 'WeightSymmetric': True, 'QuantizeBias': False, 'DedicatedQDQPair': True,
-            # Weights stay float in the file, with Q and DQ after them: all TensorRT versions accept that form.
-            'AddQDQPairToWeight': True, 'OpTypesToExcludeOutputQuantization': list(WEIGHTED),
             # ONNX numbers a MatMul's weights [in, out].
-            'QDQOpTypePerChannelSupportToAxis': {'MatMul': 1}}}
+            'WeightSymmetric': True, 'QDQOpTypePerChannelSupportToAxis': {'MatMul': 1}, **settings}}
     if 'mode' in inspect.signature(quantization.QDQQuantizer.__init__).parameters:
         # ONNX Runtime before 1.19 requires these two arguments, and plain numbers as types.
         arguments.update(
             mode=quantization.QuantizationMode.QLinearOps, static=True,
-            weight_qType=_INT8, activation_qType=_INT8)
+            weight_qType=_INT8, activation_qType=_INT8 if symmetric else _UINT8)
     with contextlib.redirect_stdout(io.StringIO()), _silenced():
         try:
             arguments['model'] = _with_shapes(model)

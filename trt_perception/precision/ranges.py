@@ -27,14 +27,19 @@ class Histogram:
     """Counts of |x| in NUM_BINS equal bins from 0 to `maximum`.
 
     Zeros are not counted: each method represents them exactly, and after a ReLU they would outweigh all other values.
+    lowest, highest: smallest and largest value of x, and 0
     """
 
     def __init__(self, maximum: float) -> None:
         self.maximum = float(maximum)
+        self.lowest = self.highest = 0.0
         self.counts = np.zeros(NUM_BINS, np.int64)
 
     def add(self, values: np.ndarray) -> None:
         """Count values, of any shape; values above `maximum` are counted in the last bin."""
+        if np.size(values):
+            self.lowest = min(self.lowest, float(np.min(values)))
+            self.highest = max(self.highest, float(np.max(values)))
         absolute: np.ndarray = np.abs(np.asarray(values, np.float32)).reshape(-1)
         absolute = absolute[absolute > 0]
         # A tiny maximum has no distinct bins in float32, and does not need them: see _SMALLEST_THRESHOLD.

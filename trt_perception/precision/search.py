@@ -16,7 +16,6 @@ from ..pipeline.interface import PostprocessSettings
 from ..progress import ProgressCallback, counted, silent
 from ..results.results import Result
 from .parity import Agreement, loosened
-from .quantizer import insert_qdq
 from .simulation import SimulationBackend
 from .target import Target
 
@@ -83,11 +82,12 @@ class Evaluation:
 
 
 def choose_layers(
-    model: Any, thresholds: Mapping[str, float], candidates: Sequence[str], evaluation: Evaluation,
+    insert: Callable[[Collection[str]], Any], candidates: Sequence[str], evaluation: Evaluation,
     targets: Sequence[Target], progress: ProgressCallback = silent,
 ) -> Choice:
     """Return as many int8 layers as the first target allows that can be reached; the most sensitive stay in float.
 
+    insert: returns the model with these layers in int8
     If all layers in int8 miss the target, each candidate is quantised alone and measured. Bisection then finds the
     smallest number of layers that must stay in float. Raises CalibrationError if not even one layer can be int8.
     """
@@ -101,7 +101,7 @@ def choose_layers(
         nonlocal done
         report()
         # A single step takes long with a large model, so each frame is a chance to cancel.
-        agreement = evaluation.of(insert_qdq(model, thresholds, layers), progress=report)
+        agreement = evaluation.of(insert(layers), progress=report)
         done += 1
         report()
         return agreement
