@@ -13,7 +13,7 @@ from support.precision_models import color_frames, conv_detector, two_topic_bag
 from trt_perception.cli.main import main
 from trt_perception.model.spec import load_model
 from trt_perception.pipeline.options import CalibrationOptions
-from trt_perception.precision.prepare import prepare_model
+from trt_perception.precision.prepare import ConversionOptions, prepare_model
 
 
 @pytest.fixture(autouse=True)
@@ -40,7 +40,8 @@ def test_int8_is_calibrated_as_told(arguments, tmp_path, capsys):
     int8 += ['--calibration-topic', '/right', '--calibration-samples', '32', '--calibration-method', 'mse']
     assert main(int8) == 0
     told = CalibrationOptions(int8[int8.index('--calibration') + 1], '/right', 32, method='mse')
-    assert prepare_model(load_model(int8[1]), 'int8', told).cached
+    assert prepare_model(
+        load_model(int8[1]), 'int8', told, conversion=ConversionOptions(form='onnxruntime')).cached
 
 
 def test_the_gate_is_asked_for_or_left_out(arguments, tmp_path, capsys):

@@ -89,7 +89,7 @@ def test_the_agreement_is_measured(capsys, tmp_path, monkeypatch, make, child):
     model = make(tmp_path / 'm.onnx')
     code, _, err = run(
         capsys, 'benchmark', model, '--against', 'onnxruntime', '--precision', 'fp32,int8', '--calibration', pictures,
-        '--calibration-samples', 16, '--calibration-method', 'minmax', '--source', pictures, '--frames', 8, '--json',
+        '--calibration-samples', 16, '--calibration-method', 'mse', '--source', pictures, '--frames', 8, '--json',
         tmp_path / 'c.json')
     assert code == 0, err
     report = json.loads((tmp_path / 'c.json').read_text())

@@ -213,13 +213,13 @@ def test_int8_with_frames_to_calibrate_with(tmp_path, monkeypatch, caplog):
     caplog.set_level(logging.INFO, 'trt_perception')
     with trt_perception.open(
             path, precision='int8', backend='onnxruntime', calibration_source=color_folder(tmp_path / 'frames', 48),
-            calibration_samples=32, calibration_method='mse') as model:
+            calibration_samples=32, calibration_method='mse', strict_precision=True) as model:
         described, found = model.describe(), model(image)
     assert described['precision_effective'] == 'int8'
     assert '0 missing, 0 extra in 16 frames' in described['agreement']
     assert found.class_indices.tolist() == expected.class_indices.tolist()
-    # int8 gives slightly different scores: two layers with steps of 1/127.
-    assert 0 < np.abs(found.scores - expected.scores).max() < 2.5 / 127
+    # int8 gives slightly different scores.
+    assert 0 < np.abs(found.scores - expected.scores).max() < 4 / 127
     phases = [record.message for record in caplog.records]
     assert 'comparing with ONNX Runtime fp32 on 16 frames' in phases
     assert all(first != second for first, second in itertools.pairwise(phases)), phases

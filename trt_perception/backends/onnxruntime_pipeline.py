@@ -106,7 +106,7 @@ class OnnxRuntimePipeline(HostPipeline):
         return known or self.spec.stored_precision
 
     def _check_precision(self) -> None:
-        """Warn if the loaded file does not run as requested; EngineError with strict_precision."""
+        """Say so if the loaded file does not run as requested; EngineError with strict_precision."""
         requested, stored, name = self._options.precision, self.spec.stored_precision, self._original.path.name
         if requested != stored:
             self._monitor.log(
@@ -114,10 +114,11 @@ class OnnxRuntimePipeline(HostPipeline):
                 'in the file')
         elif self._executed is not None and self._effective() != requested:
             self._require_precision(self._effective())
+            # Not a warning: the results are those of int8, and perhaps nobody asked for more than what the file has.
             self._monitor.log(
-                'warning', f'precision {requested} was requested, but ONNX Runtime runs {name} mostly in '
-                f'{self._effective()}: {self._executed.text()}; make the int8 file with trt_perception quantize --form '
-                'onnxruntime, or set backend to openvino')
+                'info', f'ONNX Runtime rounds as {name} says, but computes mostly in {self._effective()}: '
+                f'{self._executed.text()}; a file of trt_perception quantize --form onnxruntime, or backend openvino, '
+                'computes in int8')
 
     def _require_precision(self, effective: str) -> None:
         """Raise EngineError if the user demands another precision than this one."""
