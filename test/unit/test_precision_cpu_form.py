@@ -16,6 +16,7 @@ from support.precision_models import color_folder, color_frames
 from support.recording_monitor import Told
 from support.silu_model import silu_detector
 
+from trt_perception.backends import onnxruntime_pipeline
 from trt_perception.backends.create import create_pipeline
 from trt_perception.errors import EngineError
 from trt_perception.image.frame import Frame
@@ -194,6 +195,19 @@ def test_each_form_is_a_file_of_its_own(spec, int8):
     for form, first in (('tensorrt', usual), ('onnxruntime', cpu)):
         again = prepare_model(spec, 'int8', int8.calibration, conversion=ConversionOptions(form=form))
         assert (again.path, again.cached) == (first.path, True)
+
+
+def test_a_file_with_weights_that_saturate_here_is_a_warning(spec, int8, monkeypatch):
+    """The CPU is told to be another one; whether it saturates is measured in ort/saturation.py."""
+    prepared = prepare_model(spec, 'int8', int8.calibration, conversion=ConversionOptions(form='onnxruntime'))
+    stored = load_model(prepared.path)
+    saturates = prepared.record['weight_bits'] - 1
+    for bits, expected in ((saturates, 1), (saturates + 1, 0)):
+        monkeypatch.setattr(onnxruntime_pipeline, 'exact_weight_bits', lambda bits=bits: bits)
+        told = Told()
+        with create_pipeline(stored, replace(int8, min_agreement=0.0), monitor=told.monitor):
+            assert len(told.warnings) == expected
+            assert all('int8 sums of its 8-bit weights saturate' in text for text in told.warnings)
 
 
 def test_layers_without_names_are_counted(tmp_path, spec, int8):

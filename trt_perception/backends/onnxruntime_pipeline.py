@@ -14,6 +14,7 @@ from ..model.unchanged import unchanged
 from ..model.whole_model import whole_model
 from ..monitor import Monitor
 from ..ort.backend import OnnxRuntimeBackend
+from ..ort.saturation import exact_weight_bits
 from ..pipeline.host import HostPipeline
 from ..pipeline.interface import PostprocessSettings
 from ..pipeline.options import PipelineOptions
@@ -22,6 +23,7 @@ from ..pipeline.probe import after_conversion, probe_frames
 from ..pipeline.timing import times_in_turns
 from ..precision.executed import Executed, executed
 from ..precision.gate import checking_frames, measure_agreement, needed_agreement, require_agreement
+from ..precision.graph import read_record
 from ..precision.prepare import ConversionOptions, prepare_model
 from ..progress import counted
 
@@ -119,6 +121,11 @@ class OnnxRuntimePipeline(HostPipeline):
                 'info', f'ONNX Runtime rounds as {name} says, but computes mostly in {self._effective()}: '
                 f'{self._executed.text()}; a file of trt_perception quantize --form onnxruntime, or backend openvino, '
                 'computes in int8')
+
+        if stored == 'int8' and read_record(self.spec.path).get('weight_bits', 7) > exact_weight_bits():
+            self._monitor.log(
+                'warning', f'{name} was made for CPUs with VNNI: here int8 sums of its 8-bit weights saturate, so '
+                'results may be wrong; make the int8 file on this machine')
 
     def _require_precision(self, effective: str) -> None:
         """Raise EngineError if the user demands another precision than this one."""
