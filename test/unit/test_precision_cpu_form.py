@@ -177,7 +177,7 @@ def test_the_form_for_tensorrt_runs_in_float_and_says_so(spec, int8):
     assert described['precision_effective'] == 'fp32'
     assert described['execution_types'] == 'fp32 (100 % of the arithmetic, 5 layers)'
     assert told.log == [(
-        'info', f'ONNX Runtime rounds as {stored.path.name} says, but computes mostly in fp32: fp32 (100 % of the '
+        'info', f'ONNX Runtime rounds {stored.path.name} to int8, but computes mostly in fp32: fp32 (100 % of the '
         'arithmetic, 5 layers); a file of trt_perception quantize --form onnxruntime, or backend openvino, computes in '
         'int8')]
     with pytest.raises(EngineError, match=r'ONNX Runtime would run .* in fp32; strict_precision is set'):

@@ -117,11 +117,11 @@ class OnnxRuntimePipeline(HostPipeline):
         elif self._executed is not None and self._effective() != requested:
             self._require_precision(self._effective())
             # Not a warning: the results are those of int8, and perhaps nobody asked for more than what the file has.
+            advice = '' if self._executed.int8_layers else (
+                '; a file of trt_perception quantize --form onnxruntime, or backend openvino, computes in int8')
             self._monitor.log(
-                'info', f'ONNX Runtime rounds as {name} says, but computes mostly in {self._effective()}: '
-                f'{self._executed.text()}; a file of trt_perception quantize --form onnxruntime, or backend openvino, '
-                'computes in int8')
-
+                'info', f'ONNX Runtime rounds {name} to int8, but computes mostly in {self._effective()}: '
+                f'{self._executed.text()}{advice}')
         if stored == 'int8' and read_record(self.spec.path).get('weight_bits', 7) > exact_weight_bits():
             self._monitor.log(
                 'warning', f'{name} was made for CPUs with VNNI: here int8 sums of its 8-bit weights saturate, so '
