@@ -6,7 +6,7 @@ r"""Times the whole pipeline of a model on ONNX Runtime and on OpenVINO, in each
         [--int8-cpu FILE] [--rounds N]
 
 MODEL is an fp32 ONNX file or a name of the catalogue. VIDEO gives the frames, which are resized to 1280x720 bgr8.
---int8 is a file that `trt_perception quantize` made of MODEL, --int8-cpu one of `quantize --form onnxruntime`. Each
+--int8 is a file that `trt_perception quantize` made of MODEL, --int8-cpu one of `quantize --form cpu`. Each
 round runs each pipeline on the same frames, so other programs slow down all of them. The ratio is that of ONNX Runtime
 fp32 to the row, of the medians and of the minima over all rounds. The agreement is that of the accuracy gate, on frames
 spread over the video.
@@ -126,7 +126,7 @@ def main() -> None:
                 int8 if int8 is not None and precision == 'int8' else spec, chosen)
         if options.int8_cpu:
             chosen = PipelineOptions(backend, 'int8', num_threads=threads, min_agreement=0.0)
-            pipelines[f'{backend} int8, form onnxruntime'] = create_pipeline(load_model(options.int8_cpu), chosen)
+            pipelines[f'{backend} int8, form cpu'] = create_pipeline(load_model(options.int8_cpu), chosen)
     for pipeline in pipelines.values():
         pipeline.open()
     first = next(iter(pipelines))

@@ -41,7 +41,7 @@ def test_int8_is_calibrated_as_told(arguments, tmp_path, capsys):
     assert main(int8) == 0
     told = CalibrationOptions(int8[int8.index('--calibration') + 1], '/right', 32, method='mse')
     assert prepare_model(
-        load_model(int8[1]), 'int8', told, conversion=ConversionOptions(form='onnxruntime')).cached
+        load_model(int8[1]), 'int8', told, conversion=ConversionOptions(form='cpu')).cached
 
 
 def test_the_gate_is_asked_for_or_left_out(arguments, tmp_path, capsys):

@@ -112,7 +112,7 @@ def test_no_check_at_all_is_a_choice(run, tmp_path, options):
     (('--method', 'mse', '--calibration', 'images'), '--method needs --precision int8, found fp16: leave it out'),
     (('--method', 'auto'), '--method needs --precision int8, found fp16: leave it out'),
     (('--half-rest',), '--half-rest needs --precision int8, found fp16: leave it out'),
-    (('--form', 'onnxruntime'), '--form needs --precision int8, found fp16: leave it out'),
+    (('--form', 'cpu'), '--form needs --precision int8, found fp16: leave it out'),
     *(((option, '0.5'), f'{option} needs frames, found none: give --calibration SOURCE, or leave it out')
       for option in ('--min-agreement', '--max-score-difference', '--min-mean-iou', '--min-iou')),
     (('--samples', '8'), '--samples needs frames, found none'), (('--checking', '8'), '--checking needs frames'),
@@ -128,27 +128,27 @@ def test_options_without_effect_are_refused(run, tmp_path, options, reason):
     assert not (tmp_path / 'out.onnx').exists()
 
 
-def test_the_form_for_onnx_runtime_is_a_choice(run, tmp_path):
+def test_the_form_for_cpus_is_a_choice(run, tmp_path):
     images = color_folder(tmp_path / 'images', 12)
     remarks = {}
-    for form in ('tensorrt', 'onnxruntime'):
+    for form in ('tensorrt', 'cpu'):
         code, out, _, report = run('--calibration', images, '--method', 'mse', '--form', form)
         assert (code, report['checked']) == (0, True)
-        assert ('form' in report['conversion']) == (form == 'onnxruntime')
+        assert ('form' in report['conversion']) == (form == 'cpu')
         remarks[form] = out.splitlines()[-1]
         types = {
             tensor.data_type for tensor in onnx.load(str(tmp_path / 'out.onnx')).graph.initializer
             if tensor.name.endswith('_zero_point')}
-        # Activations are uint8 and biases int32 in the form for ONNX Runtime alone.
-        assert (onnx.TensorProto.UINT8 in types, onnx.TensorProto.INT32 in types) == ((form == 'onnxruntime',) * 2)
-    assert remarks['tensorrt'].endswith(' ms (the gain is on TensorRT and OpenVINO)')
-    assert remarks['onnxruntime'].endswith(' ms')
+        # Activations are uint8 and biases int32 in the form for CPUs alone.
+        assert (onnx.TensorProto.UINT8 in types, onnx.TensorProto.INT32 in types) == ((form == 'cpu',) * 2)
+    assert remarks['tensorrt'].endswith(' ms (the gain is on TensorRT; for a CPU give --form cpu)')
+    assert remarks['cpu'].endswith(' ms')
 
 
 def test_options_without_effect_in_int8_are_refused(run, tmp_path):
     images = color_folder(tmp_path / 'images', 4)
-    code, _, err, _ = run('--calibration', images, '--form', 'onnxruntime', '--half-rest')
-    assert code == 1 and '--half-rest needs --form tensorrt, found onnxruntime: leave one of them out' in err
+    code, _, err, _ = run('--calibration', images, '--form', 'cpu', '--half-rest')
+    assert code == 1 and '--half-rest needs --form tensorrt, found cpu: leave one of them out' in err
     code, _, err, _ = run('--calibration', images, '--checking', '0', '--max-score-difference', '0.1')
     assert code == 1 and '--max-score-difference needs frames to measure on, found --checking 0' in err
     classifier = conv_classifier(tmp_path / 'classifier.onnx')

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""int8 in the form for ONNX Runtime: what is quantised, what runs in int8, and that it finds the same."""
+"""int8 in the form for CPUs, on ONNX Runtime: what is quantised, what runs in int8, and that it finds the same."""
 
 from collections import Counter
 from dataclasses import replace
@@ -178,28 +178,27 @@ def test_the_form_for_tensorrt_runs_in_float_and_says_so(spec, int8):
     assert described['execution_types'] == 'fp32 (100 % of the arithmetic, 5 layers)'
     assert told.log == [(
         'info', f'ONNX Runtime rounds {stored.path.name} to int8, but computes mostly in fp32: fp32 (100 % of the '
-        'arithmetic, 5 layers); a file of trt_perception quantize --form onnxruntime, or backend openvino, computes in '
-        'int8')]
+        'arithmetic, 5 layers); a file of trt_perception quantize --form cpu computes in int8')]
     with pytest.raises(EngineError, match=r'ONNX Runtime would run .* in fp32; strict_precision is set'):
         create_pipeline(stored, int8).open()
 
 
 def test_each_form_is_a_file_of_its_own(spec, int8):
     usual = prepare_model(spec, 'int8', int8.calibration)
-    cpu = prepare_model(spec, 'int8', int8.calibration, conversion=ConversionOptions(form='onnxruntime'))
+    cpu = prepare_model(spec, 'int8', int8.calibration, conversion=ConversionOptions(form='cpu'))
     assert 'form' not in usual.record
-    assert (cpu.record['form'], cpu.record['weight_bits']) == ('onnxruntime', exact_weight_bits())
-    assert cpu.path.name.startswith('model-int8-onnxruntime-')
+    assert (cpu.record['form'], cpu.record['weight_bits']) == ('cpu', exact_weight_bits())
+    assert cpu.path.name.startswith('model-int8-cpu-')
     assert usual.path.name.startswith('model-int8-')
     assert usual.path != cpu.path
-    for form, first in (('tensorrt', usual), ('onnxruntime', cpu)):
+    for form, first in (('tensorrt', usual), ('cpu', cpu)):
         again = prepare_model(spec, 'int8', int8.calibration, conversion=ConversionOptions(form=form))
         assert (again.path, again.cached) == (first.path, True)
 
 
 def test_a_file_with_weights_that_saturate_here_is_a_warning(spec, int8, monkeypatch):
     """The CPU is told to be another one; whether it saturates is measured in ort/saturation.py."""
-    prepared = prepare_model(spec, 'int8', int8.calibration, conversion=ConversionOptions(form='onnxruntime'))
+    prepared = prepare_model(spec, 'int8', int8.calibration, conversion=ConversionOptions(form='cpu'))
     stored = load_model(prepared.path)
     saturates = prepared.record['weight_bits'] - 1
     for bits, expected in ((saturates, 1), (saturates + 1, 0)):
@@ -212,7 +211,7 @@ def test_a_file_with_weights_that_saturate_here_is_a_warning(spec, int8, monkeyp
 
 def test_layers_without_names_are_counted(tmp_path, spec, int8):
     """A file of another program need not have names."""
-    path = prepare_model(spec, 'int8', int8.calibration, conversion=ConversionOptions(form='onnxruntime')).path
+    path = prepare_model(spec, 'int8', int8.calibration, conversion=ConversionOptions(form='cpu')).path
     proto = onnx.load(str(path))
     for node in proto.graph.node:
         node.name = ''

@@ -36,7 +36,7 @@ class OnnxRuntimePipeline(HostPipeline):
     """HostPipeline over ONNX Runtime.
 
     With precision fp16 the file runs in its stored precision: ONNX Runtime has no fp16 arithmetic on CPUs and would
-    convert each tensor back and forth. With int8 a file in the form for ONNX Runtime is made and timed; if it is slower
+    convert each tensor back and forth. With int8 a file in the form for CPUs is made and timed; if it is slower
     than the fp32 file on this machine, the fp32 file runs, except with strict_precision. describe() reports the real
     precision as precision_effective; of int8 files, also the share of the layers as execution_types.
     """
@@ -72,7 +72,7 @@ class OnnxRuntimePipeline(HostPipeline):
             require_plausible_outputs(original, options.num_threads, self._canceller)
             prepared = prepare_model(
                 original, 'int8', options.calibration, monitor=self._monitor,
-                conversion=ConversionOptions.for_gate(options.min_agreement, 'onnxruntime'))
+                conversion=ConversionOptions.for_gate(options.min_agreement, 'cpu'))
             frames = tuple(prepared.checking)
             spec = prepared.spec
         try:
@@ -118,7 +118,7 @@ class OnnxRuntimePipeline(HostPipeline):
             self._require_precision(self._effective())
             # Not a warning: the results are those of int8, and perhaps nobody asked for more than what the file has.
             advice = '' if self._executed.int8_layers else (
-                '; a file of trt_perception quantize --form onnxruntime, or backend openvino, computes in int8')
+                '; a file of trt_perception quantize --form cpu computes in int8')
             self._monitor.log(
                 'info', f'ONNX Runtime rounds {name} to int8, but computes mostly in {self._effective()}: '
                 f'{self._executed.text()}{advice}')

@@ -31,7 +31,7 @@ class OpenVinoPipeline(HostPipeline):
     """HostPipeline over OpenVINO, which takes the pixels as they are and normalises them in the compiled model.
 
     fp32 pins all arithmetic to float32. fp16 is bf16 or f16, or with a warning fp32 if the CPU computes in neither.
-    int8 runs the file with Q/DQ that the other backends run; its float layers are in half precision too. describe()
+    int8 runs a file in the form for CPUs, as on ONNX Runtime; its float layers are in half precision too. describe()
     has what OpenVINO reports of the loaded model, as precision_effective and execution_types.
     """
 
@@ -64,7 +64,7 @@ class OpenVinoPipeline(HostPipeline):
             require_plausible_outputs(original, options.num_threads, self._monitor)
             prepared = prepare_model(
                 original, 'int8', options.calibration, monitor=self._monitor,
-                conversion=ConversionOptions.for_gate(options.min_agreement))
+                conversion=ConversionOptions.for_gate(options.min_agreement, 'cpu'))
             frames = tuple(prepared.checking)
             spec = prepared.spec
         self.spec = spec

@@ -3,8 +3,8 @@
 """Make an int8 or fp16 model file, and show its size, speed and accuracy.
 
 int8 needs frames of what the camera will see (--calibration). Some frames calibrate. Other frames are held out to
-measure the agreement with fp32, which decides which layers stay in float. The file runs on TensorRT, OpenVINO and ONNX
-Runtime; on ONNX Runtime int8 is faster than fp32 only with --form onnxruntime.
+measure the agreement with fp32, which decides which layers stay in float. An int8 file is for
+TensorRT, or with --form cpu for ONNX Runtime and OpenVINO on a CPU.
 """
 
 from __future__ import annotations
@@ -66,8 +66,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--half-rest', action='store_true',
         help='store the float layers of an int8 file in float16, for TensorRT 10 and newer and for TensorRT for RTX')
     parser.add_argument(
-        '--form', choices=FORMS, help='which runtime the int8 file is fast on: tensorrt (also OpenVINO) or onnxruntime '
-        f'(also OpenVINO, not TensorRT), for CPUs like this one (default: {FORMS[0]})')
+        '--form', choices=FORMS, help='what the int8 file is for: tensorrt, or cpu: ONNX Runtime and OpenVINO on a CPU '
+        f'like this one (default: {FORMS[0]})')
     parser.add_argument(
         '--output', type=Path, metavar='FILE', help='the file to write (default: MODEL-PRECISION.onnx in this folder)')
     parser.add_argument('--json', type=Path, metavar='FILE', help='write the figures as one JSON object')

@@ -42,7 +42,7 @@ def print_report(report: dict[str, Any], record: dict[str, Any], agreement: Agre
     before, after = report['bytes']
     print(f'size: {before / 1e6:.1f} -> {after / 1e6:.1f} MB')
     before, after = report['onnxruntime_cpu_ms']
-    remark = '' if record.get('form') == 'onnxruntime' else ' (the gain is on TensorRT and OpenVINO)'
+    remark = '' if record.get('form') == 'cpu' else ' (the gain is on TensorRT; for a CPU give --form cpu)'
     print(f"inference on ONNX Runtime {report['onnxruntime']}, {report['cores']} CPU cores, median: {before:.1f} -> "
           f'{after:.1f} ms{remark}')
 

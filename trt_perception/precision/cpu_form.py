@@ -1,11 +1,11 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The form of an int8 model that ONNX Runtime computes in int8 on a CPU.
+"""The form of an int8 model that runtimes for CPUs compute in int8: ONNX Runtime and OpenVINO.
 
-Its CPU provider computes a layer in int8 only if the layer's output is quantised too. Between two int8 layers the
-arithmetic must be int8 as well: a SiLU in float needs two conversions of a tensor, which take longer than int8 saves
-in the layer. So the outputs of int8 layers are quantised, and the operators between them. Activations are uint8 with a
-zero point: behind a ReLU or a SiLU nearly all values are positive, and the kernels for x86-64 read uint8.
+ONNX Runtime's CPU provider computes a layer in int8 only if the layer's output is quantised too. Between two int8
+layers the arithmetic must be int8 as well: a SiLU in float needs two conversions of a tensor, which take longer than
+int8 saves in the layer. So the outputs of int8 layers are quantised, and the operators between them. Activations are
+uint8 with a zero point: behind a ReLU or a SiLU nearly all values are positive, and kernels for x86-64 read uint8.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _SILU_IS_ZERO = -8.0
 
 @dataclass(frozen=True)
 class CpuForm:
-    """The `Form` (form.py) for ONNX Runtime's CPU provider.
+    """The `Form` (form.py) for CPUs.
 
     weight_bits: 7 for CPUs whose int8 arithmetic saturates (ort/saturation.py), otherwise 8
     """
@@ -41,7 +41,7 @@ class CpuForm:
     @property
     def identity(self) -> dict[str, Any]:
         """What distinguishes the file from one of the usual form."""
-        return {'form': 'onnxruntime', 'weight_bits': self.weight_bits}
+        return {'form': 'cpu', 'weight_bits': self.weight_bits}
 
     def tensors(self, model: Any, layers: Collection[str]) -> list[str]:
         """Return the names of the tensors that are quantised if these layers are int8."""

@@ -12,8 +12,7 @@ from .cpu_form import CpuForm
 from .quantizer import input_tensors, insert_qdq
 from .ranges import Histogram
 
-# The usual form is for TensorRT. OpenVINO runs both forms in int8.
-FORMS = ('tensorrt', 'onnxruntime')
+FORMS = ('tensorrt', 'cpu')
 
 
 class Form(Protocol):
@@ -58,8 +57,8 @@ class TensorRtForm:
 
 
 def form_of(name: str) -> Form:
-    """Return the form of FORMS with this name, for ONNX Runtime as this CPU needs it; ModelError, EngineError."""
-    return CpuForm(exact_weight_bits()) if name == 'onnxruntime' else TensorRtForm()
+    """Return the form of FORMS with this name, with weights that are exact on this CPU; ModelError, EngineError."""
+    return CpuForm(exact_weight_bits()) if name == 'cpu' else TensorRtForm()
 
 
 USUAL_FORM: Form = TensorRtForm()
