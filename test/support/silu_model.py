@@ -26,10 +26,10 @@ def silu_detector(path, size=64):
         helper.make_node('Conv', ['same', 'twin.weight'], ['twin_raw'], 'twin'),
         helper.make_node('LeakyRelu', ['twin_raw'], ['twin'], 'leaky', alpha=0.1),
         helper.make_node('Add', ['same', 'twin'], ['double'], 'add'),
-        helper.make_node('Concat', ['same', 'double'], ['both'], 'concat', axis=1),
-        helper.make_node('MaxPool', ['both'], ['small'], 'pool', kernel_shape=[2, 2], strides=[2, 2]),
+        helper.make_node('MaxPool', ['double'], ['small'], 'pool', kernel_shape=[2, 2], strides=[2, 2]),
         helper.make_node('Resize', ['small', '', 'scales'], ['large'], 'resize', mode='nearest'),
-        helper.make_node('Conv', ['large', 'join.weight'], ['joined'], 'join'),
+        helper.make_node('Concat', ['same', 'large'], ['both'], 'concat', axis=1),
+        helper.make_node('Conv', ['both', 'join.weight'], ['joined'], 'join'),
         helper.make_node('Conv', ['joined', 'shrink.weight'], ['maps'], 'shrink', strides=[CELL, CELL]),
         helper.make_node('Reshape', ['maps', 'scores_shape'], ['scores'], 'flat'),
         helper.make_node('Concat', ['boxes', 'scores'], ['output0'], 'columns', axis=1)]

@@ -19,6 +19,7 @@ pytest.importorskip('openvino', reason='needs openvino: pip install openvino')
 from support.precision_models import color_folder, color_frames, conv_classifier, conv_detector, dfl_detector
 from support.quantised_models import quantise_edges
 from support.recording_monitor import Told
+from support.silu_model import silu_detector
 from support.tiny_models import FLOAT, FLOAT16, UINT8, color_classifier, color_detector, color_segmenter, save
 
 from trt_perception.advice.packages import install_line
@@ -198,6 +199,26 @@ def test_int8_runs_the_quantised_file_and_passes_the_gate(spec, int8):
         create_pipeline(spec, replace(int8, min_agreement=1.01)).open()
     with pytest.raises(EngineError, match='the pipeline is not open'):
         pipeline.run(FRAME)
+
+
+def test_int8_behind_a_concat_finds_the_same(tmp_path, int8):
+    """From the file for TensorRT OpenVINO 2026.4.1 would compute other results."""
+    spec = load_model(silu_detector(tmp_path / 'silu.onnx'))
+    told = Told()
+    with create_pipeline(spec, options()) as plain, create_pipeline(spec, int8, monitor=told.monitor) as pipeline:
+        assert pipeline.describe()['precision_effective'] == 'int8'
+        for picture in color_frames(4, seed=7):
+            frame = Frame.from_bgr(picture)
+            expected, found = plain.run(frame).result, pipeline.run(frame).result
+            order, other = np.lexsort(expected.boxes.T), np.lexsort(found.boxes.T)
+            np.testing.assert_allclose(found.boxes[other], expected.boxes[order], atol=0.5)
+            assert np.abs(found.scores[other] - expected.scores[order]).max() < 0.04
+    assert not told.warnings
+    stored = load_model(prepare_model(spec, 'int8', int8.calibration).path)
+    with create_pipeline(stored, replace(int8, min_agreement=0.0), monitor=told.monitor):
+        assert told.warnings == [
+            f'{stored.path.name} is an int8 file for TensorRT, and OpenVINO may compute wrong results behind its '
+            'Concat nodes: make the file with trt_perception quantize --form cpu']
 
 
 def test_int8_without_calibration_is_refused(spec):

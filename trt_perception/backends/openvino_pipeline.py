@@ -23,6 +23,7 @@ from ..pipeline.options import PipelineOptions
 from ..pipeline.plausible_outputs import require_plausible_outputs
 from ..pipeline.preprocess import Preprocessor, codes_of_pixels
 from ..pipeline.probe import after_conversion
+from ..precision.form import concatenates_for_tensorrt
 from ..precision.gate import checking_frames, measure_agreement, needed_agreement, require_agreement
 from ..precision.prepare import ConversionOptions, prepare_model
 
@@ -102,6 +103,11 @@ class OpenVinoPipeline(HostPipeline):
             raise EngineError(f'{shortfall}; strict_precision is set')
         if shortfall:
             self._monitor.log('warning', shortfall)
+        original = self._original
+        if original.stored_precision == 'int8' and concatenates_for_tensorrt(original.path):
+            self._monitor.log(
+                'warning', f'{original.path.name} is an int8 file for TensorRT, and OpenVINO may compute wrong results '
+                'behind its Concat nodes: make the file with trt_perception quantize --form cpu')
 
     def _check_accuracy(self, frames: tuple[Frame, ...]) -> None:
         options, original = self._options, self._original

@@ -5,10 +5,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import Any, Protocol
 
+from ..model.onnx_file import load_proto
 from ..ort.saturation import exact_weight_bits
 from .cpu_form import CpuForm
+from .graph import read_record
 from .quantizer import input_tensors, insert_qdq
 from .ranges import Histogram
 
@@ -59,6 +62,19 @@ class TensorRtForm:
 def form_of(name: str) -> Form:
     """Return the form of FORMS with this name, with weights that are exact on this CPU; ModelError, EngineError."""
     return CpuForm(exact_weight_bits()) if name == 'cpu' else TensorRtForm()
+
+
+def concatenates_for_tensorrt(path: Path) -> bool:
+    """Return whether this package made this int8 file for TensorRT, and an int8 layer of it reads a Concat.
+
+    OpenVINO 2026.4.1 computes other results for such a layer (docs/openvino.md). Raises ModelError.
+    """
+    record = read_record(path)
+    if record.get('precision') != 'int8' or 'form' in record:
+        return False
+    graph = load_proto(path, weights=False).graph
+    joined = {node.output[0] for node in graph.node if node.op_type == 'Concat'}
+    return any(node.op_type == 'QuantizeLinear' and node.input[0] in joined for node in graph.node)
 
 
 USUAL_FORM: Form = TensorRtForm()
