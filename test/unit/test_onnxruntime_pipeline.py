@@ -156,8 +156,8 @@ def test_the_faster_file_runs_and_the_log_has_both_times(spec, int8, monkeypatch
     """How long it takes depends on the machine, so the times are replaced here, not the measurement of them."""
     measured = []
 
-    def times(first, second, frames, turns, seconds):
-        measured.append(times_in_turns(first, second, frames, turns, seconds))
+    def times(first, second, frames, turns, seconds, statistic):
+        measured.append(times_in_turns(first, second, frames, turns, seconds, statistic))
         assert (first.spec.stored_precision, second.spec.stored_precision) == ('fp32', 'int8')
         return fp32, int8_ms
 

@@ -234,8 +234,8 @@ def images(tmp_path, monkeypatch):
 
 
 def without_times(log):
-    """On a machine where int8 is slower than fp32, a warning says so."""
-    return [(severity, text) for severity, text in log if not text.startswith('int8 is slower than fp32')]
+    """The log without the line about the times of int8 and fp32 on this machine."""
+    return [(severity, text) for severity, text in log if 'on ONNX Runtime on this machine' not in text]
 
 
 def test_a_model_that_is_bad_in_int8_runs_if_the_gate_is_lower(tmp_path, images):
@@ -258,7 +258,8 @@ def test_a_model_that_is_bad_in_int8_runs_if_the_gate_is_lower(tmp_path, images)
         create_pipeline(load_model(source), replace(options, min_agreement=0.9)).open()
     told = Told()
     with create_pipeline(load_model(source), replace(options, min_agreement=0.0), monitor=told.monitor) as pipeline:
-        assert pipeline.describe()['precision_effective'] == 'int8'
+        # Such a small model may be faster in fp32, which then runs.
+        assert pipeline.describe()['precision_effective'] in ('int8', 'fp32')
     ((severity, text),) = without_times(told.log)
     assert severity == 'warning'
     assert text.startswith('int8 misses its usual accuracy, whatever layers stay in float: agreement 0.')
