@@ -9,6 +9,7 @@ module that skips itself (importorskip) ends the collection: the whole run then 
 """
 
 import importlib.util
+import math
 import signal
 from pathlib import Path
 
@@ -28,6 +29,15 @@ _OPTIONAL = ('cv2', 'hypothesis', 'onnx', 'onnxruntime', 'psutil', 'rosbags', 's
 _LAUNCH_TESTS = Path(__file__).parent / 'launch'
 _WITH_NODES = ('node', 'reliability', 'launch')
 
+
+@pytest.fixture(autouse=True)
+def _auto_without_progress(request, monkeypatch):
+    """In this process, only the tests of progress see its lines: on a busy machine many a command takes so long."""
+    if 'progress' not in request.path.name:
+        from trt_perception.progress import ConsoleProgress
+
+        defaults = ConsoleProgress.__init__.__kwdefaults__
+        monkeypatch.setattr(ConsoleProgress.__init__, '__kwdefaults__', {**defaults, 'delay': math.inf})
 
 
 @pytest.fixture(autouse=True)
