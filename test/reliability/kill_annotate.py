@@ -37,7 +37,7 @@ _TIMEOUT_S = 300
 _BAGS = 6
 # Parquet needs a package that is not always there.
 _FORMATS = tuple(name for name in FORMATS if name != PARQUET or find_spec('pyarrow'))
-# annotation.json, results.jsonl, two of the bag, coco.json and four images, a video; results.parquet.
+# annotation.json, results.jsonl, two of the bag, the COCO file and four images, a video; results.parquet.
 _FILES = 10 + (PARQUET in _FORMATS)
 _IMAGES = 40
 
