@@ -5,8 +5,9 @@
     PYTHONPATH=.:test .venv/bin/python test/benchmarks/annotate_throughput.py [--images 5000] [--kind raw]
 
 Each turn annotates a bag of --turn images into a new folder, and runs the network on the same images in memory, with
-the same threads, in changing order. The images are those of the catalogue video, or photos with --size. The figure is
-the median of the ratios of the turns. The processor time of each image, of all threads, depends less on other programs.
+the same threads, in changing order. The images are those of the catalogue video, or photos with --size. The figures are
+the median of the ratios of the turns, and the ratio for all images together. The processor time of each image, of all
+threads, depends less on other programs.
 At the end, with --whole, one bag has all images, and the peak of the memory is shown.
 """
 
@@ -82,6 +83,8 @@ def main() -> None:
             print(f'{turn}: annotate {found["annotated"][0]:.1f} images/s, network {found["bare"][0]:.1f}', flush=True)
         report = {
             'ratio': round(statistics.median(t['annotated'][0] / t['bare'][0] for t in turns), 3),
+            'ratio_of_totals': round(
+                sum(1 / t['bare'][0] for t in turns) / sum(1 / t['annotated'][0] for t in turns), 3),
             'turns': len(turns), 'load': os.getloadavg()[1],
             **{f'{name}_images_per_s': round(statistics.median(t[name][0] for t in turns), 1) for name in turns[0]},
             **{f'{name}_cpu_ms': round(statistics.median(t[name][1] for t in turns), 2) for name in turns[0]}}
