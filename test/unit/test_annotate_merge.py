@@ -94,6 +94,21 @@ def test_all_is_there_and_the_results_too(capfd, storage, compress, version):
     assert (b'zstd' in content[:len(content) // 2]) == bool(compress)
 
 
+@pytest.mark.parametrize('version', [8, 9])
+@pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
+def test_a_file_without_metadata(capfd, storage, version):
+    """The QoS profiles and the definitions that are in the file."""
+    robot_bag(Path('bag'), storage, version=version)
+    original, before = by_rosbags(Path('bag'))
+    [file] = [path for path in Path('bag').iterdir() if path.name != 'metadata.yaml']
+    lone = file.rename(f'lone{file.suffix}')
+    assert run(capfd, lone)[0] == 0
+    merged, after = by_rosbags(Path('out/lone/annotations'))
+    assert sorted(entry for entry in merged if entry[0] not in RESULTS) == sorted(original)
+    for topic, (kind, definition, _, count, ext) in before.items():
+        assert (*after[topic][:2], *after[topic][3:]) == (kind, definition, count, ext)
+
+
 def test_it_is_one_bag_for_the_reader_of_foxglove(capfd):
     """The package mcap (Foxglove, MIT), which checks the CRCs, with the index of the file and without it."""
     reader = pytest.importorskip('mcap.reader')

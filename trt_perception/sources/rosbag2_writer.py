@@ -67,6 +67,8 @@ class Rosbag2Writer:
         packed: into a chunk that is compressed
         Raises OSError.
         """
+        # SQLite may have times before 1970, MCAP cannot.
+        log_ns, publish_ns = max(log_ns, 0), max(publish_ns, 0)
         self._mcap.write(self.add(topic), sequence, log_ns, publish_ns, data, packed)
         self._counts[topic] += 1
         first, last = self._times or (log_ns, log_ns)
