@@ -36,6 +36,8 @@ _AHEAD = 4
 # Results that wait to be written. With COCO each has its image.
 _BEHIND = 8
 _DECODERS = 2
+# What comes after the last result.
+_END = 'end'
 
 
 class Output(Protocol):
@@ -116,9 +118,8 @@ def annotate_bag(
                     counts.objects += len(result)
                     writer.put(Annotated(image, result))
                 progress(bag.path.name, counts.images + counts.bad, total)
-        with writing(folder.parents[1]):
-            for output in outputs:
-                output.finish()
+            # By the thread that wrote: with old versions of rosbags, SQLite is read by the thread that opened it.
+            writer.put(_END)
         stack.pop_all()
     counts.places = losses.count
     return counts
@@ -175,7 +176,10 @@ def _result(pipeline: Pipeline, image: BagImage) -> Result | SourceError:
         return SourceError(f'frame {image.index} of {image.topic}: {error}')
 
 
-def _write(item: Annotated, outputs: list[Output], folder: Path) -> None:
+def _write(item: Annotated | str, outputs: list[Output], folder: Path) -> None:
     with writing(folder.parents[1]):
         for output in outputs:
-            output.write(item)
+            if isinstance(item, Annotated):
+                output.write(item)
+            else:
+                output.finish()
