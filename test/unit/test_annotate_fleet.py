@@ -17,6 +17,7 @@ pytest.importorskip('rosbags.rosbag2')
 from support.bags import write_bag
 from support.crew_here import CrewHere
 from support.mcap_file import image_bytes, write_mcap
+from support.ros1_bags import write_ros1_bag
 from support.tiny_models import color_classifier, color_detector, dynamic_color_detector
 from test_annotate import COMPRESSED, START, digests, images, jpeg, raw
 
@@ -101,9 +102,9 @@ def many_kinds_of_bags():
 
 
 @pytest.mark.parametrize('extra', [
-    ['--formats', f'bag,json,coco{",parquet" if find_spec("pyarrow") else ""}', '--coco-every', '4',
+    ['--formats', f'bag,json,coco,video{",parquet" if find_spec("pyarrow") else ""}', '--coco-every', '4',
      '--coco-unlike', '3'],
-    ['--tracking', '--formats', 'bag,json'],
+    ['--tracking', '--merge', '--formats', 'bag,json'],
     ['--formats', 'json,coco', '--coco-missed-by', 'm.onnx', '--coco-every', '2', '--damaged-images', 'drop']])
 def test_the_files_are_those_of_one_process(capfd, extra):
     bags = many_kinds_of_bags()
@@ -122,12 +123,19 @@ def test_the_files_are_those_of_one_process(capfd, extra):
 
 def test_batches_are_the_same_although_the_bag_is_split(capfd, folder):
     dynamic_color_detector(folder / 'm.onnx')
-    bags = many_kinds_of_bags()
+    bags = many_kinds_of_bags()[1:]
     one_process(capfd, *bags, '--max-batch', '4')
     _, _, calls, _ = fleet(*bags, '--max-batch', '4', part=5)
     same()
     assert kinds(calls).count('run_part') >= 6
     assert 'max_batch' in json.loads(Path('fleet/two/annotation.json').read_text())['backend']
+
+
+def test_a_ros_1_bag_is_not_split(capfd):
+    write_ros1_bag(Path('old.bag'), {'/image': list(images('coffee', 20))})
+    one_process(capfd, 'old.bag')
+    _, lines, calls, _ = fleet('old.bag')
+    assert same() and lines == [] and kinds(calls)[-2:] == ['survey', 'annotate']
 
 
 def test_a_classifier(capfd, folder):
