@@ -44,7 +44,7 @@ def never(worker, method, arguments):
 
 
 def command_line(arguments):
-    return ['annotate', *map(str, arguments), '--model', 'm.onnx', '--threads', '1', '--score', '0.4']
+    return ['annotate', '--model', 'm.onnx', '--threads', '1', '--score', '0.4', *map(str, arguments)]
 
 
 def fleet(*arguments, workers=3, part=7, dies=never):
@@ -123,11 +123,11 @@ def test_the_files_are_those_of_one_process(capfd, extra):
 
 def test_batches_are_the_same_although_the_bag_is_split(capfd, folder):
     dynamic_color_detector(folder / 'm.onnx')
-    bags = many_kinds_of_bags()[1:]
-    one_process(capfd, *bags, '--max-batch', '4')
-    _, _, calls, _ = fleet(*bags, '--max-batch', '4', part=5)
+    bags = many_kinds_of_bags()[1::2]
+    one_process(capfd, *bags, '--max-batch', '4', '--score', '0.7')
+    _, _, calls, _ = fleet(*bags, '--max-batch', '4', '--score', '0.7', workers=2, part=5)
     same()
-    assert kinds(calls).count('run_part') >= 6
+    assert kinds(calls).count('run_part') >= 4
     assert 'max_batch' in json.loads(Path('fleet/two/annotation.json').read_text())['backend']
 
 
