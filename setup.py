@@ -39,6 +39,10 @@ setup(
         'view': ['netron'],
         'evaluate': ['faster-coco-eval'],
         'parquet': ['pyarrow'],
+        # `trt_perception annotate --ray`, on all machines of the cluster.
+        'ray': ['ray'],
+        # Bags and results in object storage such as S3.
+        's3': ['fsspec', 's3fs'],
         'compare': ['matplotlib', 'rich'],
         # colcon runs the tests with pytest because it is named here; current setuptools know no tests_require.
         'test': ['pytest', 'hypothesis'],

@@ -17,11 +17,13 @@ from .advice.platform import this_platform
 from .errors import MissingDependencyError
 
 # module -> environment variable that it reads at import, and the value to set unless the user has set one.
-# PyPI's ONNX Runtime 1.29 and later reports what it runs to Microsoft and stores a device id in ~/.cache.
+# PyPI's ONNX Runtime 1.29 and later reports what it runs to Microsoft and stores a device id in ~/.cache. Ray reports
+# the use of a cluster that it starts.
 # disable_telemetry_events() is too late for both.
 # OpenCV refuses larger images of any format before it decodes them: the largest max_image_pixels (image/size.py).
 _VARIABLES = {
-    'onnxruntime': ('ORT_DISABLE_TELEMETRY', '1'), 'cv2': ('OPENCV_IO_MAX_IMAGE_PIXELS', str(1 << 28))}
+    'onnxruntime': ('ORT_DISABLE_TELEMETRY', '1'), 'cv2': ('OPENCV_IO_MAX_IMAGE_PIXELS', str(1 << 28)),
+    'ray': ('RAY_USAGE_STATS_ENABLED', '0')}
 # module -> module that it imports to report its use. OpenVINO sends an event to Google Analytics when it is imported,
 # and keeps a client id in ~/intel. If this package cannot be imported, OpenVINO uses a stub.
 _REPORTING = {'openvino': 'openvino_telemetry'}

@@ -24,7 +24,7 @@ from support.subprocesses import python_environment, without_progress
 from support.tiny_models import color_detector
 from test_annotate import images, lines
 
-from trt_perception.annotate import store as store_module
+from trt_perception.annotate import known_files
 from trt_perception.annotate.store import Store
 from trt_perception.cli.main import main
 
@@ -56,7 +56,7 @@ def test_a_finished_bag_is_skipped_by_its_content(capfd, monkeypatch):
     assert run(capfd, 'bag')[0] == 0
     before = identity('out/bag')
     read = []
-    monkeypatch.setattr(store_module, '_sha256', lambda path, digest=store_module._sha256: read.append(path) or digest(
+    monkeypatch.setattr(known_files, '_sha256', lambda path, digest=known_files._sha256: read.append(path) or digest(
         path))
     code, [line], _ = run(capfd, 'bag')
     assert code == 0 and line.startswith('bag: already annotated, 3 images') and identity('out/bag') == before

@@ -23,7 +23,7 @@ KEYS = {'numpy': 'python3-numpy', 'cv2': 'python3-opencv', 'yaml': 'python3-yaml
 DOCUMENTED = {
     'ai_edge_litert', 'openvino', 'onnx', 'onnxruntime', 'tensorrt', 'pycuda', 'cuda', 'rosbags', 'simplejpeg', 'torch',
     'torchvision', 'onnxscript', 'safetensors', 'netron', 'matplotlib', 'rich', 'faster_coco_eval', 'foxglove_msgs',
-    'pyarrow'}
+    'pyarrow', 'ray', 'fsspec'}
 
 
 @pytest.fixture(scope='module')

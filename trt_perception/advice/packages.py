@@ -89,6 +89,8 @@ INSTALL: Mapping[str, Line] = {
     'netron': _pip('netron'),
     'faster_coco_eval': _pip('faster-coco-eval'),
     'pyarrow': _pip('pyarrow'),
+    'ray': _pip('ray'),
+    'fsspec': _pip('fsspec s3fs'),
     'rclpy': _ros('rclpy', 'ros-jazzy-rclpy ros-jazzy-rmw-fastrtps-cpp'),
     # PyPI has these under other names.
     'sensor_msgs': _ros('sensor-msgs', 'ros-jazzy-sensor-msgs'),

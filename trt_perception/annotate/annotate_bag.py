@@ -5,37 +5,32 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from ..errors import FrameError, SourceError
+from ..errors import SourceError
 from ..pipeline.interface import Pipeline
 from ..progress import ProgressCallback, silent
-from ..results.results import Result
 from ..sources.bag_metadata import BagTopic
 from ..sources.bag_reader import BagReader
-from ..sources.bag_recording import recorded
 from .bag_output import BagOutput
 from .coco_output import CocoOutput
 from .errors import writing
-from .item import Annotated, BagImage
+from .item import Annotated
 from .json_output import JsonLines
 from .merging import Losses
 from .missed import OtherModel
 from .options import BAG, COCO, JSON, PARQUET, VIDEO, AnnotateOptions
-from .overlap import Behind, batches, in_threads, prepared_ahead
+from .overlap import Behind
 from .parquet_output import ParquetOutput
-from .reading import numbered, read_image
+from .running import Answer, DamagedPlace, run_images
 from .tracks import BagTracks
 from .video_output import VideoOutput
 
-# Images that are decoded, or being decoded, while the network runs: enough for a batch and the next one.
-_AHEAD = 4
 # Results that wait to be written. With COCO each has its image.
 _BEHIND = 8
-_DECODERS = 2
 # What comes after the last result.
 _END = 'end'
 
@@ -76,21 +71,23 @@ class Counts:
 def annotate_bag(
     bag: BagReader, topics: list[BagTopic], pipeline: Pipeline, folder: Path, options: AnnotateOptions,
     provenance: Mapping[str, Any], report: Callable[[SourceError], None], progress: ProgressCallback = silent,
-    other: OtherModel | None = None,
+    other: OtherModel | None = None, answers: Generator[Answer, None, None] | None = None,
 ) -> Counts:
     """Write the results of all images of some topics into an empty folder.
 
     bag: opened with `cut_off`; topics: see reading.chosen_topics; pipeline: open, of this thread
-    provenance: JSON values with `run`, for all outputs
-    report: called with each message, and each part of the bag, that cannot be read; from several threads
+    provenance: JSON values with `run` and `bag`, for all outputs
+    report: called with each message, and each part of the bag, that cannot be read, in order
     progress: called after each image with the name of the bag, the number done, and the number that metadata.yaml has
     other: COCO takes only images of which this model misses an object
+    answers: the images with their results, if the model was run before
 
     Raises SourceError if the bag cannot be read for a reason that may pass, AnnotateError if an output cannot be
     written, EngineError.
     """
     counts = Counts()
     losses = Losses(report)
+    lost = losses.reader()
     total = sum(topic.count for topic in topics)
     tracks = None if options.tracking is None else BagTracks(options.tracking)
     with contextlib.ExitStack() as stack:
@@ -98,13 +95,13 @@ def annotate_bag(
         for output in outputs:
             stack.callback(output.abort)
         with Behind(lambda item: _write(item, outputs, folder), _BEHIND) as writer:
-            messages = numbered(recorded(bag, topics, losses.reader()))
-            images = stack.enter_context(contextlib.closing(prepared_ahead(
-                messages, lambda item: read_image(item, options.images), _DECODERS,
-                max(_AHEAD, 2 * pipeline.max_batch * pipeline.concurrent_runs))))
+            found = stack.enter_context(contextlib.closing(
+                run_images(bag, topics, pipeline, options.images) if answers is None else answers))
             progress(bag.path.name, 0, total)
-            for image, result in _run(pipeline, images):
-                if isinstance(result, SourceError):
+            for image, result in found:
+                if isinstance(result, DamagedPlace):
+                    lost(result)
+                elif isinstance(result, SourceError):
                     counts.bad += 1
                     report(SourceError(f'{bag.path}: {result}'))
                 else:
@@ -136,7 +133,8 @@ def _outputs(
                 folder / 'annotations', pipeline.spec, [topic.name for topic in topics], provenance,
                 options.annotations, bag if options.merge else None, losses.reader()))
         if JSON in options.formats:
-            outputs.append(JsonLines(folder / 'results.jsonl', pipeline.spec, str(bag.path), str(provenance['run'])))
+            outputs.append(JsonLines(
+                folder / 'results.jsonl', pipeline.spec, str(provenance['bag']), str(provenance['run'])))
         if COCO in options.formats:
             outputs.append(CocoOutput(folder / 'coco', pipeline.spec, options.selection, provenance, other))
         if PARQUET in options.formats:
@@ -144,36 +142,6 @@ def _outputs(
         if VIDEO in options.formats:
             outputs.append(VideoOutput(folder / 'video', pipeline.spec))
     return outputs
-
-
-def _run(
-    pipeline: Pipeline, images: Iterator[BagImage | SourceError],
-) -> Iterator[tuple[BagImage | None, Result | SourceError]]:
-    """Yield each image with its result, or the error of a message, in order."""
-    def work(
-        batch: list[BagImage | SourceError],
-    ) -> list[tuple[BagImage | None, Result | SourceError]]:
-        good = [image for image in batch if isinstance(image, BagImage)]
-        results = iter(_results(pipeline, good))
-        return [(image, next(results)) if isinstance(image, BagImage) else (None, image) for image in batch]
-
-    for done in in_threads(batches(images, pipeline.max_batch), work, pipeline.concurrent_runs):
-        yield from done
-
-
-def _results(pipeline: Pipeline, images: list[BagImage]) -> list[Result | SourceError]:
-    if len(images) > 1:
-        # Of a batch with a frame that does not fit, the others are run one by one.
-        with contextlib.suppress(FrameError):
-            return [output.result for output in pipeline.run_batch([image.frame for image in images])]
-    return [_result(pipeline, image) for image in images]
-
-
-def _result(pipeline: Pipeline, image: BagImage) -> Result | SourceError:
-    try:
-        return pipeline.run(image.frame).result
-    except FrameError as error:
-        return SourceError(f'frame {image.index} of {image.topic}: {error}')
 
 
 def _write(item: Annotated | str, outputs: list[Output], folder: Path) -> None:

@@ -14,6 +14,8 @@ from .tracks import Tracking
 
 BAG, JSON, COCO, PARQUET, VIDEO = 'bag', 'json', 'coco', 'parquet', 'video'
 FORMATS = (BAG, JSON, COCO, PARQUET, VIDEO)
+# Those whose outputs need the pixels of images; the others need the results alone.
+NEEDS_PIXELS = frozenset({COCO, VIDEO})
 
 
 @dataclass(frozen=True)

@@ -82,14 +82,18 @@ def in_threads(
             yield running.popleft().result()
 
 
-def batches(items: Iterable[_Item], size: int) -> Iterator[list[_Item]]:
-    """Yield lists of `size` items; the last one may be shorter."""
+def batches(
+    items: Iterable[_Item], size: int, counts: Callable[[_Item], bool] = lambda item: True,
+) -> Iterator[list[_Item]]:
+    """Yield lists with `size` items that count; the last one may have less."""
     batch: list[_Item] = []
+    number = 0
     for item in items:
         batch.append(item)
-        if len(batch) == size:
+        number += counts(item)
+        if number == size:
             yield batch
-            batch = []
+            batch, number = [], 0
     if batch:
         yield batch
 

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..errors import FrameError, SourceError
@@ -47,9 +47,9 @@ def chosen_topics(bag: BagReader, names: Sequence[str]) -> list[BagTopic]:
     return topics
 
 
-def numbered(messages: Iterator[ImageMessage]) -> Iterator[Numbered]:
-    """Yield messages with their numbers."""
-    counts: Counter[str] = Counter()
+def numbered(messages: Iterator[ImageMessage], first: Mapping[str, int] | None = None) -> Iterator[Numbered]:
+    """Yield messages with their numbers. first: of the first message of each topic, None if all are 0."""
+    counts = Counter(first or {})
     for message in messages:
         yield Numbered(message, counts[message.topic])
         counts[message.topic] += 1

@@ -18,26 +18,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import SourceError
 from ..file_lock import LockingError, try_lock
-from ..file_state import file_state
 from ..unfinished import part_folder, remove_leftovers
 from ..user_files import read_whole
 from .errors import AnnotateError, writing
+from .known_files import BagFile, KnownFiles
+from .sealing import RECORD, seal, to_disk
 
-RECORD = 'annotation.json'
 _LOCK = '.annotate.lock'
 _MOST_BYTES = 64_000_000
-_BLOCK = 1 << 20
-
-
-@dataclass(frozen=True)
-class BagFile:
-    """A storage file of a bag. state: as in file_state.py; sha256: of its content."""
-
-    path: Path
-    state: list[list[int]]
-    sha256: str
 
 
 @dataclass(frozen=True)
@@ -61,7 +50,17 @@ class Store:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._finished: list[Finished] = []
+        self._finished: dict[Path, Finished] = {}
+        # A fleet has thousands of bags: none is searched for in a list.
+        self._by_content: dict[tuple[str, str], Finished] = {}
+        # Also of bags that are not finished yet.
+        self._reserved: dict[Path, str] = {}
+        self.files = KnownFiles()
+
+    @property
+    def folder(self) -> Path:
+        """The folder."""
+        return self._folder
 
     @classmethod
     @contextlib.contextmanager
@@ -78,39 +77,25 @@ class Store:
                 stack.enter_context(_lock(folder))
                 remove_leftovers(folder, locked=True)
                 store = cls(folder)
-                store._finished = finished_in(folder)
+                for found in finished_in(folder):
+                    store._add(found)
             yield store
-
-    def files_of(self, paths: Sequence[Path]) -> list[BagFile]:
-        """Return the storage files with their SHA-256; a file that has not changed since it was annotated is not read.
-
-        Raises SourceError if one cannot be read.
-        """
-        known = {
-            (entry['path'], json.dumps(entry['state'])): entry['sha256']
-            for found in self._finished for entry in found.record['files']}
-        found = []
-        for path in paths:
-            try:
-                state = [list(values) for values in file_state(path)]
-                digest = known.get((str(path.absolute()), json.dumps(state))) or _sha256(path)
-            except OSError as error:
-                raise SourceError(f'{path}: cannot be read: {error.strerror}') from error
-            found.append(BagFile(path, state, digest))
-        return found
 
     def finished(self, content: str, run: str) -> Finished | None:
         """Return the annotation of a bag with this content and these settings, if it is complete."""
-        return next((
-            found for found in self._finished
-            if found.record['content'] == content and found.record['run'] == run and found.is_whole), None)
+        found = self._by_content.get((content, run))
+        return found if found is not None and found.is_whole else None
 
     def place_for(self, name: str, content: str) -> Path:
-        """Return the folder for the annotation of a bag: its name, with a part of its hash if another bag has it."""
+        """Return the folder for the annotation of a bag: its name, with a part of its hash if another bag has it.
+
+        No other content gets the same folder then.
+        """
         for candidate in (name, f'{name}-{content[:8]}', f'{name}-{content}'):
             path = self._folder / candidate
-            found = next((found for found in self._finished if found.folder == path), None)
-            if found.record['content'] == content if found is not None else not os.path.lexists(path):
+            reserved = self._reserved.get(path)
+            if reserved == content if reserved is not None else not os.path.lexists(path):
+                self._reserved[path] = content
                 return path
         raise AnnotateError(
             f'{self._folder / name}: it was not written by this command: choose another --output, or move it away')
@@ -130,18 +115,32 @@ class Store:
         record: has `content`, `run` and `files`; the sizes of the outputs are added. Raises AnnotateError.
         """
         with writing(self._folder):
-            files = [path for path in sorted(folder.rglob('*')) if path.is_file()]
-            outputs = {str(path.relative_to(folder)): path.stat().st_size for path in files}
-            whole = {**record, 'outputs': outputs}
-            (folder / RECORD).write_text(json.dumps(whole, indent=1) + '\n', encoding='utf-8')
-            for path in (*folder.rglob('*'), folder):
-                _to_disk(path)
+            whole = seal(folder, record)
+            self.put(folder, place, whole)
+
+    def put(self, folder: Path, place: Path, record: Mapping[str, Any]) -> None:
+        """Put a new folder in its place instead of an older annotation. Raises AnnotateError.
+
+        record: of `seal`
+        """
+        with writing(self._folder):
             if place.exists():
                 # Beside the new one, in a folder that the next run removes after a kill.
                 place.rename(folder.parent / f'{place.name}.old')
             folder.rename(place)
-            _to_disk(self._folder)
-        self._finished = [found for found in self._finished if found.folder != place] + [Finished(place, whole)]
+            to_disk(self._folder)
+        self._add(Finished(place, record))
+
+    def _add(self, found: Finished) -> None:
+        old = self._finished.get(found.folder)
+        if old is not None:
+            self._by_content.pop((old.record['content'], old.record['run']), None)
+        self._finished[found.folder] = found
+        key = found.record['content'], found.record['run']
+        if key not in self._by_content or not self._by_content[key].is_whole:
+            self._by_content[key] = found
+        self._reserved[found.folder] = found.record['content']
+        self.files.add(found.record)
 
 
 def content_of(files: Sequence[BagFile]) -> str:
@@ -181,20 +180,3 @@ def read_finished(path: Path) -> Finished | None:
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
     return Finished(path, record)
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open('rb') as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
-
-
-def _to_disk(path: Path) -> None:
-    """Wait until a file or a folder is on the disk: else a power failure could keep a rename and lose the data."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

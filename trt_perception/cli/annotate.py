@@ -16,10 +16,10 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import io
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from ..annotate.annotate import Outcome, annotate
@@ -28,11 +28,13 @@ from ..annotate.rate import Rate
 from ..annotate.store import Store
 from ..annotate.tracks import Tracking
 from ..errors import ParameterError, one_line, printable
+from ..fleet.worker import Opened
 from ..image.options import KEEP
 from ..model.spec import ModelSpec
 from ..pipeline.interface import Pipeline
 from ..progress import ConsoleProgress
 from ..sources.bag_reader import folder_of_storage_file
+from .annotate_fleet import add_fleet_arguments, check_fleet, is_remote, path_or_url, run_fleet, run_remote
 from .coco_arguments import add_coco_arguments, chosen_images
 from .files import OutputError, Outputs
 from .missed_by import load_other, other_model, other_settings
@@ -56,10 +58,12 @@ _AT_ONCE = 64
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add this subcommand's arguments."""
     parser.add_argument(
-        'bags', nargs='+', type=Path, metavar='BAG', help='a rosbag2 (folder, .mcap or .db3 file) or a ROS 1 .bag file')
+        'bags', nargs='+', type=path_or_url, metavar='BAG',
+        help='a rosbag2 (folder, .mcap or .db3 file) or a ROS 1 .bag file; a path, or a URL such as s3://bucket/day1')
     add_model_arguments(parser, as_option=True)
     add_run_arguments(parser)
-    parser.add_argument('--output', required=True, type=Path, metavar='DIR', help='folder for the results')
+    parser.add_argument(
+        '--output', required=True, type=path_or_url, metavar='DIR', help='folder for the results, a path or a URL')
     parser.add_argument(
         '--topic', action='append', default=[], metavar='TOPIC',
         help='an image topic; give it several times for several (default: all image topics of a bag)')
@@ -82,10 +86,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='images that ONNX Runtime runs as one batch, if the model has a dynamic batch (default: %(default)s)')
     add_parameter(parser, '--damaged-images', 'damaged_images', KEEP, default=KEEP)
     add_coco_arguments(parser)
+    add_fleet_arguments(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Annotate; 0 if every image of every bag was read and processed."""
+    check_fleet(options)
     spec = load(options)
     other = load_other(options, spec)
     if options.tracking and spec.task != 'detection':
@@ -93,19 +99,14 @@ def run(options: argparse.Namespace) -> int:
             f'--tracking needs a detector, but {spec.path.name} is a classifier: leave --tracking out')
     if options.merge and BAG not in options.formats:
         raise ParameterError(f'--merge copies the recording into the bag of the results: add {BAG} to --formats')
-    _check_output(options, spec, other)
+    remote = is_remote(options)
+    if not remote:
+        _check_output(options, spec, other)
     wanted = _options(options, spec, other)
     outcomes: list[Outcome] = []
+    out = sys.stdout  # Not that of the time of printing: Ray prints too.
     with contextlib.ExitStack() as stack:
-        store = stack.enter_context(Store.opened(options.output))
         console = stack.enter_context(ConsoleProgress(unit='images'))
-
-        def pipeline() -> Pipeline:
-            opened = stack.enter_context(open_pipeline(
-                spec, options, cameras=_AT_ONCE, concurrent_runs=options.concurrent, max_batch=options.max_batch))
-            if wanted.tracking is not None:
-                opened.settings = opened.settings.down_to(wanted.tracking.low_score)
-            return opened
 
         def report(line: str) -> None:
             console.close()
@@ -114,11 +115,50 @@ def run(options: argparse.Namespace) -> int:
         def finished(outcome: Outcome) -> None:
             console.close()
             outcomes.append(outcome)
-            print(_summary(outcome), flush=True)
+            print(_summary(outcome), file=out, flush=True)
 
-        compared = None if other is None else stack.enter_context(other_model(options, spec, other))
-        annotate(options.bags, store, pipeline, wanted, report, finished, Rate(console), compared)
+        if remote:
+            run_remote(options, wanted, opened_worker, report, finished, console)
+            return _code(outcomes)
+        store = stack.enter_context(Store.opened(options.output))
+        if options.ray:
+            run_fleet(options, store, wanted, opened_worker, report, finished, console)
+        else:
+            compared = None if other is None else stack.enter_context(other_model(options, spec, other))
+            annotate(
+                options.bags, store, lambda: _pipeline(options, spec, wanted, stack), wanted, report, finished,
+                Rate(console), compared)
+    return _code(outcomes)
+
+
+def _code(outcomes: Sequence[Outcome]) -> int:
     return 0 if all(outcome.folder is not None and not outcome.counts.problems for outcome in outcomes) else 1
+
+
+@contextlib.contextmanager
+def opened_worker(options: argparse.Namespace) -> Iterator[Opened]:
+    """Yield what a worker of --ray has open, with the warnings that `run` would print."""
+    printed = io.StringIO()
+    with contextlib.ExitStack() as stack:
+        with contextlib.redirect_stderr(printed):
+            spec = load(options)
+            other = load_other(options, spec)
+            wanted = _options(options, spec, other)
+            pipeline = _pipeline(options, spec, wanted, stack)
+            compared = None if other is None else stack.enter_context(other_model(options, spec, other))
+        warnings = [line for line in printed.getvalue().splitlines() if line.startswith(('warning:', 'error:'))]
+        yield Opened(pipeline, wanted, compared, tuple(warnings))
+
+
+def _pipeline(
+    options: argparse.Namespace, spec: ModelSpec, wanted: AnnotateOptions, stack: contextlib.ExitStack,
+) -> Pipeline:
+    """Return the open pipeline, which the stack closes."""
+    opened = stack.enter_context(open_pipeline(
+        spec, options, cameras=_AT_ONCE, concurrent_runs=options.concurrent, max_batch=options.max_batch))
+    if wanted.tracking is not None:
+        opened.settings = opened.settings.down_to(wanted.tracking.low_score)
+    return opened
 
 
 def _formats(text: str) -> tuple[str, ...]:

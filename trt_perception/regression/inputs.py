@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from ..annotate.options import JSON
-from ..annotate.store import RECORD, Finished, finished_in, read_finished
+from ..annotate.sealing import RECORD
+from ..annotate.store import Finished, finished_in, read_finished
 from ..errors import listed
 from ..user_files import why_no_file
 from .errors import CompareError

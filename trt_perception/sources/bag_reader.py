@@ -139,8 +139,12 @@ class BagReader:
                 f'{self.path}: the image topics of this bag have no messages: {listing}')
         return filled[0]
 
-    def messages(self, *topics: BagTopic) -> Iterator[ImageMessage]:
+    def messages(
+        self, *topics: BagTopic, start_ns: int | None = None, stop_ns: int | None = None,
+    ) -> Iterator[ImageMessage]:
         """Yield the messages of image topics of this bag in the order of recording.
+
+        start_ns, stop_ns: only those that were recorded at `start_ns` or later, and before `stop_ns`
 
         Raises SourceError if a message cannot be read, or if there are none although metadata.yaml counts some.
         """
@@ -152,11 +156,11 @@ class BagReader:
         with self.opened() as reader:
             connections = [c for c in reader.connections if (c.topic, c.msgtype) in wanted]
             if connections:  # Without any, rosbags would give the messages of all topics.
-                for connection, stamp_ns, cdr in reader.messages(connections=connections):
+                for connection, stamp_ns, cdr in reader.messages(connections, start_ns, stop_ns):
                     found += 1
                     yield ImageMessage(connection.topic, connection.msgtype, stamp_ns, cdr)
         expected = sum(topic.count for topic in topics)
-        if expected and not found:
+        if expected and not found and start_ns is None and stop_ns is None:
             names = listed([topic.name for topic in topics])
             raise SourceError(
                 f'{self.path}: {METADATA} counts {expected} messages of {names}, but the storage files have none: run '

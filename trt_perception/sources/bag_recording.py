@@ -4,9 +4,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..errors import SourceError, listed
@@ -17,7 +17,7 @@ from .bag_reader import BagReader
 from .bag_storage import MCAP, ROS1, is_compressed_storage_file
 from .decompression import zstd_decompressed, zstd_reader
 from .mcap_definitions import McapDamage
-from .mcap_records import McapMessage, mcap_messages
+from .mcap_records import McapMessage, McapPlace, McapScan
 from .ros1_bag import ros1_images
 
 OnDamage = Callable[[SourceError], None]
@@ -25,10 +25,41 @@ OnDamage = Callable[[SourceError], None]
 _MOST_BYTES = 2_000_000_000
 
 
-def recorded(bag: BagReader, topics: Collection[BagTopic], on_error: OnDamage) -> Iterator[ImageMessage]:
+@dataclass(frozen=True)
+class BagPlace:
+    """A message of an MCAP bag.
+
+    file: number of its storage file; record: the message, or its chunk; skip: wanted messages of the chunk before it
+    """
+
+    file: int
+    record: McapPlace
+    skip: int
+
+
+@dataclass(frozen=True)
+class BagPart:
+    """A part of a bag: the messages of `recorded` from `start` on, up to `stop`, which is not in it.
+
+    start, stop: places in MCAP, times of recording in nanoseconds in SQLite; None for the begin and the end of the bag
+    first: how many messages of each topic are before it
+    """
+
+    start: BagPlace | int | None = None
+    stop: BagPlace | int | None = None
+    first: Mapping[str, int] = field(default_factory=dict)
+
+
+WHOLE = BagPart()
+
+
+def recorded(
+    bag: BagReader, topics: Collection[BagTopic], on_error: OnDamage, part: BagPart = WHOLE,
+) -> Iterator[ImageMessage]:
     """Yield the messages of several topics of a bag that was opened with `cut_off`.
 
     on_error: called with each place that is damaged, which is left out
+    part: of the bag (bag_parts.py)
 
     The order is that of the file for MCAP and ROS 1, and that of the times of recording for SQLite. `publish_ns` is
     None for SQLite and ROS 1, which do not have it. Memory: one chunk.
@@ -37,15 +68,27 @@ def recorded(bag: BagReader, topics: Collection[BagTopic], on_error: OnDamage) -
     disk where a compressed file is unpacked.
     """
     found = 0
-    reader = {MCAP: _from_mcap, ROS1: _from_ros1}.get(bag.storage, _from_sqlite)
-    for message in reader(bag, topics, on_error):
+    for message in _messages(bag, topics, on_error, part):
         found += 1
         yield message
     expected = sum(topic.count for topic in topics)
-    if expected and not found:
+    if expected and not found and part == WHOLE:
         raise SourceError(
             f'{bag.path}: expected {expected} messages of {listed([topic.name for topic in topics])}, but none can be '
             'read')
+
+
+def _messages(
+    bag: BagReader, topics: Collection[BagTopic], on_error: OnDamage, part: BagPart,
+) -> Iterator[ImageMessage]:
+    if bag.storage == MCAP:
+        wanted = {(topic.name, topic.type) for topic in topics}
+        for found, _, _ in from_mcap(bag, lambda *topic: topic in wanted, on_error, part):
+            yield ImageMessage(found.topic, found.type, found.log_ns, found.data, found.publish_ns)
+    elif bag.storage == ROS1:
+        yield from _from_ros1(bag, topics, on_error)
+    else:
+        yield from from_sqlite(bag, topics, on_error, part)
 
 
 def mcap_messages_of(
@@ -55,35 +98,63 @@ def mcap_messages_of(
 
     wanted: whether the messages of a topic and a type are wanted
     """
-    for file in bag.storage_files:
+    for found, _, _ in from_mcap(bag, wanted, on_error):
+        yield found
+
+
+def from_mcap(
+    bag: BagReader, wanted: Callable[[str, str], bool], on_error: OnDamage, part: BagPart = WHOLE, data: bool = True,
+) -> Iterator[tuple[McapMessage, int, McapScan]]:
+    """Yield the same of a part of a bag, each with the number of its file and with the scan.
+
+    data: as in mcap_messages
+    """
+    start = part.start if isinstance(part.start, BagPlace) else None
+    stop = part.stop if isinstance(part.stop, BagPlace) else None
+    for number, file in enumerate(bag.storage_files):
+        if (start is not None and number < start.file) or (stop is not None and number > stop.file):
+            continue
+
         def damaged(damage: Exception, file: Path = file) -> None:
             what = 'the file' if file.name == bag.path.name else f'its file {file.name}'
             on_error(SourceError(f'{bag.path}: {what} {damage}'))
 
+        begin = start if start is not None and number == start.file else None
+        end = stop if stop is not None and number == stop.file else None
         try:
             with _unpacked(file) if is_compressed_storage_file(file) else nullcontext(file) as opened:
-                for found in mcap_messages(opened, wanted, damaged):
+                scan = McapScan(opened, wanted, damaged, data)
+                for found in _between(scan, begin, end):
                     if bag.packs_messages:
                         try:
-                            yield replace(found, data=zstd_decompressed(found.data, _MOST_BYTES))
+                            yield replace(found, data=zstd_decompressed(found.data, _MOST_BYTES)), number, scan
                         except SourceError as error:
                             damaged(McapDamage(f'has a message of {found.topic} that cannot be read: {error}'))
                     else:
-                        yield found
+                        yield found, number, scan
         except OSError as error:
             raise SourceError(f'{bag.path}: {file.name} cannot be read: {error.strerror or error}') from error
 
 
-def _from_mcap(bag: BagReader, topics: Collection[BagTopic], on_error: OnDamage) -> Iterator[ImageMessage]:
-    wanted = {(topic.name, topic.type) for topic in topics}
-    for found in mcap_messages_of(bag, lambda *topic: topic in wanted, on_error):
-        yield ImageMessage(found.topic, found.type, found.log_ns, found.data, found.publish_ns)
+def _between(scan: McapScan, begin: BagPlace | None, end: BagPlace | None) -> Iterator[McapMessage]:
+    """Yield the messages of a file from one place up to another."""
+    messages = scan.messages(
+        None if begin is None else begin.record, None if end is None else end.record.at)
+    for message in messages:
+        if end is not None and message.record_at == end.record.at and message.in_record >= end.skip:
+            return
+        if begin is None or message.record_at != begin.record.at or message.in_record >= begin.skip:
+            yield message
 
 
-def _from_sqlite(bag: BagReader, topics: Collection[BagTopic], on_error: OnDamage) -> Iterator[ImageMessage]:
+def from_sqlite(
+    bag: BagReader, topics: Collection[BagTopic], on_error: OnDamage, part: BagPart = WHOLE,
+) -> Iterator[ImageMessage]:
+    """Yield the messages of a bag with SQLite files."""
+    start, stop = (time if isinstance(time, int) else None for time in (part.start, part.stop))
     found = 0
     try:
-        for message in bag.messages(*topics):
+        for message in bag.messages(*topics, start_ns=start, stop_ns=stop):
             found += 1
             yield message
     except SourceError as error:

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import struct
 from binascii import crc32
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
@@ -56,6 +56,8 @@ class McapMessage:
     sequence: number that the recorder gave it, usually 0
     log_ns, publish_ns: time of recording and of publishing, in nanoseconds
     packed: whether it was in a compressed chunk
+    record_at: the first byte of its record, or of its chunk; in_record: how many wanted messages of the chunk are
+        before it
     """
 
     channel: McapChannel
@@ -64,6 +66,8 @@ class McapMessage:
     publish_ns: int
     data: bytes
     packed: bool
+    record_at: int
+    in_record: int
 
     @property
     def topic(self) -> str:
@@ -87,11 +91,20 @@ def mcap_messages(
 
     Memory: one chunk. Raises OSError if the file cannot be read; MissingDependencyError.
     """
-    with path.open('rb') as file:
-        if file.read(len(MAGIC)) != MAGIC:
-            on_damage(McapDamage('is not an MCAP file'))
-            return
-        yield from _Scan(file, path.stat().st_size, wanted, on_damage, data).records()
+    yield from McapScan(path, wanted, on_damage, data).messages()
+
+
+@dataclass(frozen=True)
+class McapPlace:
+    """Where reading can begin in the middle of a file.
+
+    at: the first byte of a record that is not in a chunk
+    schemas, channels: the definitions before it, by number; None for a channel that is not wanted
+    """
+
+    at: int
+    schemas: Mapping[int, McapSchema]
+    channels: Mapping[int, McapChannel | None]
 
 
 def message_counts(path: Path) -> dict[tuple[str, str], int]:
@@ -103,22 +116,48 @@ def message_counts(path: Path) -> dict[tuple[str, str], int]:
     return counts
 
 
-class _Scan:
+class McapScan:
+    """Reads the messages of a file, or of a part of it; see mcap_messages."""
+
+    _file: BinaryIO
+
     def __init__(
-        self, file: BinaryIO, size: int, wanted: Callable[[str, str], bool],
-        on_damage: Callable[[McapDamage], None], data: bool,
+        self, path: Path, wanted: Callable[[str, str], bool], on_damage: Callable[[McapDamage], None],
+        data: bool = True,
     ) -> None:
-        self._file = file
-        self._size = size
+        self._path = path
+        self._size = 0
         self._wanted = wanted
         self._on_damage = on_damage
         self._data = data
         self._schemas: dict[int, McapSchema] = {}
         self._channels: dict[int, McapChannel | None] = {}
+        self._record_at = self._in_record = 0
 
-    def records(self) -> Iterator[McapMessage]:
-        at = len(MAGIC)
-        while True:
+    def place(self) -> McapPlace:
+        """Return the record of the message that was yielded last: the message itself, or its chunk."""
+        return McapPlace(self._record_at, dict(self._schemas), dict(self._channels))
+
+    def messages(self, start: McapPlace | None = None, stop: int | None = None) -> Iterator[McapMessage]:
+        """Yield the messages from one place on.
+
+        start: None for all; stop: the byte of the last record of which messages are wanted, None for all that follow
+        """
+        with self._path.open('rb') as self._file:
+            if self._file.read(len(MAGIC)) != MAGIC:
+                self._on_damage(McapDamage('is not an MCAP file'))
+                return
+            self._size = self._path.stat().st_size
+            at = len(MAGIC)
+            if start is not None:
+                at = start.at
+                self._schemas.update(start.schemas)
+                self._channels.update(start.channels)
+            yield from self._records(at, stop)
+
+    def _records(self, at: int, stop: int | None) -> Iterator[McapMessage]:
+        while stop is None or at <= stop:
+            self._record_at, self._in_record = at, 0
             self._file.seek(at)
             head = self._file.read(HEAD.size)
             if len(head) < HEAD.size:
@@ -187,7 +226,9 @@ class _Scan:
         channel = self._channels[number]
         if channel is not None:
             yield McapMessage(
-                channel, sequence, log_ns, publish_ns, bytes(record[MESSAGE_HEAD.size:]), packed)
+                channel, sequence, log_ns, publish_ns, bytes(record[MESSAGE_HEAD.size:]), packed, self._record_at,
+                self._in_record)
+            self._in_record += 1
 
     def _definition(self, opcode: int, content: bytes | memoryview) -> None:
         try:

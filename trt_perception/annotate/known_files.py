@@ -1,0 +1,78 @@
+# Copyright 2026 trt_perception contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The SHA-256 of a bag's files. A file that has not changed since it was annotated is not read."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import SourceError
+from ..file_state import file_state
+
+_BLOCK = 1 << 20
+
+
+@dataclass(frozen=True)
+class BagFile:
+    """A storage file of a bag. state: as in file_state.py; sha256: of its content."""
+
+    path: Path
+    state: list[list[int]]
+    sha256: str
+
+
+class KnownFiles:
+    """What is known of files that were read before."""
+
+    def __init__(self) -> None:
+        self._digests: dict[tuple[str, str], str] = {}
+
+    def add(self, record: Mapping[str, Any]) -> None:
+        """Remember the files of a record that is in the store."""
+        self._digests.update({
+            (entry['path'], json.dumps(entry['state'])): entry['sha256'] for entry in record['files']})
+
+    def files_of(self, paths: Sequence[Path]) -> list[BagFile]:
+        """Return the storage files with their SHA-256; a file that has not changed since it was annotated is not read.
+
+        Raises SourceError if one cannot be read.
+        """
+        found = []
+        for path in paths:
+            try:
+                state = _state(path)
+                digest = self._known(path, state) or _sha256(path)
+            except OSError as error:
+                raise SourceError(f'{path}: cannot be read: {error.strerror}') from error
+            found.append(BagFile(path, state, digest))
+        return found
+
+    def unchanged(self, paths: Sequence[Path]) -> list[BagFile] | None:
+        """Return the same as files_of; None if a file must be read for that, or cannot be found."""
+        try:
+            states = [(path, _state(path)) for path in paths]
+        except OSError:
+            return None
+        known = [self._known(path, state) for path, state in states]
+        return [BagFile(path, state, digest) for (path, state), digest in zip(states, known) if digest] \
+            if all(known) else None
+
+    def _known(self, path: Path, state: list[list[int]]) -> str | None:
+        return self._digests.get((str(path.absolute()), json.dumps(state)))
+
+
+def _state(path: Path) -> list[list[int]]:
+    return [list(values) for values in file_state(path)]
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open('rb') as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
