@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`annotate --formats video`: every image with its boxes and ids, at the time of its stamp."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -110,6 +111,23 @@ def test_ids_are_drawn_and_the_bytes_do_not_change(capfd):
     assert differ[0] < 1 < min(differ[1:3])
 
 
+def test_the_provenance_is_a_tag(capfd):
+    """By hand, FFmpeg (PyAV 18.1) showed the same text."""
+    write_bag(Path('bag'), {'/image': messages([40] * 3)})
+    assert run(capfd)[0] == 0
+    content = Path('out/bag/video/image.webm').read_bytes()
+    place = content.index(b'TRT_PERCEPTION') + len(b'TRT_PERCEPTION')
+    # TagString (RFC 9559, 5.1.8.1.2.3), and a size of eight bytes.
+    assert content[place:place + 3] == b'\x44\x87\x01'
+    size = int.from_bytes(content[place + 3:place + 10], 'big')
+    found = json.loads(content[place + 10:place + 10 + size])
+    record = json.loads(Path('out/bag/annotation.json').read_text())
+    assert found['run'] == record['run'] and found['settings'] == record['settings']
+    # The segment ends with the file.
+    segment = content.index(b'\x18\x53\x80\x67') + 4
+    assert segment + 8 + int.from_bytes(content[segment + 1:segment + 8], 'big') == len(content)
+
+
 def test_large_images_and_odd_sizes(capfd):
     """1080p is drawn smaller, as in the demo, with the box where the object is; an odd size gets a row and a column."""
     write_bag(Path('bag'), {
@@ -163,7 +181,7 @@ def test_missing_frames_are_one_error(tmp_path):
     content = file.path.read_bytes()
     file.path.write_bytes(content[:len(content) // 2])
     with pytest.raises(webm.VideoError, match=r'b\.webm: 30 frames were written, but 1?[0-9] are in the file'):
-        webm.copy_with_times(file.path, tmp_path / 'b.webm', range(0, 300, 10), 10, file.size, 'test')
+        webm.copy_with_times(file.path, tmp_path / 'b.webm', range(0, 300, 10), 10, file.size, 'test', {})
 
 
 def test_without_vp8_the_rate_is_constant(capfd, monkeypatch):

@@ -140,7 +140,7 @@ def _outputs(
         if PARQUET in options.formats:
             outputs.append(ParquetOutput(folder / 'results.parquet', pipeline.spec, provenance))
         if VIDEO in options.formats:
-            outputs.append(VideoOutput(folder / 'video', pipeline.spec))
+            outputs.append(VideoOutput(folder / 'video', pipeline.spec, provenance))
     return outputs
 
 

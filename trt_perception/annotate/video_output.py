@@ -6,9 +6,11 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import json
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -30,15 +32,17 @@ _FASTEST_HZ, _SLOWEST_HZ = 120.0, 1.0
 class VideoOutput:
     """The folder video/ with a video for each image topic: /front/image_raw is front_image_raw.webm.
 
-    Every image is a frame, which is shown until the stamp of the next one. A video that is not WebM, because this
-    OpenCV cannot write VP8, has a constant rate: that of the first two images.
+    Every image is a frame, which is shown until the stamp of the next one. The tag TRT_PERCEPTION has the provenance as
+    JSON. A video that is not WebM, because this OpenCV cannot write VP8, has a constant rate, that of the first two
+    images, and no tag.
     """
 
-    def __init__(self, folder: Path, spec: ModelSpec) -> None:
+    def __init__(self, folder: Path, spec: ModelSpec, provenance: Mapping[str, Any]) -> None:
         """Create the folder. Raises OSError."""
         folder.mkdir()
         self._folder = folder
         self._spec = spec
+        self._tags = {'TRT_PERCEPTION': json.dumps(provenance, sort_keys=True)}
         self._videos: dict[str, _TopicVideo] = {}
 
     def write(self, item: Annotated) -> None:
@@ -57,7 +61,7 @@ class VideoOutput:
         """Complete the videos. Raises OSError, also if a frame is missing, as with a full disk."""
         for video in self._videos.values():
             with _as_os_error():
-                video.finish()
+                video.finish(self._tags)
 
     def abort(self) -> None:
         """Close the files, whatever is in them."""
@@ -108,7 +112,7 @@ class _TopicVideo:
         else:
             self._open().write(picture)
 
-    def finish(self) -> None:
+    def finish(self, tags: Mapping[str, str]) -> None:
         file = self._open() if self._file is None else self._file
         file.release()
         if file.path.suffix != PLAYED_BY_BROWSERS:
@@ -117,7 +121,7 @@ class _TopicVideo:
             return
         copy_with_times(
             file.path, self._path.with_name(f'{self.name}{PLAYED_BY_BROWSERS}'), self._times_ms, self._step_ms,
-            file.size, f'trt_perception {__version__}')
+            file.size, f'trt_perception {__version__}', tags)
         file.path.unlink()
 
     def abort(self) -> None:

@@ -10,7 +10,7 @@ none, so the same frames with the same times are the same bytes.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,6 +19,7 @@ from ..errors import PerceptionError
 _EBML, _SEGMENT, _SEEK_HEAD, _SEEK, _INFO, _TRACKS = 0x1A45DFA3, 0x18538067, 0x114D9B74, 0x4DBB, 0x1549A966, 0x1654AE6B
 _CLUSTER, _CLUSTER_TIME, _BLOCK, _CUES, _CUE, _CUE_PLACE = 0x1F43B675, 0xE7, 0xA3, 0x1C53BB6B, 0xBB, 0xB7
 _SCALE, _DURATION, _TRACK, _VIDEO = 0x2AD7B1, 0x4489, 0xAE, 0xE0
+_TAGS, _TAG, _TARGETS, _SIMPLE_TAG, _TAG_NAME, _TAG_STRING = 0x1254C367, 0x7373, 0x63C0, 0x67C8, 0x45A3, 0x4487
 # Before its frame, a block has the number of the track, the time in its cluster, and flags.
 _BLOCK_HEAD = struct.Struct('>BhB')
 _KEY_FRAME = 0x80
@@ -32,18 +33,18 @@ class VideoError(PerceptionError):
 
 def copy_with_times(
     source: Path, target: Path, times_ms: Sequence[int], last_ms: int, size: tuple[int, int], program: str,
+    tags: Mapping[str, str],
 ) -> None:
     """Write a copy of a WebM file of one VP8 track with other times.
 
     times_ms: of each frame, in milliseconds, increasing, the first one 0; last_ms: for which the last frame is shown
-    size: width and height in pixels; program: that writes it
+    size: width and height in pixels; program: that writes it; tags: texts about the file, such as TITLE
 
     Raises VideoError if the file has not as many frames as times, OSError.
     """
     with source.open('rb') as file, target.open('xb') as copy:
         found = 0
-        head = _head(size, program)
-        copy.write(head)
+        copy.write(_head(size, program, tags))
         cues: list[bytes] = []
         # Those of a cluster, which begins with a key frame, or after a long pause.
         blocks: list[bytes] = []
@@ -76,7 +77,7 @@ def copy_with_times(
         copy.write(_element(_CUES, b''.join(cues)))
         end = copy.tell()
         copy.seek(0)
-        copy.write(_head(size, program, cues_at, times_ms[-1] + last_ms, end, found))
+        copy.write(_head(size, program, tags, cues_at, times_ms[-1] + last_ms, end, found))
 
 
 def _frames(file: BinaryIO) -> Iterator[tuple[bool, bytes]]:
@@ -122,7 +123,8 @@ def _number(value: int) -> bytes:
 
 
 def _head(
-    size: tuple[int, int], program: str, cues_at: int = 0, duration_ms: int = 0, end: int = 0, frames: int = 1,
+    size: tuple[int, int], program: str, tags: Mapping[str, str], cues_at: int = 0, duration_ms: int = 0, end: int = 0,
+    frames: int = 1,
 ) -> bytes:
     """Return all that is before the clusters; its length does not depend on the last four."""
     width, height = size
@@ -142,7 +144,11 @@ def _head(
     track = _element(_TRACKS, _element(_TRACK, b''.join((
         _element(0xD7, b'\1'), _element(0x73C5, b'\1'), _element(0x9C, b'\0'), _element(0x86, b'V_VP8'),
         _element(0x83, b'\1'), _element(0x23E383, each), video))))
-    content = seek + info + track
+    # Targets without content: the tags are of the whole file. Readers look for them before the clusters.
+    texts = _element(_TAGS, _element(_TAG, _element(_TARGETS, b'') + b''.join(
+        _element(_SIMPLE_TAG, _element(_TAG_NAME, name.encode()) + _element(_TAG_STRING, text.encode()))
+        for name, text in tags.items())))
+    content = seek + info + track + texts
     length = end - _SEGMENT_CONTENT if end else len(content)
     return ebml + _SEGMENT.to_bytes(4, 'big') + (1 << 56 | length).to_bytes(8, 'big') + content
 
