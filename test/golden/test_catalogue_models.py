@@ -223,7 +223,7 @@ def test_fetching_again_needs_no_network():
         assert path.stat().st_size == entry.output.size
         command = subprocess.run(
             [sys.executable, '-m', 'trt_perception.cli.main', 'fetch', name, '--offline'],
-            capture_output=True, text=True, cwd=PHOTOS.parents[2], timeout=60)
+            capture_output=True, text=True, cwd=PHOTOS.parents[2], timeout=600)
         assert (command.returncode, command.stderr) == (0, '')
         assert command.stdout == f'{path}\n'
 
@@ -241,7 +241,7 @@ def test_another_input_size_is_converted_from_the_kept_download():
     fetched_model('yolov3-tiny')
     command = subprocess.run(
         [sys.executable, '-m', 'trt_perception.cli.main', 'fetch', 'yolov3-tiny', '--size', '320', '--offline'],
-        capture_output=True, text=True, cwd=PHOTOS.parents[2], timeout=60)
+        capture_output=True, text=True, cwd=PHOTOS.parents[2], timeout=600)
     assert command.returncode == 0, command.stderr
     pipeline = create_pipeline(load_model(command.stdout.strip()), PipelineOptions('onnxruntime'))
     pipeline.open()

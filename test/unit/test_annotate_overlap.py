@@ -81,7 +81,7 @@ def test_the_items_are_closed_in_the_thread_that_used_them():
 
 
 def test_several_threads_keep_the_order():
-    together = threading.Barrier(3, timeout=60)
+    together = threading.Barrier(3, timeout=600)
 
     def work(number):
         together.wait()  # Only three at the same time pass it.

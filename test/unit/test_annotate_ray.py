@@ -101,7 +101,7 @@ def test_the_same_command_goes_on_after_its_own_end(cluster, place):
     process = start(place, output.name, '--ray', cluster.address, '--ray-images', '40')
     part_in_work(output, process)
     process.kill()
-    process.communicate(timeout=60)
+    process.communicate(timeout=600)
     assert list(output.glob('.long.*.part'))
     out, err = start(place, output.name, '--ray', cluster.address, '--ray-images', '100').communicate(timeout=300)
     assert 'long: 600 images' in out, err

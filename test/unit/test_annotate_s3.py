@@ -168,7 +168,7 @@ def test_a_kill_leaves_nothing_that_counts_as_complete(bucket, capfd):
     while not bucket.find('robots/out', refresh=True):
         assert process.poll() is None, process.communicate()
     process.send_signal(signal.SIGKILL)
-    process.communicate(timeout=60)
+    process.communicate(timeout=600)
     assert 'already' not in run(capfd, *arguments)[1][0] or bucket.exists('robots/out/day1/annotation.json')
     assert 'already annotated' in run(capfd, *arguments)[1][0]
     assert list(Path('tmp').iterdir()) == []

@@ -31,7 +31,7 @@ def command(*arguments, **options):
         filter(None, [str(PACKAGE_ROOT), os.environ.get('PYTHONPATH')]))}
     return subprocess.run(
         [sys.executable, '-m', 'trt_perception.cli.main', *map(str, arguments)], capture_output=True, text=True,
-        timeout=60, env=environment, **options)
+        timeout=600, env=environment, **options)
 
 
 def run(capsys, *arguments):

@@ -138,7 +138,7 @@ def test_an_error_that_an_interrupted_import_becomes_is_the_interruption(tmp_pat
         'fetch.run = run\n'
         'sys.argv = ["trt_perception", "fetch", "--list"]\n'
         'sys.exit(program.main())\n')
-    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, timeout=60, env=ENVIRONMENT)
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, timeout=600, env=ENVIRONMENT)
     assert (done.returncode, done.stderr) == (130, 'trt_perception: interrupted\n')
 
 
@@ -154,7 +154,7 @@ def test_signals_that_the_parent_ignores_stay_ignored(tmp_path, model):
         'fetch.run = run\n'
         'sys.argv = ["trt_perception", "fetch", "--list"]\n'
         'sys.exit(program.main())\n')
-    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, timeout=60, env=ENVIRONMENT)
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, timeout=600, env=ENVIRONMENT)
     assert (done.returncode, done.stdout, done.stderr) == (0, 'goes on\n', '')
 
 
@@ -225,7 +225,7 @@ def failing(error, **environment):
         'sys.argv = ["trt_perception", "fetch", "--list"]\n'
         'sys.exit(program.main())\n')
     return subprocess.run(
-        [sys.executable, '-c', code], capture_output=True, text=True, timeout=60, env={**ENVIRONMENT, **environment})
+        [sys.executable, '-c', code], capture_output=True, text=True, timeout=600, env={**ENVIRONMENT, **environment})
 
 
 @pytest.mark.parametrize('error, says', [
@@ -266,7 +266,7 @@ def printed_and_imported(*commands):
         '        assert not end.code\n'
         'libraries = {"numpy", "cv2", "onnx", "onnxruntime", "yaml", "rosbags", "rclpy", "torch"}\n'
         'print(sorted(libraries & set(sys.modules)), file=sys.stderr)')
-    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, timeout=60, env=ENVIRONMENT)
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, timeout=600, env=ENVIRONMENT)
     return done.stdout, done.stderr
 
 

@@ -223,7 +223,7 @@ def test_python_without_pip_is_said(tmp_path):
         '    print(type(error).__name__, error)\n')
     answer = subprocess.run(
         [str(tmp_path / 'bare' / 'bin' / 'python'), '-c', script], env={'PYTHONPATH': str(ROOT)}, cwd=tmp_path,
-        capture_output=True, text=True, timeout=60)
+        capture_output=True, text=True, timeout=600)
     assert answer.stdout.startswith('DownloadError a-1-py3-none-any.whl could not be downloaded: '), answer.stderr
     assert 'python -m pip is not installed: sudo apt install python3-pip' in answer.stdout
     assert not (tmp_path / 'never').exists()
@@ -243,7 +243,7 @@ def test_full_disk_is_said(index, cache):
     index.offer(FILE, body=WHEEL)
     script = FETCH.replace('print', 'resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))\nprint')
     process = start_fetch(script)
-    error = process.communicate(timeout=60)[1].splitlines()[-1]
+    error = process.communicate(timeout=600)[1].splitlines()[-1]
     assert f'downloads/{FILE} cannot be written: File too large; free space, or set XDG_CACHE_HOME to a folder' in error
     assert 'another machine' not in error
     assert files_below(cache) == ['locks/street.lock']
@@ -415,7 +415,7 @@ def test_pip_ends_with_the_process_that_fetches(index, cache, number):
     while not process.stdout.readline().startswith('downloading'):
         assert process.poll() is None
     process.send_signal(number)
-    process.communicate(timeout=60)
+    process.communicate(timeout=600)
     assert process.returncode != 0
     assert index.broken.wait(10)
     if number == signal.SIGINT:
@@ -427,7 +427,7 @@ def test_two_processes_download_once(index):
     index.offer(FILE, body=WHEEL)
     index.chunk_delay = 0.1
     processes = [start_fetch() for _ in range(2)]
-    answers = [process.communicate(timeout=60)[0].strip() for process in processes]
+    answers = [process.communicate(timeout=600)[0].strip() for process in processes]
     assert [process.returncode for process in processes] == [0, 0]
     assert answers == [str(fetched_path(ENTRY))] * 2
     assert len(index.downloads()) == 1

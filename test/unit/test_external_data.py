@@ -295,7 +295,7 @@ def test_no_command_opens_a_file_outside(tmp_path, words):
     os.mkfifo(tmp_path / 'secret.bin')
     path = external_detector(folder / 'm.onnx', location='../secret.bin')
     done = subprocess.run(
-        [sys.executable, '-c', SCRIPT, str(path), 'none.png', *words], capture_output=True, text=True, timeout=60,
+        [sys.executable, '-c', SCRIPT, str(path), 'none.png', *words], capture_output=True, text=True, timeout=600,
         env={**python_environment(), 'XDG_CACHE_HOME': str(tmp_path / 'cache')}, cwd=tmp_path, check=False)
     code, opened = json.loads(done.stdout.splitlines()[-1])
     assert (code, opened) == (1, []), done.stderr

@@ -48,7 +48,7 @@ def blocked(code):
     """Run code in a process that has only NumPy and the package."""
     environment = {**os.environ, 'PYTHONPATH': str(PACKAGE_ROOT)}
     return subprocess.run(
-        [sys.executable, '-c', BLOCKER + code], capture_output=True, text=True, timeout=60, env=environment)
+        [sys.executable, '-c', BLOCKER + code], capture_output=True, text=True, timeout=600, env=environment)
 
 
 def all_modules():
@@ -167,7 +167,7 @@ def test_a_missing_ros_package_ends_the_demo_before_it_starts_anything(tmp_path,
     path = os.pathsep.join(filter(None, [str(PACKAGE_ROOT), os.environ.get('PYTHONPATH')]))
     done = subprocess.run(
         [sys.executable, '-c', code], cwd=tmp_path, env={**os.environ, 'PYTHONPATH': path},
-        capture_output=True, text=True, timeout=60)
+        capture_output=True, text=True, timeout=600)
     assert (done.returncode, done.stdout) == (1, '')
     assert done.stderr.startswith(f"trt_perception: the Python package '{package}' is not installed; ")
     assert done.stderr.count('\n') == 1

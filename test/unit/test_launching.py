@@ -95,7 +95,7 @@ def test_fast_dds_here_takes_the_profile_and_warns_of_nothing(with_profile):
     done = subprocess.run(
         [sys.executable, '-c', _SEGMENTS], env={
             **plain, 'ROS_DOMAIN_ID': str(free_domain_id()), 'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST', **added},
-        capture_output=True, text=True, check=True, timeout=60)
+        capture_output=True, text=True, check=True, timeout=600)
     assert done.stderr == ''
     name, size = done.stdout.split()
     assert (name, int(size) > 2**26) == ('largest', with_profile)

@@ -228,7 +228,7 @@ def test_a_signal_ends_a_camera(tmp_path, stream, number, code):
     process = command(color_detector(tmp_path / 'm.onnx'), f'http://{stream.url}/video')
     assert process.stdout.readline()
     process.send_signal(number)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=600)
     assert (process.returncode, len(without_progress(err).splitlines())) == (code, 1)
 
 

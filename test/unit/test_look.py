@@ -217,12 +217,12 @@ def test_netron_shows_the_model_to_this_machine_only(tmp_path):
         process.stdout.readline()
         url = process.stdout.readline().split(' at ')[1].split()[0]
         assert url.startswith('http://127.0.0.1:')
-        with urllib.request.urlopen(url, timeout=30) as page:
+        with urllib.request.urlopen(url, timeout=300) as page:
             assert "connect-src 'self'" in page.headers['Content-Security-Policy']
             assert b'/data/m.onnx' in page.read()
-        with urllib.request.urlopen(f'{url}/data/m.onnx', timeout=30) as model:
+        with urllib.request.urlopen(f'{url}/data/m.onnx', timeout=300) as model:
             assert model.read() == path.read_bytes()
     finally:
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=30)
+        _, err = process.communicate(timeout=300)
     assert (process.returncode, err) == (130, 'trt_perception: interrupted\n')

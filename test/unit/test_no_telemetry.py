@@ -52,7 +52,7 @@ def run(tmp_path, program=RUN, **variables):
         'PATH': os.defpath, 'PYTHONPATH': os.pathsep.join([str(ROOT), *site_folders()]),
         'PYTHONUSERBASE': site.getuserbase(), 'HOME': str(home), 'XDG_CACHE_HOME': str(home), **variables}
     done = subprocess.run(
-        [sys.executable, '-c', program, str(model)], env=environment, capture_output=True, text=True, timeout=60)
+        [sys.executable, '-c', program, str(model)], env=environment, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip(), [path.name for path in home.rglob('*') if path.is_file()]
 

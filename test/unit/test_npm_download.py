@@ -171,7 +171,7 @@ def test_full_disk_is_said(registry, cache):
         'fetch_entry(ENTRY)\n')
     answer = subprocess.run(
         [sys.executable, '-c', script], env=python_environment(Path(__file__).parent), capture_output=True, text=True,
-        timeout=60)
+        timeout=600)
     assert f'downloads/{FILE} cannot be written: File too large; free space, or set XDG_CACHE_HOME' in answer.stderr
     assert files_below(cache) == ['locks/street.lock']
 

@@ -200,5 +200,5 @@ def test_the_worker_dies_with_its_parent(tmp_path):
             time.sleep(0.01)
         worker, = workers()
         parent.kill()
-    gone, _ = psutil.wait_procs([worker], timeout=10)
+    gone, _ = psutil.wait_procs([worker], timeout=300)
     assert [process.pid for process in gone] == [worker.pid]

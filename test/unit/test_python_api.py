@@ -84,7 +84,7 @@ trt_perception.open, trt_perception.from_torch
 print('trt_perception.api.opening' in sys.modules)
 print(sorted(set(sys.modules) & {'cv2', 'onnx', 'onnxruntime', 'tensorrt', 'torch', 'rclpy', 'yaml'}))
 """],
-        cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+        cwd=ROOT, capture_output=True, text=True, timeout=600, check=True)
     assert done.stdout.splitlines() == ["['trt_perception']", 'True False', 'True', '[]']
 
 

@@ -308,7 +308,7 @@ def test_the_worker_dies_with_its_parent(endless, tmp_path):
                 break
         worker, = psutil.Process(parent.pid).children(recursive=True)
         parent.kill()
-    gone, _ = psutil.wait_procs([worker], timeout=10)
+    gone, _ = psutil.wait_procs([worker], timeout=300)
     assert [process.pid for process in gone] == [worker.pid]
     assert list(temporary.iterdir()) == []
 
