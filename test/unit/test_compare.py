@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from support.annotations import box, image, line, write_annotation, write_lines
+from support.subprocesses import python_environment
 
 from trt_perception.cli.main import main
 from trt_perception.measure.table import plain
@@ -305,7 +306,8 @@ def test_annotate_twice_and_compare_as_processes(tmp_path):
 
     def command(*arguments):
         done = subprocess.run(
-            [sys.executable, '-m', 'trt_perception.cli.main', *arguments], capture_output=True, text=True, timeout=300)
+            [sys.executable, '-m', 'trt_perception.cli.main', *arguments], capture_output=True, text=True, timeout=300,
+            env=python_environment())
         return done.returncode, done.stdout, done.stderr
 
     for name, score in (('low', '0.4'), ('high', '0.6')):
