@@ -5,22 +5,19 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import sys
-from collections.abc import Iterator
 from typing import Any
 
 from ..annotate.missed import OtherModel, require_comparable
 from ..annotate.options import COCO
-from ..backends.create import create_pipeline
 from ..catalogue.resolve import resolve_model
 from ..errors import ParameterError, printable
 from ..model.spec import ModelOptions, ModelSpec, load_model
-from ..pipeline.interface import Pipeline, PostprocessSettings
+from ..pipeline.interface import PostprocessSettings
 from ..pipeline.options import PipelineOptions
 from ..pipeline.tensorrt_options import BuildOptions
 from ..progress import ConsoleProgress
-from .model_arguments import console_monitor, settings
+from .model_arguments import opened_pipeline, settings
 
 OPTION = '--coco-missed-by'
 
@@ -61,18 +58,7 @@ def other_model(options: argparse.Namespace, spec: ModelSpec, other: ModelSpec) 
     chosen = PipelineOptions(
         backend=options.backend, precision=other.stored_precision, num_threads=options.threads,
         build=BuildOptions(precision=other.stored_precision))
-
-    @contextlib.contextmanager
-    def opened() -> Iterator[Pipeline]:
-        with console_monitor() as monitor:
-            pipeline = create_pipeline(other, chosen, _thresholds(options, other), monitor)
-            pipeline.open()
-        try:
-            yield pipeline
-        finally:
-            pipeline.close()
-
-    return OtherModel(spec, other, opened)
+    return OtherModel(spec, other, lambda: opened_pipeline(other, chosen, _thresholds(options, other)))
 
 
 def _thresholds(options: argparse.Namespace, other: ModelSpec) -> PostprocessSettings:

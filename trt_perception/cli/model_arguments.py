@@ -225,8 +225,15 @@ def open_pipeline(spec: ModelSpec, options: argparse.Namespace, **changes: Any) 
     changes: fields of PipelineOptions that have no option of the command line
     """
     chosen = replace(pipeline_options(spec, options), **changes)
+    with opened_pipeline(spec, chosen, settings(options, spec)) as pipeline:
+        yield pipeline
+
+
+@contextlib.contextmanager
+def opened_pipeline(spec: ModelSpec, chosen: PipelineOptions, postprocess: PostprocessSettings) -> Iterator[Pipeline]:
+    """Yield an open pipeline with these options; shows progress and warnings as open_pipeline."""
     with console_monitor() as monitor:
-        pipeline = create_pipeline(spec, chosen, settings(options, spec), monitor)
+        pipeline = create_pipeline(spec, chosen, postprocess, monitor)
         pipeline.open()
     try:
         yield pipeline
