@@ -294,7 +294,8 @@ def test_ray_options_are_checked(capfd):
     write_bag(Path('bag'), {'/image': list(images('coffee', 3))})
     for arguments, says in (
             (['x', '--ray', 'bag'], '--ray bag: expected the address of a Ray cluster, found a file or folder'),
-            (['bag', '--ray-cpus', '2'], 'need --ray')):
+            (['bag', '--ray-cpus', '2'], 'need --ray'), (['bag', '--ray-images', '9'], 'need --ray'),
+            (['s3://bucket/bag', '--ray', '--ray-images', '9'], 'are not split')):
         assert main(['annotate', *arguments, '--model', 'm.onnx', '--output', 'out']) == 1
         assert says in capfd.readouterr().err
     if find_spec('ray') is None:

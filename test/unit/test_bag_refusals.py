@@ -148,7 +148,9 @@ CASES = {
     'ROS 1 of 2008': (
         lambda f: with_text(f / 'x.bag', b'#ROSBAG V1.2\n'), None,
         '{path}: the file is a ROS 1 bag of an old version: `rosbag fix` of ROS 1 converts it'),
-    'ROS 1 that is text': (lambda f: with_text(f / 'x.bag'), '/image', '{path}: the file is not a ROS 1 bag'),
+    'ROS 1 that is text': (
+        lambda f: with_text(f / 'x.bag'), '/image',
+        '{path}: the file is not a ROS 1 bag: expected a file that begins with #ROSBAG V2.0'),
 
     'no metadata.yaml': (lambda f: without(bag(f), 'metadata.yaml'), None, MISSING),
     'no metadata.yaml, compressed': (

@@ -51,12 +51,15 @@ def add_fleet_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def check_fleet(options: argparse.Namespace) -> None:
-    """Raise ParameterError for an address that is a bag, and options that need --ray."""
+    """Raise ParameterError for an address that is a bag, and options that would do nothing."""
     if options.ray and Path(options.ray).exists():
         raise ParameterError(
             f'--ray {options.ray}: expected the address of a Ray cluster, found a file or folder: write the bags first')
-    if not options.ray and (options.ray_workers or options.ray_cpus or options.ray_gpus):
-        raise ParameterError('--ray-workers, --ray-cpus and --ray-gpus need --ray')
+    if not options.ray and (options.ray_workers or options.ray_cpus or options.ray_gpus or options.ray_images):
+        raise ParameterError('--ray-workers, --ray-cpus, --ray-gpus and --ray-images need --ray')
+    if options.ray_images and is_remote(options):
+        raise ParameterError(
+            '--ray-images splits bags, but bags with a URL are not split, nor those with an --output URL: leave it out')
 
 
 def path_or_url(text: str) -> Path | str:

@@ -92,7 +92,7 @@ def ros1_fault(path: Path) -> str:
         if head.startswith(b'#ROSBAG V') and head != MAGIC:
             return 'is a ROS 1 bag of an old version: `rosbag fix` of ROS 1 converts it'
         if head != MAGIC:
-            return 'is not a ROS 1 bag'
+            return 'is not a ROS 1 bag: expected a file that begins with #ROSBAG V2.0'
         try:
             fields = _fields(_block(file, _MOST_HEADER))
             index = struct.unpack('<Q', fields['index_pos'])[0]
