@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes an ONNX file of YOLOv5n's size: the layers of its export, with random weights.
 
-    PYTHONPATH=.:test .venv/bin/python test/benchmarks/yolov5n_sized.py FILE [SIZE]
+    PYTHONPATH=.:test .venv/bin/python test/benchmarks/yolov5n_sized.py FILE [SIZE [dynamic]]
+
+`dynamic`: with a dynamic batch; the same weights and the same results.
 
 The structure is the published YOLOv5 6.x architecture (depth 0.33, width 0.25, COCO anchors): 1.87 M parameters and 4.5
 GFLOPs at 640x640, output [1, 25200, 5 + 80]. It is for measuring time, memory and the agreement of two runs of the same
@@ -17,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 from network_graph import Graph
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 # Width and height in pixels, by stride; the published anchors for COCO.
 ANCHORS = {
@@ -97,5 +99,19 @@ def graph_of(size: int, classes: int) -> onnx.ModelProto:
     return model
 
 
+def with_dynamic_batch(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Let the model take any number of images: only the targets of its reshapes name the batch."""
+    targets = {node.input[1] for node in model.graph.node if node.op_type == 'Reshape'}
+    for constant in model.graph.initializer:
+        if constant.name in targets:
+            sizes = numpy_helper.to_array(constant).copy()
+            sizes[0] = -1
+            constant.CopyFrom(numpy_helper.from_array(sizes, constant.name))
+    for value in (*model.graph.input, *model.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_param = 'batch'
+    return model
+
+
 if __name__ == '__main__':
-    onnx.save(build(*map(int, sys.argv[2:3])), str(Path(sys.argv[1])))
+    made = build(*map(int, sys.argv[2:3]))
+    onnx.save(with_dynamic_batch(made) if sys.argv[3:] == ['dynamic'] else made, str(Path(sys.argv[1])))
