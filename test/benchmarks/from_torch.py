@@ -113,8 +113,8 @@ def added_by_the_call(engine, array, rounds, seconds, torch=None):
         'adds_us': round(float(np.median(np.array(values) - alone)) * 1e3, 1)} for name, values in times.items()}
 
 
-def torch_ways(torch, module, tensor, left_out):
-    """Return the ways of PyTorch: name -> (function, its needs)."""
+def torch_ways(torch, module, tensor, left_out, precisions):
+    """Return the ways of PyTorch: name -> function. On the CPU only fp32."""
     cuda = tensor.is_cuda
 
     def waiting(call):
@@ -126,9 +126,9 @@ def torch_ways(torch, module, tensor, left_out):
             return found
         return run
 
-    halves = ('fp32', 'fp16') if cuda else ('fp32',)
+    kept = [precision for precision in ('fp32', 'fp16') if precision in precisions and (cuda or precision == 'fp32')]
     ways = {}
-    for precision in halves:
+    for precision in kept:
         given = tensor.half() if precision == 'fp16' else tensor
         network = make_half(module) if precision == 'fp16' else module
         ways[f'PyTorch, {precision}'] = waiting(lambda network=network, given=given: network(given))
@@ -146,7 +146,7 @@ def torch_ways(torch, module, tensor, left_out):
     except ImportError as reason:
         left_out['torch2trt'] = str(reason)
         return ways
-    for precision in halves if cuda else ():
+    for precision in kept if cuda else ():
         started = time.monotonic()
         try:
             converted = torch2trt(module, [tensor], fp16_mode=precision == 'fp16')
@@ -223,7 +223,7 @@ def with_torch(options):
             with trt_perception.from_torch(module, array, backend='onnxruntime') as engine:
                 engine.save(options.save / f'{name}.onnx')
             np.savez(options.save / f'{name}.npz', input=array, expected=expected)
-        ways = {} if name == TINY else torch_ways(torch, module, tensor, left_out)
+        ways = {} if name == TINY else torch_ways(torch, module, tensor, left_out, options.precision.split(','))
         engines, own = engine_ways(
             lambda precision, module=module, tensor=tensor: trt_perception.from_torch(
                 module, tensor, precision=precision, num_threads=options.threads),
