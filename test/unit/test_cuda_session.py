@@ -5,29 +5,20 @@
 import importlib.util
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from support.cuda_driver import built_driver
 
 TEST = Path(__file__).parents[1]
-SOURCE = TEST / 'support' / 'native' / 'cuda_driver_on_host.c'
 
 
 @pytest.fixture(scope='module')
 def driver(tmp_path_factory):
     """The folder with libcuda.so.1."""
-    compiler = os.environ.get('CC') or shutil.which('cc') or shutil.which('gcc')
-    if compiler is None:
-        pytest.skip('no C compiler here')
-    folder = tmp_path_factory.mktemp('driver')
-    done = subprocess.run(
-        [compiler, '-shared', '-fPIC', '-O1', '-Wall', '-Wextra', '-Werror', '-Wl,-soname,libcuda.so.1', '-o',
-         str(folder / 'libcuda.so.1'), str(SOURCE), '-ldl'], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return folder
+    return built_driver(tmp_path_factory.mktemp('driver'))
 
 
 def installed(name):

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from support.cuda_driver import built_driver
 
 from trt_perception.advice.platform import Platform
 from trt_perception.cli.main import main
@@ -22,6 +23,7 @@ from trt_perception.doctor.faults import import_fault, known_faults, shipped_ten
 from trt_perception.doctor.finding import Finding, Level
 from trt_perception.doctor.ros_checks import shared_memory_findings
 from trt_perception.doctor.system import System
+from trt_perception.doctor.worker import PROBES
 from trt_perception.node.process.least_versions import too_old
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -372,6 +374,24 @@ def test_a_package_that_crashes_or_hangs_ends_only_its_own_process(tmp_path, mon
     # Also on a busy machine, where the process may not even have started by then.
     hung, = probe(['yaml'], limit_s=3.0).values()
     assert not hung.found and not hung.missing
+
+
+def test_a_gpu_is_found_through_its_driver(root, tmp_path, monkeypatch):
+    """The facts of the real probe, on a stand-in for the driver: the GPU has a name, as the probe has."""
+    driver = built_driver(tmp_path)
+    libraries = [str(driver), os.environ.get('LD_LIBRARY_PATH', '')]
+    monkeypatch.setenv('LD_LIBRARY_PATH', os.pathsep.join(filter(None, libraries)))
+    answers = probe(['numpy', 'gpu', 'kernels'])
+    assert set(answers) == {'numpy', 'gpu', 'kernels'}
+    assert answers['gpu'].found, answers['gpu'].error
+    finding, = of(found(root, gpu=answers['gpu']), 'gpu')
+    assert finding.level is Level.OK
+    assert finding.text.startswith('Host GPU, compute capability ')
+    assert '8192 MiB' in finding.text
+
+
+def test_each_probe_answers_for_itself():
+    assert set(probe(list(PROBES))) == set(PROBES)
 
 
 # Real environments

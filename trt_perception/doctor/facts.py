@@ -72,10 +72,9 @@ def _run(names: Sequence[str], found: dict[str, Probe], limit_s: float) -> None:
             if 'begins' in answer:
                 begun = str(answer['begins'])
                 continue
-            name = str(answer.pop('name'))
-            found[name] = Probe(
-                bool(answer.pop('found')), str(answer.pop('version', '')), str(answer.pop('error', '')),
-                {key: str(value) for key, value in answer.items()})
+            facts = {key: str(value) for key, value in answer.get('facts', {}).items()}
+            found[str(answer['ends'])] = Probe(
+                bool(answer['found']), facts.pop('version', ''), str(answer.get('error', '')), facts)
             begun = ''
         code = process.poll()
     finally:

@@ -108,10 +108,11 @@ def main() -> int:
     for name in sys.argv[2:]:
         print(json.dumps({'begins': name}), file=answers, flush=True)
         try:
-            answer = {'found': True, **PROBES[name]()}
+            outcome: dict[str, Any] = {'found': True, 'facts': PROBES[name]()}
         except Exception as error:
-            answer = {'found': False, 'error': one_line(error) or type(error).__name__}
-        print(json.dumps({'name': name, **answer}), file=answers, flush=True)
+            outcome = {'found': False, 'error': one_line(error) or type(error).__name__}
+        # What the probe found is apart: a GPU has a name too.
+        print(json.dumps({'ends': name, **outcome}), file=answers, flush=True)
     answers.flush()
     # A library that hangs at its end must not keep the doctor waiting.
     os._exit(0)
