@@ -98,24 +98,25 @@ def store(target: Path, content: bytes, recipe: str) -> None:
     """Write a file and its record; `recipe` identifies the inputs and options that it was made from."""
     # A file without a record counts as absent. So an old record is removed first, and the new one is written last.
     with contextlib.suppress(FileNotFoundError):
-        _record_path(target).unlink()
+        record_path(target).unlink()
     replace_file(target, lambda part: part.write_bytes(content))
     record = json.dumps({
         'recipe': recipe, 'sha256': hashlib.sha256(content).hexdigest(), 'size': len(content)}, indent=1)
-    replace_file(_record_path(target), lambda part: part.write_text(record + '\n'))
+    replace_file(record_path(target), lambda part: part.write_text(record + '\n'))
 
 
 def is_intact(target: Path, recipe: str) -> bool:
     """Return whether a stored file exists, was made from this recipe, and is undamaged."""
     try:
-        record = json.loads(_record_path(target).read_text())
+        record = json.loads(record_path(target).read_text())
         return bool(record['recipe'] == recipe and target.stat().st_size == record['size']
                     and file_sha256(target) == record['sha256'])
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return False
 
 
-def _record_path(target: Path) -> Path:
+def record_path(target: Path) -> Path:
+    """Return the path of the record of a stored file."""
     return target.with_name(target.name + '.json')
 
 

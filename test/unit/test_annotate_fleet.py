@@ -7,6 +7,7 @@ import json
 import shutil
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -22,6 +23,8 @@ from support.tiny_models import color_classifier, color_detector, dynamic_color_
 from test_annotate import COMPRESSED, START, digests, images, jpeg, raw
 
 from trt_perception.annotate.errors import AnnotateError
+from trt_perception.annotate.one_bag import OpenBag
+from trt_perception.annotate.options import AnnotateOptions
 from trt_perception.annotate.store import Store, run_of
 from trt_perception.cli import annotate as command
 from trt_perception.cli.main import SUBCOMMANDS, main
@@ -301,3 +304,20 @@ def test_ray_options_are_checked(capfd):
     if find_spec('ray') is None:
         assert main(['annotate', 'bag', '--ray', '--model', 'm.onnx', '--output', 'out']) == 1
         assert "the Python package 'ray' is not installed" in capfd.readouterr().err
+
+
+def test_how_a_worker_came_to_its_engine_is_not_in_the_files():
+    """One worker builds the engine, the others load it: their files are the same."""
+    write_bag(Path('small'), {'/image': list(images('coffee', 3))})
+    bag = OpenBag.of(Path('small'), AnnotateOptions())
+
+    def provenance(built, where):
+        description = {
+            'backend': 'tensorrt', 'engine': 'd2f287', 'engine_built': built, 'engine_from': where,
+            'precision_effective': 'fp16'}
+        return bag.provenance('', AnnotateOptions(), SimpleNamespace(describe=lambda: description), None)
+
+    built = provenance('2026-11-29T22:47:22Z', 'build (none was built before)')
+    loaded = provenance('2026-11-29T22:48:00Z', 'cache')
+    assert built == loaded
+    assert built['backend'] == {'backend': 'tensorrt', 'engine': 'd2f287', 'precision_effective': 'fp16'}

@@ -4,6 +4,7 @@
 
 import ctypes
 import math
+import os
 
 import numpy as np
 import pytest
@@ -23,9 +24,13 @@ from trt_perception.backends.tensorrt.cuda.gpu_info import GpuInfo
 from trt_perception.backends.tensorrt.raw_engine import RawEngine
 from trt_perception.cli.main import main
 from trt_perception.errors import EngineError, ModelError, ParameterError
+from trt_perception.file_cache import record_path
+from trt_perception.model.onnx_file import sha256_of
+from trt_perception.model.unchanged import unchanged
 from trt_perception.pipeline.raw import RawOptions
 from trt_perception.pipeline.raw_file import METADATA_KEY, read_raw_model
 from trt_perception.pipeline.tensorrt_options import BuildOptions
+from trt_perception.precision.raw import stored_networks
 
 CARD = GpuInfo('a card', '8.6', 28, 12288, integrated=False)
 TARGET = BuildOptions(compute_capabilities=('8.6',), optimization_level=0)
@@ -104,6 +109,24 @@ def test_the_cache_command_lists_and_removes_networks(tmp_path, cache, capsys):
     assert main(['cache', 'prune', '--all']) == 0
     assert '1 networks removed' in capsys.readouterr().out
     assert list((cache / 'networks').iterdir()) == []
+
+
+def test_another_user_of_a_stored_network_does_not_disturb_its_build(tmp_path, cache):
+    """A build fails if its model changes; that the network is used again is no change, but `cache` knows of it."""
+    path = network(tmp_path / 'pair.onnx', 1)
+    samples = [inputs(seed=seed) for seed in range(10)]
+
+    def use():
+        trt_perception.load_engine(path, precision='int8', calibration=samples, backend='onnxruntime').close()
+
+    use()
+    stored, = (cache / 'networks').glob('*.onnx')
+    os.utime(record_path(stored), (1, 1))
+    assert stored_networks()[0].last_used == 1
+    with unchanged(stored, sha256_of(stored), 'its engine was built') as check:
+        use()
+        check()
+    assert stored_networks()[0].last_used > 1e9
 
 
 @pytest.mark.parametrize('change, options, message', [

@@ -58,10 +58,15 @@ class OpenBag:
         """Return what stands in all outputs. content: see store.content_of."""
         found: dict[str, Any] = {
             'run': self.run, 'bag': str(self.reader.path), 'content': content, 'settings': self.settings,
-            **options.about, 'backend': pipeline.describe()}
+            **options.about, 'backend': _lasting(pipeline.describe())}
         if other is not None:
-            found['other_backend'] = other.describe()
+            found['other_backend'] = _lasting(other.describe())
         return found
+
+
+def _lasting(description: Mapping[str, str]) -> dict[str, str]:
+    """Return what is the same in each process that runs the same engine: results of all workers have the same bytes."""
+    return {name: value for name, value in description.items() if name not in ('engine_from', 'engine_built')}
 
 
 def record_of(

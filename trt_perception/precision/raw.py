@@ -18,7 +18,7 @@ import numpy as np
 
 from ..dependencies import require
 from ..errors import CalibrationError, FetchError, ModelError
-from ..file_cache import cache_root, is_intact, locked, scratch_folder, store
+from ..file_cache import cache_root, is_intact, locked, record_path, scratch_folder, store
 from ..model.onnx_file import sha256_of
 from ..monitor import Monitor
 from ..pipeline.options import PRECISIONS
@@ -217,8 +217,9 @@ def _stored(name: str, precision: str, recipe: Mapping[str, Any], make: Any, pro
                     make(made)
                     store(target, made.read_bytes(), identity)
     with contextlib.suppress(OSError):
-        # `cache prune --unused-for` asks when it was used.
-        os.utime(target)
+        # For `cache prune --unused-for`. Not the network itself: another process that builds an engine
+        # from it would find it changed.
+        os.utime(record_path(target))
     return target
 
 
@@ -237,13 +238,14 @@ def stored_networks() -> list[StoredNetwork]:
     with contextlib.suppress(OSError, FetchError):
         for path in (cache_root() / FOLDER).glob('*.onnx'):
             with contextlib.suppress(OSError):
-                status = path.stat()
-                found.append(StoredNetwork(path, status.st_size, status.st_mtime))
+                record = record_path(path)
+                used = (record if record.exists() else path).stat().st_mtime
+                found.append(StoredNetwork(path, path.stat().st_size, used))
     return sorted(found, key=lambda network: -network.last_used)
 
 
 def remove_network(network: StoredNetwork) -> None:
     """Remove a file of the cache, its record first. Programs that have loaded it go on. Raises OSError."""
-    network.path.with_name(f'{network.path.name}.json').unlink(missing_ok=True)
+    record_path(network.path).unlink(missing_ok=True)
     network.path.unlink(missing_ok=True)
     network.path.with_name(f'.{network.path.stem}.lock').unlink(missing_ok=True)
