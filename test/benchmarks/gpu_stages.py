@@ -23,7 +23,7 @@ from gpu_pipeline import WARM_UP, EngineAlone, again, built, pictures, plan_path
 
 from trt_perception.backends.tensorrt.library.compat import load as load_tensorrt
 from trt_perception.backends.tensorrt.run.device_pipeline import DevicePipeline
-from trt_perception.backends.tensorrt.run.frame_work import PREPROCESS_BLOCK
+from trt_perception.backends.tensorrt.run.frame_slot import PREPROCESS_BLOCK
 from trt_perception.backends.tensorrt.run.resampling import device_frame, sampling_threads
 from trt_perception.cli.numbers import positive
 from trt_perception.image.frame import Frame

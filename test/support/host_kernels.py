@@ -14,7 +14,7 @@ import pytest
 from trt_perception.backends.tensorrt.cuda.kernel_module import KernelModule
 from trt_perception.backends.tensorrt.cuda.runtime_api import DeviceBuffer, HostBuffer
 from trt_perception.backends.tensorrt.run.detection_work import DetectionWork
-from trt_perception.backends.tensorrt.run.frame_work import PREPROCESS_BLOCK
+from trt_perception.backends.tensorrt.run.frame_slot import PREPROCESS_BLOCK
 from trt_perception.backends.tensorrt.run.resampling import (
     device_frame,
     kernel_name,

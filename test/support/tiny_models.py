@@ -100,6 +100,36 @@ def color_segmenter(path, width=64, height=64, metadata=None):
         metadata or {'names': dict(enumerate(COLORS)), 'task': 'segment'})
 
 
+def batched_detector(path, width=64, height=64, masks=False, metadata=None):
+    """The colour detector for any batch, in the layout of YOLOv8. masks: with those of color_segmenter."""
+    count = (width // CELL) * (height // CELL)
+    nodes = [
+        helper.make_node('AveragePool', ['images'], ['means'], kernel_shape=[CELL, CELL], strides=[CELL, CELL]),
+        helper.make_node('Reshape', ['means', 'scores_shape'], ['scores']),
+        # Only so the boxes, which are constants, have a row for each image.
+        helper.make_node('ReduceSum', ['scores', 'classes'], ['sums'], keepdims=1),
+        helper.make_node('Mul', ['sums', 'nothing'], ['zeros']),
+        helper.make_node('Add', ['zeros', 'boxes'], ['all_boxes'])]
+    constants = {
+        'scores_shape': np.array([0, 3, -1], np.int64), 'classes': np.array([1], np.int64),
+        'nothing': np.float32(0), 'boxes': cells(width, height)[np.newaxis]}
+    outputs = {'output0': (FLOAT, ['batch', 7 + masks, count])}
+    if masks:
+        nodes += [
+            helper.make_node('Add', ['zeros', 'one'], ['ones']),
+            helper.make_node('Concat', ['all_boxes', 'scores', 'ones'], ['output0'], axis=1),
+            helper.make_node('ReduceMean', ['images'], ['bright'], axes=[1]),
+            helper.make_node('AveragePool', ['bright'], ['small'], kernel_shape=[4, 4], strides=[4, 4]),
+            helper.make_node('Sub', ['small', 'limit'], ['output1'])]
+        constants.update(one=np.float32(1), limit=np.float32(0.1))
+        outputs['output1'] = (FLOAT, ['batch', 1, height // 4, width // 4])
+    else:
+        nodes.append(helper.make_node('Concat', ['all_boxes', 'scores'], ['output0'], axis=1))
+    return save(
+        path, nodes, {'images': (FLOAT, ['batch', 3, height, width])}, outputs, constants,
+        metadata or {'names': dict(enumerate(COLORS)), 'task': 'segment' if masks else 'detect'})
+
+
 def color_classifier(path, size=(16, 16), batch=1, metadata=None, opset=13):
     """Mean of each channel, times 10, as the logits [batch, 3]; `size` is height, width, numbers or names."""
     if metadata is None:

@@ -5,17 +5,14 @@
 The kernels run on the host, with stand-ins for the GPU's memory and for TensorRT. test/gpu has the real ones.
 """
 
-import ctypes
 import threading
-from types import SimpleNamespace
-from typing import ClassVar
 
 import numpy as np
 import pytest
-from support.host_kernels import HostDriver, HostSession, compile_kernels
+from support.device_stand_ins import Session, TensorRt, use_stand_ins
+from support.host_kernels import compile_kernels
 from support.tiny_models import color_detector
 
-from trt_perception.backends.tensorrt.run import device_pipeline
 from trt_perception.backends.tensorrt.run.device_pipeline import DevicePipeline
 from trt_perception.backends.tensorrt.run.runtime import Engine
 from trt_perception.errors import EngineError
@@ -26,114 +23,6 @@ from trt_perception.pipeline.host import HostPipeline
 from trt_perception.pipeline.tensorrt_options import RunOptions
 
 SOON = 60.0  # seconds to wait for events that come at once
-
-
-class Driver(HostDriver):
-    """The kernels of the host have state of their own: one at a time."""
-
-    lock = threading.Lock()
-
-    def launch(self, *arguments):
-        with self.lock:
-            super().launch(*arguments)
-
-
-class Session(HostSession):
-    """The interface of CudaSession; records what is freed, in order."""
-
-    errors = (EngineError,)
-    device_name = 'Host'
-    compute_capability = (9, 0)
-    integrated = False
-    stream_handle = 0
-    made: ClassVar[list] = []
-    freed: ClassVar[list] = []
-
-    def __init__(self, index):
-        super().__init__()
-        self.number = len(self.made)
-        self.made.append(self)
-        self.driver = Driver(self.library)
-        self._in_use = threading.Lock()
-        self._resources = []
-
-    def active(self, doing):
-        session = self
-
-        class Active:
-            def __enter__(self):
-                # As in CudaSession: a session is for one thread at a time.
-                assert session._in_use.acquire(blocking=False), f'{doing} in two threads'
-
-            def __exit__(self, *error):
-                session._in_use.release()
-
-        return Active()
-
-    def adopt(self, resource):
-        self._resources.append(resource)
-        return resource
-
-    def release(self, resource):
-        if resource in self._resources:
-            self._resources.remove(resource)
-            resource.free()
-
-    def close(self):
-        while self._resources:
-            resource = self._resources.pop()
-            resource.free()
-            self.freed.append((self.number, type(resource).__name__))
-        self.check()
-
-
-class TensorRt:
-    """The interface of library.compat.TensorRt over ONNX Runtime. A context runs on the memory that it was given."""
-
-    version_text = 'stand-in'
-
-    def __init__(self, spec):
-        self.spec = spec
-        self.backend = OnnxRuntimeBackend(spec.path, 1)
-        self.backend.open()
-        self.contexts = 0
-        self.most_contexts = 99
-        # Called in each run, while it is in work.
-        self.in_work = lambda: None
-
-    def deserialize(self, plan):
-        assert plan == b'plan'
-        return object()
-
-    def io_tensors(self, engine):
-        [(name, shape)] = self.spec.outputs
-        return (
-            SimpleNamespace(name=self.spec.input_name, is_input=True, dtype=self.spec.input_dtype,
-                            shape=self.spec.input_shape),
-            SimpleNamespace(name=name, is_input=False, dtype=np.dtype(np.float32), shape=shape))
-
-    def create_context(self, engine):
-        if self.contexts == self.most_contexts:
-            raise EngineError('the engine cannot run, probably because of too little GPU memory')
-        self.contexts += 1
-        addresses = {}
-        [(output, shape)] = self.spec.outputs
-        shapes = {self.spec.input_name: self.spec.input_shape, output: shape}
-
-        def array(name):
-            count = int(np.prod(shapes[name]))
-            memory = (ctypes.c_float * count).from_address(addresses[name])
-            return np.frombuffer(memory, np.float32).reshape(shapes[name])
-
-        def execute(stream):
-            self.in_work()
-            array(output)[:] = self.backend.infer(self.spec.input_name, array(self.spec.input_name).copy())[output]
-            return True
-
-        return SimpleNamespace(
-            set_input_shape=lambda name, shape: True, get_tensor_shape=lambda name: shapes[name],
-            set_tensor_address=lambda name, address: addresses.update({name: address}) or True,
-            execute_async_v3=execute)
 
 
 @pytest.fixture(scope='module')
@@ -148,12 +37,7 @@ def spec(tmp_path):
 
 @pytest.fixture
 def tensorrt(spec, library, monkeypatch):
-    monkeypatch.setattr(Session, 'made', [])
-    monkeypatch.setattr(Session, 'freed', [])
-    monkeypatch.setattr(Session, 'library', library, raising=False)
-    monkeypatch.setattr(device_pipeline, 'CudaSession', Session)
-    monkeypatch.setattr(device_pipeline, 'kernel_cubin', lambda capability, log: b'')
-    monkeypatch.setattr(Driver, 'unload_module', lambda self, module: None, raising=False)
+    use_stand_ins(monkeypatch, library)
     return TensorRt(spec)
 
 

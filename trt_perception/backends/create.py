@@ -28,7 +28,8 @@ def create_pipeline(
 
     monitor: follows the progress of `open`, which takes minutes if an engine is built
     Raises ModelError if the backend is unknown, does not read this kind of file or does not fit the device; EngineError
-    if the model would run on the CPU although a GPU is wanted, and strict_device is set.
+    if the model would run on the CPU although a GPU is wanted, and strict_device is set, or if max_batch is larger than
+    the batch profile.
     """
     options = options or PipelineOptions()
     if isinstance(spec.head, FamilyHead) and spec.head.remark and monitor is not None:
@@ -152,10 +153,12 @@ def _litert(
 def _tensorrt(
     spec: ModelSpec, options: PipelineOptions, settings: PostprocessSettings | None, monitor: Monitor | None,
 ) -> Pipeline:
+    from .tensorrt.batches import with_batches
     from .tensorrt.engine_pipeline import EnginePipeline
     from .tensorrt.engine_source import EngineSource
     run = replace(options.run, concurrent_runs=max(1, options.concurrent_runs))
-    return EnginePipeline(EngineSource(spec, replace(options, run=run), monitor or Monitor()), settings)
+    chosen = with_batches(spec, replace(options, run=run))
+    return EnginePipeline(EngineSource(spec, chosen, monitor or Monitor()), settings)
 
 
 # The names of the backends, and what creates the pipeline of each. Its module is imported only if it is chosen.

@@ -25,6 +25,7 @@ from .input_buffers import InputBuffers
 from .interface import Backend, PipelineOutput, PostprocessSettings
 from .preprocess import Preprocessor
 from .probe import checked_spec, probe_frames
+from .together import require_independent, require_rows
 
 
 class HostPipeline(Closing):
@@ -116,22 +117,14 @@ class HostPipeline(Closing):
             buffers.put(taken)
 
     def _check_batch(self) -> None:
-        """Run two different images together; EngineError if the outputs are not those of the single ones.
-
-        Some exporters declare a dynamic batch, but the graph mixes its images.
-        """
+        """Run two different images together; EngineError if the outputs are not those of the single ones."""
         frames = probe_frames(self.spec)
         with self._taken() as buffers:
             for preprocessor, frame in zip(buffers.preprocessors, frames):
                 preprocessor(frame)
             together = self._infer_batch(buffers.tensor[:len(frames)])
             alone = [copy.deepcopy(self._infer(buffers.tensor[index:index + 1])) for index in range(len(frames))]
-        for first, second in zip(map(_arrays, together), map(_arrays, alone)):
-            for name, values in second.items():
-                if first[name].shape != values.shape or not np.allclose(first[name], values, 1e-2, 1e-2):
-                    raise EngineError(
-                        f'{self.spec.path.name} declares a dynamic batch, but two images together give another '
-                        f"output '{name}' than each alone: set max_batch to 1")
+        require_independent(self.spec, together, alone)
 
     def _accepted(self, outputs: list[RawOutput]) -> list[RawOutput]:
         """Return the outputs for the test images as the head reads them; ModelError if they cannot be right."""
@@ -151,10 +144,8 @@ class HostPipeline(Closing):
         count = len(tensor)
         for name in self.spec.head.output_names:
             found = outputs.get(name)
-            if found is not None and found.shape[:1] != (count,):
-                raise EngineError(
-                    f"{count} images together give an output '{name}' of shape {list(found.shape)}: expected one "
-                    f'row for each image; set max_batch to 1')
+            if found is not None:
+                require_rows(name, found.shape, count)
         return [
             self._picked({name: array[index:index + 1] for name, array in outputs.items()}) for index in range(count)]
 
@@ -196,7 +187,3 @@ def _timings(started: float, preprocessed: float, inferred: float, finished: flo
     return {
         'preprocess': (preprocessed - started) * 1e3, 'infer': (inferred - preprocessed) * 1e3,
         'postprocess': (finished - inferred) * 1e3}
-
-
-def _arrays(output: RawOutput) -> dict[str, np.ndarray]:
-    return output if isinstance(output, dict) else {'output': output}

@@ -43,9 +43,12 @@ class RunOptions:
     zero_copy: the GPU reads the frame from page-locked host memory instead of from a copy in GPU memory; auto: on
         integrated GPUs, and for frames that are not enlarged
     concurrent_runs: threads that run frames at the same time, each with a stream and memory of its own
+    max_batch: largest number of frames that run together, if the model has a dynamic batch; the engine's profile must
+        go so far
     """
 
     device_index: int = 0
     cuda_graph: bool = True
     zero_copy: str = 'auto'
     concurrent_runs: int = 1
+    max_batch: int = 1

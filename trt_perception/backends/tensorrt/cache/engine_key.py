@@ -39,6 +39,9 @@ class EngineKey:
         """Return the key as JSON values, with the fields of the options at the same level."""
         values = asdict(self)
         values.update(values.pop('options'))
+        if self.options.batch[0] != self.options.batch[2]:
+            # Since these plans may be used by several execution contexts, which TensorRT 8.6 does not do by default.
+            values['shares_profile'] = True
         # JSON turns tuples into lists, and the key must equal the one that is read back.
         return {'format': _FORMAT, **json.loads(json.dumps(values))}
 

@@ -228,6 +228,7 @@ class TensorRt:
         wanted = ' and of '.join(
             f'shapes {", ".join(str(list(shape)) for shape in three)} (smallest, usual, largest) of input {name}'
             for name, three in shapes.items())
+        self._share_profile(config)
         try:
             for name, three in shapes.items():
                 profile.set_shape(name, *three)
@@ -299,11 +300,26 @@ class TensorRt:
                 raise EngineError(f'{error}. The GPU has too little free memory: close other programs') from error
             raise PlanError(str(error)) from error
 
-    def create_context(self, engine: Any) -> Any:
-        """Return an IExecutionContext; EngineError if that fails, usually because of too little GPU memory."""
+    def create_context(self, engine: Any, memory: tuple[int, int] | None = None) -> Any:
+        """Return an IExecutionContext; EngineError if that fails, usually because of too little GPU memory.
+
+        memory: address and bytes of at least device_memory_size() for its activations; contexts that do not run at the
+            same time may share it. None: the context allocates its own
+        """
         self.take_errors()
-        return self._made(
-            engine.create_execution_context, 'the engine cannot run, probably because of too little GPU memory')
+        failure = 'the engine cannot run, probably because of too little GPU memory'
+        if memory is None:
+            return self._made(engine.create_execution_context, failure)
+        # 10 replaces the method by an argument, and 10.1 the property by a method.
+        strategies = getattr(self.module, 'ExecutionContextAllocationStrategy', None)
+        context = self._made(
+            engine.create_execution_context_without_device_memory if strategies is None
+            else lambda: engine.create_execution_context(strategies.USER_MANAGED), failure)
+        if hasattr(context, 'set_device_memory'):
+            context.set_device_memory(*memory)
+        else:
+            context.device_memory = memory[0]
+        return context
 
     def device_memory_size(self, engine: Any) -> int:
         """Return the bytes of GPU memory that an execution context needs for activations."""
@@ -347,6 +363,12 @@ class TensorRt:
         init = getattr(self.module, 'init_libnvinfer_plugins', None)
         if init is not None:
             init(self.logger(), '')
+
+    def _share_profile(self, config: Any) -> None:
+        """Let several execution contexts use the profile: without this feature, 8.6 allows one. 10 always shares."""
+        sharing = getattr(getattr(self.module, 'PreviewFeature', None), 'PROFILE_SHARING_0806', None)
+        if sharing is not None and self.api < (10,):
+            config.set_preview_feature(sharing, True)
 
     def _set_types(self, config: Any, options: BuildOptions, types: GraphTypes) -> None:
         flag = self.module.BuilderFlag

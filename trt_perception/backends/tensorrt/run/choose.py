@@ -26,8 +26,8 @@ def choose_pipeline(
 ) -> Pipeline:
     """Return an unopened pipeline for the plan.
 
-    It is a DevicePipeline. If the CUDA kernels cannot be compiled, it is a HostPipeline, and a warning is logged. The
-    arguments are those of DevicePipeline. EngineError without a GPU.
+    It is a DevicePipeline. If the CUDA kernels cannot be compiled, it is a HostPipeline, which runs one frame at a time,
+    and a warning is logged. The arguments are those of DevicePipeline. EngineError without a GPU.
     """
     options = options or RunOptions()
     capability = device_at(options.device_index).compute_capability
@@ -35,6 +35,7 @@ def choose_pipeline(
         kernel_cubin(capability, log)
     except EngineError as error:
         if log is not None:
-            log(WARNING, f'preprocessing and decoding run on the CPU, which is slower: {error}')
+            turns = '; images take turns, whatever max_batch is' if options.max_batch > 1 else ''
+            log(WARNING, f'preprocessing and decoding run on the CPU, which is slower{turns}: {error}')
         return HostPipeline(spec, TensorRtBackend(spec, load_plan, tensorrt, options), settings)
     return DevicePipeline(spec, load_plan, tensorrt, options, settings, precision_effective, log)

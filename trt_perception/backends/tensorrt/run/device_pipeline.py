@@ -7,25 +7,31 @@ from __future__ import annotations
 import queue
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from ....closing import Closing
 from ....errors import EngineError
 from ....image.frame import Frame
 from ....model.heads.detection import RawOutput
+from ....model.heads.yolo import YoloHead
 from ....model.spec import ModelSpec
 from ....monitor import LogCallback, unlogged
 from ....pipeline.interface import PipelineOutput, PostprocessSettings
 from ....pipeline.preprocess import grey_frame
 from ....pipeline.probe import checked_spec, probe_frames
 from ....pipeline.tensorrt_options import RunOptions
+from ....pipeline.together import require_independent
 from ..cache.kernel_cache import kernel_cubin
 from ..cuda.kernel_module import KernelModule
 from ..cuda.runtime_api import CudaSession
 from ..library.compat import TensorRt
 from ..library.engine_log import WARNING
+from .batch_work import BatchWork
 from .frame_work import FrameWork
 from .resampling import device_frame
 from .runtime import Engine
+
+Work = FrameWork | BatchWork
 
 
 class DevicePipeline(Closing):
@@ -35,17 +41,17 @@ class DevicePipeline(Closing):
     than 1024 candidates (thresholds near zero) the host does NMS. The results are those of HostPipeline with the same
     engine. Any thread may replace `settings` at any time. One thread owns the pipeline. With options.concurrent_runs,
     more threads may call `run` at the same time: each run has a stream, an execution context and memory of its own.
+    With options.max_batch and a model with a dynamic batch, `run_batch` runs frames together.
 
     load_plan: returns the plan's bytes; called by each `open`
     precision_effective: the engine's real precision, for diagnostics; '' for that of the model file
     log: called with a severity of engine_log and a line
 
     session, frame_work: the GPU and the work for a frame, for measurements and tests; None if the pipeline is not open
-    concurrent_runs: how many threads may call `run` at the same time
-    max_batch: 1, because a frame_work is for one frame
+    batch_work: the work for several frames instead, if max_batch is above 1
+    concurrent_runs: how many threads may call `run` and `run_batch` at the same time
+    max_batch: largest number of frames of run_batch
     """
-
-    max_batch = 1
 
     def __init__(
         self, spec: ModelSpec, load_plan: Callable[[], bytes], tensorrt: TensorRt, options: RunOptions | None = None,
@@ -60,9 +66,11 @@ class DevicePipeline(Closing):
         self._log = log or unlogged
         self.session: CudaSession | None = None
         self.frame_work: FrameWork | None = None
-        # What no thread uses now; None if there is only one of each.
-        self._idle: queue.SimpleQueue[tuple[CudaSession, FrameWork]] | None = None
+        self.batch_work: BatchWork | None = None
+        # What no thread uses now, each a FrameWork or a BatchWork; None if there is only one of each.
+        self._idle: queue.SimpleQueue[tuple[CudaSession, Any]] | None = None
         self.concurrent_runs = 1
+        self.max_batch = self._options.max_batch if spec.dynamic_batch and not spec.size_inputs else 1
         self._device_name = ''
 
     def open(self) -> None:
@@ -76,14 +84,25 @@ class DevicePipeline(Closing):
         try:
             cubin = kernel_cubin(session.compute_capability, self._log)
             with session.active('loading the engine'):
-                engine = session.adopt(Engine(session, self._tensorrt, self._load_plan(), self.spec))
+                engine = session.adopt(
+                    Engine(session, self._tensorrt, self._load_plan(), self.spec, self.max_batch))
                 module = session.adopt(KernelModule(session.driver, cubin))
-                self.frame_work = FrameWork(self.spec, self._options, session, engine, module, self._log)
+                work = self._new_work(session, engine, module)
+                if isinstance(work, BatchWork):
+                    self.batch_work = work
+                else:
+                    self.frame_work = work
             # The first run, without the graph, also reports values that are not finite.
             self.run(grey_frame(self.spec))
-            self.spec = checked_spec(self.spec, [self._raw_output(frame) for frame in probe_frames(self.spec)])
-            self.frame_work.head = self.spec.head
-            self._add_runs(session, engine, cubin)
+            frames = probe_frames(self.spec)
+            alone = [self._raw_outputs([frame])[0] for frame in frames]
+            self.spec = checked_spec(self.spec, alone)
+            work.head = self.spec.head
+            if self.max_batch > 1:
+                self._check_batch(*frames)
+            if isinstance(work, BatchWork):
+                self._warm_up(session, work)
+            self._add_runs(session, work, engine, cubin)
         except BaseException:
             self.close()
             raise
@@ -98,7 +117,9 @@ class DevicePipeline(Closing):
         """
         session, work, idle = self.session, self.frame_work, self._idle
         if session is None or work is None:
-            raise EngineError('the pipeline is not open')
+            if self.batch_work is None:
+                raise EngineError('the pipeline is not open')
+            return self.run_batch([frame], masks)[0]
         if idle is None:
             return self._run(session, work, frame, masks)
         session, work = taken = idle.get()
@@ -125,14 +146,50 @@ class DevicePipeline(Closing):
             'postprocess': (finished - inferred) * 1e3})
 
     def run_batch(self, frames: Sequence[Frame], masks: bool = False) -> list[PipelineOutput]:
-        """Process frames one after the other; see `run`."""
-        return [self.run(frame, masks) for frame in frames]
+        """Process 1 to max_batch frames together, or one after the other if that is 1; see `run`.
 
-    def _add_runs(self, first: CudaSession, engine: Engine, cubin: bytes) -> None:
+        The times are those of the whole batch.
+        """
+        session, work, idle = self.session, self.batch_work, self._idle
+        if session is None or work is None:
+            return [self.run(frame, masks) for frame in frames]
+        if idle is None:
+            return self._run_batch(session, work, frames, masks)
+        session, work = taken = idle.get()
+        try:
+            return self._run_batch(session, work, frames, masks)
+        finally:
+            idle.put(taken)
+
+    def _run_batch(
+        self, session: CudaSession, work: BatchWork, frames: Sequence[Frame], masks: bool,
+    ) -> list[PipelineOutput]:
+        settings = self.settings
+        started = time.perf_counter()
+        # All of them first: a bad frame leaves nothing half done.
+        readable = [device_frame(frame) for frame in frames]
+        with session.active('processing frames'):
+            work.prepare([form for form, _ in readable])
+            work.stage([frame.data[:form.size] for form, frame in readable], settings)
+            staged = time.perf_counter()
+            work.launch()
+            work.wait()
+            inferred = time.perf_counter()
+            results = work.results(settings, masks)
+        finished = time.perf_counter()
+        return [
+            PipelineOutput(result, {
+                'preprocess': (staged - started) * 1e3, 'infer': (inferred - staged) * 1e3,
+                'postprocess': (finished - inferred) * 1e3})
+            for result in results]
+
+    def _new_work(self, session: CudaSession, engine: Engine, module: KernelModule) -> Work:
+        kind = BatchWork if engine.batch > 1 else FrameWork
+        return kind(self.spec, self._options, session, engine, module, self._log)
+
+    def _add_runs(self, first: CudaSession, work: Work, engine: Engine, cubin: bytes) -> None:
         """Make what further runs at the same time need. With too little memory for it, warn and do without."""
-        work = self.frame_work
-        assert work is not None
-        idle: queue.SimpleQueue[tuple[CudaSession, FrameWork]] = queue.SimpleQueue()
+        idle: queue.SimpleQueue[tuple[CudaSession, Any]] = queue.SimpleQueue()
         idle.put((first, work))
         for _ in range(self._options.concurrent_runs - 1):
             # The first session frees it, and before the engine: an execution context must not outlive its engine.
@@ -142,8 +199,11 @@ class DevicePipeline(Closing):
                 with session.active('preparing a second stream'):
                     context = session.adopt(engine.another(session))
                     module = session.adopt(KernelModule(session.driver, cubin))
-                    another = FrameWork(self.spec, self._options, session, context, module, self._log)
-                self._run(session, another, grey_frame(self.spec), False)
+                    another = self._new_work(session, context, module)
+                if isinstance(another, BatchWork):
+                    self._warm_up(session, another)
+                else:
+                    self._run(session, another, grey_frame(self.spec), False)
             except EngineError as error:
                 if error.fatal:
                     raise
@@ -154,8 +214,37 @@ class DevicePipeline(Closing):
         self.concurrent_runs = idle.qsize()
         self._idle = idle if self.concurrent_runs > 1 else None
 
+    def _warm_up(self, session: CudaSession, work: BatchWork) -> None:
+        """Run each batch once: the first run of an execution context takes longer."""
+        for count in work.sizes:
+            self._run_batch(session, work, [grey_frame(self.spec)] * count, False)
+        with session.active('preparing for the cameras'):
+            work.forget_formats()
+
+    def _check_batch(self, first: Frame, second: Frame) -> None:
+        """Run two different images together; EngineError if the outputs are not those of each image with itself.
+
+        The same kernels run in both cases, so the outputs hardly differ, whatever the precision.
+        """
+        together = self._raw_outputs([first, second])
+        alone = [self._raw_outputs([first, first])[0], self._raw_outputs([second, second])[1]]
+        require_independent(self.spec, together, alone)
+
+    def _raw_outputs(self, frames: Sequence[Frame]) -> list[RawOutput]:
+        """Return the network's outputs for frames of 8 bits that run together, without decoding."""
+        session, work = self.session, self.batch_work
+        assert session is not None
+        if work is None:
+            return [self._raw_output(frame) for frame in frames]
+        readable = [device_frame(frame) for frame in frames]
+        with session.active('running test images'):
+            work.prepare([form for form, _ in readable])
+            work.stage([frame.data[:form.size] for form, frame in readable], self.settings)
+            work.launch()
+            work.wait()
+            return work.raw_outputs()
+
     def _raw_output(self, frame: Frame) -> RawOutput:
-        """Return the network's outputs for a frame of 8 bits, without decoding."""
         session, work = self.session, self.frame_work
         assert session is not None and work is not None
         form, frame = device_frame(frame)
@@ -168,18 +257,19 @@ class DevicePipeline(Closing):
 
     def describe(self) -> dict[str, str]:
         """Return provenance for diagnostics; cuda_graph is 'on', or 'off: ' and the reason."""
-        work = self.frame_work
+        work = self.frame_work or self.batch_work
         return {
             'backend': 'tensorrt', 'backend_version': self._tensorrt.version_text, 'device': self._device_name,
-            'pipeline': 'device', 'decode': 'device' if work and work.detection else 'host',
+            'pipeline': 'device', 'decode': 'device' if work and isinstance(self.spec.head, YoloHead) else 'host',
             'precision_effective': self._precision_effective,
             'cuda_graph': work.graph_state if work else 'off: not open',
             'zero_copy': 'on' if work and work.zero_copy else 'off',
-            **({'concurrent_inferences': str(self.concurrent_runs)} if self.concurrent_runs > 1 else {})}
+            **({'concurrent_inferences': str(self.concurrent_runs)} if self.concurrent_runs > 1 else {}),
+            **({'max_batch': str(self.max_batch)} if self.max_batch > 1 else {})}
 
     def close(self) -> None:
         """Free everything; safe in any state and repeatedly."""
-        self.frame_work = self._idle = None
+        self.frame_work = self.batch_work = self._idle = None
         self.concurrent_runs = 1
         session, self.session = self.session, None
         if session is not None:

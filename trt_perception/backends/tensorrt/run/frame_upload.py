@@ -9,8 +9,8 @@ import numpy as np
 from ..cuda.runtime_api import CudaSession, DeviceBuffer, HostBuffer
 from .frame_copy import copy_rows
 
-# Initial size: a full HD colour frame, which is enough for most cameras.
-_FIRST_CAPACITY = 1920 * 1080 * 3
+# Bytes of a full HD colour frame, which is enough for most cameras.
+FULL_HD = 1920 * 1080 * 3
 
 
 class FrameUpload:
@@ -19,10 +19,11 @@ class FrameUpload:
     Otherwise the GPU reads the page-locked memory. Use it with the session's context current.
     """
 
-    def __init__(self, session: CudaSession) -> None:
+    def __init__(self, session: CudaSession, capacity: int = FULL_HD) -> None:
+        """capacity: bytes of page-locked memory to allocate at once, 0 for none."""
         self._session = session
         self._staging: HostBuffer | None = session.allocate_host(
-            _FIRST_CAPACITY, mapped=True, write_only=True)
+            capacity, mapped=True, write_only=True) if capacity else None
         self._device: DeviceBuffer | None = None
         self._step = 1
         self._rows: np.ndarray | None = None
