@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Several cameras in one node: names, results, counts for each camera, turns under overload."""
 
-import itertools
 import threading
 import time
 
@@ -13,73 +12,13 @@ pytest.importorskip('rclpy', reason='needs ROS 2: make setup')
 pytest.importorskip('vision_msgs.msg', reason='needs vision_msgs: make setup')
 
 from diagnostic_msgs.msg import DiagnosticStatus
-from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CompressedImage, Image
 from support import harness_images as images
 from support.harness_driver import LATCHED, Collector, boxes_of, wait_until
+from support.node_cameras import COUNTS, Camera
 from vision_msgs.msg import Detection2DArray, LabelInfo
 
-COUNTS = ('processed', 'replaced', 'stale', 'bad', 'failed')
 BOX = {'front': (64, 48, 256, 192), 'rear': (20, 30, 120, 130), 'left': (100, 100, 300, 200)}
-_NUMBERS = itertools.count(1)
-
-
-class Camera:
-    """A publisher of images, and what the node publishes and reports for it."""
-
-    def __init__(self, node, topic, kind=Image, outputs=''):
-        self.node = node
-        self.topic = node.topic(topic)
-        self.name = outputs or self.topic.rpartition('/')[0]
-        self.publisher = node.driver.node.create_publisher(kind, self.topic, QoSProfile(depth=5))
-        self.results = Collector(node.driver, Detection2DArray, f'{self.name}/detections')
-        self.sent = 0
-
-    def connect(self):
-        """Wait until both sides have discovered each other."""
-        wait_until(lambda: self.publisher.get_subscription_count() == 1, f'the node subscribes {self.topic}')
-        self.diagnosis(lambda _, v: v.get('image_publishers') == '/driver', 'the node has found the publisher')
-
-    def message(self, box, frame_id=''):
-        return images.image(
-            images.picture(320, 240, {'red': box}), images.header(frame_id, self.node.driver.now_ns()))
-
-    def publish(self, message):
-        self.publisher.publish(message)
-        self.sent += 1
-
-    def answer_to(self, message):
-        message.header.frame_id = wanted = f'{self.topic}_{next(_NUMBERS)}'
-        since = self.results.count()
-        for _ in range(3):
-            self.publish(message)
-            try:
-                return self.results.wait(lambda m: m.header.frame_id == wanted, since, timeout=20.0)
-            except AssertionError as error:
-                reason = error
-        raise AssertionError(f'{reason}; the node said:\n{self.node.process.tail()}')
-
-    def diagnosis(self, condition=lambda *_: True, what='a diagnosis'):
-        found = []
-
-        def check(message):
-            for status in message.status:
-                values = {pair.key: pair.value for pair in status.values}
-                if status.name == f'{self.node.name[1:]}: perception {self.name}' and condition(status, values):
-                    found.append((status, values))
-            return bool(found)
-
-        self.node.driver.diagnostics.wait(check, self.node.driver.diagnostics.count(), what=f'{what} of {self.name}')
-        return found[0]
-
-    def counts(self, condition=lambda _: True, what='the counts'):
-        _, values = self.diagnosis(
-            lambda _, v: condition({name: int(v[name]) for name in ('received', *COUNTS)}), what)
-        return {name: int(values[name]) for name in ('received', *COUNTS)}
-
-    def close(self):
-        self.node.driver.node.destroy_publisher(self.publisher)
-        self.results.close()
 
 
 @pytest.fixture

@@ -32,24 +32,26 @@ class BuiltModel:
         return self.plan
 
 
-def plan_path(folder, tensorrt, path, level):
-    """Return the path of the plan of an ONNX file in the folder of plans."""
-    digest = hashlib.sha256(Path(path).read_bytes() + f'{tensorrt.identity} {level}'.encode()).hexdigest()
+def plan_path(folder, tensorrt, path, level, most=1):
+    """Return the path of the plan of an ONNX file in the folder of plans. most: see build_plan"""
+    batch = f' batch {most}' if most > 1 else ''
+    digest = hashlib.sha256(Path(path).read_bytes() + f'{tensorrt.identity} {level}{batch}'.encode()).hexdigest()
     return Path(folder) / f'{digest[:32]}.plan'
 
 
-def write_plan(target, tensorrt, path, level):
+def write_plan(target, tensorrt, path, level, most=1):
     """Build into a file; the file is complete or does not exist."""
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_suffix(f'.{os.getpid()}')
-    part.write_bytes(build_plan(tensorrt, path, level))
+    part.write_bytes(build_plan(tensorrt, path, level, most=most))
     part.replace(target)
 
 
-def build_plan(tensorrt, path, level=_LEVEL, auxiliary_streams=None):
+def build_plan(tensorrt, path, level=_LEVEL, auxiliary_streams=None, most=1):
     """Return a plan that computes in the types of the ONNX file.
 
     auxiliary_streams: how many extra streams TensorRT may use; None: TensorRT decides
+    most: the largest and the usual batch of a model with a dynamic batch
     """
     types = graph_types(Path(path))
     options = BuildOptions(
@@ -63,6 +65,10 @@ def build_plan(tensorrt, path, level=_LEVEL, auxiliary_streams=None):
     tensorrt.configure(builder, config, options, types)
     if auxiliary_streams is not None:
         config.max_aux_streams = auxiliary_streams
+    image = network.get_input(0)
+    if -1 in tuple(image.shape):
+        one, largest = ((batch, *tuple(image.shape)[1:]) for batch in (1, most))
+        tensorrt.add_profile(builder, config, {image.name: (one, largest, largest)})
     return tensorrt.build(builder, network, config)
 
 
@@ -107,7 +113,7 @@ def multi_label_classifier(path):
         {'names': dict(enumerate(COLORS)), 'trt_perception.preprocessing': '{"mean": [0], "std": [1]}'})
 
 
-def convolutional_detector(path, size=320, classes=20, head='yolov5', seed=0, kernels=(3,)):
+def convolutional_detector(path, size=320, classes=20, head='yolov5', seed=0, kernels=(3,), batch=1):
     """Three layers of random convolutions that give boxes and scores of all sizes: arithmetic as in a real network.
 
     kernels: sides of the second layer's kernels; several run in parallel, and their results are concatenated
@@ -126,7 +132,8 @@ def convolutional_detector(path, size=320, classes=20, head='yolov5', seed=0, ke
     constants = {
         'w0': weights(width, 3, 8) * 4, **{f'w1{name}': weights(width, width, side) * 2 for name, side in branches},
         'w2': weights(columns, len(kernels) * width, 1) * 3,
-        'flat': np.array([1, columns, -1], np.int64), 'grid': grid, 'sizes': np.array(80, np.float32),
+        'flat': np.array([1 if batch == 1 else 0, columns, -1], np.int64), 'grid': grid,
+        'sizes': np.array(80, np.float32),
         'shift': np.array(40, np.float32), 'half': np.array(0.5, np.float32)}
     nodes = [
         helper.make_node('Conv', ['images', 'w0'], ['c0'], strides=[cell, cell]),
@@ -145,14 +152,14 @@ def convolutional_detector(path, size=320, classes=20, head='yolov5', seed=0, ke
         helper.make_node('Mul', ['spans', 'sizes'], ['extents']),
         helper.make_node('Concat', ['centres', 'extents', 'scores'], ['columns'], axis=1)]
     constants['parts'] = np.array([2, 2, columns - 4], np.int64)
-    shape = [1, columns, side * side]
+    shape = [batch, columns, side * side]
     if head == 'yolov5':
         nodes.append(helper.make_node('Transpose', ['columns'], ['output0'], perm=[0, 2, 1]))
-        shape = [1, side * side, columns]
+        shape = [batch, side * side, columns]
     else:
         nodes.append(helper.make_node('Identity', ['columns'], ['output0']))
     return tiny_models.save(
-        path, nodes, {'images': (FLOAT, [1, 3, size, size])}, {'output0': (FLOAT, shape)}, constants,
+        path, nodes, {'images': (FLOAT, [batch, 3, size, size])}, {'output0': (FLOAT, shape)}, constants,
         {'names': {index: f'class{index}' for index in range(classes)}, 'task': 'detect'})
 
 
@@ -170,10 +177,20 @@ MODELS = {
     'convolutions5': (convolutional_detector, ModelOptions()),
     'convolutions8': (lambda path: convolutional_detector(path, head='yolov8'), ModelOptions()),
 }
+# With a dynamic batch.
+BATCHED_MODELS = {
+    'batched': (tiny_models.batched_detector, ModelOptions()),
+    'batched_masks': (lambda path: tiny_models.batched_detector(path, masks=True), ModelOptions()),
+    'batched_classifier': (
+        lambda path: tiny_models.color_classifier(path, size=(48, 64), batch='batch'), ModelOptions()),
+    'batched_convolutions': (lambda path: convolutional_detector(path, batch='batch'), ModelOptions()),
+}
 
 
 class Engines:
-    """The models by name; each is built once per test run."""
+    """The models by name; each is built once per test run. The batch of BATCHED_MODELS is 1 to MOST."""
+
+    MOST = 6
 
     def __init__(self, tensorrt, folder):
         self._tensorrt = tensorrt
@@ -183,10 +200,11 @@ class Engines:
 
     def __call__(self, name):
         if name not in self._built:
-            write, options = MODELS[name]
+            write, options = {**MODELS, **BATCHED_MODELS}[name]
+            most = self.MOST if name in BATCHED_MODELS else 1
             path = write(self._folder / f'{name}.onnx')
-            plan = plan_path(self._plans, self._tensorrt, path, _LEVEL)
+            plan = plan_path(self._plans, self._tensorrt, path, _LEVEL, most)
             if not plan.is_file():
-                write_plan(plan, self._tensorrt, path, _LEVEL)
+                write_plan(plan, self._tensorrt, path, _LEVEL, most)
             self._built[name] = BuiltModel(load_model(path, options), plan.read_bytes())
         return self._built[name]

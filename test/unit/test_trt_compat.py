@@ -8,6 +8,7 @@ import subprocess
 import sys
 import types
 from dataclasses import replace
+from typing import ClassVar
 
 import numpy as np
 import onnx
@@ -174,6 +175,54 @@ def test_memory_size_is_read_by_the_name_that_the_version_has(recorded):
     name = 'device_memory_size_v2' if 'device_memory_size_v2' in recorded.names('ICudaEngine') else 'device_memory_size'
     assert ('device_memory_size' in recorded.names('ICudaEngine')) == (not recorded.record['version'].startswith('11.'))
     assert adopted(recorded).device_memory_size(recorded.bound('ICudaEngine', **{name: 4096})) == 4096
+
+
+def test_an_execution_context_gets_the_memory_that_it_shares(recorded):
+    """By the names of the version: a method or an argument makes it, a method or a property gives it the memory."""
+    made, given, version = [], [], recorded.record['version']
+    names = recorded.names('ICudaEngine')
+    context = recorded.bound('IExecutionContext')
+    if 'set_device_memory' in recorded.names('IExecutionContext'):
+        context.set_device_memory = lambda *memory: given.append(memory)
+    methods = {'create_execution_context': lambda *strategy: made.append(strategy) or context}
+    if version.startswith('11'):
+        # An enumeration that the recordings do not have.
+        recorded.module.ExecutionContextAllocationStrategy = types.SimpleNamespace(USER_MANAGED='by the user')
+        assert 'create_execution_context_without_device_memory' not in names
+    else:
+        methods['create_execution_context_without_device_memory'] = lambda: made.append('without') or context
+    tensorrt = adopted(recorded)
+    assert tensorrt.create_context(recorded.bound('ICudaEngine', **methods), (4096, 512)) is context
+    assert made == [('by the user',)] if version.startswith('11') else ['without']
+    if version == '8.6.0':
+        assert (given, context.device_memory) == ([], 4096)
+    else:
+        assert given == [(4096, 512)]
+    # Without memory the context allocates its own.
+    made.clear()
+    assert tensorrt.create_context(recorded.bound('ICudaEngine', **methods)) is context
+    assert made == [()] and len(given) <= 1
+
+
+@pytest.mark.parametrize('version, shares', [('8.6.0', True), ('10.3.0', False)])
+def test_8_6_lets_several_contexts_use_a_profile(version, shares):
+    """10 always does. The recordings do not have the enumeration."""
+    recorded, set_features = Recorded(version), []
+    recorded.module.PreviewFeature = types.SimpleNamespace(PROFILE_SHARING_0806='sharing')
+    config, _ = recorded.config()
+    config.set_preview_feature = lambda feature, on: set_features.append((feature, on))
+    config.add_optimization_profile = lambda profile: 0
+
+    class Profile:
+        shapes: ClassVar[dict] = {}
+
+        def set_shape(self, name, *three):
+            self.shapes[name] = three
+
+    builder = types.SimpleNamespace(create_optimization_profile=Profile)
+    adopted(recorded).add_profile(builder, config, {'images': ((1, 3), (4, 3), (4, 3))})
+    assert Profile.shapes == {'images': ((1, 3), (4, 3), (4, 3))}
+    assert set_features == [('sharing', True)] * shares
 
 
 def test_parser_errors_have_names_where_the_version_gives_them(recorded):

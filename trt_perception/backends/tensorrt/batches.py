@@ -28,7 +28,7 @@ def with_batches(spec: ModelSpec, options: PipelineOptions) -> PipelineOptions:
         profile = (1, most, most)
     if most > profile[2]:
         raise EngineError(
-            f'max_batch is {most}, but the largest batch of batch_profile {list(profile)} is {profile[2]}: raise it, or '
-            f'leave batch_profile at {list(_DEFAULT)} for an engine that fits max_batch')
+            f'max_batch is {most}, but the largest batch of batch_profile {list(profile)} is {profile[2]}: raise it, '
+            f'or leave batch_profile at {list(_DEFAULT)} for an engine that fits max_batch')
     return replace(
         options, build=replace(options.build, batch=profile), run=replace(options.run, max_batch=most))

@@ -84,7 +84,7 @@ def build_request(
             'with a dynamic batch, or leave the profile at [1, 1, 1]')
     if smallest != 1:
         raise EngineError(
-            f'the batch profile is {list(options.batch)}, but frames run one at a time: its smallest value must be 1')
+            f'the batch profile is {list(options.batch)}, but a frame may run alone: its smallest value must be 1')
     if any(options.input_size) and tuple(options.input_size) != (spec.width, spec.height):
         raise EngineError(
             f'input_size is {list(options.input_size)}, but the model was loaded for [{spec.width}, {spec.height}]')

@@ -26,8 +26,8 @@ def choose_pipeline(
 ) -> Pipeline:
     """Return an unopened pipeline for the plan.
 
-    It is a DevicePipeline. If the CUDA kernels cannot be compiled, it is a HostPipeline, which runs one frame at a time,
-    and a warning is logged. The arguments are those of DevicePipeline. EngineError without a GPU.
+    It is a DevicePipeline. If the CUDA kernels cannot be compiled, it is a HostPipeline, which takes one frame at a
+    time, and a warning is logged. The arguments are those of DevicePipeline. EngineError without a GPU.
     """
     options = options or RunOptions()
     capability = device_at(options.device_index).compute_capability
