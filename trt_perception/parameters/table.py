@@ -175,8 +175,8 @@ class Values:
         'each with its part of num_threads, at most one for each thread; with TensorRT each with a stream and GPU '
         'memory of its own', 'on the CPU one for each thread if there are so many cameras, otherwise 1', limits=(0, 64))
     max_batch: int = _row(
-        MODEL, 1, 'Waiting images of different cameras that ONNX Runtime runs as one batch with all threads, if the '
-        'model has a dynamic batch; others take turns', limits=(1, 64))
+        MODEL, 1, 'Waiting images of different cameras that run as one batch, if the model has a dynamic batch: on ONNX '
+        'Runtime with all threads, on TensorRT with an engine that is built for it. Others take turns', limits=(1, 64))
     batch_wait_ms: int = _row(
         MODEL, 0, 'Longest time in milliseconds that an image waits until max_batch images are there', 'never wait',
         limits=(0, 1000))
@@ -223,7 +223,8 @@ class Values:
     timing_cache: bool = _row(TENSORRT, True, 'Keep the kernel timings of a TensorRT build for the next build')
     batch_profile: tuple[int, int, int] = _row(
         TENSORRT, (1, 1, 1),
-        'Smallest, usual and largest batch of the TensorRT engine, for a model with a dynamic batch')
+        'Smallest, usual and largest batch of the TensorRT engine, for a model with a dynamic batch',
+        'from 1 to max_batch or to the number of cameras, if that is smaller')
     dla_core: int = _row(
         TENSORRT, -1, 'DLA core (deep learning accelerator of a Jetson) that runs the TensorRT engine', 'the GPU',
         limits=(-1, 7))
