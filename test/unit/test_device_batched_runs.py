@@ -15,7 +15,7 @@ import pytest
 from onnx import helper
 from support.device_stand_ins import Session, TensorRt, use_stand_ins
 from support.host_kernels import compile_kernels
-from support.tiny_models import FLOAT, batched_detector, color_classifier, color_detector, save
+from support.tiny_models import COLORS, FLOAT, batched_detector, cells, color_classifier, color_detector, save
 
 from trt_perception.backends.tensorrt.run.batch_sizes import batch_sizes
 from trt_perception.backends.tensorrt.run.device_pipeline import DevicePipeline
@@ -224,6 +224,40 @@ def test_classifiers_in_a_batch(tmp_path):
             expected = alone.run(each).result
             assert np.array_equal(result.scores, expected.scores)
             assert np.array_equal(result.class_indices, expected.class_indices)
+    assert pipeline.describe()['decode'] == 'host'
+    pipeline.close()
+    alone.close()
+
+
+def two_outputs(path):
+    """The colour detector with boxes and scores in two outputs. The test images show how its boxes are meant."""
+    centres = cells(64, 64).T
+    corners = np.concatenate([centres[:, :2] - centres[:, 2:] / 2, centres[:, :2] + centres[:, 2:] / 2], axis=1)
+    return save(
+        path,
+        [helper.make_node('AveragePool', ['images'], ['means'], kernel_shape=[8, 8], strides=[8, 8]),
+         helper.make_node('Reshape', ['means', 'shape'], ['columns']),
+         helper.make_node('Transpose', ['columns'], ['scores'], perm=[0, 2, 1]),
+         helper.make_node('ReduceSum', ['scores', 'classes'], ['sums'], keepdims=1),
+         helper.make_node('Mul', ['sums', 'nothing'], ['zeros']),
+         helper.make_node('Add', ['zeros', 'corners'], ['boxes'])],
+        {'images': (FLOAT, ['batch', 3, 64, 64])},
+        {'boxes': (FLOAT, ['batch', 64, 4]), 'scores': (FLOAT, ['batch', 64, 3])},
+        {'shape': np.array([0, 3, -1]), 'classes': np.array([2]), 'nothing': np.float32(0),
+         'corners': corners[np.newaxis]},
+        {'names': dict(enumerate(COLORS)), 'task': 'detect'})
+
+
+@pytest.mark.parametrize('runs', [1, 2])
+def test_heads_that_the_host_decodes(tmp_path, runs):
+    spec = load_model(two_outputs(tmp_path / 'model.onnx'))
+    assert spec.head.kind == 'separate' and not spec.head.coding
+    pipeline, alone = opened(spec, 3, runs=runs), opened(spec, 1)
+    # What the test images showed holds for all rows and runs.
+    assert pipeline.spec.head == alone.spec.head != spec.head
+    for number in range(0, 24, 3):
+        frames = [frame(number + place, SIZES[place]) for place in range(1 + number // 3 % 3)]
+        assert_as_alone(pipeline, alone, frames)
     assert pipeline.describe()['decode'] == 'host'
     pipeline.close()
     alone.close()
