@@ -175,8 +175,9 @@ class Values:
         'each with its part of num_threads, at most one for each thread; with TensorRT each with a stream and GPU '
         'memory of its own', 'on the CPU one for each thread if there are so many cameras, otherwise 1', limits=(0, 64))
     max_batch: int = _row(
-        MODEL, 1, 'Waiting images of different cameras that run as one batch, if the model has a dynamic batch: on ONNX '
-        'Runtime with all threads, on TensorRT with an engine that is built for it. Others take turns', limits=(1, 64))
+        MODEL, 1, 'Waiting images of different cameras that run as one batch, if the model has a dynamic batch: with '
+        'ONNX Runtime on all threads, with TensorRT on an engine that is built for it. Others take turns',
+        limits=(1, 64))
     batch_wait_ms: int = _row(
         MODEL, 0, 'Longest time in milliseconds that an image waits until max_batch images are there', 'never wait',
         limits=(0, 1000))

@@ -113,7 +113,6 @@ class BatchWork:
         """Let later formats use the memory of the formats so far."""
         for formats in list(self._graphs):
             self._drop(formats)
-        self._slots = []
         for row in self._rows:
             for slot in row.slots:
                 slot.form = None
