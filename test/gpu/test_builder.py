@@ -59,6 +59,15 @@ def models(tmp_path_factory):
     return {name: folder / f'{name}.onnx' for name in ('fp32', 'fp16', 'all_fp16')}
 
 
+def test_the_types_of_an_engine_with_a_dynamic_batch_are_known(models, tmp_path):
+    """TensorRT tells them only for given shapes."""
+    to_fp16(convolutional_detector(tmp_path / 'plain.onnx', batch='batch'), tmp_path / 'dynamic.onnx')
+    spec = load_model(tmp_path / 'dynamic.onnx')
+    report = build_in_process(build_request(spec, options('fp16', batch=(1, 4, 4)))).report
+    assert report['precision_effective'] == 'fp16'
+    assert sum(layer['multiply_accumulates'] for layer in report['layers']) > 0
+
+
 @pytest.fixture(scope='module')
 def built(models):
     plans = {}

@@ -492,3 +492,28 @@ def test_every_numpy_type_is_one_of_tensorrts(recorded):
     assert set(compat.NUMPY_TYPES) <= {*recorded.record['enums']['DataType'], 'INT64'}
     assert isinstance(adopted(recorded), TensorRt)
     assert onnx.TensorProto.FLOAT16 == FLOAT16
+
+
+def test_the_layers_of_a_dynamic_engine_are_read_with_its_usual_shapes(recorded):
+    """Without a context that has shapes, TensorRT reports neither types nor formats."""
+    module = recorded.module
+    profile, shapes, seen = ((1, 3, 8, 8), (4, 3, 8, 8), (8, 3, 8, 8)), {}, []
+    context = recorded.bound(
+        'IExecutionContext', set_input_shape=lambda name, shape: shapes.__setitem__(name, shape) or True)
+    inspector = recorded.bound('EngineInspector')
+    inspector.get_engine_information = lambda form: seen.append(
+        getattr(inspector, 'execution_context', None)) or form.name
+
+    def engine(first):
+        return recorded.bound(
+            'ICudaEngine', num_io_tensors=2, get_tensor_name=lambda index: ('images', 'output0')[index],
+            get_tensor_mode=lambda name: (
+                module.TensorIOMode.INPUT if name == 'images' else module.TensorIOMode.OUTPUT),
+            get_tensor_shape=lambda name: (first, 3, 8, 8), get_tensor_profile_shape=lambda name, index: profile,
+            create_engine_inspector=lambda: inspector, create_execution_context=lambda: context)
+
+    tensorrt = adopted(recorded)
+    assert tensorrt.layer_information(engine(1)) == 'JSON'
+    assert seen == [None] and not shapes
+    assert tensorrt.layer_information(engine(-1)) == 'JSON'
+    assert seen[1] is context and shapes == {'images': (4, 3, 8, 8)}

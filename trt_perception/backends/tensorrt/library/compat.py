@@ -342,11 +342,44 @@ class TensorRt:
         return tuple(tensors)
 
     def layer_information(self, engine: Any) -> str:
-        """Return the inspector's JSON: all layers, and their details if the engine was built with them."""
+        """Return the inspector's JSON: all layers, and their details if the engine was built with them.
+
+        Of an engine with dynamic shapes, the types are those of the shapes for which it was built.
+        """
         inspector = self._made(engine.create_engine_inspector, 'TensorRT could not create an engine inspector')
-        return str(inspector.get_engine_information(self.module.LayerInformationFormat.JSON))
+        usual = self._usual_shapes(engine)
+        if not usual:
+            return str(inspector.get_engine_information(self.module.LayerInformationFormat.JSON))
+        # Without a context that has shapes, TensorRT reports neither types nor formats ('N/A due to dynamic shapes').
+        context = self._shaped_context(engine, usual)
+        try:
+            if context is not None:
+                inspector.execution_context = context
+            return str(inspector.get_engine_information(self.module.LayerInformationFormat.JSON))
+        finally:
+            # The context must outlive the inspector.
+            del inspector, context
 
     # -- internals ---------------------------------------------------------------------------------------------------
+
+    def _usual_shapes(self, engine: Any) -> dict[str, tuple[int, ...]]:
+        """Return the usual shape, by the first profile, of each input with a dynamic one."""
+        usual = {}
+        for index in range(engine.num_io_tensors):
+            name = engine.get_tensor_name(index)
+            is_input = engine.get_tensor_mode(name) == self.module.TensorIOMode.INPUT
+            if is_input and min(engine.get_tensor_shape(name), default=1) < 0:
+                usual[name] = tuple(engine.get_tensor_profile_shape(name, 0)[1])
+        return usual
+
+    def _shaped_context(self, engine: Any, shapes: Mapping[str, tuple[int, ...]]) -> Any:
+        """Return an execution context with these input shapes, None if there is too little memory for it."""
+        try:
+            context = self.create_context(engine)
+        except EngineError:
+            return None
+        fits = [context.set_input_shape(name, shape) for name, shape in shapes.items()]
+        return context if all(fits) else None
 
     def _made(self, make: Callable[[], Any], failure: str) -> Any:
         """Return the result of `make`. If it fails, some bindings return None and others raise TypeError."""
