@@ -499,7 +499,8 @@ def test_the_layers_of_a_dynamic_engine_are_read_with_its_usual_shapes(recorded)
     module = recorded.module
     profile, shapes, seen = ((1, 3, 8, 8), (4, 3, 8, 8), (8, 3, 8, 8)), {}, []
     context = recorded.bound(
-        'IExecutionContext', set_input_shape=lambda name, shape: shapes.__setitem__(name, shape) or True)
+        'IExecutionContext', set_input_shape=lambda name, shape: shapes.__setitem__(name, shape) or True,
+        infer_shapes=lambda: shapes.__setitem__('inferred after', list(shapes)) or [])
     inspector = recorded.bound('EngineInspector')
     inspector.get_engine_information = lambda form: seen.append(
         getattr(inspector, 'execution_context', None)) or form.name
@@ -516,4 +517,4 @@ def test_the_layers_of_a_dynamic_engine_are_read_with_its_usual_shapes(recorded)
     assert tensorrt.layer_information(engine(1)) == 'JSON'
     assert seen == [None] and not shapes
     assert tensorrt.layer_information(engine(-1)) == 'JSON'
-    assert seen[1] is context and shapes == {'images': (4, 3, 8, 8)}
+    assert seen[1] is context and shapes == {'images': (4, 3, 8, 8), 'inferred after': ['images']}

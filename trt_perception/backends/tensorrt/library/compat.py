@@ -379,7 +379,11 @@ class TensorRt:
         except EngineError:
             return None
         fits = [context.set_input_shape(name, shape) for name, shape in shapes.items()]
-        return context if all(fits) else None
+        if not all(fits):
+            return None
+        # Only now the other tensors have shapes.
+        context.infer_shapes()
+        return context
 
     def _made(self, make: Callable[[], Any], failure: str) -> Any:
         """Return the result of `make`. If it fails, some bindings return None and others raise TypeError."""
