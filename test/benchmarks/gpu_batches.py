@@ -41,8 +41,10 @@ from trt_perception.backends.tensorrt.library.compat import load as load_tensorr
 from trt_perception.backends.tensorrt.run.device_pipeline import DevicePipeline
 from trt_perception.backends.tensorrt.run.runtime import Engine
 from trt_perception.image.frame import Frame
+from trt_perception.model.heads.yolo import DetectionSettings
 from trt_perception.model.spec import load_model
 from trt_perception.node.process.worker import FairWorker
+from trt_perception.pipeline.interface import PostprocessSettings
 from trt_perception.pipeline.tensorrt_options import RunOptions
 
 SIZE = (640, 480)
@@ -216,6 +218,7 @@ def measure(options, spec, tensorrt, batch, plan):
                 try:
                     pipeline = DevicePipeline(
                         spec, lambda: plan, tensorrt, RunOptions(max_batch=batch, concurrent_runs=runs),
+                        PostprocessSettings(DetectionSettings(score_threshold=options.score)),
                         log=lambda severity, text: print(f'  {severity}: {text}', flush=True))
                     pipeline.open()
                     opened[runs] = pipeline
@@ -290,6 +293,9 @@ def main():
     parser.add_argument('--runs', type=numbers, default=[1, 2], help='runs at the same time (default: 1,2)')
     parser.add_argument('--rounds', type=int, default=3, help='(default: %(default)s)')
     parser.add_argument('--seconds', type=float, default=1.0, help='of one row in one round (default: %(default)s)')
+    parser.add_argument('--score', type=float, default=0.25, help=(
+        'score threshold; choose one at which less than 1024 boxes are above it before NMS, as with a trained network: '
+        'with more, the host selects (default: %(default)s)'))
     parser.add_argument('--level', type=int, default=3, help="TensorRT's optimisation level (default: %(default)s)")
     parser.add_argument('--plans', type=Path, default=Path('gpu_plans'), help='folder of plans (default: %(default)s)')
     parser.add_argument('--one-plan', action='store_true', help='one plan for all batches, built for the largest')
@@ -303,7 +309,8 @@ def main():
         'machine': {
             'gpu': device_at(0).name, 'tensorrt': tensorrt.identity, 'cores': len(os.sched_getaffinity(0)),
             'opencv_threads': cv2.getNumThreads(), 'python': sys.version.split()[0]},
-        'model': options.model.name, 'level': options.level, 'one_plan': options.one_plan, 'frame': list(SIZE),
+        'model': options.model.name, 'level': options.level, 'score': options.score,
+        'one_plan': options.one_plan, 'frame': list(SIZE),
         'rows': []}
     print(json.dumps(report['machine']), flush=True)
     for batch in options.batches:
