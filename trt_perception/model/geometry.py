@@ -9,6 +9,7 @@ pixel centres.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -86,6 +87,16 @@ class Geometry:
         """Clip (N, 4) boxes in image pixels to the image."""
         clipped: np.ndarray = np.minimum(np.maximum(boxes, 0.0), self._limits)
         return clipped
+
+    def box_in_image(self, box: Sequence[float]) -> tuple[float, float, float, float]:
+        """Map one box as `to_image` and `clip` do, with the same arithmetic. For a few boxes this is faster."""
+        x_min, y_min, x_max, y_max = box
+        scale_x, scale_y, width, height = self.scale_x, self.scale_y, float(self.image_width), float(self.image_height)
+        return (
+            min(max((x_min - self.target_x) / scale_x + self.crop_x, 0.0), width),
+            min(max((y_min - self.target_y) / scale_y + self.crop_y, 0.0), height),
+            min(max((x_max - self.target_x) / scale_x + self.crop_x, 0.0), width),
+            min(max((y_max - self.target_y) / scale_y + self.crop_y, 0.0), height))
 
     # For x_min, y_min, x_max, y_max; cached, because every frame needs them.
 

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What all detection heads share: the settings, the selection of candidates, and the interface.
+"""What all detection heads share: the selection of candidates, and the interface.
 
 A head names the outputs that it reads (`output_names`). `pick` takes them from the outputs of a network: the array
 itself for a head of one output (YoloHead), a dictionary for a head of a family (FamilyHead).
@@ -18,7 +18,8 @@ from ...errors import EngineError
 from ...results.results import Detections
 from ..geometry import Geometry
 from ..normalisation import YOLO, Preprocessing
-from ..thresholds import Thresholds
+from .detection_settings import DetectionSettings as DetectionSettings
+from .few import FEW, FewCandidates, selected_of_few
 from .nms import non_maximum_suppression
 
 # What a head reads: np.ndarray for YoloHead and ClassificationHead, {name: array} for a FamilyHead.
@@ -26,22 +27,6 @@ RawOutput = Any
 
 # NMS gets only this many of the best candidates: a threshold near zero must not stop a robot.
 MAX_CANDIDATES = 5000
-
-
-@dataclass(frozen=True)
-class DetectionSettings:
-    """Thresholds of the detection head; all may change between two frames.
-
-    score_threshold: detections with a lower score are removed, 0..1
-    iou_threshold: IoU above which the lower-scoring box of a pair is suppressed, 0..1
-    keep_classes: class indices to keep, None for all
-    """
-
-    score_threshold: float = Thresholds.score
-    iou_threshold: float = Thresholds.iou
-    class_agnostic_nms: bool = False
-    max_detections: int = 300
-    keep_classes: frozenset[int] | None = None
 
 
 class Candidates(NamedTuple):
@@ -93,6 +78,11 @@ class DetectionHead:
         boxes, scores, classes = candidates
         if not len(scores):
             return Detections.empty(), np.zeros(0, np.int64)
+        if len(scores) <= FEW and scores.dtype == np.float32:
+            few = selected_of_few(
+                FewCandidates(boxes.tolist(), scores.tolist(), classes.tolist()), geometry, settings, self.suppresses)
+            if few is not None:
+                return few[0], np.array(few[1], np.int64)
         chosen = np.arange(len(scores))
         # NaN is never greater than anything, so in NMS a NaN box would silently suppress all others.
         if not (np.isfinite(boxes).all() and np.isfinite(scores).all()):

@@ -20,7 +20,8 @@ from ...results.results import Detections
 from ..geometry import Geometry
 from .detection import MAX_CANDIDATES as MAX_CANDIDATES
 from .detection import DetectionHead
-from .detection import DetectionSettings as DetectionSettings
+from .detection_settings import DetectionSettings as DetectionSettings
+from .few import FEW, FewCandidates, selected_of_few, single
 
 
 @dataclass(frozen=True)
@@ -54,13 +55,25 @@ class YoloHead(DetectionHead):
         Raises EngineError if scores, or boxes above the threshold, are not finite.
         """
         rows = output[0]
+        if self.kind == 'end_to_end':
+            return self.select(*self._end_to_end(rows, settings), geometry, settings)
+        columns = rows.T if self.transposed or self.kind == 'yolov5' else rows
+        # score = objectness * class <= objectness, so one comparison removes most candidates.
+        best = columns[4] if self.kind == 'yolov5' else columns[4:].max(axis=0)
+        # NaN stays and is reported.
+        kept = (~(best < settings.score_threshold)).nonzero()[0]
+        if not len(kept):
+            return Detections.empty()
+        if len(kept) <= FEW and columns.dtype == np.float32:
+            few = selected_of_few(self._few(columns, kept.tolist(), settings), geometry, settings, self.suppresses)
+            if few is not None:
+                return few[0]
         if self.kind == 'yolov5':
-            boxes, scores, classes = self._yolov5(rows, settings)
-        elif self.kind == 'yolov8':
-            boxes, scores, classes = self._yolov8(rows, settings)
-        else:
-            boxes, scores, classes = self._end_to_end(rows, settings)
-        return self.select(boxes, scores, classes, geometry, settings)
+            return self.select(*self._yolov5(rows[kept], settings), geometry, settings)
+        picked = columns[:, kept].astype(np.float32, copy=False)
+        return self.select(
+            _corners(picked[:4].T), best[kept].astype(np.float32, copy=False), picked[4:].argmax(axis=0), geometry,
+            settings)
 
     @property
     def columns(self) -> int:
@@ -73,27 +86,33 @@ class YoloHead(DetectionHead):
         rows = rows.T if self.kind == 'yolov8' and not self.transposed else rows
         return np.asarray(rows, np.float32)
 
+    def _few(self, columns: np.ndarray, kept: list[int], settings: DetectionSettings) -> FewCandidates:
+        """Return the candidates of these columns as Python numbers, with the arithmetic of float32."""
+        first = 5 if self.kind == 'yolov5' else 4
+        threshold = single((settings.score_threshold,))[0]
+        found = FewCandidates([], [], [])
+        for index in kept:
+            column = columns[:, index]
+            one = int(column[first:].argmax())
+            x, y, width, height, objectness = column[:5].tolist()
+            score = float(column[first + one])
+            if self.kind == 'yolov5':
+                score = single((objectness * score,))[0]
+                if score < threshold:
+                    continue
+            width, height = width / 2, height / 2
+            found.boxes.append(single((x - width, y - height, x + width, y + height)))
+            found.scores.append(score)
+            found.classes.append(one)
+        return found
+
     def _yolov5(
         self, rows: np.ndarray, settings: DetectionSettings,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        # score = objectness * class <= objectness, so one comparison removes most rows. NaN stays and is reported.
-        rows = rows[~(rows[:, 4] < settings.score_threshold)].astype(np.float32, copy=False)
-        if not len(rows):
-            return rows[:, :4], rows[:, 4], np.zeros(0, np.int64)
-        class_scores = rows[:, 5:]
-        scores = rows[:, 4] * class_scores.max(axis=1)
+        rows = rows.astype(np.float32, copy=False)
+        scores = rows[:, 4] * rows[:, 5:].max(axis=1)
         kept = ~(scores < settings.score_threshold)
-        return _corners(rows[kept, :4]), scores[kept], class_scores.argmax(axis=1)[kept]
-
-    def _yolov8(
-        self, rows: np.ndarray, settings: DetectionSettings,
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        columns = rows.T if self.transposed else rows
-        best = columns[4:].max(axis=0)
-        kept = np.flatnonzero(~(best < settings.score_threshold))
-        picked = columns[:, kept].astype(np.float32, copy=False)
-        classes = picked[4:].argmax(axis=0) if len(kept) else np.zeros(0, np.int64)
-        return _corners(picked[:4].T), best[kept].astype(np.float32, copy=False), classes
+        return _corners(rows[kept, :4]), scores[kept], rows[kept, 5:].argmax(axis=1)
 
     def _end_to_end(
         self, rows: np.ndarray, settings: DetectionSettings,
