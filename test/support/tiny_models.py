@@ -46,6 +46,10 @@ def fixed_outputs(path, *arrays, input_shape=(1, 3, 64, 64), metadata=None):
         {f'constant{i}': array for i, array in enumerate(arrays)}, metadata)
 
 
+# Of the masks of three_prototypes.
+COEFFICIENTS = (1.0, 0.5, -0.25)
+
+
 def cells(width, height):
     """(4, N) float32 cx, cy, w, h of the cells, row by row."""
     y, x = np.mgrid[0:height // CELL, 0:width // CELL].reshape(2, -1)
@@ -77,6 +81,34 @@ def color_detector(
     if metadata is None:
         metadata = {'names': dict(enumerate(COLORS)), 'task': 'detect'}
     return save(path, nodes, {'images': (dtype, size)}, {'output0': (FLOAT, shape)}, constants, metadata)
+
+
+def three_prototypes(path, width=64, height=64, head='yolov8', metadata=None):
+    """The colour detector with masks of three prototypes: each channel in a quarter of the input's size, less 0.1.
+
+    Each candidate has the coefficients COEFFICIENTS. head: yolov8 or yolov5
+    """
+    count = (width // CELL) * (height // CELL)
+    boxes, coefficients = cells(width, height), np.repeat(np.float32(COEFFICIENTS)[:, np.newaxis], count, axis=1)
+    if head == 'yolov5':
+        boxes = np.concatenate([boxes, np.ones((1, count), np.float32)])
+    constants = {
+        'scores_shape': np.array([1, 3, -1], np.int64), 'boxes': boxes[np.newaxis], 'limit': np.float32(0.1),
+        'coefficients': coefficients[np.newaxis]}
+    nodes = [
+        helper.make_node('AveragePool', ['images'], ['means'], kernel_shape=[CELL, CELL], strides=[CELL, CELL]),
+        helper.make_node('Reshape', ['means', 'scores_shape'], ['scores']),
+        helper.make_node('Concat', ['boxes', 'scores', 'coefficients'], ['columns'], axis=1),
+        helper.make_node('Transpose', ['columns'], ['output0'], perm=[0, 2, 1]) if head == 'yolov5' else
+        helper.make_node('Identity', ['columns'], ['output0']),
+        helper.make_node('AveragePool', ['images'], ['small'], kernel_shape=[4, 4], strides=[4, 4]),
+        helper.make_node('Sub', ['small', 'limit'], ['output1'])]
+    rows = len(boxes) + 6
+    return save(
+        path, nodes, {'images': (FLOAT, [1, 3, height, width])},
+        {'output0': (FLOAT, [1, count, rows] if head == 'yolov5' else [1, rows, count]),
+         'output1': (FLOAT, [1, 3, height // 4, width // 4])},
+        constants, metadata or {'names': dict(enumerate(COLORS)), 'task': 'segment'})
 
 
 def color_segmenter(path, width=64, height=64, metadata=None):

@@ -13,7 +13,7 @@ import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from support.tiny_models import CELL, COLORS, cells
+from support.tiny_models import CELL, COEFFICIENTS, COLORS, cells
 
 TYPES = {
     'float32': schema.TensorType.FLOAT32, 'int8': schema.TensorType.INT8, 'uint8': schema.TensorType.UINT8,
@@ -137,6 +137,59 @@ def color_detector(path, width=64, height=64, quantised=False, fractions=True, f
     if files == 'ultralytics':
         files = {'metadata.json': json.dumps({**ULTRALYTICS, 'imgsz': [height, width]})}
     return writer.save(path, [image], [output], own, files)
+
+
+def three_prototypes(path, width=64, height=64, head='yolov8', channels_last=True, fractions=True, task='segment'):
+    """tiny_models.three_prototypes, NHWC, as Ultralytics and YOLOv5 export it.
+
+    Ultralytics: prototypes first, [1, h, w, 3], then the candidates, [1, 4 + 3 + 3, cells]. YOLOv5 (head 'yolov5'): the
+    candidates, [1, cells, 5 + 3 + 3], then the prototypes, turned to [1, 3, h, w] (channels_last False).
+    """
+    count = (width // CELL) * (height // CELL)
+    boxes = cells(width, height).T[np.newaxis]
+    if fractions:
+        boxes = boxes / np.array([width, height, width, height], np.float32)
+    if head == 'yolov5':
+        boxes = np.concatenate([boxes, np.ones((1, count, 1), np.float32)], axis=2)
+    writer = Writer()
+    image = writer.tensor('images', [1, height, width, 3])
+    means = writer.tensor('means', [1, height // CELL, width // CELL, 3])
+    writer.operator('AVERAGE_POOL_2D', [image], [means], pooling(CELL, CELL))
+    flat = writer.tensor('flat', [1, count, 3])
+    shape = writer.tensor('shape', [3], 'int32', value=[1, count, 3])
+    reshape = schema.ReshapeOptionsT()
+    reshape.newShape = [1, count, 3]
+    writer.operator('RESHAPE', [means, shape], [flat], reshape)
+    boxes = writer.tensor('boxes', boxes.shape, value=boxes)
+    coefficients = writer.tensor(
+        'coefficients', [1, count, 3], value=np.tile(np.float32(COEFFICIENTS), (1, count, 1)))
+    columns = 11 if head == 'yolov5' else 10
+    rows = writer.tensor('StatefulPartitionedCall:0' if head == 'yolov5' else 'rows', [1, count, columns])
+    concatenation = schema.ConcatenationOptionsT()
+    concatenation.axis = 2
+    writer.operator('CONCATENATION', [boxes, flat, coefficients], [rows], concatenation)
+    small = writer.tensor('small', [1, height // 4, width // 4, 3])
+    writer.operator('AVERAGE_POOL_2D', [image], [small], pooling(4, 4))
+    limit = writer.tensor('limit', [1], value=[0.1])
+    prototypes = writer.tensor('PartitionedCall:1', [1, height // 4, width // 4, 3])
+    writer.operator('SUB', [small, limit], [prototypes], schema.SubOptionsT())
+    if not channels_last:
+        turned = writer.tensor('StatefulPartitionedCall:1', [1, 3, height // 4, width // 4])
+        order = writer.tensor('order', [4], 'int32', value=[0, 3, 1, 2])
+        writer.operator('TRANSPOSE', [prototypes, order], [turned], schema.TransposeOptionsT())
+        prototypes = turned
+    outputs = [rows, prototypes]
+    if head != 'yolov5':
+        candidates = writer.tensor('PartitionedCall:0', [1, columns, count])
+        across = writer.tensor('across', [3], 'int32', value=[0, 2, 1])
+        writer.operator('TRANSPOSE', [rows, across], [candidates], schema.TransposeOptionsT())
+        outputs = [prototypes, candidates]
+    metadata = {**ULTRALYTICS, 'task': task, 'imgsz': [height, width]}
+    if head == 'yolov5':
+        # YOLOv5 writes these two alone, as a Python dict.
+        values = {'stride': 8, 'names': ULTRALYTICS['names']}
+        return writer.save(path, [image], outputs, files={'temp_meta.txt': repr(values)})
+    return writer.save(path, [image], outputs, files={'metadata.json': json.dumps(metadata)})
 
 
 def color_classifier(path, size=(16, 16), dtype='float32', quantisation=None, own=None, files=None):

@@ -18,7 +18,9 @@ from trt_perception.backends.create import chosen_backend
 from trt_perception.cli import main as command_line
 from trt_perception.errors import ModelError, PerceptionError
 from trt_perception.model.file_kinds import is_tflite
-from trt_perception.model.heads.fractions import are_fractions, in_pixels
+from trt_perception.model.heads.boxes import FRACTIONS
+from trt_perception.model.heads.fractions import are_fractions, in_pixels, with_unit
+from trt_perception.model.heads.further_columns import ObbHead, PoseHead, SegmentHead
 from trt_perception.model.heads.yolo import YoloHead
 from trt_perception.model.normalisation import METADATA_KEY
 from trt_perception.model.onnx_file import sha256_of
@@ -213,6 +215,24 @@ def test_the_exporter_decides_without_boxes(expected):
     """After NMS, an image without objects has rows of zeros."""
     head = YoloHead('end_to_end', 'output0', 0)
     assert are_fractions(head, [np.zeros((1, 300, 6), np.float32)], (64, 64), 3, expected) is bool(expected)
+
+
+@pytest.mark.parametrize('kind, further', [(SegmentHead, 4), (PoseHead, 51), (ObbHead, 1)])
+def test_values_decide_for_models_with_further_columns(kind, further):
+    """Width and height differ: the box of an oriented object is turned after it is in pixels."""
+    head, size = kind(3, 'output0', 'yolov8'), (128, 64)
+    columns = np.random.default_rng(1).uniform(0, 1, (1, 7 + further, 200)).astype(np.float32)
+    columns[0, 2:4] *= 0.2
+    pixels, fractions = ({'output0': values} for values in (columns.copy(), columns))
+    pixels['output0'][0, :4] *= np.float32([[128], [64], [128], [64]])
+    for expected in (True, False, None):
+        assert not are_fractions(head, [pixels, pixels], size, 3, expected)
+        assert are_fractions(head, [fractions, fractions], size, 3, expected)
+    found = with_unit(head, FRACTIONS).candidates(fractions, size, 0.5)
+    wanted = head.candidates(pixels, size, 0.5)
+    assert len(wanted.scores) > 20
+    np.testing.assert_allclose(found.boxes, wanted.boxes, rtol=1e-5, atol=1e-4)
+    np.testing.assert_array_equal(found.scores, wanted.scores)
 
 
 @pytest.mark.parametrize('kind, shape', [('yolov5', (1, 8, 8)), ('end_to_end', (1, 8, 6))])

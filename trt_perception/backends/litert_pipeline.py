@@ -4,13 +4,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from ..cores import usable_cores
 from ..errors import EngineError, ModelError, printable
 from ..litert.backend import LiteRtBackend
+from ..model.heads.boxes import FRACTIONS, PIXELS
 from ..model.heads.detection import RawOutput
-from ..model.heads.fractions import are_fractions, in_pixels
+from ..model.heads.fractions import are_fractions, in_pixels, with_unit
+from ..model.heads.further_columns import FurtherColumnsHead
 from ..model.heads.yolo import YoloHead
 from ..model.spec import ModelSpec
 from ..model.unchanged import unchanged
@@ -74,13 +78,16 @@ class LiteRtPipeline(HostPipeline):
                     raise ModelError(
                         f"output '{printable(name)}' of {self.spec.path.name} has the shape {list(array.shape)} when "
                         f'it runs: expected {list(declared[name])}, as the file declares it; export the model again')
-        if isinstance(head, YoloHead) and are_fractions(
-                head, outputs, size, len(self.spec.names), self.spec.has_fractions):
-            self._monitor.log(
-                'info', f'{self.spec.path.name} has boxes as fractions of its input: they are multiplied by '
-                f'{size[0]}x{size[1]}')
-            self._fractions = True
-            outputs = [in_pixels(head, output, size) for output in outputs]
+        if isinstance(head, YoloHead | FurtherColumnsHead):
+            fractions = are_fractions(head, outputs, size, len(self.spec.names), self.spec.has_fractions)
+            if fractions:
+                self._monitor.log(
+                    'info', f'{self.spec.path.name} has boxes as fractions of its input: they are multiplied by '
+                    f'{size[0]}x{size[1]}')
+            if isinstance(head, YoloHead):
+                self._fractions = fractions
+                outputs = [in_pixels(head, output, size) for output in outputs] if fractions else outputs
+            self.spec = replace(self.spec, head=with_unit(head, FRACTIONS if fractions else PIXELS))
         return super()._accepted(outputs)
 
     def _infer(self, tensor: np.ndarray) -> RawOutput:

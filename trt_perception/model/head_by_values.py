@@ -12,7 +12,8 @@ from ..errors import EngineError, MissingDependencyError, ModelError, printable
 from ..tensors.quantisation import real_outputs
 from .heads.detection import FamilyHead, RawOutput
 from .heads.evidence import HeadEvidence
-from .heads.fractions import in_pixels
+from .heads.fractions import problem_in_fractions
+from .heads.further_columns import FurtherColumnsHead
 from .heads.identify import Head
 from .heads.plausibility import problem_of
 from .heads.yolo import YoloHead
@@ -56,9 +57,8 @@ def _problem(
     summary: OnnxSummary, head: Head, outputs: Sequence[RawOutput], size: tuple[int, int], num_names: int,
 ) -> str:
     problem = problem_of(head, outputs, size, num_names)
-    if problem and summary.tflite is not None and isinstance(head, YoloHead):
-        scaled = [in_pixels(head, output, size) for output in outputs]
-        return problem_of(head, scaled, size, num_names)
+    if problem and summary.tflite is not None and isinstance(head, YoloHead | FurtherColumnsHead):
+        return problem_in_fractions(head, outputs, size, num_names)
     return problem
 
 

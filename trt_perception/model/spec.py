@@ -191,7 +191,7 @@ def _head(
     types.update(dict.fromkeys(dict(summary.quantised), 'float32'))
     evidence = HeadEvidence(
         output_shapes(summary, width, height), (width, height), num_names, summary.end_to_end, types, summary.metadata,
-        bool(summary.size_inputs), _open_outputs(summary))
+        bool(summary.size_inputs), _open_outputs(summary), summary.layout == 'nhwc')
     considered = _only(evidence, options.output_name)
     heads = fitting_heads(considered, options.head)
     head = heads[0] if len(heads) == 1 else head_by_values(summary, considered, heads)

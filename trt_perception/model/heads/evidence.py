@@ -22,6 +22,7 @@ class HeadEvidence:
     metadata: the exporter's metadata, such as Ultralytics' `head` and `description`
     scaled: whether the network multiplies its boxes by a size that is given to it (ort/size_inputs.py)
     open_outputs: outputs whose first dimension depends on the image: it is dynamic, but no batch
+    channels_last: whether the network's input is [1, height, width, channels]
     """
 
     outputs: tuple[tuple[str, tuple[int, ...]], ...]
@@ -32,6 +33,7 @@ class HeadEvidence:
     metadata: Mapping[str, str] = field(default_factory=dict)
     scaled: bool = False
     open_outputs: frozenset[str] = frozenset()
+    channels_last: bool = False
 
     @property
     def shapes(self) -> list[tuple[int, ...]]:

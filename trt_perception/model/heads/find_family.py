@@ -10,7 +10,8 @@ from .anchors import AnchorsHead, anchors_heads
 from .detection import FamilyHead
 from .detr import DETR_OUTPUTS, DetrHead, RtdetrHead, RtdetrRowsHead, detr_heads
 from .evidence import HeadEvidence
-from .further_columns import ObbHead, PoseHead, SegmentHead, further_columns_heads
+from .find_further_columns import further_columns_heads
+from .further_columns import ObbHead, PoseHead, SegmentHead
 from .labelled import LabelledHead, labelled_heads
 from .nanodet import NanoDetHead, nanodet_heads
 from .rows import SsdRowsHead, Yolov7RowsHead, rows_heads

@@ -4,7 +4,7 @@
 
 Their candidates have further columns after those of a detector:
 
-- segment: coefficients of masks (the prototypes are an output [1, M, h, w]; masks.py)
+- segment: coefficients of masks (the prototypes are an output [1, M, h, w] or [1, h, w, M]; masks.py)
 - pose:    key points
 - obb:     the angle in radians, which turns the box around its centre
 
@@ -14,10 +14,8 @@ upright box that encloses it is given, and NMS compares these upright boxes.
 
 from __future__ import annotations
 
-import ast
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import numpy as np
@@ -25,27 +23,31 @@ import numpy as np
 from ...results.results import Detections
 from ..geometry import Geometry
 from .boxes import CENTRES, CORNERS, PIXELS, boxes_problem, to_corners
-from .detection import Candidates, DetectionSettings, FamilyHead, OneOutputHead
-from .evidence import HeadEvidence, dense_counts, is_feature_map
+from .detection import Candidates, DetectionSettings, OneOutputHead
 from .family_values import class_problem, score_problem
 from .masks import instance_masks
 from .plausible_boxes import centre_problem
 
-_DENSE, _WITH_OBJECTNESS, _AFTER_NMS = 'yolov8', 'yolov5', 'end_to_end'
+DENSE, WITH_OBJECTNESS, AFTER_NMS = 'yolov8', 'yolov5', 'end_to_end'
 
 
 @dataclass(frozen=True)
-class _FurtherColumnsHead(OneOutputHead):
-    """Reads the boxes, scores and classes of candidates with further columns. layout: yolov8, yolov5 or end_to_end."""
+class FurtherColumnsHead(OneOutputHead):
+    """Reads the boxes, scores and classes of candidates with further columns.
+
+    layout: yolov8, yolov5 or end_to_end
+    unit: of the boxes, pixels or fractions of the network's input (fractions.py)
+    """
 
     layout: str
+    unit: str = field(default=PIXELS, kw_only=True)
 
     turned: ClassVar[bool] = False
 
     @property
     def suppresses(self) -> bool:
         """Whether NMS follows."""
-        return self.layout != _AFTER_NMS
+        return self.layout != AFTER_NMS
 
     def candidates(self, outputs: Mapping[str, np.ndarray], size: tuple[int, int], threshold: float) -> Candidates:
         """Return the candidates above the threshold."""
@@ -56,11 +58,11 @@ class _FurtherColumnsHead(OneOutputHead):
     ) -> tuple[Candidates, np.ndarray]:
         """Return the candidates above the threshold, and their further columns, (N, E) float32."""
         columns = self._columns(outputs)
-        if self.layout == _DENSE:
+        if self.layout == DENSE:
             best = columns[4:4 + self.num_classes].max(axis=0)
             picked = columns[:, ~(best < threshold)].astype(np.float32)
             scores, classes = _best(picked[4:4 + self.num_classes])
-        elif self.layout == _WITH_OBJECTNESS:
+        elif self.layout == WITH_OBJECTNESS:
             picked = columns[:, ~(columns[4] < threshold)].astype(np.float32)
             scores, classes = _best(picked[5:5 + self.num_classes])
             scores = scores * picked[4]
@@ -77,52 +79,58 @@ class _FurtherColumnsHead(OneOutputHead):
 
     @property
     def _first_further(self) -> int:
-        return 6 if self.layout == _AFTER_NMS else self.num_classes + (4 if self.layout == _DENSE else 5)
+        return 6 if self.layout == AFTER_NMS else self.num_classes + (4 if self.layout == DENSE else 5)
 
     def problem(
         self, images: Sequence[Mapping[str, np.ndarray]], size: tuple[int, int], num_names: int,
     ) -> str:
         """Return why the columns are not boxes, scores and classes; '' if they can be."""
         tables = [np.asarray(self._columns(image), np.float32) for image in images]
-        if self.layout == _AFTER_NMS:
+        if self.layout == AFTER_NMS:
             rows = np.concatenate(tables, axis=1)
             rows = rows[:, (rows[4] > 0) & (rows[5] >= 0)]
             coding = CENTRES if self.turned else CORNERS
             return (
                 score_problem(self.output_name, rows[4]) or class_problem(self.output_name, rows[5], num_names)
-                or boxes_problem([rows[:4].T], coding, PIXELS, size))
-        first, last = (4, 4 + self.num_classes) if self.layout == _DENSE else (4, 5 + self.num_classes)
+                or boxes_problem([self._in_pixels(rows, size)], coding, PIXELS, size))
+        first, last = (4, 4 + self.num_classes) if self.layout == DENSE else (4, 5 + self.num_classes)
         return (
             score_problem(self.output_name, np.concatenate([table[first:last] for table in tables], axis=1))
-            or centre_problem([table[:4].T for table in tables], size))
+            or centre_problem([self._in_pixels(table, size) for table in tables], size))
 
     def _columns(self, outputs: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return (columns, N)."""
         rows: np.ndarray = outputs[self.output_name][0]
-        return rows if self.layout == _DENSE else rows.T
+        return rows if self.layout == DENSE else rows.T
 
     def _corners(self, picked: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         """(columns, N) -> (N, 4) x_min, y_min, x_max, y_max in network pixels."""
-        boxes = picked[:4].T
-        coding = CORNERS if self.layout == _AFTER_NMS else CENTRES
+        boxes = self._in_pixels(picked, size)
+        coding = CORNERS if self.layout == AFTER_NMS else CENTRES
         if self.turned:
             coding, angle = CENTRES, picked[-1]
             cosine, sine = np.abs(np.cos(angle)), np.abs(np.sin(angle))
-            width, height = picked[2], picked[3]
-            boxes = np.stack(
-                [picked[0], picked[1], width * cosine + height * sine, width * sine + height * cosine], axis=1)
+            x, y, width, height = boxes.T
+            boxes = np.stack([x, y, width * cosine + height * sine, width * sine + height * cosine], axis=1)
         return to_corners(boxes, coding, PIXELS, size)
+
+    def _in_pixels(self, columns: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+        """Return the boxes, (N, 4), as the columns have them, but in network pixels."""
+        boxes: np.ndarray = columns[:4].T
+        return boxes if self.unit == PIXELS else boxes * np.array([*size, *size], np.float32)
 
 
 @dataclass(frozen=True)
-class SegmentHead(_FurtherColumnsHead):
+class SegmentHead(FurtherColumnsHead):
     """The boxes of a segmentation model, and the masks of its objects if they are wanted.
 
-    prototypes_name: output [1, M, h, w] for the masks, '' if the file has none. It is not one of `output_names`,
-        because without masks it need not be copied from a GPU
+    prototypes_name: output for the masks, '' if the file has none. It is not one of `output_names`, because without
+        masks it need not be copied from a GPU
+    channels_last: whether the prototypes are [1, h, w, M], not [1, M, h, w]
     """
 
     prototypes_name: str = ''
+    channels_last: bool = False
 
     kind: ClassVar[str] = 'segment'
     family: ClassVar[str] = 'a segmentation model of YOLOv5 or Ultralytics'
@@ -151,6 +159,8 @@ class SegmentHead(_FurtherColumnsHead):
         candidates, coefficients = self.with_further_columns(outputs, size, settings.score_threshold)
         found, chosen = self.selected(candidates, geometry, settings)
         prototypes = outputs[self.prototypes_name][0]
+        if self.channels_last:
+            prototypes = prototypes.transpose(2, 0, 1)
         masks = instance_masks(coefficients[chosen], prototypes, found.boxes, geometry)
         if masks is None:
             raise self.not_finite()
@@ -158,7 +168,7 @@ class SegmentHead(_FurtherColumnsHead):
 
 
 @dataclass(frozen=True)
-class PoseHead(_FurtherColumnsHead):
+class PoseHead(FurtherColumnsHead):
     """The boxes of a pose model."""
 
     kind: ClassVar[str] = 'pose'
@@ -168,7 +178,7 @@ class PoseHead(_FurtherColumnsHead):
 
 
 @dataclass(frozen=True)
-class ObbHead(_FurtherColumnsHead):
+class ObbHead(FurtherColumnsHead):
     """The upright boxes around the oriented boxes of a model; the angle is the last column."""
 
     kind: ClassVar[str] = 'obb'
@@ -176,55 +186,6 @@ class ObbHead(_FurtherColumnsHead):
     advice: ClassVar[str] = 'export the detection variant, such as yolo11n.pt'
     remark: ClassVar[str] = 'its angles are not given: each box is the upright box around the oriented one'
     turned: ClassVar[bool] = True
-
-
-_OF_TASK: dict[str, type[_FurtherColumnsHead]] = {'segment': SegmentHead, 'pose': PoseHead, 'obb': ObbHead}
-_OF_HEAD = {'Segment': SegmentHead, 'YOLOESegment': SegmentHead, 'Pose': PoseHead, 'OBB': ObbHead}
-
-
-def further_columns_heads(evidence: HeadEvidence) -> list[FamilyHead]:
-    """Return the head if the metadata or mask prototypes say that there are further columns, else []."""
-    maps = [shape for _, shape in evidence.outputs if is_feature_map(shape)]
-    tables = [(name, shape) for name, shape in evidence.outputs if len(shape) == 3 and shape[0] == 1]
-    kind = _kind(evidence)
-    if kind is None and len(maps) == len(tables) == 1 and len(evidence.outputs) == 2:
-        kind = SegmentHead
-    if kind is None or len(tables) != 1 or not evidence.is_float(tables[0][0]):
-        return []
-    name, (_, rows, columns) = tables[0]
-    # The number of further columns, as far as it is known.
-    further = 1 if kind is ObbHead else maps[0][1] if kind is SegmentHead and maps else _key_point_numbers(evidence)
-    # The prototypes are those of as many coefficients.
-    prototypes = {'prototypes_name': _prototypes(evidence)} if kind is SegmentHead and len(maps) == 1 else {}
-    if evidence.end_to_end or (evidence.end_to_end is None and columns == 6 + (further or 0) and rows <= 1000):
-        usable = prototypes if columns == 6 + (further or 0) else {}
-        return [kind(evidence.num_names or 0, name, _AFTER_NMS, **usable)] if columns > 6 else []
-    dense = dense_counts(evidence.input_size)
-    is_turned = columns > rows if (rows in dense) == (columns in dense) else columns in dense
-    layout, used = (_DENSE, rows - 4) if is_turned else (_WITH_OBJECTNESS, columns - 5)
-    classes = evidence.num_names or (used - further if further is not None else 0)
-    if classes < 1 or used <= classes or (further is not None and used != classes + further):
-        return []
-    return [kind(classes, name, layout, **prototypes)]
-
-
-def _prototypes(evidence: HeadEvidence) -> str:
-    return next(name for name, shape in evidence.outputs if is_feature_map(shape))
-
-
-def _kind(evidence: HeadEvidence) -> type[_FurtherColumnsHead] | None:
-    said = evidence.metadata.get('head', '')
-    kind = next((kind for start, kind in _OF_HEAD.items() if said.startswith(start)), None)
-    return kind or _OF_TASK.get(evidence.metadata.get('task', ''))
-
-
-def _key_point_numbers(evidence: HeadEvidence) -> int | None:
-    """Return the numbers of Ultralytics' `kpt_shape`, such as 51 for '[17, 3]'; None if it is missing."""
-    try:
-        points = ast.literal_eval(evidence.metadata.get('kpt_shape', ''))
-        return math.prod(int(number) for number in points)
-    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
-        return None
 
 
 def _best(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
