@@ -38,7 +38,7 @@ def run_in(workspace, command):
     """Run a shell command with the workspace sourced, outside the checkout."""
     return subprocess.run(
         ['bash', '-c', f'. {workspace}/install/setup.bash && {command}'], cwd=workspace,
-        capture_output=True, text=True, timeout=120, check=False,
+        capture_output=True, text=True, timeout=600, check=False,
         env={**os.environ, 'PYTHONDONTWRITEBYTECODE': '1'})
 
 

@@ -92,7 +92,7 @@ def test_a_bag_through_both_nodes(node, driver, tmp_path):
         # All depth images first: they are kept until their detections come.
         for topic, to in (('/depth_image', other.topic('depth')), ('/color', node.topic('image'))):
             players.append(play(tmp_path / 'bag', topic, to))
-            out, _ = players[-1].communicate(timeout=60)
+            out, _ = players[-1].communicate(timeout=600)
             assert players[-1].returncode == 0 and f'sent {FRAMES} images' in out, out
         # On a busy machine, a newer image replaces a waiting one, and so do newer detections.
         counts = node.counts(

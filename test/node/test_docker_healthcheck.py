@@ -20,7 +20,7 @@ if not SCRIPT.is_file():
 def check(name):
     done = subprocess.run(
         [sys.executable, str(SCRIPT)], env={**os.environ, 'PERCEPTION_NODE': name}, capture_output=True, text=True,
-        timeout=60, check=False)
+        timeout=600, check=False)
     assert done.stderr == ''
     return done.returncode, done.stdout.strip()
 

@@ -20,7 +20,7 @@ from trt_perception.parameters.table import PARAMETERS
 
 def run(*arguments, **environment):
     return subprocess.run(
-        [sys.executable, '-m', 'trt_perception.node.main', *arguments], capture_output=True, text=True, timeout=120,
+        [sys.executable, '-m', 'trt_perception.node.main', *arguments], capture_output=True, text=True, timeout=600,
         cwd=ROOT, env={**os.environ, **environment})
 
 

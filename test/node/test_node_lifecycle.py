@@ -272,7 +272,7 @@ def test_activate_and_deactivate_200_times_while_a_camera_publishes(node, models
     finally:
         done.set()
         for thread in threads:
-            thread.join(60)
+            thread.join(600)
     print(f'200 cycles in {time.monotonic() - started:.1f} s, {node.detections.count() - before} results, '
           f'{pictures.count() - drawn} debug images, {labels.count()} label_info')
     assert problems == []

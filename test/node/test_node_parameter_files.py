@@ -134,5 +134,5 @@ def test_an_empty_list_at_the_start(start_node, models):
 def test_an_empty_list_instead_of_a_number(start_node):
     node = start_node(wait=False, score_threshold=[])
     node.process.exit_code = 1
-    assert node.process.process.wait(60) == 1
+    assert node.process.process.wait(600) == 1
     node.process.wait_for_line("parameter 'score_threshold': expected a value of type number, found an empty list")

@@ -236,7 +236,7 @@ def test_bad_choices_are_refused_while_unconfigured(node, name, value, said):
 def test_wrong_parameters_at_the_start_end_the_node_with_one_line(start_node, parameters, said):
     node = start_node(wait=False, **parameters)
     node.process.exit_code = 1
-    assert node.process.process.wait(60) == 1
+    assert node.process.process.wait(600) == 1
     node.process.wait_for_line(said)
     lines = without_middleware(f'{node.process.output}\n').splitlines()
     assert len(lines) == 1 and lines[0].startswith('perception_node: '), node.process.tail()

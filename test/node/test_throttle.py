@@ -56,7 +56,7 @@ def test_a_clock_that_is_set_back_does_not_silence_the_log(tmp_path):
     source.write_text(CLOCK)
     subprocess.run(['cc', '-shared', '-fPIC', '-o', str(library), str(source)], check=True)
     done = subprocess.run(
-        [sys.executable, '-c', PROGRAM], capture_output=True, text=True, timeout=120, check=False,
+        [sys.executable, '-c', PROGRAM], capture_output=True, text=True, timeout=600, check=False,
         env={**python_environment(), 'LD_PRELOAD': str(library), 'SET_BACK': str(tmp_path / 'set_back'),
              'ROS_LOG_DIR': str(tmp_path)})
     assert done.returncode == 0, done.stderr

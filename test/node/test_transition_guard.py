@@ -13,7 +13,7 @@ from lifecycle_msgs.srv import ChangeState
 
 from trt_perception.node.lifecycle.transition_guard import TransitionGuard
 
-SOON = 60.0  # seconds to wait for events that come at once
+SOON = 600.0  # seconds to wait for events that come at once
 
 
 class Machine:

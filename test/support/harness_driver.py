@@ -23,7 +23,7 @@ from vision_msgs.msg import Classification, Detection2DArray
 from support.harness_process import NodeProcess
 
 # Longest wait for an event that should come at once. Only a failing test waits this long.
-TIMEOUT = 60.0
+TIMEOUT = 600.0
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 _INPUTS = ('image', 'image/compressed')
 _OUTPUTS = (
@@ -189,11 +189,11 @@ class NodeClient:
         client.remove_pending_request(future)
         return False
 
-    def call(self, client: Any, request: Any, timeout: float = 60.0) -> Any:
+    def call(self, client: Any, request: Any, timeout: float = TIMEOUT) -> Any:
         """Return the answer to a service request."""
         return self.result(client.call_async(request), client.srv_name, timeout)
 
-    def result(self, future: Any, what: str, timeout: float = 60.0) -> Any:
+    def result(self, future: Any, what: str, timeout: float = TIMEOUT) -> Any:
         """Wait for a future and return its answer."""
         done = threading.Event()
         future.add_done_callback(lambda _: done.set())

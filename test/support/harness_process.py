@@ -95,7 +95,7 @@ class NodeProcess:
         with self._changed:
             return self._lines[mark:]
 
-    def wait_for_line(self, pattern: str, since: int = 0, timeout: float = 60.0) -> str:
+    def wait_for_line(self, pattern: str, since: int = 0, timeout: float = 600.0) -> str:
         """Return the first line after `since` that contains the pattern."""
         def find() -> str | None:
             return next((line for line in self._lines[since:] if re.search(pattern, line)), None)
@@ -144,7 +144,7 @@ class NodeProcess:
         mask = int(re.search(r'^SigCgt:\s*([0-9a-f]+)', status, re.M).group(1), 16)
         return bool(mask >> (number - 1) & 1)
 
-    def stop(self, number: signal.Signals = signal.SIGINT, timeout: float = 60.0) -> tuple[int, float]:
+    def stop(self, number: signal.Signals = signal.SIGINT, timeout: float = 600.0) -> tuple[int, float]:
         """Send the signal. Returns the exit code and the seconds until the process ended."""
         started = time.monotonic()
         if self.process.poll() is None:

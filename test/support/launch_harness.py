@@ -138,7 +138,7 @@ class Consumer:
     def call(self, service_type: Any, name: str, request: Any) -> Any:
         """Call a service and return its answer. Repeats the call until there is an answer."""
         client = self.node.create_client(service_type, name)
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 600
         while time.monotonic() < deadline:
             if client.wait_for_service(1.0):
                 future = client.call_async(request)
@@ -162,7 +162,7 @@ class Consumer:
         return [parameter_value_to_python(value) for value in answer.values]
 
 
-def wait_for(condition: Callable[[], Any], what: str, timeout: float = 60.0) -> None:
+def wait_for(condition: Callable[[], Any], what: str, timeout: float = 600.0) -> None:
     """Wait until a condition is true. Fail with the text `what` after the timeout."""
     assert _becomes(condition, timeout), f'{what}: not within {timeout:.0f} s'
 

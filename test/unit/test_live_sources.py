@@ -196,10 +196,10 @@ def test_one_image_of_a_web_server(stream):
 # The command
 
 
-def command(*arguments):
+def command(*arguments, start=('-m', 'trt_perception.cli.main')):
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get('PYTHONPATH')]))
     return subprocess.Popen(
-        [sys.executable, '-m', 'trt_perception.cli.main', 'predict', *map(str, arguments)], stdout=subprocess.PIPE,
+        [sys.executable, *start, 'predict', *map(str, arguments)], stdout=subprocess.PIPE,
         stderr=subprocess.PIPE, text=True, env={**os.environ, 'PYTHONPATH': path})
 
 
@@ -210,7 +210,7 @@ def test_predict_on_a_camera(tmp_path, stream):
     process = command(
         model, f'http://{SECRET}{stream.url}/video', '--max-frames', 4, '--json', tmp_path / 'out.jsonl', '--draw',
         tmp_path / 'out')
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=600)
     assert (process.returncode, without_progress(err)) == (0, '')
     text = (tmp_path / 'out.jsonl').read_text()
     records = [json.loads(line) for line in text.splitlines()]
@@ -235,17 +235,21 @@ def test_a_signal_ends_a_camera(tmp_path, stream, number, code):
 @runs_a_model
 @pytest.mark.parametrize('scheme', ['http', 'rtsp'])
 def test_ctrl_c_while_a_host_does_not_answer(tmp_path, scheme):
-    """A library waits for ten seconds, and Python handles no signal in that thread."""
+    """While a library waits, Python handles no signal in that thread. Here it would wait for an hour."""
+    waits = (
+        'import sys; from trt_perception.sources import capture; capture._TIMEOUT_MS = 3_600_000; '
+        'from trt_perception.cli.main import main; sys.exit(main())')
     with socket.socket() as silent:
         silent.bind(('127.0.0.1', 0))
         silent.listen()
-        silent.settimeout(60)
+        silent.settimeout(600)
         process = command(
-            color_detector(tmp_path / 'm.onnx'), f'{scheme}://127.0.0.1:{silent.getsockname()[1]}/x')
+            color_detector(tmp_path / 'm.onnx'), f'{scheme}://127.0.0.1:{silent.getsockname()[1]}/x',
+            start=('-c', waits))
         connection, _ = silent.accept()
         with connection:
             process.send_signal(signal.SIGINT)
-            _, err = process.communicate(timeout=8)
+            _, err = process.communicate(timeout=600)
     assert (process.returncode, without_progress(err)) == (130, 'trt_perception: interrupted\n')
 
 
@@ -253,7 +257,7 @@ def test_ctrl_c_while_a_host_does_not_answer(tmp_path, scheme):
 def test_a_camera_that_is_not_there_does_not_end_the_run(tmp_path):
     cv2.imwrite(str(tmp_path / 'p.png'), np.full((8, 8, 3), 99, np.uint8))
     process = command(color_detector(tmp_path / 'm.onnx'), 37, 'rtsp://u:secret@127.0.0.1:1/x', tmp_path / 'p.png')
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=600)
     assert process.returncode == 1 and len(out.splitlines()) == 1
     first, second = without_progress(err).splitlines()
     assert first.startswith('trt_perception: camera 37: OpenCV ')
