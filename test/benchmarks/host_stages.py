@@ -110,6 +110,7 @@ def main() -> None:
         pipeline._infer(tensor)
         arrived = Frame.from_bgr(np.copy(frames[(number + 10) % len(frames)].bgr()))
         times.measure('preprocess, copied before', lambda frame=arrived: pipeline._input(preprocess, frame))
+        times.measure('resize alone, again', lambda frame=arrived: resize(frame.bgr(), target))
         pipeline._infer(tensor)
         other = frames[(number + 20) % len(frames)].bgr()
         if number % 2:
