@@ -21,7 +21,7 @@ from ..geometry import Geometry
 from .detection_settings import DetectionSettings
 
 # Up to here this way is faster than the general one if the caches are cold. With warm caches, up to 8.
-FEW = 12
+FEW = 10
 # OpenCV rounds an overlap to float32 before it compares it with the threshold.
 _ROUNDING = 1e-6
 
