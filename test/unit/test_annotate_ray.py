@@ -60,7 +60,7 @@ def place(tmp_path_factory):
     for number in range(2):
         write_bag(folder / f'short{number}', {'/image': list(images('rocket', 4 + number))})
     process = start(folder, 'one')
-    assert process.wait(300) == 0
+    assert process.wait(600) == 0
     return folder
 
 
@@ -135,7 +135,7 @@ def test_a_kill_costs_a_part_and_changes_nothing(cluster, place, kill):
         [node] = [node for node in cluster.list_all_nodes() if raylet in {
             entry.process.pid for entry in node.all_processes['raylet']}]
         cluster.remove_node(node, allow_graceful=False)
-    out, err = process.communicate(timeout=300)
+    out, err = process.communicate(timeout=600)
     assert process.returncode == 0, err
     assert 'died: ' in err and 'its task is done again' in err and 'Traceback' not in err
     assert '; retries: 1' in out and '3 bags (0 already annotated, 0 not annotated), 609 images' in out
@@ -150,13 +150,13 @@ def test_the_same_command_goes_on_after_its_own_end(cluster, place):
     process.kill()
     process.communicate(timeout=600)
     assert list(output.glob('.long.*.part'))
-    out, err = start(place, output.name, '--ray', cluster.address, '--ray-images', '100').communicate(timeout=300)
+    out, err = start(place, output.name, '--ray', cluster.address, '--ray-images', '100').communicate(timeout=600)
     assert 'long: 600 images' in out, err
     assert content(output) == content(place / 'one') and not list(output.glob('.long.*.part'))
 
 
 def test_no_cluster_is_one_line(place):
-    out, err = start(place, 'none', '--ray', '127.0.0.1:9').communicate(timeout=300)
+    out, err = start(place, 'none', '--ray', '127.0.0.1:9').communicate(timeout=600)
     assert 'Traceback' not in err and out == ''
     assert err.splitlines()[-1].startswith(
         'trt_perception: --ray 127.0.0.1:9: expected a Ray cluster that answers at host:port: ')
