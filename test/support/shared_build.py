@@ -26,6 +26,8 @@ from trt_perception.openvino_runtime import compiled_model
 from trt_perception.precision import prepare
 
 BUILDS, BUILT, WAITS = 'builds', 'built', 'waits'
+# Then a process that never came ends the test.
+_LONGEST_S = 600.0
 # What makes the int8 file, and the compiled model of OpenVINO.
 _BUILDERS = (prepare, 'quantize'), (compiled_model.CompiledModel, '_compiled')
 
@@ -82,7 +84,8 @@ def _watched(log: Path, processes: int) -> Iterator[None]:
 def _building(log: Path, processes: int, real: Callable[..., Any]) -> Callable[..., Any]:
     def build(*arguments: Any) -> Any:
         _tell(log, BUILDS)
-        while len({process for _, process in events(log)}) < processes:
+        until = time.monotonic() + _LONGEST_S
+        while len({process for _, process in events(log)}) < processes and time.monotonic() < until:
             time.sleep(0.02)
         made = real(*arguments)
         _tell(log, BUILT)
