@@ -12,7 +12,7 @@ MODEL ?=
 PYTEST ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint generate node-test export-test openvino-test ubuntu-test arm-test docs benchmark clean
+.PHONY: help setup demo test lint generate node-test export-test openvino-test fleet-test ubuntu-test arm-test docs benchmark clean
 
 ifdef ROS_DISTRO
 $(info Note: a ROS 2 install ($(ROS_DISTRO)) is sourced. With it, use rosdep and colcon: see README.md.)
@@ -60,7 +60,15 @@ openvino-test: setup  ## Run the tests of the OpenVINO backend
 	    --target .venv-openvino --requirement requirements/openvino.txt
 	PYTHONPATH='$(CURDIR)/.venv-openvino' '$(VENV)/bin/python' -m pytest -rs --timeout 900 $(PYTEST) \
 	    test/unit/test_openvino_pipeline.py test/unit/test_openvino_families.py test/unit/test_family_heads.py \
-	    test/unit/test_raw_heads.py test/unit/test_no_telemetry.py test/node/test_node_openvino.py
+	    test/unit/test_raw_heads.py test/unit/test_annotate_shared_build.py test/unit/test_no_telemetry.py \
+	    test/node/test_node_openvino.py
+
+# Ray and S3 are not in the environment: requirements/fleet.txt says why.
+fleet-test: setup  ## Run the tests of annotate on a Ray cluster and with S3, both on this machine
+	'$(VENV)/bin/python' -m pip install --quiet --disable-pip-version-check --no-deps --no-compile --upgrade \
+	    --target .venv-fleet --requirement requirements/fleet.txt
+	PYTHONPATH='$(CURDIR)/.venv-fleet' '$(VENV)/bin/python' -m pytest -rs --timeout 900 $(PYTEST) \
+	    test/unit/test_annotate_ray.py test/unit/test_annotate_s3.py test/unit/test_no_telemetry.py
 
 # What `make test` skips without these packages.
 export-test: setup  ## Run the tests that need PyTorch or Netron (requirements/export.txt), and the tutorial
@@ -98,7 +106,7 @@ benchmark: setup  ## Measure the pipeline and the node on this machine [MODEL=my
 	PYTHONPATH=.:test '$(VENV)/bin/python' test/benchmarks/node_benchmark.py
 
 clean:  ## Remove environments, builds and outputs; downloaded models stay in the cache
-	rm -rf .venv .venv-kilted .venv-ubuntu .venv-openvino .venv-docs .arm demo_output site build install log \
+	rm -rf .venv .venv-kilted .venv-ubuntu .venv-openvino .venv-fleet .venv-docs .arm demo_output site build install log \
 	    .mypy_cache .ruff_cache \
 	    .import_linter_cache .pytest_cache .hypothesis ./*.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

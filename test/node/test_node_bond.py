@@ -35,6 +35,7 @@ class Manager:
         self.id = client.name.rpartition('/')[2]
         self.instance = str(uuid.uuid4())
         self.sister, self.heard, self.broken = '', 0.0, False
+        self._active = True
         self._changed = threading.Condition()
         self._timer = self._publisher = self._subscription = None
 
@@ -47,7 +48,7 @@ class Manager:
         topic = self.client.topic('bond')
         self._subscription = node.create_subscription(Status, topic, self._on_status, QoSProfile(depth=100))
         self._publisher = node.create_publisher(Status, topic, QoSProfile(depth=5))
-        self._timer = node.create_timer(PERIOD_S, lambda: self._publish(True))
+        self._timer = node.create_timer(PERIOD_S, self._publish)
         self.client.driver.executor.wake()
         with self._changed:
             return self._changed.wait_for(lambda: self.sister, self.timeout / 2)
@@ -67,13 +68,14 @@ class Manager:
         with self._changed:
             return self.broken or time.monotonic() - self.heard > self.timeout
 
-    def _publish(self, active):
+    def _publish(self):
         self._publisher.publish(Status(
-            id=self.id, instance_id=self.instance, active=active, heartbeat_timeout=self.timeout,
+            id=self.id, instance_id=self.instance, active=self._active, heartbeat_timeout=self.timeout,
             heartbeat_period=PERIOD_S))
 
     def leave(self):
-        self._publish(False)
+        # Heartbeats go on without `active` (AwaitSisterDeath): on a busy machine, one message may be lost.
+        self._active = False
 
     def close(self):
         node = self.client.driver.node

@@ -166,8 +166,9 @@ class NodeClient:
     def wait_for_services(self) -> None:
         """Wait until the node is up and each of its services has answered."""
         for client in self._clients:
+            # wait_for_service looks four times a second only.
             wait_until(
-                lambda client=client: client.wait_for_service(0.1) or self.process.process.poll() is not None,
+                lambda client=client: client.service_is_ready() or self.process.process.poll() is not None,
                 f'{client.srv_name} is there')
             assert self.process.process.poll() is None, f'the node ended:\n{self.process.tail()}'
             request = client.srv_type.Request()

@@ -1,8 +1,8 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""ONNX Runtime and OpenVINO send no telemetry.
+"""ONNX Runtime, OpenVINO and Ray send no telemetry.
 
-ONNX Runtime's is disabled before loading, unless the user enables it. OpenVINO's package for it is hidden.
+ONNX Runtime's and Ray's is disabled before loading, unless the user enables it. OpenVINO's package for it is hidden.
 """
 
 import os
@@ -34,18 +34,27 @@ print(sorted({'openvino_telemetry', 'openvino.tools.ovc.telemetry_stub'} & set(s
 print(importlib.util.find_spec('openvino_telemetry') is not None)
 """
 
+# What the clusters that this process starts will do.
+RAY = """
+import sys
+from trt_perception.dependencies import require
+require('ray')
+from ray._common.usage import usage_lib
+print(usage_lib.usage_stats_enabled())
+"""
+
 
 def site_folders():
-    """Packages in a folder of PYTHONPATH: OpenVINO in `make openvino-test`."""
+    """Packages in a folder of PYTHONPATH: OpenVINO in `make openvino-test`, Ray in `make fleet-test`."""
     return [part for part in os.environ.get('PYTHONPATH', '').split(os.pathsep) if part]
 
 
 def run(tmp_path, program=RUN, **variables):
     """Open a model in a child process; return its value of the variable and the new files in its home folder."""
+    home = tmp_path / 'home'
+    home.mkdir(parents=True)
     model = tmp_path / 'model.onnx'
     tiny_models.color_classifier(model)
-    home = tmp_path / 'home'
-    home.mkdir()
     # Without this process's variables: ONNX Runtime sends nothing if CI is set.
     # With a ROS 2 from apt, ONNX Runtime is in the user's real home folder: ~/.local.
     environment = {
@@ -71,3 +80,11 @@ def test_openvino_is_imported_without_its_telemetry(tmp_path):
     said, files = run(tmp_path, IMPORT)
     assert said.splitlines() == ["['openvino.tools.ovc.telemetry_stub']", 'True']
     assert files == []
+
+
+def test_ray_reports_nothing_unless_the_user_wants_it(tmp_path):
+    pytest.importorskip('ray', reason='needs Ray: pip install ray')
+    assert run(tmp_path, RAY) == ('False', [])
+    assert run(tmp_path / 'enabled', RAY, RAY_USAGE_STATS_ENABLED='1')[0] == 'True'
+    # Without this package it would.
+    assert run(tmp_path / 'alone', RAY.replace("require('ray')", ''))[0] == 'True'

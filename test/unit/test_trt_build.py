@@ -5,7 +5,9 @@
 import signal
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,6 +29,7 @@ from trt_perception.backends.tensorrt.cuda.gpu_info import has_gpu
 from trt_perception.backends.tensorrt.library.graph_types import graph_types
 from trt_perception.errors import EngineError, MissingDependencyError, ModelError
 from trt_perception.model.spec import ModelOptions, load_model
+from trt_perception.monitor import Monitor
 from trt_perception.pipeline.options import CalibrationOptions
 from trt_perception.pipeline.tensorrt_options import BuildOptions
 from trt_perception.precision.prepare import prepare_model
@@ -322,6 +325,28 @@ def test_the_cache_keeps_what_a_build_made(tmp_path):
     assert (first.hit, second.hit) == (False, True)
     assert second.plan == first.plan
     assert second.sidecar['build_seconds'] == first.sidecar['build_seconds'] > 0
+
+
+def test_of_two_that_need_the_same_engine_one_builds_and_the_other_loads_it(tmp_path):
+    """Threads with a cache each: flock is between open files, so they are to each other as two processes."""
+    request = request_for(color_detector(tmp_path / 'm.onnx'))
+    key = EngineKey('a' * 64, 'tensorrt_rtx 1', 'none', '8.6', 0, 0, request.options)
+    waits, builds = threading.Event(), []
+
+    def build():
+        builds.append(request)
+        assert waits.wait(600)
+        return build_in_process(request)
+
+    def progress(text, done, total):
+        if text.startswith('waiting for another process that builds the same engine'):
+            waits.set()
+
+    with ThreadPoolExecutor(2) as pool:
+        one, other = (pool.submit(
+            EngineCache(tmp_path / 'engines').get_or_build, key, 'm.onnx', build, Monitor(progress)) for _ in range(2))
+    assert len(builds) == 1 and {one.result().hit, other.result().hit} == {True, False}
+    assert one.result().plan == other.result().plan == one.result().plan_path.read_bytes()
 
 
 def test_a_failed_build_leaves_no_engine(tmp_path, endless):
