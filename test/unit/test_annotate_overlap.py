@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from trt_perception.annotate.extent import Extent, State
 from trt_perception.annotate.overlap import Behind, batches, in_threads, prepared_ahead
 from trt_perception.annotate.rate import Rate, duration
 
@@ -151,18 +152,33 @@ def test_after_an_error_before_it_nothing_more_is_done():
 def test_rate_and_time_left():
     now = [0.0]
     shown = []
-    rate = Rate(lambda text, done, total: shown.append((text, done)), lambda: now[0])
+    rate = Rate(lambda text, done, total: shown.append((text, done, total)), lambda: now[0])
     for second in range(21):
         now[0] = float(second)
-        rate('bag', 10 * second, 1000)
-    assert shown[4] == ('bag', 40)
-    assert shown[5][0] == 'bag, 10.0 images/s, 95 s left'
+        rate(State('bag', 0, 1, 10 * second, 1000, True))
+    assert shown[4] == ('bag', 40, 1000)
+    assert shown[5] == ('bag, 10.0 images/s, 95 s left', 50, 1000)
     # The text changes every five seconds only.
-    assert len({text for text, _ in shown}) == 5
-    rate('next', 0, None)
-    now[0] += 10
-    rate('next', 30, None)
-    assert shown[-2:] == [('next', 0), ('next, 3.0 images/s', 30)]
+    assert len({text for text, _, _ in shown}) == 5
+    now[0] += 20
+    rate(State('next', 1, 3, 400, 2000, False))
+    assert shown[-1] == ('next (1 of 3 bags done), 10.0 images/s, at least 3 min left', 400, None)
+
+
+def test_the_extent_of_a_run():
+    """Finished bags have no images to do, and what becomes known of a bag corrects the sum."""
+    extent = Extent([100, None, 0, 40, 7])
+    assert extent.state(0, 'a', 0, 100) == State('a', 1, 5, 0, 147, False)
+    assert extent.state(0, 'a', 60, 100) == State('a', 1, 5, 60, 147, False)
+    extent.finish(0, 90)
+    assert extent.state(1, 'b', 5, 30) == State('b', 2, 5, 95, 167, True)
+    # It had more messages than it said.
+    assert extent.state(1, 'b', 33, 30) == State('b', 2, 5, 123, 170, True)
+    extent.finish(1, 33)
+    extent.finish(2, 0)
+    # A copy of one that was done.
+    extent.finish(3, 0)
+    assert extent.state(4, 'e', 0, 7) == State('e', 4, 5, 123, 130, True)
 
 
 @pytest.mark.parametrize('seconds, text', [(0.4, '0 s'), (99, '99 s'), (150, '2 min'), (7200, '2.0 h')])

@@ -148,15 +148,19 @@ def test_the_summary():
 
 def test_the_progress_changes_every_five_seconds():
     shown, clock = [], [0.0]
-    progress = FleetProgress(lambda text, done, total: shown.append((text, done, total)), 1000, lambda: clock[0])
-    progress.show(3, 0, 0)
+    progress = FleetProgress(lambda text, done, total: shown.append((text, done, total)), 5, lambda: clock[0])
+    progress.show(2, 0, 0, 1000)
     clock[0] = 2.0
-    progress.show(3, 2, 0)
+    progress.show(2, 2, 0, 1000)
     clock[0] = 4.0
-    progress.show(2, 2, 100)
+    progress.show(3, 2, 100, 1000)
     clock[0] = 10.0
-    progress.show(2, 2, 500)
+    progress.show(3, 2, 500, 900)
+    clock[0] = 20.0
+    progress.show(4, 2, 600, None)
     assert shown == [
-        ('3 bags to do, waiting for a worker that has opened the model, 0.0 images/s', 0, 1000),
-        ('3 bags to do, 2 workers, 0.0 images/s', 0, 1000), ('3 bags to do, 2 workers, 0.0 images/s', 100, 1000),
-        ('2 bags to do, 2 workers, 50.0 images/s, 10 s left', 500, 1000)]
+        ('2 of 5 bags done, waiting for a worker that has opened the model, 0.0 images/s', 0, 1000),
+        ('2 of 5 bags done, 2 workers, 0.0 images/s', 0, 1000),
+        ('2 of 5 bags done, 2 workers, 0.0 images/s', 100, 1000),
+        ('3 of 5 bags done, 2 workers, 50.0 images/s, 8 s left', 500, 900),
+        ('4 of 5 bags done, 2 workers, 30.0 images/s', 600, None)]

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from ..errors import SourceError
 from ..pipeline.interface import Pipeline
-from ..progress import ProgressCallback, silent
 from .annotate_bag import Counts, annotate_bag
+from .extent import Extent, StateCallback, no_state
 from .missed import OtherModel
 from .one_bag import Lines, OpenBag, record_of
 from .options import AnnotateOptions
@@ -35,7 +35,7 @@ class Outcome:
 
 def annotate(
     bags: Sequence[Path], store: Store, open_pipeline: Callable[[], Pipeline], options: AnnotateOptions,
-    report: Callable[[str], None], finished: Callable[[Outcome], None], progress: ProgressCallback = silent,
+    report: Callable[[str], None], finished: Callable[[Outcome], None], progress: StateCallback = no_state,
     other: OtherModel | None = None,
 ) -> None:
     """Annotate bags into the folder of a store; those that are there with the same settings are skipped.
@@ -43,16 +43,16 @@ def annotate(
     open_pipeline: returns the open pipeline; called at the first bag that is not skipped
     report: called with a line about each message, or bag, that cannot be read
     finished: called after each bag
+    progress: called after each image
     other: COCO takes only images of which this model misses an object; the settings have it
 
     Raises AnnotateError if the folder cannot be written, EngineError: both would come again with the next bag.
     """
     pipeline: Pipeline | None = None
-    for number, path in enumerate(bags, 1):
-        which = f' ({number} of {len(bags)})' if len(bags) > 1 else ''
-
-        def shown(name: str, done: float, total: float | None, which: str = which) -> None:
-            progress(f'{name}{which}', done, total)
+    extent = Extent.of(bags, store, options)
+    for number, path in enumerate(bags):
+        def shown(name: str, done: float, total: float | None, number: int = number) -> None:
+            progress(extent.state(number, name, int(done), int(total or 0)))
 
         try:
             bag = OpenBag.of(path, options)
@@ -60,6 +60,7 @@ def annotate(
             content = content_of(files)
             found = store.finished(content, bag.run)
             if found is not None:
+                extent.finish(number, 0)
                 finished(Outcome(path, found.folder, Counts(**found.record['counts']), skipped=True))
                 continue
             if pipeline is None:
@@ -73,7 +74,9 @@ def annotate(
                 store.complete(folder, place, record_of(provenance, counts, lines.shown, files))
             lines.end()
         except SourceError as error:
+            extent.finish(number, 0)
             report(str(error))
             finished(Outcome(path, None, Counts()))
         else:
+            extent.finish(number, counts.images + counts.bad)
             finished(Outcome(path, place, counts))

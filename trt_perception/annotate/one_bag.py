@@ -36,9 +36,11 @@ class OpenBag:
     run: str
 
     @classmethod
-    def of(cls, path: Path, options: AnnotateOptions) -> OpenBag:
-        """Open a bag; raises SourceError."""
+    def of(cls, path: Path, options: AnnotateOptions, counted: bool = False) -> OpenBag:
+        """Open a bag. Raises SourceError, with `counted` also for a bag that must be read as a whole to count it."""
         reader = BagReader(path, cut_off=True)
+        if counted and not reader.is_counted:
+            raise SourceError(f'{path}: the number of its messages is not known')
         topics = chosen_topics(reader, options.topics)
         settings = {**options.settings, 'topics': [topic.name for topic in topics], 'version': __version__}
         return cls(reader, topics, settings, run_of(settings))

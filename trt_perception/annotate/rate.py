@@ -8,33 +8,51 @@ import time
 from collections.abc import Callable
 
 from ..progress import ProgressCallback
+from .extent import State
 
 _UPDATE_S = 5.0
 
 
 class Rate:
-    """A ProgressCallback for one bag after the other: `name, 31.2 images/s, 2 min left`.
+    """A StateCallback of extent.py: `day2 (1 of 5 bags done), 31.2 images/s, 2 min left`.
 
-    progress: gets the longer text; it changes every five seconds, because each new text is a new line in a log
+    The rate is that since the first image of the run, and the time is for all bags that are left.
+
+    progress: gets the text and the images; the text changes every five seconds, because each new text is a new line in
+        a log. The total is None if the number of images of a bag is not known
     """
 
     def __init__(self, progress: ProgressCallback, clock: Callable[[], float] = time.monotonic) -> None:
         self._progress = progress
         self._clock = clock
-        self._name = ''
-        self._started = self._changed = 0.0
+        self._started: float | None = None
+        self._changed = float('-inf')
         self._text = ''
 
-    def __call__(self, text: str, done: float, total: float | None) -> None:
-        """Report that `done` of `total` images of the bag `text` are done."""
+    def __call__(self, state: State) -> None:
+        """Report the state."""
         now = self._clock()
-        if text != self._name or done == 0:
-            self._name, self._started, self._changed, self._text = text, now, now, text
-        elif now - self._changed >= _UPDATE_S:
-            rate = done / (now - self._started)
-            left = f', {duration(max(total - done, 0) / rate)} left' if total and rate > 0 else ''
-            self._changed, self._text = now, f'{text}, {rate:.1f} images/s{left}'
-        self._progress(self._text, done, total)
+        if self._started is None:
+            self._started = now
+        if now - self._changed >= _UPDATE_S:
+            self._changed, self._text = now, f'{_where(state)}{rate_and_rest(state, now - self._started)}'
+        self._progress(self._text, state.images, state.total if state.is_known else None)
+
+
+def _where(state: State) -> str:
+    return f'{state.name} ({state.bags_done} of {state.bags} bags done)' if state.bags > 1 else state.name
+
+
+def rate_and_rest(state: State, seconds: float) -> str:
+    """Return the rate and the time that is left, with a comma before each; '' if nothing was done.
+
+    seconds: in which the images of the state were done
+    """
+    if not state.images or seconds <= 0:
+        return ''
+    rate = state.images / seconds
+    rest = '' if state.is_known else 'at least '
+    return f', {rate:.1f} images/s, {rest}{duration(max(state.total - state.images, 0) / rate)} left'
 
 
 def duration(seconds: float) -> str:

@@ -72,24 +72,25 @@ class FleetProgress:
     """Shows bags, images, rate and time left; the text changes every five seconds, since each is a line in a log."""
 
     def __init__(
-        self, progress: ProgressCallback, total: int, clock: Callable[[], float] = time.monotonic,
+        self, progress: ProgressCallback, bags: int, clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Start the clock. total: images of all bags that are not skipped"""
+        """Start the clock. bags: all, also those that are finished"""
         self._progress = progress
-        self._total = total
+        self._bags = bags
         self._clock = clock
         self._started = clock()
         self._changed = float('-inf')
         self._text = ''
         self._has_workers = False
 
-    def show(self, bags_left: int, workers: int, images: int) -> None:
-        """Report the state."""
+    def show(self, bags_done: int, workers: int, images: int, total: int | None) -> None:
+        """Report the state. images: done by this run; total: of all bags that are not skipped, None if not known"""
         now = self._clock()
         if now - self._changed >= _UPDATE_S or (workers > 0) != self._has_workers:
             self._changed, self._has_workers = now, workers > 0
             rate = images / (now - self._started) if now > self._started else 0.0
-            left = f', {duration(max(self._total - images, 0) / rate)} left' if rate else ''
+            left = f', {duration(max(total - images, 0) / rate)} left' if rate and total is not None else ''
             doing = f'{workers} workers' if workers else 'waiting for a worker that has opened the model'
-            self._text = f'{bags_left} bags to do, {doing}, {rate:.1f} images/s{left}'
-        self._progress(self._text, images, self._total)
+            done = f'{bags_done} of {self._bags} bags done'
+            self._text = f'{done}, {doing}, {rate:.1f} images/s{left}'
+        self._progress(self._text, images, total)

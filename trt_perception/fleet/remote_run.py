@@ -20,7 +20,7 @@ from ..errors import EngineError, SourceError
 from ..progress import ProgressCallback, silent
 from .crew import Crew, Died
 from .messages import BAG, OUTPUT, Annotated, Failure, Ready
-from .progress import Summary, WorkerFigures
+from .progress import FleetProgress, Summary, WorkerFigures
 from .remote import RemoteBag, RemoteResults
 from .schedule import ATTEMPTS
 
@@ -98,6 +98,7 @@ class _Driver:
     def run(self, crew: Crew, progress: ProgressCallback) -> None:
         self._crew = crew
         began = time.monotonic()
+        shown = FleetProgress(progress, self._summary.bags)
         while self._left:
             while len(self._figures) + len(self._starting) < min(crew.wanted(), self._left):
                 self._starting.add(crew.start())
@@ -105,7 +106,8 @@ class _Driver:
                 worker, number = self._idle.pop(), self._waiting.popleft()
                 self._running[worker] = number, time.monotonic()
                 crew.submit(worker, 'annotate_remote', (self._wanted[number][0], self._output, self._wanted[number][1]))
-            progress('bags', len(self._wanted) - self._left, len(self._wanted))
+            # How many images a bag has is known when it was downloaded.
+            shown.show(self._summary.bags - self._left, len(self._figures), self._summary.images, None)
             for event in crew.wait(_WAIT_S):
                 if event.worker in self._starting:
                     self._handle_start(event.worker, event.answer)

@@ -83,6 +83,8 @@ class _Driver:
         self._most = sys.maxsize
         self._warned: set[str] = set()
         self._images = 0
+        # Images of all bags that are not skipped, as far as they are known.
+        self._total = sum(bag.images for bag in self._work.bags)
 
     @property
     def is_finished(self) -> bool:
@@ -91,14 +93,14 @@ class _Driver:
     def run(self, crew: Crew, progress: ProgressCallback) -> None:
         self._crew = crew
         began = time.monotonic()
-        shown = FleetProgress(progress, sum(bag.images for bag in self._work.bags))
+        shown = FleetProgress(progress, self.summary.bags)
         with self._work:
             while not self._schedule.is_finished:
                 while len(self._figures) + len(self._starting) < min(self._crew.wanted(), self._most):
                     self._starting.add(self._crew.start())
                 for worker in sorted(self._idle):
                     self._give(worker)
-                shown.show(self._work.left, len(self._figures), self._images)
+                shown.show(self.summary.bags - self._work.left, len(self._figures), self._images, self._total)
                 for event in self._crew.wait(_WAIT_S):
                     self._handle(event)
         self.summary.seconds = time.monotonic() - began
@@ -159,6 +161,7 @@ class _Driver:
             return
         bag = self._work.bags[task.bag]
         if isinstance(answer, Survey):
+            self._count(bag, sum(answer.images))
             self._go_on(self._work.surveyed(bag, answer))
         elif isinstance(answer, Span):
             self._images += answer.images
@@ -166,6 +169,10 @@ class _Driver:
             assert isinstance(answer, Annotated)
             self._images += answer.span.images if task.kind == WHOLE else 0
             self._complete(bag, answer, target)
+
+    def _count(self, bag: BagInWork, images: int) -> None:
+        self._total += images - bag.images
+        bag.images = images
 
     def _go_on(self, ready: list[BagInWork]) -> None:
         """Go on with bags whose content is known."""
@@ -176,6 +183,7 @@ class _Driver:
             found = self._store.finished(content, bag.run)
             if found is not None:
                 self._schedule.surveyed(bag.number, [])
+                self._count(bag, 0)
                 self._skip(bag.path, found.folder, Counts(**found.record['counts']))
                 waiting.extend(self._work.close(bag))
             else:
@@ -232,6 +240,7 @@ class _Driver:
             raise EngineError(text)
         bag = self._work.bags[task.bag]
         self._schedule.drop(bag.number)
+        self._count(bag, 0)
         self._not_annotated(bag.path, text if isinstance(answer, Failure) else f'{bag.path}: {text}')
         self._go_on(self._work.close(bag))
 

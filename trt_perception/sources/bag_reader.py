@@ -29,7 +29,7 @@ from .bag_storage import (
 )
 from .mcap_records import message_counts
 from .ros1_bag import ros1_images
-from .ros1_records import Ros1Damage, ros1_counts
+from .ros1_records import Ros1Damage, has_ros1_index, ros1_counts
 
 IMAGE_TYPES = (IMAGE, COMPRESSED_IMAGE)
 _EXPECTED = 'its folder, or an .mcap or .db3 file'
@@ -187,6 +187,11 @@ class BagReader:
         if is_ros1_bag(file):
             return ROS1
         return file.with_suffix('').suffix if is_compressed_storage_file(file) else file.suffix
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether the number of messages is known without reading the whole bag, and is likely to be right."""
+        return not self._is_cut_off and (self.storage != ROS1 or has_ros1_index(self.path))
 
     @property
     def packs_messages(self) -> bool:

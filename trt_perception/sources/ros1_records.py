@@ -39,6 +39,9 @@ class _EndError(Ros1Damage):
     """The file ends within a record."""
 
 
+_NO_INDEX = Ros1Damage, struct.error, KeyError, UnicodeDecodeError
+
+
 @dataclass(frozen=True)
 class Ros1Message:
     """A message. type: in the way of ROS 2, such as sensor_msgs/msg/Image; data: serialized as in ROS 1."""
@@ -73,12 +76,21 @@ def ros1_counts(path: Path) -> dict[tuple[str, str], int]:
     """
     try:
         return _indexed_counts(path)
-    except (Ros1Damage, struct.error, KeyError, UnicodeDecodeError):
+    except _NO_INDEX:
         counts: dict[tuple[str, str], int] = {}
         for message in ros1_messages(path, lambda topic, kind: True, lambda damage: None):
             key = message.topic, message.type
             counts[key] = counts.get(key, 0) + 1
         return counts
+
+
+def has_ros1_index(path: Path) -> bool:
+    """Return whether ros1_counts is quick. Raises OSError."""
+    try:
+        _indexed_counts(path)
+    except _NO_INDEX:
+        return False
+    return True
 
 
 def ros1_fault(path: Path) -> str:
