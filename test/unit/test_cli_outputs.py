@@ -62,7 +62,7 @@ def test_pictures_are_not_written_into_a_folder_of_sources(capfd, folder, name):
         code, line = run(capfd, 'predict', 'm.onnx', *sources, '--draw', name)
         assert code == 1
         assert line.startswith(f'trt_perception: --draw {Path(name)} is a folder that this command reads')
-        assert line.endswith('the pictures would replace its files or become inputs; choose another folder')
+        assert line.endswith('the results would replace its files or become inputs; choose another folder')
     assert content(folder) == before
 
 

@@ -127,20 +127,22 @@ def _outputs(
     provenance: Mapping[str, Any], other: OtherModel | None, losses: Losses,
 ) -> list[Output]:
     outputs: list[Output] = []
+    names = [topic.name for topic in topics]
     with writing(folder.parents[1]):
         if BAG in options.formats:
             outputs.append(BagOutput(
-                folder / 'annotations', pipeline.spec, [topic.name for topic in topics], provenance,
+                folder / 'annotations', pipeline.spec, names, provenance,
                 options.annotations, bag if options.merge else None, losses.reader()))
         if JSON in options.formats:
             outputs.append(JsonLines(
                 folder / 'results.jsonl', pipeline.spec, str(provenance['bag']), str(provenance['run'])))
         if COCO in options.formats:
-            outputs.append(CocoOutput(folder / 'coco', pipeline.spec, options.selection, provenance, other))
+            outputs.append(CocoOutput(
+                folder / 'coco', pipeline.spec, names, options.selection, provenance, other))
         if PARQUET in options.formats:
             outputs.append(ParquetOutput(folder / 'results.parquet', pipeline.spec, provenance))
         if VIDEO in options.formats:
-            outputs.append(VideoOutput(folder / 'video', pipeline.spec, provenance))
+            outputs.append(VideoOutput(folder / 'video', pipeline.spec, names, provenance))
     return outputs
 
 

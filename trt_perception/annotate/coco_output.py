@@ -6,21 +6,25 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
 import numpy as np
 
 from ..dependencies import require
+from ..errors import SourceError
 from ..model.spec import ModelSpec
 from ..results.results import Detections
 from .errors import AnnotateError
 from .item import Annotated
 from .missed import OtherModel
 from .selection import Selection, Selector
+from .topic_files import image_name, topic_file_names
 
 _QUALITY = 95
+# JPEG has 16 bits for a side; libjpeg has this limit.
+_MOST_PIXELS = 65_500
 # Datumaro, and CVAT for a folder as a ZIP file, look for annotations/instances_*.json.
 _FILE = 'annotations/instances_default.json'
 
@@ -33,14 +37,18 @@ class CocoOutput:
     """
 
     def __init__(
-        self, folder: Path, spec: ModelSpec, selection: Selection, provenance: Mapping[str, Any],
+        self, folder: Path, spec: ModelSpec, topics: Sequence[str], selection: Selection, provenance: Mapping[str, Any],
         other: OtherModel | None = None,
     ) -> None:
-        """Create the folder. other: only images are taken of which this model misses an object. Raises OSError."""
+        """Create the folder. Raises OSError.
+
+        topics: of the images; other: only images are taken of which this model misses an object
+        """
         (folder / 'images').mkdir(parents=True)
         (folder / _FILE).parent.mkdir()
         self._folder = folder
         self._spec = spec
+        self._names = topic_file_names(topics)
         self._selector = Selector(selection, other)
         self._provenance = provenance
         self._images = (folder / 'images.jsonl').open('w+', encoding='utf-8')
@@ -48,12 +56,17 @@ class CocoOutput:
         self._image_count = self._object_count = 0
 
     def write(self, item: Annotated) -> None:
-        """Take an image if the selection does. Raises OSError, AnnotateError."""
+        """Take an image if the selection does. Raises OSError, AnnotateError, SourceError for a size no JPEG has."""
         image = item.image
         taken = self._selector.take(item)
         if taken is None:
             return
-        name = image_name(image.topic, image.index)
+        if max(image.frame.width, image.frame.height) > _MOST_PIXELS:
+            raise SourceError(
+                f'{self._provenance["bag"]}: frame {image.index} of {image.topic}: {image.frame.width}x'
+                f'{image.frame.height} pixels, but a JPEG has at most {_MOST_PIXELS} on a side: leave coco out of '
+                '--formats')
+        name = image_name(self._names[image.topic], image.index)
         cv2 = require('cv2')
         done, data = cv2.imencode('.jpg', image.frame.bgr(), [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
         if not done:
@@ -89,11 +102,6 @@ class CocoOutput:
         for lines in (self._images, self._objects):
             with contextlib.suppress(OSError):
                 lines.close()
-
-
-def image_name(topic: str, index: int) -> str:
-    """Return the name of an image in images/. index: number of the message in its topic"""
-    return f'{topic.strip("/").replace("/", "_")}_{index:06d}.jpg'
 
 
 def _objects(item: Annotated, missed: np.ndarray | None) -> Iterator[dict[str, Any]]:

@@ -5,10 +5,13 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import PerceptionError
+
+_NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR)
 
 
 class AnnotateError(PerceptionError):
@@ -24,6 +27,6 @@ def writing(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise AnnotateError(
-            f'--output {folder}: cannot be written: {error.strerror or error}; finished bags are kept, and the same '
-            'command goes on with the others') from error
+        what = 'choose another folder' if error.errno in _NOT_ALLOWED else (
+            'finished bags are kept, and the same command goes on with the others')
+        raise AnnotateError(f'--output {folder}: cannot be written: {error.strerror or error}; {what}') from error

@@ -66,6 +66,20 @@ class KnownFiles:
         return self._digests.get((str(path.absolute()), json.dumps(state)))
 
 
+def require_unchanged(files: Sequence[BagFile]) -> None:
+    """Raise SourceError if the content of a file is not that of its SHA-256 any longer, or cannot be read."""
+    for file in files:
+        try:
+            # A file whose times only changed is read again: the results of a long recording would be lost.
+            if _state(file.path) == file.state or _sha256(file.path) == file.sha256:
+                continue
+        except OSError as error:
+            raise SourceError(f'{file.path}: cannot be read any longer: {error.strerror}') from error
+        raise SourceError(
+            f'{file.path}: it changed while it was annotated; expected a recording that is closed: stop the recorder, '
+            'and run the command again')
+
+
 def _state(path: Path) -> list[list[int]]:
     return [list(values) for values in file_state(path)]
 

@@ -16,7 +16,7 @@ from ..sources.bag_metadata import BagTopic
 from ..sources.bag_reader import BagReader
 from ..sources.bag_storage import ROS1, is_ros1_bag
 from .annotate_bag import Counts
-from .known_files import BagFile
+from .known_files import BagFile, require_unchanged
 from .missed import OtherModel
 from .options import AnnotateOptions
 from .reading import chosen_topics
@@ -49,6 +49,8 @@ class OpenBag:
     def name(self) -> str:
         """The name for the results."""
         absolute = self.reader.path.absolute()
+        if absolute.name == '..':
+            absolute = absolute.resolve()
         if is_ros1_bag(self.reader.path):
             return absolute.name.removesuffix('.active')[:-len(ROS1)] or absolute.name
         is_file = self.reader.path.is_file() and absolute.suffix in ('.mcap', '.db3', '.zstd')
@@ -74,7 +76,8 @@ def _lasting(description: Mapping[str, str]) -> dict[str, str]:
 def record_of(
     provenance: Mapping[str, Any], counts: Counts, problems: Sequence[str], files: Sequence[BagFile],
 ) -> dict[str, Any]:
-    """Return the record of a finished bag for the store."""
+    """Return the record of a finished bag for the store. Raises SourceError if a file has changed since it was read."""
+    require_unchanged(files)
     return {
         **provenance, 'counts': asdict(counts), 'problems': list(problems),
         'files': [

@@ -17,6 +17,9 @@ from ..sources.bag_metadata import BagTopic
 from ..sources.bag_reader import BagReader
 from .item import BagImage
 
+# A time of rosbag2 is a signed number of 64 bits; MCAP's has no sign.
+_LATEST_NS = 2**63 - 1
+
 
 @dataclass(frozen=True)
 class Numbered:
@@ -58,6 +61,10 @@ def numbered(messages: Iterator[ImageMessage], first: Mapping[str, int] | None =
 def read_image(item: Numbered, options: ImageOptions) -> BagImage | SourceError:
     """Return the image of a message, or what is wrong with it."""
     message = item.message
+    if message.stamp_ns > _LATEST_NS:
+        return SourceError(
+            f'frame {item.index} of {message.topic}: its time of recording is {message.stamp_ns} ns; expected at most '
+            f'{_LATEST_NS}, the last time of ROS')
     try:
         fields = deserialize(message)
         convert = frame_from_compressed_image if message.type == COMPRESSED_IMAGE else frame_from_image

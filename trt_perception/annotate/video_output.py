@@ -8,19 +8,22 @@ import contextlib
 import errno
 import json
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from .. import __version__
+from ..errors import SourceError
 from ..model.spec import ModelSpec
 from ..results.video_file import PLAYED_BY_BROWSERS, VideoFile, video_size
 from ..results.video_picture import drawn, resized, scaled
 from ..results.webm import VideoError, copy_with_times
 from ..sources.quiet import quiet
+from ..utf8_path import is_utf8
 from .item import Annotated
+from .topic_files import topic_file_names
 
 # A longer time between two images, or one that is not positive, is a clock that was set: then the time between two
 # images before it is taken.
@@ -37,8 +40,16 @@ class VideoOutput:
     images, and no tag.
     """
 
-    def __init__(self, folder: Path, spec: ModelSpec, provenance: Mapping[str, Any]) -> None:
-        """Create the folder. Raises OSError."""
+    def __init__(self, folder: Path, spec: ModelSpec, topics: Sequence[str], provenance: Mapping[str, Any]) -> None:
+        """Create the folder. Raises OSError, SourceError for a path that OpenCV cannot write.
+
+        topics: of the images
+        """
+        self._names = topic_file_names(topics)
+        if not all(is_utf8(name) for name in (str(folder), *self._names.values())):
+            raise SourceError(
+                f'{provenance["bag"]}: the path of its videos is not UTF-8, but OpenCV needs UTF-8: rename the bag or '
+                '--output, or leave video out of --formats')
         folder.mkdir()
         self._folder = folder
         self._spec = spec
@@ -50,10 +61,7 @@ class VideoOutput:
         topic = item.image.topic
         video = self._videos.get(topic)
         if video is None:
-            name = topic.strip('/').replace('/', '_')
-            # Such as /a/b and /a_b.
-            name += f'_{len(self._videos)}' if any(other.name == name for other in self._videos.values()) else ''
-            video = self._videos[topic] = _TopicVideo(self._folder, name)
+            video = self._videos[topic] = _TopicVideo(self._folder, self._names[topic])
         with _as_os_error():
             video.write(item, self._spec)
 

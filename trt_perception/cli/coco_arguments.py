@@ -39,7 +39,7 @@ def add_coco_arguments(parser: argparse.ArgumentParser) -> None:
 
 def chosen_images(options: argparse.Namespace, spec: ModelSpec) -> Selection:
     """Return the rules of the options. Raises ParameterError for a class name that the model does not have."""
-    classes = class_indices(options.coco_classes, spec)
+    classes = class_indices(options.coco_classes, spec, '--coco-classes')
     every, seconds = options.coco_every
     return Selection(
         every, seconds, options.coco_below_score, None if classes is None else tuple(sorted(classes)),

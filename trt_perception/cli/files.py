@@ -71,13 +71,13 @@ class Outputs:
             raise OutputError(f'{option} {path}: it is not a regular file; expected the name of a file to write')
 
     def folder(self, option: str, path: Path | None) -> None:
-        """Raise OutputError if pictures in this folder would become inputs. A `path` of None is ignored."""
+        """Raise OutputError if files in this folder would become inputs. A `path` of None is ignored."""
         if path is None:
             return
         for folder in self._folders():
             if _same(path, folder):
                 raise OutputError(
-                    f'{option} {path} is a folder that this command reads{_spelled(path, folder)}: the pictures would '
+                    f'{option} {path} is a folder that this command reads{_spelled(path, folder)}: the results would '
                     'replace its files or become inputs; choose another folder')
         self._written.append(path)
 

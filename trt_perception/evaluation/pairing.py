@@ -69,6 +69,11 @@ def pair_images(truth: Truth, predictions: Predictions, partial: bool) -> Pairs:
         notes.append(f'{len(unknown)} of {len(predictions.images)} images of {predictions.path} are not in '
                      f'{truth.path}: {listed(unknown, 5)}')
     if not results:
+        if predictions.images and predictions.images[0].topic:
+            raise EvaluationError(
+                f'predictions {predictions.path}: expected the results of image files, found those of a recording '
+                f'({printable(predictions.images[0].source)}): run trt_perception predict on the images of '
+                f'{truth.path}')
         raise EvaluationError(f'no image has the same file name in both files: {"; ".join(notes)}')
     if notes and not partial:
         raise EvaluationError(f'{"; ".join(notes)}; --partial evaluates the images that both files have')

@@ -13,12 +13,13 @@ from .errors import EvaluationError
 
 @dataclass(frozen=True)
 class ImageResult:
-    """The results of one image, as in results/json_lines.py. source: its path."""
+    """The results of one image, as in results/json_lines.py. source: its path; topic: of a recording, '' without."""
 
     source: str
     width: int
     height: int
     found: tuple[Found, ...]
+    topic: str = ''
 
 
 @dataclass(frozen=True)
@@ -57,4 +58,4 @@ def _record(where: str, line: str) -> tuple[str, ImageResult]:
     except LineError as error:
         raise EvaluationError(f'{where}: {error}') from error
     kind = 'detections' if result.detections else 'classifications'
-    return kind, ImageResult(result.source, result.width, result.height, result.found)
+    return kind, ImageResult(result.source, result.width, result.height, result.found, result.topic)

@@ -38,8 +38,8 @@ def is_unset(numbers: Sequence[float] | None) -> bool:
     return numbers is None or (len(numbers) == 1 and math.isnan(numbers[0]))
 
 
-def class_indices(names: Sequence[str], spec: ModelSpec) -> frozenset[int] | None:
-    """Return the indices of the classes to report, None for all.
+def class_indices(names: Sequence[str], spec: ModelSpec, option: str = 'classes') -> frozenset[int] | None:
+    """Return the indices of the classes to report, None for all. option: that has the names
 
     Raises ParameterError for a name that the model does not have.
     """
@@ -50,7 +50,7 @@ def class_indices(names: Sequence[str], spec: ModelSpec) -> frozenset[int] | Non
         if name not in known:
             close = closest(name, spec.names)
             raise ParameterError(
-                f"classes names '{name}', which {spec.path.name} does not know"
+                f"{option} names '{name}', which {spec.path.name} does not know"
                 + (f": did you mean '{close}'?" if close else
                    f': it knows {len(spec.names)} classes, {listed(spec.names, 5)}'))
     wanted = set(names)

@@ -32,6 +32,11 @@ def compare(a: Side, b: Side, options: CompareOptions, progress: ProgressCallbac
     pairs, only_a, only_b = pair_annotations(a, b)
     result: Comparison | None = None
     largest = Largest(options.pictures)
+    empty = [first.name for first, second in pairs if first.has_no_images and second.has_no_images]
+    if empty and len(empty) == len(pairs):
+        raise CompareError(
+            f'{a.path} and {b.path}: no image of {listed(empty, 3)} could be read: there is nothing to compare')
+    pairs = [(first, second) for first, second in pairs if not (first.has_no_images and second.has_no_images)]
     for number, (first, second) in enumerate(pairs):
         with LineFile(first.lines, progress) as lines_a, LineFile(second.lines, progress) as lines_b:
             tally = _tally(lines_a, lines_b, options)
@@ -49,6 +54,8 @@ def compare(a: Side, b: Side, options: CompareOptions, progress: ProgressCallbac
             _Bag(number, bag, result, classes, largest).compare(lines_a, lines_b, progress)
     assert result is not None
     result.notes = [*_bag_notes(result), *result.notes]
+    if empty:
+        result.notes.append(f'no image of {listed(empty, 3)} could be read, in A and in B')
     result.largest = largest.sorted()
     if not result.images:
         raise CompareError(f'{a.path} and {b.path} have no image in common: {"; ".join(result.notes)}')

@@ -55,6 +55,11 @@ class Annotation:
         found = self.part('settings').get('names')
         return tuple(map(str, found)) if isinstance(found, list) else ()
 
+    @property
+    def has_no_images(self) -> bool:
+        """Whether annotation.json says that no image of the bag could be read."""
+        return self.part('counts').get('images') == 0
+
     def part(self, key: str) -> Mapping[str, Any]:
         """Return an object of annotation.json, an empty one if it has none with this key."""
         found = self.record.get(key)

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ..annotate.coco_output import image_name
 from ..annotate.item import BagImage
 from ..annotate.reading import numbered, read_image
+from ..annotate.topic_files import image_name, topic_file_names
 from ..dependencies import require
 from ..errors import PerceptionError, printable
 from ..image.options import KEEP, ImageOptions
@@ -105,9 +105,14 @@ class _Reader:
 
     def _from_coco(self, side: Annotation, wanted: dict[int, LineResult]) -> Iterator[tuple[int, np.ndarray]]:
         assert side.folder is not None
+        topics = side.part('settings').get('topics')
+        names = topic_file_names(
+            map(str, topics) if isinstance(topics, list) else {image.topic for image in wanted.values()})
         for position, image in list(wanted.items()):
-            path = side.folder / 'coco' / 'images' / image_name(image.topic, image.frame)
-            bgr = require('cv2').imread(str(path)) if path.is_file() else None
+            path = side.folder / 'coco' / 'images' / image_name(names.get(image.topic, ''), image.frame)
+            # OpenCV reads no path that is not UTF-8.
+            data = np.fromfile(path, np.uint8) if path.is_file() else np.empty(0, np.uint8)
+            bgr = require('cv2').imdecode(data, 1) if len(data) else None
             if bgr is not None and _is(image, bgr.shape[1], bgr.shape[0], image.stamp_ns):
                 yield position, bgr
 

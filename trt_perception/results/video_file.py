@@ -20,11 +20,15 @@ from typing import Any
 import numpy as np
 
 from ..dependencies import require
+from ..errors import printable
+from ..utf8_path import is_utf8
 from .webm import VideoError
 
 # VP8 takes about 0.1 s of one core for a million pixels. Larger frames are drawn in this size, so that a video of 1080p
 # does not take minutes.
 MAX_PIXELS = 854 * 480
+# VP8 has 14 bits for a side. FFmpeg's encoder writes no frame of 4x4 pixels.
+_LEAST_SIDE, _MOST_SIDE = 16, 16_382
 PLAYED_BY_BROWSERS = '.webm'
 _FORMATS = (('.webm', 'VP80'), ('.mp4', 'mp4v'))
 # MPEG-4 counts time in units of at least 1/65535 s; OpenCV derives the unit from the decimals of the rate.
@@ -32,12 +36,15 @@ _MAX_FPS = 600.0
 
 
 def video_size(width: int, height: int) -> tuple[int, int]:
-    """Return (width, height) of the video of frames of this size: the same, or smaller with the same shape."""
+    """Return (width, height) of the video of frames of this size: the same, or smaller with the same shape.
+
+    The shape of very long and of very small frames is another one: each side is within what VP8 can have.
+    """
     scale = min(1.0, math.sqrt(MAX_PIXELS / (width * height)))
-    if scale == 1.0:
-        return width, height
-    # Even, because the colour resolution is halved.
-    return max(2, round(width * scale / 2) * 2), max(2, round(height * scale / 2) * 2)
+    if scale < 1.0:
+        # Even, because the colour resolution is halved.
+        width, height = round(width * scale / 2) * 2, round(height * scale / 2) * 2
+    return min(max(_LEAST_SIDE, width), _MOST_SIDE), min(max(_LEAST_SIDE, height), _MOST_SIDE)
 
 
 class VideoFile:
@@ -85,6 +92,9 @@ class VideoFile:
 
     def _open(self, picture: np.ndarray) -> Any:
         cv2 = require('cv2')
+        if not is_utf8(self.path):
+            raise VideoError(
+                f'{printable(self.path)}: this path is not UTF-8, but OpenCV needs UTF-8: rename the folder')
         height, width = picture.shape[:2]
         self.size = width, height
         base = self.path

@@ -33,6 +33,8 @@ from .ros1_records import Ros1Damage, has_ros1_index, ros1_counts
 
 IMAGE_TYPES = (IMAGE, COMPRESSED_IMAGE)
 _EXPECTED = 'its folder, or an .mcap or .db3 file'
+# Of store.py in annotate/.
+_RESULTS = 'annotation.json'
 # rosbags opens SQLite files by a URI and does not escape these.
 _NOT_IN_SQLITE_PATHS = '#?%'
 
@@ -305,9 +307,20 @@ def why_no_bag(folder: Path) -> str:
     Raises OSError if it cannot be read.
     """
     if head_of_metadata(folder) == 'missing':
-        return f'not a rosbag2: this folder has neither {METADATA} nor an .mcap or .db3 file'
+        return f'not a rosbag2: this folder has neither {METADATA} nor an .mcap or .db3 file{_bags_below(folder)}'
     hint = '; give the .mcap or .db3 file itself' if _has_storage_files(folder) else ''
     return f'not a rosbag2: {METADATA} in this folder is not from rosbag2{hint}'
+
+
+def _bags_below(folder: Path) -> str:
+    """Return what to do with a folder of bags, or of results; '' for another folder."""
+    try:
+        if (folder / _RESULTS).is_file():
+            return '; it has results of trt_perception annotate: give the recording'
+        below = [path for path in sorted(folder.iterdir()) if path.is_dir() and head_of_metadata(path) == 'rosbag2']
+    except OSError:
+        return ''
+    return f'; it has bags in subfolders, give these: {listed(below, 3)}' if below else ''
 
 
 def folder_of_storage_file(path: Path) -> Path | None:
