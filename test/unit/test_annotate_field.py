@@ -215,11 +215,25 @@ def test_a_class_that_the_model_does_not_know(capfd):
         "trt_perception: --coco-classes names 'rad', which m.onnx does not know: did you mean 'red'?")
 
 
+@pytest.mark.parametrize('arguments, says', [
+    (['--coco-every', '2s'], '--coco-every chooses images of coco: add coco to --formats, or leave it out'),
+    (['--coco-most', '3'], '--coco-most chooses images of coco: add coco to --formats, or leave it out'),
+    (['--formats', 'coco', '--coco-below-score', '0.3'],
+     '--coco-below-score is 0.3, and no object has a score below 0.4 (--score): expected a higher one')])
+def test_rules_that_would_choose_nothing(capfd, arguments, says):
+    write_bag(Path('bag'), {'/image': list(images('coffee', 1))})
+    code, _, errors = annotated(capfd, 'bag', '--output', 'out', *arguments)
+    assert code == 1 and errors == [f'trt_perception: {says}'] and not Path('out').exists()
+
+
 def test_a_folder_that_may_not_be_written(capfd):
     write_bag(Path('bag'), {'/image': list(images('coffee', 1))})
     code, _, [error] = annotated(capfd, 'bag', '--output', 'm.onnx/out')
     assert code == 1 and error == (
         'trt_perception: --output m.onnx/out: cannot be written: Not a directory; choose another folder')
+    Path('link').symlink_to('/nowhere/at/all')
+    assert annotated(capfd, 'bag', '--output', 'link')[2] == [
+        'trt_perception: --output link: cannot be written: File exists; choose another folder']
 
 
 def test_results_of_a_recording_are_not_those_of_image_files(capfd):

@@ -7,17 +7,21 @@ from __future__ import annotations
 import argparse
 import math
 
+from ..annotate.options import COCO
 from ..annotate.selection import Selection
+from ..errors import ParameterError
 from ..model.spec import ModelSpec
 from ..parameters.checks import class_indices
 from .numbers import fraction, whole
+
+_USUAL = {'coco_every': (30, 0.0), 'coco_below_score': 1.0, 'coco_classes': [], 'coco_unlike': 0, 'coco_most': 0}
 
 
 def add_coco_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     group = parser.add_argument_group('images of coco', 'An image is taken if it fulfils all of these.')
     group.add_argument(
-        '--coco-every', type=_every, default=(30, 0.0), metavar='N|Ss',
+        '--coco-every', type=_every, default=_USUAL['coco_every'], metavar='N|Ss',
         help='every N-th image of a topic; with an s, such as 2s, one in S seconds (default: 30)')
     group.add_argument(
         '--coco-below-score', type=fraction, default=1.0, metavar='S',
@@ -38,7 +42,20 @@ def add_coco_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def chosen_images(options: argparse.Namespace, spec: ModelSpec) -> Selection:
-    """Return the rules of the options. Raises ParameterError for a class name that the model does not have."""
+    """Return the rules of the options.
+
+    Raises ParameterError for a class name that the model does not have, and for rules that would do nothing or take
+    no image.
+    """
+    given = [f'--{name.replace("_", "-")}' for name, usual in _USUAL.items() if getattr(options, name) != usual]
+    if given and COCO not in options.formats:
+        raise ParameterError(f'{given[0]} chooses images of {COCO}: add {COCO} to --formats, or leave it out')
+    if spec.task == 'detection' and not options.tracking:
+        least = spec.thresholds.chosen(options.score, options.iou).score
+        if _USUAL['coco_below_score'] != options.coco_below_score <= least:
+            raise ParameterError(
+                f'--coco-below-score is {options.coco_below_score}, and no object has a score below {least} (--score): '
+                'expected a higher one')
     classes = class_indices(options.coco_classes, spec, '--coco-classes')
     every, seconds = options.coco_every
     return Selection(
