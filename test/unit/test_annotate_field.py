@@ -117,6 +117,11 @@ def test_a_path_that_is_not_utf8(capfd, folder):
     assert process(
         'annotate', NOT_UTF8, '--model', 'm.onnx', '--output', 'out', '--formats', 'bag,json,coco') == (0, [])
     assert len(lines(Path('out', NOT_UTF8))) == 2
+    # Ray refuses the command line, and would be said not to answer.
+    code, errors = process('annotate', NOT_UTF8, '--model', 'm.onnx', '--output', 'out', '--ray')
+    assert code == 1 and errors == [
+        'trt_perception: --ray: Ray takes no path that is not UTF-8: rename these bags or --output, or annotate them '
+        'without --ray']
     code, errors = process('predict', 'm.onnx', f'{NOT_UTF8}.avi')
     assert code == 1 and errors == [
         r'trt_perception: n\udcff.avi: this path is not UTF-8, but OpenCV needs UTF-8: rename the file or its folder']

@@ -170,15 +170,16 @@ def test_the_extent_of_a_run():
     extent = Extent([100, None, 0, 40, 7])
     assert extent.state(0, 'a', 0, 100) == State('a', 1, 5, 0, 147, False)
     assert extent.state(0, 'a', 60, 100) == State('a', 1, 5, 60, 147, False)
-    extent.finish(0, 90)
-    assert extent.state(1, 'b', 5, 30) == State('b', 2, 5, 95, 167, True)
+    # It had less, or could not be read any longer.
+    extent.finish(0)
+    assert extent.state(1, 'b', 5, 30) == State('b', 2, 5, 65, 137, True)
     # It had more messages than it said.
-    assert extent.state(1, 'b', 33, 30) == State('b', 2, 5, 123, 170, True)
-    extent.finish(1, 33)
-    extent.finish(2, 0)
+    assert extent.state(1, 'b', 33, 30) == State('b', 2, 5, 93, 140, True)
+    extent.finish(1)
+    extent.finish(2)
     # A copy of one that was done.
-    extent.finish(3, 0)
-    assert extent.state(4, 'e', 0, 7) == State('e', 4, 5, 123, 130, True)
+    extent.finish(3)
+    assert extent.state(4, 'e', 0, 7) == State('e', 4, 5, 93, 100, True)
 
 
 @pytest.mark.parametrize('seconds, text', [(0.4, '0 s'), (99, '99 s'), (150, '2 min'), (7200, '2.0 h')])

@@ -60,7 +60,7 @@ def annotate(
             content = content_of(files)
             found = store.finished(content, bag.run)
             if found is not None:
-                extent.finish(number, 0)
+                extent.finish(number)
                 finished(Outcome(path, found.folder, Counts(**found.record['counts']), skipped=True))
                 continue
             if pipeline is None:
@@ -74,9 +74,9 @@ def annotate(
                 store.complete(folder, place, record_of(provenance, counts, lines.shown, files))
             lines.end()
         except SourceError as error:
-            extent.finish(number, 0)
+            extent.finish(number)
             report(str(error))
             finished(Outcome(path, None, Counts()))
         else:
-            extent.finish(number, counts.images + counts.bad)
+            extent.finish(number)
             finished(Outcome(path, place, counts))

@@ -49,7 +49,7 @@ class Extent:
         self._left = sum(number or 0 for number in images)
         self._unknown = sum(number is None for number in images)
         self._finished = sum(number == 0 for number in images)
-        self._done = 0
+        self._done = self._in_work = 0
 
     @classmethod
     def of(cls, bags: Sequence[Path], store: Store, options: AnnotateOptions) -> Extent:
@@ -62,13 +62,15 @@ class Extent:
         bag: its place in the list, from 0; done: messages; total: of this bag, as it was counted when it was opened
         """
         self._set(bag, max(total, done))
+        self._in_work = done
         return State(
             name, self._finished, len(self._images), self._done + done, self._done + self._left, not self._unknown)
 
-    def finish(self, bag: int, done: int) -> None:
-        """Count a bag as done. done: messages that were processed, 0 if it was skipped."""
+    def finish(self, bag: int) -> None:
+        """Count a bag as done, with the messages of its last state; none if it was skipped."""
         self._set(bag, 0)
-        self._done += done
+        self._done += self._in_work
+        self._in_work = 0
 
     def _set(self, bag: int, images: int) -> None:
         before = self._images[bag]

@@ -22,6 +22,7 @@ from ..fleet.remote_run import annotate_remote
 from ..fleet.run import PART_IMAGES, annotate_fleet
 from ..fleet.worker import Opened, Order
 from ..progress import ProgressCallback
+from ..utf8_path import is_utf8
 from .numbers import above_zero, whole
 
 # Opens the model of a worker, with the options of the command line.
@@ -55,6 +56,9 @@ def check_fleet(options: argparse.Namespace) -> None:
     if options.ray and Path(options.ray).exists():
         raise ParameterError(
             f'--ray {options.ray}: expected the address of a Ray cluster, found a file or folder: write the bags first')
+    if options.ray and not all(is_utf8(path) for path in (*options.bags, options.output)):
+        raise ParameterError(
+            '--ray: Ray takes no path that is not UTF-8: rename these bags or --output, or annotate them without --ray')
     if not options.ray and (options.ray_workers or options.ray_cpus or options.ray_gpus or options.ray_images):
         raise ParameterError('--ray-workers, --ray-cpus, --ray-gpus and --ray-images need --ray')
     if options.ray_images and is_remote(options):
