@@ -64,13 +64,18 @@ def form_of(name: str) -> Form:
     return CpuForm(exact_weight_bits()) if name == 'cpu' else TensorRtForm()
 
 
+def made_for_tensorrt(path: Path) -> bool:
+    """Return whether this package made this file, in int8 and in the form for TensorRT; ModelError if unreadable."""
+    record = read_record(path)
+    return record.get('precision') == 'int8' and 'form' not in record
+
+
 def concatenates_for_tensorrt(path: Path) -> bool:
     """Return whether this package made this int8 file for TensorRT, and an int8 layer of it reads a Concat.
 
     OpenVINO 2026.4.1 computes other results for such a layer (docs/openvino.md). Raises ModelError.
     """
-    record = read_record(path)
-    if record.get('precision') != 'int8' or 'form' in record:
+    if not made_for_tensorrt(path):
         return False
     graph = load_proto(path, weights=False).graph
     joined = {node.output[0] for node in graph.node if node.op_type == 'Concat'}
