@@ -180,7 +180,9 @@ def test_half_rounds_as_numpy(library, value):
 
 def test_every_half_is_read_as_numpy_reads_it(library):
     bits = np.arange(65536, dtype=np.uint16)
-    expected = bits.view(np.float16).astype(np.float32)
+    # NumPy warns of signalling NaNs where the processor reports them, as ARM's does.
+    with np.errstate(invalid='ignore'):
+        expected = bits.view(np.float16).astype(np.float32)
     found = np.array([library.float_from_half(int(value)) for value in bits], np.float32)
     np.testing.assert_array_equal(found, expected)
 
