@@ -67,12 +67,12 @@ WARM_UP = 50
 
 
 class EngineAlone:
-    """Only the captured engine."""
+    """Only the captured engine, at one batch."""
 
-    def __init__(self, spec, plan, tensorrt):
+    def __init__(self, spec, plan, tensorrt, batch=1):
         self.session = CudaSession()
         with self.session.active('loading'):
-            self.engine = self.session.adopt(Engine(self.session, tensorrt, plan, spec))
+            self.engine = self.session.adopt(Engine(self.session, tensorrt, plan, spec, batch))
             stream = self.session.stream_handle
             for _ in range(2):
                 self.engine.enqueue(stream)

@@ -224,3 +224,16 @@ def _as_float_nchw(layout, dtype):
         nodes.append(helper.make_node('Mul', [last, 'scale'], ['unit']))
         last = 'unit'
     return nodes, last
+
+
+def fixed_output_detector(path):
+    """A detector whose input has a dynamic batch, and whose output a batch of 1: it mixes its images."""
+    return save(
+        path,
+        [helper.make_node('AveragePool', ['images'], ['means'], kernel_shape=[8, 8], strides=[8, 8]),
+         helper.make_node('ReduceMean', ['means'], ['mean'], axes=[0], keepdims=1),
+         helper.make_node('Reshape', ['mean', 'shape'], ['scores']),
+         helper.make_node('Concat', ['boxes', 'scores'], ['output0'], axis=1)],
+        {'images': (FLOAT, ['batch', 3, 64, 64])}, {'output0': (FLOAT, [1, 7, 64])},
+        {'shape': np.array([1, 3, -1]), 'boxes': np.full((1, 4, 64), 8, np.float32)},
+        {'names': dict(enumerate(COLORS)), 'task': 'detect'})

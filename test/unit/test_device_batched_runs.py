@@ -15,7 +15,16 @@ import pytest
 from onnx import helper
 from support.device_stand_ins import Session, TensorRt, use_stand_ins
 from support.host_kernels import compile_kernels
-from support.tiny_models import COLORS, FLOAT, batched_detector, cells, color_classifier, color_detector, save
+from support.tiny_models import (
+    COLORS,
+    FLOAT,
+    batched_detector,
+    cells,
+    color_classifier,
+    color_detector,
+    fixed_output_detector,
+    save,
+)
 
 from trt_perception.backends.tensorrt.run.batch_sizes import batch_sizes
 from trt_perception.backends.tensorrt.run.device_pipeline import DevicePipeline
@@ -298,15 +307,7 @@ def test_a_graph_that_mixes_its_images_is_refused(tmp_path):
 
 
 def test_an_output_without_the_batch_is_refused(tmp_path):
-    path = save(
-        tmp_path / 'fixed.onnx',
-        [helper.make_node('AveragePool', ['images'], ['means'], kernel_shape=[8, 8], strides=[8, 8]),
-         helper.make_node('ReduceMean', ['means'], ['mean'], axes=[0], keepdims=1),
-         helper.make_node('Reshape', ['mean', 'shape'], ['scores']),
-         helper.make_node('Concat', ['boxes', 'scores'], ['output0'], axis=1)],
-        {'images': (FLOAT, ['batch', 3, 64, 64])}, {'output0': (FLOAT, [1, 7, 64])},
-        {'shape': np.array([1, 3, -1]), 'boxes': np.full((1, 4, 64), 8, np.float32)},
-        {'names': {0: 'red', 1: 'green', 2: 'blue'}, 'task': 'detect'})
+    path = fixed_output_detector(tmp_path / 'fixed.onnx')
     with pytest.raises(EngineError, match=r"2 images together give an output 'output0' of shape \[1, 7, 64\]"):
         opened(load_model(path), 2)
 

@@ -8,7 +8,12 @@ import numpy as np
 import onnx
 import pytest
 from onnx import helper
-from support.tiny_models import FLOAT, color_classifier, color_detector, dynamic_color_detector, save
+from support.tiny_models import (
+    color_classifier,
+    color_detector,
+    dynamic_color_detector,
+    fixed_output_detector,
+)
 
 from trt_perception.backends.create import create_pipeline
 from trt_perception.errors import EngineError, FrameError
@@ -101,14 +106,7 @@ def test_a_graph_that_mixes_its_images_is_refused(tmp_path):
 
 def test_an_output_without_the_batch_is_refused(tmp_path):
     """The batch of the input is dynamic, that of the output is fixed by a reshape."""
-    path = save(
-        tmp_path / 'fixed.onnx',
-        [helper.make_node('AveragePool', ['images'], ['means'], kernel_shape=[8, 8], strides=[8, 8]),
-         helper.make_node('ReduceMean', ['means'], ['mean'], axes=[0], keepdims=1),
-         helper.make_node('Reshape', ['mean', 'shape'], ['scores']),
-         helper.make_node('Concat', ['boxes', 'scores'], ['output0'], axis=1)],
-        {'images': (FLOAT, ['batch', 3, 64, 64])}, {'output0': (FLOAT, [1, 7, 64])},
-        {'shape': np.array([1, 3, -1]), 'boxes': np.full((1, 4, 64), 8, np.float32)}, NAMES)
+    path = fixed_output_detector(tmp_path / 'fixed.onnx')
     with pytest.raises(EngineError, match=r"2 images together give an output 'output0' of shape \[1, 7, 64\]"):
         opened(load_model(path), max_batch=2)
 
