@@ -91,6 +91,10 @@ def run(capfd, *arguments):
     (('predict', 'm.onnx', 'p.png', '--threads', '100000'), 2, 'argument --threads: 100000: expected a whole number'),
     (('predict', 'm.onnx', 'p.png', '--topic', '/x'), 1, "p.png: not a rosbag2, so it has no topic '/x'"),
     (('predict', 'm.onnx', 'p.png', '--precision', 'int8', '--calibration', 'none'), 1, 'none: no such file or folder'),
+    (('predict', 'm.onnx', 'p.png', '--tracking-buffer', '2'), 1,
+     '--tracking-buffer does nothing without --tracking: add --tracking, or leave --tracking-buffer out'),
+    (('annotate', 'd', '--model', 'm.onnx', '--output', 'out', '--tracking-low-score', '0.2'), 1,
+     '--tracking-low-score does nothing without --tracking: add --tracking, or leave --tracking-low-score out'),
     (('predict', 'm.onnx', 'p.png', '--draw', 'text.txt'), 1, '--draw text.txt: it is a file; expected a folder'),
 
     (('quantize', 'm.onnx', '--precision', 'fp16', '--output', 'd'), 1, '--output d: it is a folder; expected'),

@@ -49,6 +49,7 @@ from .model_arguments import (
 )
 from .numbers import whole
 from .parameter_options import add_parameter
+from .tracks import require_tracking
 
 # On the CPU so many images run at the same time, each on one core, if the machine has so many. That takes less time for
 # all of them than one after the other on all cores.
@@ -182,6 +183,7 @@ def _check_output(options: argparse.Namespace, spec: ModelSpec, other: ModelSpec
 
 
 def _options(options: argparse.Namespace, spec: ModelSpec, other: ModelSpec | None) -> AnnotateOptions:
+    require_tracking(options)
     images = image_options(options, options.damaged_images)
     selection = chosen_images(options, spec)
     thresholds = settings(options, spec)

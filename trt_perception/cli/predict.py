@@ -50,7 +50,7 @@ from .model_arguments import add_model_arguments, add_run_arguments, files_read,
 from .notebook import compare_with_notebook, image_of, read_notebook
 from .numbers import above_zero, positive
 from .parameter_options import add_parameter
-from .tracks import SourceTracks
+from .tracks import SourceTracks, require_tracking
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -97,6 +97,7 @@ def run(options: argparse.Namespace) -> int:
     """Run; 0 if every frame was read and processed."""
     if options.compare is not None:
         return _compare(options)
+    require_tracking(options)
     spec = load(options)
     outputs = Outputs(*files_read(options, spec), *options.sources)
     if options.json and options.json != '-':

@@ -1,10 +1,13 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Ids for the frames of one source after the other: --tracking of predict."""
+"""Ids for the frames of one source after the other: --tracking of predict, and its options."""
 
 from __future__ import annotations
 
+import argparse
+
 from ..errors import ParameterError
+from ..parameters.table import Values
 from ..pipeline.interface import Pipeline
 from ..results.results import Detections, Result
 from ..sources.source import SourceFrame
@@ -12,6 +15,14 @@ from ..tracking.tracker import Tracker
 
 # Images of a folder have no time: they are taken for the frames of a video.
 _IMAGE_NS = 1_000_000_000 // 30
+
+
+def require_tracking(options: argparse.Namespace) -> None:
+    """Raise ParameterError if an option for tracking is given without --tracking: it would do nothing."""
+    for name in ('tracking_buffer', 'tracking_low_score'):
+        if not options.tracking and getattr(options, name) != getattr(Values(), name):
+            option = f'--{name.replace("_", "-")}'
+            raise ParameterError(f'{option} does nothing without --tracking: add --tracking, or leave {option} out')
 
 
 class SourceTracks:
