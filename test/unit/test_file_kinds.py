@@ -95,14 +95,14 @@ def test_what_the_file_is(tmp_path, kind, weights):
 
 
 @pytest.mark.parametrize('content', [b'\xff' * 1000, b'TFL3', b'these are words, not a model\n' * 9])
-def test_a_damaged_tflite_file_is_not_called_onnx(tmp_path, content):
+def test_of_a_damaged_tflite_file_both_kinds_are_named(tmp_path, content):
     path = tmp_path / 'm.tflite'
     path.write_bytes(content)
     with pytest.raises(ModelError) as error:
         load_proto(path)
     assert str(error.value) == (
-        f'{path} is damaged or not a TensorFlow Lite model: expected TFL3 in bytes 5 to 8, found {content[4:8]!r}; '
-        'copy or export it again')
+        f'{path} cannot be read as ONNX, and it is not a TensorFlow Lite model either: expected TFL3 in bytes 5 to 8, '
+        f'found {content[4:8]!r}; copy or export it again')
 
 
 def test_a_terminal_escape_in_a_text_file_is_not_printed(tmp_path):
