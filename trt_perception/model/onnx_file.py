@@ -135,8 +135,8 @@ def _not_onnx(path: Path, start: bytes) -> ModelError | None:
     """Return the error for a text file or a damaged .tflite file, which are not ONNX; None for another file."""
     if path.suffix.lower() == '.tflite':
         return ModelError(
-            f'{path} cannot be read as ONNX, and it is not a TensorFlow Lite model either: expected TFL3 in bytes 5 to 8, '
-            f'found {start[4:8]!r}; copy or export it again')
+            f'{path} cannot be read as ONNX, and it is not a TensorFlow Lite model either: expected TFL3 in bytes 5 to '
+            f'8, found {start[4:8]!r}; copy or export it again')
     found = None if path.suffix.lower() in _TEXT_FORMATS else kind_of_text(start)
     return None if found is None else _is_a(path, *found)
 
