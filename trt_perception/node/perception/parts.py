@@ -19,7 +19,7 @@ from ...parameters.settings import Settings
 from ...pipeline.interface import Pipeline
 from ...pipeline.options import PipelineOptions
 from ..outputs.outputs import Outputs
-from ..process.memory import share_memory, trim_memory
+from ..process.memory import trim_memory
 from ..process.worker import FairWorker
 from .camera_regions import regions_of
 from .frame_loop import FrameLoop, FrameParts, Queued
@@ -64,8 +64,6 @@ class Parts:
         """
         cameras = cameras_of(self._node, settings.image_topics, settings.image_transport)
         regions = regions_of(settings, cameras)
-        if len(cameras) > 1:
-            share_memory()
         self._worker = worker = FairWorker('perception', self._frames.process)
         activity.tell(f'reading {printable(settings.model_file)}')
         spec: ModelSpec = self._call(lambda: _read_model(settings), cancel, activity)

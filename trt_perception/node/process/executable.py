@@ -19,6 +19,7 @@ from ...dependencies import require
 from ...errors import ParameterError, PerceptionError, one_line
 from .command_line import answer_to, check_environment, explained, ignored
 from .least_versions import too_old
+from .memory import keep_image_memory
 from .rclpy_internals import require_internals, wait_for_callbacks
 from .shared_memory import remove_dead_segments
 from .stop_request import StopRequest
@@ -51,6 +52,8 @@ def run(program: Program, args: list[str] | None = None) -> int:
     Exit code 0 after a signal in any state, and for --help and --version. Exit code 1 if the node cannot start (one
     line says why), or if only a new process can continue.
     """
+    # Before the first thread.
+    keep_image_memory()
     stop = StopRequest()
     # Before the imports: a signal during start-up must also end the process without a traceback.
     stop.listen(signal.SIGINT, signal.SIGTERM)
