@@ -6,6 +6,9 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
+from trt_perception.model.spec import load_model
+from trt_perception.pipeline.preprocess import Preprocessor
+
 TYPES = {'uint8': 2, 'int8': 3}
 
 
@@ -56,3 +59,45 @@ def quantise_edges(path, rules, metadata=None, in_graph=True):
     onnx.checker.check_model(model)
     onnx.save(model, str(path))
     return path
+
+
+def quantised_inside(path, target, frames, kind, symmetric):
+    """Quantise the convolutions of a model by ONNX Runtime's quantiser; returns the target.
+
+    kind: 'QUInt8' or 'QInt8', of the activations; symmetric: whether their zero points are 0
+    """
+    from onnxruntime import quantization
+
+    spec = load_model(path)
+    preprocess = Preprocessor(spec)
+
+    class Inputs(quantization.CalibrationDataReader):
+        def __init__(self):
+            self._inputs = iter([{spec.input_name: preprocess(frame)[0].copy()} for frame in frames])
+
+        def get_next(self):
+            return next(self._inputs, None)
+
+    quantization.quantize_static(
+        str(path), str(target), Inputs(), op_types_to_quantize=['Conv'],
+        activation_type=getattr(quantization.QuantType, kind), weight_type=quantization.QuantType.QInt8,
+        extra_options={'ActivationSymmetric': symmetric})
+    return target
+
+
+def without_first_node(path, target):
+    """Give a quantised model the integers of its first QuantizeLinear as input; returns the target."""
+    model = onnx.load(str(path))
+    graph = model.graph
+    name = graph.input[0].name
+    first = next(node for node in graph.node if node.op_type == 'QuantizeLinear' and node.input[0] == name)
+    for node in graph.node:
+        for index, tensor in enumerate(node.input):
+            if tensor == first.output[0]:
+                node.input[index] = name
+    zeros = {tensor.name: tensor.data_type for tensor in graph.initializer}
+    graph.node.remove(first)
+    graph.input[0].type.tensor_type.elem_type = zeros[first.input[2]]
+    onnx.checker.check_model(model)
+    onnx.save(model, str(target))
+    return target

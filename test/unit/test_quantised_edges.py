@@ -11,9 +11,8 @@ onnx = pytest.importorskip('onnx')
 pytest.importorskip('onnxruntime')
 pytest.importorskip('cv2')
 from onnx import helper, numpy_helper
-from onnxruntime import quantization
 from support.precision_models import color_frames, conv_detector
-from support.quantised_models import quantise_edges
+from support.quantised_models import quantise_edges, quantised_inside, without_first_node
 from support.recording_monitor import Told
 from support.tiny_models import FLOAT, UINT8, color_classifier, color_detector, save
 
@@ -257,9 +256,9 @@ def test_float_edges_for_tensorrt(tmp_path, rules):
     model = onnx.load(str(made.path))
     assert {value.name: value.type.tensor_type.elem_type for value in (*model.graph.input, *model.graph.output)} == {
         'images': 1, 'output0': 1}
-    # int8 with the zero point 0 is a form of TensorRT, so that one stays.
-    kept = [node.op_type for node in model.graph.node if 'Linear' in node.op_type]
-    assert kept == (['QuantizeLinear', 'DequantizeLinear'] if rules['images'][0] == 'int8' else [])
+    # The network computes in floats, so nothing is rounded, and it can be converted to fp16.
+    assert not any('Linear' in node.op_type for node in model.graph.node)
+    assert prepare_model(spec, 'fp16', monitor=Told().monitor).precision == 'fp16'
     # Outputs without rounding: the boxes are exact.
     found = run(made, red_squares())
     assert found.class_indices.tolist() == [0, 2]
@@ -274,8 +273,14 @@ def test_metadata_rules_become_nodes_for_tensorrt(tmp_path):
     spec = load_model(quantise_edges(
         detector(tmp_path), {'images': ('int8', 1 / 127, 0), 'output0': ('uint8', 0.25, 3)},
         {RULES_KEY: json.dumps(said)}, in_graph=False))
-    found = run(float_edges(spec), red_squares())
+    made = float_edges(spec)
+    # TensorRT has no uint8 inside of a network, and this Cast is what gives the float numbers.
+    kinds = [node.op_type for node in onnx.load(str(made.path)).graph.node]
+    assert not any('Linear' in kind for kind in kinds) and kinds.count('Cast') == 1
+    found = run(made, red_squares())
     np.testing.assert_allclose(found.boxes, [[24, 8, 32, 16], [40, 48, 48, 56]], atol=0.26)
+    # In steps of the rule, as the integers were.
+    assert np.abs(found.boxes * 4 - np.rint(found.boxes * 4)).max() < 1e-4
 
 
 def test_a_float_network_with_a_quantised_input_is_converted(tmp_path):
@@ -317,38 +322,12 @@ def test_int8_of_another_quantiser(tmp_path):
     assert 'trt_perception quantize' in str(error.value)
 
 
-class Frames(quantization.CalibrationDataReader):
-    """The inputs of a model for its calibration."""
-
-    def __init__(self, spec, frames):
-        preprocess = Preprocessor(spec)
-        self._inputs = iter([{spec.input_name: preprocess(frame)[0].copy()} for frame in frames])
-
-    def get_next(self):
-        return next(self._inputs, None)
-
-
 @pytest.mark.parametrize('kind, symmetric', [('QUInt8', False), ('QInt8', True)])
 def test_a_model_of_onnx_runtimes_quantiser_without_its_first_node(tmp_path, kind, symmetric):
     """The stripped file gives exactly what the whole one gives, and TensorRT takes the symmetric one."""
-    spec = load_model(conv_detector(tmp_path / 'm.onnx'))
     frames = [Frame.from_bgr(picture) for picture in color_frames(4, seed=1)]
-    quantization.quantize_static(
-        str(spec.path), str(tmp_path / 'q.onnx'), Frames(spec, frames), op_types_to_quantize=['Conv'],
-        activation_type=getattr(quantization.QuantType, kind), weight_type=quantization.QuantType.QInt8,
-        extra_options={'ActivationSymmetric': symmetric})
-    model = onnx.load(str(tmp_path / 'q.onnx'))
-    graph, name = model.graph, spec.input_name
-    first = next(node for node in graph.node if node.op_type == 'QuantizeLinear' and node.input[0] == name)
-    for node in graph.node:
-        for index, tensor in enumerate(node.input):
-            if tensor == first.output[0]:
-                node.input[index] = name
-    graph.node.remove(first)
-    graph.input[0].type.tensor_type.elem_type = 2 if kind == 'QUInt8' else 3
-    onnx.checker.check_model(model)
-    onnx.save(model, str(tmp_path / 's.onnx'))
-    whole, stripped = load_model(tmp_path / 'q.onnx'), load_model(tmp_path / 's.onnx')
+    path = quantised_inside(conv_detector(tmp_path / 'm.onnx'), tmp_path / 'q.onnx', frames, kind, symmetric)
+    whole, stripped = load_model(path), load_model(without_first_node(path, tmp_path / 's.onnx'))
     assert not whole.quantised and stripped.input_quantisation.dtype == ('uint8' if kind == 'QUInt8' else 'int8')
     for frame in frames:
         expected, found = run(whole, frame, precision='int8'), run(stripped, frame, precision='int8')
@@ -356,7 +335,13 @@ def test_a_model_of_onnx_runtimes_quantiser_without_its_first_node(tmp_path, kin
         np.testing.assert_array_equal(found.boxes, expected.boxes)
         np.testing.assert_array_equal(found.scores, expected.scores)
     if symmetric:
-        made = run(float_edges(stripped), frames[0], precision='int8')
+        ready = float_edges(stripped)
+        nodes = onnx.load(str(ready.path)).graph.node
+        # The first layer stays in int8, and TensorRT 8.6 needs the shape of kernels behind Q/DQ.
+        assert any(node.op_type == 'QuantizeLinear' and node.input[0] == stripped.input_name for node in nodes)
+        assert {attribute.name for node in nodes if node.op_type == 'Conv' for attribute in node.attribute} >= {
+            'kernel_shape'}
+        made = run(ready, frames[0], precision='int8')
         np.testing.assert_allclose(made.boxes, run(whole, frames[0], precision='int8').boxes, atol=1e-3)
     else:
         with pytest.raises(ModelError, match='with uint8 or with a zero point other than 0'):

@@ -19,7 +19,8 @@ from ..dependencies import require
 from ..model.onnx_quantisation import Edge, quantised_edges
 from ..model.spec import ModelSpec
 from ..progress import ProgressCallback, silent
-from .graph import load_model, rename_reads, save_model, sort_nodes
+from .graph import free_name, load_model, reads, rename_reads, save_model, say_kernel_shapes, sort_nodes
+from .integers_as_floats import integers_of, numbers_of
 from .symmetric_int8 import fold_biases, require_symmetric
 
 _FLOAT, _FLOAT16 = 1, 10  # TensorProto.DataType
@@ -35,12 +36,15 @@ def write_float_edges(spec: ModelSpec, path: Path, progress: ProgressCallback = 
     graph = proto.graph
     progress('making the input and the outputs floats', 0, None)
     for name, edge in quantised_edges(proto, spec.input_name, spec.path.name).items():
-        kind = _float_input(graph, name, edge) if name == spec.input_name else _float_output(graph, name, edge)
+        kind = (
+            _float_input(graph, name, edge, spec.stored_precision == 'int8') if name == spec.input_name
+            else _float_output(graph, name, edge))
         for value in (*graph.input, *graph.output):
             if value.name == name:
                 value.type.tensor_type.elem_type = kind
     require_symmetric(graph, spec.path.name)
     fold_biases(graph)
+    say_kernel_shapes(graph)
     # Types between the edge and the removed nodes have changed; ONNX Runtime and TensorRT infer them.
     del graph.value_info[:]
     sort_nodes(graph)
@@ -57,19 +61,25 @@ def with_float_edges(spec: ModelSpec, path: Path, sha256: str, files: Any) -> Mo
         spec, path=path, sha256=sha256, files=files, input_dtype=types.get(kind, spec.input_dtype), quantised=())
 
 
-def _float_input(graph: Any, name: str, edge: Edge) -> int:
+def _float_input(graph: Any, name: str, edge: Edge, in_int8: bool) -> int:
     """Make the input a float tensor of the same name; returns its type."""
-    if edge.node is not None and edge.node.op_type == 'DequantizeLinear' and not _stays(edge):
+    if edge.node is not None and edge.node.op_type == 'DequantizeLinear' and not (in_int8 and _stays(edge)):
         nodes = [
             node for node in graph.node
             if node.op_type == 'DequantizeLinear' and _reaches(graph, name, node.input[0])]
         for node in nodes:
             _bypass(graph, node)
         return _scale_type(graph, edge.node)
-    stored = _free(graph, f'{name}_stored')
-    for node in graph.node:
+    stored = free_name(graph, f'{name}_stored')
+    readers = [node for node in graph.node if name in reads(node)]
+    for node in readers:
         rename_reads(node, {name: stored})
-    graph.node.insert(0, _node(graph, 'QuantizeLinear', name, stored, edge))
+    if readers and all(node.op_type == 'Cast' for node in readers):
+        # The graph computes with floats that are integers. TensorRT has no uint8 inside of a network.
+        for node in reversed(integers_of(graph, name, stored, edge.quantisation, _rank(graph, name))):
+            graph.node.insert(0, node)
+    else:
+        graph.node.insert(0, _node(graph, 'QuantizeLinear', name, stored, edge))
     return _FLOAT
 
 
@@ -85,13 +95,20 @@ def _float_output(graph: Any, name: str, edge: Edge) -> int:
             _bypass(graph, other)
         _bypass(graph, node)
         return kind
-    stored = _free(graph, f'{name}_stored')
-    for maker in graph.node:
+    stored = free_name(graph, f'{name}_stored')
+    makers = [maker for maker in graph.node if name in maker.output]
+    for maker in makers:
         for index, output in enumerate(maker.output):
             if output == name:
                 maker.output[index] = stored
-        rename_reads(maker, {name: stored})
-    graph.node.append(_node(graph, 'DequantizeLinear', stored, name, edge))
+    readers = [node for node in graph.node if name in reads(node)]
+    for reader in readers:
+        rename_reads(reader, {name: stored})
+    if [maker.op_type for maker in makers] == ['Cast'] and not readers:
+        graph.node.remove(makers[0])
+        graph.node.extend(numbers_of(graph, makers[0].input[0], name, edge.quantisation, _rank(graph, name)))
+    else:
+        graph.node.append(_node(graph, 'DequantizeLinear', stored, name, edge))
     return _FLOAT
 
 
@@ -123,6 +140,12 @@ def _reaches(graph: Any, start: str, tensor: str) -> bool:
     return False
 
 
+def _rank(graph: Any, name: str) -> int:
+    """Return the number of dimensions of an input or output."""
+    value = next(value for value in (*graph.input, *graph.output) if value.name == name)
+    return len(value.type.tensor_type.shape.dim)
+
+
 def _scale_type(graph: Any, node: Any) -> int:
     """Return the type of the real numbers of a Q/DQ node: that of its scale."""
     return next((int(tensor.data_type) for tensor in graph.initializer if tensor.name == node.input[1]), _FLOAT)
@@ -135,14 +158,7 @@ def _node(graph: Any, operator: str, source: str, result: str, edge: Edge) -> An
     zero = np.array(rule.zero_points[0] if scalar else rule.zero_points, rule.dtype)
     names = []
     for suffix, array in (('scale', scale), ('zero_point', zero)):
-        names.append(_free(graph, f'{result}_{suffix}'))
+        names.append(free_name(graph, f'{result}_{suffix}'))
         graph.initializer.append(onnx.numpy_helper.from_array(array, names[-1]))
     attributes = {} if scalar else {'axis': rule.axis}
     return onnx.helper.make_node(operator, [source, *names], [result], name=f'{result}_{operator}', **attributes)
-
-
-def _free(graph: Any, name: str) -> str:
-    taken = {tensor.name for tensor in graph.initializer} | {name for node in graph.node for name in node.output}
-    while name in taken:
-        name += '_'
-    return name

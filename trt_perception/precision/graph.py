@@ -8,7 +8,7 @@ import copy
 import json
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +150,41 @@ def sort_nodes(graph: Any) -> None:
         waiting = later
     del graph.node[:]
     graph.node.extend(ordered)
+
+
+def free_name(graph: Any, name: str) -> str:
+    """Return a name that no tensor of the graph has: this one, or with underscores."""
+    taken = {tensor.name for tensor in (*graph.initializer, *graph.input)}
+    taken |= {output for node in graph.node for output in node.output}
+    while name in taken:
+        name += '_'
+    return name
+
+
+def missing_kernel_shapes(graph: Any) -> Iterator[tuple[Any, list[int]]]:
+    """Yield each convolution without the optional attribute kernel_shape, and that shape, if its weights are stored.
+
+    The weights may be behind Q/DQ nodes: TensorRT 8.6 cannot infer the shape there.
+    """
+    shapes = {tensor.name: list(tensor.dims) for tensor in graph.initializer}
+    sources = {
+        node.output[0]: node.input[0] for node in graph.node if node.op_type in ('QuantizeLinear', 'DequantizeLinear')}
+    for node in graph.node:
+        if node.op_type in ('Conv', 'ConvTranspose') and not any(
+                attribute.name == 'kernel_shape' for attribute in node.attribute):
+            weights = node.input[1]
+            # At most one of each kind.
+            for _ in range(2):
+                weights = sources.get(weights, weights)
+            if weights in shapes:
+                yield node, shapes[weights][2:]
+
+
+def say_kernel_shapes(graph: Any) -> None:
+    """Add the attribute kernel_shape to the convolutions of missing_kernel_shapes."""
+    helper = require('onnx').helper
+    for node, shape in list(missing_kernel_shapes(graph)):
+        node.attribute.append(helper.make_attribute('kernel_shape', shape))
 
 
 def reads(node: Any) -> list[str]:

@@ -39,6 +39,8 @@ from .target import Target, accepted_targets
 _FORMAT = 2
 # In int8 a detector's box decoder stays in float since format 3.
 _FORMAT_INT8_DETECTOR = 3
+# Raise it if float_edges writes other files: those in the cache are not used then.
+_FLOAT_EDGES = 2
 
 
 @dataclass(frozen=True)
@@ -186,7 +188,8 @@ def float_edges(spec: ModelSpec, progress: ProgressCallback = silent) -> ModelSp
         return spec
     rules = [[name, asdict(rule)] for name, rule in spec.quantised]
     made = _made(
-        spec, spec.stored_precision, {'float_edges': rules}, None, progress, Samples((), (), False),
+        spec, spec.stored_precision, {'float_edges': rules, 'written': _FLOAT_EDGES}, None, progress,
+        Samples((), (), False),
         lambda path, progress: write_float_edges(spec, path, progress), ending='float-edges')
     return with_float_edges(spec, made.path, made.spec.sha256, made.spec.files)
 

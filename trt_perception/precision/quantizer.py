@@ -21,7 +21,7 @@ import numpy as np
 
 from ..dependencies import require
 from ..errors import CalibrationError, ModelError, one_line
-from .graph import WEIGHTED, folded, sort_nodes, weighted_nodes
+from .graph import WEIGHTED, folded, say_kernel_shapes, sort_nodes, weighted_nodes
 
 # The first opset in which QuantizeLinear has scales per channel.
 _OPSET = 13
@@ -52,18 +52,8 @@ def prepared(model: Any, name: str) -> Any:
                 f'the model with opset {_OPSET} or later') from error
     if any(node.op_type == 'BatchNormalization' for node in model.graph.node):
         model = folded(model, name)
-    _say_kernel_shapes(model)
+    say_kernel_shapes(model.graph)
     return model
-
-
-def _say_kernel_shapes(model: Any) -> None:
-    """Add the optional kernel_shape to convolutions: TensorRT 8.6 cannot infer it from weights behind Q/DQ."""
-    onnx = require('onnx')
-    shapes = {tensor.name: list(tensor.dims) for tensor in model.graph.initializer}
-    for node in model.graph.node:
-        if node.op_type in ('Conv', 'ConvTranspose') and node.input[1] in shapes and not any(
-                attribute.name == 'kernel_shape' for attribute in node.attribute):
-            node.attribute.append(onnx.helper.make_attribute('kernel_shape', shapes[node.input[1]][2:]))
 
 
 def insert_qdq(model: Any, thresholds: Mapping[str, float], layers: Collection[str]) -> Any:

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..dependencies import require
 from ..errors import ModelError, printable
+from .graph import missing_kernel_shapes
 
 _INT8, _INT32 = 3, 6  # TensorProto.DataType
 # ONNX Runtime's quantiser writes them in the QOperator format, and for dynamic quantisation.
@@ -22,10 +23,10 @@ _OTHERWISE = (
 
 
 def is_of_another_form(proto: Any) -> bool:
-    """Return whether `fold_biases` or `require_symmetric` has something to do."""
+    """Return whether `fold_biases`, `say_kernel_shapes` or `require_symmetric` has something to do."""
     graph = proto.graph
     return any(node.op_type in _INTEGER_LAYERS for node in graph.node) or any(
-        True for found in (_biases(graph), _asymmetric(graph)) for _ in found)
+        True for found in (_biases(graph), missing_kernel_shapes(graph), _asymmetric(graph)) for _ in found)
 
 
 def require_symmetric(graph: Any, name: str) -> None:
