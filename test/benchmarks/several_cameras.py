@@ -7,6 +7,9 @@
 All cameras are one process, and publish one after the other, as cameras that are not synchronised do. A consumer in
 another process subscribes to all results. An age is the time from the stamp of an image to the arrival of its result
 at the consumer. Memory is the proportional set size of the nodes: what processes share is divided among them.
+
+network_per_s: images/s of only the network after each row, with ONNX Runtime in fp32 and a session of one thread for
+each core. It is the most that the machine could do without cameras, consumer and node.
 The exit code is 1 if a goal of docs/several-cameras.md is not met by the one node.
 """
 
@@ -33,6 +36,8 @@ from trt_perception.demo.installation import large_images_profile
 from trt_perception.demo.waiting import wait_until
 from trt_perception.measure.machine import machine
 from trt_perception.measure.process_usage import cpu_seconds, proportional_memory_mb
+from trt_perception.model.spec import load_model
+from trt_perception.ort.backend import OnnxRuntimeBackend
 
 HERE = Path(__file__).parent
 PHOTO = HERE.parent / 'data' / 'photos' / 'coffee.jpg'
@@ -177,6 +182,31 @@ class Run:
         return sum(cpu_seconds(node.pid) or 0.0 for node in self.nodes)
 
 
+def network_rate(model: str, seconds: float = 3.0) -> float:
+    """Return images/s of only the network, with a session of one thread for each core."""
+    spec = load_model(Path(model))
+    image = np.zeros(spec.input_shape, spec.input_dtype)
+    backends = [OnnxRuntimeBackend(spec.path, 1) for _ in os.sched_getaffinity(0)]
+    for backend in backends:
+        backend.open()
+    counts = [0] * len(backends)
+    end = time.monotonic() + seconds
+
+    def run(index: int) -> None:
+        while time.monotonic() < end:
+            backends[index].infer(spec.input_name, image)
+            counts[index] += 1
+
+    threads = [threading.Thread(target=run, args=(index,)) for index in range(len(backends))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for backend in backends:
+        backend.close()
+    return sum(counts) / seconds
+
+
 def measured(count: int, together: bool, options: argparse.Namespace) -> dict[str, Any]:
     """Run and return one row."""
     import cv2
@@ -189,7 +219,9 @@ def measured(count: int, together: bool, options: argparse.Namespace) -> dict[st
             row = run.measure(options.rate, options.seconds)
         finally:
             run.close()
-    return {'cameras': count, 'nodes': 1 if together else count, **row, 'load_before': round(load, 2)}
+    return {
+        'cameras': count, 'nodes': 1 if together else count, **row, 'load_before': round(load, 2),
+        'network_per_s': round(network_rate(options.model), 1)}
 
 
 def misses(row: dict[str, Any]) -> list[str]:
@@ -233,7 +265,7 @@ def main() -> int:
     rows, missed = [], []
     columns = (
         'cameras', 'nodes', 'results_per_s', 'of', 'camera_least', 'camera_most', 'age_p50_ms', 'age_p99_ms',
-        'cpu_percent', 'memory_mb', 'load_before')
+        'cpu_percent', 'memory_mb', 'load_before', 'network_per_s')
     print(machine().get('cpu', ''), flush=True)
     print(*columns, sep='  ', flush=True)
     for _ in range(options.turns):

@@ -14,7 +14,7 @@ from onnx import helper, numpy_helper
 from support.precision_models import color_frames, conv_detector
 from support.quantised_models import quantise_edges, quantised_inside, without_first_node
 from support.recording_monitor import Told
-from support.tiny_models import FLOAT, UINT8, color_classifier, color_detector, save
+from support.tiny_models import FLOAT, FLOAT16, UINT8, color_classifier, color_detector, save
 
 from trt_perception.backends.create import create_pipeline
 from trt_perception.backends.trial import try_backends
@@ -268,15 +268,42 @@ def test_float_edges_for_tensorrt(tmp_path, rules):
     assert float_edges(plain) is plain
 
 
+def integer_nodes(spec):
+    """The nodes that make 8-bit integers, which TensorRT has only between QuantizeLinear and DequantizeLinear."""
+    return [
+        node.name for node in onnx.load(str(spec.path)).graph.node
+        if node.op_type == 'QuantizeLinear' or (
+            node.op_type == 'Cast' and helper.get_node_attr_value(node, 'to') in (2, 3))]
+
+
+@pytest.mark.parametrize('source', [FLOAT, FLOAT16])
+def test_metadata_rules_of_integers_that_the_graph_moves(tmp_path, source):
+    """The pixels are turned before the Cast, and the result after it; the network may compute in half."""
+    spec = load_model(save(
+        tmp_path / 'm.onnx', [
+            helper.make_node('Transpose', ['images'], ['turned'], perm=[0, 3, 1, 2]),
+            helper.make_node('Cast', ['turned'], ['real'], to=source),
+            helper.make_node('ReduceMean', ['real'], ['means'], axes=[2, 3], keepdims=0),
+            helper.make_node('Cast', ['means'], ['whole'], to=UINT8),
+            helper.make_node('Reshape', ['whole', 'shape'], ['scores'])],
+        {'images': (UINT8, [1, 8, 8, 3])}, {'scores': (UINT8, [1, 3])}, {'shape': np.int64([1, 3])},
+        metadata={RULES_KEY: json.dumps({'images': {'scale': 1 / 255}, 'scores': {'scale': 1 / 255}}),
+                  'task': 'classify'}))
+    frame = Frame.from_bgr(np.full((8, 8, 3), (10, 60, 200), np.uint8))
+    expected, made = run(spec, frame), float_edges(spec)
+    assert not integer_nodes(made) and made.input_dtype == np.float32
+    found = run(made, frame)
+    assert found.class_indices.tolist() == expected.class_indices.tolist() == [0, 1, 2]
+    np.testing.assert_allclose(found.scores, expected.scores, atol=1e-4)
+
+
 def test_metadata_rules_become_nodes_for_tensorrt(tmp_path):
     said = {'images': {'scale': 1 / 127}, 'output0': {'scale': 0.25, 'zero_point': 3}}
     spec = load_model(quantise_edges(
         detector(tmp_path), {'images': ('int8', 1 / 127, 0), 'output0': ('uint8', 0.25, 3)},
         {RULES_KEY: json.dumps(said)}, in_graph=False))
     made = float_edges(spec)
-    # TensorRT has no uint8 inside of a network, and this Cast is what gives the float numbers.
-    kinds = [node.op_type for node in onnx.load(str(made.path)).graph.node]
-    assert not any('Linear' in kind for kind in kinds) and kinds.count('Cast') == 1
+    assert not integer_nodes(made)
     found = run(made, red_squares())
     np.testing.assert_allclose(found.boxes, [[24, 8, 32, 16], [40, 48, 48, 56]], atol=0.26)
     # In steps of the rule, as the integers were.
@@ -353,6 +380,17 @@ def test_tensorrt_reads_the_model(tmp_path, kind, zero):
     pytest.importorskip('tensorrt_rtx', reason='TensorRT for RTX is not installed (pip install tensorrt-rtx-cu13)')
     scale = 1 / 127 if zero == 0 and kind == 'int8' else 1 / 255
     path = quantise_edges(detector(tmp_path), {'images': (kind, scale, zero), 'output0': ('int8', 0.5, 0)})
+    _, trials = try_backends(load_model(path), 'tensorrt', Told().monitor)
+    assert trials['tensorrt'].runs, trials['tensorrt'].error
+
+
+@pytest.mark.parametrize('kind', ['uint8', 'int8'])
+def test_tensorrt_reads_a_model_with_rules_in_the_metadata(tmp_path, kind):
+    pytest.importorskip('tensorrt_rtx', reason='TensorRT for RTX is not installed (pip install tensorrt-rtx-cu13)')
+    said = {'images': {'scale': 1 / 255}, 'output0': {'scale': 0.5, 'zero_point': 3}}
+    path = quantise_edges(
+        detector(tmp_path), {'images': (kind, 1 / 255, 0), 'output0': (kind, 0.5, 3)}, {RULES_KEY: json.dumps(said)},
+        in_graph=False)
     _, trials = try_backends(load_model(path), 'tensorrt', Told().monitor)
     assert trials['tensorrt'].runs, trials['tensorrt'].error
 

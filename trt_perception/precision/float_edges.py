@@ -4,7 +4,8 @@
 
 TensorRT's Q/DQ layers know int8 with the zero point 0 only, but an image input usually has another zero point or is
 uint8. So the node at the edge of the graph is removed: then a float tensor is the input or the output. Its values are
-those that the integers stood for, without their rounding. Layers inside of the graph stay in int8.
+those that the integers stood for, without their rounding. Layers inside of the graph stay in int8. Where the metadata
+says the rule and the graph casts, floats do the arithmetic of the rule (integers_as_floats.py).
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from ..dependencies import require
-from ..model.onnx_quantisation import Edge, quantised_edges
+from ..model.onnx_quantisation import MOVING, Edge, quantised_edges
 from ..model.spec import ModelSpec
 from ..progress import ProgressCallback, silent
 from .graph import free_name, load_model, reads, rename_reads, save_model, say_kernel_shapes, sort_nodes
@@ -71,10 +72,9 @@ def _float_input(graph: Any, name: str, edge: Edge, in_int8: bool) -> int:
             _bypass(graph, node)
         return _scale_type(graph, edge.node)
     stored = free_name(graph, f'{name}_stored')
-    readers = [node for node in graph.node if name in reads(node)]
-    for node in readers:
+    for node in graph.node:
         rename_reads(node, {name: stored})
-    if readers and all(node.op_type == 'Cast' for node in readers):
+    if _is_cast(graph, stored):
         # The graph computes with floats that are integers. TensorRT has no uint8 inside of a network.
         for node in reversed(integers_of(graph, name, stored, edge.quantisation, _rank(graph, name))):
             graph.node.insert(0, node)
@@ -96,17 +96,15 @@ def _float_output(graph: Any, name: str, edge: Edge) -> int:
         _bypass(graph, node)
         return kind
     stored = free_name(graph, f'{name}_stored')
-    makers = [maker for maker in graph.node if name in maker.output]
-    for maker in makers:
+    for maker in graph.node:
         for index, output in enumerate(maker.output):
             if output == name:
                 maker.output[index] = stored
-    readers = [node for node in graph.node if name in reads(node)]
-    for reader in readers:
-        rename_reads(reader, {name: stored})
-    if [maker.op_type for maker in makers] == ['Cast'] and not readers:
-        graph.node.remove(makers[0])
-        graph.node.extend(numbers_of(graph, makers[0].input[0], name, edge.quantisation, _rank(graph, name)))
+        rename_reads(maker, {name: stored})
+    cast = _cast_before(graph, stored)
+    if cast is not None:
+        next(attribute for attribute in cast.attribute if attribute.name == 'to').i = _FLOAT
+        graph.node.extend(numbers_of(graph, stored, name, edge.quantisation, _rank(graph, name)))
     else:
         graph.node.append(_node(graph, 'DequantizeLinear', stored, name, edge))
     return _FLOAT
@@ -115,6 +113,30 @@ def _float_output(graph: Any, name: str, edge: Edge) -> int:
 def _stays(edge: Edge) -> bool:
     """Return whether TensorRT takes the rule as it is, so that the first layer stays in int8."""
     return edge.quantisation.dtype == 'int8' and set(edge.quantisation.zero_points) == {0}
+
+
+def _is_cast(graph: Any, name: str) -> bool:
+    """Return whether all that read a tensor, or what was only moved from it, are Casts."""
+    readers = [node for node in graph.node if name in reads(node)]
+    return bool(readers) and all(
+        node.op_type == 'Cast' or (
+            node.op_type in MOVING and node.input[0] == name and all(_is_cast(graph, made) for made in node.output))
+        for node in readers)
+
+
+def _cast_before(graph: Any, name: str) -> Any | None:
+    """Return the Cast from which an output was only moved, if nothing else reads the integers; otherwise None."""
+    readers = 0
+    while True:
+        maker = next((node for node in graph.node if name in node.output), None)
+        if maker is None or sum(name in reads(node) for node in graph.node) != readers or len(maker.output) > 1:
+            return None
+        readers = 1
+        if maker.op_type == 'Cast':
+            return maker
+        if maker.op_type not in MOVING:
+            return None
+        name = maker.input[0]
 
 
 def _bypass(graph: Any, node: Any) -> None:
