@@ -66,6 +66,17 @@ def install(prefix, package, executable):
     program.chmod(0o755)
 
 
+def publisher_of(consumer, topic):
+    """Return the one publisher of a topic. The graph of this process may know it later than its first result."""
+    def known():
+        found = consumer.node.get_publishers_info_by_topic(topic)
+        return found if all(each.node_name != '_NODE_NAME_UNKNOWN_' for each in found) else []
+
+    wait_for(known, f'the publisher of {topic}')
+    (publisher,) = known()
+    return publisher
+
+
 class Launched:
     """A process of `ros2 launch`; its output is in a file."""
 
@@ -136,7 +147,7 @@ def test_images_of_the_driver_become_detections(folder, model, consumer, driver)
         for color in ('red', 'blue'):
             assert corners(found[color]) == pytest.approx(BOXES[color], abs=1.0)
         assert consumer.parameters_of(node, 'own', device) == [7, '012345']
-        (publisher,) = consumer.node.get_publishers_info_by_topic(topic)
+        publisher = publisher_of(consumer, topic)
         assert f'{publisher.node_namespace.rstrip("/")}/{publisher.node_name}' == node
         if driver == 'oakd':
             assert consumer.parameters_of(node, 'camera.i_nn_type') == ['none']
@@ -160,7 +171,7 @@ def test_two_cameras_and_the_newer_oak_driver(folder, model, consumer):
     try:
         received = consumer.collect(Detection2DArray, '/front_results/detections')
         wait_for(lambda: received, 'detections')
-        (publisher,) = consumer.node.get_publishers_info_by_topic('/front/rgb/image_raw')
+        publisher = publisher_of(consumer, '/front/rgb/image_raw')
         assert (publisher.node_namespace, publisher.node_name) == ('/', 'front')
         assert '[driver_node-' in launched.text()
     finally:
