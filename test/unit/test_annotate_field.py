@@ -261,3 +261,21 @@ def test_a_bag_without_a_readable_image_does_not_end_a_comparison(capfd):
     assert errors == ['note: not compared: no image of bad could be read, in A and in B']
     code, _, [error] = run(capfd, 'compare', 'out/bad', 'out/bad')
     assert code == 1 and error.endswith('no image of bad could be read: there is nothing to compare')
+
+
+@pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
+def test_a_bag_that_lacks_messages_which_its_index_has(capfd, storage):
+    """For instance, a file was copied before it was complete."""
+    write_bag(Path('bag'), {'/a': list(images('coffee', 3)), '/b': list(images('rocket', 2))}, storage=storage)
+    metadata = Path('bag/metadata.yaml')
+    text = metadata.read_text()
+    assert text.count('message_count: 3') == 1
+    metadata.write_text(text.replace('message_count: 3', 'message_count: 5'))
+    code, _, errors = annotated(capfd, 'bag', '--output', 'out', '--formats', 'json')
+    assert code == 1
+    assert 'bag: the index of the bag has 7 messages of /a, /b, but only 5 are in its files' in '\n'.join(errors)
+    assert len(lines(Path('out/bag'))) == 5
+    # Also when the finished bag is skipped.
+    assert annotated(capfd, 'bag', '--output', 'out', '--formats', 'json')[0] == 1
+    # Of the other topic nothing is missing.
+    assert annotated(capfd, 'bag', '--topic', '/b', '--output', 'other', '--formats', 'json')[0] == 0
