@@ -166,9 +166,13 @@ def test_a_manager_that_leaves_and_comes_back(start_node, models, manage):
     node = start_node(model_file=models(), bond=True)
     manager = manage(node, bond_timeout=TIMEOUT)
     assert manager.startup()
+    # The node may hear a manager later than the manager hears the node.
+    node.process.wait_for_line('bond: connected to the lifecycle manager')
     manager.close()
+    mark = node.process.mark()
     other = manage(node, bond_timeout=TIMEOUT)
     assert other.connect()
+    node.process.wait_for_line('bond: connected to the lifecycle manager', since=mark)
     # The node goes on without a manager, and with a new one.
     found = node.answer_to(node.camera(), images.image(
         images.picture(640, 480, {'red': (64, 48, 256, 192)}), images.header('optical', node.driver.now_ns())))
