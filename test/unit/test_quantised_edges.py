@@ -276,11 +276,10 @@ def integer_nodes(spec):
             node.op_type == 'Cast' and helper.get_node_attr_value(node, 'to') in (2, 3))]
 
 
-@pytest.mark.parametrize('source', [FLOAT, FLOAT16])
-def test_metadata_rules_of_integers_that_the_graph_moves(tmp_path, source):
-    """The pixels are turned before the Cast, and the result after it; the network may compute in half."""
-    spec = load_model(save(
-        tmp_path / 'm.onnx', [
+def moving_model(path, source=FLOAT, opset=13):
+    """A classifier whose pixels are turned before the Cast, and its result after it; the metadata say the rules."""
+    return load_model(save(
+        path, [
             helper.make_node('Transpose', ['images'], ['turned'], perm=[0, 3, 1, 2]),
             helper.make_node('Cast', ['turned'], ['real'], to=source),
             helper.make_node('ReduceMean', ['real'], ['means'], axes=[2, 3], keepdims=0),
@@ -288,13 +287,23 @@ def test_metadata_rules_of_integers_that_the_graph_moves(tmp_path, source):
             helper.make_node('Reshape', ['whole', 'shape'], ['scores'])],
         {'images': (UINT8, [1, 8, 8, 3])}, {'scores': (UINT8, [1, 3])}, {'shape': np.int64([1, 3])},
         metadata={RULES_KEY: json.dumps({'images': {'scale': 1 / 255}, 'scores': {'scale': 1 / 255}}),
-                  'task': 'classify'}))
+                  'task': 'classify'}, opset=opset))
+
+
+@pytest.mark.parametrize('source, opset', [(FLOAT, 13), (FLOAT16, 13), (FLOAT, 11)])
+def test_metadata_rules_of_integers_that_the_graph_moves(tmp_path, source, opset):
+    spec = moving_model(tmp_path / 'm.onnx', source, opset)
     frame = Frame.from_bgr(np.full((8, 8, 3), (10, 60, 200), np.uint8))
     expected, made = run(spec, frame), float_edges(spec)
     assert not integer_nodes(made) and made.input_dtype == np.float32
     found = run(made, frame)
     assert found.class_indices.tolist() == expected.class_indices.tolist() == [0, 1, 2]
     np.testing.assert_allclose(found.scores, expected.scores, atol=1e-4)
+
+
+def test_metadata_rules_before_round_exists(tmp_path):
+    with pytest.raises(ModelError, match=r"m.onnx has opset 10: .* 'images' .* needs opset 11 or later; export"):
+        float_edges(moving_model(tmp_path / 'm.onnx', opset=10))
 
 
 def test_metadata_rules_become_nodes_for_tensorrt(tmp_path):

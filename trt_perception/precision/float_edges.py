@@ -4,7 +4,7 @@
 
 TensorRT's Q/DQ layers know int8 with the zero point 0 only, but an image input usually has another zero point or is
 uint8. So the node at the edge of the graph is removed: then a float tensor is the input or the output. Its values are
-those that the integers stood for, without their rounding. Layers inside of the graph stay in int8. Where the metadata
+those that the integers stood for, without their rounding. Layers inside of the graph stay in int8. If the metadata
 says the rule and the graph casts, floats do the arithmetic of the rule (integers_as_floats.py).
 """
 
@@ -17,14 +17,17 @@ from typing import Any
 import numpy as np
 
 from ..dependencies import require
+from ..errors import ModelError, printable
 from ..model.onnx_quantisation import MOVING, Edge, quantised_edges
 from ..model.spec import ModelSpec
 from ..progress import ProgressCallback, silent
-from .graph import free_name, load_model, reads, rename_reads, save_model, say_kernel_shapes, sort_nodes
+from .graph import free_name, load_model, opset_of, reads, rename_reads, save_model, say_kernel_shapes, sort_nodes
 from .integers_as_floats import integers_of, numbers_of
 from .symmetric_int8 import fold_biases, require_symmetric
 
 _FLOAT, _FLOAT16 = 1, 10  # TensorProto.DataType
+# Of integers_of.
+_OPSET_WITH_ROUND = 11
 
 
 def write_float_edges(spec: ModelSpec, path: Path, progress: ProgressCallback = silent) -> None:
@@ -38,7 +41,7 @@ def write_float_edges(spec: ModelSpec, path: Path, progress: ProgressCallback = 
     progress('making the input and the outputs floats', 0, None)
     for name, edge in quantised_edges(proto, spec.input_name, spec.path.name).items():
         kind = (
-            _float_input(graph, name, edge, spec.stored_precision == 'int8') if name == spec.input_name
+            _float_input(proto, name, edge, spec) if name == spec.input_name
             else _float_output(graph, name, edge))
         for value in (*graph.input, *graph.output):
             if value.name == name:
@@ -62,9 +65,10 @@ def with_float_edges(spec: ModelSpec, path: Path, sha256: str, files: Any) -> Mo
         spec, path=path, sha256=sha256, files=files, input_dtype=types.get(kind, spec.input_dtype), quantised=())
 
 
-def _float_input(graph: Any, name: str, edge: Edge, in_int8: bool) -> int:
+def _float_input(proto: Any, name: str, edge: Edge, spec: ModelSpec) -> int:
     """Make the input a float tensor of the same name; returns its type."""
-    if edge.node is not None and edge.node.op_type == 'DequantizeLinear' and not (in_int8 and _stays(edge)):
+    graph, stays = proto.graph, spec.stored_precision == 'int8' and _stays(edge)
+    if edge.node is not None and edge.node.op_type == 'DequantizeLinear' and not stays:
         nodes = [
             node for node in graph.node
             if node.op_type == 'DequantizeLinear' and _reaches(graph, name, node.input[0])]
@@ -75,8 +79,13 @@ def _float_input(graph: Any, name: str, edge: Edge, in_int8: bool) -> int:
     for node in graph.node:
         rename_reads(node, {name: stored})
     if _is_cast(graph, stored):
+        if opset_of(proto) < _OPSET_WITH_ROUND:
+            raise ModelError(
+                f"{spec.path.name} has opset {opset_of(proto)}: on TensorRT an integer input '{printable(name)}' with "
+                f'its rule in the metadata needs opset {_OPSET_WITH_ROUND} or later; export the model again, or set '
+                'backend to onnxruntime')
         # The graph computes with floats that are integers. TensorRT has no uint8 inside of a network.
-        for node in reversed(integers_of(graph, name, stored, edge.quantisation, _rank(graph, name))):
+        for node in reversed(integers_of(graph, name, stored, edge.quantisation)):
             graph.node.insert(0, node)
     else:
         graph.node.insert(0, _node(graph, 'QuantizeLinear', name, stored, edge))
@@ -104,7 +113,7 @@ def _float_output(graph: Any, name: str, edge: Edge) -> int:
     cast = _cast_before(graph, stored)
     if cast is not None:
         next(attribute for attribute in cast.attribute if attribute.name == 'to').i = _FLOAT
-        graph.node.extend(numbers_of(graph, stored, name, edge.quantisation, _rank(graph, name)))
+        graph.node.extend(numbers_of(graph, stored, name, edge.quantisation))
     else:
         graph.node.append(_node(graph, 'DequantizeLinear', stored, name, edge))
     return _FLOAT
@@ -160,12 +169,6 @@ def _reaches(graph: Any, start: str, tensor: str) -> bool:
             return False
         tensor = makers[tensor].input[0]
     return False
-
-
-def _rank(graph: Any, name: str) -> int:
-    """Return the number of dimensions of an input or output."""
-    value = next(value for value in (*graph.input, *graph.output) if value.name == name)
-    return len(value.type.tensor_type.shape.dim)
 
 
 def _scale_type(graph: Any, node: Any) -> int:

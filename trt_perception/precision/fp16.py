@@ -24,6 +24,7 @@ from .graph import (
     add_metadata,
     load_model,
     name_nodes,
+    opset_of,
     read_record,
     reads,
     rename_reads,
@@ -119,7 +120,7 @@ def halve_rest(int8_path: str | Path, out_path: str | Path, progress: ProgressCa
         raise ModelError(f'{int8_path} was not made int8 by this package: expected the output of quantize')
     onnx = require('onnx')
     raised = source
-    if max(entry.version for entry in source.opset_import if entry.domain in ('', 'ai.onnx')) < _HALF_QDQ_OPSET:
+    if opset_of(source) < _HALF_QDQ_OPSET:
         try:
             raised = onnx.version_converter.convert_version(source, _HALF_QDQ_OPSET)
         except Exception as error:  # the converter's C++ exceptions

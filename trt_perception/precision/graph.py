@@ -152,6 +152,11 @@ def sort_nodes(graph: Any) -> None:
     graph.node.extend(ordered)
 
 
+def opset_of(proto: Any) -> int:
+    """Return the version of ONNX's own operators that a model uses."""
+    return max(int(entry.version) for entry in proto.opset_import if entry.domain in ('', 'ai.onnx'))
+
+
 def free_name(graph: Any, name: str) -> str:
     """Return a name that no tensor of the graph has: this one, or with underscores."""
     taken = {tensor.name for tensor in (*graph.initializer, *graph.input)}

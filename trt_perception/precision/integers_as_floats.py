@@ -16,41 +16,37 @@ from ..tensors.quantisation import Quantisation
 from .graph import free_name
 
 
-def integers_of(graph: Any, source: str, result: str, rule: Quantisation, rank: int) -> list[Any]:
+def integers_of(graph: Any, source: str, result: str, rule: Quantisation) -> list[Any]:
     """Return the nodes that make the integers of the real numbers `source`, as floats; adds their constants.
 
     As QuantizeLinear does: rounded to the nearest, halves to the even one, and limited to the type.
-    rank: number of dimensions of the tensor
+    rule: with one scale; the graph needs opset 11
     """
     limits = np.iinfo(rule.dtype)
-    scale, zero = _constants(graph, result, rule, rank)
-    low, high = (
-        _constant(graph, f'{result}_{name}', np.float32(value))
-        for name, value in (('lowest', limits.min), ('highest', limits.max)))
+    scale, zero, low, high = (
+        _constant(graph, f'{result}_{name}', value) for name, value in (
+            ('scale', rule.scales[0]), ('zero', rule.zero_points[0]), ('lowest', limits.min), ('highest', limits.max)))
     steps = [free_name(graph, f'{result}_{name}') for name in ('ratio', 'rounded', 'moved')]
     return [
         _node('Div', [source, scale], steps[0]), _node('Round', [steps[0]], steps[1]),
         _node('Add', [steps[1], zero], steps[2]), _node('Clip', [steps[2], low, high], result)]
 
 
-def numbers_of(graph: Any, source: str, result: str, rule: Quantisation, rank: int) -> list[Any]:
-    """Return the nodes that make real numbers of the integers `source`, which are floats; adds their constants."""
-    scale, zero = _constants(graph, result, rule, rank)
+def numbers_of(graph: Any, source: str, result: str, rule: Quantisation) -> list[Any]:
+    """Return the nodes that make real numbers of the integers `source`, which are floats; adds their constants.
+
+    rule: with one scale
+    """
+    scale, zero = (
+        _constant(graph, f'{result}_{name}', value)
+        for name, value in (('scale', rule.scales[0]), ('zero', rule.zero_points[0])))
     moved = free_name(graph, f'{result}_moved')
     return [_node('Sub', [source, zero], moved), _node('Mul', [moved, scale], result)]
 
 
-def _constants(graph: Any, name: str, rule: Quantisation, rank: int) -> tuple[str, str]:
-    """Add scale and zero point as floats; returns their names. Those of an axis get its place among the dimensions."""
-    shape = () if len(rule.scales) == 1 else (-1, *[1] * (rank - 1 - rule.axis % rank))
-    scale, zero = (
-        np.array(values, np.float32).reshape(shape) for values in (rule.scales, rule.zero_points))
-    return _constant(graph, f'{name}_scale', scale), _constant(graph, f'{name}_zero', zero)
-
-
-def _constant(graph: Any, name: str, value: Any) -> str:
+def _constant(graph: Any, name: str, value: float) -> str:
     name = free_name(graph, name)
-    graph.initializer.append(require('onnx').numpy_helper.from_array(np.asarray(value), name))
+    graph.initializer.append(require('onnx').numpy_helper.from_array(np.array(value, np.float32), name))
     return name
 
 

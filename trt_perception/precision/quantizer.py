@@ -21,7 +21,7 @@ import numpy as np
 
 from ..dependencies import require
 from ..errors import CalibrationError, ModelError, one_line
-from .graph import WEIGHTED, folded, say_kernel_shapes, sort_nodes, weighted_nodes
+from .graph import WEIGHTED, folded, opset_of, say_kernel_shapes, sort_nodes, weighted_nodes
 
 # The first opset in which QuantizeLinear has scales per channel.
 _OPSET = 13
@@ -41,7 +41,7 @@ def prepared(model: Any, name: str) -> Any:
     name: of the model, for error messages
     Raises CalibrationError if the opset cannot be raised, ModelError if ONNX Runtime does not load the model.
     """
-    opset = max(entry.version for entry in model.opset_import if entry.domain in ('', 'ai.onnx'))
+    opset = opset_of(model)
     if opset < _OPSET:
         onnx = require('onnx')
         try:
