@@ -6,6 +6,7 @@ import array
 import importlib.util
 import itertools
 import math
+import signal
 
 import numpy as np
 import pytest
@@ -51,9 +52,9 @@ class Robot:
         assert self.node.change_state('configure') and self.node.change_state('activate'), self.node.process.tail()
         return self
 
-    def connect(self, masks=False):
-        """Publish the topics, and wait until the node has found the publishers."""
-        qos = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
+    def connect(self, masks=False, depth=5):
+        """Publish the topics, and wait until the node has found the publishers. depth: of their history."""
+        qos = QoSProfile(depth=depth, reliability=ReliabilityPolicy.RELIABLE)
         kinds = {'detections': Detection2DArray, 'depth': Image, 'camera_info': CameraInfo}
         for name, kind in (kinds | ({'mask_instances': Image} if masks else {})).items():
             topic = self.node.topic(name)
@@ -238,6 +239,22 @@ def test_the_nearest_depth_image_is_taken_and_may_come_before_or_after(robot):
     robot.detections(start - 2 * S, [(300, 200, 340, 280)])
     _, values = robot.node.diagnosis(lambda _, v: v.get('unmatched') == '1', 'unmatched')
     assert values['processed'] == '5'
+
+
+def test_depth_images_wait_for_a_paused_process(robot):
+    count = 12
+    robot = robot(depth_queue=count, max_stamp_difference=0.0, reliability='reliable').activate().connect(depth=count)
+    start = robot.driver.now_ns()
+    robot.info()
+    robot.node.process.process.send_signal(signal.SIGSTOP)
+    try:
+        for number in range(1, count + 1):
+            robot.depth(start + number, np.full((HEIGHT, WIDTH), float(number)))
+    finally:
+        robot.node.process.process.send_signal(signal.SIGCONT)
+    robot.node.diagnosis(lambda _, v: v.get('depth_images') == str(count), 'all depth images')
+    found = robot.result(start + 1, lambda: robot.detections(start + 1, [(300, 200, 340, 280)]))
+    assert found.detections[0].bbox.center.position.z == 1
 
 
 @pytest.mark.parametrize('fields, boxes, says', [

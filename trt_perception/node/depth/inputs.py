@@ -18,6 +18,7 @@ from ..image_topics.serialized_image import stamp_of
 from .health import Input
 from .pairing import Stamped
 
+# At least, of each topic.
 _DEPTH = 5
 
 
@@ -25,16 +26,18 @@ class Inputs:
     """Subscribes to detections, depth, camera_info and perhaps masks. Its callbacks are short, one at a time."""
 
     def __init__(
-        self, node: Node, reliability: str, on_detections: Callable[[Stamped], None],
+        self, node: Node, reliability: str, depth_queue: int, on_detections: Callable[[Stamped], None],
         on_depth: Callable[[Stamped], None], on_masks: Callable[[Stamped], None] | None,
     ) -> None:
         """Subscribe.
 
-        reliability: best_effort or reliable; the callbacks get serialized messages; on_masks: None without masks
+        reliability: best_effort or reliable; depth_queue: number of messages of a topic that may wait; the callbacks
+        get serialized messages; on_masks: None without masks
         """
         self._node = node
+        # After a pause of this process the middleware has as many as the node would have kept.
         qos = QoSProfile(
-            history=HistoryPolicy.KEEP_LAST, depth=_DEPTH, reliability=(
+            history=HistoryPolicy.KEEP_LAST, depth=max(depth_queue, _DEPTH), reliability=(
                 ReliabilityPolicy.RELIABLE if reliability == 'reliable' else ReliabilityPolicy.BEST_EFFORT))
         group = MutuallyExclusiveCallbackGroup()
         self.camera_info: Any = None

@@ -57,7 +57,7 @@ class DepthLoop:
         self._pairing, self._join = self._new_pairing(), MaskJoin()
         self.last_failure, self.difference_s = '', None
         self._inputs = Inputs(
-            self._node, self._settings.reliability, self._add_detections, self._add_depth,
+            self._node, self._settings.reliability, self._settings.depth_queue, self._add_detections, self._add_depth,
             self._add_masks if self._settings.use_masks else None)
         return self._inputs.topics
 
