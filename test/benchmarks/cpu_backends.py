@@ -44,8 +44,11 @@ FRAMES_IN_A_TURN = 8
 STAGES = ('preprocess', 'infer', 'postprocess')
 
 
-def frames_of(video: str, count: int) -> list[Frame]:
-    """Return frames spread evenly over the video."""
+def frames_of(source: str, count: int) -> list[Frame]:
+    """Return frames spread evenly over the video, or the images of the folder on a black frame."""
+    if Path(source).is_dir():
+        return [_on_black(cv2.imread(str(path))) for path in sorted(Path(source).iterdir())[:count]]
+    video = str(resolve_video(source, fetch=True))
     capture = cv2.VideoCapture(video)
     total = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
     frames = []
@@ -55,6 +58,15 @@ def frames_of(video: str, count: int) -> list[Frame]:
         if read:
             frames.append(Frame.from_bgr(cv2.resize(pixels, SIZE)))
     return frames
+
+
+def _on_black(pixels: np.ndarray) -> Frame:
+    height, width = pixels.shape[:2]
+    scale = min(SIZE[0] / width, SIZE[1] / height)
+    found = cv2.resize(pixels, (round(width * scale), round(height * scale)))
+    frame = np.zeros((SIZE[1], SIZE[0], 3), np.uint8)
+    frame[:found.shape[0], :found.shape[1]] = found
+    return Frame.from_bgr(frame)
 
 
 class Peer:
@@ -102,7 +114,7 @@ def main() -> None:
     """Measure and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('model')
-    parser.add_argument('video')
+    parser.add_argument('source', help='a video, or a folder with images')
     parser.add_argument('--int8')
     parser.add_argument('--int8-cpu')
     parser.add_argument('--backends', nargs='+', default=['onnxruntime', 'openvino'])
@@ -114,7 +126,7 @@ def main() -> None:
     options = parser.parse_args()
     spec = load_model(resolve_model(options.model, fetch=True))
     int8 = load_model(options.int8) if options.int8 else None
-    frames = frames_of(str(resolve_video(options.video, fetch=True)), options.frames)
+    frames = frames_of(options.source, options.frames)
     pipelines: dict[str, Pipeline] = {}
     threads = 1 if options.cpu_time else options.threads
     for backend in options.backends:

@@ -17,7 +17,6 @@ from support.precision_models import color_folder, color_frames
 from support.recording_monitor import Told
 from support.silu_model import silu_detector
 
-from trt_perception.backends import onnxruntime_pipeline
 from trt_perception.backends.create import create_pipeline
 from trt_perception.errors import EngineError
 from trt_perception.image.frame import Frame
@@ -25,7 +24,7 @@ from trt_perception.model.spec import load_model
 from trt_perception.ort.backend import OnnxRuntimeBackend
 from trt_perception.ort.saturation import exact_weight_bits
 from trt_perception.pipeline.options import CalibrationOptions, PipelineOptions
-from trt_perception.precision import graph, quantizer
+from trt_perception.precision import form, graph, quantizer, stored_int8
 from trt_perception.precision.calibration import calibration_of
 from trt_perception.precision.cpu_form import CpuForm, carriers
 from trt_perception.precision.executed import Executed, executed
@@ -201,22 +200,28 @@ def test_each_form_is_a_file_of_its_own(spec, int8):
     assert usual.path.name.startswith('model-int8-')
     assert usual.path != cpu.path
     assert [made_for_tensorrt(path) for path in (usual.path, cpu.path, spec.path)] == [True, False, False]
-    for form, first in (('tensorrt', usual), ('cpu', cpu)):
-        again = prepare_model(spec, 'int8', int8.calibration, conversion=ConversionOptions(form=form))
+    for name, first in (('tensorrt', usual), ('cpu', cpu)):
+        again = prepare_model(spec, 'int8', int8.calibration, conversion=ConversionOptions(form=name))
         assert (again.path, again.cached) == (first.path, True)
 
 
-def test_a_file_with_weights_that_saturate_here_is_a_warning(spec, int8, monkeypatch):
+@pytest.mark.parametrize('bits, lines', [(8, 1), (7, 0)])
+def test_a_file_with_weights_that_saturate_here_runs_with_exact_sums(spec, int8, monkeypatch, bits, lines):
     """The CPU is told to be another one; whether it saturates is measured in ort/saturation.py."""
+    monkeypatch.setattr(form, 'exact_weight_bits', lambda: bits)
     prepared = prepare_model(spec, 'int8', int8.calibration, conversion=ConversionOptions(form='cpu'))
-    stored = load_model(prepared.path)
-    saturates = prepared.record['weight_bits'] - 1
-    for bits, expected in ((saturates, 1), (saturates + 1, 0)):
-        monkeypatch.setattr(onnxruntime_pipeline, 'exact_weight_bits', lambda bits=bits: bits)
-        told = Told()
-        with create_pipeline(stored, replace(int8, min_agreement=0.0), monitor=told.monitor):
-            assert len(told.warnings) == expected
-            assert all('int8 sums of its 8-bit weights saturate' in text for text in told.warnings)
+    assert prepared.record['weight_bits'] == bits
+    monkeypatch.setattr(stored_int8, 'exact_weight_bits', lambda: 7)
+    told = Told()
+    stored, plain = load_model(prepared.path), create_pipeline(spec, replace(int8, precision='fp32'))
+    with plain, create_pipeline(stored, replace(int8, min_agreement=0.0), monitor=told.monitor) as pipeline:
+        assert pipeline._backend.exact_sums == (bits == 8)
+        for picture in color_frames(4, seed=7):
+            frame = Frame.from_bgr(picture)
+            np.testing.assert_array_equal(
+                np.sort(pipeline.run(frame).result.class_indices), np.sort(plain.run(frame).result.class_indices))
+    assert not told.warnings
+    assert sum('has int8 weights of 8 bits. Slower instructions compute' in text for _, text in told.log) == lines
 
 
 def test_layers_without_names_are_counted(tmp_path, spec, int8):

@@ -14,7 +14,6 @@ from ..model.unchanged import unchanged
 from ..model.whole_model import whole_model
 from ..monitor import Monitor
 from ..ort.backend import OnnxRuntimeBackend
-from ..ort.saturation import exact_weight_bits
 from ..pipeline.host import HostPipeline
 from ..pipeline.interface import PostprocessSettings
 from ..pipeline.options import PipelineOptions
@@ -24,8 +23,8 @@ from ..pipeline.timing import times_in_turns
 from ..precision.executed import Executed, executed
 from ..precision.form import made_for_tensorrt
 from ..precision.gate import checking_frames, measure_agreement, needed_agreement, require_agreement
-from ..precision.graph import read_record
 from ..precision.prepare import ConversionOptions, prepare_model
+from ..precision.stored_int8 import sums_saturate
 from ..progress import counted
 
 # Enough to see which is slower, and a small part of the time that `open` takes.
@@ -48,6 +47,7 @@ class OnnxRuntimePipeline(HostPipeline):
     ) -> None:
         # Without a monitor nobody can cancel.
         self._canceller = monitor
+        self._saturates = False
         concurrent, batch, self._threads = _together(spec, options)
         super().__init__(spec, self._backend_of(spec), settings, concurrent, batch)
         self._options = options
@@ -58,7 +58,8 @@ class OnnxRuntimePipeline(HostPipeline):
 
     def _backend_of(self, spec: ModelSpec) -> OnnxRuntimeBackend:
         return OnnxRuntimeBackend(
-            spec.path, self._threads, self._canceller, whole_model, inspected=spec.stored_precision == 'int8')
+            spec.path, self._threads, self._canceller, whole_model, inspected=spec.stored_precision == 'int8',
+            exact_sums=self._saturates)
 
     def open(self) -> None:
         """Load the model, quantised if int8 is requested, run it once, and check its accuracy if required."""
@@ -95,6 +96,7 @@ class OnnxRuntimePipeline(HostPipeline):
         """Open the pipeline with this file."""
         converted = spec.stored_precision != self._original.stored_precision
         self.spec = spec
+        self._saturates = sums_saturate(spec.path, spec.stored_precision)
         backend = self._backend_of(spec)
         self._backend = backend
         with (
@@ -124,10 +126,12 @@ class OnnxRuntimePipeline(HostPipeline):
             self._monitor.log(
                 'info', f'ONNX Runtime rounds {name} to int8, but computes mostly in {self._effective()}: '
                 f'{self._executed.text()}{advice}')
-        if stored == 'int8' and read_record(self.spec.path).get('weight_bits', 7) > exact_weight_bits():
+        exact = isinstance(self._backend, OnnxRuntimeBackend) and self._backend.exact_sums
+        if exact and self._executed is not None and self._executed.int8_layers:
             self._monitor.log(
-                'warning', f'{name} was made for CPUs with VNNI: here int8 sums of its 8-bit weights saturate, so '
-                'results may be wrong; make the int8 file on this machine')
+                'info', f'{name} has int8 weights of 8 bits. Slower instructions compute its int8 layers, because sums '
+                'of their products saturate with the usual ones of this CPU; a file that trt_perception quantize '
+                '--form cpu makes on this machine is faster')
 
     def _require_precision(self, effective: str) -> None:
         """Raise EngineError if the user demands another precision than this one."""

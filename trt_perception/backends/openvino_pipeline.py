@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 
 import numpy as np
 
@@ -23,17 +24,18 @@ from ..pipeline.options import PipelineOptions
 from ..pipeline.plausible_outputs import require_plausible_outputs
 from ..pipeline.preprocess import Preprocessor, codes_of_pixels
 from ..pipeline.probe import after_conversion
-from ..precision.form import concatenates_for_tensorrt
 from ..precision.gate import checking_frames, measure_agreement, needed_agreement, require_agreement
 from ..precision.prepare import ConversionOptions, prepare_model
+from ..precision.stored_int8 import OpenVinoInt8, for_openvino
 
 
 class OpenVinoPipeline(HostPipeline):
     """HostPipeline over OpenVINO, which takes the pixels as they are and normalises them in the compiled model.
 
     fp32 pins all arithmetic to float32. fp16 is bf16 or f16, or with a warning fp32 if the CPU computes in neither.
-    int8 runs a file in the form for CPUs, as on ONNX Runtime; its float layers are in half precision too. describe()
-    has what OpenVINO reports of the loaded model, as precision_effective and execution_types.
+    int8 runs a file in the form for CPUs, as on ONNX Runtime; its float layers are in half precision too. An int8 file
+    of the user runs so that the results are those of the file (precision/stored_int8.py). describe() has what OpenVINO
+    reports of the loaded model, as precision_effective and execution_types.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class OpenVinoPipeline(HostPipeline):
         self._options = options
         self._original = spec
         self._agreement = ''
+        self._int8 = OpenVinoInt8()
 
     def open(self) -> None:
         """Load the model, quantised if int8 is requested, run it, check its precision and its accuracy if required."""
@@ -69,6 +72,7 @@ class OpenVinoPipeline(HostPipeline):
             frames = tuple(prepared.checking)
             spec = prepared.spec
         self.spec = spec
+        self._int8 = for_openvino(spec)
         self._from_pixels = takes_pixels(spec)
         other = options.precision in ('fp16', 'int8') and options.precision != original.stored_precision
         try:
@@ -76,8 +80,9 @@ class OpenVinoPipeline(HostPipeline):
                 unchanged(spec.path, spec.sha256, 'it was loaded', spec.files, storing=False) as check,
                 after_conversion(original, options.precision) if other else contextlib.nullcontext(),
             ):
+                work = replace(compilation(spec), unsigned=self._int8.unsigned, in_float=bool(self._int8.in_float))
                 self._openvino = OpenVinoBackend(
-                    compilation(spec), spec.sha256, options.precision, options.num_threads, self._monitor, check,
+                    work, spec.sha256, options.precision, options.num_threads, self._monitor, check,
                     self.concurrent_runs)
                 self._backend = self._openvino
                 super().open()
@@ -98,16 +103,16 @@ class OpenVinoPipeline(HostPipeline):
         return preprocess.bgr_pixels(frame) if self._from_pixels else preprocess(frame)
 
     def _check_precision(self) -> None:
-        shortfall = self._openvino.types.shortfall(self._options.precision)
-        if shortfall and self._options.strict_precision:
+        options, name = self._options, self._original.path.name
+        shortfall = self._openvino.types.shortfall(options.precision)
+        if shortfall and options.strict_precision:
             raise EngineError(f'{shortfall}; strict_precision is set')
-        if shortfall:
-            self._monitor.log('warning', shortfall)
-        original = self._original
-        if original.stored_precision == 'int8' and concatenates_for_tensorrt(original.path):
+        if self._int8.in_float:
             self._monitor.log(
-                'warning', f'{original.path.name} is an int8 file for TensorRT, and OpenVINO may compute wrong results '
-                'behind its Concat nodes: make the file with trt_perception quantize --form cpu')
+                'warning', f'{name} runs in float, with the rounding of its int8, because {self._int8.in_float}: for '
+                'int8 make the file on this machine with trt_perception quantize --form cpu')
+        elif shortfall:
+            self._monitor.log('warning', shortfall)
 
     def _check_accuracy(self, frames: tuple[Frame, ...]) -> None:
         options, original = self._options, self._original

@@ -15,6 +15,7 @@ from ..model.whole_model import whole_model
 from ..monitor import Monitor
 from ..ort.backend import OnnxRuntimeBackend
 from ..pipeline.raw import RawBackend, RawModel, RawOptions
+from ..precision.stored_int8 import sums_saturate
 from .create import tensorrt_runs
 
 # LiteRT reads no ONNX file.
@@ -49,7 +50,9 @@ class RawOnnxRuntime(Closing):
 
     def __init__(self, model: RawModel, options: RawOptions) -> None:
         self._model = model
-        self._backend = OnnxRuntimeBackend(model.path, options.num_threads, source=whole_model)
+        self._backend = OnnxRuntimeBackend(
+            model.path, options.num_threads, source=whole_model,
+            exact_sums=sums_saturate(model.path, model.precision))
         self._inputs = [spec.name for spec in model.inputs]
         self._outputs = [spec.name for spec in model.outputs]
         self._run: Any = None

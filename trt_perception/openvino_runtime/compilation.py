@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,15 @@ from typing import Any
 import numpy as np
 
 from ..dependencies import require
+from .unsigned import make_unsigned
 
 # OpenVINO's name of the inference precision -> the name in OPTIMIZATION_CAPABILITIES. bf16 comes first: a processor
 # with both computes it several times as fast (AMX), and bf16 keeps the range of float32.
 _HALF = (('bf16', 'BF16'), ('f16', 'FP16'))
 # YOLOv8 has 16 bins for each side of a box.
 _MOST_BINS = 64
+# Values of a Compilation that came later.
+_USUAL: Mapping[str, bool | int] = {'from_pixels': True, 'streams': 1, 'unsigned': False, 'in_float': False}
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,8 @@ class Compilation:
     num_threads: threads for all inferences at the same time
     streams: inferences at the same time, each with its part of the threads
     size_inputs: further inputs, [1, 2] int64: they become constants, width and height of the model's own input
+    unsigned: store int8 activations as uint8 (unsigned.py)
+    in_float: compute the layers of an int8 model in float, with the rounding of the file
     """
 
     path: str
@@ -50,6 +55,8 @@ class Compilation:
     streams: int = 1
     from_pixels: bool = True
     size_inputs: tuple[str, ...] = ()
+    unsigned: bool = False
+    in_float: bool = False
 
     @property
     def config(self) -> dict[str, Any]:
@@ -57,6 +64,7 @@ class Compilation:
         return {
             'PERFORMANCE_HINT': 'LATENCY', 'INFERENCE_PRECISION_HINT': self.precision,
             'INFERENCE_NUM_THREADS': self.num_threads, **({'NUM_STREAMS': self.streams} if self.streams > 1 else {}),
+            **({'LP_TRANSFORMS_MODE': 'NO'} if self.in_float else {}),
             # A pinned thread waits for other programs on its processor, and pinning fails in a process that may not use
             # all processors.
             'ENABLE_CPU_PINNING': False}
@@ -78,11 +86,10 @@ class Compilation:
     def to_json(self) -> str:
         """Return the values as JSON, for the child process and for the cache key."""
         values = asdict(self)
-        if self.from_pixels:
-            # The usual models keep the key that they always had.
-            del values['from_pixels']
-        if self.streams == 1:
-            del values['streams']
+        # The usual models keep the key that they always had.
+        for name, usual in _USUAL.items():
+            if values[name] == usual:
+                del values[name]
         return json.dumps(values, sort_keys=True)
 
     @staticmethod
@@ -100,13 +107,20 @@ def half_type(capabilities: Collection[str]) -> str | None:
 
 def compiled(core: Any, work: Compilation) -> Any:
     """Return OpenVINO's CompiledModel. Raises RuntimeError if OpenVINO rejects the model."""
-    model = core.read_model(Path(work.path))
+    model = core.read_model(_unsigned(work.path) if work.unsigned else Path(work.path))
     _give_sizes(model, work)
     if model.input(work.input_name).get_partial_shape().is_dynamic:
         model.reshape({work.input_name: list(work.input_shape)})
     if work.precision == 'bf16':
         _keep_expectations(model)
     return core.compile_model(_from_pixels(model, work) if work.from_pixels else model, 'CPU', work.config)
+
+
+def _unsigned(path: str) -> bytes:
+    proto = require('onnx').load(path)
+    make_unsigned(proto)
+    content: bytes = proto.SerializeToString()
+    return content
 
 
 def _give_sizes(model: Any, work: Compilation) -> None:

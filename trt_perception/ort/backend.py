@@ -18,6 +18,7 @@ from ..dependencies import require
 from ..errors import EngineError, ModelError
 from ..monitor import Monitor
 from ..utf8_path import require_utf8
+from .optimize_worker import EXACT_SUMS
 from .optimized_model import file_in_memory, holds_lock_while_loading, operators_of, optimized_model
 from .reasons import reason_of, remedy_of
 from .size_inputs import completed
@@ -37,7 +38,11 @@ class OnnxRuntimeBackend(Closing):
     source: called with the path in `open`; returns what is loaded, the path or the bytes of the model.
         By default the path
     inspected: whether `operators` is read. That takes the memory of the model once more while it is loaded
+    exact_sums: compute sums of int8 products with instructions that do not saturate on this CPU (saturation.py). They
+        are slower
 
+    exact_sums: after `open`, whether it does. ONNX Runtime refuses it for layers whose activations are int8 too; these
+        are exact without it
     operators: the operators that ONNX Runtime runs, by the name of the node, {} if they are not known
     """
 
@@ -45,8 +50,9 @@ class OnnxRuntimeBackend(Closing):
 
     def __init__(
         self, path: Path, num_threads: int = 0, monitor: Monitor | None = None,
-        source: Callable[[Path], str | bytes] = str, inspected: bool = False,
+        source: Callable[[Path], str | bytes] = str, inspected: bool = False, exact_sums: bool = False,
     ) -> None:
+        self.exact_sums = exact_sums
         self.operators: dict[str, str] = {}
         self._inspected = inspected
         self._path = Path(path)
@@ -59,6 +65,16 @@ class OnnxRuntimeBackend(Closing):
 
     def open(self) -> None:
         """Load the model; ModelError if ONNX Runtime rejects it, EngineError if it was cancelled."""
+        if self.exact_sums:
+            with contextlib.suppress(ModelError):
+                self._load()
+            self.exact_sums = self._session is not None
+        if self._session is None:
+            self._load()
+        self._input_names = [entry.name for entry in self._session.get_inputs()]
+        self._output_names = [output.name for output in self._session.get_outputs()]
+
+    def _load(self) -> None:
         ort = require('onnxruntime')
         options = ort.SessionOptions()
         # By default ONNX Runtime pins each thread to a processor. Then the thread waits for other programs there, and
@@ -72,8 +88,11 @@ class OnnxRuntimeBackend(Closing):
         # because the camera driver needs the cores.
         options.add_session_config_entry('session.intra_op.allow_spinning', '1')
         options.add_session_config_entry('session.force_spinning_stop', '1')
+        if self.exact_sums:
+            options.add_session_config_entry(*EXACT_SUMS)
         if self._monitor is not None and holds_lock_while_loading(ort.__version__):
-            with optimized_model(self._path, options.intra_op_num_threads, self._monitor) as optimized:
+            with optimized_model(
+                    self._path, options.intra_op_num_threads, self._monitor, self.exact_sums) as optimized:
                 if optimized is not None:
                     everything = options.graph_optimization_level
                     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
@@ -94,8 +113,6 @@ class OnnxRuntimeBackend(Closing):
                     options.optimized_model_filepath = ''
         if self._session is None:
             self._session = load_session(self._source(self._path), options, str(self._path))
-        self._input_names = [entry.name for entry in self._session.get_inputs()]
-        self._output_names = [output.name for output in self._session.get_outputs()]
 
     @property
     def session(self) -> Any:

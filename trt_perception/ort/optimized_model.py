@@ -32,7 +32,9 @@ def holds_lock_while_loading(version: str) -> bool:
 
 
 @contextlib.contextmanager
-def optimized_model(path: Path, num_threads: int, monitor: Monitor) -> Iterator[str | None]:
+def optimized_model(
+    path: Path, num_threads: int, monitor: Monitor, exact_sums: bool = False,
+) -> Iterator[str | None]:
     """Yield the path of the optimised model, or None if the child process did not write it.
 
     Load it with ORT_DISABLE_ALL, which takes a small part of the time (600 MB: 0.2 s instead of 1.2 s; constants to
@@ -42,7 +44,8 @@ def optimized_model(path: Path, num_threads: int, monitor: Monitor) -> Iterator[
     process crashed or was killed.
     """
     with file_in_memory() as file:
-        yield file.path if file is not None and _optimize(path, file.descriptor, num_threads, monitor) else None
+        yield file.path if file is not None and _optimize(
+            path, file.descriptor, num_threads, monitor, exact_sums) else None
 
 
 class FileInMemory(NamedTuple):
@@ -80,11 +83,11 @@ def operators_of(path: str) -> dict[str, str]:
     return {node.name: node.op_type for node in graph.node if node.name}
 
 
-def _optimize(path: Path, target: int, num_threads: int, monitor: Monitor) -> bool:
+def _optimize(path: Path, target: int, num_threads: int, monitor: Monitor, exact_sums: bool) -> bool:
     try:
         process = start_module(
-            _WORKER, str(path.absolute()), str(target), str(num_threads), str(os.getpid()), pass_fds=(target,),
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            _WORKER, str(path.absolute()), str(target), str(num_threads), str(int(exact_sums)), str(os.getpid()),
+            pass_fds=(target,), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     except OSError:
         return False
     code = monitor.wait_for(process, f'loading {path.name}')

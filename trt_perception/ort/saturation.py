@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Finds out whether ONNX Runtime's int8 arithmetic is exact on this CPU.
+"""Finds out whether int8 arithmetic is exact on this CPU, and with which weights.
 
 x86-64 CPUs without VNNI multiply uint8 by int8 with an instruction that adds two products in 16 bits and saturates.
 Weights of 7 bits cannot exceed that. The computation itself tells, so no list of CPUs is needed.
@@ -9,6 +9,9 @@ Weights of 7 bits cannot exceed that. The computation itself tells, so no list o
 from __future__ import annotations
 
 import functools
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -19,6 +22,9 @@ from .backend import load_session, run_session
 _CHANNELS = 32
 _EXPECTED = 200
 _SEVERITY_FATAL = 4
+_INT8 = 3  # TensorProto.INT8
+# Two products of it with 255 fit in 16 bits.
+_LARGEST_OF_7_BITS = 64
 
 
 @functools.cache
@@ -55,3 +61,48 @@ def _convolved() -> np.ndarray:
     session = load_session(model.SerializeToString(), options, name)
     (result,) = run_session(session, ['y'], {'x': np.full(shape, 255, np.uint8)}, name)
     return result
+
+
+def has_wide_weights(proto: Any) -> bool:
+    """Return whether a model has int8 weights of more than 7 bits, as integers or as floats that the graph quantises.
+
+    proto: onnx.ModelProto without external data
+    """
+    constants = dict(_constants(proto.graph))
+    stored = (tensor for tensor in constants.values() if tensor.data_type == _INT8 and len(tensor.dims) > 1)
+    return any(_largest(tensor) > _LARGEST_OF_7_BITS for tensor in stored) or any(
+        _largest_quantised(node, constants) > _LARGEST_OF_7_BITS
+        for node in proto.graph.node if node.op_type == 'QuantizeLinear')
+
+
+def _largest(tensor: Any) -> float:
+    return float(np.abs(require('onnx').numpy_helper.to_array(tensor).astype(np.float32)).max(initial=0))
+
+
+def _largest_quantised(node: Any, constants: Mapping[str, Any]) -> float:
+    """Return the largest integer that a QuantizeLinear makes of constant weights; 0 for other tensors."""
+    weights, scale = (constants.get(name) for name in node.input[:2])
+    if weights is None or len(weights.dims) < 2:
+        return 0.0
+    if scale is None:
+        return math.inf
+    to_array = require('onnx').numpy_helper.to_array
+    values, steps = to_array(weights).astype(np.float32), to_array(scale).astype(np.float32)
+    if steps.size > 1:
+        axis = next((attribute.i for attribute in node.attribute if attribute.name == 'axis'), 1)
+        # Blocks of values with a scale each have as many dimensions as the weights.
+        if steps.ndim > 1 or steps.size != values.shape[axis]:
+            return math.inf
+        steps = np.expand_dims(steps, tuple(i for i in range(values.ndim) if i != axis % values.ndim))
+    return float(np.round(np.abs(values) / steps).max(initial=0))
+
+
+def _constants(graph: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the name and the tensor of each constant."""
+    for tensor in graph.initializer:
+        yield tensor.name, tensor
+    for node in graph.node:
+        if node.op_type == 'Constant':
+            for attribute in node.attribute:
+                if attribute.name == 'value':
+                    yield node.output[0], attribute.t

@@ -8,7 +8,6 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from ..model.onnx_file import load_proto
 from ..ort.saturation import exact_weight_bits
 from .cpu_form import CpuForm
 from .graph import read_record
@@ -68,18 +67,6 @@ def made_for_tensorrt(path: Path) -> bool:
     """Return whether this package made this file, in int8 and in the form for TensorRT; ModelError if unreadable."""
     record = read_record(path)
     return record.get('precision') == 'int8' and 'form' not in record
-
-
-def concatenates_for_tensorrt(path: Path) -> bool:
-    """Return whether this package made this int8 file for TensorRT, and an int8 layer of it reads a Concat.
-
-    OpenVINO 2026.4.1 computes other results for such a layer (docs/openvino.md). Raises ModelError.
-    """
-    if not made_for_tensorrt(path):
-        return False
-    graph = load_proto(path, weights=False).graph
-    joined = {node.output[0] for node in graph.node if node.op_type == 'Concat'}
-    return any(node.op_type == 'QuantizeLinear' and node.input[0] in joined for node in graph.node)
 
 
 USUAL_FORM: Form = TensorRtForm()

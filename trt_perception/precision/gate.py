@@ -26,6 +26,7 @@ from ..pipeline.options import PipelineOptions
 from .agreement_report import AgreementReport
 from .calibration_frames import read_samples
 from .parity import compare
+from .stored_int8 import sums_saturate
 
 
 def needed_agreement(spec: ModelSpec, options: PipelineOptions) -> float:
@@ -101,7 +102,8 @@ def measure_agreement(
     # A cancellation counts before the reference model is loaded.
     monitor.check(_comparing(spec))
     compared = comparison_identity(spec, frames, candidate.settings)
-    backend = OnnxRuntimeBackend(spec.path, options.num_threads, monitor)
+    backend = OnnxRuntimeBackend(
+        spec.path, options.num_threads, monitor, exact_sums=sums_saturate(spec.path, spec.stored_precision))
     with unchanged(spec.path, spec.sha256, 'it was compared', spec.files), \
             HostPipeline(spec, backend, candidate.settings) as reference:
         agreement = compare(reference, candidate, until_cancelled())
