@@ -153,6 +153,15 @@ def test_stored_precision(tmp_path):
         {'images': (FLOAT, [1, 3, 2, 2])}, {'out': (FLOAT, [1, 3, 2, 2])},
         {'scale': np.array(0.1, np.float32), 'zero': np.array(0, np.int8)})
     assert read_onnx(path).stored_precision == 'int8'
+    path = save(
+        tmp_path / 'd.onnx',
+        [helper.make_node('Flatten', ['images'], ['flat']),
+         helper.make_node('DynamicQuantizeLinear', ['flat'], ['q', 'scale', 'zero']),
+         helper.make_node('MatMulInteger', ['q', 'weights', 'zero'], ['sums']),
+         helper.make_node('Cast', ['sums'], ['numbers'], to=FLOAT),
+         helper.make_node('Mul', ['numbers', 'scale'], ['out'])],
+        {'images': (FLOAT, [1, 3, 2, 2])}, {'out': (FLOAT, [1, 5])}, {'weights': np.zeros((12, 5), np.int8)})
+    assert read_onnx(path).stored_precision == 'int8'
 
 
 # Files that are not ONNX

@@ -22,8 +22,8 @@ from .external_data import external_files, external_tensors, shown
 from .file_kinds import LFS_POINTER, START_BYTES, is_tflite, kind_of, kind_of_text
 from .heads.families import family_of_inputs
 from .metadata_names import read_metadata_names
+from .onnx_quantisation import INTEGER_LAYERS, quantised_edges
 from .onnx_quantisation import METADATA_KEY as QUANTISATION_KEY
-from .onnx_quantisation import quantised_edges
 from .onnx_skeleton import read_skeleton
 from .onnx_tensors import all_tensors
 from .quantised_pixels import implied_preprocessing
@@ -276,7 +276,7 @@ def stored_precision(proto: Any, edges: Sequence[Any] = ()) -> str:
     """
     outputs = {node.output[0] for node in edges if node is not None and node.op_type == 'QuantizeLinear'}
     if any(
-            node.op_type in ('QuantizeLinear', 'QLinearConv', 'ConvInteger') and node.output[0] not in outputs
+            node.op_type.startswith(('QuantizeLinear', *INTEGER_LAYERS)) and node.output[0] not in outputs
             for node in proto.graph.node):
         return 'int8'
     # 10: TensorProto.FLOAT16. Only the weights decide: a float32 input is often cast at once.

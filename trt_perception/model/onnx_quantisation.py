@@ -28,6 +28,9 @@ MOVING = frozenset({
     'DepthToSpace', 'MaxPool', 'Gather'})
 # Operators that do not read the numbers.
 _SHAPES = frozenset({'Shape', 'Size'})
+# How the names of operators begin that compute with integers. ONNX Runtime's quantiser writes them in the QOperator
+# format and for dynamic quantisation.
+INTEGER_LAYERS = ('QLinear', 'QGemm', 'ConvInteger', 'MatMulInteger', 'DynamicQuantize')
 # TensorProto.DataType.
 TYPES = {2: 'uint8', 3: 'int8', 4: 'uint16', 5: 'int16'}
 # The places of the scale of what an operator reads and of what it writes; the zero point follows.

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from ..model.external_data import external_files, load_external_data
 from ..model.onnx_file import load_proto
+from ..model.onnx_quantisation import INTEGER_LAYERS
 from ..model.spec import ModelSpec
 from ..openvino_runtime.unsigned import joins_signed, make_unsigned
 from ..ort.saturation import exact_weight_bits, has_wide_weights
 
-_INTEGER_LAYERS = ('QLinear', 'ConvInteger', 'MatMulInteger')
 _SATURATES = 'its weights have 8 bits, and sums of int8 products saturate on this CPU'
 _LAYERS = 'OpenVINO may crash on its layers of integers'
 _JOINS = 'OpenVINO computes other results behind a Concat of int8'
@@ -52,7 +52,7 @@ def for_openvino(spec: ModelSpec) -> OpenVinoInt8:
     load_external_data(spec.path, proto)
     if exact_weight_bits() < 8 and has_wide_weights(proto):
         return OpenVinoInt8(in_float=_SATURATES)
-    if any(node.op_type.startswith(_INTEGER_LAYERS) for node in proto.graph.node):
+    if any(node.op_type.startswith(INTEGER_LAYERS) for node in proto.graph.node):
         return OpenVinoInt8(in_float=_LAYERS)
     if not joins_signed(proto):
         return OpenVinoInt8()

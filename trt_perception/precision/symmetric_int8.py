@@ -11,12 +11,10 @@ import numpy as np
 
 from ..dependencies import require
 from ..errors import ModelError, printable
+from ..model.onnx_quantisation import INTEGER_LAYERS
 from .graph import missing_kernel_shapes
 
 _INT8, _INT32 = 3, 6  # TensorProto.DataType
-# ONNX Runtime's quantiser writes them in the QOperator format, and for dynamic quantisation.
-_INTEGER_LAYERS = frozenset({
-    'QLinearConv', 'QLinearMatMul', 'ConvInteger', 'MatMulInteger', 'DynamicQuantizeLinear'})
 _OTHERWISE = (
     "or with ONNX Runtime's quantiser with quant_format=QDQ, activation_type=QInt8, weight_type=QInt8 and "
     "extra_options={'ActivationSymmetric': True}; or set backend to onnxruntime or openvino")
@@ -25,7 +23,7 @@ _OTHERWISE = (
 def is_of_another_form(proto: Any) -> bool:
     """Return whether `fold_biases`, `say_kernel_shapes` or `require_symmetric` has something to do."""
     graph = proto.graph
-    return any(node.op_type in _INTEGER_LAYERS for node in graph.node) or any(
+    return any(node.op_type.startswith(INTEGER_LAYERS) for node in graph.node) or any(
         True for found in (_biases(graph), missing_kernel_shapes(graph), _asymmetric(graph)) for _ in found)
 
 
@@ -34,7 +32,7 @@ def require_symmetric(graph: Any, name: str) -> None:
 
     These are layers in uint8 or with another zero point than 0, and operators of integers.
     """
-    layer = next((node.op_type for node in graph.node if node.op_type in _INTEGER_LAYERS), '')
+    layer = next((node.op_type for node in graph.node if node.op_type.startswith(INTEGER_LAYERS)), '')
     if layer:
         raise ModelError(
             f'{name} has layers such as {layer}: TensorRT takes int8 as QuantizeLinear and DequantizeLinear around '
