@@ -143,6 +143,16 @@ def test_predict_does_not_miss_what_it_did_not_want(capfd):
     assert run(capfd, 'predict', 'm.onnx', short_bag(), '--max-frames', '6') == (0, [])
 
 
+def test_benchmark_says_why_there_is_no_image(capfd):
+    """It does not need all images of a bag, but one."""
+    edit_metadata(Path(short_bag()), lambda information: information['topics_with_message_count'][0][
+        'topic_metadata'].update(name='/camera'))
+    code, [error] = run(capfd, 'benchmark', 'm.onnx', '--source', 'bag')
+    assert code == 1 and error == (
+        'bag: expected at least one image that can be read, found none: bag: metadata.yaml counts 9 messages of '
+        '/camera, but the storage files have none: ' + AGAIN)
+
+
 def test_play_in_a_loop_says_it_once(capfd, monkeypatch):
     """It begins again, as it would with all messages."""
     pytest.importorskip('rclpy')

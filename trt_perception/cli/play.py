@@ -28,6 +28,7 @@ from typing import Any, TextIO
 
 from ..dependencies import require
 from ..errors import ParameterError, SourceError, one_line
+from ..node.image_topics.serialized_image import CutOff, NotPlainCdr, read_compressed_image, read_image
 from ..sources.bag_messages import IMAGE, ImageMessage, deserialize, with_stamp
 from ..sources.bag_metadata import BagTopic
 from ..sources.bag_reader import BagReader
@@ -140,6 +141,16 @@ def _clock(node: Any) -> Callable[[int], None]:
     return tell
 
 
+def _require_image(message: ImageMessage) -> None:
+    """Raise SourceError for bytes that no subscriber can read, and that may have no stamp."""
+    read = read_image if message.type == IMAGE else read_compressed_image
+    try:
+        read(message.cdr, lambda sec, nanosec, frame_id: None)
+    except (NotPlainCdr, CutOff):
+        # It has the words of the other commands, but copies the pixels.
+        deserialize(message)
+
+
 class _Problems:
     """Reports what cannot be read of a bag, in the first of several rounds."""
 
@@ -164,8 +175,7 @@ def _paced(
         # A message is read before it is due, so the disk does not delay it.
         for index, message in enumerate(bag.messages(topic, on_missing=problems)):
             try:
-                # Subscribers cannot read such bytes, and they may have no stamp.
-                deserialize(message)
+                _require_image(message)
             except SourceError as error:
                 problems(SourceError(f'{bag.path}: frame {index} of {topic.name}: {error}'))
                 continue
