@@ -15,7 +15,7 @@ cv2 = pytest.importorskip('cv2')
 pytest.importorskip('onnx')
 pytest.importorskip('onnxruntime')
 pytest.importorskip('rosbags.rosbag2')
-from support.bags import write_bag
+from support.bags import edit_metadata, write_bag
 from support.crew_here import CrewHere
 from support.mcap_file import image_bytes, write_mcap
 from support.ros1_bags import write_ros1_bag
@@ -124,6 +124,18 @@ def test_the_files_are_those_of_one_process(capfd, extra):
     images_read = sum(outcome.counts.images for outcome in outcomes.values())
     assert summary.images == images_read == sum(worker.images for worker in summary.workers)
     assert all(worker.images for worker in summary.workers)
+
+
+@pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
+def test_missing_messages_are_said_once_of_a_bag_that_is_split(capfd, storage):
+    write_bag(Path('bag'), {'/image': list(images('coffee', 18))}, storage=storage)
+    edit_metadata(Path('bag'), lambda info: info['topics_with_message_count'][0].update(message_count=25))
+    errors = one_process(capfd, 'bag')
+    outcomes, lines, calls, _ = fleet('bag')
+    same()
+    assert lines == errors and len(lines) == 1
+    assert 'counts 25 messages of /image, but the storage files have only 18' in lines[0]
+    assert outcomes['bag'].counts.places == 1 and kinds(calls).count('run_part') >= 2
 
 
 def test_batches_are_the_same_although_the_bag_is_split(capfd, folder):

@@ -204,6 +204,21 @@ def test_damage_of_another_topic_alone(capfd):
     assert (found.count('/scan'), found.count('/imu'), found.count('/front/detections')) == (11, 60, 6)
 
 
+def test_damage_is_not_said_again_as_missing_messages(capfd):
+    """Whichever of the two readers is faster."""
+    robot_bag(Path('bag'), 'mcap', 'message')
+    path = Path('bag/bag.mcap')
+    content = bytearray(path.read_bytes())
+    last = {message.topic: message.data for message in mcap_messages(path, lambda topic, kind: True, [].append)}
+    for topic in ('/front/image_raw', '/chatter'):
+        place = content.rindex(last[topic])
+        content[place:place + 4] = b'none'
+    path.write_bytes(content)
+    code, [line], errors = run(capfd, 'bag')
+    assert code == 1 and ' 2 damaged parts ' in line and len(errors) == 2
+    assert all('cannot be read' in error and ' counts ' not in error for error in errors)
+
+
 @pytest.mark.parametrize('part', [0.3, 0.6, 0.9])
 def test_sqlite_with_damage_inside(capfd, part):
     """Wherever SQLite stops: what is in the copy is as it was, and each image that was read has its result."""

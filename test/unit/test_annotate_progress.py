@@ -36,7 +36,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def steps(capfd, *bags):
-    """(exit code, each step of the progress but the last one, without rate and times)."""
+    """(exit code, each step of the progress, without rate and times)."""
     code = main(['annotate', *bags, '--model', 'm.onnx', '--output', 'out', '--formats', 'json'])
     found = capfd.readouterr().err.splitlines()
     return code, [
@@ -45,7 +45,9 @@ def steps(capfd, *bags):
 
 def test_one_bag(capfd):
     code, found = steps(capfd, 'day3')
-    assert code == 0 and found == ['day3: 0 of 3 images', *(f'day3, T left: {done} of 3 images' for done in (1, 2))]
+    assert code == 0 and found == [
+        'day3: 0 of 3 images', *(f'day3, T left: {done} of 3 images' for done in (1, 2)),
+        'day3, writing the results: 3 images']
 
 
 def test_all_bags_that_are_left_count(capfd):
@@ -55,7 +57,8 @@ def test_all_bags_that_are_left_count(capfd):
     assert code == 0 and found == [
         'day2 (1 of 3 bags done): 0 of 7 images',
         *(f'day2 (1 of 3 bags done), T left: {done} of 7 images' for done in (1, 2)),
-        *(f'day5 (2 of 3 bags done), T left: {done} of 7 images' for done in range(2, 7))]
+        *(f'day5 (2 of 3 bags done), T left: {done} of 7 images' for done in range(2, 7)),
+        'day5 (2 of 3 bags done), writing the results: 7 images']
 
 
 def test_a_copy_of_a_bag_is_found_in_its_turn(capfd):
@@ -64,7 +67,7 @@ def test_a_copy_of_a_bag_is_found_in_its_turn(capfd):
     Path('copy/day3.mcap').write_bytes(Path('day3/day3.mcap').read_bytes())
     _, found = steps(capfd, 'day3', 'copy/day3.mcap', 'day2')
     assert found[0] == 'day3 (0 of 3 bags done): 0 of 8 images'
-    assert found[-1] == 'day2 (2 of 3 bags done), T left: 4 of 5 images'
+    assert found[-2] == 'day2 (2 of 3 bags done), T left: 4 of 5 images'
 
 
 def test_a_bag_whose_number_of_images_is_not_known(capfd):
@@ -80,4 +83,4 @@ def test_a_bag_whose_number_of_images_is_not_known(capfd):
         *(f'day2 (0 of 4 bags done), at least T left: {done} images' for done in (1, 2))]
     # The one that is missing could be there by its turn.
     assert lines[3] == 'cut.mcap (1 of 4 bags done), at least T left: 2 images'
-    assert lines[-1] == f'day3 (3 of 4 bags done), T left: {4 + read} of {5 + read} images'
+    assert lines[-2] == f'day3 (3 of 4 bags done), T left: {4 + read} of {5 + read} images'

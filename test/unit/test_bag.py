@@ -14,7 +14,8 @@ from trt_perception.errors import SourceError
 from trt_perception.image.frame import Frame
 from trt_perception.sources.bag_messages import IMAGE, deserialize, with_stamp
 from trt_perception.sources.bag_metadata import BagTopic
-from trt_perception.sources.bag_reader import BagReader, looks_like_bag
+from trt_perception.sources.bag_paths import looks_like_bag
+from trt_perception.sources.bag_reader import BagReader
 from trt_perception.sources.bag_writer import write_video_bag
 from trt_perception.sources.open_source import open_source
 from trt_perception.sources.source import SourceFrame

@@ -24,7 +24,8 @@ from trt_perception.errors import SourceError
 from trt_perception.launching.image_topics import open_bag_argument
 from trt_perception.sources.bag_messages import IMAGE
 from trt_perception.sources.bag_metadata import BagTopic
-from trt_perception.sources.bag_reader import BagReader, looks_like_bag
+from trt_perception.sources.bag_paths import looks_like_bag
+from trt_perception.sources.bag_reader import BagReader
 from trt_perception.sources.open_source import open_source
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -183,8 +183,8 @@ CASES = {
         "run `sqlite3 {path} 'PRAGMA wal_checkpoint(TRUNCATE)'`"),
     'damaged in the middle': (
         lambda f: with_text(f / 'x.mcap', b'\x89MCAP0\r\n' + bytes(99) + b'\x89MCAP0\r\n'), None,
-        '{path}: the bag cannot be read: Unexpected record; if it is damaged, `mcap recover {path} -o NEW.mcap` may '
-        'save a part of it'),
+        '{path}: the file is damaged at byte 8: it has a zero where a record should begin; `mcap recover {path} -o '
+        'NEW.mcap` may save a part of it'),
     'mcap of ROS 1': (
         lambda f: [file := lone(f), file.write_bytes(file.read_bytes().replace(b'ros2', b'ros1', 1))][0], None,
         '{path}: the bag cannot be read: Profile is not ros2...'),
@@ -316,8 +316,8 @@ def test_metadata_that_counts_what_is_not_there(tmp_path):
     with pytest.raises(SourceError) as caught:
         read_samples(path, 4)
     assert str(caught.value) == (
-        f'{path}: metadata.yaml counts 1 messages of /camera, but the storage files have none: run `ros2 bag '
-        f'reindex {path}` to count again')
+        f'{path}: metadata.yaml counts 1 messages of /camera, but the storage files have none: copy the bag again if '
+        f'the copy was not finished, or run `ros2 bag reindex {path}` to count again')
 
 
 @pytest.mark.parametrize('name', ['a#b', 'a?b', 'a%41b'])

@@ -164,3 +164,17 @@ def test_the_progress_changes_every_five_seconds():
         ('2 of 5 bags done, 2 workers, 0.0 images/s', 100, 1000),
         ('3 of 5 bags done, 2 workers, 50.0 images/s, 8 s left', 500, 900),
         ('4 of 5 bags done, 2 workers, 30.0 images/s', 600, None)]
+
+
+def test_the_progress_says_that_the_results_are_written():
+    """All images are done, but the outputs of a bag that was split are still written: it is not '0 s left'."""
+    shown, clock = [], [0.0]
+    progress = FleetProgress(lambda text, done, total: shown.append((text, done, total)), 2, lambda: clock[0])
+    for seconds, bags, images in ((0, 0, 0), (10, 0, 900), (11, 0, 1000), (20, 1, 1000), (21, 2, 1000)):
+        clock[0] = float(seconds)
+        progress.show(bags, 3, images, 1000)
+    assert shown[1:] == [
+        ('0 of 2 bags done, 3 workers, 90.0 images/s, 1 s left', 900, 1000),
+        ('0 of 2 bags done, writing the results, 90.9 images/s', 1000, None),
+        ('1 of 2 bags done, writing the results, 50.0 images/s', 1000, None),
+        ('2 of 2 bags done, 3 workers, 47.6 images/s, 0 s left', 1000, 1000)]

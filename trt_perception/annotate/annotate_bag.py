@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from ..errors import SourceError, listed
+from ..errors import SourceError
 from ..pipeline.interface import Pipeline
 from ..progress import ProgressCallback, silent
 from ..sources.bag_metadata import BagTopic
@@ -89,7 +89,6 @@ def annotate_bag(
     losses = Losses(report)
     lost = losses.reader()
     total = sum(topic.count for topic in topics)
-    names = [topic.name for topic in topics]
     tracks = None if options.tracking is None else BagTracks(options.tracking)
     with contextlib.ExitStack() as stack:
         outputs = _outputs(bag, topics, pipeline, folder, options, provenance, other, losses)
@@ -116,15 +115,15 @@ def annotate_bag(
                     counts.objects += len(result)
                     writer.put(Annotated(image, result))
                 progress(bag.path.name, counts.images + counts.bad, total)
-            done = counts.images + counts.bad
-            if done < total and not losses.count:
-                # Otherwise the damaged places say it.
-                lost(DamagedPlace(
-                    f'{bag.path}: the index of the bag has {total} messages of {listed(names)}, but only {done} are '
-                    'in its files'))
             # By the thread that wrote: with old versions of rosbags, SQLite is read by the thread that opened it.
             writer.put(_END)
         stack.pop_all()
+    if not losses.count:
+        # Otherwise the damaged places say it.
+        copies = [output.missing() for output in outputs if isinstance(output, BagOutput)]
+        for missing in (bag.missing(topics, counts.images + counts.bad), *copies):
+            if missing is not None:
+                lost(missing)
     counts.places = losses.count
     return counts
 

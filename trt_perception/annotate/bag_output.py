@@ -13,6 +13,7 @@ from .. import __version__
 from ..errors import SourceError
 from ..model.spec import ModelSpec
 from ..parameters.camera_names import namespaces_of
+from ..sources.bag_faults import MissingMessages
 from ..sources.bag_reader import BagReader
 from ..sources.rosbag2_writer import Rosbag2Writer, WrittenTopic, new_topic
 from .item import Annotated
@@ -80,6 +81,10 @@ class BagOutput:
         if self._merging is not None:
             self._merging.copy_rest()
         self._writer.finish()
+
+    def missing(self) -> MissingMessages | None:
+        """Return an error if messages to copy are missing in the recording; those of the image topics do not count."""
+        return None if self._merging is None else self._merging.missing(self._topics)
 
     def abort(self) -> None:
         """Close the files without an end."""

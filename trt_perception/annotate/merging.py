@@ -11,10 +11,11 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from ..errors import SourceError
 from ..sources.bag_copy import copied
+from ..sources.bag_faults import MissingMessages
 from ..sources.bag_reader import BagReader
 from ..sources.bag_storage import ROS1
 from ..sources.rosbag2_writer import Rosbag2Writer
@@ -33,6 +34,7 @@ class Merging:
 
     def __init__(self, bag: BagReader, writer: Rosbag2Writer, report: Callable[[SourceError], None]) -> None:
         """Prepare. report: called with each part of the bag that cannot be read."""
+        self._bag = bag
         self._messages = copied(bag, report)
         self._writer = writer
         self._counts: Counter[str] = Counter()
@@ -47,6 +49,11 @@ class Merging:
         """Copy what is left. Raises OSError, SourceError."""
         while self._copy_one():
             pass
+
+    def missing(self, others: Collection[str]) -> MissingMessages | None:
+        """Return an error if the bag has fewer messages than its index, of all topics but these."""
+        topics = [topic for topic in self._bag.topics if topic.name not in others]
+        return self._bag.missing(topics, sum(self._counts[name] for name in {topic.name for topic in topics}))
 
     def close(self) -> None:
         """Close the files of the bag. Raises nothing."""

@@ -11,6 +11,8 @@ from ..progress import ProgressCallback
 from .extent import State
 
 _UPDATE_S = 5.0
+# All images are done, but not the outputs.
+WRITING = 'writing the results'
 
 
 class Rate:
@@ -28,15 +30,19 @@ class Rate:
         self._started: float | None = None
         self._changed = float('-inf')
         self._text = ''
+        self._is_writing = False
 
     def __call__(self, state: State) -> None:
         """Report the state."""
         now = self._clock()
         if self._started is None:
             self._started = now
-        if now - self._changed >= _UPDATE_S:
+        is_writing = state.is_known and 0 < state.total <= state.images
+        if now - self._changed >= _UPDATE_S or is_writing != self._is_writing:
+            self._is_writing = is_writing
             self._changed, self._text = now, f'{_where(state)}{rate_and_rest(state, now - self._started)}'
-        self._progress(self._text, state.images, state.total if state.is_known else None)
+        # With the total, the progress would look like one that is at its end.
+        self._progress(self._text, state.images, state.total if state.is_known and not is_writing else None)
 
 
 def _where(state: State) -> str:
@@ -51,6 +57,8 @@ def rate_and_rest(state: State, seconds: float) -> str:
     if not state.images or seconds <= 0:
         return ''
     rate = state.images / seconds
+    if state.is_known and state.images >= state.total:
+        return f', {rate:.1f} images/s, {WRITING}'
     rest = '' if state.is_known else 'at least '
     return f', {rate:.1f} images/s, {rest}{duration(max(state.total - state.images, 0) / rate)} left'
 

@@ -33,7 +33,7 @@ from ..image.options import KEEP
 from ..model.spec import ModelSpec
 from ..pipeline.interface import Pipeline
 from ..progress import ConsoleProgress
-from ..sources.bag_reader import folder_of_storage_file
+from ..sources.bag_paths import folder_of_storage_file
 from .annotate_fleet import add_fleet_arguments, check_fleet, is_remote, path_or_url, run_fleet, run_remote
 from .coco_arguments import add_coco_arguments, chosen_images
 from .files import OutputError, Outputs

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import PerceptionError
-from ..sources.bag_reader import folder_of_storage_file
+from ..sources.bag_paths import folder_of_storage_file
 from ..sources.formats import is_media_name
 from ..sources.live_names import is_live
 

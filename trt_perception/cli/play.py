@@ -4,7 +4,8 @@
 
 Publishes one image topic of the bag (sensor_msgs/Image or CompressedImage) at the speed of its recording. The messages
 are sent as they were recorded. --restamp sets each header's stamp to the time of sending, as if a camera took the
-picture at that moment. Only such stamps are useful to measure latencies.
+picture at that moment. Only such stamps are useful to measure latencies. What cannot be read is reported and not sent;
+then the exit code is 1.
 
 This process needs the Fast DDS profile for large images (README, Large images). On Lyrical the variable is
 FASTDDS_DEFAULT_PROFILES_FILE:
@@ -26,8 +27,9 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from ..dependencies import require
-from ..errors import ParameterError, SourceError
-from ..sources.bag_messages import IMAGE, ImageMessage, with_stamp
+from ..errors import ParameterError, SourceError, one_line
+from ..node.image_topics.serialized_image import CutOff, NotPlainCdr, read_compressed_image, read_image
+from ..sources.bag_messages import IMAGE, ImageMessage, deserialize, with_stamp
 from ..sources.bag_metadata import BagTopic
 from ..sources.bag_reader import BagReader
 from .files import Outputs
@@ -85,8 +87,8 @@ def run(options: argparse.Namespace) -> int:
         with _log(options.sent) as log:
             started = time.monotonic()
             sent = 0
-            for index, message in _paced(
-                    bag, chosen, options.rate, options.loop, tell_time):
+            problems = _Problems()
+            for index, message in _paced(bag, chosen, options.rate, options.loop, tell_time, problems):
                 cdr = bytes(with_stamp(message.cdr, time.time_ns())) if options.restamp else message.cdr
                 publisher.publish(cdr)
                 sent += 1
@@ -98,7 +100,7 @@ def run(options: argparse.Namespace) -> int:
     finally:
         node.destroy_node()
         rclpy.try_shutdown()
-    return 0
+    return 1 if problems.lines else 0
 
 
 def _check_domain() -> None:
@@ -139,15 +141,44 @@ def _clock(node: Any) -> Callable[[int], None]:
     return tell
 
 
+def _require_image(message: ImageMessage) -> None:
+    """Raise SourceError for bytes that no subscriber can read, and that may have no stamp."""
+    read = read_image if message.type == IMAGE else read_compressed_image
+    try:
+        read(message.cdr, lambda sec, nanosec, frame_id: None)
+    except (NotPlainCdr, CutOff):
+        # It has the words of the other commands, but copies the pixels.
+        deserialize(message)
+
+
+class _Problems:
+    """Reports what cannot be read of a bag, in the first of several rounds."""
+
+    def __init__(self) -> None:
+        self.lines: set[str] = set()
+
+    def __call__(self, problem: SourceError) -> None:
+        line = one_line(problem)
+        if line not in self.lines:
+            self.lines.add(line)
+            print(f'trt_perception: {line}', file=sys.stderr, flush=True)
+
+
 def _paced(
     bag: BagReader, topic: BagTopic, rate: float, loop: bool, tell_time: Callable[[int], None] | None,
+    problems: _Problems,
 ) -> Iterator[tuple[int, ImageMessage]]:
     """Yield (index in the bag, message) when each message is due. In between, publish the time of the recording."""
     while True:
         started = time.monotonic()
         first_ns: int | None = None
         # A message is read before it is due, so the disk does not delay it.
-        for index, message in enumerate(bag.messages(topic)):
+        for index, message in enumerate(bag.messages(topic, on_missing=problems)):
+            try:
+                _require_image(message)
+            except SourceError as error:
+                problems(SourceError(f'{bag.path}: frame {index} of {topic.name}: {error}'))
+                continue
             first_ns = message.stamp_ns if first_ns is None else first_ns
             due = started + (message.stamp_ns - first_ns) / 1e9 / rate
             while (pause := due - time.monotonic()) > 0:

@@ -15,7 +15,8 @@ from ..errors import SourceError
 from ..file_cache import file_sha256
 from ..file_state import FileState, current_state, file_state
 from ..progress import ProgressCallback, silent
-from ..sources.bag_reader import BagReader, looks_like_bag
+from ..sources.bag_paths import looks_like_bag
+from ..sources.bag_reader import BagReader
 from ..sources.bag_writer import partial_bags, write_video_bag
 from ..sources.open_source import open_source
 from ..sources.source import Source, SourceFrame

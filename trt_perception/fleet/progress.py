@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from statistics import median
 
-from ..annotate.rate import duration
+from ..annotate.rate import WRITING, duration
 from ..progress import ProgressCallback
 
 _UPDATE_S = 5.0
@@ -81,16 +81,20 @@ class FleetProgress:
         self._started = clock()
         self._changed = float('-inf')
         self._text = ''
-        self._has_workers = False
+        self._kind = False, False
 
     def show(self, bags_done: int, workers: int, images: int, total: int | None) -> None:
         """Report the state. images: done by this run; total: of all bags that are not skipped, None if not known"""
         now = self._clock()
-        if now - self._changed >= _UPDATE_S or (workers > 0) != self._has_workers:
-            self._changed, self._has_workers = now, workers > 0
+        # The outputs of a bag that was split are written after its last image.
+        is_writing = bool(images) and total is not None and images >= total and bags_done < self._bags
+        doing = WRITING if is_writing else (
+            f'{workers} workers' if workers else 'waiting for a worker that has opened the model')
+        kind = is_writing, workers > 0
+        if now - self._changed >= _UPDATE_S or kind != self._kind:
+            self._changed, self._kind = now, kind
             rate = images / (now - self._started) if now > self._started else 0.0
-            left = f', {duration(max(total - images, 0) / rate)} left' if rate and total is not None else ''
-            doing = f'{workers} workers' if workers else 'waiting for a worker that has opened the model'
-            done = f'{bags_done} of {self._bags} bags done'
-            self._text = f'{done}, {doing}, {rate:.1f} images/s{left}'
-        self._progress(self._text, images, total)
+            left = '' if is_writing or not rate or total is None else f', {duration((total - images) / rate)} left'
+            self._text = f'{bags_done} of {self._bags} bags done, {doing}, {rate:.1f} images/s{left}'
+        # With the total, the progress would look like one that is at its end.
+        self._progress(self._text, images, None if is_writing else total)

@@ -24,7 +24,8 @@ def read_frames(
     size: (width, height) to resize to, None to keep each frame's size
     Raises SourceError if the source cannot be opened or has no frame. Unreadable frames are left out.
     """
-    with open_source(source, topic or None, lambda error: None, options) as opened:
+    errors: list[SourceError] = []
+    with open_source(source, topic or None, errors.append, options) as opened:
         step = max(1, (opened.len_hint or 0) // count)
         found = 0
         for frame in itertools.islice(opened, 0, None, step):
@@ -34,7 +35,8 @@ def read_frames(
             if found == count:
                 break
     if not found:
-        raise SourceError(f'{source}: expected at least one image that can be read, found none')
+        reason = f': {errors[0]}' if errors else ''
+        raise SourceError(f'{source}: expected at least one image that can be read, found none{reason}')
 
 
 def store_frames(frames: Iterator[np.ndarray], folder: Path) -> tuple[list[Path], str]:

@@ -13,6 +13,7 @@ from ..errors import CalibrationError, PerceptionError
 from ..image.frame import Frame
 from ..image.options import DEFAULT, ImageOptions
 from ..progress import ProgressCallback, silent
+from ..sources.bag_faults import MissingMessages
 from ..sources.open_source import open_source
 from ..sources.source import SourceFrame
 
@@ -51,12 +52,16 @@ def read_samples(
     if count < 1 or checking < 0:
         raise CalibrationError(
             f'expected 1 or more calibration samples and 0 or more frames for checking, found {count} and {checking}')
-    failed: list[str] = []
-    frames = _spread(source, count + checking, topic, lambda error: failed.append(str(error)), progress, images)
+    errors: list[PerceptionError] = []
+    frames = _spread(source, count + checking, topic, errors.append, progress, images)
+    failed = [str(error) for error in errors if not isinstance(error, MissingMessages)]
+    missing = [error for error in errors if isinstance(error, MissingMessages)]
+    if not frames and missing and not failed:
+        raise missing[0]
     if not frames:
         reason = f': {failed[0]}' if failed else ''
         raise CalibrationError(f'{source}: expected images for calibration, found no readable image{reason}')
-    warnings = []
+    warnings = [str(error) for error in missing]
     if failed:
         warnings.append(f'{source}: {len(failed)} frames could not be read, the first: {failed[0]}')
     # If there are too few frames, two thirds are for calibration, but never more than requested.

@@ -17,6 +17,7 @@ from .bag_metadata import METADATA
 from .bag_reader import BagReader
 from .bag_recording import OnDamage, mcap_messages_of
 from .bag_storage import MCAP
+from .connections import connections_of
 from .mcap_definitions import McapChannel, McapSchema
 from .rosbag2_writer import WrittenTopic
 
@@ -72,7 +73,7 @@ def _of_sqlite(bag: BagReader, described: _Described, on_error: OnDamage) -> Ite
     topics: dict[int, WrittenTopic] = {}
     try:
         with bag.opened() as reader:
-            for connection, log_ns, data in reader.messages():
+            for connection, log_ns, data in reader.messages(connections_of(reader)):
                 topic = topics.get(id(connection))
                 if topic is None:
                     topic = topics[id(connection)] = _topic(connection, described)

@@ -4,9 +4,9 @@
 
 from __future__ import annotations
 
-import os.path
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+import re
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,10 @@ from typing import Any
 from ..dependencies import require
 from ..errors import PerceptionError, SourceError, listed, one_line
 from ..image.transports import base_of, decoded, republish_command, transport_of
+from .bag_faults import CUT_OFF, MissingMessages
 from .bag_messages import COMPRESSED_IMAGE, IMAGE, ImageMessage
-from .bag_metadata import METADATA, BagMetadata, BagTopic, head_of_metadata, read_metadata
+from .bag_metadata import METADATA, BagTopic
+from .bag_paths import find_metadata
 from .bag_storage import (
     MCAP,
     ROS1,
@@ -23,39 +25,18 @@ from .bag_storage import (
     ZSTD_MAGIC,
     is_compressed_storage_file,
     is_ros1_bag,
-    is_storage_file,
     recovery,
     storage_fault,
 )
+from .connections import connections_of
+from .mcap_damage import Examined, examine
 from .mcap_records import message_counts
 from .ros1_bag import ros1_images
 from .ros1_records import Ros1Damage, has_ros1_index, ros1_counts
 
 IMAGE_TYPES = (IMAGE, COMPRESSED_IMAGE)
-_EXPECTED = 'its folder, or an .mcap or .db3 file'
-# Of store.py in annotate/.
-_RESULTS = 'annotation.json'
 # rosbags opens SQLite files by a URI and does not escape these.
 _NOT_IN_SQLITE_PATHS = '#?%'
-
-
-def looks_like_bag(path: Path) -> bool:
-    """Return whether a path looks like a bag, by file names and the first bytes of metadata.yaml.
-
-    True also for a ROS 1 bag, and for a bag that BagReader refuses: a damaged one, a compressed storage file. A folder
-    is a bag if its metadata.yaml is from rosbag2. If metadata.yaml is missing or damaged, it is a bag if it has storage
-    files.
-
-    Raises SourceError if a folder cannot be read.
-    """
-    try:
-        if not path.is_dir():
-            return (is_storage_file(path) or is_compressed_storage_file(path) or is_ros1_bag(path)
-                    or path.name == METADATA)
-        head = head_of_metadata(path)
-        return head == 'rosbag2' or (head != 'other' and _has_storage_files(path))
-    except OSError as error:
-        raise SourceError(f'{path}: cannot be read: {error.strerror}') from error
 
 
 class BagReader:
@@ -84,7 +65,7 @@ class BagReader:
         self._cut_off = cut_off
         self._is_cut_off = False
         try:
-            self.folder, self._metadata = _find_metadata(path)
+            self.folder, self._metadata = find_metadata(path)
             self._files = (
                 [path] if self.folder is None or self._metadata is None
                 else [self.folder / name for name in self._metadata.files])
@@ -100,9 +81,15 @@ class BagReader:
         elif self.storage == ROS1:
             found = [BagTopic(*topic, count) for topic, count in ros1_counts(self.path).items()]
         elif self._is_cut_off and self.storage == MCAP:
-            found = [BagTopic(*topic, count) for topic, count in message_counts(self.path).items()]
+            found = self._readable_topics()
         else:
-            found = self._topics_of_file()
+            try:
+                found = self._topics_of_file()
+            except SourceError as error:
+                # As of the same file in a bag, all that can be read is there for `recorded`.
+                found = self._readable_topics() if self._is_damaged(error) else []
+                if not found:
+                    raise
         return tuple(sorted(found, key=lambda topic: (topic.name, topic.type)))
 
     @property
@@ -143,30 +130,62 @@ class BagReader:
 
     def messages(
         self, *topics: BagTopic, start_ns: int | None = None, stop_ns: int | None = None,
+        on_missing: Callable[[MissingMessages], None] | None = None,
     ) -> Iterator[ImageMessage]:
         """Yield the messages of image topics of this bag in the order of recording.
 
         start_ns, stop_ns: only those that were recorded at `start_ns` or later, and before `stop_ns`
+        on_missing: called at the end, if there are fewer messages than the index counts; without it, this is an error
 
-        Raises SourceError if a message cannot be read, or if there are none although metadata.yaml counts some.
+        Raises SourceError if a message cannot be read.
         """
-        if self.storage == ROS1:
-            yield from self._ros1_messages(topics)
-            return
         found = 0
+        messages = self._ros1_messages(topics) if self.storage == ROS1 else (
+            self._rosbag2_messages(topics, start_ns, stop_ns))
+        for message in messages:
+            found += 1
+            yield message
+        missing = self.missing(topics, found) if start_ns is None and stop_ns is None else None
+        if missing is None:
+            return
+        # rosbags ends at some kinds of damage without a word.
+        examined = self._examined({(topic.name, topic.type) for topic in topics})
+        if examined.damaged is not None:
+            missing = MissingMessages(f'{self.path}: {self._fault(examined)}')
+        elif examined.messages > found:
+            missing = MissingMessages(
+                f'{self.path}: the index of a file is damaged: it leads to only {found} of {examined.messages} '
+                f'messages of {listed([topic.name for topic in topics])}; {recovery(self._files[0])} writes it again'
+                f'{", of each file" if len(self._files) > 1 else ""}')
+        if on_missing is None:
+            raise missing
+        on_missing(missing)
+
+    def missing(self, topics: Collection[BagTopic], found: int) -> MissingMessages | None:
+        """Return an error if the index counts more messages of these topics than were found."""
+        expected = sum(topic.count for topic in topics)
+        if found >= expected:
+            return None
+        counted = f'{expected} messages of {listed([topic.name for topic in topics])}'
+        only = f'only {found}' if found else 'none'
+        if self.folder is not None:
+            return MissingMessages(
+                f'{self.path}: {METADATA} counts {counted}, but the storage files have {only}: copy the bag again if '
+                f'the copy was not finished, or run `ros2 bag reindex {self.folder}` to count again')
+        again = '`rosbag reindex` of ROS 1 counts' if self.storage == ROS1 else f'{recovery(self.path)} counts'
+        return MissingMessages(
+            f'{self.path}: the index of the file counts {counted}, but the file has {only}: copy it again if the copy '
+            f'was not finished; {again} again')
+
+    def _rosbag2_messages(
+        self, topics: Collection[BagTopic], start_ns: int | None, stop_ns: int | None,
+    ) -> Iterator[ImageMessage]:
         wanted = {(topic.name, topic.type) for topic in topics}
-        with self.opened() as reader:
-            connections = [c for c in reader.connections if (c.topic, c.msgtype) in wanted]
+        with self.opened(wanted) as reader:
+            connections = [c for c in connections_of(reader) if (c.topic, c.msgtype) in wanted]
             if connections:  # Without any, rosbags would give the messages of all topics.
                 for connection, stamp_ns, cdr in reader.messages(connections, start_ns, stop_ns):
-                    found += 1
                     yield ImageMessage(connection.topic, connection.msgtype, stamp_ns, cdr)
-        expected = sum(topic.count for topic in topics)
-        if expected and not found and start_ns is None and stop_ns is None:
-            names = listed([topic.name for topic in topics])
-            raise SourceError(
-                f'{self.path}: {METADATA} counts {expected} messages of {names}, but the storage files have none: run '
-                f'`ros2 bag reindex {self.folder}` to count again')
 
     def _ros1_messages(self, topics: Collection[BagTopic]) -> Iterator[ImageMessage]:
         def damaged(damage: Ros1Damage) -> None:
@@ -220,11 +239,22 @@ class BagReader:
         for file in self._files:
             fault = storage_fault(file)
             if fault:
-                if self._cut_off and fault.startswith('is cut off'):
+                # SQLite does not open such a file.
+                if self._cut_off and fault.startswith(CUT_OFF) and self.storage != SQLITE:
                     self._is_cut_off = True
                     continue
-                what = 'the file' if file.name == self.path.name else f'its file {file.name}'
-                raise SourceError(f'{self.path}: {what} {fault}')
+                raise SourceError(f'{self.path}: {self._named(file)} {fault}')
+
+    def _named(self, file: Path) -> str:
+        return 'the file' if file.name == self.path.name else f'its file {file.name}'
+
+    def _readable_topics(self) -> list[BagTopic]:
+        return [BagTopic(*topic, count) for topic, count in message_counts(self.path).items()]
+
+    def _is_damaged(self, error: SourceError) -> bool:
+        """Return whether rosbags refused a file that is to be read as far as possible."""
+        return self._cut_off and self.storage == MCAP and error.__cause__ is not None and not isinstance(
+            error.__cause__, OSError)
 
     def _topics_of_file(self) -> list[BagTopic]:
         with self.opened() as reader:
@@ -242,108 +272,62 @@ class BagReader:
         return [BagTopic(*key, count) for key, count in counts.items()]
 
     @contextmanager
-    def opened(self) -> Iterator[Any]:
-        """Yield the reader of rosbags; its errors, in the block too, become SourceError."""
+    def opened(self, wanted: Collection[tuple[str, str]] | None = None) -> Iterator[Any]:
+        """Yield the reader of rosbags; its errors, in the block too, become SourceError.
+
+        wanted: topics and types whose messages are read in the block, None for all
+        """
         rosbag2 = require('rosbags.rosbag2')
         try:
             with rosbag2.Reader(self.folder or self.path) as reader:
                 yield reader
-        except (PerceptionError, GeneratorExit, MemoryError):
+        except (PerceptionError, GeneratorExit):
             raise
+        except MemoryError as error:
+            # A damaged length can be any number.
+            fault = self._fault(self._examined(wanted))
+            if not fault:
+                raise
+            raise SourceError(f'{self.path}: {fault}') from error
         except OSError as error:
             # A full disk is possible: compressed storage files are unpacked into the folder for temporary files.
             where = f'{error.filename}: ' if error.filename else ''
             raise SourceError(f'{self.path}: cannot be read: {where}{error.strerror or error}') from error
         except Exception as error:  # rosbags raises errors of many types for damaged files.
-            raise SourceError(f'{self.path}: the bag cannot be read: {self._reason(error)}') from error
+            raise SourceError(f'{self.path}: {self._reason(error, wanted)}') from error
 
-    def _reason(self, error: Exception) -> str:
+    def _reason(self, error: Exception, wanted: Collection[tuple[str, str]] | None) -> str:
+        return self._fault(self._examined(wanted)) or f'the bag cannot be read: {self._words_of_rosbags(error)}'
+
+    def _examined(self, wanted: Collection[tuple[str, str]] | None) -> Examined:
+        """Return what can be read of MCAP files without rosbags: the readable messages, and the first damage."""
+        if self.storage == MCAP:
+            with suppress(SourceError, OSError):
+                return examine(self._files, lambda *topic: wanted is None or topic in wanted, self.packs_messages)
+        return Examined(0)
+
+    def _fault(self, examined: Examined) -> str:
+        """Return the damage in the words of `recorded`, and what to do; '' if there is none."""
+        if examined.damaged is None:
+            return ''
+        return f'{self._named(examined.damaged)} {examined.fault}; {recovery(examined.damaged)} may save a part of it'
+
+    def _words_of_rosbags(self, error: Exception) -> str:
         for file in self._files:
             if file.suffix == SQLITE and not _is_sqlite_uri(file):
                 return (f'rosbags cannot open a .db3 file if its path contains one of {" ".join(_NOT_IN_SQLITE_PATHS)} '
                         'or is not UTF-8: rename it')
         text = one_line(error, 300).rstrip('.')
+        for file in self._files:
+            # A file that rosbags unpacked has a path that is new each time, and gone when the user reads it.
+            if is_compressed_storage_file(file):
+                text = re.sub(rf'\S*/{re.escape(file.stem)}(?=[:\s])', file.name, text)
+        if self.storage == MCAP and 'not in timestamp order' in text:
+            return (f'its messages are not in the order of time, and the file has no index: {recovery(self._files[0])} '
+                    'writes one with an index')
         if len(self._files) > 1:
             return text
         return f'{text}; if it is damaged, {recovery(self._files[0])} may save a part of it'
-
-
-def _find_metadata(path: Path) -> tuple[Path | None, BagMetadata | None]:
-    """Return the folder with the metadata of a bag, and the metadata; (None, None) for a file without metadata.
-
-    Raises SourceError if the path is not a bag, or its metadata.yaml is damaged.
-    """
-    # Path.exists raises an error for a name that is too long, or in a folder that cannot be searched.
-    if not os.path.exists(path):  # noqa: PTH110
-        raise SourceError(f'{path}: no such file or folder')
-    if path.is_fifo():
-        raise SourceError(f'{path}: a pipe; expected a rosbag2, {_EXPECTED}')
-    if path.is_dir():
-        if not looks_like_bag(path):
-            raise SourceError(f'{path}: {why_no_bag(path)}')
-        if head_of_metadata(path) == 'missing':
-            raise SourceError(
-                f'{path}: {METADATA} is missing because the recording was not closed: run `ros2 bag reindex {path}`, '
-                'or give the .mcap or .db3 file itself')
-        return path, read_metadata(path)
-    metadata = _metadata_of_file(path)
-    if metadata is not None:
-        return path.parent, metadata
-    if is_ros1_bag(path):
-        return None, None
-    if is_compressed_storage_file(path):
-        raise SourceError(
-            f'{path}: a compressed storage file without the {METADATA} of its bag: unpack it with `zstd -d {path}`')
-    if path.name == METADATA:
-        raise SourceError(f'{path}: not a rosbag2: give the folder of this file, {path.parent}')
-    if not is_storage_file(path):
-        raise SourceError(f'{path}: not a rosbag2: expected {_EXPECTED}')
-    return None, None
-
-
-def why_no_bag(folder: Path) -> str:
-    """Return the reason why a folder is not a rosbag2, without the path.
-
-    Raises OSError if it cannot be read.
-    """
-    if head_of_metadata(folder) == 'missing':
-        return f'not a rosbag2: this folder has neither {METADATA} nor an .mcap or .db3 file{_bags_below(folder)}'
-    hint = '; give the .mcap or .db3 file itself' if _has_storage_files(folder) else ''
-    return f'not a rosbag2: {METADATA} in this folder is not from rosbag2{hint}'
-
-
-def _bags_below(folder: Path) -> str:
-    """Return what to do with a folder of bags, or of results; '' for another folder."""
-    try:
-        if (folder / _RESULTS).is_file():
-            return '; it has results of trt_perception annotate: give the recording'
-        below = [path for path in sorted(folder.iterdir()) if path.is_dir() and head_of_metadata(path) == 'rosbag2']
-    except OSError:
-        return ''
-    return f'; it has bags in subfolders, give these: {listed(below, 3)}' if below else ''
-
-
-def folder_of_storage_file(path: Path) -> Path | None:
-    """Return the folder of the bag that a storage file belongs to; None for another file, or without such a folder."""
-    try:
-        if is_storage_file(path) or is_compressed_storage_file(path):
-            return path.parent if head_of_metadata(path.parent) == 'rosbag2' else None
-    except OSError:
-        pass
-    return None
-
-
-def _metadata_of_file(path: Path) -> BagMetadata | None:
-    """Return the metadata of the bag if this file is its only storage file; None otherwise or if it is unreadable."""
-    if not (is_storage_file(path) or is_compressed_storage_file(path)):
-        return None
-    try:
-        if head_of_metadata(path.parent) != 'rosbag2':
-            return None
-        metadata = read_metadata(path.parent)
-    except (SourceError, OSError):
-        return None  # The file is read without metadata.
-    return metadata if metadata.files == (path.name,) else None
 
 
 def _is_sqlite_uri(path: Path) -> bool:
@@ -352,10 +336,6 @@ def _is_sqlite_uri(path: Path) -> bool:
     except UnicodeEncodeError:
         return False
     return not any(character in _NOT_IN_SQLITE_PATHS for character in str(path))
-
-
-def _has_storage_files(folder: Path) -> bool:
-    return any(is_storage_file(path) or is_compressed_storage_file(path) for path in folder.iterdir())
 
 
 def _same_name(topic: BagTopic, name: str) -> bool:

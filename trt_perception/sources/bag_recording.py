@@ -5,24 +5,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..errors import SourceError, listed
-from ..unfinished import temporary_folder
 from .bag_messages import ImageMessage
 from .bag_metadata import BagTopic
 from .bag_reader import BagReader
 from .bag_storage import MCAP, ROS1, is_compressed_storage_file
-from .decompression import zstd_decompressed, zstd_reader
+from .decompression import zstd_unpacked
+from .mcap_damage import unpacked_message
 from .mcap_definitions import McapDamage
 from .mcap_records import McapMessage, McapPlace, McapScan
 from .ros1_bag import ros1_images
 
 OnDamage = Callable[[SourceError], None]
-# As in mcap_records: no message is larger.
-_MOST_BYTES = 2_000_000_000
 
 
 @dataclass(frozen=True)
@@ -64,18 +62,27 @@ def recorded(
     The order is that of the file for MCAP and ROS 1, and that of the times of recording for SQLite. `publish_ns` is
     None for SQLite and ROS 1, which do not have it. Memory: one chunk.
 
+    That the bag has fewer messages than its index is not reported: `bag.missing` says it of all parts together.
     Raises SourceError if none can be read although there should be some, and for a reason that may pass, such as a full
     disk where a compressed file is unpacked.
     """
     found = 0
-    for message in _messages(bag, topics, on_error, part):
+    damages: list[SourceError] = []
+
+    def damaged(error: SourceError) -> None:
+        if not found and not damages:
+            damages.append(error)
+        on_error(error)
+
+    for message in _messages(bag, topics, damaged, part):
         found += 1
         yield message
-    expected = sum(topic.count for topic in topics)
-    if expected and not found and part == WHOLE:
-        raise SourceError(
-            f'{bag.path}: expected {expected} messages of {listed([topic.name for topic in topics])}, but none can be '
-            'read')
+    missing = None if found or part != WHOLE else bag.missing(topics, 0)
+    if missing is not None and damages:
+        names = listed([topic.name for topic in topics])
+        raise SourceError(f'{damages[0]}; no message of {names} can be read') from damages[0]
+    if missing is not None:
+        raise missing
 
 
 def _messages(
@@ -122,14 +129,14 @@ def from_mcap(
         begin = start if start is not None and number == start.file else None
         end = stop if stop is not None and number == stop.file else None
         try:
-            with _unpacked(file) if is_compressed_storage_file(file) else nullcontext(file) as opened:
+            with zstd_unpacked(file) if is_compressed_storage_file(file) else nullcontext(file) as opened:
                 scan = McapScan(opened, wanted, damaged, data)
                 for found in _between(scan, begin, end):
                     if bag.packs_messages:
                         try:
-                            yield replace(found, data=zstd_decompressed(found.data, _MOST_BYTES)), number, scan
-                        except SourceError as error:
-                            damaged(McapDamage(f'has a message of {found.topic} that cannot be read: {error}'))
+                            yield replace(found, data=unpacked_message(found.topic, found.data)), number, scan
+                        except McapDamage as damage:
+                            damaged(damage)
                     else:
                         yield found, number, scan
         except OSError as error:
@@ -154,7 +161,7 @@ def from_sqlite(
     start, stop = (time if isinstance(time, int) else None for time in (part.start, part.stop))
     found = 0
     try:
-        for message in bag.messages(*topics, start_ns=start, stop_ns=stop):
+        for message in bag.messages(*topics, start_ns=start, stop_ns=stop, on_missing=lambda missing: None):
             found += 1
             yield message
     except SourceError as error:
@@ -170,23 +177,3 @@ def _from_ros1(bag: BagReader, topics: Collection[BagTopic], on_error: OnDamage)
             bag.path, topics, lambda damage: on_error(SourceError(f'{bag.path}: the file {damage}')))
     except OSError as error:
         raise SourceError(f'{bag.path}: cannot be read: {error.strerror or error}') from error
-
-
-@contextmanager
-def _unpacked(file: Path) -> Iterator[Path]:
-    """Yield an uncompressed copy of a storage file in the folder for temporary files (TMPDIR).
-
-    It has all that is before the place where the file is cut off or damaged. Raises OSError for a full disk.
-    """
-    with temporary_folder() as folder:
-        copy = folder / file.stem
-        with copy.open('wb') as target, file.open('rb') as packed, zstd_reader(packed) as content:
-            while True:
-                try:
-                    block = content.read(1 << 20)
-                except Exception:  # Each library has errors of its own. The reader of the copy says where it ends.
-                    break
-                if not block:
-                    break
-                target.write(block)
-        yield copy

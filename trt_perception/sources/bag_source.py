@@ -29,7 +29,8 @@ def open_bag(path: Path, topic: str | None, on_error: OnError | None, options: I
 def _read(
     bag: BagReader, topic: BagTopic, on_error: OnError | None, options: ImageOptions,
 ) -> Generator[SourceFrame, None, None]:
-    for index, message in enumerate(bag.messages(topic)):
+    messages = bag.messages(topic, on_missing=lambda missing: report(missing, on_error))
+    for index, message in enumerate(messages):
         try:
             image = deserialize(message)
             convert = frame_from_compressed_image if message.type == COMPRESSED_IMAGE else frame_from_image

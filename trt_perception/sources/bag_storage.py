@@ -7,6 +7,7 @@ from __future__ import annotations
 import struct
 from pathlib import Path
 
+from .bag_faults import CUT_OFF, NOT_CLOSED
 from .ros1_records import ros1_fault
 
 MCAP, SQLITE, ROS1 = '.mcap', '.db3', '.bag'
@@ -17,7 +18,6 @@ _SQLITE_MAGIC = b'SQLite format 3\0'
 _SQLITE_HEADER_BYTES = 100
 # A zstandard frame in little endian: 0xFD2FB528.
 ZSTD_MAGIC = b'\x28\xb5\x2f\xfd'
-_CUT_OFF = 'the recording was not closed, or the copy was not finished'
 
 
 def is_storage_file(path: Path) -> bool:
@@ -66,9 +66,15 @@ def storage_fault(path: Path) -> str:
 
 def recovery(path: Path) -> str:
     """Return the command that may save a part of a damaged storage file."""
-    if path.suffix == SQLITE:
-        return f'`sqlite3 {path} .recover | sqlite3 NEW.db3`'
-    return f'`mcap recover {path} -o NEW.mcap`'
+    if is_compressed_storage_file(path):
+        # zstd writes what it could unpack before the damage only to its standard output.
+        part = f'PART{path.with_suffix("").suffix}'
+        return f'`zstd -dc {path} > {part}; {_recover(part)}`'
+    return f'`{_recover(str(path))}`'
+
+
+def _recover(name: str) -> str:
+    return f'sqlite3 {name} .recover | sqlite3 NEW.db3' if name.endswith(SQLITE) else f'mcap recover {name} -o NEW.mcap'
 
 
 def _mcap_fault(path: Path, size: int, head: bytes, tail: bytes) -> str:
@@ -76,7 +82,7 @@ def _mcap_fault(path: Path, size: int, head: bytes, tail: bytes) -> str:
         return 'is not an MCAP file'
     # The format begins and ends with the same bytes; a file with only these bytes was just begun.
     if tail != _MCAP_MAGIC or size <= len(_MCAP_MAGIC):
-        return f'is cut off: {_CUT_OFF}; {recovery(path)} may save a part of it'
+        return f'{CUT_OFF}; {recovery(path)} may save a part of it'
     return ''
 
 
@@ -85,14 +91,14 @@ def _sqlite_fault(path: Path, size: int, head: bytes) -> str:
     if not head.startswith(_SQLITE_MAGIC):
         return 'is not an SQLite database'
     if len(head) < _SQLITE_HEADER_BYTES:
-        return f'is cut off: {_CUT_OFF}'
+        return CUT_OFF
     page_bytes = struct.unpack_from('>H', head, 16)[0]
     changes, pages = struct.unpack_from('>II', head, 24)
     # SQLite before 3.7 does not update the number of pages. It is valid only if these two counters are equal.
     pages_are_right = changes == struct.unpack_from('>I', head, 92)[0]
     expected = pages * (65536 if page_bytes == 1 else page_bytes)
     if pages_are_right and size < expected:
-        return f'is cut off ({size} of {expected} bytes): {_CUT_OFF}; {recovery(path)} may save a part of it'
+        return f'is cut off ({size} of {expected} bytes): {NOT_CLOSED}; {recovery(path)} may save a part of it'
     # Readers that open the file read-only skip this part.
     log = path.with_name(f'{path.name}-wal')
     if log.is_file() and log.stat().st_size:

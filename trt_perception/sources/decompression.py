@@ -5,10 +5,14 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from ..dependencies import require
 from ..errors import SourceError
+from ..unfinished import temporary_folder
 
 _BLOCK = 1 << 20
 _LEVEL = 1
@@ -33,6 +37,26 @@ def zstd_reader(file: BinaryIO) -> Any:
     if library.__name__ == 'zstandard':
         return library.ZstdDecompressor().stream_reader(file)
     return library.open(file, 'rb')
+
+
+@contextmanager
+def zstd_unpacked(file: Path) -> Iterator[Path]:
+    """Yield an uncompressed copy of a file in the folder for temporary files (TMPDIR).
+
+    It has all that is before the place where the file is cut off or damaged. Raises OSError for a full disk.
+    """
+    with temporary_folder() as folder:
+        copy = folder / file.stem
+        with copy.open('wb') as target, file.open('rb') as packed, zstd_reader(packed) as content:
+            while True:
+                try:
+                    block = content.read(_BLOCK)
+                except Exception:  # Each library has errors of its own. The reader of the copy says where it ends.
+                    break
+                if not block:
+                    break
+                target.write(block)
+        yield copy
 
 
 def zstd_compressed(content: bytes) -> bytes:

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ..errors import SourceError
+from .bag_faults import read_up_to
 from .decompression import lz4_decompressed, zstd_decompressed
 from .mcap_definitions import (
     CHANNEL,
@@ -43,10 +44,12 @@ from .mcap_definitions import (
 )
 
 MAGIC = b'\x89MCAP0\r\n'
+# No record has this opcode.
+_NO_RECORD = 0
 _CHUNK_HEAD = struct.Struct('<QQQI')
 # A crafted file could ask for any amount of memory. rosbag2's chunks have less than 1 MB, and a chunk has at least one
 # message: the largest images that this package reads have some hundred MB.
-_MOST_BYTES = 2_000_000_000
+MOST_BYTES = 2_000_000_000
 
 
 @dataclass(frozen=True)
@@ -144,8 +147,9 @@ class McapScan:
         start: None for all; stop: the byte of the last record of which messages are wanted, None for all that follow
         """
         with self._path.open('rb') as self._file:
-            if self._file.read(len(MAGIC)) != MAGIC:
-                self._on_damage(McapDamage('is not an MCAP file'))
+            head = self._file.read(len(MAGIC))
+            if head != MAGIC:
+                self._on_damage(McapDamage(read_up_to(0) if MAGIC.startswith(head) else 'is not an MCAP file'))
                 return
             self._size = self._path.stat().st_size
             at = len(MAGIC)
@@ -161,16 +165,20 @@ class McapScan:
             self._file.seek(at)
             head = self._file.read(HEAD.size)
             if len(head) < HEAD.size:
-                self._on_damage(McapDamage(f'is cut off after {self._size} bytes'))
+                self._on_damage(McapDamage(read_up_to(at)))
                 return
             opcode, length = HEAD.unpack(head)
+            if opcode == _NO_RECORD:
+                # As a power failure leaves it. Nothing says where the next record begins.
+                self._on_damage(McapDamage(f'is damaged at byte {at}: it has a zero where a record should begin'))
+                return
             if opcode == DATA_END:
                 return
             start = at + HEAD.size
-            at = start + length
-            if at > self._size:
-                self._on_damage(McapDamage(f'is cut off: a record ends at byte {at}, but the file at {self._size}'))
+            if start + length > self._size:
+                self._on_damage(McapDamage(read_up_to(at)))
                 return
+            at = start + length
             try:
                 if opcode == CHUNK:
                     yield from self._chunk(length)
@@ -207,6 +215,8 @@ class McapScan:
         at = 0
         while at + HEAD.size <= size:
             opcode, length = HEAD.unpack_from(records, at)
+            if opcode == _NO_RECORD:
+                raise McapDamage('a chunk has a zero where a record should begin')
             at += HEAD.size
             if at + length > size:
                 raise McapDamage('a record is longer than its chunk')
@@ -243,8 +253,8 @@ class McapScan:
         self._channels[number] = channel if self._wanted(channel.topic, channel.schema.name) else None
 
     def _read(self, length: int) -> bytes:
-        if length > _MOST_BYTES:
-            raise McapDamage(f'a record has {length} bytes, more than {_MOST_BYTES}')
+        if length > MOST_BYTES:
+            raise McapDamage(f'a record has {length} bytes, more than {MOST_BYTES}')
         content = self._file.read(length)
         if len(content) != length:
             raise McapDamage('the file became shorter')
@@ -252,8 +262,8 @@ class McapScan:
 
 
 def _decompressed(name: str, content: bytes, size: int) -> bytes:
-    if size > _MOST_BYTES:
-        raise McapDamage(f'a chunk has {size} bytes, more than {_MOST_BYTES}')
+    if size > MOST_BYTES:
+        raise McapDamage(f'a chunk has {size} bytes, more than {MOST_BYTES}')
     # One byte more than expected would be seen as a wrong length.
     if name == 'zstd':
         return zstd_decompressed(content, size + 1)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ..errors import SourceError
 from ..image.options import DEFAULT, ImageOptions
-from .bag_reader import looks_like_bag, why_no_bag
+from .bag_paths import looks_like_bag, why_no_bag
 from .bag_source import open_bag
 from .folder import file_frames, open_folder
 from .formats import read_head

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ..errors import SourceError
+from .bag_faults import CUT_OFF, read_up_to
 from .decompression import lz4_decompressed
 
 MAGIC = b'#ROSBAG V2.0\n'
@@ -114,9 +115,7 @@ def ros1_fault(path: Path) -> str:
     if fields.get('encryptor'):
         return 'is encrypted: `rosbag decrypt` of ROS 1 decrypts it'
     if not len(MAGIC) < index <= size:
-        return (
-            'is cut off: the recording was not closed, or the copy was not finished; `rosbag reindex` of ROS 1 may '
-            'save a part of it')
+        return f'{CUT_OFF}; `rosbag reindex` of ROS 1 may save a part of it'
     return ''
 
 
@@ -161,14 +160,14 @@ class _Scan:
             except (Ros1Damage, struct.error, KeyError, IndexError, UnicodeDecodeError) as error:
                 # Nothing says where the next record begins.
                 self._on_damage(Ros1Damage(
-                    f'is cut off after {size} bytes' if isinstance(error, _EndError) else
+                    read_up_to(at) if isinstance(error, _EndError) else
                     f'is damaged at byte {at}: {error}'))
                 return
             start = file.tell()
-            at = start + length
-            if at > size:
-                self._on_damage(Ros1Damage(f'is cut off: a record ends at byte {at}, but the file at {size}'))
+            if start + length > size:
+                self._on_damage(Ros1Damage(read_up_to(at)))
                 return
+            at = start + length
             try:
                 if op == _CHUNK:
                     yield from self._chunk(fields, file.read(length))
