@@ -27,7 +27,7 @@ setup(
     extras_require={
         'onnxruntime': ['onnx', 'onnxruntime'],
         'litert': ['ai-edge-litert'],
-        'openvino': ['onnx', 'onnxruntime', 'openvino'],
+        'openvino': ['onnx', 'onnxruntime', 'openvino>=2025.4'],
         'cli': ['onnx', 'onnxruntime', 'opencv-python-headless', 'pyyaml', 'rosbags', 'simplejpeg'],
         # `trt_perception export` and trt_perception.from_torch. PyTorch is needed where a model is exported, not on the
         # robot.

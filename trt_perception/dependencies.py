@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator
 from types import ModuleType
 
-from .advice.packages import install_line, numpy_1_line
+from .advice.packages import install_line, numpy_1_line, too_old
 from .advice.platform import this_platform
 from .errors import MissingDependencyError
 
@@ -41,6 +41,10 @@ def require(module: str) -> ModuleType:
         os.environ.setdefault(*_VARIABLES[top])
     try:
         with _without(_REPORTING.get(top)):
+            package = importlib.import_module(top)
+            old = too_old(top, str(getattr(package, '__version__', '')))
+            if old:
+                raise MissingDependencyError(f'{old}; {install_line(top, this_platform(), upgrade=True)}')
             return importlib.import_module(module)
     except ImportError as error:
         if built_for_numpy_1(error):

@@ -7,6 +7,7 @@ The errors for missing packages (dependencies.py) and `trt_perception doctor` ta
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 
 from .platform import Platform
@@ -102,10 +103,27 @@ INSTALL: Mapping[str, Line] = {
 }
 
 
-def install_line(module: str, platform: Platform) -> str:
-    """Return what installs a Python module on a platform, 'run COMMAND' with few exceptions."""
+# Python module -> the least version that works, by this package's tests, if users have met older ones.
+LEAST: Mapping[str, tuple[int, int]] = {'openvino': (2025, 4)}
+
+
+def install_line(module: str, platform: Platform, upgrade: bool = False) -> str:
+    """Return what installs a Python module on a platform, 'run COMMAND' with few exceptions.
+
+    upgrade: an older version is installed, by pip
+    """
     top = module.split('.', maxsplit=1)[0]
-    return INSTALL.get(top, _pip(top))(platform)
+    line = INSTALL.get(top, _pip(top))(platform)
+    return line.replace('pip install ', 'pip install --upgrade ', 1) if upgrade else line
+
+
+def too_old(module: str, version: str) -> str:
+    """Return 'X is too old: expected 2025.4 or newer' for an installed version, '' if it works or is not known."""
+    least = LEAST.get(module)
+    numbers = [int(part) for part in re.findall(r'\d+', version)[:2]]
+    if least is None or len(numbers) < 2 or tuple(numbers) >= least:
+        return ''
+    return f"{module} {version.partition('-')[0]} is too old: expected {'.'.join(map(str, least))} or newer"
 
 
 def tensorrt_line(platform: Platform) -> str:

@@ -19,6 +19,8 @@ from typing import Any
 
 import numpy as np
 
+from ..advice.packages import install_line
+from ..advice.platform import this_platform
 from ..dependencies import require
 from ..errors import CalibrationError, ModelError, one_line
 from .graph import WEIGHTED, folded, opset_of, say_kernel_shapes, sort_nodes, weighted_nodes
@@ -101,8 +103,14 @@ def quantised(
             arguments['model'] = _with_shapes(model)
             result = quantization.QDQQuantizer(**arguments).quantize_model()
         except Exception as error:  # asserts, ValueErrors and onnx's C++ exceptions
+            version, onnx_version = (require(name).__version__ for name in ('onnxruntime', 'onnx'))
+            if isinstance(error, (AttributeError, ImportError)) and "module 'onnx" in str(error):
+                # ONNX Runtime before 1.20 with onnx 1.17 and later.
+                raise ModelError(
+                    f'the quantiser of ONNX Runtime {version} does not work with onnx {onnx_version} ({error}): '
+                    f"{install_line('onnxruntime', this_platform(), upgrade=True)}") from error
             raise ModelError(
-                f"the quantiser of ONNX Runtime {require('onnxruntime').__version__} fails on the model "
+                f'the quantiser of ONNX Runtime {version} fails on the model '
                 f'({one_line(error, 300) or type(error).__name__}): export it again, keep the layers that it does not '
                 'support in float, or use fp16') from error
     sort_nodes(result.graph)
