@@ -282,6 +282,23 @@ def test_a_pose_model_without_a_number_of_key_points_is_refused(tmp_path):
         load_model(path)
 
 
+@pytest.mark.parametrize('head, further', [('segment', 32), ('pose', 51), ('obb', 1)])
+def test_the_user_says_that_there_are_further_columns(tmp_path, head, further):
+    rows, _ = dense_columns(2, further, 'yolov8', OBJECTS)
+    path = family_model(tmp_path / 'm.onnx', {'output0': rows})
+    (tmp_path / 'names.txt').write_text('a\nb\n')
+    spec = load_model(path, ModelOptions(head=head, labels=str(tmp_path / 'names.txt')))
+    assert (spec.head.kind, spec.head.num_classes, spec.names) == (head, 2, ('a', 'b'))
+
+
+@pytest.mark.parametrize('head', ['segment', 'pose'])
+def test_only_the_class_names_show_how_many_columns_are_further_ones(tmp_path, head):
+    rows, _ = dense_columns(2, 51, 'yolov8', OBJECTS)
+    path = family_model(tmp_path / 'm.onnx', {'output0': rows})
+    with pytest.raises(ModelError, match=rf"head is set to '{head}', and the number of class names .*set labels_file"):
+        load_model(path, ModelOptions(head=head))
+
+
 def test_the_user_chooses_yolox(tmp_path):
     path = family_model(tmp_path / 'm.onnx', {'output': yolox_rows(places((8, 16, 32)))[np.newaxis].astype('f4')})
     assert load_model(path, ModelOptions(head='yolox')).head.kind == 'yolox'
