@@ -406,6 +406,17 @@ def test_class_0_of_torchvision_is_the_background(tmp_path):
     assert load_model(path).names == ('background', 'cat', 'dog')
 
 
+@pytest.mark.parametrize('first', ['background', '__background__', 'BG', 'N/A', '???', 'unlabeled'])
+def test_class_names_with_one_for_the_background_are_not_moved(tmp_path, first):
+    # ???: labelmap.txt of TensorFlow.
+    arrays = {
+        'boxes': np.float32([[10, 8, 40, 30]]), 'labels': np.array([2], np.int64), 'scores': np.float32([0.9])}
+    (tmp_path / 'names.txt').write_text(f'{first}\ncat\ndog\n')
+    spec = load_model(
+        family_model(tmp_path / 'm.onnx', arrays, open_rows=True), ModelOptions(labels=str(tmp_path / 'names.txt')))
+    assert spec.name_of(2) == 'dog'
+
+
 def test_tensorflow_ssd(tmp_path):
     boxes = np.array([[0.1, 0.2, 0.5, 0.6], [0.3, 0.1, 0.9, 0.4]])  # y_min, x_min, y_max, x_max
     arrays = {

@@ -163,7 +163,8 @@ def _refuse_element_types(evidence: HeadEvidence, wanted: str) -> None:
 
 
 def _refuse_segmentation(evidence: HeadEvidence, others: list[tuple[int, ...]]) -> None:
-    if any(is_feature_map(shape) for shape in others):
+    # Several maps are the raw outputs of a detector, in addition to the decoded one.
+    if sum(is_feature_map(shape) for shape in others) == 1:
         raise ModelError(
             f'this looks like a segmentation model with mask prototypes in addition to boxes '
             f'({evidence.describe()}): expected a detection or classification model; export the detection '
