@@ -188,3 +188,19 @@ def test_a_model_that_is_in_fp16_in_part(tmp_path, capsys):
     assert 'the model was converted to fp16 before, in part (its tensor ' in line
     assert 'expected the float32 model from which it was made' in line
     assert not (tmp_path / 'again.onnx').exists()
+
+
+@pytest.mark.parametrize('precision', [('fp16',), ('int8', '--calibration', 'frames')])
+def test_weights_with_too_few_bytes(tmp_path, capsys, monkeypatch, precision):
+    monkeypatch.chdir(tmp_path)
+    color_folder(tmp_path / 'frames', 2)
+    path = conv_classifier(tmp_path / 'm.onnx')
+    proto = onnx.load(str(path))
+    tensor = max(proto.graph.initializer, key=lambda tensor: np.prod(tensor.dims))
+    tensor.raw_data = numpy_helper.to_array(tensor).tobytes()[:-4]
+    onnx.save(proto, str(path))
+    assert main(['quantize', 'm.onnx', '--output', 'q.onnx', '--precision', *precision]) == 1
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if not line.startswith('warning')]
+    size = 4 * np.prod(tensor.dims)
+    assert f"m.onnx is damaged: tensor '{tensor.name}' has {size - 4} bytes, but its shape " in line
+    assert f'{list(tensor.dims)} needs {size}' in line
