@@ -8,6 +8,7 @@ The networks are 96x64; the image has the same size and is not resized, so boxes
 import json
 
 import numpy as np
+import onnx
 import pytest
 from support.also_openvino import assert_same_with_openvino
 from support.family_models import family_model
@@ -187,6 +188,17 @@ def test_anchors_that_do_not_fit_are_refused(tmp_path, text, problem):
         tmp_path / 'm.onnx', {'map': np.zeros((1, 27, 8, 12), 'f4')}, metadata={'trt_perception.head': text})
     with pytest.raises(ModelError, match=problem):
         load_model(path)
+
+
+def test_maps_of_another_shape_than_the_file_declares_are_refused(tmp_path):
+    path = family_model(
+        tmp_path / 'm.onnx', {'map': np.zeros((1, 24, 8, 12), 'f4')},
+        metadata={'trt_perception.head': '{"layout": "yolov3", "anchors": [[[9, 9], [8, 8], [7, 7]]]}'})
+    proto = onnx.load(str(path))
+    proto.graph.output[0].type.tensor_type.shape.dim[1].dim_value = 27
+    onnx.save(proto, str(path))
+    with pytest.raises(ModelError, match=r"gives \[1, 24, 8, 12\] in 'map', not what the file declares: expected 9 num"):
+        opened(path)
 
 
 def test_maps_without_anchors_are_told_where_to_write_them(tmp_path):
