@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from trt_perception.advice.packages import INSTALL, install_line, numpy_1_line, tensorrt_line
+from trt_perception.advice.packages import INSTALL, install_line, numpy_1_line, tensorrt_line, too_old
 from trt_perception.advice.platform import Platform, find_platform
 
 JETSON = Platform(version=(3, 10), machine='aarch64', ros='humble', sourced=True, l4t='36.4.3', jetpack='6.2')
@@ -110,3 +110,18 @@ def test_every_line_is_one_line_and_names_no_placeholder(module):
     for platform in (JETSON, ROBOT, VENV, Platform(machine='aarch64', ros='humble')):
         line = install_line(module, platform)
         assert line and '\n' not in line and '<distro>' not in line
+
+
+@pytest.mark.parametrize('version, says', [
+    ('2025.3.0-19807-44526285f24-releases/2025/3', 'openvino 2025.3.0 is too old: expected 2025.4 or newer'),
+    ('2024.6.0', 'openvino 2024.6.0 is too old: expected 2025.4 or newer'), ('2025.4.0-20398', ''), ('2026.4.1', ''),
+    ('', ''), ('custom', '')])
+def test_a_version_that_is_too_old(version, says):
+    assert too_old('openvino', version) == says
+    assert too_old('numpy', '1.0') == ''
+
+
+def test_the_line_for_an_old_version_updates_it():
+    assert install_line('openvino', VENV, upgrade=True) == (
+        'run .venv/bin/python -m pip install --upgrade openvino')
+    assert install_line('openvino', VENV) == 'run .venv/bin/python -m pip install openvino'

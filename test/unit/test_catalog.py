@@ -153,7 +153,7 @@ def test_resolve_model_expands_home(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize('name, reason', [
     ('missing.onnx', 'there is no such file'), ('bikes', 'it is a video of the catalogue'),
-    ('.', 'it is a folder')])
+    ('.', 'it is a folder'), ('', "model '': the name is empty")])
 def test_resolve_model_names_the_choices(name, reason, empty_cache):
     with pytest.raises(ModelError, match=f'{reason}; expected .* yolov3-tiny, efficientnet-lite0'):
         resolve_model(name)

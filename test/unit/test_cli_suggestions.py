@@ -66,6 +66,24 @@ def test_what_was_meant(capsys, line, says):
     assert says in wrong(capsys, line)
 
 
+@pytest.mark.parametrize('words, says', [
+    (['predict', 'm.onnx', 'a.png', '--json', ''], 'argument --json: expected the name of a file, found an empty text'),
+    (['predict', 'm.onnx', 'a.png', '--draw', ''], 'argument --draw: expected the name of a folder'),
+    (['predict', 'm.onnx', '--compare='], 'argument --compare: expected the name of a file'),
+    (['benchmark', 'm.onnx', '--report', ''], 'argument --report: expected the name of a folder'),
+    (['quantize', 'm.onnx', '--precision', 'fp16', '--output', ''], 'argument --output: expected the name of a file'),
+    (['annotate', 'bag', '--model', 'm.onnx', '--output', ''], 'argument --output: expected the name of a folder'),
+    (['annotate', '', '--model', 'm.onnx', '--output', 'd'], 'argument BAG: expected the name of a bag')])
+def test_an_empty_name_is_not_the_current_folder_and_not_nothing(capsys, words, says):
+    with pytest.raises(SystemExit) as stop:
+        main(words)
+    assert stop.value.code == 2 and says in capsys.readouterr().err
+
+
+def test_empty_labels_are_the_default():
+    assert make_parser(SUBCOMMANDS).parse_args(['predict', 'm.onnx', 'a.png', '--labels', '']).labels == ''
+
+
 def options_of(*words):
     parser = make_parser(SUBCOMMANDS)
     for word in words:

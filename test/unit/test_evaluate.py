@@ -372,8 +372,11 @@ def test_an_image_with_two_classes_cannot_judge_a_classifier(capsys):
         {'id': 1, 'image_id': 7, 'category_id': 3, 'bbox': [0, 0, -1, 5]}]}), 'annotations[0].bbox is [0, 0, -1, 5]'),
     ('t.json', json.dumps({**TRUTH, 'annotations': [
         {'id': 1, 'image_id': [7], 'category_id': 3}]}), 'annotations[0].image_id is [7]'),
+    ('t.json', json.dumps({**TRUTH, 'annotations': [
+        {'id': 1, 'image_id': '7', 'category_id': 3}]}), "annotations[0].image_id is '7', which no image"),
     ('t.json', json.dumps({**TRUTH, 'annotations': []}), 'the evaluated images have no boxes'),
-    ('t.csv', 'a.jpg,cat\n', 'truth t.csv: expected the first line file,class'),
+    ('t.csv', 'a.jpg,cat\n', 'truth t.csv: expected the first line file,class, found a.jpg,cat'),
+    ('t.csv', '', 'expected the first line file,class, found an empty file'),
     ('t.csv', 'file,class\n', 'truth t.csv: no images'),
     ('t.csv', 'file,class\na.jpg,cat,dog\n', 'found a.jpg,cat,dog; a name with a comma is written in quotation marks'),
     ('t.csv', 'file,class\na.jpg,cat\na.jpg,cat\n', 'a.jpg is listed twice')])

@@ -127,6 +127,37 @@ def test_rtdetr_rows(tmp_path, metadata):
     assert spec.head.kind == 'rtdetr_rows'
 
 
+ULTRALYTICS = {'names': ['a', 'b'], 'description': 'Ultralytics rtdetr-l model trained on site.yaml'}
+
+
+@pytest.mark.parametrize('metadata', [
+    ULTRALYTICS, {**ULTRALYTICS, 'end2end': 'False'}, {'names': ['a', 'b']}, {},
+    {'names': ['a', 'b'], 'head': 'RTDETRDecoder', 'end2end': 'False'}])
+@pytest.mark.parametrize('rows_with_class', [False, True])
+def test_rtdetr_with_two_classes_has_rows_of_six_numbers_of_either_kind(tmp_path, metadata, rows_with_class):
+    boxes = queries()
+    scores = sure(np.random.default_rng(1).uniform(0.1, 1, (300, 2)), {(3, 1): 0.9, (40, 0): 0.8, (299, 1): 0.6})
+    # Near zero, as where a trained network sees nothing: not a class index for that.
+    scores[:, 1] = np.where(scores[:, 1] < 0.5, scores[:, 1] / 100, scores[:, 1])
+    last = np.stack([scores.max(axis=1), scores.argmax(axis=1)], 1) if rows_with_class else scores
+    path = family_model(
+        tmp_path / 'm.onnx', {'output0': np.concatenate([boxes, last], 1)[np.newaxis].astype('f4')}, metadata=metadata)
+    found, spec = opened(path)
+    assert spec.head.kind == ('rtdetr_rows' if rows_with_class else 'rtdetr')
+    assert_detections(found, stretched(corners(boxes[[3, 40, 299]])), [0.9, 0.8, 0.6], [1, 0, 1])
+
+
+@pytest.mark.parametrize('classes', [1, 2, 3])
+def test_the_user_says_that_it_is_rtdetr(tmp_path, classes):
+    # As many queries as a grid of this input has cells, so the shape alone shows nothing.
+    boxes = queries(126)
+    scores = sure(np.random.default_rng(1).uniform(0.1, 1, (126, classes)), {(3, classes - 1): 0.9})
+    path = family_model(
+        tmp_path / 'm.onnx', {'output0': np.concatenate([boxes, scores], 1)[np.newaxis].astype('f4')})
+    found, _ = opened(path, ModelOptions(head='rtdetr'))
+    assert_detections(found, stretched(corners(boxes[[3]])), [0.9], [classes - 1])
+
+
 def test_rows_in_pixels_are_those_after_nms(tmp_path):
     rows = np.zeros((1, 100, 6), np.float32)
     rows[0, :, :2] = np.random.default_rng(0).uniform(0, 40, (100, 2))
@@ -373,6 +404,17 @@ def test_class_0_of_torchvision_is_the_background(tmp_path):
         'boxes': np.float32([[10, 8, 40, 30]]), 'labels': np.array([2], np.int64), 'scores': np.float32([0.9])}
     path = family_model(tmp_path / 'm.onnx', arrays, open_rows=True, metadata={'names': ['cat', 'dog']})
     assert load_model(path).names == ('background', 'cat', 'dog')
+
+
+@pytest.mark.parametrize('first', ['background', '__background__', 'BG', 'N/A', '???', 'unlabeled'])
+def test_class_names_with_one_for_the_background_are_not_moved(tmp_path, first):
+    # ???: labelmap.txt of TensorFlow.
+    arrays = {
+        'boxes': np.float32([[10, 8, 40, 30]]), 'labels': np.array([2], np.int64), 'scores': np.float32([0.9])}
+    (tmp_path / 'names.txt').write_text(f'{first}\ncat\ndog\n')
+    spec = load_model(
+        family_model(tmp_path / 'm.onnx', arrays, open_rows=True), ModelOptions(labels=str(tmp_path / 'names.txt')))
+    assert spec.name_of(2) == 'dog'
 
 
 def test_tensorflow_ssd(tmp_path):

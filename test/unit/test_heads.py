@@ -221,9 +221,26 @@ def test_more_candidates_than_suppression_looks_at():
     columns[0], columns[1] = 10 + 8 * (index % side), 10 + 8 * (index // side)
     columns[2:4] = 4
     columns[4] = rng.permutation(count) / count
-    result = YoloHead('yolov8', 'output0', 1).decode(
-        columns[np.newaxis], SAME, DetectionSettings(score_threshold=0.0, max_detections=count))
-    np.testing.assert_array_equal(result.scores, np.sort(columns[4])[::-1][:MAX_CANDIDATES])
+    head = YoloHead('yolov8', 'output0', 1)
+    result = head.decode(columns[np.newaxis], SAME, DetectionSettings(score_threshold=0.0, max_detections=count))
+    # A box with the score 0 is none.
+    np.testing.assert_array_equal(result.scores, np.sort(columns[4])[:0:-1])
+    # All but the weakest one lie on each other.
+    columns[:2, columns[4] > 0.5 / count] = 10
+    columns[:2, columns[4] == 1 / count] = 400
+    for most, found in ((300, 1), (count, 2)):
+        result = head.decode(columns[np.newaxis], SAME, DetectionSettings(score_threshold=0.0, max_detections=most))
+        assert len(result) == found
+
+
+def test_without_suppression_every_row_counts():
+    count = MAX_CANDIDATES + 500
+    rows = np.tile(np.float32([10, 10, 14, 14, 0.5, 0]), (count, 1))
+    # The best ones lie outside of the image, so none of the others may be dropped for them.
+    rows[:MAX_CANDIDATES, :4] -= 100
+    rows[:MAX_CANDIDATES, 4] = 0.9
+    head = YoloHead('end_to_end', 'output0', 1)
+    assert len(head.decode(rows[np.newaxis], SAME, DetectionSettings(max_detections=count))) == 500
 
 
 @pytest.mark.parametrize('layout', LAYOUTS)

@@ -174,6 +174,8 @@ KNOWN = KNOWN_LAYOUTS
     ([[1, 4, 8400]], 'output0 [1, 4, 8400]'),
     # A detector with one more output that is not known
     ([[1, 84, 8400], [1, 7, 3]], "if only 'output0' is the result, set output_name to it"),
+    # YOLOv8 with its raw maps
+    ([[1, 84, 8400], [1, 144, 80, 80], [1, 144, 40, 40], [1, 144, 20, 20]], "if only 'output0' is the result"),
     ([], 'found no outputs'),
 ])
 def test_unknown_layouts_are_refused_with_shapes_and_known_layouts(shapes, reason):
@@ -190,6 +192,7 @@ YOLO = 'export a YOLO detector: yolo export model=yolo11n.pt format=onnx'
 
 @pytest.mark.parametrize('outputs, names, family, advice', [
     ('dets [1, 100, 5], labels int64 [1, 100]', None, 'a detector of MMDetection as exported by MMDeploy', YOLO),
+    ('dets [100, 5], labels int64 [100]', None, 'a detector of MMDetection as exported by MMDeploy', YOLO),
     ('multiclass_nms3_0.tmp_0 [0, 6], multiclass_nms3_0.tmp_2 int32 [1]', None, 'a detector of PaddleDetection', YOLO),
     ('grid [1, 125, 13, 13]', None, 'YOLOv2 or YOLOv3 with its raw grid', YOLO),
     ('output [1, 112, 8400]', 48, 'YOLOv8 or later without box decoding', 'yolo export model=yolov8n.pt'),

@@ -18,7 +18,7 @@ from support.tiny_models import (
 )
 
 from trt_perception.errors import ModelError
-from trt_perception.model.onnx_file import load_proto, read_onnx, sha256_of
+from trt_perception.model.onnx_file import load_proto, metadata_size, read_onnx, sha256_of
 from trt_perception.model.onnx_tensors import all_tensors
 from trt_perception.model.output_shapes import output_shapes
 
@@ -223,7 +223,8 @@ def test_two_inputs(tmp_path):
     with pytest.raises(ModelError) as error:
         read_onnx(path)
     assert str(error.value) == (
-        'm.onnx has 2 inputs (images float [1, 3, 8, 8], sizes int64 [1, 2]): expected one image input')
+        'm.onnx has 2 inputs (images float [1, 3, 8, 8], sizes int64 [1, 2]): expected one image input; '
+        'export it with the image as its only input')
 
 
 def test_an_initializer_that_is_listed_as_input_is_none(tmp_path):
@@ -236,7 +237,8 @@ def test_an_initializer_that_is_listed_as_input_is_none(tmp_path):
 
 
 @pytest.mark.parametrize('kind, shape, message', [
-    (TensorProto.DOUBLE, [1, 3, 8, 8], 'double [1, 3, 8, 8]: expected float32, float16, uint8, or quantised int8'),
+    (TensorProto.DOUBLE, [1, 3, 8, 8], 'double [1, 3, 8, 8]: expected float32, float16, uint8, or quantised int8; '
+                                       'export it with a float32 input'),
     (TensorProto.INT64, [1, 3, 8, 8], 'int64 [1, 3, 8, 8]: expected float32, float16, uint8, or quantised int8'),
     (FLOAT, [1, 12], 'input images float [1, 12]: expected an image, [1, 3, height, width] or [1, height, width, 3]'),
     (FLOAT, [1, 4, 8, 8], 'input images float [1, 4, 8, 8]: expected an image'),
@@ -251,6 +253,13 @@ def test_inputs_that_are_no_image(tmp_path, kind, shape, message):
     with pytest.raises(ModelError) as error:
         read_onnx(path)
     assert message in str(error.value)
+
+
+@pytest.mark.parametrize('imgsz, size', [
+    ('[480, 640]', (640, 480)), ('[64.0, 96.0]', (96, 64)), ('["64", "96"]', (96, 64)), ('[-64, 96]', None),
+    ('[0, 96]', None), ('[1e400, 96]', None), ('[NaN, 96]', None), ('[96]', None), ('640', None), ('x', None)])
+def test_the_size_in_the_metadata(imgsz, size):
+    assert metadata_size({'imgsz': imgsz}) == size
 
 
 # External data and the hash

@@ -109,7 +109,7 @@ def test_key_points_are_recognised_behind_the_scores():
     boxes = yolov8_boxes()
     points = np.tile(np.random.default_rng(0).uniform(-20, 640, (len(boxes), 3)), (1, 17))
     found = problem('yolov8', boxes, np.concatenate([np.full((len(boxes), 1), 0.01), points], axis=1), 52)
-    assert 'only the first 1 of 52 columns after the box are scores: a pose, segmentation or oriented-box' in found
+    assert 'only the first 1 of 52 columns after the box are scores: a segmentation, pose or oriented-box' in found
     masks = np.random.default_rng(0).normal(0, 1, (len(boxes), 32))
     found = problem('yolov8', boxes, np.concatenate([np.full((len(boxes), 80), 0.01), masks], axis=1), 112)
     assert 'only the first 80 of 112 columns after the box are scores' in found

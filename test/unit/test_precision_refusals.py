@@ -18,6 +18,7 @@ from trt_perception.model.spec import load_model
 from trt_perception.pipeline.options import CalibrationOptions
 from trt_perception.precision import quantizer
 from trt_perception.precision.expected import expected_agreement
+from trt_perception.precision.fp16 import to_fp16
 from trt_perception.precision.graph import load_model as load_graph
 from trt_perception.precision.graph import require_finite
 from trt_perception.precision.prepare import prepare_model
@@ -172,3 +173,34 @@ def test_constants_of_other_nodes_may_be_infinite(tmp_path):
             graph.initializer.append(numpy_helper.from_array(np.array(value, np.float32), name))
 
     require_finite(load_graph(changed(conv_detector(tmp_path / 'model.onnx'), change)), 'model.onnx')
+
+
+def test_a_model_that_is_in_fp16_in_part(tmp_path, capsys):
+    # Most weights are those of layers that stay in float32, so the file counts as fp32.
+    path = conv_classifier(tmp_path / 'm.onnx')
+    large = max(load_graph(path).graph.initializer, key=lambda tensor: np.prod(tensor.dims)).name
+    kept = [node.name for node in load_graph(path).graph.node if large in node.input]
+    half = tmp_path / 'half.onnx'
+    to_fp16(path, half, keep_float=kept)
+    assert load_model(half).stored_precision == 'fp32'
+    assert main(['quantize', str(half), '--precision', 'fp16', '--output', str(tmp_path / 'again.onnx')]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert 'the model was converted to fp16 before, in part (its tensor ' in line
+    assert 'expected the float32 model from which it was made' in line
+    assert not (tmp_path / 'again.onnx').exists()
+
+
+@pytest.mark.parametrize('precision', [('fp16',), ('int8', '--calibration', 'frames')])
+def test_weights_with_too_few_bytes(tmp_path, capsys, monkeypatch, precision):
+    monkeypatch.chdir(tmp_path)
+    color_folder(tmp_path / 'frames', 2)
+    path = conv_classifier(tmp_path / 'm.onnx')
+    proto = onnx.load(str(path))
+    tensor = max(proto.graph.initializer, key=lambda tensor: np.prod(tensor.dims))
+    tensor.raw_data = numpy_helper.to_array(tensor).tobytes()[:-4]
+    onnx.save(proto, str(path))
+    assert main(['quantize', 'm.onnx', '--output', 'q.onnx', '--precision', *precision]) == 1
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if not line.startswith('warning')]
+    size = 4 * np.prod(tensor.dims)
+    assert f"m.onnx is damaged: tensor '{tensor.name}' has {size - 4} bytes, but its shape " in line
+    assert f'{list(tensor.dims)} needs {size}' in line

@@ -8,6 +8,7 @@ The networks are 96x64; the image has the same size and is not resized, so boxes
 import json
 
 import numpy as np
+import onnx
 import pytest
 from support.also_openvino import assert_same_with_openvino
 from support.family_models import family_model
@@ -189,6 +190,17 @@ def test_anchors_that_do_not_fit_are_refused(tmp_path, text, problem):
         load_model(path)
 
 
+def test_maps_of_another_shape_than_the_file_declares_are_refused(tmp_path):
+    path = family_model(
+        tmp_path / 'm.onnx', {'map': np.zeros((1, 24, 8, 12), 'f4')},
+        metadata={'trt_perception.head': '{"layout": "yolov3", "anchors": [[[9, 9], [8, 8], [7, 7]]]}'})
+    proto = onnx.load(str(path))
+    proto.graph.output[0].type.tensor_type.shape.dim[1].dim_value = 27
+    onnx.save(proto, str(path))
+    with pytest.raises(ModelError, match=r"gives \[1, 24, 8, 12\] in 'map', not what the file declares: expected 9 "):
+        opened(path)
+
+
 def test_maps_without_anchors_are_told_where_to_write_them(tmp_path):
     path = family_model(tmp_path / 'm.onnx', {'grid': np.zeros((1, 125, 8, 12), 'f4')})
     with pytest.raises(ModelError, match=r'write its anchors into the metadata \(models/README\.md\)'):
@@ -280,6 +292,23 @@ def test_a_pose_model_without_a_number_of_key_points_is_refused(tmp_path):
     path = family_model(tmp_path / 'm.onnx', {'output0': rows}, metadata={'task': 'pose'})
     with pytest.raises(ModelError, match=r'this looks like a pose model of Ultralytics \(task: pose'):
         load_model(path)
+
+
+@pytest.mark.parametrize('head, further', [('segment', 32), ('pose', 51), ('obb', 1)])
+def test_the_user_says_that_there_are_further_columns(tmp_path, head, further):
+    rows, _ = dense_columns(2, further, 'yolov8', OBJECTS)
+    path = family_model(tmp_path / 'm.onnx', {'output0': rows})
+    (tmp_path / 'names.txt').write_text('a\nb\n')
+    spec = load_model(path, ModelOptions(head=head, labels=str(tmp_path / 'names.txt')))
+    assert (spec.head.kind, spec.head.num_classes, spec.names) == (head, 2, ('a', 'b'))
+
+
+@pytest.mark.parametrize('head', ['segment', 'pose'])
+def test_only_the_class_names_show_how_many_columns_are_further_ones(tmp_path, head):
+    rows, _ = dense_columns(2, 51, 'yolov8', OBJECTS)
+    path = family_model(tmp_path / 'm.onnx', {'output0': rows})
+    with pytest.raises(ModelError, match=rf"head is set to '{head}', and the number of class names .*set labels_file"):
+        load_model(path, ModelOptions(head=head))
 
 
 def test_the_user_chooses_yolox(tmp_path):

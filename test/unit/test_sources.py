@@ -94,6 +94,19 @@ def test_unreadable_images_of_a_folder_are_reported_and_passed_over(tmp_path):
         list(open_source(tmp_path))
 
 
+def test_a_link_to_a_missing_image_is_reported(tmp_path):
+    cv2.imwrite(str(tmp_path / '1.png'), plain(1))
+    (tmp_path / '2.png').symlink_to('elsewhere.png')
+    (tmp_path / '3.png').symlink_to('3.png')
+    (tmp_path / '4.txt').symlink_to('elsewhere.txt')
+    errors = []
+    source = open_source(tmp_path, on_error=errors.append)
+    assert [f.index for f in source] == [0]
+    assert [str(error).removeprefix(f'{tmp_path}/').split(':')[0] for error in errors] == ['2.png', '3.png']
+    assert all('cannot be read' in str(error) for error in errors)
+    assert source.notes == (f'{tmp_path}: skipped 1 file of other types (4.txt)',)
+
+
 def test_huge_image_file_is_refused_by_its_header(tmp_path):
     jpeg = bytearray(cv2.imencode('.jpg', plain(0))[1].tobytes())
     at = jpeg.index(b'\xff\xc0')

@@ -27,7 +27,8 @@ def resolve_model(
         return path
     entry = find_entry(name_or_path)
     if entry is None or entry.kind != 'model':
-        reason = why_no_file(path)
+        # '' is Path('.').
+        reason = why_no_file(path) if name_or_path else 'the name is empty'
         if entry is not None:
             reason = f'it is a {entry.kind} of the catalogue'
         raise ModelError(

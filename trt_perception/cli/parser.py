@@ -14,6 +14,9 @@ from .. import __version__
 from ..errors import one_line
 from .suggestions import closest, foreign_assignment, foreign_command, foreign_option
 
+# What an argument with this name is.
+_PATHS = {'FILE': 'file', 'FILE.npz': 'file', 'DIR': 'folder', 'FOLDER': 'folder', 'BAG': 'bag'}
+
 
 class OneLineParser(argparse.ArgumentParser):
     """Reports wrong arguments in one line, without the usage text."""
@@ -56,6 +59,13 @@ class OneLineParser(argparse.ArgumentParser):
             close = closest(option, own)
             remedy = f'did you mean {close}?' if close else ''
         self.error(f'unknown option {option}{": " if remedy else ""}{remedy}')
+
+    def _get_value(self, action: argparse.Action, arg_string: str) -> Any:
+        # A variable of a shell that is not set. Path('') would be the current folder. `--labels ''` is its default.
+        if not arg_string and action.metavar in _PATHS and action.default != '':
+            kind = _PATHS[action.metavar]
+            raise argparse.ArgumentError(action, f'expected the name of a {kind}, found an empty text')
+        return super()._get_value(action, arg_string)
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         try:

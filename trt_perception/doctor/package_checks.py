@@ -41,7 +41,7 @@ def check_packages(system: System, facts: Mapping[str, Probe]) -> Iterator[Findi
         elif version_of(found.version) < version_of(oldest):
             yield Finding(
                 module, Level.WARNING, f'{name} {found.version}: {oldest} or newer is tested',
-                install_line(module, system.platform))
+                install_line(module, system.platform, upgrade=True))
         else:
             yield Finding(module, Level.OK, f'{name} {found.version}')
     fit = facts.get('opencv_with_numpy', Probe())
@@ -71,7 +71,8 @@ def check_runtimes(system: System, facts: Mapping[str, Probe]) -> Iterator[Findi
             yield Finding(module, Level.OK, f'{name} {runtime.version}')
         elif not runtime.missing:
             yield Finding(
-                module, Level.WARNING, runtime.error.partition('; ')[0], install_line(module, system.platform))
+                module, Level.WARNING, runtime.error.partition('; ')[0],
+                install_line(module, system.platform, upgrade='is too old' in runtime.error))
     if not found['onnxruntime'].found and found['onnxruntime'].missing:
         # Accuracy checks compare with it, and a build tries the outputs with it.
         others = gpu or found['openvino'].found

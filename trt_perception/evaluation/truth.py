@@ -13,10 +13,12 @@ from typing import Any
 
 from ..errors import printable
 from ..results.json_reader import is_number
+from ..user_files import short_repr
 from .errors import EvaluationError
 
 _CSV_HEADER = ['file', 'class']
 _BOX_NUMBERS = 4
+_SHOWN = 60
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,8 @@ def _csv_truth(path: Path, text: str) -> Truth:
     except csv.Error as error:
         raise EvaluationError(f'truth {path}: {error}; expected lines such as photos/cat.jpg,"tabby, cat"') from error
     if not rows or [cell.strip().lower() for cell in rows[0]] != _CSV_HEADER:
-        raise EvaluationError(f'truth {path}: expected the first line file,class')
+        found = printable(','.join(rows[0])[:_SHOWN]) if rows else 'an empty file'
+        raise EvaluationError(f'truth {path}: expected the first line file,class, found {found}')
     images: dict[str, str] = {}
     for row in rows[1:]:
         if len(row) != len(_CSV_HEADER) or not row[0].strip() or not row[1].strip():
@@ -132,7 +135,7 @@ def _label(
     for key, known in (('image_id', image_of), ('category_id', class_of)):
         value = entry.get(key)
         if not isinstance(value, Hashable) or value not in known:
-            raise EvaluationError(f'truth {path}: {where}.{key} is {printable(value)}, which no image or category has')
+            raise EvaluationError(f'truth {path}: {where}.{key} is {short_repr(value)}, which no image or category has')
         places.append(known[value])
     crowd = bool(entry.get('iscrowd', 0))
     box = entry.get('bbox')

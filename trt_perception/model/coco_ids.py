@@ -12,6 +12,8 @@ from collections.abc import Sequence
 NUM_IDS = 91
 _UNUSED = frozenset({0, 12, 26, 29, 30, 45, 66, 68, 69, 71, 83})
 _BACKGROUND = 'background'
+# What lists of class names call it. TensorFlow's labelmap.txt begins with ???.
+_NO_OBJECT = ('background', 'bg', 'n/a', '???', 'unlabeled', 'unlabelled')
 _FIRST, _LAST, _COUNT = 'person', 'toothbrush', 80
 
 
@@ -28,6 +30,6 @@ def by_id(names: Sequence[str]) -> tuple[str, ...]:
 
 def after_background(names: Sequence[str]) -> tuple[str, ...]:
     """Return the names of a network whose class 0 is the background and whose first class has the number 1."""
-    if not names or names[0].strip('_ ').lower() in ('background', 'bg', 'n/a') or len(names) == NUM_IDS:
+    if not names or names[0].strip('_ ').lower() in _NO_OBJECT or len(names) == NUM_IDS:
         return tuple(names)
     return by_id(names) if are_coco(names) else (_BACKGROUND, *names)

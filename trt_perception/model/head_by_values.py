@@ -16,6 +16,7 @@ from .heads.fractions import problem_in_fractions
 from .heads.further_columns import FurtherColumnsHead
 from .heads.identify import Head
 from .heads.plausibility import problem_of
+from .heads.rtdetr import without_rival
 from .heads.yolo import YoloHead
 from .onnx_file import OnnxSummary
 from .running import backend_of
@@ -39,7 +40,8 @@ def head_by_values(summary: OnnxSummary, evidence: HeadEvidence, heads: Sequence
     problems = [
         _problem(summary, head, [head.pick(values) for values in outputs], evidence.input_size, evidence.num_names or 0)
         for head in heads]
-    fitting = [head for head, problem in zip(heads, problems) if not problem]
+    fitting: list[Head] = without_rival(
+        [head for head, problem in zip(heads, problems) if not problem], outputs)
     if len(fitting) == 1:
         return fitting[0]
     if not fitting and isinstance(heads[0], YoloHead) and any(isinstance(head, FamilyHead) for head in heads):

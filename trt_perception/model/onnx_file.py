@@ -166,16 +166,19 @@ def read_onnx(path: Path) -> OnnxSummary:
     inputs = [value for value in inputs if value not in sizes]
     if len(inputs) != 1:
         family = family_of_inputs(value.name for value in inputs)
-        hint = f'; this looks like {family.name}, which is not supported: {family.advice}' if family else ''
+        hint = (
+            f'this looks like {family.name}, which is not supported: {family.advice}' if family else
+            'export it with the image as its only input')
         raise ModelError(
             f'{path.name} has {len(inputs)} inputs ({", ".join(_show(v) for v in inputs)}): expected '
-            f'one image input{hint}')
+            f'one image input; {hint}')
     value = inputs[0]
     shape = shape_of(value)
     dtype = _DTYPES.get(value.type.tensor_type.elem_type)
     if dtype is None:
         raise ModelError(
-            f'{path.name} has the input {_show(value)}: expected float32, float16, uint8, or quantised int8')
+            f'{path.name} has the input {_show(value)}: expected float32, float16, uint8, or quantised int8; export it '
+            'with a float32 input')
     layout = layout_of(shape)
     if layout is None:
         raise ModelError(
@@ -261,12 +264,12 @@ def _show(value: Any) -> str:
 
 
 def metadata_size(metadata: dict[str, str]) -> tuple[int, int] | None:
-    """Return (width, height) from Ultralytics' `imgsz`, '[height, width]'."""
+    """Return (width, height) from Ultralytics' `imgsz`, '[height, width]'; None if it is missing or no size."""
     try:
-        height, width = json.loads(metadata['imgsz'])
-        return int(width), int(height)
-    except (KeyError, ValueError, TypeError, RecursionError):
+        height, width = (int(side) for side in json.loads(metadata['imgsz']))
+    except (KeyError, ValueError, TypeError, OverflowError, RecursionError):
         return None
+    return (width, height) if min(width, height) > 0 else None
 
 
 def stored_precision(proto: Any, edges: Sequence[Any] = ()) -> str:

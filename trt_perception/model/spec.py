@@ -295,8 +295,8 @@ def _labels_warning(summary: OnnxSummary, given: tuple[str, ...], labels: str) -
 def _hint(head: Any, names: tuple[str, ...]) -> str:
     if head.kind in ('yolov5', 'yolov8') and head.num_classes > len(names):
         return (
-            '; a segmentation or pose model has more output columns than classes and needs the metadata of its '
-            'exporter: export it again, or a detection model')
+            '; a segmentation, pose or oriented-box model has more output columns than classes: if it is one, set head '
+            'to segment, pose or obb')
     return ''
 
 

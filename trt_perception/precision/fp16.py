@@ -8,6 +8,7 @@ instead of 65504, keeps every Resize in float32 and is one more package, while O
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from ..dependencies import require
-from ..errors import ModelError
+from ..errors import ModelError, printable
 from ..progress import ProgressCallback, silent
 from .calibration import Calibration
 from .decoder import decoder_of
@@ -36,6 +37,8 @@ from .half_arithmetic import LARGEST, overflowing
 
 SMALLEST_SUBNORMAL = 2.0**-24
 _HALF_QDQ_OPSET = 19
+# The names of tensors by ONNX Runtime's converter, and by that of onnxconverter-common.
+_OF_CONVERTER = re.compile(r'graph_(input|output)_cast_\d+|.*_cast_to_fp(16|32)', re.DOTALL)
 _CONVERTING = 'converting to float16'
 _CONVERTING_REST = 'converting the float layers to float16'
 
@@ -138,6 +141,7 @@ def halve_rest(int8_path: str | Path, out_path: str | Path, progress: ProgressCa
 def half(source: Any, keep_io: bool, kept: Collection[str]) -> Any:
     """Return the model in float16, except the nodes `kept`."""
     float16 = _converter()
+    _require_not_converted(source.graph)
     copy = type(source)()
     copy.CopyFrom(source)
     try:
@@ -149,6 +153,15 @@ def half(source: Any, keep_io: bool, kept: Collection[str]) -> Any:
     _drop_round_trips(result.graph, own)
     sort_nodes(result.graph)
     return result
+
+
+def _require_not_converted(graph: Any) -> None:
+    """Raise ModelError if the converter has made tensors of the graph: it would give new ones the same names."""
+    made = next((name for node in graph.node for name in node.output if _OF_CONVERTER.fullmatch(name)), None)
+    if made is not None:
+        raise ModelError(
+            f"the model was converted to fp16 before, in part (its tensor '{printable(made)}'): expected the float32 "
+            'model from which it was made')
 
 
 def _converter() -> Any:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..dependencies import require
-from ..errors import FetchError, ModelError
+from ..errors import FetchError, ModelError, printable
 from ..file_cache import replace_file
 from ..model.external_data import load_external_data
 from ..model.onnx_file import load_proto
@@ -27,12 +27,15 @@ METADATA_KEY = 'trt_perception.precision'
 # Operators whose second input is a weight. They do nearly all of the arithmetic.
 WEIGHTED = ('Conv', 'ConvTranspose', 'Gemm', 'MatMul')
 FLOATS = (1, 10, 11)  # TensorProto.FLOAT, FLOAT16, DOUBLE
+# And UINT8, INT8, UINT16, INT16, INT32, INT64, BOOL, UINT32, UINT64.
+_WHOLE_BYTES = (*FLOATS, 2, 3, 4, 5, 6, 7, 9, 12, 13)
 
 
 def load_model(path: Path) -> Any:
     """Return the onnx.ModelProto with its weights as initializers and a unique name for each node; ModelError."""
     proto = load_proto(path)
     load_external_data(path, proto)
+    _require_all_values(proto, path.name)
     name_nodes(proto.graph)
     _constants_to_initializers(proto.graph)
     _initializers_are_no_inputs(proto)
@@ -41,6 +44,19 @@ def load_model(path: Path) -> Any:
     dequantised = {name for node in proto.graph.node if node.op_type == 'DequantizeLinear' for name in node.output}
     # Some files compute a convolution's weights, usually from other constants: folding computes them once.
     return folded(proto, path.name) if weights - constants - dequantised else proto
+
+
+def _require_all_values(proto: Any, name: str) -> None:
+    """Raise ModelError, which calls the model `name`, if a tensor has more or less bytes than its shape needs."""
+    to_dtype = require('onnx').helper.tensor_dtype_to_np_dtype
+    for tensor in all_tensors(proto):
+        if tensor.data_type not in _WHOLE_BYTES or not tensor.HasField('raw_data'):
+            continue
+        needed = math.prod(tensor.dims) * to_dtype(tensor.data_type).itemsize
+        if len(tensor.raw_data) != needed:
+            raise ModelError(
+                f"{name} is damaged: tensor '{printable(tensor.name)}' has {len(tensor.raw_data)} bytes, but its shape "
+                f'{list(tensor.dims)} needs {needed}; copy or export the model again')
 
 
 def folded(model: Any, name: str) -> Any:

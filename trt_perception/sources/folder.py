@@ -36,7 +36,7 @@ def open_folder(
             f'{"; " if otherwise else ""}{otherwise}')
     notes = (f'{folder}: skipped {", and ".join(skipped)}',) if skipped else ()
     # Each video has many frames, so then the number of files says little.
-    videos = any(is_media_name(path) and not _is_image(path) for path in paths)
+    videos = any(is_media_name(path) and _is_video(path) for path in paths)
     return Source(_read(paths, on_error, options), None if videos else len(paths), notes)
 
 
@@ -58,6 +58,9 @@ def list_folder(folder: Path) -> tuple[list[Path], list[str]]:
             if path.is_dir():
                 folders.append(path.name)
             elif path.is_file() and (is_media_name(path) or _has_media_content(path)):
+                media.append(path)
+            elif is_media_name(path) and not path.exists():
+                # A link to a missing image, which is an error when it is read.
                 media.append(path)
             else:
                 others.append(path.name)
@@ -105,6 +108,14 @@ def _is_image(path: Path) -> bool:
         return is_image(path, read_head(path))
     except OSError as error:
         raise SourceError(f'{path}: cannot be read: {error.strerror}') from error
+
+
+def _is_video(path: Path) -> bool:
+    """Return whether a media file is a video. One that cannot be read is reported when its turn comes."""
+    try:
+        return not is_image(path, read_head(path))
+    except OSError:
+        return False
 
 
 def _has_media_content(path: Path) -> bool:

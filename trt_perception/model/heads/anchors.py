@@ -81,6 +81,11 @@ class AnchorsHead(FamilyHead):
         tables = []
         for image in images:
             for name, anchors in zip(self.maps, self.anchors):
+                shape = image[name].shape
+                if _columns(shape, len(anchors)) != 5 + self.num_classes:
+                    return (
+                        f"gives {list(shape)} in '{name}', not what the file declares: expected {5 + self.num_classes} "
+                        f'numbers for each of {len(anchors)} anchors')
                 values = _by_anchor(image[name], len(anchors))
                 every = np.nonzero(np.ones(values.shape[:3], bool))
                 tables.append(self._boxes(values[every].astype(np.float32), every, values.shape, anchors, size))

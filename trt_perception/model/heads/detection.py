@@ -25,7 +25,8 @@ from .nms import non_maximum_suppression
 # What a head reads: np.ndarray for YoloHead and ClassificationHead, {name: array} for a FamilyHead.
 RawOutput = Any
 
-# NMS gets only this many of the best candidates: a threshold near zero must not stop a robot.
+# NMS gets only this many of the best candidates, or as many as detections are wanted: a threshold near zero must not
+# stop a robot.
 MAX_CANDIDATES = 5000
 
 
@@ -90,8 +91,9 @@ class DetectionHead:
         if settings.keep_classes is not None:
             wanted = np.isin(classes, list(settings.keep_classes))
             boxes, scores, classes, chosen = boxes[wanted], scores[wanted], classes[wanted], chosen[wanted]
-        if len(scores) > MAX_CANDIDATES:
-            best = np.argpartition(-scores, MAX_CANDIDATES)[:MAX_CANDIDATES]
+        most = max(MAX_CANDIDATES, settings.max_detections)
+        if self.suppresses and len(scores) > most:
+            best = np.argpartition(-scores, most)[:most]
             boxes, scores, classes, chosen = boxes[best], scores[best], classes[best], chosen[best]
         if self.suppresses:
             kept = non_maximum_suppression(

@@ -23,6 +23,7 @@ class HeadEvidence:
     scaled: whether the network multiplies its boxes by a size that is given to it (ort/size_inputs.py)
     open_outputs: outputs whose first dimension depends on the image: it is dynamic, but no batch
     channels_last: whether the network's input is [1, height, width, channels]
+    asked: the kind of head that the user has set, auto if none
     """
 
     outputs: tuple[tuple[str, tuple[int, ...]], ...]
@@ -34,6 +35,7 @@ class HeadEvidence:
     scaled: bool = False
     open_outputs: frozenset[str] = frozenset()
     channels_last: bool = False
+    asked: str = 'auto'
 
     @property
     def shapes(self) -> list[tuple[int, ...]]:

@@ -78,7 +78,8 @@ def _by_metadata(evidence: HeadEvidence) -> Family | None:
 def _rows_after_nms(evidence: HeadEvidence) -> Family | None:
     """Return the family of rows with box, score and class in another order or number than [1, N, 6]."""
     for shape in evidence.shapes:
-        if len(shape) == 3 and shape[0] == 1 and shape[2] == 5 and shape[:2] in evidence.shapes:
+        rows = (len(shape) == 3 and shape[0] == 1) or (len(shape) == 2 and shape[0] != 1)
+        if rows and shape[-1] == 5 and shape[:-1] in evidence.shapes:
             return Family('a detector of MMDetection as exported by MMDeploy (dets, labels)', _YOLO)
     first, *others = evidence.shapes or [()]
     if len(first) == 2 and first[0] != 1 and first[1] == 6 and not any(len(shape) > 1 for shape in others):

@@ -8,19 +8,20 @@ from collections.abc import Callable
 
 from .anchors import AnchorsHead, anchors_heads
 from .detection import FamilyHead
-from .detr import DETR_OUTPUTS, DetrHead, RtdetrHead, RtdetrRowsHead, detr_heads
+from .detr import DETR_OUTPUTS, DetrHead, detr_heads
 from .evidence import HeadEvidence
 from .find_further_columns import further_columns_heads
 from .further_columns import ObbHead, PoseHead, SegmentHead
 from .labelled import LabelledHead, labelled_heads
 from .nanodet import NanoDetHead, nanodet_heads
 from .rows import SsdRowsHead, Yolov7RowsHead, rows_heads
+from .rtdetr import RtdetrHead, RtdetrRowsHead, rtdetr_heads
 from .separate import SeparateHead, separate_heads
 from .yolox import YoloxHead
 
 _Finder = Callable[[HeadEvidence], list[FamilyHead]]
 _FINDERS: tuple[_Finder, ...] = (
-    labelled_heads, rows_heads, detr_heads, separate_heads, nanodet_heads, further_columns_heads)
+    labelled_heads, rows_heads, rtdetr_heads, detr_heads, separate_heads, nanodet_heads, further_columns_heads)
 FAMILY_KINDS = tuple(head.kind for head in (
     RtdetrHead, RtdetrRowsHead, DetrHead, LabelledHead, Yolov7RowsHead, SsdRowsHead, SeparateHead, YoloxHead,
     NanoDetHead, AnchorsHead, SegmentHead, PoseHead, ObbHead))

@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Recognises segmentation, pose and oriented-box models (further_columns.py) by metadata and shapes."""
+"""Recognises segmentation, pose and oriented-box models (further_columns.py) by the user, metadata and shapes."""
 
 from __future__ import annotations
 
@@ -95,6 +95,8 @@ def _orders(
 
 
 def _kind(evidence: HeadEvidence) -> type[FurtherColumnsHead] | None:
+    if evidence.asked in _OF_TASK:
+        return _OF_TASK[evidence.asked]
     said = evidence.metadata.get('head', '')
     kind = next((kind for start, kind in _OF_HEAD.items() if said.startswith(start)), None)
     return kind or _OF_TASK.get(evidence.metadata.get('task', ''))

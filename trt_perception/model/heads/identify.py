@@ -4,14 +4,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ...errors import ModelError, printable
 from .binary import binary_head, is_binary
 from .classification import ClassificationHead
-from .detr import unnamed_rtdetr
 from .evidence import HeadEvidence, dense_counts, is_feature_map, is_raw_map
 from .families import family_of, resembling_family
 from .find_family import FAMILY_KINDS, FAMILY_LAYOUTS, family_heads
 from .plausibility import Head as Head
+from .rtdetr import unnamed_rtdetr
 from .several_lists import is_list, scores_among
 from .yolo import YoloHead
 from .yolox import undecoded_yolox
@@ -32,6 +34,7 @@ def fitting_heads(evidence: HeadEvidence, wanted: str = 'auto') -> list[Head]:
     """
     if wanted not in HEADS:
         raise ModelError(f"head is '{wanted}': expected one of {', '.join(HEADS)}")
+    evidence = replace(evidence, asked=wanted)
     found: list[Head] = [binary_head(evidence.outputs[0][0])] if is_binary(evidence, wanted) else []
     if wanted in ('auto', *FAMILY_KINDS):
         found += family_heads(evidence, wanted)
@@ -44,7 +47,7 @@ def fitting_heads(evidence: HeadEvidence, wanted: str = 'auto') -> list[Head]:
     head = identify_head(evidence, wanted)
     rivals: list[Head | None] = [rival_head(head, evidence, wanted)]
     if wanted == 'auto' and isinstance(head, YoloHead) and len(evidence.outputs) == 1:
-        rivals.append(unnamed_rtdetr(evidence))
+        rivals += unnamed_rtdetr(evidence)
         rivals.append(undecoded_yolox(evidence) if head.kind == 'yolov5' else None)
     return [head, *(rival for rival in rivals if rival is not None)]
 
@@ -160,7 +163,8 @@ def _refuse_element_types(evidence: HeadEvidence, wanted: str) -> None:
 
 
 def _refuse_segmentation(evidence: HeadEvidence, others: list[tuple[int, ...]]) -> None:
-    if any(is_feature_map(shape) for shape in others):
+    # Several maps are the raw outputs of a detector, in addition to the decoded one.
+    if sum(is_feature_map(shape) for shape in others) == 1:
         raise ModelError(
             f'this looks like a segmentation model with mask prototypes in addition to boxes '
             f'({evidence.describe()}): expected a detection or classification model; export the detection '
@@ -172,6 +176,8 @@ def _unknown(evidence: HeadEvidence, wanted: str, candidates: list[Head] | None 
     found = evidence.describe()
     if wanted != 'auto':
         found += f"; head is set to '{wanted}'"
+        if wanted in ('segment', 'pose') and evidence.num_names is None:
+            found += ', and the number of class names decides which columns are scores: set labels_file'
     family = resembling_family(evidence)
     if family is not None:
         return ModelError(
