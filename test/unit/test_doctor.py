@@ -296,8 +296,8 @@ def test_an_old_version(root):
     assert of(found(root, cv2=Probe(True, '4.2.0')), 'cv2')[0].text == 'OpenCV 4.2.0: 4.5.4 or newer is tested'
     # Without --upgrade pip leaves the old version.
     old = Probe(False, error='openvino 2025.3.0 is too old: expected 2025.4 or newer; run pip')
-    for name, probe in (('onnx', Probe(True, '1.12')), ('openvino', old)):
-        assert f' install --upgrade {name}' in of(found(root, **{name: probe}), name)[0].advice
+    for name, seen in (('onnx', Probe(True, '1.12')), ('openvino', old)):
+        assert f' install --upgrade {name}' in of(found(root, **{name: seen}), name)[0].advice
 
 
 # ROS

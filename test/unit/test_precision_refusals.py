@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Models that cannot be converted to int8 or fp16: one line with the reason, and no file."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -160,6 +162,20 @@ def test_what_the_quantiser_does_not_do_is_no_trace(tmp_path):
     model = load_graph(damaged(np.nan)(tmp_path / 'model.onnx'))
     with pytest.raises(ModelError, match=r'the quantiser of ONNX Runtime \S+ fails on the model \(.*use fp16'):
         quantizer.insert_qdq(model, {'b': 1.0}, ['body'])
+
+
+def test_a_quantiser_that_does_not_fit_onnx_is_to_be_updated(tmp_path, monkeypatch):
+    """As ONNX Runtime before 1.20 with onnx 1.17 and later."""
+    from onnxruntime import quantization
+
+    def missing(*args, **kwargs):
+        return onnx.mapping_that_was_removed
+
+    monkeypatch.setattr(quantization.QDQQuantizer, 'quantize_model', missing)
+    model = load_graph(conv_detector(tmp_path / 'model.onnx'))
+    with pytest.raises(ModelError, match=(
+            rf'ONNX Runtime \S+ does not work with onnx {re.escape(onnx.__version__)} .* --upgrade onnxruntime')):
+        quantizer.insert_qdq(model, {'images': 1.0}, ['mix'])
 
 
 def test_constants_of_other_nodes_may_be_infinite(tmp_path):
