@@ -19,7 +19,7 @@ from ..openvino_runtime.backend import OpenVinoBackend, capabilities
 from ..openvino_runtime.compilation import Compilation, half_type
 from ..pipeline.host import HostPipeline
 from ..pipeline.interface import PostprocessSettings
-from ..pipeline.options import PipelineOptions
+from ..pipeline.options import STRICT_PRECISION, PipelineOptions
 from ..pipeline.plausible_outputs import require_plausible_outputs
 from ..pipeline.preprocess import Preprocessor, codes_of_pixels
 from ..pipeline.probe import after_conversion
@@ -58,7 +58,7 @@ class OpenVinoPipeline(HostPipeline):
         if options.precision == 'fp16' and options.strict_precision and half_type(capabilities()) is None:
             raise EngineError(
                 'precision fp16 was requested, but this CPU computes in neither bf16 nor f16, and OpenVINO would run '
-                f'{original.path.name} in fp32; strict_precision is set')
+                f'{original.path.name} in fp32{STRICT_PRECISION}')
         frames: tuple[Frame, ...] = ()
         spec = original
         if converted:
@@ -100,7 +100,7 @@ class OpenVinoPipeline(HostPipeline):
     def _check_precision(self) -> None:
         shortfall = self._openvino.types.shortfall(self._options.precision)
         if shortfall and self._options.strict_precision:
-            raise EngineError(f'{shortfall}; strict_precision is set')
+            raise EngineError(f'{shortfall}{STRICT_PRECISION}')
         if shortfall:
             self._monitor.log('warning', shortfall)
         original = self._original

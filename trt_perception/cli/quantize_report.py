@@ -26,7 +26,9 @@ def print_report(report: dict[str, Any], record: dict[str, Any], agreement: Agre
         _print_int8(record)
     kept = record['kept_float']
     print(f"float ({len(kept)} {'layers' if precision == 'int8' else 'nodes'}): {_names(kept)}")
-    for what, text in (('clipped', 'above 65504, clipped'), ('vanished', 'below the smallest fp16 number, rounded to 0 or to this number')):
+    for what, text in (
+            ('clipped', 'above 65504, clipped'),
+            ('vanished', 'below the smallest fp16 number, rounded to 0 or to this number')):
         counts = record.get(what)
         if counts:
             print(f'weights {text}: {sum(counts.values())} in {_names(list(counts))}')

@@ -177,8 +177,8 @@ class Values:
         'with ONNX Runtime and OpenVINO one image for each camera, with TensorRT 1', limits=(0, 64))
     max_batch: int = _row(
         MODEL, 1, 'Largest number of waiting images of different cameras that run as one batch, if the model has a '
-        'dynamic batch. ONNX Runtime uses all threads for a batch; TensorRT builds an engine for it. With other models, '
-        'each image runs alone',
+        'dynamic batch. ONNX Runtime uses all threads for a batch; TensorRT builds an engine for it. With other '
+        'models, each image runs alone',
         limits=(1, 64))
     batch_wait_ms: int = _row(
         MODEL, 0, 'Longest time in milliseconds that an image waits until there are max_batch images', 'never wait',
