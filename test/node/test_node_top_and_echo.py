@@ -243,7 +243,8 @@ def test_echo_that_waits_in_vain(driver):
     finally:
         driver.node.destroy_publisher(publisher)
     assert (done.returncode, done.stderr) == (
-        1, 'trt_perception: 0 of 1 messages of /silent/detections came: nothing was published for 8 s\n')
+        1, 'trt_perception: received 0 of 1 messages of /silent/detections: nothing was published for 8 s; check that '
+        'the publisher is active, or raise --wait\n')
 
 
 @pytest.mark.parametrize('topic', ['no such/topic!!', '/a//b', '/9cameras', 'image{'])

@@ -165,7 +165,7 @@ def test_a_full_disk_is_one_line(capfd, options, limit, reason):
     assert process.returncode == 1
     assert re.sub(r'but \d+ are', 'but NUMBER are', without_progress(err)) == (
         f'trt_perception: --output out: cannot be written: {reason}; finished bags are kept, and the same command '
-        'goes on with the others\n')
+        'continues with the others\n')
     assert out.startswith('bag: 3 images') and len(out.splitlines()) == 1
     assert not Path('out/long').exists() and parts() == []
 

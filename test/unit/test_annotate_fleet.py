@@ -254,7 +254,7 @@ def full_disk(file):
 def test_a_worker_with_another_model_is_refused(capfd, monkeypatch):
     write_bag(Path('bag'), {'/image': list(images('coffee', 3))})
     monkeypatch.setattr('trt_perception.fleet.worker.run_of', lambda settings: 'other')
-    with pytest.raises(Exception, match='are others than here'):
+    with pytest.raises(Exception, match='differ from those of this command'):
         fleet('bag')
 
 

@@ -18,6 +18,7 @@ from support.tiny_models import COLORS, color_classifier, color_detector, dynami
 
 import trt_perception
 from trt_perception.cli.main import main
+from trt_perception.pipeline.tensorrt_options import BuildOptions
 
 has_runtime = find_spec('onnxruntime') is not None
 runs_a_model = pytest.mark.skipif(not has_runtime, reason='needs onnxruntime: make setup')
@@ -200,6 +201,21 @@ def test_version_and_help(capsys):
         code, out, _ = run(capsys, name, '--help')
         assert code == 0
         assert '--input-size WIDTH HEIGHT' in out
+
+
+@pytest.mark.parametrize('name, files', [
+    ('build', 'an ONNX file, or the name of'), ('quantize', 'an ONNX file, or the name of'),
+    ('predict', 'an ONNX or .tflite file, or the name of'),
+    ('inspect', 'an ONNX or .tflite file, a TensorRT engine (.plan, .engine), or the name of')])
+def test_help_names_the_files_that_the_subcommand_takes(capsys, name, files):
+    code, out, _ = run(capsys, name, '--help')
+    assert code == 0
+    assert f'MODEL {files}' in ' '.join(out.split())
+
+
+def test_help_of_build_has_the_batch_that_it_builds_without_the_option(capsys):
+    _, out, _ = run(capsys, 'build', '--help')
+    assert f'(default: {" ".join(map(str, BuildOptions().batch))};' in ' '.join(out.split())
 
 
 # inspect

@@ -145,6 +145,12 @@ def test_the_form_for_cpus_is_a_choice(run, tmp_path):
     assert remarks['cpu'].endswith(' ms')
 
 
+def test_the_form_for_cpus_is_not_advised_for_fp16_which_refuses_it(run, tmp_path):
+    code, out, _, _ = run('--precision', 'fp16', '--calibration', color_folder(tmp_path / 'images', 12))
+    assert code == 0
+    assert out.splitlines()[-1].endswith(' ms (the gain is on TensorRT)')
+
+
 def test_options_without_effect_in_int8_are_refused(run, tmp_path):
     images = color_folder(tmp_path / 'images', 4)
     code, _, err, _ = run('--calibration', images, '--form', 'cpu', '--half-rest')

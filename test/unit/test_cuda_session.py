@@ -52,4 +52,5 @@ def test_a_session_copies_frees_and_explains(driver):
     assert seen == {
         'package': 'cuda-bindings', 'gpu': ['Host GPU', 8, 7, True], 'mapped': True, 'copied': True,
         'memory': [4 << 30, 8 << 30], 'open': [1, 2, 1, 1], 'depth inside': 1, 'released': [1, 1, 1, 1],
-        'closed': [0, 0, 0, 0], 'no such GPU': 'device_index is 3, but the available GPUs are: 0: Host GPU', 'depth': 0}
+        'closed': [0, 0, 0, 0], 'depth': 0,
+        'no such GPU': 'device_index is 3, but the available GPUs are: 0: Host GPU; set device_index to one of them'}

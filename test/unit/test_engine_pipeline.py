@@ -464,7 +464,8 @@ def test_strict_precision_is_about_what_the_engine_runs_in(spec, images, pipelin
     if message:
         with pytest.raises(EngineError) as found:
             strict.open()
-        assert str(found.value) == f'{message}; strict_precision is set'
+        assert str(found.value) == (
+            f'{message}; strict_precision is set: set another precision, or set strict_precision to false')
         with pytest.raises(EngineError, match='the pipeline is not open'):
             strict.run(FRAME)
     else:

@@ -81,7 +81,7 @@ def test_a_stream_is_refused_where_frames_must_end():
         with pytest.raises(SourceError, match='a camera or a stream, which has no end; expected an image') as error:
             open_source(name)
         assert 'secret' not in str(error.value)
-    with pytest.raises(SourceError, match="not a rosbag2, so it has no topic '/x'"):
+    with pytest.raises(SourceError, match="not a bag, so it has no topic '/x'"):
         open_source('rtsp://camera', '/x', live=LiveOptions())
 
 

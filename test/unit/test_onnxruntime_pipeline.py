@@ -132,7 +132,7 @@ def test_strict_precision_refuses_what_cannot_be_met(spec, tmp_path, asked, int8
     runs_in = spec.stored_precision
     with pytest.raises(EngineError, match=(
             f'precision {asked} was requested, but ONNX Runtime would run {spec.path.name} in {runs_in}; '
-            'strict_precision is set')):
+            'strict_precision is set: set another precision, or set strict_precision to false')):
         create_pipeline(spec, replace(int8, precision=asked, strict_precision=True)).open()
     told = Told()
     with create_pipeline(spec, options(asked), monitor=told.monitor) as pipeline:

@@ -133,7 +133,7 @@ def test_unusable_paths(tmp_path, make, message):
 
 def test_topic_is_for_bags_only(tmp_path):
     cv2.imwrite(str(tmp_path / '1.png'), plain(1))
-    with pytest.raises(SourceError, match="not a rosbag2, so it has no topic 'image'"):
+    with pytest.raises(SourceError, match="not a bag, so it has no topic 'image'"):
         open_source(tmp_path, topic='image')
 
 

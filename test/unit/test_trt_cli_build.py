@@ -262,7 +262,7 @@ def test_inspect_treats_a_json_file_of_the_same_name_as_foreign(tmp_path, capsys
     (tmp_path / 'some.json').write_text('{"frame": 0}\n{"frame": 1}\n')
     assert main(['inspect', str(path)]) == 1
     error = capsys.readouterr().err
-    assert 'some.plan has no description beside it' in error and 'remove' not in error
+    assert 'some.plan has no description file' in error and 'remove' not in error
     # In the cache it belongs to the engine.
     cached = path.rename(tmp_path / f'{"0f" * 16}.plan')
     (tmp_path / 'some.json').rename(cached.with_suffix('.json'))
@@ -302,7 +302,7 @@ def test_inspect_of_an_engine_that_cannot_be_opened(tmp_path, capsys):
 
 def test_inspect_of_a_missing_engine(tmp_path, capsys):
     assert main(['inspect', str(tmp_path / 'no.engine')]) == 1
-    assert 'no engine at' in capsys.readouterr().err
+    assert 'check the path' in capsys.readouterr().err
 
 
 @pytest.mark.skipif(has_gpu(), reason='there is a GPU')

@@ -28,5 +28,5 @@ def writing(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         what = 'choose another folder' if error.errno in _NOT_ALLOWED else (
-            'finished bags are kept, and the same command goes on with the others')
+            'finished bags are kept, and the same command continues with the others')
         raise AnnotateError(f'--output {folder}: cannot be written: {error.strerror or error}; {what}') from error

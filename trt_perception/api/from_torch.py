@@ -18,7 +18,7 @@ from ..errors import EngineError, ModelError, ParameterError
 from ..export.comparison import Comparison, compare_outputs
 from ..export.module import Arguments, ExportedModule, arguments_of, as_tensor, export_module
 from ..monitor import Monitor
-from ..pipeline.options import CALIBRATION_METHODS, PRECISIONS, CalibrationOptions
+from ..pipeline.options import CALIBRATION_METHODS, PRECISIONS, STRICT_PRECISION, CalibrationOptions
 from ..pipeline.raw import RawBackend, RawModel, RawOptions, TensorSpec
 from ..pipeline.raw_file import read_raw_model
 from ..pipeline.tensorrt_options import RunOptions
@@ -194,7 +194,7 @@ def _prepared(
         # It has no fp16 arithmetic on CPUs, and would convert each tensor back and forth.
         if chosen.strict_precision:
             raise EngineError(
-                'precision fp16 was requested, but ONNX Runtime would run the network in fp32; strict_precision is set')
+                f'precision fp16 was requested, but ONNX Runtime would run the network in fp32{STRICT_PRECISION}')
         monitor.log('warning', 'precision fp16 was requested, but ONNX Runtime runs the network in fp32 on the CPU')
         effective = raw.precision
     return prepare_raw(

@@ -43,7 +43,8 @@ def create_pipeline(
     choice = _choice(options.backend, monitor or Monitor(), spec, options.device)
     if choice.fallback:
         if options.strict_device:
-            raise EngineError(f'{choice.fallback}; strict_device is set')
+            raise EngineError(
+                f'{choice.fallback}; strict_device is set: correct the reason, or set strict_device to false')
         if monitor is not None:
             # A robot with an idle GPU is as slow as one without a GPU, so the log says why.
             monitor.log('warning', choice.fallback)

@@ -16,7 +16,7 @@ from ..monitor import Monitor
 from ..ort.backend import OnnxRuntimeBackend
 from ..pipeline.host import HostPipeline
 from ..pipeline.interface import PostprocessSettings
-from ..pipeline.options import PipelineOptions
+from ..pipeline.options import STRICT_PRECISION, PipelineOptions
 from ..pipeline.plausible_outputs import require_plausible_outputs
 from ..pipeline.probe import after_conversion, probe_frames
 from ..pipeline.timing import times_in_turns
@@ -139,7 +139,7 @@ class OnnxRuntimePipeline(HostPipeline):
         if effective != options.precision and options.strict_precision:
             raise EngineError(
                 f'precision {options.precision} was requested, but ONNX Runtime would run '
-                f'{self._original.path.name} in {effective}; strict_precision is set')
+                f'{self._original.path.name} in {effective}{STRICT_PRECISION}')
 
     def _keep_the_faster(self) -> None:
         """Run the fp32 file instead, with a warning, if int8 takes longer on this machine.

@@ -20,7 +20,7 @@ from ..openvino_runtime.backend import OpenVinoBackend, capabilities
 from ..openvino_runtime.compilation import Compilation, half_type
 from ..pipeline.host import HostPipeline
 from ..pipeline.interface import PostprocessSettings
-from ..pipeline.options import PipelineOptions
+from ..pipeline.options import STRICT_PRECISION, PipelineOptions
 from ..pipeline.plausible_outputs import require_plausible_outputs
 from ..pipeline.preprocess import Preprocessor, codes_of_pixels
 from ..pipeline.probe import after_conversion
@@ -61,7 +61,7 @@ class OpenVinoPipeline(HostPipeline):
         if options.precision == 'fp16' and options.strict_precision and half_type(capabilities()) is None:
             raise EngineError(
                 'precision fp16 was requested, but this CPU computes in neither bf16 nor f16, and OpenVINO would run '
-                f'{original.path.name} in fp32; strict_precision is set')
+                f'{original.path.name} in fp32{STRICT_PRECISION}')
         frames: tuple[Frame, ...] = ()
         spec = original
         if converted:
@@ -106,7 +106,7 @@ class OpenVinoPipeline(HostPipeline):
         options, name = self._options, self._original.path.name
         shortfall = self._openvino.types.shortfall(options.precision)
         if shortfall and options.strict_precision:
-            raise EngineError(f'{shortfall}; strict_precision is set')
+            raise EngineError(f'{shortfall}{STRICT_PRECISION}')
         if self._int8.in_float:
             self._monitor.log(
                 'warning', f'{name} runs in float, with the rounding of its int8, because {self._int8.in_float}: for '

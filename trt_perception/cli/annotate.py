@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Run a model on every image of recordings, and write the results beside them.
+"""Run a model on every image of recordings, and write the results as a bag, JSON, COCO, Parquet or video.
 
   trt_perception annotate BAG... --model nanodet-g --output results
 
@@ -8,8 +8,8 @@ Each bag gets a folder in --output: annotations/ is a rosbag2 (MCAP) with vision
 at the times of the images, results.jsonl has a JSON line for each image, coco/ has some images as JPEG with the boxes
 for labelling, and annotation.json has the model's hash, versions, settings and counts. The recordings are not changed.
 
-The same command again goes on after an interruption: a bag that is finished with the same content and settings is
-skipped. What cannot be read is reported, counted and left out; then the exit code is 1. docs/annotate.md.
+After an interruption, run the same command again: it skips the bags that are finished with the same content and
+settings. A message that cannot be read is reported, counted and left out; then the exit code is 1. docs/annotate.md.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--output', required=True, type=path_or_url, metavar='DIR', help='folder for the results, a path or a URL')
     parser.add_argument(
         '--topic', action='append', default=[], metavar='TOPIC',
-        help='an image topic; give it several times for several (default: all image topics of a bag)')
+        help='an image topic; for several topics give the option several times (default: all image topics of a bag)')
     parser.add_argument(
         '--formats', type=_formats, default=(BAG, JSON), metavar='F[,F]',
         help=f'what to write: {", ".join(FORMATS)} (default: {BAG},{JSON}); parquet needs pyarrow')
@@ -75,7 +75,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--no-image-annotations', action='store_true', help='leave foxglove_msgs/ImageAnnotations out of the bag')
     parser.add_argument(
         '--merge', action='store_true',
-        help='copy all messages of the recording into the bag too, so that one file has all')
+        help='also copy all messages of the recording into the bag, so one file has everything')
     add_parameter(parser, '--tracking', 'tracking')
     add_parameter(parser, '--tracking-buffer', 'tracking_buffer', metavar='SECONDS')
     add_parameter(parser, '--tracking-low-score', 'tracking_low_score', metavar='S')

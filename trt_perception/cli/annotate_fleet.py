@@ -47,7 +47,7 @@ def add_fleet_arguments(parser: argparse.ArgumentParser) -> None:
         help='GPUs of a worker, such as 1 or 0.5 (default: 1 if the cluster has GPUs and --backend uses them)')
     group.add_argument(
         '--ray-images', type=whole(0, 10**9), default=0, metavar='N',
-        help='a bag with more images is split among workers, in parts of so many (default: '
+        help='a bag with more images is split among workers, in parts of N images (default: '
              f'{PART_IMAGES}, if fewer bags are left than two for each worker)')
 
 

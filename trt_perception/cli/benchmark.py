@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     frames.add_argument('--image', metavar='FILE', help='use this image as the frame')
     frames.add_argument(
         '--source', metavar='SOURCE',
-        help=f'use up to {DISTINCT} frames of this folder of images, video or rosbag2, evenly spaced')
+        help=f'use up to {DISTINCT} frames of this folder of images, video or bag, evenly spaced')
     parser.add_argument('--topic', metavar='TOPIC', help='image topic of a bag that has several')
     parser.add_argument(
         '--size', type=_size, metavar='WIDTHxHEIGHT', help='resize the frame (default: 1280x720)')

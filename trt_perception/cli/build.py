@@ -49,7 +49,7 @@ _MOST_DESCRIPTION = 100_000_000
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add this subcommand's arguments."""
-    add_model_arguments(parser)
+    add_model_arguments(parser, files='an ONNX file')
     add_parameter(parser, '--precision', 'precision', 'as the file is stored', default=None)
     add_calibration_arguments(parser)
     add_gate_argument(parser)
@@ -61,7 +61,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='build for these GPUs instead of the GPU of this machine (TensorRT for RTX; with --output)')
     add_parameter(parser, '--workspace-mib', 'workspace_mib', metavar='MIB')
     add_parameter(parser, '--optimization-level', 'builder_optimization_level', metavar='LEVEL')
-    add_parameter(parser, '--batch', 'batch_profile', metavar=('MIN', 'OPT', 'MAX'))
+    add_parameter(
+        parser, '--batch', 'batch_profile', '1 1 1; for a node with max_batch N and at least N cameras: 1 N N',
+        metavar=('MIN', 'OPT', 'MAX'))
     add_parameter(parser, '--dla-core', 'dla_core', metavar='N')
     add_parameter(parser, '--hardware-compatibility', 'hardware_compatibility')
     add_parameter(parser, '--device-index', 'device_index', metavar='N')

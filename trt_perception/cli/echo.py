@@ -63,7 +63,8 @@ def run(options: argparse.Namespace) -> int:
             listener.spin(_POLL_S)
             if wanted is not None and time.monotonic() - last > options.wait:
                 raise ParameterError(
-                    f'{received} of {wanted} messages of {topic} came: nothing was published for {options.wait:g} s')
+                    f'received {received} of {wanted} messages of {topic}: nothing was published for {options.wait:g} '
+                    's; check that the publisher is active, or raise --wait')
     return 0
 
 

@@ -52,7 +52,7 @@ _TITLES = {'onnxruntime': 'ONNX Runtime', 'openvino': 'OpenVINO', 'tensorrt': 'T
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add this subcommand's arguments."""
-    add_model_arguments(parser)
+    add_model_arguments(parser, files='an ONNX or .tflite file, a TensorRT engine (.plan, .engine)')
     add_parameter(parser, '--backend', 'backend')
     parser.add_argument('--json', action='store_true', help='print one JSON object')
     add_look_arguments(parser)

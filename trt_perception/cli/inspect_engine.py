@@ -49,7 +49,7 @@ def inspect_engine(path: Path, as_json: bool, picture: Path | None = None) -> in
     try:
         plan = _read(path)
     except FileNotFoundError as error:
-        raise ModelError(f'no engine at {path}') from error
+        raise ModelError(f'no engine at {path}: expected a .plan or .engine file; check the path') from error
     sidecar = _sidecar(path, plan)
     targets: Sequence[str] = sidecar.get('key', {}).get('compute_capabilities', [])
     layers: tuple[Layer, ...] = ()
@@ -64,7 +64,7 @@ def inspect_engine(path: Path, as_json: bool, picture: Path | None = None) -> in
         except PerceptionError as error:
             if not targets:
                 raise EngineError(
-                    f'{path.name} has no description beside it, and this machine cannot load it to read its layers: '
+                    f'{path.name} has no description file, and this machine cannot load it to read its layers: '
                     f'inspect it on a machine with the GPU that it was built for ({error})') from error
             # It was built for other GPUs, so the build could not read the layers either.
             source = 'its description beside it'

@@ -36,12 +36,15 @@ from .parameter_options import add_parameter
 from .suggestions import closest
 
 
-def add_model_arguments(parser: argparse.ArgumentParser, as_option: bool = False) -> None:
+def add_model_arguments(
+    parser: argparse.ArgumentParser, as_option: bool = False, files: str = 'an ONNX or .tflite file',
+) -> None:
     """Add MODEL and the options for reading it.
 
     as_option: as --model MODEL, for a subcommand whose files come first
+    files: the kinds of files that the subcommand takes
     """
-    text = 'an ONNX or .tflite file, or the name of a catalogue model (fetched if missing)'
+    text = f'{files}, or the name of a catalogue model (downloaded if it is not in the cache)'
     if as_option:
         parser.add_argument('--model', required=True, metavar='MODEL', help=text)
     else:

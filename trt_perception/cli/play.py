@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Play the images of a rosbag2 in real time, without `ros2 bag play`.
+"""Play the images of a bag in real time, without `ros2 bag play`.
 
 Publishes one image topic of the bag (sensor_msgs/Image or CompressedImage) at the speed of its recording. The messages
 are sent as they were recorded. --restamp sets each header's stamp to the time of sending, as if a camera took the

@@ -1,24 +1,24 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Run a model on images, folders, videos, rosbag2 recordings, cameras and network streams.
+"""Run a model on images, folders, videos, bags, cameras and network streams.
 
-Prints the results. --json writes one JSON object for each frame, --draw writes the frames with their results. Frame
-numbers start at 0. A frame or a source that cannot be read is reported and skipped; what can be read of a damaged image
-is processed, and reported. In both cases the exit code is 1.
+Prints the results. --json writes one JSON object for each frame. --draw writes the frames with their results. Frame
+numbers start at 0. A frame or a source that cannot be read is reported and skipped. The readable part of a damaged
+image is processed, and the damage is reported. In both cases the exit code is 1.
 
---tracking gives objects ids that stay from frame to frame: `id` in the JSON lines, #12 in the text and the pictures
-(docs/tracking.md). Images of a folder are tracked as those of a video with 30 frames a second:
+--tracking gives each object an id that stays the same from frame to frame: `id` in the JSON lines, #12 in the text and
+the pictures (docs/tracking.md). The images of a folder are tracked like a video with 30 frames per second:
 
   trt_perception predict yolov3-tiny vtest.avi --tracking --json tracks.jsonl --draw pictures
 
-Of a camera or a stream, the newest frame is processed; if the connection is lost, it is opened again. Ctrl-C,
---max-frames or --duration ends it:
+For a camera or a stream, predict processes the newest frame. If the connection is lost, predict opens it again. Ctrl-C,
+--max-frames or --duration ends the run:
 
   trt_perception predict yolov3-tiny 0 --draw pictures --max-frames 100
   trt_perception predict yolov3-tiny rtsp://user:password@192.168.1.20/stream1 --json - --duration 60
 
---compare tells why results differ from those of a notebook (docs/preprocessing.md). The exit code is 1 if a step
-differs:
+--compare finds the step in which the results differ from those of a notebook (docs/preprocessing.md). The exit code is
+1 if a step differs:
 
   trt_perception predict alexnet.onnx --compare notebook.npz
 """
@@ -58,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_arguments(parser)
     sources = parser.add_argument(
         'sources', nargs='+', metavar='SOURCE',
-        help='an image, a folder of images and videos, a video, a rosbag2, a camera (0 or /dev/video0) or the URL of a '
+        help='an image, a folder of images and videos, a video, a bag, a camera (0 or /dev/video0) or the URL of a '
              'stream')
     add_run_arguments(parser)
     add_parameter(parser, '--tracking', 'tracking')

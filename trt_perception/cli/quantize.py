@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Make an int8 or fp16 model file, and show its size, speed and accuracy.
 
-int8 needs frames of what the camera will see (--calibration). Some frames calibrate. Other frames are held out to
-measure the agreement with fp32, which decides which layers stay in float. An int8 file is for
-TensorRT, or with --form cpu for ONNX Runtime and OpenVINO on a CPU.
+int8 needs frames that are typical of your camera (--calibration). Some of the frames calibrate int8. Other frames
+measure the agreement with fp32, and the agreement decides which layers stay in float. By default, an int8 file is for
+TensorRT. With --form cpu, it is for ONNX Runtime and OpenVINO on a CPU.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ _TIMED_SECONDS = 20.0
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add this subcommand's arguments."""
-    add_model_arguments(parser)
+    add_model_arguments(parser, files='an ONNX file')
     add_parameter(parser, '--precision', 'precision', 'int8', choices=('int8', 'fp16'), default='int8')
     add_calibration_arguments(parser)
     add_check_arguments(parser)

@@ -26,15 +26,17 @@ def print_report(report: dict[str, Any], record: dict[str, Any], agreement: Agre
         _print_int8(record)
     kept = record['kept_float']
     print(f"float ({len(kept)} {'layers' if precision == 'int8' else 'nodes'}): {_names(kept)}")
-    for what, text in (('clipped', 'beyond 65504, clipped'), ('vanished', 'below the smallest half, now 0 or that')):
+    for what, text in (
+            ('clipped', 'above 65504, clipped'),
+            ('vanished', 'below the smallest fp16 number, rounded to 0 or to this number')):
         counts = record.get(what)
         if counts:
             print(f'weights {text}: {sum(counts.values())} in {_names(list(counts))}')
     overflowing = [f'{name} {peak:.3g}' for name, peak in record.get('overflowing', {}).items()]
     if overflowing:
-        print(f'stay in float, because their largest results are beyond 65504: {_names(overflowing)}')
+        print(f'these nodes stay in float, because their largest results are above 65504: {_names(overflowing)}')
     if agreement is None:
-        print('agreement not measured: give frames with --calibration, and --checking above 0')
+        print('agreement not measured: give frames with --calibration, and a value above 0 for --checking')
     elif doubt:
         print(f'NOT CHECKED, because {doubt}. On these frames: {agreement.summary()}')
     else:
@@ -42,7 +44,9 @@ def print_report(report: dict[str, Any], record: dict[str, Any], agreement: Agre
     before, after = report['bytes']
     print(f'size: {before / 1e6:.1f} -> {after / 1e6:.1f} MB')
     before, after = report['onnxruntime_cpu_ms']
-    remark = '' if record.get('form') == 'cpu' else ' (the gain is on TensorRT; for a CPU give --form cpu)'
+    # Only int8 has a form for CPUs.
+    advice = '; for a CPU give --form cpu' if precision == 'int8' else ''
+    remark = '' if record.get('form') == 'cpu' else f' (the gain is on TensorRT{advice})'
     print(f"inference on ONNX Runtime {report['onnxruntime']}, {report['cores']} CPU cores, median: {before:.1f} -> "
           f'{after:.1f} ms{remark}')
 

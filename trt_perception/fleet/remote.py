@@ -120,7 +120,7 @@ class RemoteResults:
         except Exception as error:  # Each storage has errors of its own.
             raise AnnotateError(
                 f'--output {self._url}: cannot be used: {one_line(error, 300)}; finished bags are kept, and the same '
-                'command goes on with the others') from error
+                'command continues with the others') from error
 
 
 def is_url(text: object) -> bool:

@@ -108,8 +108,8 @@ class Worker:
         self._opened = self._stack.enter_context(order.opener())
         if run_of(self._opened.options.settings) != order.run:
             raise PerceptionError(
-                f'the model or its settings on {host} are others than here: the model file, and the version of '
-                'trt_perception, must be the same on all machines')
+                f'the model or its settings on {host} differ from those of this command: the model file, and the '
+                'version of trt_perception, must be the same on all machines')
         return Ready(host, self._opened.warnings)
 
     @_answered

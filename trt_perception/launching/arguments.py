@@ -86,7 +86,7 @@ def declare_image_topics(task: str) -> list[Any]:
                         f'The results are on the topic {results} in the namespace.'),
         DeclareLaunchArgument(
             'image_topics', default_value='',
-            description='Image topics of several cameras, separated by commas, in place of image_topic: one node and '
+            description='Image topics of several cameras, separated by commas, instead of image_topic: one node and '
                         f'one network for all. The results of /front/image_raw are on /front/{results}.'),
     ]
 

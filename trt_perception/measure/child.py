@@ -13,6 +13,7 @@ from typing import IO, Any
 from ..child_process import signal_name, start_module
 from ..errors import PerceptionError
 from ..monitor import Monitor
+from ..pipeline.options import STRICT_PRECISION
 from ..results.results import Result
 from .variant import Variant
 
@@ -73,7 +74,7 @@ class Child:
                         self.warnings.append(values[1])
                 else:
                     # The user set no such parameter: each row of a comparison has exactly its precision.
-                    raise LeftOutError(values[0].removesuffix('; strict_precision is set'))
+                    raise LeftOutError(values[0].removesuffix(STRICT_PRECISION))
         except (EOFError, BrokenPipeError, pickle.UnpicklingError):
             code = self._process.wait()
             ended = f'was ended by {signal_name(-code)}' if code < 0 else f'ended with code {code}'

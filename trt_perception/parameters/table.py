@@ -64,7 +64,7 @@ PREPROCESSING = Group(
     'Preprocessing', "The network's input is (pixel * scale - mean) / std. By default the model decides.")
 IMAGES = Group('Images')
 DETECTION = Group('Detection', task='detection')
-TRACKING = Group('Tracking', 'Ids that stay from image to image: docs/tracking.md.', task='detection')
+TRACKING = Group('Tracking', 'Ids that stay the same from image to image: docs/tracking.md.', task='detection')
 CLASSIFICATION = Group('Classification', task='classification')
 OUTPUT = Group('Output')
 START = Group('Start')
@@ -158,36 +158,38 @@ class Values:
         'configure fails', path=True)
     labels_file: str = _row(
         MODEL, '', 'Class names for a model without names in its metadata: a txt, json or yaml file, or coco or '
-        'imagenet for the shipped lists', "the model's own names, or class indices if it has none", path=True)
+        'imagenet for the lists of this package', "the model's own names, or class indices if it has none", path=True)
     head: str = _row(
         MODEL, 'auto', "Layout of the model's output", "found from the output's shape, the metadata and the values",
         choices=HEADS)
     output_name: str = _row(
-        MODEL, '', 'Name of the output to use, for a model with several', 'the only one that fits, or the one with the '
-        'name or the size of scores')
+        MODEL, '', 'Name of the output to use, for a model with several', 'the only output that fits, or '
+        'the output whose name or size is that of scores')
     backend: str = _row(
         MODEL, 'auto', 'Library that runs the network',
         'LiteRT for a .tflite file; TensorRT if it and a GPU are found; OpenVINO if it is installed; otherwise ONNX '
         'Runtime',
         choices=BACKENDS)
     concurrent_inferences: int = _row(
-        MODEL, 0, 'Images of different cameras that are processed at the same time: with ONNX Runtime and OpenVINO '
-        'each with its part of num_threads, at most one for each thread; with TensorRT each with a stream and GPU '
-        'memory of its own', 'on the CPU one for each thread if there are so many cameras, otherwise 1', limits=(0, 64))
+        MODEL, 0, 'Number of images of different cameras that are processed at the same time. With ONNX Runtime and '
+        'OpenVINO the images share num_threads, and there is at most one image for each thread. With TensorRT each '
+        'image has its own stream and its own GPU memory',
+        'with ONNX Runtime and OpenVINO one image for each camera, with TensorRT 1', limits=(0, 64))
     max_batch: int = _row(
-        MODEL, 1, 'Waiting images of different cameras that run as one batch, if the model has a dynamic batch: with '
-        'ONNX Runtime on all threads, with TensorRT on an engine that is built for it. Others take turns',
+        MODEL, 1, 'Largest number of waiting images of different cameras that run as one batch, if the model has a '
+        'dynamic batch. ONNX Runtime uses all threads for a batch; TensorRT builds an engine for it. With other '
+        'models, each image runs alone',
         limits=(1, 64))
     batch_wait_ms: int = _row(
-        MODEL, 0, 'Longest time in milliseconds that an image waits until max_batch images are there', 'never wait',
+        MODEL, 0, 'Longest time in milliseconds that an image waits until there are max_batch images', 'never wait',
         limits=(0, 1000))
     device: str = _row(
-        MODEL, 'auto', 'Where the network runs. gpu: a warning in the diagnostics if it runs on the CPU; cpu: the GPU '
+        MODEL, 'auto', 'Where the network runs. gpu: the diagnostics warn if the network runs on the CPU; cpu: the GPU '
         'is not used',
         'the GPU if TensorRT runs, and a warning if the machine has a GPU that is not used for an ONNX file',
         choices=DEVICES)
     strict_device: bool = _row(
-        MODEL, False, 'Refuse to run on the CPU in the cases in which device gives a warning: configure fails')
+        MODEL, False, 'Instead of a warning about the CPU (see device), configure fails')
     num_threads: int = _row(
         MODEL, 0, 'CPU threads for one inference with ONNX Runtime, OpenVINO or LiteRT, at most one for each processor',
         'one for each physical core that the process may use', limits=(0, 1024))
@@ -199,19 +201,20 @@ class Values:
     strict_precision: bool = _row(
         PRECISION, False, 'Refuse a network that does not run in the given precision; otherwise only warn')
     calibration_source: str = _row(
-        PRECISION, '', 'Folder of images, video or rosbag2 with frames that are typical of your camera: int8 is '
-        'calibrated with these frames, and accuracy is checked on them', path=True)
+        PRECISION, '', 'Folder of images, video or bag with frames that are typical of your camera. int8 is calibrated '
+        'with frames of this source, and accuracy is checked on frames of this source', path=True)
     calibration_topic: str = _row(
-        PRECISION, '', 'Image topic to calibrate with, for a bag with several', "the bag's only image topic")
+        PRECISION, '', 'Image topic to calibrate with, for a bag with several image topics',
+        "the bag's only image topic")
     calibration_samples: int = _row(
-        PRECISION, 64, 'Number of frames to calibrate with, spread evenly over the source', limits=(1, 10000))
+        PRECISION, 64, 'Number of frames to calibrate with, evenly spaced over the source', limits=(1, 10000))
     calibration_method: str = _row(
         PRECISION, 'auto', 'How the ranges of int8 are found', 'all methods are measured and the best one is used',
         choices=CALIBRATION_METHODS)
     min_agreement: float = _row(
-        PRECISION, -1.0, 'Lowest agreement with ONNX Runtime fp32 on the calibration frames. The model is refused if '
-        'agreement is lower, or if nothing is detected in these frames. 0.0 disables the check',
-        f'{DEFAULT_INT8_AGREEMENT} for int8, with only a warning if nothing is detected; no check for the others',
+        PRECISION, -1.0, 'Lowest agreement with ONNX Runtime fp32 on frames of the calibration source. The model is '
+        'refused if the agreement is lower, or if nothing is detected in these frames. 0.0 disables the check',
+        f'{DEFAULT_INT8_AGREEMENT} for int8, with only a warning if nothing is detected; no check for fp32 and fp16',
         limits=(-1.0, 1.0))
 
     device_index: int = _row(TENSORRT, 0, 'Index of the GPU that TensorRT uses', limits=(0, 64))
@@ -225,16 +228,16 @@ class Values:
     batch_profile: tuple[int, int, int] = _row(
         TENSORRT, (1, 1, 1),
         'Smallest, usual and largest batch of the TensorRT engine, for a model with a dynamic batch',
-        'from 1 to max_batch or to the number of cameras, if that is smaller')
+        'from 1 to max_batch, or from 1 to the number of cameras if that is smaller')
     dla_core: int = _row(
         TENSORRT, -1, 'DLA core (deep learning accelerator of a Jetson) that runs the TensorRT engine', 'the GPU',
         limits=(-1, 7))
     hardware_compatibility: str = _row(
-        TENSORRT, 'none', 'Other GPUs that the TensorRT engine may run on; it is slower then', 'this GPU model only',
-        choices=HARDWARE_COMPATIBILITIES)
-    cuda_graph: bool = _row(TENSORRT, True, 'Launch each frame as one CUDA graph, if that works')
+        TENSORRT, 'none', 'Other GPUs that the TensorRT engine may run on; such an engine is slower',
+        'this GPU model only', choices=HARDWARE_COMPATIBILITIES)
+    cuda_graph: bool = _row(TENSORRT, True, 'Launch each frame as one CUDA graph, if this is possible')
     zero_copy: str = _row(
-        TENSORRT, 'auto', 'Let the GPU read frames from page-locked host memory, instead of a copy in GPU memory',
+        TENSORRT, 'auto', 'Let the GPU read frames from page-locked host memory, instead of copying them to GPU memory',
         'on for integrated GPUs, and for frames that are not enlarged', choices=SWITCHES)
 
     scale: float = _row(
@@ -262,14 +265,15 @@ class Values:
         choices=('auto', *INTERPOLATIONS))
 
     image_topics: tuple[str, ...] = _row(
-        IMAGES, ('image',), 'Image topics of the cameras, which share one network. The results of one camera are in '
-        'the namespace of the node; those of several are beside their images: /front/image_raw has /front/detections. '
-        'A name that ends with /compressed is a compressed topic, whatever image_transport is')
+        IMAGES, ('image',), 'Image topics of the cameras, which share one neural network. With one topic, the '
+        'results are in the namespace of the node. With several topics, the results are in the namespace of the image '
+        'topic: /front/detections for /front/image_raw. A topic whose name ends with /compressed is always a '
+        'compressed topic')
     image_transport: str = _row(
         IMAGES, 'raw', "raw subscribes to the topic 'image' (sensor_msgs/Image), compressed to 'image/compressed' "
         '(sensor_msgs/CompressedImage: jpeg, png, webp, tiff)', choices=('raw', 'compressed'))
     image_encoding: str = _row(
-        IMAGES, '', 'Encoding of the images, for a driver that names a wrong one in its messages, such as yuv422 for '
+        IMAGES, '', 'Encoding of the images, if the driver names a wrong encoding in its messages, such as yuv422 for '
         'images in yuv422_yuy2 (YUYV)', 'the encoding in the message', choices=('', *sorted(ENCODINGS, key=str.lower)),
         live=True)
     image_reliability: str = _row(
@@ -277,40 +281,41 @@ class Values:
         choices=('best_effort', 'reliable'))
     image_depth: int = _row(IMAGES, 1, 'Queue depth of the image subscription', limits=(1, 1000))
     image_taking: str = _row(
-        IMAGES, 'auto', 'How images are taken from the middleware. thread: a thread of its own, which costs less '
-        "processor time and uses private names of rclpy; executor: the node's executor, with public names alone",
+        IMAGES, 'auto', 'How images are taken from the middleware. thread: a separate thread, which needs less '
+        "processor time, but uses private names of rclpy; executor: the node's executor, which uses public names only",
         'the thread, or the executor with a warning if this rclpy lacks a name', choices=('auto', 'thread', 'executor'))
     max_age_ms: int = _row(
         IMAGES, 0, 'Largest age of a frame in milliseconds since its stamp; older frames are dropped as stale. The age '
-        'counts when the network begins, and once more before its result is published, without the usual time of a '
-        'frame', 'no limit', limits=(0, 3600000), live=True)
+        'is checked before the network runs. It is checked again before the result is published; then the usual time '
+        'of a frame is added to the limit', 'no limit', limits=(0, 3600000), live=True)
     max_rate_hz: float = _row(
-        IMAGES, 0.0, 'Largest number of images a second that are processed of each camera; the others count as skipped',
+        IMAGES, 0.0, 'Highest number of images per second that are processed for each camera; other images count as '
+        'skipped',
         'no limit', limits=(0.0, 1000.0), live=True)
     lazy: bool = _row(
-        IMAGES, False, 'Process nothing while no output of a camera has a subscriber: the image subscription ends, and '
-        'begins again with the next subscriber')
+        IMAGES, False, 'Process no images of a camera while none of its outputs has a subscriber: the image '
+        'subscription ends, and it starts again with the next subscriber')
     roi: tuple[int, ...] = _row(
         IMAGES, (0, 0, 0, 0), 'The part of the image that the network sees: x, y, width and height in pixels of the '
         'image. Width or height 0: up to the edge. Four numbers for all cameras, or four for each of image_topics. The '
         'results are in the coordinates of the whole image', 'the whole image')
     rotate: tuple[int, ...] = _row(
-        IMAGES, (0,), 'Clockwise turn in degrees, 0, 90, 180 or 270, that puts the image of a camera upright for the '
-        'network. One number for all cameras, or one for each of image_topics. The results are in the coordinates of '
-        'the image as it is published')
+        IMAGES, (0,), 'Clockwise rotation in degrees, 0, 90, 180 or 270, that makes the image of a camera upright for '
+        'the network. One number for all cameras, or one for each of image_topics. The results are in the coordinates '
+        'of the image as it is published')
     max_image_pixels: int = _row(
         IMAGES, MAX_PIXELS, 'Largest image in pixels (width * height); a larger image is refused before it is decoded. '
         'Decoding needs up to 16 bytes of memory for each pixel', limits=(1, LARGEST_LIMIT))
     significant_bits: int = _row(
         IMAGES, 16, 'Number of used bits of 16-bit images (mono16, rgb16, bayer_rggb16, 16-bit PNG), counted from the '
-        'lowest bit: 10 or 12 for many cameras. With 16 they are nearly black', limits=(8, 16))
+        'lowest bit: 10 or 12 for many cameras. With 16, images of these cameras are nearly black', limits=(8, 16))
     damaged_images: str = _row(
         IMAGES, DROP, 'What happens to a compressed image with damaged data. drop: it counts as bad; keep: the decoded '
         'part is processed, so objects in the missing part are not found', choices=(DROP, KEEP))
     frame_timeout: float = _row(
-        IMAGES, 60.0, 'Longest time for one frame in seconds; if the model is slow, five times its usual time. A frame '
-        'that takes longer will never end: the process ends with code 1, and respawn:=true starts it again. 0.0: the '
-        'process never ends for this reason',
+        IMAGES, 60.0, 'Longest time for one frame in seconds, or five times the usual time of a frame if that is '
+        'longer. If a frame takes longer, the process ends with exit code 1, and respawn:=true starts it again. 0.0: '
+        'the process never ends for this reason',
         limits=(0.0, 86400.0), live=True)
 
     score_threshold: float = _row(
@@ -325,21 +330,21 @@ class Values:
         live=True)
     ignore_areas: tuple[str, ...] = _row(
         DETECTION, (), 'Polygons in pixels of the image. A detection whose centre is in one of them is dropped. Each '
-        "is a text of corners, such as '0,0 640,0 640,80'; with a topic of image_topics before it, it is for this "
-        "camera: '/front/image_raw: 0,0 640,0 640,80'", 'none', ros_default=[''])
+        "polygon is a text with its corners, such as '0,0 640,0 640,80'. A polygon for one camera only begins with a "
+        "topic of image_topics: '/front/image_raw: 0,0 640,0 640,80'", 'none', ros_default=[''])
     classes: tuple[str, ...] = _row(
         DETECTION, (), 'Names of the classes to report', 'all classes', ros_default=[''], live=True)
 
     tracking: bool = _row(
-        TRACKING, False, 'Give each object an id that stays from image to image (Detection2D.id). An object gets it '
-        'when it is found for the second time')
+        TRACKING, False, 'Give each object an id that stays the same from image to image (Detection2D.id). An object '
+        'gets its id when it is detected for the second time')
     tracking_buffer: float = _row(
-        TRACKING, 1.0, 'Seconds for which an object that is not found keeps its id', limits=(0.1, 3600.0))
+        TRACKING, 1.0, 'Seconds for which an object that is not detected keeps its id', limits=(0.1, 3600.0))
     tracking_low_score: float = _row(
-        TRACKING, 0.1, 'Detections from this score up to score_threshold are not published, but continue the track of '
-        'a known object', limits=(0.0, 1.0), live=True)
+        TRACKING, 0.1, 'Detections with a score between this value and score_threshold are not published, but they '
+        'continue the track of a known object', limits=(0.0, 1.0), live=True)
     tracking_predicted: float = _row(
-        TRACKING, 0.0, 'Seconds for which the predicted box of an object that is not found is published too, with '
+        TRACKING, 0.0, 'Seconds for which the predicted box of an object that is not detected is also published, with '
         'score 0', 'never', limits=(0.0, 3600.0))
 
     top_k: int = _row(
@@ -355,10 +360,10 @@ class Values:
     diagnostics_period: float = _row(OUTPUT, 1.0, 'Seconds between two diagnostics messages', limits=(0.1, 60.0))
 
     bond: bool = _row(
-        START, False, 'Send heartbeats to a lifecycle manager while the node is active, as nav2_lifecycle_manager '
-        'expects them (bond/msg/Status on the topic bond); needs the ROS package bond')
+        START, False, 'Send heartbeats to a lifecycle manager such as nav2_lifecycle_manager while the node is active '
+        '(bond/msg/Status on the topic bond). This needs the ROS package bond')
     autostart: bool = _row(
-        START, False, 'Configure and activate the node at the start of its process. The launch files have an argument '
+        START, False, 'Configure and activate the node when its process starts. The launch files have an argument '
         'autostart instead, and set this parameter to false')
 
 

@@ -11,6 +11,8 @@ from .tensorrt_options import BuildOptions, RunOptions
 
 DEVICES = ('auto', 'gpu', 'cpu')
 PRECISIONS = ('fp32', 'fp16', 'int8')
+# The end of an error about a network that would run in another precision.
+STRICT_PRECISION = '; strict_precision is set: set another precision, or set strict_precision to false'
 # The first method, auto, tries all others and uses the one with the smallest loss.
 CALIBRATION_METHODS = ('auto', 'minmax', 'entropy', 'percentile', 'mse')
 # An int8 network with lower agreement has lost too much accuracy: by default it is refused.

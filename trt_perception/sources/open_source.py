@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Frames from images, folders, videos, rosbag2 recordings, cameras and network streams."""
+"""Frames from images, folders, videos, bags, cameras and network streams."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def open_source(
     path: str | PathLike[str], topic: str | None = None, on_error: OnError | None = None,
     options: ImageOptions = DEFAULT, live: LiveOptions | None = None,
 ) -> Source:
-    """Open an image, a folder of images and videos, a video or a rosbag2 (a folder, an .mcap or a .db3 file).
+    """Open an image, a folder of images and videos, a video or a bag (a folder, an .mcap, .db3 or ROS 1 .bag file).
 
     With `live` also a camera ('0' or '/dev/video0') or a network stream ('rtsp://...').
 
@@ -46,14 +46,14 @@ def open_source(
     name = os.fsdecode(path)
     if not name:
         # Path('') is the working folder.
-        raise SourceError("the source is '': expected an image, a folder, a video or a rosbag2")
+        raise SourceError("the source is '': expected an image, a folder, a video or a bag")
     if is_live(name):
         if topic is not None:
-            raise SourceError(f"{shown(name)}: not a rosbag2, so it has no topic '{topic}'")
+            raise SourceError(f"{shown(name)}: not a bag, so it has no topic '{topic}': give a bag, or no topic")
         if live is None:
             raise SourceError(
                 f'{shown(name)}: a camera or a stream, which has no end; expected an image, a folder, a video or a '
-                'rosbag2 (only `trt_perception predict` reads live sources)')
+                'bag (only `trt_perception predict` reads live sources)')
         return open_live(name, live, on_error)
     path = Path(file_of_url(name) if is_url(name) else name)
     # Path.exists raises an error for a name that is too long, or in a folder that cannot be searched.
@@ -62,11 +62,11 @@ def open_source(
     mode = path.stat().st_mode
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
         what = 'pipe' if stat.S_ISFIFO(mode) else 'device or socket'
-        raise SourceError(f'{path}: a {what}; expected an image, a folder, a video or a rosbag2')
+        raise SourceError(f'{path}: a {what}; expected an image, a folder, a video or a bag')
     if looks_like_bag(path):
         return open_bag(path, topic, on_error, options)
     if topic is not None:
-        raise SourceError(f"{path}: not a rosbag2, so it has no topic '{topic}'")
+        raise SourceError(f"{path}: not a bag, so it has no topic '{topic}': give a bag, or no topic")
     if path.is_dir():
         return open_folder(path, on_error, why_no_bag(path), options)
     try:

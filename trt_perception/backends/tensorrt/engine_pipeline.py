@@ -11,6 +11,7 @@ from ...closing import Closing
 from ...errors import EngineError, PlanError
 from ...image.frame import Frame
 from ...pipeline.interface import Pipeline, PipelineOutput, PostprocessSettings
+from ...pipeline.options import STRICT_PRECISION
 from ...pipeline.probe import after_conversion
 from ...precision.agreement_report import AgreementReport
 from ...precision.gate import (
@@ -147,7 +148,7 @@ class EnginePipeline(Closing):
         options = self._source.options
         doubt = precision_doubt(options.precision, summarize(layers_from_records(engine.sidecar['layers'])))
         if doubt and options.strict_precision:
-            raise EngineError(f'{doubt}; strict_precision is set')
+            raise EngineError(f'{doubt}{STRICT_PRECISION}')
         if doubt:
             self._source.monitor.log('warning', doubt)
 

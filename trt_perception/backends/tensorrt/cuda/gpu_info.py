@@ -98,7 +98,8 @@ def _device(index: int) -> tuple[ctypes.CDLL, ctypes.c_int]:
         raise EngineError(f'the NVIDIA driver does not start: {_reason(driver, code)}; check with nvidia-smi')
     if not 0 <= index < count.value:
         raise EngineError(
-            f'device_index is {index}, but the NVIDIA driver finds {count.value} GPUs' if count.value else
+            f'device_index is {index}: expected 0 to {count.value - 1}, the GPUs that the NVIDIA driver finds'
+            if count.value else
             'the NVIDIA driver finds no GPU: check with nvidia-smi, or set backend to onnxruntime')
     device = ctypes.c_int()
     _check(driver, driver.cuDeviceGet(ctypes.byref(device), index), 'cuDeviceGet')

@@ -291,7 +291,8 @@ def device_at(index: int) -> Device:
             '(--runtime nvidia on a Jetson)') from error
     if not 0 <= index < count:
         names = ', '.join(f'{i}: {cuda.device(i).name}' for i in range(count)) or 'none'
-        raise EngineError(f'device_index is {index}, but the available GPUs are: {names}')
+        raise EngineError(
+            f'device_index is {index}, but the available GPUs are: {names}; set device_index to one of them')
     return cuda.device(index)
 
 
