@@ -261,6 +261,9 @@ def test_depth_images_wait_for_a_paused_process(robot):
     ({'k': [0.0] * 9}, [(1, 1, 20, 20)], 'expected a calibrated camera'),
     ({'width': 848}, [(1, 1, 20, 20)], '640x480 pixels, but camera_info is for 848x480: another view'),
     ({}, [(1, 1, 20, 20), (600, 100, 1200, 400)], 'ends at 1200, 400, but camera_info is for an image of 640x480'),
+    ({}, [(1, 1, 20, 20), (200, 200, 100, 150)], 'a detection has a box of -100x-50 pixels around 150, 175: expected'),
+    ({}, [(math.nan, 1, 20, 20)], 'a detection has a box of nanx19 pixels around nan, 10.5: expected finite numbers'),
+    ({'binning_x': 2000}, [(1, 1, 20, 20)], 'a binning of 2000x1 for 640x480 pixels: expected at least one pixel'),
 ])
 def test_what_does_not_fit_together_is_one_line(robot, fields, boxes, says):
     robot = robot().activate().connect()
@@ -274,6 +277,26 @@ def test_what_does_not_fit_together_is_one_line(robot, fields, boxes, says):
     _, values = robot.node.diagnosis(lambda s, v: says in s.message, says)
     assert values['processed'] == '0' and int(values['bad']) > 0
     assert robot.node.process.wait_for_line('detections not placed: .*')
+
+
+def test_without_camera_info_its_topic_is_named(robot):
+    robot = robot().activate().connect()
+    stamp = robot.driver.now_ns()
+    robot.depth(stamp, np.ones((HEIGHT, WIDTH)))
+    robot.detections(stamp, [(1, 1, 20, 20)])
+    status, _ = robot.node.diagnosis(lambda s, v: v.get('bad') == '1', 'bad')
+    assert f'no camera_info has come yet on {robot.node.topic("camera_info")}: expected' in status.message
+
+
+def test_the_counts_add_up_after_deactivate(robot):
+    robot = robot(reliability='reliable').activate().connect()
+    robot.info()
+    # They wait for a depth image of their time, which never comes.
+    robot.detections(robot.driver.now_ns(), [(1, 1, 20, 20)])
+    robot.node.diagnosis(lambda _, v: v.get('received') == '1', 'the detections')
+    assert robot.node.change_state('deactivate')
+    _, values = robot.node.diagnosis(lambda _, v: v.get('state') == 'inactive', 'inactive')
+    assert (values['received'], values['unmatched'], values['processed']) == ('1', '1', '0')
 
 
 def test_missing_topics_are_named(robot):

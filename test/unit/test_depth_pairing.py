@@ -89,6 +89,16 @@ def test_every_detection_is_settled_once_and_no_pair_is_too_far_apart(messages):
         assert waiting in (0, 1)
 
 
+def test_detections_that_wait_are_dropped_once():
+    pairing, join = Pairing(50, 10), MaskJoin()
+    for waiting in (pairing, join):
+        assert waiting.drop() == 0
+        waiting.add_detections(stamped(1000))
+        assert (waiting.drop(), waiting.drop()) == (1, 0)
+    assert pair_of(pairing.add_depth(stamped(1000))) is None
+    assert join.add_masks(stamped(1000)) is None
+
+
 # Masks
 
 
@@ -137,6 +147,11 @@ def condition(**changes):
      'most detections cannot be placed: no camera_info'),
     ({'rates': {'received': 10.0, 'bad': 1.0}, 'last_failure': 'cut off'}, Level.WARN,
      'some detections cannot be placed: cut off'),
+    # camera_info came once and is right or wrong: the messages say more.
+    ({'inputs': (Input('/camera_info', 1, 9.0),), 'rates': {'received': 10.0, 'bad': 10.0}, 'last_failure': 'too wide'},
+     Level.ERROR, 'most detections cannot be placed: too wide'),
+    ({'inputs': (Input('/depth', 1, 9.0),), 'rates': {'received': 10.0, 'unmatched': 10.0}}, Level.WARN,
+     'no message on /depth for 9 s, although it has a publisher'),
 ])
 def test_the_health(changes, level, says):
     assert assess(condition(**changes)) == (level, says)

@@ -70,6 +70,11 @@ class Inputs:
         names = list(self._topics.values())
         return f'{", ".join(names[:-1])} and {names[-1]}'
 
+    @property
+    def camera_info_topic(self) -> str:
+        """The resolved name of camera_info."""
+        return self._topics['camera_info']
+
     def report(self) -> tuple[Input, ...]:
         """Return the state of each topic now."""
         now = time.monotonic()

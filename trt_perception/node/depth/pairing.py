@@ -79,6 +79,12 @@ class MaskJoin:
             self._waiting = None
             return replace(detections, masks=masks.data)
 
+    def drop(self) -> int:
+        """Forget the detections that wait. Returns their number."""
+        with self._lock:
+            dropped, self._waiting = int(self._waiting is not None), None
+        return dropped
+
 
 class Pairing:
     """Keeps the last depth images, and the newest detections if theirs may still come. For several threads."""
@@ -114,6 +120,12 @@ class Pairing:
                     late.difference_ns if now.difference_ns is None else now.difference_ns)
             # The newest wins.
             return Outcome(now.pair, 1, late.difference_ns)
+
+    def drop(self) -> int:
+        """Forget the detections that wait. Returns their number."""
+        with self._lock:
+            dropped, self._waiting = int(self._waiting is not None), None
+        return dropped
 
     def _settled(self) -> Outcome:
         """Settle the waiting detections if no nearer depth image can come."""
