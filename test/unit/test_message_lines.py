@@ -95,6 +95,29 @@ def test_diagnostics():
     assert line(one) == 'ERROR front/detector: perception: bad'
 
 
+def test_a_camera_that_is_configured_no_more_leaves_top():
+    reports = Reports(lambda: 0.0)
+
+    def heard(*names):
+        reports.add(DiagnosticArray(status=[status(DiagnosticStatus.OK, name=name) for name in names]))
+        return [(report.of, report.camera) for report in reports.now()]
+
+    both = ('a/node: perception', 'a/node: perception /front', 'a/node: perception /rear')
+    assert heard(*both) == [('a/node', ''), ('a/node', '/front'), ('a/node', '/rear')]
+    # Another node, and another that has the same beginning.
+    assert len(heard('a/nod: perception', 'a/node2: perception', 'a/node2: perception /front')) == 6
+    assert heard(*both[:2]) == [
+        ('a/nod', ''), ('a/node', ''), ('a/node', '/front'), ('a/node2', ''), ('a/node2', '/front')]
+    assert heard(both[0])[:2] == [('a/nod', ''), ('a/node', '')]
+
+
+def test_detections_without_depth_image_are_dropped_in_top():
+    reports = Reports(lambda: 0.0)
+    reports.add(DiagnosticArray(status=[
+        status(DiagnosticStatus.OK, name='boxes: detections_3d', replaced=1, unmatched=4, bad=2)]))
+    assert reports.now()[0].dropped == 7
+
+
 def test_rows_of_top():
     now = [100.0]
     reports = Reports(lambda: now[0])

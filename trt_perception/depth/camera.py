@@ -18,8 +18,8 @@ _ALIGNED = (
     'depth_image_proc register)')
 # Pixels by which the heights may differ after scaling: drivers round.
 _ROUNDING = 1.0
-# A focal length of less than this part of the image's size would be a view of more than 178 degrees. Such a number is no
-# number of pixels: some programs write 0.8 for 0.8 times the width.
+# A focal length of less than this part of the image's size would be a view of more than 178 degrees. Some programs
+# write 0.8 for 0.8 times the width.
 _LEAST_FOCAL_LENGTH = 0.01
 # Boxes are clipped to the image, so they end at its edge.
 _EDGE = 1.0
@@ -64,8 +64,8 @@ def pinhole(
     if (not all(map(math.isfinite, numbers)) or width < 1 or height < 1
             or fx < _LEAST_FOCAL_LENGTH * width or fy < _LEAST_FOCAL_LENGTH * height):
         raise FrameError(
-            f'camera_info has fx {fx:g}, fy {fy:g} for an image of {width}x{height}: expected a calibrated camera; they '
-            "are in pixels: check the driver's camera_info_url, or calibrate it (camera_calibration)")
+            f'camera_info has fx {fx:g}, fy {fy:g} for an image of {width}x{height}: expected a calibrated camera; '
+            "they are in pixels: check the driver's camera_info_url, or calibrate it (camera_calibration)")
     x, y, roi_width, roi_height = roi
     width, height = roi_width or width, roi_height or height
     across, down = max(1, binning[0]), max(1, binning[1])
