@@ -16,6 +16,7 @@ pytest.importorskip('vision_msgs.msg', reason='needs vision_msgs: make setup')
 
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image
+from support.frame_sum import stamp_ns
 from support.harness_driver import NodeClient, wait_until
 from support.harness_images import header
 from support.harness_process import NodeProcess
@@ -255,6 +256,31 @@ def test_depth_images_wait_for_a_paused_process(robot):
     robot.node.diagnosis(lambda _, v: v.get('depth_images') == str(count), 'all depth images')
     found = robot.result(start + 1, lambda: robot.detections(start + 1, [(300, 200, 340, 280)]))
     assert found.detections[0].bbox.center.position.z == 1
+
+
+def test_detections_after_a_pause_get_the_depth_of_their_time(robot):
+    """What came during the pause is handled at once: depth images first, or detections would not wait for theirs."""
+    rounds, count, step = 6, 20, S // 25
+    robot = robot(max_stamp_difference=0.05, reliability='reliable').activate().connect(depth=count)
+    start = robot.driver.now_ns()
+    robot.info()
+    for turn in range(rounds):
+        first = start + turn * S
+        # Within max_stamp_difference of the first ones of the pause.
+        robot.depth(first, np.full((60, 80), 9.0))
+        robot.node.diagnosis(lambda _, v, seen=1 + turn * (count + 1): v.get('depth_images') == str(seen), 'the image')
+        robot.node.process.process.send_signal(signal.SIGSTOP)
+        try:
+            for number in range(1, count + 1):
+                robot.depth(first + number * step, np.full((60, 80), float(number)))
+                robot.detections(first + number * step, [(300, 200, 340, 280)])
+        finally:
+            robot.node.process.process.send_signal(signal.SIGCONT)
+        robot.results.wait(lambda found, last=first + count * step: stamp_ns(found) == last, timeout=60)
+    _, values = robot.node.diagnosis(lambda _, v: v.get('received') == str(rounds * count), 'all detections')
+    assert values['unmatched'] == '0' and int(values['processed']) + int(values['replaced']) == rounds * count
+    places = [(stamp_ns(found) - start) % S // step for found in robot.results.messages]
+    assert [found.detections[0].bbox.center.position.z for found in robot.results.messages] == places
 
 
 @pytest.mark.parametrize('fields, boxes, says', [

@@ -20,6 +20,7 @@ from .pairing import Stamped
 
 # At least, of each topic.
 _DEPTH = 5
+_NAMES = ('detections', 'depth', 'mask_instances', 'camera_info')
 
 
 class Inputs:
@@ -57,12 +58,16 @@ class Inputs:
                 kind, name, received, qos, callback_group=group, raw=raw)
             self._topics[name] = self._subscriptions[name].topic_name
 
+        # In this order: of the subscriptions that have a message, rclpy's executor takes the first. So after a pause,
+        # depth images come before the detections of their time, which do not wait for them in vain.
         # Serialized: what a newer message replaces need not be read.
-        subscribe(Detection2DArray, 'detections', lambda data: on_detections(self._stamped(data)), raw=True)
+        subscribe(CameraInfo, 'camera_info', self._keep, raw=False)
         subscribe(Image, 'depth', lambda data: on_depth(self._stamped(data)), raw=True)
         if on_masks is not None:
             subscribe(Image, 'mask_instances', lambda data: on_masks(self._stamped(data)), raw=True)
-        subscribe(CameraInfo, 'camera_info', self._keep, raw=False)
+        subscribe(Detection2DArray, 'detections', lambda data: on_detections(self._stamped(data)), raw=True)
+        # For people, the detections come first.
+        self._topics = {name: self._topics[name] for name in _NAMES if name in self._topics}
 
     @property
     def topics(self) -> str:
