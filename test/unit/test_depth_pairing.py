@@ -90,7 +90,7 @@ def test_every_detection_is_settled_once_and_no_pair_is_too_far_apart(messages):
 
 
 def test_detections_that_wait_are_dropped_once():
-    pairing, join = Pairing(50, 10), MaskJoin()
+    pairing, join = Pairing(50, 10), MaskJoin(5)
     for waiting in (pairing, join):
         assert waiting.drop() == 0
         waiting.add_detections(stamped(1000))
@@ -103,7 +103,7 @@ def test_detections_that_wait_are_dropped_once():
 
 
 def test_masks_come_before_or_after_their_detections():
-    join = MaskJoin()
+    join = MaskJoin(5)
     assert join.add_detections(stamped(1000)) == (None, False)
     assert join.add_masks(stamped(900)) is None
     joined = join.add_masks(stamped(1000))
@@ -113,8 +113,21 @@ def test_masks_come_before_or_after_their_detections():
     assert (joined.masks, lost) == (b'1100', False)
 
 
+def test_the_masks_of_a_pause_come_before_their_detections():
+    join = MaskJoin(5)
+    for stamp in range(1000, 1600, 100):
+        assert join.add_masks(stamped(stamp)) is None
+    # The oldest is not kept.
+    assert join.add_detections(stamped(1000)) == (None, False)
+    for stamp, lost in ((1100, True), (1200, False), (1400, False), (1500, False)):
+        joined, was_lost = join.add_detections(stamped(stamp))
+        assert (joined.stamp_ns, joined.masks, was_lost) == (stamp, str(stamp).encode(), lost)
+    # Those of 1300 were not kept for longer than those after them.
+    assert join.add_detections(stamped(1300)) == (None, False)
+
+
 def test_newer_detections_do_not_wait_for_older_masks():
-    join = MaskJoin()
+    join = MaskJoin(5)
     join.add_detections(stamped(1000))
     assert join.add_detections(stamped(1100)) == (None, True)
     assert join.add_masks(stamped(1000)) is None

@@ -44,7 +44,7 @@ class DepthLoop:
         self._core = Core(settings.core_fraction, settings.min_depth, settings.max_depth, settings.min_known)
         self._statistics = Statistics()
         self._pairing = self._new_pairing()
-        self._join = MaskJoin()
+        self._join = self._new_join()
         self._publisher = node.create_lifecycle_publisher(Detection3DArray, 'detections_3d', 10)
         self._worker: LatestWorker[Pair] = LatestWorker('depth', self._process, self._unexpected)
         self._inputs: Inputs | None = None
@@ -54,7 +54,7 @@ class DepthLoop:
     def start(self) -> str:
         """Reset the counts and subscribe. Returns the topics."""
         self._statistics.reset()
-        self._pairing, self._join = self._new_pairing(), MaskJoin()
+        self._pairing, self._join = self._new_pairing(), self._new_join()
         self.last_failure, self.difference_s = '', None
         self._inputs = Inputs(
             self._node, self._settings.reliability, self._settings.depth_queue, self._add_detections, self._add_depth,
@@ -89,6 +89,9 @@ class DepthLoop:
 
     def _new_pairing(self) -> Pairing:
         return Pairing(round(self._settings.max_stamp_difference * 1e9), self._settings.depth_queue)
+
+    def _new_join(self) -> MaskJoin:
+        return MaskJoin(self._settings.depth_queue)
 
     # In the executor
 
