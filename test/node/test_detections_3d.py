@@ -16,7 +16,6 @@ pytest.importorskip('vision_msgs.msg', reason='needs vision_msgs: make setup')
 
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image
-from support.frame_sum import stamp_ns
 from support.harness_driver import NodeClient, wait_until
 from support.harness_images import header
 from support.harness_process import NodeProcess
@@ -258,29 +257,45 @@ def test_depth_images_wait_for_a_paused_process(robot):
     assert found.detections[0].bbox.center.position.z == 1
 
 
-def test_detections_after_a_pause_get_the_depth_of_their_time(robot):
-    """What came during the pause is handled at once: depth images first, or detections would not wait for theirs."""
-    rounds, count, step = 6, 20, S // 25
-    robot = robot(max_stamp_difference=0.05, reliability='reliable').activate().connect(depth=count)
-    start = robot.driver.now_ns()
-    robot.info()
-    for turn in range(rounds):
-        first = start + turn * S
-        # Within max_stamp_difference of the first ones of the pause.
-        robot.depth(first, np.full((60, 80), 9.0))
-        robot.node.diagnosis(lambda _, v, seen=1 + turn * (count + 1): v.get('depth_images') == str(seen), 'the image')
-        robot.node.process.process.send_signal(signal.SIGSTOP)
-        try:
-            for number in range(1, count + 1):
-                robot.depth(first + number * step, np.full((60, 80), float(number)))
-                robot.detections(first + number * step, [(300, 200, 340, 280)])
-        finally:
-            robot.node.process.process.send_signal(signal.SIGCONT)
-        robot.results.wait(lambda found, last=first + count * step: stamp_ns(found) == last, timeout=60)
-    _, values = robot.node.diagnosis(lambda _, v: v.get('received') == str(rounds * count), 'all detections')
-    assert values['unmatched'] == '0' and int(values['processed']) + int(values['replaced']) == rounds * count
-    places = [(stamp_ns(found) - start) % S // step for found in robot.results.messages]
-    assert [found.detections[0].bbox.center.position.z for found in robot.results.messages] == places
+def test_what_came_before_the_detections_is_taken_before_them(driver):
+    """Whatever the executor does: this node has none."""
+    import rclpy
+    from rclpy.serialization import serialize_message
+
+    from trt_perception.node.depth.inputs import Inputs
+
+    node = rclpy.create_node('inputs', namespace=f'/depth_{next(_NAMESPACES)}')
+    called = []
+
+    def note(name):
+        return lambda message: called.append((name, message.stamp_ns))
+
+    inputs = Inputs(node, 'reliable', 10, note('detections'), note('depth'), note('masks'))
+    publishers = {
+        name: driver.node.create_publisher(kind, f'{node.get_namespace()}/{name}', QoSProfile(depth=10))
+        for name, kind in (('depth', Image), ('mask_instances', Image), ('camera_info', CameraInfo))}
+    detections = next(one for one in node.subscriptions if one.topic_name.endswith('/detections'))
+    try:
+        for publisher in publishers.values():
+            wait_until(lambda publisher=publisher: publisher.get_subscription_count() == 1, 'subscribed')
+        for stamp in (1, 2, 3):
+            publishers['depth'].publish(Image(header=header('', stamp)))
+        publishers['mask_instances'].publish(Image(header=header('', 3)))
+        publishers['camera_info'].publish(CameraInfo(width=7))
+
+        def handled():
+            detections.callback(serialize_message(Detection2DArray(header=header('', 3))))
+            return inputs.camera_info is not None and len([name for name, _ in called if name != 'detections']) == 4
+
+        wait_until(handled, lambda: f'all messages: {called}')
+        assert [stamp for name, stamp in called if name == 'depth'] == [1, 2, 3]
+        assert called[-1] == ('detections', 3) and called.count(('masks', 3)) == 1
+        assert inputs.camera_info.width == 7
+    finally:
+        inputs.close()
+        for publisher in publishers.values():
+            driver.node.destroy_publisher(publisher)
+        node.destroy_node()
 
 
 @pytest.mark.parametrize('fields, boxes, says', [

@@ -15,6 +15,7 @@ from sensor_msgs.msg import CameraInfo, Image
 from vision_msgs.msg import Detection2DArray
 
 from ..image_topics.serialized_image import stamp_of
+from ..process.rclpy_internals import waiting_messages
 from .health import Input
 from .pairing import Stamped
 
@@ -37,8 +38,9 @@ class Inputs:
         """
         self._node = node
         # After a pause of this process the middleware has as many as the node would have kept.
+        self._most = max(depth_queue, _DEPTH)
         qos = QoSProfile(
-            history=HistoryPolicy.KEEP_LAST, depth=max(depth_queue, _DEPTH), reliability=(
+            history=HistoryPolicy.KEEP_LAST, depth=self._most, reliability=(
                 ReliabilityPolicy.RELIABLE if reliability == 'reliable' else ReliabilityPolicy.BEST_EFFORT))
         group = MutuallyExclusiveCallbackGroup()
         self.camera_info: Any = None
@@ -47,13 +49,18 @@ class Inputs:
         # A destroyed subscription has no name any more.
         self._topics: dict[str, str] = {}
 
+        self._handlers: dict[str, Callable[[Any], None]] = {}
+        started = time.monotonic()
+
         def subscribe(kind: Any, name: str, handle: Callable[[Any], None], raw: bool) -> None:
-            self._last[name] = time.monotonic()
+            # The same for all, so that all are silent from the same moment on.
+            self._last[name] = started
 
             def received(message: Any) -> None:
                 self._last[name] = time.monotonic()
                 handle(message)
 
+            self._handlers[name] = received
             self._subscriptions[name] = node.create_subscription(
                 kind, name, received, qos, callback_group=group, raw=raw)
             self._topics[name] = self._subscriptions[name].topic_name
@@ -65,7 +72,13 @@ class Inputs:
         subscribe(Image, 'depth', lambda data: on_depth(self._stamped(data)), raw=True)
         if on_masks is not None:
             subscribe(Image, 'mask_instances', lambda data: on_masks(self._stamped(data)), raw=True)
-        subscribe(Detection2DArray, 'detections', lambda data: on_detections(self._stamped(data)), raw=True)
+
+        def detections(data: bytes) -> None:
+            # The order of the executor is no promise: what came before is taken here.
+            self._take_others()
+            on_detections(self._stamped(data))
+
+        subscribe(Detection2DArray, 'detections', detections, raw=True)
         # For people, the detections come first.
         self._topics = {name: self._topics[name] for name in _NAMES if name in self._topics}
 
@@ -91,6 +104,12 @@ class Inputs:
         """Unsubscribe."""
         while self._subscriptions:
             self._node.destroy_subscription(self._subscriptions.popitem()[1])
+
+    def _take_others(self) -> None:
+        for name, subscription in list(self._subscriptions.items()):
+            if name != 'detections':
+                for message in waiting_messages(subscription, self._most):
+                    self._handlers[name](message)
 
     def _keep(self, info: Any) -> None:
         self.camera_info = info
