@@ -257,10 +257,54 @@ def test_depth_images_wait_for_a_paused_process(robot):
     assert found.detections[0].bbox.center.position.z == 1
 
 
+def test_what_came_before_the_detections_is_taken_before_them(driver):
+    """Whatever the executor does: this node has none."""
+    import rclpy
+    from rclpy.serialization import serialize_message
+
+    from trt_perception.node.depth.inputs import Inputs
+
+    node = rclpy.create_node('inputs', namespace=f'/depth_{next(_NAMESPACES)}')
+    called = []
+
+    def note(name):
+        return lambda message: called.append((name, message.stamp_ns))
+
+    inputs = Inputs(node, 'reliable', 10, note('detections'), note('depth'), note('masks'))
+    publishers = {
+        name: driver.node.create_publisher(kind, f'{node.get_namespace()}/{name}', QoSProfile(depth=10))
+        for name, kind in (('depth', Image), ('mask_instances', Image), ('camera_info', CameraInfo))}
+    detections = next(one for one in node.subscriptions if one.topic_name.endswith('/detections'))
+    try:
+        for publisher in publishers.values():
+            wait_until(lambda publisher=publisher: publisher.get_subscription_count() == 1, 'subscribed')
+        for stamp in (1, 2, 3):
+            publishers['depth'].publish(Image(header=header('', stamp)))
+        publishers['mask_instances'].publish(Image(header=header('', 3)))
+        publishers['camera_info'].publish(CameraInfo(width=7))
+
+        def handled():
+            detections.callback(serialize_message(Detection2DArray(header=header('', 3))))
+            return inputs.camera_info is not None and len([name for name, _ in called if name != 'detections']) == 4
+
+        wait_until(handled, lambda: f'all messages: {called}')
+        assert [stamp for name, stamp in called if name == 'depth'] == [1, 2, 3]
+        assert called[-1] == ('detections', 3) and called.count(('masks', 3)) == 1
+        assert inputs.camera_info.width == 7
+    finally:
+        inputs.close()
+        for publisher in publishers.values():
+            driver.node.destroy_publisher(publisher)
+        node.destroy_node()
+
+
 @pytest.mark.parametrize('fields, boxes, says', [
     ({'k': [0.0] * 9}, [(1, 1, 20, 20)], 'expected a calibrated camera'),
     ({'width': 848}, [(1, 1, 20, 20)], '640x480 pixels, but camera_info is for 848x480: another view'),
     ({}, [(1, 1, 20, 20), (600, 100, 1200, 400)], 'ends at 1200, 400, but camera_info is for an image of 640x480'),
+    ({}, [(1, 1, 20, 20), (200, 200, 100, 150)], 'a detection has a box of -100x-50 pixels around 150, 175: expected'),
+    ({}, [(math.nan, 1, 20, 20)], 'a detection has a box of nanx19 pixels around nan, 10.5: expected finite numbers'),
+    ({'binning_x': 2000}, [(1, 1, 20, 20)], 'a binning of 2000x1 for 640x480 pixels: expected at least one pixel'),
 ])
 def test_what_does_not_fit_together_is_one_line(robot, fields, boxes, says):
     robot = robot().activate().connect()
@@ -274,6 +318,26 @@ def test_what_does_not_fit_together_is_one_line(robot, fields, boxes, says):
     _, values = robot.node.diagnosis(lambda s, v: says in s.message, says)
     assert values['processed'] == '0' and int(values['bad']) > 0
     assert robot.node.process.wait_for_line('detections not placed: .*')
+
+
+def test_without_camera_info_its_topic_is_named(robot):
+    robot = robot().activate().connect()
+    stamp = robot.driver.now_ns()
+    robot.depth(stamp, np.ones((HEIGHT, WIDTH)))
+    robot.detections(stamp, [(1, 1, 20, 20)])
+    status, _ = robot.node.diagnosis(lambda s, v: v.get('bad') == '1', 'bad')
+    assert f'no camera_info has come yet on {robot.node.topic("camera_info")}: expected' in status.message
+
+
+def test_the_counts_add_up_after_deactivate(robot):
+    robot = robot(reliability='reliable').activate().connect()
+    robot.info()
+    # They wait for a depth image of their time, which never comes.
+    robot.detections(robot.driver.now_ns(), [(1, 1, 20, 20)])
+    robot.node.diagnosis(lambda _, v: v.get('received') == '1', 'the detections')
+    assert robot.node.change_state('deactivate')
+    _, values = robot.node.diagnosis(lambda _, v: v.get('state') == 'inactive', 'inactive')
+    assert (values['received'], values['unmatched'], values['processed']) == ('1', '1', '0')
 
 
 def test_missing_topics_are_named(robot):

@@ -5,6 +5,8 @@
 import os
 import subprocess
 import sys
+import threading
+from types import SimpleNamespace
 
 import pytest
 
@@ -179,3 +181,21 @@ def test_a_manager_that_comes_late_does_not_disturb_autostart(start_node, models
     wait_until(lambda: node.state() != 'unconfigured', 'configuring, inactive or active')
     assert node.change_state('configure') is False
     wait_until(lambda: node.state() == 'active', 'active')
+
+
+def test_autostart_that_fails_in_activate_must_configure_again():
+    """After an error in activate the node is unconfigured."""
+    from trt_perception.node.lifecycle.starting import Starter
+
+    states, said, timers = ['unconfigured'], [], []
+    node = SimpleNamespace(
+        get_logger=lambda: SimpleNamespace(error=said.append, info=said.append),
+        get_parameter=lambda name: SimpleNamespace(value=True),
+        create_timer=lambda period, once, **options: timers.append(once) or SimpleNamespace(cancel=lambda: None),
+        destroy_timer=lambda timer: None, get_fully_qualified_name=lambda: '/detector',
+        trigger=lambda transition: states.append('inactive' if transition == 'configure' else 'unconfigured'))
+    Starter(node, threading.Lock(), lambda: states[-1], lambda: False)
+    timers[0]()
+    assert states == ['unconfigured', 'inactive', 'unconfigured']
+    assert said[-1].startswith('/detector could not activate')
+    assert said[-1].endswith('ros2 lifecycle set /detector configure, then activate')

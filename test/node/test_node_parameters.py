@@ -113,6 +113,8 @@ def test_all_values_can_be_asked_for_at_once(node):
     ('image_transport', 'compressed', 'image_transport is read on configure'),
     ('diagnostics_period', 2.0, 'diagnostics_period is read on configure'),
     ('no_such_parameter', 1, 'declared'),
+    ('score_treshold', 0.5, "^parameter 'score_treshold' is not declared: did you mean 'score_threshold'"),
+    ('', True, "^parameter '' is not declared$"),
 ])
 def test_bad_changes_while_active_are_refused_with_a_reason(active, name, value, reason):
     before = active.parameters([name])
@@ -231,6 +233,9 @@ def test_bad_choices_are_refused_while_unconfigured(node, name, value, said):
     ({'score_threshold': 2.5}, 'score_threshold'),
     ({'score_threshold': 'high'}, 'score_threshold'),
     ({'scale': 1}, 'decimal point'),
+    ({'rotate': 90}, r'write a list of whole numbers, also for one: \[90\] instead of 90'),
+    ({'image_topics': 'cam'}, r'write a list of texts, also for one: \[image\] instead of image'),
+    ({'mean': 0.5}, r'write a list of numbers with a decimal point, also for one: \[1.0\]'),
     ({'max_detections': 'many'}, 'max_detections'),
 ])
 def test_wrong_parameters_at_the_start_end_the_node_with_one_line(start_node, parameters, said):

@@ -71,6 +71,17 @@ def test_top_once(node):
     assert line.split()[1] in ('OK', 'WARN') and line.split()[2] == 'active'
 
 
+def test_top_counts_nodes_and_not_their_cameras(node):
+    node.bring_to('active', image_topics=['front/image', 'rear/image'])
+    done = run('top', '--once', '--wait', '600')
+    heading, _, *lines = done.stdout.splitlines()
+    # Names have no blanks; that of a camera follows the name of its node after one.
+    names = [line.split('  ')[0] for line in lines]
+    cameras = [f'{node.name[1:]} {node.topic(camera)}' for camera in ('front', 'rear')]
+    assert [name for name in names if name.startswith(node.name[1:])] == [node.name[1:], *cameras]
+    assert heading.split()[1] == str(sum(' ' not in name for name in names))
+
+
 def test_top_shows_a_reason_and_a_silent_node(driver):
     publisher = driver.node.create_publisher(
         DiagnosticArray, '/diagnostics', QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT))

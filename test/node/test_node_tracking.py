@@ -32,7 +32,14 @@ class Film:
         bgr = images.picture(*size, {'green': (200 - x, 120, 280 - x, 200)})
         if red:
             bgr[24:104, x:x + 80] = 0, 0, value
-        message = images.image(bgr, images.header(frame_id, self.stamp_ns))
+        return self._answer(images.image(bgr, images.header(frame_id, self.stamp_ns)))
+
+    def show_boxes(self, **boxes):
+        """Return the detections of the next image, which has these coloured rectangles."""
+        self.stamp_ns += STEP_NS
+        return self._answer(images.image(images.picture(320, 240, boxes), images.header('front', self.stamp_ns)))
+
+    def _answer(self, message):
         stamp = message.header.stamp
         since = self._node.detections.count()
         for _ in range(3):
@@ -131,6 +138,36 @@ def test_predicted_boxes_come_only_if_asked(film):
         shown._node.close_cameras()
     assert ids(message) == before
     assert [d.results[0].hypothesis.score for d in message.detections if d.id == before['red']] == [0.0]
+
+
+def test_no_predicted_box_in_an_ignored_area(film):
+    shown = film(tracking_predicted=60.0, tracking_buffer=60.0, ignore_areas=['0,0 80,0 80,240 0,240'])
+    seen = [len(shown.show_boxes(red=(x, 60, x + 30, 90)).detections) for x in range(150, 20, -10)]
+    # Its centre is left of 80 from x = 60 on.
+    assert seen == [1] * 9 + [0] * 4
+
+
+def test_no_predicted_box_outside_of_what_the_network_sees(film):
+    shown = film(tracking_predicted=60.0, tracking_buffer=60.0, roi=[0, 0, 150, 0])
+    for x in range(20, 120, 10):
+        shown.show_boxes(red=(x, 60, x + 30, 90))
+    edges = [[box[2] for box, _ in boxes_of(shown.show_boxes()).values()] for _ in range(8)]
+    # It was at 110 to 140 and goes on by 10 in each image, so it leaves after 4.
+    assert 147 < edges[0][0] <= 150 and edges[1] == [150.0] and edges[-3:] == [[], [], []]
+    assert all(edge <= 150 for found in edges for edge in found)
+
+
+@pytest.mark.parametrize('changes, expected', [
+    ({'classes': ['green']}, {'green': 1.0}), ({'max_detections': 1}, {'red': 1.0}),
+    ({'max_detections': 2}, {'red': 1.0, 'green': 1.0}), ({}, {'red': 1.0, 'green': 1.0, 'blue': 0.0})])
+def test_predicted_boxes_obey_live_parameters(node, film, changes, expected):
+    shown = film(tracking_predicted=60.0, tracking_buffer=60.0)
+    boxes = {'red': (20, 20, 60, 60), 'green': (120, 20, 160, 60)}
+    for _ in range(3):
+        shown.show_boxes(**boxes, blue=(220, 20, 260, 60))
+    assert not changes or node.set_parameters(**changes)[0]
+    found = boxes_of(shown.show_boxes(**boxes))
+    assert {name: score for name, (_, score) in found.items()} == expected
 
 
 def test_the_debug_image_shows_the_id(node, film):

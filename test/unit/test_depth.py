@@ -217,6 +217,24 @@ def test_a_camera_that_is_not_calibrated(k):
         pinhole(640, 480, k, [0.0] * 12)
 
 
+@pytest.mark.parametrize('k', [
+    # In widths and heights in place of pixels, and too small for a division.
+    [0.8, 0, 0.5, 0, 1.1, 0.5, 0, 0, 1], [500, 0, 320, 0, 1.1, 240, 0, 0, 1], [1e-308, 0, 1, 0, 1e-308, 1, 0, 0, 1]])
+def test_numbers_that_are_not_in_pixels(k):
+    with pytest.raises(FrameError, match='for an image of 640x480: expected a calibrated camera; they are in pixels'):
+        pinhole(640, 480, k, [0.0] * 12)
+    # A wide view is one.
+    assert pinhole(640, 480, [6.5, 0, 320, 0, 5.0, 240, 0, 0, 1], [0.0] * 12).fx == 6.5
+
+
+def test_a_binning_without_pixels():
+    k = [500, 0, 320, 0, 510, 240, 0, 0, 1]
+    for binning in ((641, 1), (1, 481), (2**32 - 1, 2**32 - 1)):
+        with pytest.raises(FrameError, match=rf'a binning of {binning[0]}x{binning[1]} for 640x480 pixels: expected'):
+            pinhole(640, 480, k, [0.0] * 12, binning)
+    assert pinhole(640, 480, k, [0.0] * 12, (640, 480)).width == 1
+
+
 def test_another_view_is_refused():
     for size in ((320, 240), (212, 159), (1280, 960)):
         assert scale_to_depth(CAMERA, message(np.ones((size[1], size[0])))) == pytest.approx(

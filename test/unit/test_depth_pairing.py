@@ -89,11 +89,21 @@ def test_every_detection_is_settled_once_and_no_pair_is_too_far_apart(messages):
         assert waiting in (0, 1)
 
 
+def test_detections_that_wait_are_dropped_once():
+    pairing, join = Pairing(50, 10), MaskJoin(5)
+    for waiting in (pairing, join):
+        assert waiting.drop() == 0
+        waiting.add_detections(stamped(1000))
+        assert (waiting.drop(), waiting.drop()) == (1, 0)
+    assert pair_of(pairing.add_depth(stamped(1000))) is None
+    assert join.add_masks(stamped(1000)) is None
+
+
 # Masks
 
 
 def test_masks_come_before_or_after_their_detections():
-    join = MaskJoin()
+    join = MaskJoin(5)
     assert join.add_detections(stamped(1000)) == (None, False)
     assert join.add_masks(stamped(900)) is None
     joined = join.add_masks(stamped(1000))
@@ -103,8 +113,21 @@ def test_masks_come_before_or_after_their_detections():
     assert (joined.masks, lost) == (b'1100', False)
 
 
+def test_the_masks_of_a_pause_come_before_their_detections():
+    join = MaskJoin(5)
+    for stamp in range(1000, 1600, 100):
+        assert join.add_masks(stamped(stamp)) is None
+    # The oldest is not kept.
+    assert join.add_detections(stamped(1000)) == (None, False)
+    for stamp, lost in ((1100, True), (1200, False), (1400, False), (1500, False)):
+        joined, was_lost = join.add_detections(stamped(stamp))
+        assert (joined.stamp_ns, joined.masks, was_lost) == (stamp, str(stamp).encode(), lost)
+    # Those of 1300 were not kept for longer than those after them.
+    assert join.add_detections(stamped(1300)) == (None, False)
+
+
 def test_newer_detections_do_not_wait_for_older_masks():
-    join = MaskJoin()
+    join = MaskJoin(5)
     join.add_detections(stamped(1000))
     assert join.add_detections(stamped(1100)) == (None, True)
     assert join.add_masks(stamped(1000)) is None
@@ -137,6 +160,11 @@ def condition(**changes):
      'most detections cannot be placed: no camera_info'),
     ({'rates': {'received': 10.0, 'bad': 1.0}, 'last_failure': 'cut off'}, Level.WARN,
      'some detections cannot be placed: cut off'),
+    # camera_info came once and is right or wrong: the messages say more.
+    ({'inputs': (Input('/camera_info', 1, 9.0),), 'rates': {'received': 10.0, 'bad': 10.0}, 'last_failure': 'too wide'},
+     Level.ERROR, 'most detections cannot be placed: too wide'),
+    ({'inputs': (Input('/depth', 1, 9.0),), 'rates': {'received': 10.0, 'unmatched': 10.0}}, Level.WARN,
+     'no message on /depth for 9 s, although it has a publisher'),
 ])
 def test_the_health(changes, level, says):
     assert assess(condition(**changes)) == (level, says)

@@ -131,6 +131,16 @@ def test_a_busy_machine_is_named_if_images_are_lost():
         assert assess(replace(busy, **{'recent': {**lost, 'stale': 0.0}, **changes}))[0] == Level.OK
 
 
+def test_stamps_that_cannot_be_right_come_before_a_busy_machine():
+    """Images without a stamp are too old on every machine. If none is stale, the busy machine loses them."""
+    stale = {'received': 30.0, 'processed': 10.0, 'stale': 20.0}
+    busy = replace(
+        WELL, recent=stale, processor=ProcessorWait(waited=0.66, used=0.33), stamps=StampReport(0, 1.8e9))
+    assert assess(busy)[1].startswith('image stamps are 0: ')
+    assert assess(replace(busy, recent={**stale, 'stale': 0.0, 'replaced': 20.0}))[1].startswith('the machine is busy')
+    assert assess(replace(busy, stamps=StampReport(NOW_NS, 0.2)))[1].startswith('the machine is busy')
+
+
 def test_stamps_of_another_clock():
     level, reason = assess(replace(WELL, stamps=StampReport(NOW_NS, 20.0)))
     assert level == Level.WARN

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The lines and records of echo, and the rows of top."""
 
+import json
+
 import pytest
 
 pytest.importorskip('vision_msgs.msg', reason='needs vision_msgs: make setup')
@@ -23,7 +25,7 @@ from vision_msgs.msg import (
     VisionInfo,
 )
 
-from trt_perception.cli.message_lines import RECORDS, line
+from trt_perception.cli.message_lines import RECORDS, json_line, line
 from trt_perception.cli.node_reports import Reports, record, rows
 
 HEADER = Header(stamp=Time(sec=12, nanosec=345_678_901), frame_id='cam')
@@ -55,6 +57,16 @@ def test_detections():
         {'bbox': [0.0, 0.0, 2.0, 2.0]}]}
     assert line(one) == '12.345 cam  2 objects: person #7 0.50 [10 20 110 210]; ? [0 0 2 2]'
     assert line(records(Detection2DArray(header=HEADER))[0]) == '12.345 cam  0 objects'
+
+
+def test_numbers_that_json_lacks_are_null():
+    message = Detection2DArray(header=HEADER, detections=[
+        detection(float('nan'), 8.0, float('inf'), 4.0, hypothesis('dog', float('nan')))])
+    one, = records(message)
+    assert json.loads(json_line(one), parse_constant=pytest.fail) == {
+        'stamp_ns': 12_345_678_901, 'frame_id': 'cam',
+        'detections': [{'class_id': 'dog', 'score': None, 'bbox': [None, 6.0, None, 10.0]}]}
+    assert line(one) == '12.345 cam  1 object: dog nan [nan 6 nan 10]'
 
 
 def test_detections_in_space():
@@ -93,6 +105,29 @@ def test_diagnostics():
     one, = records(DiagnosticArray(header=HEADER, status=[status(DiagnosticStatus.ERROR, 'bad')]))
     assert one['values'] == {'rate_out_hz': '29.5', 'state': 'active'}
     assert line(one) == 'ERROR front/detector: perception: bad'
+
+
+def test_a_camera_that_is_configured_no_more_leaves_top():
+    reports = Reports(lambda: 0.0)
+
+    def heard(*names):
+        reports.add(DiagnosticArray(status=[status(DiagnosticStatus.OK, name=name) for name in names]))
+        return [(report.of, report.camera) for report in reports.now()]
+
+    both = ('a/node: perception', 'a/node: perception /front', 'a/node: perception /rear')
+    assert heard(*both) == [('a/node', ''), ('a/node', '/front'), ('a/node', '/rear')]
+    # Another node, and another that has the same beginning.
+    assert len(heard('a/nod: perception', 'a/node2: perception', 'a/node2: perception /front')) == 6
+    assert heard(*both[:2]) == [
+        ('a/nod', ''), ('a/node', ''), ('a/node', '/front'), ('a/node2', ''), ('a/node2', '/front')]
+    assert heard(both[0])[:2] == [('a/nod', ''), ('a/node', '')]
+
+
+def test_detections_without_depth_image_are_dropped_in_top():
+    reports = Reports(lambda: 0.0)
+    reports.add(DiagnosticArray(status=[
+        status(DiagnosticStatus.OK, name='boxes: detections_3d', replaced=1, unmatched=4, bad=2)]))
+    assert reports.now()[0].dropped == 7
 
 
 def test_rows_of_top():

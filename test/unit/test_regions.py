@@ -52,6 +52,19 @@ def test_a_box_in_the_part_is_the_box_in_the_image(rotate, roi, encoding, channe
     assert restored.boxes.dtype == np.float32
 
 
+def test_predicted_boxes_are_in_sight():
+    """Clipped to what the network sees, without those outside of it and those in an ignored area."""
+    region = Region(10, 5, 30, 0, 90, (((0, 0), (20, 0), (20, 20), (0, 20)),))
+    predicted = Detections(
+        np.array([[5, 8, 18, 12], [30, 20, 50, 60], [40, 20, 60, 30], [0, 0, 10, 40], [12, 0, 36, 39]], np.float32),
+        np.zeros(5, np.float32), np.arange(5), np.arange(1, 6))
+    seen = region.within_sight(predicted, WIDTH, HEIGHT)
+    assert seen.boxes.tolist() == [[30, 20, 40, 40], [12, 5, 36, 39]]
+    assert (seen.class_indices.tolist(), seen.ids.tolist()) == ([1, 4], [2, 5])
+    whole = Region().within_sight(predicted, 100, 100)
+    assert whole.boxes.tolist() == predicted.boxes.tolist()
+
+
 def test_the_turn_is_clockwise():
     image = np.zeros((2, 3), np.uint8)
     image[0, 2] = 255  # At the right of the top row: after a quarter clockwise at the bottom of the right column.

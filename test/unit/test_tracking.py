@@ -205,6 +205,23 @@ def test_a_predicted_box_is_clipped_to_the_image():
     assert len(tracker.update(found(), round(1.6 * S), SIZE)) == 0
 
 
+def test_the_caller_chooses_among_the_predicted_boxes():
+    tracker = Tracker(predicted_s=1.0)
+    for t in np.arange(0, 1, 0.1):
+        tracker.update(found((100, 300), (500, 300)), round(t * S), SIZE)
+    asked = []
+
+    def left(predicted):
+        asked.append(predicted)
+        return predicted.chosen(np.flatnonzero(predicted.boxes[:, 0] < 300))
+
+    result = tracker.update(found(), round(1.1 * S), SIZE, reported=left)
+    assert asked[0].ids.tolist() == [1, 2] and asked[0].scores.tolist() == [0.0, 0.0]
+    assert (result.ids.tolist(), result.scores.tolist()) == ([1], [0.0])
+    # The other one is still known.
+    assert tracker.update(found((500, 300)), round(1.2 * S), SIZE, reported=left).ids.tolist() == [2, 1]
+
+
 # When ids must not stay
 
 

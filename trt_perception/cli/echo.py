@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import difflib
-import json
 import os
 import time
 from collections.abc import Callable
@@ -19,7 +18,7 @@ from typing import Any
 
 from ..dependencies import require
 from ..errors import ParameterError, listed, printable
-from .message_lines import RECORDS, line
+from .message_lines import RECORDS, json_line, line
 from .numbers import duration, whole
 from .ros_session import Listener, checked_topic, listening
 
@@ -56,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
                 return
             received, last = received + 1, time.monotonic()
             for record in records(message):
-                print(json.dumps(record) if options.json else printable(line(record)), flush=True)
+                print(json_line(record) if options.json else printable(line(record)), flush=True)
 
         listener.subscribe(getattr(require(f'{package}.msg'), name), topic, show, latched)
         while wanted is None or received < wanted:

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -86,6 +88,19 @@ RECORDS: dict[str, Callable[[Any], Iterator[dict[str, Any]]]] = {
     'vision_msgs/msg/Classification': _classification, 'diagnostic_msgs/msg/DiagnosticArray': _diagnostics,
     'vision_msgs/msg/LabelInfo': _label_info, 'vision_msgs/msg/VisionInfo': _vision_info,
     'sensor_msgs/msg/Image': _image, 'sensor_msgs/msg/CompressedImage': _compressed_image}
+
+
+def json_line(record: dict[str, Any]) -> str:
+    """Return a record as JSON in one line. NaN and infinity, which other nodes may publish and JSON lacks, are null."""
+    return json.dumps(_finite(record), allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def line(record: dict[str, Any]) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 _TASKS = (': perception', ': detections_3d')
 _LEVELS = ('OK', 'WARN', 'ERROR', 'STALE')
 STALE = 'STALE'
-_DROPPED = ('replaced', 'stale', 'bad', 'failed')
+_DROPPED = ('replaced', 'stale', 'bad', 'failed', 'unmatched')
 # Without a message for this long, or for three times the period of the node, it is stale.
 _SILENT_S = 5.0
 _PERIODS = 3
@@ -25,8 +25,9 @@ HEADINGS = (
 
 @dataclass(frozen=True)
 class Report:
-    """The newest status of a node.
+    """The newest status of a node, or of one of its cameras if it has several.
 
+    node: its name, with that of the camera: 'detector', 'detector /front'; camera: of several, '' for the node
     level: OK, WARN, ERROR, or STALE if the node is silent; values: by key, as the node publishes them
     seen: when it came, in seconds of the monotonic clock; period: seconds since the one before, 0 for the first
     """
@@ -37,6 +38,12 @@ class Report:
     values: Mapping[str, str]
     seen: float
     period: float = 0.0
+    camera: str = ''
+
+    @property
+    def of(self) -> str:
+        """The name of the node."""
+        return self.node.removesuffix(f' {self.camera}') if self.camera else self.node
 
     def number(self, key: str) -> float | None:
         """Return a value as a number, None if the node does not publish it."""
@@ -48,7 +55,7 @@ class Report:
 
     @property
     def dropped(self) -> int | None:
-        """Images since activation without a result: replaced by a newer one, stale, bad or failed."""
+        """Images since activation without a result: replaced by a newer one, stale, bad, failed, or without depth."""
         counts = [self.number(key) for key in _DROPPED]
         known = [count for count in counts if count is not None]
         return int(sum(known)) if known else None
@@ -63,6 +70,7 @@ class Reports:
 
     def add(self, message: Any) -> None:
         """Take a diagnostic_msgs/DiagnosticArray; statuses of other nodes are ignored."""
+        heard: set[str] = set()
         for status in message.status:
             values = {pair.key: pair.value for pair in status.values}
             # 'detector: perception', or 'detector: perception front' for one of several cameras.
@@ -70,12 +78,18 @@ class Reports:
             if not task or 'state' not in values:
                 continue
             name = str(status.name).replace(task, '', 1)
+            camera = str(status.name).partition(task)[2].strip()
+            heard.add(name)
             # rclpy has the level as bytes of length 1.
             level = status.level[0] if isinstance(status.level, bytes) else int(status.level)
             before, now = self._reports.get(name), self._clock()
             self._reports[name] = Report(
                 name, _LEVELS[level] if level < len(_LEVELS) else str(level), str(status.message), values, now,
-                0.0 if before is None else now - before.seen)
+                0.0 if before is None else now - before.seen, camera)
+        # A node reports all its cameras together: one that is missing is not configured any more.
+        for name, report in list(self._reports.items()):
+            if report.camera and report.of in heard and name not in heard:
+                del self._reports[name]
 
     def now(self) -> list[Report]:
         """Return the reports by name. A node that is silent is STALE."""
@@ -91,7 +105,7 @@ class Reports:
             return report
         return Report(
             report.node, STALE, f'nothing heard for {silent:.0f} s; the last was {report.level}: {report.reason}',
-            report.values, report.seen, report.period)
+            report.values, report.seen, report.period, report.camera)
 
 
 def rows(reports: Sequence[Report]) -> list[Sequence[str]]:

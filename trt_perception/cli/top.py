@@ -122,7 +122,8 @@ def _table(reports: Sequence[Report], width: int) -> str:
             cell.rjust(size) if 3 <= column <= 9 else cell.ljust(size)
             for column, (cell, size) in enumerate(zip(row, widths))).rstrip()
         for row in cells]
-    heading = f'{time.strftime("%H:%M:%S")}  {len(reports)} perception node{"" if len(reports) == 1 else "s"}'
+    nodes = len({report.of for report in reports})
+    heading = f'{time.strftime("%H:%M:%S")}  {nodes} perception node{"" if nodes == 1 else "s"}'
     return '\n'.join(line[:width] if width else line for line in [heading, *lines])
 
 

@@ -18,6 +18,9 @@ _ALIGNED = (
     'depth_image_proc register)')
 # Pixels by which the heights may differ after scaling: drivers round.
 _ROUNDING = 1.0
+# A focal length of less than this part of the image's size would be a view of more than 178 degrees. Some programs
+# write 0.8 for 0.8 times the width.
+_LEAST_FOCAL_LENGTH = 0.01
 # Boxes are clipped to the image, so they end at its edge.
 _EDGE = 1.0
 
@@ -58,13 +61,18 @@ def pinhole(
     """
     fx, cx, fy, cy = (p[0], p[2], p[5], p[6]) if p[0] else (k[0], k[2], k[4], k[5])
     numbers = fx, fy, cx, cy
-    if not all(map(math.isfinite, numbers)) or fx <= 0 or fy <= 0 or width < 1 or height < 1:
+    if (not all(map(math.isfinite, numbers)) or width < 1 or height < 1
+            or fx < _LEAST_FOCAL_LENGTH * width or fy < _LEAST_FOCAL_LENGTH * height):
         raise FrameError(
             f'camera_info has fx {fx:g}, fy {fy:g} for an image of {width}x{height}: expected a calibrated camera; '
-            "check the driver's camera_info_url, or calibrate it (camera_calibration)")
+            "they are in pixels: check the driver's camera_info_url, or calibrate it (camera_calibration)")
     x, y, roi_width, roi_height = roi
     width, height = roi_width or width, roi_height or height
     across, down = max(1, binning[0]), max(1, binning[1])
+    if width < across or height < down:
+        raise FrameError(
+            f'camera_info has a binning of {across}x{down} for {width}x{height} pixels: expected at least one pixel '
+            'after it; set binning_x and binning_y in the driver to 0 if it does not combine pixels')
     # As image_geometry does it.
     return Pinhole(width // across, height // down, fx / across, fy / down, (cx - x) / across, (cy - y) / down)
 

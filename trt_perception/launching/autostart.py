@@ -81,9 +81,10 @@ class Autostart:
                 if not answer.success:
                     self._logger.error(f'{name} could not {verb}: see its log for the reason')
                     if not self._on_failure:
+                        # Also after an error in activate, which leads to unconfigured.
                         self._logger.error(
-                            f'{name} is still running; after you fix the cause: ros2 lifecycle set {name} {verb}'
-                            f'{", then activate" if verb == "configure" else ""}')
+                            f'{name} is still running; after you fix the cause: ros2 lifecycle set {name} configure, '
+                            'then activate')
                     await self._launch(context, self._on_failure)
                     return
             await self._launch(context, self._on_active)

@@ -60,6 +60,20 @@ class Region:
         if not self.is_whole:
             masks = None if result.masks is None else self._masks_on_image(result.masks, width, height)
             result = replace(result, boxes=self._on_image(result.boxes, width, height), masks=masks)
+        return self._without_ignored(result)
+
+    def within_sight(self, predicted: Detections, width: int, height: int) -> Detections:
+        """Return predicted boxes as the network would find them: clipped to what it sees, without the ignored ones.
+
+        predicted: in the coordinates of the image; width, height: of the image
+        """
+        left, top, right, bottom = self.within(width, height)
+        clipped = np.clip(predicted.boxes, [left, top, left, top], [right, bottom, right, bottom])
+        visible = np.flatnonzero((clipped[:, 2:] > clipped[:, :2]).all(axis=1))
+        boxes = clipped.astype(np.float32)
+        return self._without_ignored(replace(predicted, boxes=boxes).chosen(visible))
+
+    def _without_ignored(self, result: Detections) -> Detections:
         if not self.ignored or not len(result):
             return result
         centres = (result.boxes[:, :2] + result.boxes[:, 2:]) / 2

@@ -10,6 +10,7 @@ forgotten after a time and not after a number of images, and a detection of anot
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -73,12 +74,14 @@ class Tracker:
 
     def update(
         self, detections: Detections, stamp_ns: int, size: tuple[int, int], score: float = 0.0, camera: str = '',
+        reported: Callable[[Detections], Detections] | None = None,
     ) -> Detections:
         """Return the detections of the next image with ids: those with at least this score.
 
         detections: of one image; stamp_ns: its time in nanoseconds; size: its width and height in pixels
         score: detections below it continue the track of a known object, and are not returned
         camera: such as the frame_id
+        reported: returns those of the predicted boxes that may be returned, None for all
 
         All objects are forgotten if the time goes back, or if the size or the camera changes. The result has the same
         boxes, scores and classes in the same order, and `ids`. An object that was found once has no id yet. With
@@ -103,7 +106,7 @@ class Tracker:
         result = replace(detections, ids=ids)
         if not strong.all():
             result = result.chosen(np.flatnonzero(strong))
-        return self._with_predicted(result, size) if self._predicted_ns else result
+        return self._with_predicted(result, size, reported) if self._predicted_ns else result
 
     def _advance(self, stamp_ns: int) -> None:
         """Go on to the time of the next image, and forget objects that were not found for long."""
@@ -179,16 +182,22 @@ class Tracker:
         self._states, self._ids, self._hits = self._states[kept], self._ids[kept], self._hits[kept]
         self._seen, self._classes = self._seen[kept], self._classes[kept]
 
-    def _with_predicted(self, found: Detections, size: tuple[int, int]) -> Detections:
+    def _with_predicted(
+        self, found: Detections, size: tuple[int, int], reported: Callable[[Detections], Detections] | None,
+    ) -> Detections:
         assert found.ids is not None
         missed = (self._ids != _NO_ID) & (self._now - self._seen <= self._predicted_ns) & ~np.isin(self._ids, found.ids)
         boxes = np.clip(corners(self._states[:, POSITION]), 0, [*size, *size]).astype(np.float32)
         # Those that have left the image are not predicted.
         missed &= (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
-        boxes = boxes[missed]
+        ids = self._ids[missed]
+        predicted = Detections(boxes[missed], np.zeros(len(ids), np.float32), self._classes[missed], ids)
+        if reported is not None:
+            predicted = reported(predicted)
+        assert predicted.ids is not None
         return Detections(
-            np.concatenate([found.boxes, boxes]),
-            np.concatenate([found.scores, np.zeros(len(boxes), np.float32)]),
-            np.concatenate([found.class_indices, self._classes[missed]]),
-            np.concatenate([found.ids, self._ids[missed]]),
-            None if found.masks is None else found.masks.with_empty(len(boxes)))
+            np.concatenate([found.boxes, predicted.boxes]),
+            np.concatenate([found.scores, predicted.scores]),
+            np.concatenate([found.class_indices, predicted.class_indices]),
+            np.concatenate([found.ids, predicted.ids]),
+            None if found.masks is None else found.masks.with_empty(len(predicted)))

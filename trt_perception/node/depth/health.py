@@ -48,21 +48,33 @@ def assess(now: Condition) -> tuple[Level, str]:
         return Level.ERROR, now.error
     if now.state != 'active':
         return Level.OK, f'{now.state}: no detections are processed'
-    for source in now.inputs:
-        if source.silent_s >= SILENCE_S:
-            why = (
-                f'no node publishes {source.topic}: check the name of the topic (ros2 topic list)'
-                if not source.publishers else
-                f'no message on {source.topic} for {source.silent_s:.0f} s, although it has a publisher')
-            return Level.WARN, why
+    findings = [*_bad(now), *_silent(now), *_unmatched(now)]
+    # An error comes first: what is wrong with messages that come says more than a topic that is silent.
+    return max(findings, key=lambda finding: finding[0], default=(
+        Level.OK, f'{now.rates.get("processed", 0.0):.1f} results a second'))
+
+
+def _bad(now: Condition) -> list[tuple[Level, str]]:
+    bad, received = now.rates.get('bad', 0.0), now.rates.get('received', 0.0)
+    if received and bad > _MANY * received:
+        return [(Level.ERROR, f'most detections cannot be placed: {now.last_failure}')]
+    return [(Level.WARN, f'some detections cannot be placed: {now.last_failure}')] if now.last_failure and bad else []
+
+
+def _silent(now: Condition) -> list[tuple[Level, str]]:
+    return [(
+        Level.WARN,
+        f'no node publishes {source.topic}: check the name of the topic (ros2 topic list)' if not source.publishers else
+        f'no message on {source.topic} for {source.silent_s:.0f} s, although it has a publisher',
+    ) for source in now.inputs if source.silent_s >= SILENCE_S]
+
+
+def _unmatched(now: Condition) -> list[tuple[Level, str]]:
     received = now.rates.get('received', 0.0)
-    if received and now.rates.get('bad', 0.0) > _MANY * received:
-        return Level.ERROR, f'most detections cannot be placed: {now.last_failure}'
-    if received and now.rates.get('unmatched', 0.0) > _MANY * received:
-        return Level.WARN, (
-            'most detections have no depth image of their time' + (
-                '' if now.difference_s is None else
-                f': the nearest differs by {now.difference_s:.3f} s, and max_stamp_difference is {now.limit_s:g} s'))
-    if now.last_failure and now.rates.get('bad', 0.0):
-        return Level.WARN, f'some detections cannot be placed: {now.last_failure}'
-    return Level.OK, f'{now.rates.get("processed", 0.0):.1f} results a second'
+    if not received or now.rates.get('unmatched', 0.0) <= _MANY * received:
+        return []
+    return [(
+        Level.WARN,
+        'most detections have no depth image of their time' + (
+            '' if now.difference_s is None else
+            f': the nearest differs by {now.difference_s:.3f} s, and max_stamp_difference is {now.limit_s:g} s'))]

@@ -15,11 +15,13 @@ from sensor_msgs.msg import CameraInfo, Image
 from vision_msgs.msg import Detection2DArray
 
 from ..image_topics.serialized_image import stamp_of
+from ..process.rclpy_internals import waiting_messages
 from .health import Input
 from .pairing import Stamped
 
 # At least, of each topic.
 _DEPTH = 5
+_NAMES = ('detections', 'depth', 'mask_instances', 'camera_info')
 
 
 class Inputs:
@@ -36,8 +38,9 @@ class Inputs:
         """
         self._node = node
         # After a pause of this process the middleware has as many as the node would have kept.
+        self._most = max(depth_queue, _DEPTH)
         qos = QoSProfile(
-            history=HistoryPolicy.KEEP_LAST, depth=max(depth_queue, _DEPTH), reliability=(
+            history=HistoryPolicy.KEEP_LAST, depth=self._most, reliability=(
                 ReliabilityPolicy.RELIABLE if reliability == 'reliable' else ReliabilityPolicy.BEST_EFFORT))
         group = MutuallyExclusiveCallbackGroup()
         self.camera_info: Any = None
@@ -46,29 +49,49 @@ class Inputs:
         # A destroyed subscription has no name any more.
         self._topics: dict[str, str] = {}
 
+        self._handlers: dict[str, Callable[[Any], None]] = {}
+        started = time.monotonic()
+
         def subscribe(kind: Any, name: str, handle: Callable[[Any], None], raw: bool) -> None:
-            self._last[name] = time.monotonic()
+            # The same for all, so that all are silent from the same moment on.
+            self._last[name] = started
 
             def received(message: Any) -> None:
                 self._last[name] = time.monotonic()
                 handle(message)
 
+            self._handlers[name] = received
             self._subscriptions[name] = node.create_subscription(
                 kind, name, received, qos, callback_group=group, raw=raw)
             self._topics[name] = self._subscriptions[name].topic_name
 
+        # In this order: of the subscriptions that have a message, rclpy's executor takes the first. So after a pause,
+        # depth images come before the detections of their time, which do not wait for them in vain.
         # Serialized: what a newer message replaces need not be read.
-        subscribe(Detection2DArray, 'detections', lambda data: on_detections(self._stamped(data)), raw=True)
+        subscribe(CameraInfo, 'camera_info', self._keep, raw=False)
         subscribe(Image, 'depth', lambda data: on_depth(self._stamped(data)), raw=True)
         if on_masks is not None:
             subscribe(Image, 'mask_instances', lambda data: on_masks(self._stamped(data)), raw=True)
-        subscribe(CameraInfo, 'camera_info', self._keep, raw=False)
+
+        def detections(data: bytes) -> None:
+            # The order of the executor is no promise: what came before is taken here.
+            self._take_others()
+            on_detections(self._stamped(data))
+
+        subscribe(Detection2DArray, 'detections', detections, raw=True)
+        # For people, the detections come first.
+        self._topics = {name: self._topics[name] for name in _NAMES if name in self._topics}
 
     @property
     def topics(self) -> str:
         """The resolved names, for the log."""
         names = list(self._topics.values())
         return f'{", ".join(names[:-1])} and {names[-1]}'
+
+    @property
+    def camera_info_topic(self) -> str:
+        """The resolved name of camera_info."""
+        return self._topics['camera_info']
 
     def report(self) -> tuple[Input, ...]:
         """Return the state of each topic now."""
@@ -81,6 +104,12 @@ class Inputs:
         """Unsubscribe."""
         while self._subscriptions:
             self._node.destroy_subscription(self._subscriptions.popitem()[1])
+
+    def _take_others(self) -> None:
+        for name, subscription in list(self._subscriptions.items()):
+            if name != 'detections':
+                for message in waiting_messages(subscription, self._most):
+                    self._handlers[name](message)
 
     def _keep(self, info: Any) -> None:
         self.camera_info = info

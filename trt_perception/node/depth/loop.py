@@ -35,7 +35,7 @@ _LONGEST_REASON = 1000
 class DepthLoop:
     """Created on configure, closed on cleanup; start() on activate, stop() on deactivate.
 
-    received = processed + replaced + unmatched + bad (+ at most one waiting and one in work)
+    received = processed + replaced + unmatched + bad (+ a few waiting and one in work while the node is active)
     """
 
     def __init__(self, node: Any, settings: DepthSettings) -> None:
@@ -44,7 +44,7 @@ class DepthLoop:
         self._core = Core(settings.core_fraction, settings.min_depth, settings.max_depth, settings.min_known)
         self._statistics = Statistics()
         self._pairing = self._new_pairing()
-        self._join = MaskJoin()
+        self._join = self._new_join()
         self._publisher = node.create_lifecycle_publisher(Detection3DArray, 'detections_3d', 10)
         self._worker: LatestWorker[Pair] = LatestWorker('depth', self._process, self._unexpected)
         self._inputs: Inputs | None = None
@@ -54,7 +54,7 @@ class DepthLoop:
     def start(self) -> str:
         """Reset the counts and subscribe. Returns the topics."""
         self._statistics.reset()
-        self._pairing, self._join = self._new_pairing(), MaskJoin()
+        self._pairing, self._join = self._new_pairing(), self._new_join()
         self.last_failure, self.difference_s = '', None
         self._inputs = Inputs(
             self._node, self._settings.reliability, self._settings.depth_queue, self._add_detections, self._add_depth,
@@ -66,7 +66,9 @@ class DepthLoop:
         inputs, self._inputs = self._inputs, None
         if inputs is not None:
             inputs.close()
-            if self._worker.clear():
+            for _ in range(self._join.drop() + self._pairing.drop()):
+                self._statistics.count('unmatched')
+            for _ in self._worker.clear():
                 self._statistics.count('replaced')
 
     def close(self) -> None:
@@ -87,6 +89,9 @@ class DepthLoop:
 
     def _new_pairing(self) -> Pairing:
         return Pairing(round(self._settings.max_stamp_difference * 1e9), self._settings.depth_queue)
+
+    def _new_join(self) -> MaskJoin:
+        return MaskJoin(self._settings.depth_queue)
 
     # In the executor
 
@@ -127,7 +132,7 @@ class DepthLoop:
             self._statistics.count('replaced')
             return
         try:
-            message, missing = self._placed(pair, inputs.camera_info)
+            message, missing = self._placed(pair, inputs)
         except FrameError as error:
             self._bad(str(error))
             return
@@ -142,10 +147,13 @@ class DepthLoop:
             'total': (time.perf_counter() - started) * 1e3,
             'stamp_to_publish': (now_ns - pair.detections.stamp_ns) / 1e6})
 
-    def _placed(self, pair: Pair, info: Any) -> tuple[Detection3DArray, int]:
+    def _placed(self, pair: Pair, inputs: Inputs) -> tuple[Detection3DArray, int]:
         """Return the message, and the number of objects without a place."""
+        info = inputs.camera_info
         if info is None:
-            raise FrameError('no camera_info has come yet: expected that of the image that the detections are from')
+            raise FrameError(
+                f'no camera_info has come yet on {inputs.camera_info_topic}: expected that of the image that the '
+                'detections are from; check the name of the topic (ros2 topic list)')
         camera = pinhole_of(info)
         detections = _deserialized(pair.detections.data)
         message = _image_of(pair.depth.data, 'the depth image')

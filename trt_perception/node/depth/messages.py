@@ -15,15 +15,23 @@ from vision_msgs.msg import BoundingBox3D, Detection3D, Detection3DArray, Object
 
 from ...depth.boxes import Box3D
 from ...depth.camera import Pinhole, pinhole
+from ...errors import FrameError
 
 # The orientation of an object is not known: each angle is anywhere in a full turn.
 _ANY_ANGLE = math.pi ** 2 / 3
 
 
 def corners_of(detection: Any) -> tuple[float, float, float, float]:
-    """Return x_min, y_min, x_max, y_max of a vision_msgs/Detection2D, in pixels."""
+    """Return x_min, y_min, x_max, y_max of a vision_msgs/Detection2D, in pixels.
+
+    Raises FrameError if these are not those of a box: other detectors may send anything.
+    """
     box = detection.bbox
     x, y = box.center.position.x, box.center.position.y
+    if not all(map(math.isfinite, (x, y, box.size_x, box.size_y))) or box.size_x < 0 or box.size_y < 0:
+        raise FrameError(
+            f'a detection has a box of {box.size_x:g}x{box.size_y:g} pixels around {x:g}, {y:g}: expected finite '
+            'numbers, and no negative size')
     return x - box.size_x / 2, y - box.size_y / 2, x + box.size_x / 2, y + box.size_y / 2
 
 

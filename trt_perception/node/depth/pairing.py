@@ -13,9 +13,6 @@ import threading
 from collections import deque
 from dataclasses import dataclass, replace
 
-# Masks that are kept until their detections come: they may overtake them.
-_MASKS = 3
-
 
 @dataclass(frozen=True)
 class Stamped:
@@ -54,8 +51,9 @@ class Outcome:
 class MaskJoin:
     """Puts detections and the masks with the same stamp together. The masks come soon after. For several threads."""
 
-    def __init__(self) -> None:
-        self._masks: deque[Stamped] = deque(maxlen=_MASKS)
+    def __init__(self, length: int) -> None:
+        """Prepare. length: number of masks to keep until their detections come: after a pause, many overtake them."""
+        self._masks: deque[Stamped] = deque(maxlen=length)
         self._waiting: Stamped | None = None
         self._lock = threading.Lock()
 
@@ -63,8 +61,11 @@ class MaskJoin:
         """Return the detections with their masks, None if these may still come, and whether older ones have none."""
         with self._lock:
             lost, self._waiting = self._waiting is not None, None
-            for masks in self._masks:
+            for masks in list(self._masks):
                 if masks.stamp_ns == detections.stamp_ns:
+                    # These and those before them: their detections have come, or were lost.
+                    while self._masks.popleft() is not masks:
+                        pass
                     return replace(detections, masks=masks.data), lost
             self._waiting = detections
             return None, lost
@@ -78,6 +79,12 @@ class MaskJoin:
                 return None
             self._waiting = None
             return replace(detections, masks=masks.data)
+
+    def drop(self) -> int:
+        """Forget the detections that wait. Returns their number."""
+        with self._lock:
+            dropped, self._waiting = int(self._waiting is not None), None
+        return dropped
 
 
 class Pairing:
@@ -114,6 +121,12 @@ class Pairing:
                     late.difference_ns if now.difference_ns is None else now.difference_ns)
             # The newest wins.
             return Outcome(now.pair, 1, late.difference_ns)
+
+    def drop(self) -> int:
+        """Forget the detections that wait. Returns their number."""
+        with self._lock:
+            dropped, self._waiting = int(self._waiting is not None), None
+        return dropped
 
     def _settled(self) -> Outcome:
         """Settle the waiting detections if no nearer depth image can come."""

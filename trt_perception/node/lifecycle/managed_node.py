@@ -54,6 +54,7 @@ class ManagedNode(LifecycleNodeMixin, Node):
         # Any: its methods have no types before Kilted.
         self._log: Any = self.get_logger()
         self._on_fatal = on_fatal
+        self._table = table
         # Each configure keeps its event: one that does not return must never go on after a later one was allowed.
         self._cancel = threading.Event()
         self._ending = False
@@ -70,6 +71,10 @@ class ManagedNode(LifecycleNodeMixin, Node):
 
     def set_parameters_atomically(self, parameter_list: Sequence[Parameter]) -> SetParametersResult:
         """Set parameters for a client of the parameter services. Setting one to the value it has always succeeds."""
+        # rclpy's reason does not contain the name.
+        undeclared = parameters.undeclared(self, [parameter.name for parameter in parameter_list], self._table)
+        if undeclared:
+            return SetParametersResult(successful=False, reason=undeclared)
         changed = changes(self, parameter_list)
         return super().set_parameters_atomically(changed) if changed else SetParametersResult(successful=True)
 

@@ -11,7 +11,7 @@ from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValu
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from ...errors import ParameterError
+from ...errors import ParameterError, printable
 from ...parameters.checks import check_value, closest
 from ...parameters.settings import Settings
 from ...parameters.table import PARAMETERS, Kind, Row
@@ -22,6 +22,10 @@ _LIVE = 'May change while active.'
 _EMPTY = {
     Kind.INTEGERS: Parameter.Type.INTEGER_ARRAY, Kind.NUMBERS: Parameter.Type.DOUBLE_ARRAY,
     Kind.TEXTS: Parameter.Type.STRING_ARRAY}
+_LISTS = {
+    Kind.INTEGERS: ' (write a list of whole numbers, also for one: [90] instead of 90)',
+    Kind.NUMBERS: ' (write a list of numbers with a decimal point, also for one: [1.0] instead of 1)',
+    Kind.TEXTS: ' (write a list of texts, also for one: [image] instead of image)'}
 
 
 def declare(node: Node, table: Mapping[str, Row] = PARAMETERS) -> None:
@@ -47,14 +51,15 @@ def declare(node: Node, table: Mapping[str, Row] = PARAMETERS) -> None:
 
 def unknown_overrides(node: Node, given: Iterable[str], table: Mapping[str, Row] = PARAMETERS) -> list[str]:
     """Return a warning for each given name that is not a parameter of the node."""
-    warnings = []
-    for name in given:
-        if node.has_parameter(name) or name.startswith('qos_overrides.'):
-            continue
-        close = closest(name, table)
-        hint = f": did you mean '{close}'?" if close else ''
-        warnings.append(f"parameter '{name}' does not exist and has no effect{hint}")
-    return warnings
+    return [
+        f"parameter '{name}' does not exist and has no effect{_meant(name, table)}" for name in given
+        if not node.has_parameter(name) and not name.startswith('qos_overrides.')]
+
+
+def undeclared(node: Node, given: Iterable[str], table: Mapping[str, Row] = PARAMETERS) -> str:
+    """Return why these parameters cannot be set: the first name that the node does not have, '' if it has all."""
+    name = next((name for name in given if not node.has_parameter(name)), None)
+    return '' if name is None else f"parameter '{printable(name)}' is not declared{_meant(name, table)}"
 
 
 def read(node: Node) -> Settings:
@@ -72,6 +77,11 @@ def check(parameter: Parameter) -> None:
     """Raise ParameterError if this value is wrong for every model."""
     if parameter.name in PARAMETERS:
         check_value(parameter.name, parameter.value)
+
+
+def _meant(name: str, table: Mapping[str, Row]) -> str:
+    close = closest(name, table)
+    return f": did you mean '{close}'?" if close else ''
 
 
 def _may_be_unset(name: str) -> bool:
@@ -97,6 +107,6 @@ def _descriptor(row: Row) -> ParameterDescriptor:
 
 
 def _type_hint(row: Row) -> str:
-    if row.kind in (Kind.NUMBER, Kind.NUMBERS):
+    if row.kind is Kind.NUMBER:
         return ' (write numbers with a decimal point, 1.0 instead of 1)'
-    return ''
+    return _LISTS.get(row.kind, '')

@@ -71,8 +71,9 @@ class Starter:
                 if self._cancelled():
                     return
                 if self._state() != after:
+                    # After an error in activate it must be configured again.
+                    again = 'configure, then activate' if self._state() == 'unconfigured' else transition
                     self._log.error(
                         f'{name} could not {transition}: see the line above for the reason; the node is still running. '
-                        f'After you fix the cause: ros2 lifecycle set {name} {transition}'
-                        f'{", then activate" if transition == "configure" else ""}')
+                        f'After you fix the cause: ros2 lifecycle set {name} {again}')
                     return

@@ -103,7 +103,7 @@ def assess(condition: Condition) -> tuple[Level, str]:
     findings = [
         *_topic_findings(condition), *_fruitless_findings(condition), *_frame_findings(condition),
         *([(Level.WARN, condition.twin)] if condition.twin else []),
-        *_busy_findings(condition), *_gap_findings(condition), *_late_findings(condition),
+        *_stamp_findings(condition), *_busy_findings(condition), *_gap_findings(condition), *_late_findings(condition),
         *([(Level.WARN, condition.device_fallback)] if condition.device_fallback else []),
         *_precision_findings(condition)]
     if condition.idle:
@@ -225,15 +225,20 @@ def _busy_findings(condition: Condition) -> list[tuple[Level, str]]:
         'give this node a higher priority (nice), raise the CPU limit of its container, or use a smaller model')]
 
 
+def _stamp_findings(condition: Condition) -> list[tuple[Level, str]]:
+    """Stamps that cannot be right, if they are the reason why images are dropped: no other program is to blame."""
+    stamps = stamp_reason(condition.stamps, condition.ros_time)
+    return [(Level.WARN, stamps)] if stamps and condition.recent.get('stale', 0.0) > 0 else []
+
+
 def _late_findings(condition: Condition) -> list[tuple[Level, str]]:
     findings = []
     stale = condition.recent.get('stale', 0.0)
-    if stale > 0:
-        findings.append((Level.WARN, f'{stale:.1f} images/s are older than max_age_ms and dropped'))
     stamps = stamp_reason(condition.stamps, condition.ros_time)
     if stamps:
-        # It is the reason why they are dropped.
-        findings.insert(0, (Level.WARN, stamps))
+        findings.append((Level.WARN, stamps))
+    if stale > 0:
+        findings.append((Level.WARN, f'{stale:.1f} images/s are older than max_age_ms and dropped'))
     return findings
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import Image
@@ -15,7 +16,9 @@ from vision_msgs.msg import Classification, Detection2DArray, LabelInfo, VisionI
 from ...image.frame import Frame
 from ...model.spec import ModelSpec
 from ...parameters.camera_names import CameraName
+from ...parameters.checks import class_indices
 from ...parameters.settings import Settings
+from ...results.regions import Region
 from ...results.results import Detections, Result
 from ...results.serialized_detections import DetectionsWriter
 from ...tracking.tracker import Tracker
@@ -100,13 +103,23 @@ class Outputs:
         if self._tracker is not None:
             self._tracker.reset()
 
-    def tracked(self, result: Result, frame: Frame, header: Header, settings: Settings) -> Result:
-        """Return the result of the next image with ids, the same without tracking."""
+    def tracked(self, result: Result, frame: Frame, header: Header, settings: Settings, region: Region) -> Result:
+        """Return the result of the next image with ids, the same without tracking. region: what the network sees."""
         if self._tracker is None or not isinstance(result, Detections):
             return result
+        score = settings.thresholds(self._spec).score
+        places = max(0, settings.max_detections - int((result.scores >= score).sum()))
+
+        def reported(predicted: Detections) -> Detections:
+            visible = region.within_sight(predicted, frame.width, frame.height)
+            classes = class_indices(settings.classes, self._spec)
+            if classes is not None:
+                visible = visible.chosen(np.flatnonzero(np.isin(visible.class_indices, list(classes))))
+            return visible.chosen(np.arange(len(visible))[:places])
+
         return self._tracker.update(
-            result, header.stamp.sec * 1_000_000_000 + header.stamp.nanosec, (frame.width, frame.height),
-            settings.thresholds(self._spec).score, header.frame_id)
+            result, header.stamp.sec * 1_000_000_000 + header.stamp.nanosec, (frame.width, frame.height), score,
+            header.frame_id, reported)
 
     def publish(self, result: Result, header: Header) -> None:
         """Publish the result with the image's header, even if it is empty."""

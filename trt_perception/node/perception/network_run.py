@@ -141,8 +141,9 @@ class NetworkRun:
             self._failures.succeeded()
             return
         settings = self._settings
+        region = work.stream.region
         result = work.outputs.tracked(
-            work.stream.region.restored(output.result, frame.width, frame.height), frame, work.header, settings)
+            region.restored(output.result, frame.width, frame.height), frame, work.header, settings, region)
         self._failures.succeeded()
         publishing = time.perf_counter()
         work.liveness.step('publishing the result')

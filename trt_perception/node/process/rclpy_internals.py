@@ -158,6 +158,22 @@ class SubscriptionWait:
         return None if taken is None else taken[0]
 
 
+def waiting_messages(subscription: Any, most: int) -> list[Any]:
+    """Take the messages of a subscription that the executor has not taken yet, at most so many.
+
+    Call it in the subscription's own exclusive callback group: the executor does not take there meanwhile. Returns
+    those so far if the subscription was destroyed, and none if this rclpy lacks a name: the executor takes them then.
+    """
+    messages: list[Any] = []
+    with contextlib.suppress(Exception), subscription.handle:
+        while len(messages) < most:
+            taken = subscription.handle.take_message(subscription.msg_type, subscription.raw)
+            if taken is None:
+                break
+            messages.append(taken[0])
+    return messages
+
+
 def _wait_set(context: Any) -> Any:
     from rclpy.impl.implementation_singleton import rclpy_implementation
 
