@@ -14,7 +14,7 @@ from types import ModuleType
 
 from .advice.packages import install_line, numpy_1_line, too_old
 from .advice.platform import this_platform
-from .errors import MissingDependencyError
+from .errors import MissingDependencyError, one_line
 
 # module -> environment variable that it reads at import, and the value to set unless the user has set one.
 # PyPI's ONNX Runtime 1.29 and later reports what it runs to Microsoft and stores a device id in ~/.cache. Ray reports
@@ -46,7 +46,9 @@ def require(module: str) -> ModuleType:
             if old:
                 raise MissingDependencyError(f'{old}; {install_line(top, this_platform(), upgrade=True)}')
             return importlib.import_module(module)
-    except ImportError as error:
+    except (MissingDependencyError, MemoryError):
+        raise
+    except Exception as error:  # packages that do not fit each other raise AttributeErrors, missing libraries OSErrors
         if built_for_numpy_1(error):
             raise MissingDependencyError(
                 f"the Python package '{top}' was built for NumPy 1 and cannot be imported with NumPy 2: run "
@@ -55,7 +57,8 @@ def require(module: str) -> ModuleType:
             detail = f"the Python package '{top}' is not installed"
         else:
             # It is installed, but one of its own imports fails.
-            detail = f'{top} is installed but cannot be imported: {error}'
+            reason = error if isinstance(error, ImportError) else f'{type(error).__name__}: {error}'
+            detail = f'{top} is installed but cannot be imported: {one_line(reason, 300)}'
         raise MissingDependencyError(f'{detail}; {install_line(top, this_platform())}') from error
 
 

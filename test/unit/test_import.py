@@ -176,7 +176,9 @@ def test_a_missing_ros_package_ends_the_demo_before_it_starts_anything(tmp_path,
 
 @pytest.mark.parametrize('source, reason', [
     ('import no_such_module', "No module named 'no_such_module'"),
-    ("raise ImportError('libGL.so.1: cannot open shared object file')", 'libGL.so.1: cannot open shared object file')])
+    ("raise ImportError('libGL.so.1: cannot open shared object file')", 'libGL.so.1: cannot open shared object file'),
+    # As onnxruntime.quantization with an old onnx.
+    ('import json; json.INT4', "AttributeError: module 'json' has no attribute 'INT4'")])
 def test_a_module_that_lacks_something_itself(monkeypatch, tmp_path, source, reason):
     (tmp_path / 'half_installed.py').write_text(source + '\n')
     monkeypatch.syspath_prepend(str(tmp_path))

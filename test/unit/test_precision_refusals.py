@@ -173,8 +173,8 @@ def test_a_quantiser_that_does_not_fit_onnx_is_to_be_updated(tmp_path, monkeypat
 
     monkeypatch.setattr(quantization.QDQQuantizer, 'quantize_model', missing)
     model = load_graph(conv_detector(tmp_path / 'model.onnx'))
-    with pytest.raises(ModelError, match=(
-            rf'ONNX Runtime \S+ does not work with onnx {re.escape(onnx.__version__)} .* --upgrade onnxruntime')):
+    expected = rf'does not work with onnx {re.escape(onnx.__version__)} .* install --upgrade onnxruntime onnx'
+    with pytest.raises(ModelError, match=expected):
         quantizer.insert_qdq(model, {'images': 1.0}, ['mix'])
 
 

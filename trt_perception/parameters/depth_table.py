@@ -37,8 +37,8 @@ class DepthValues:
         INPUTS, 0.05, 'Largest difference in seconds between the stamps of detections and of their depth image',
         limits=(0.0, 10.0))
     depth_queue: int = declared_row(
-        INPUTS, 30, 'Number of depth images, and of masks, that are kept until the detections with the same stamp arrive. '
-        'With 30 images per second, 30 are enough for a network that needs one second', limits=(1, 1000))
+        INPUTS, 30, 'Number of depth images, and of masks, that are kept until the detections with the same stamp '
+        'arrive. With 30 images per second, 30 are enough for a network that needs one second', limits=(1, 1000))
     reliability: str = declared_row(
         INPUTS, 'best_effort', 'Reliability of the three subscriptions; best_effort matches every publisher',
         choices=('best_effort', 'reliable'))

@@ -19,10 +19,9 @@ from typing import Any
 
 import numpy as np
 
-from ..advice.packages import install_line
 from ..advice.platform import this_platform
 from ..dependencies import require
-from ..errors import CalibrationError, ModelError, one_line
+from ..errors import CalibrationError, MissingDependencyError, ModelError, one_line
 from .graph import WEIGHTED, folded, opset_of, say_kernel_shapes, sort_nodes, weighted_nodes
 
 # The first opset in which QuantizeLinear has scales per channel.
@@ -80,8 +79,12 @@ def quantised(
     Raises ModelError if the quantiser fails.
     """
     require('onnxruntime')
-    quantization = require('onnxruntime.quantization')
-    calibrate = require('onnxruntime.quantization.calibrate')
+    try:
+        quantization = require('onnxruntime.quantization')
+        calibrate = require('onnxruntime.quantization.calibrate')
+    except MissingDependencyError as error:
+        # ONNX Runtime from 1.20 on with onnx before 1.16.
+        raise _misfit(error.__cause__ or error) from error
     observed = calibrate.TensorsData(quantization.CalibrationMethod.MinMax, {
         name: (np.array(low, np.float32), np.array(high, np.float32)) for name, (low, high) in ranges.items()})
     symmetric = bool(settings['ActivationSymmetric'])
@@ -103,18 +106,23 @@ def quantised(
             arguments['model'] = _with_shapes(model)
             result = quantization.QDQQuantizer(**arguments).quantize_model()
         except Exception as error:  # asserts, ValueErrors and onnx's C++ exceptions
-            version, onnx_version = (require(name).__version__ for name in ('onnxruntime', 'onnx'))
             if isinstance(error, (AttributeError, ImportError)) and "module 'onnx" in str(error):
                 # ONNX Runtime before 1.20 with onnx 1.17 and later.
-                raise ModelError(
-                    f'the quantiser of ONNX Runtime {version} does not work with onnx {onnx_version} ({error}): '
-                    f"{install_line('onnxruntime', this_platform(), upgrade=True)}") from error
+                raise _misfit(error) from error
             raise ModelError(
-                f'the quantiser of ONNX Runtime {version} fails on the model '
+                f"the quantiser of ONNX Runtime {require('onnxruntime').__version__} fails on the model "
                 f'({one_line(error, 300) or type(error).__name__}): export it again, keep the layers that it does not '
                 'support in float, or use fp16') from error
     sort_nodes(result.graph)
     return result
+
+
+def _misfit(error: BaseException) -> ModelError:
+    version, onnx_version = (require(name).__version__ for name in ('onnxruntime', 'onnx'))
+    reason = one_line(error, 300) or type(error).__name__
+    return ModelError(
+        f'the quantiser of ONNX Runtime {version} does not work with onnx {onnx_version} ({reason}): run '
+        + this_platform().pip('--upgrade onnxruntime onnx'))
 
 
 def _with_shapes(model: Any) -> Any:
