@@ -146,6 +146,22 @@ def test_weights_of_another_network_are_refused(tmp_path, monkeypatch, capsys):
     assert err.count('\n') == 1
 
 
+def test_weights_that_do_not_fit_are_counted_and_named(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    weights = torchvision.models.squeezenet1_1(num_classes=3).state_dict()
+    for change, message in (
+            ({f'model.{key}': value for key, value in weights.items()},
+             '52 missing (features.0.weight, ...), 52 unknown (model.features.0.weight, ...)'),
+            ({**weights, 'more': torch.ones(1)}, '1 unknown (more)'),
+            ({**weights, 'features.0.weight': torch.ones(64, 1, 3, 3)},
+             'features.0.weight has the shape [64, 1, 3, 3] instead of [64, 3, 3, 3]')):
+        torch.save(change, 'wrong.pt')
+        assert main(['export', 'squeezenet1_1', '--weights', 'wrong.pt']) == 1
+        assert capsys.readouterr().err.strip() == (
+            f'trt_perception: wrong.pt does not fit squeezenet1_1: {message}; expected the state_dict of '
+            'torchvision.models.squeezenet1_1()')
+
+
 def test_a_network_of_the_user(nets, capsys):
     assert main(['export', 'my_nets:Means', '--input-size', '64', '32', '--mean', '0', '--std', '1',
                  '--resize-mode', 'stretch', '--output-names', 'scores', '--input-name', 'camera',

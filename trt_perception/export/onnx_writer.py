@@ -26,6 +26,7 @@ _DYNAMO_OPSET = 18
 # A protobuf message has at most 2 GiB.
 _MOST_BYTES = (1 << 31) - (1 << 20)
 _LARGE_TENSOR = 1024
+_GRAPH_LOG = '_jit_onnx_log'
 
 
 @dataclass(frozen=True)
@@ -183,16 +184,23 @@ _EXPORTERS: Mapping[str, Callable[[GraphSource, Path, int], None]] = {
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Keep the exporters' notes off the screen. The file is checked afterwards, and errors are raised."""
+    torch = require('torch')
     loggers = [logging.getLogger(name) for name in ('torch', 'torch.onnx', 'onnxscript', 'onnx_ir')]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.CRITICAL)
+    # If an operator is missing, the torchscript exporter prints the whole network, not through sys.stdout.
+    log = getattr(torch._C, _GRAPH_LOG, None)
     try:
+        if log is not None:
+            setattr(torch._C, _GRAPH_LOG, lambda *parts: None)
         with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), \
                 contextlib.redirect_stderr(io.StringIO()):
             warnings.simplefilter('ignore')
             yield
     finally:
+        if log is not None:
+            setattr(torch._C, _GRAPH_LOG, log)
         for logger, level in zip(loggers, levels):
             logger.setLevel(level)
 
