@@ -228,7 +228,7 @@ def test_arrays_of_another_byte_order_as_example():
     with make(Small(), picture().numpy().astype('>f4')) as engine:
         image = picture().numpy()
         assert engine(image).shape == (1, 5)
-        with pytest.raises(ParameterError, match="input 'image' is >f4, expected float32 .*: convert it to float32"):
+        with pytest.raises(ParameterError, match=r"input 'image' is >f4, expected float32 .*: convert it to float32"):
             engine(image.astype('>f4'))
 
 
@@ -476,11 +476,11 @@ class Sparse(torch.nn.Module):
     (Small(), picture().bfloat16(), {}, ParameterError, 'example: image is bfloat16: expected one of float32'),
     (Small(), torch.rand(1, 4, 8, 8), {}, ModelError,
      r'the network does not run with the example \(float32 \[1, 4, 8, 8\]\): RuntimeError'),
-    (Small(), picture().to_sparse(), {}, ParameterError, 'example: image is sparse_coo: expected a dense tensor with'),
-    (Small(), picture().to('meta'), {}, ParameterError, 'example: image is on the meta device: expected a dense tensor'),
+    (Small(), picture().to_sparse(), {}, ParameterError, 'image is sparse_coo: expected a dense tensor with values'),
+    (Small(), picture().to('meta'), {}, ParameterError, 'image is on the meta device: expected a dense tensor'),
     (torch.nn.Linear(2, 2, device='meta'), torch.rand(1, 2), {}, ModelError, 'on the meta device, without weights'),
     (Sparse(), picture(), {}, ModelError, r'the network returns a sparse_coo tensor: call \.to_dense\(\) in it'),
-    (Small(), picture(), {'strict_precision': 'no'}, ParameterError, "strict_precision is 'no': expected True or False"),
+    (Small(), picture(), {'strict_precision': 'no'}, ParameterError, "strict_precision is 'no': expected True or"),
     (Text(), picture(), {}, ModelError, 'the network returns str: expected a tensor, or a tuple'),
     (Unused(), (torch.rand(2), torch.rand(2)), {}, ModelError, 'does not depend on the input y: leave it out'),
     (Branch(), torch.rand(1, 2), {'max_batch': 2}, ModelError, 'differs from the module by .*branches that depend'),

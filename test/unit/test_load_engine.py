@@ -94,9 +94,9 @@ def test_a_file_without_inputs_is_refused(tmp_path):
     ('a\0b', 'expected text without the character NUL'), ('', '. is a folder: expected the name of the file to write'),
     ('.', '. is a folder: expected the name of the file to write')])
 def test_a_wrong_place_to_save_at(tmp_path, place, message):
-    with trt_perception.load_engine(network(tmp_path / 'pair.onnx'), backend='onnxruntime') as engine:
-        with pytest.raises(ParameterError) as found:
-            engine.save(place)
+    engine = trt_perception.load_engine(network(tmp_path / 'pair.onnx'), backend='onnxruntime')
+    with engine, pytest.raises(ParameterError) as found:
+        engine.save(place)
     assert message in str(found.value)
 
 

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """trt_perception.open: a model file and an array in, results in pixels of the array out. The page's examples run."""
 
+import copy
 import itertools
 import logging
-import copy
 import os
 import pickle
 import re
@@ -357,7 +357,7 @@ WRONG_OPTIONS = {
     'order': ({'preprocessing': {'color_order': 'gbr'}}, ModelError, "is 'gbr': expected rgb or bgr"),
     'int8': ({'precision': 'int8'}, CalibrationError, 'int8 needs calibration data'),
     'task array': ({'task': np.zeros(2)}, ParameterError, 'task is array.*: expected a path or a name as text'),
-    'precision array': ({'precision': np.array(['fp32', 'fp16'])}, ParameterError, 'precision is array.*: expected one'),
+    'precision array': ({'precision': np.array(['fp32', 'fp16'])}, ParameterError, 'precision is array.*: expected'),
     'no mapping': ({'preprocessing': 'scale'}, ParameterError, "preprocessing is 'scale': expected a dict, such as"),
     'agnostic': ({'class_agnostic_nms': 'no'}, ParameterError, "class_agnostic_nms is 'no': expected True or False"),
     'masks': ({'masks': 'no'}, ParameterError, "masks is 'no': expected True or False"),
