@@ -8,7 +8,9 @@ import os
 import subprocess
 import sys
 import textwrap
+import threading
 import typing
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -249,6 +251,22 @@ def test_nothing_is_printed_if_an_operator_is_missing(capfd):
         image = picture()
         torch.testing.assert_close(engine(image), Smaller()(image), rtol=1e-4, atol=1e-5)
     assert capfd.readouterr() == ('', '')
+
+
+def test_several_threads_at_once():
+    before = sys.stdout, sys.stderr, torch.backends.cudnn.allow_tf32
+    start = threading.Barrier(4)
+
+    def run(size):
+        module, example = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.ReLU()), picture(size=size)
+        start.wait()
+        with make(module, example) as engine:
+            torch.testing.assert_close(engine(example), in_evaluation(module, example), rtol=1e-4, atol=1e-5)
+
+    with ThreadPoolExecutor(4) as threads:
+        for _ in range(3):
+            list(threads.map(run, (8, 9, 10, 11)))
+    assert (sys.stdout, sys.stderr, torch.backends.cudnn.allow_tf32) == before
 
 
 def test_a_half_module():

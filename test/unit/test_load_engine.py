@@ -89,6 +89,13 @@ def test_a_file_without_inputs_is_refused(tmp_path):
         trt_perception.load_engine(path, backend='onnxruntime')
 
 
+def test_a_tflite_file_is_for_open(tmp_path):
+    path = tmp_path / 'model.tflite'
+    path.write_bytes(b'\x1c\0\0\0TFL3' + bytes(100))
+    with pytest.raises(ModelError, match=r'is a TensorFlow Lite model: expected an ONNX file; trt_perception\.open'):
+        trt_perception.load_engine(path)
+
+
 @pytest.mark.parametrize('place, message', [
     (None, 'path is None: expected a path'), (b'x.onnx', "path is b'x.onnx': expected a path"),
     ('a\0b', 'expected text without the character NUL'), ('', '. is a folder: expected the name of the file to write'),

@@ -17,6 +17,7 @@ from ..backends.raw import RAW_BACKENDS, chosen_raw_backend, create_raw_backend,
 from ..errors import EngineError, ModelError, ParameterError
 from ..export.comparison import Comparison, compare_outputs
 from ..export.module import Arguments, ExportedModule, arguments_of, as_tensor, export_module
+from ..model.file_kinds import is_tflite
 from ..monitor import Monitor
 from ..pipeline.options import CALIBRATION_METHODS, PRECISIONS, CalibrationOptions
 from ..pipeline.raw import RawBackend, RawModel, RawOptions, TensorSpec
@@ -158,6 +159,10 @@ def load_engine(
     file = Path(text('path', path))
     if not file.is_file():
         raise ModelError(f'{file}: {why_no_file(file)}; expected an ONNX file, such as one that Engine.save wrote')
+    if is_tflite(file):
+        raise ModelError(
+            f'{file} is a TensorFlow Lite model: expected an ONNX file; trt_perception.open runs it, if it is a '
+            'detector or classifier')
     monitor = logged_monitor()
     raw, structure = read_raw_model(file, max_batch)
     samples = None if chosen.calibration is None else [

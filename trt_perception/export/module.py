@@ -20,7 +20,7 @@ from ..errors import ModelError, ParameterError, one_line
 from ..pipeline.raw import TensorSpec
 from ..pipeline.raw_file import raw_metadata
 from ..pipeline.structure import Node, flatten
-from .onnx_writer import GraphSource, store_graph, write_graph
+from .onnx_writer import ONE_AT_A_TIME, GraphSource, store_graph, write_graph
 
 # ONNX and TensorRT have these; NumPy has no bfloat16.
 _DTYPES = ('float32', 'float16', 'float64', 'int8', 'uint8', 'int32', 'int64', 'bool')
@@ -144,7 +144,7 @@ def export_module(
     exported; ParameterError if max_batch does not fit.
     """
     batched: tuple[bool, ...] | None = None
-    with _evaluating(module) as network, require('torch').no_grad():
+    with ONE_AT_A_TIME, _evaluating(module) as network, require('torch').no_grad():
         tensors, structure = _called(network, arguments)
         expected = [_arrays(arguments, tensors)]
         example = arguments

@@ -8,6 +8,7 @@ import contextlib
 import inspect
 import io
 import logging
+import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,9 @@ _DYNAMO_OPSET = 18
 _MOST_BYTES = (1 << 31) - (1 << 20)
 _LARGE_TENSOR = 1024
 _GRAPH_LOG = '_jit_onnx_log'
+# PyTorch's exporters keep their state in globals, and this package changes globals of Python and PyTorch meanwhile. Two
+# threads that export would fail, or leave sys.stdout redirected.
+ONE_AT_A_TIME = threading.RLock()
 
 
 @dataclass(frozen=True)
@@ -95,7 +99,7 @@ def write_graph(source: GraphSource, folder: Path, opset: int = 0, exporter: str
             continue
         path = folder / f'{name}.onnx'
         try:
-            with _quiet(), torch.no_grad():
+            with ONE_AT_A_TIME, _quiet(), torch.no_grad():
                 write(source, path, opset)
             model = onnx.load(str(path))
             written = next(entry.version for entry in model.opset_import if entry.domain in ('', 'ai.onnx'))
