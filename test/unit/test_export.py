@@ -5,6 +5,7 @@
 import json
 import sys
 import textwrap
+import types
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ torchvision = pytest.importorskip('torchvision', reason='needs torchvision: pip 
 PHOTO = Path(__file__).resolve().parents[1] / 'data' / 'photos' / 'coffee.jpg'
 RED, BLUE = (0, 0, 255), (255, 0, 0)
 NETS = '''
+    import sys
     import torch
 
     class Means(torch.nn.Module):
@@ -56,6 +58,11 @@ NETS = '''
     number = 3
     def fails():
         raise ValueError('no weights\\nhere')
+    def leaves():
+        sys.exit('no GPU')
+    def half():
+        torch.manual_seed(0)
+        return torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten()).half()
     def nothing():
         return None
 '''
@@ -146,6 +153,22 @@ def test_weights_of_another_network_are_refused(tmp_path, monkeypatch, capsys):
     assert err.count('\n') == 1
 
 
+def test_weights_that_do_not_fit_are_counted_and_named(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    weights = torchvision.models.squeezenet1_1(num_classes=3).state_dict()
+    for change, message in (
+            ({f'model.{key}': value for key, value in weights.items()},
+             '52 missing (features.0.weight, ...), 52 unknown (model.features.0.weight, ...)'),
+            ({**weights, 'more': torch.ones(1)}, '1 unknown (more)'),
+            ({**weights, 'features.0.weight': torch.ones(64, 1, 3, 3)},
+             'features.0.weight has the shape [64, 1, 3, 3] instead of [64, 3, 3, 3]')):
+        torch.save(change, 'wrong.pt')
+        assert main(['export', 'squeezenet1_1', '--weights', 'wrong.pt']) == 1
+        assert capsys.readouterr().err.strip() == (
+            f'trt_perception: wrong.pt does not fit squeezenet1_1: {message}; expected the state_dict of '
+            'torchvision.models.squeezenet1_1()')
+
+
 def test_a_network_of_the_user(nets, capsys):
     assert main(['export', 'my_nets:Means', '--input-size', '64', '32', '--mean', '0', '--std', '1',
                  '--resize-mode', 'stretch', '--output-names', 'scores', '--input-name', 'camera',
@@ -224,6 +247,7 @@ def test_a_network_with_two_outputs(nets, capsys):
 
 @pytest.mark.parametrize('place, message', [
     ('my_nets:fails', 'my_nets:fails raised ValueError: no weights here; expected a function without arguments'),
+    ('my_nets:leaves', 'my_nets:leaves raised SystemExit: no GPU; expected a function without arguments'),
     ('my_nets:nothing', 'my_nets:nothing returned NoneType: expected a function that returns a torch.nn.Module'),
     ('my_nets:number', 'my_nets:number is int: expected a function'),
     ('my_nets:absent', "my_nets has no 'absent': expected module:function"),
@@ -236,6 +260,45 @@ def test_faults_of_the_users_code_are_one_line(nets, capsys, place, message):
     assert message in err
     assert err.count('\n') == 1
     assert not list(nets.glob('*.onnx'))
+
+
+def test_a_file_that_ends_python_when_it_is_imported(nets, capsys):
+    Path('train.py').write_text('import sys\nsys.exit(2)\n')
+    assert main(['export', 'train.py:make']) == 1
+    assert capsys.readouterr().err == (
+        'trt_perception: train.py ended with SystemExit (2) when it was imported: expected a module that only defines; '
+        "put the rest under if __name__ == '__main__'\n")
+    sys.modules.pop('train', None)
+
+
+def test_a_network_in_half_precision_is_written_in_float32(nets):
+    assert main(['export', 'my_nets:half', '--input-size', '16', '16', '--mean', '0', '--std', '1', '--output',
+                 'half.onnx']) == 0
+    weights = onnx.load('half.onnx').graph.initializer
+    assert {tensor.data_type for tensor in weights if len(tensor.dims) == 4} == {onnx.TensorProto.FLOAT}
+    with trt_perception.open('half.onnx', backend='onnxruntime', top_k=4) as model:
+        found = model(picture(RED, 16))
+    torch.manual_seed(0)
+    conv = torch.nn.Conv2d(3, 4, 3).half().float()
+    with torch.no_grad():
+        red = torch.zeros(1, 3, 16, 16)
+        red[:, 0] = 1
+        expected = conv(red).mean(dim=(2, 3))[0].softmax(0).numpy()
+    assert dict(zip(found.class_indices.tolist(), found.scores)) == pytest.approx(dict(enumerate(expected)), abs=1e-5)
+
+
+def test_safetensors_that_cannot_be_read(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    def load_file(path):
+        raise RuntimeError('Error while deserializing header:\nheader too small')
+    reader = types.ModuleType('safetensors.torch')
+    reader.load_file = load_file
+    monkeypatch.setitem(sys.modules, 'safetensors', types.ModuleType('safetensors'))
+    monkeypatch.setitem(sys.modules, 'safetensors.torch', reader)
+    assert main(['export', 'squeezenet1_1', '--weights', 'a.safetensors']) == 1
+    assert capsys.readouterr().err == (
+        'trt_perception: a.safetensors cannot be read as safetensors: Error while deserializing header: header too '
+        'small; copy the file again\n')
 
 
 def test_a_file_that_differs_from_the_network_is_not_put_in_place(nets, capsys):

@@ -4,10 +4,12 @@
 
 import io
 import pickle
+import struct
 import subprocess
 import sys
 import types
 import zipfile
+import zlib
 from collections import OrderedDict
 from pathlib import Path
 
@@ -15,7 +17,7 @@ import pytest
 
 from trt_perception.cli.main import main
 from trt_perception.errors import ModelError
-from trt_perception.export.checkpoint import contents_of, refusal
+from trt_perception.export.checkpoint import contents_of, refusal, require_undamaged
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / 'models' / 'README.md'
@@ -146,6 +148,23 @@ def test_other_files(tmp_path, content, reason):
     path.write_bytes(content)
     with pytest.raises(ModelError, match=reason):
         contents_of(path)
+
+
+def test_a_damaged_weight_is_found_by_its_checksum(tmp_path):
+    path = tmp_path / 'weights.pt'
+    with zipfile.ZipFile(path, 'w') as archive:
+        archive.writestr('weights/data.pkl', b'\x80\x02}q\x00.')
+        archive.writestr('weights/data/0', b'four')
+    require_undamaged(path)
+    path.write_bytes(path.read_bytes().replace(b'four', b'fear'))
+    assert contents_of(path).kind == 'weights'
+    with pytest.raises(ModelError, match=r'weights\.pt is damaged \(weights/data/0: .*\): copy the file again'):
+        require_undamaged(path)
+    # So PyTorch marks the members of a file that it saves without checksums: twice in the archive.
+    checksum = struct.pack('<I', zlib.crc32(b'four'))
+    assert path.read_bytes().count(checksum) == 2
+    path.write_bytes(path.read_bytes().replace(checksum, bytes(4)))
+    require_undamaged(path)
 
 
 @pytest.mark.parametrize('arguments, message', [

@@ -8,7 +8,9 @@ import os
 import subprocess
 import sys
 import textwrap
+import threading
 import typing
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -186,6 +188,87 @@ def test_a_batch_that_a_trace_would_make_constant_is_found():
         torch.testing.assert_close(engine(x), x.sum(1) * 2)
 
 
+def test_a_batch_that_a_trace_would_make_constant_is_found_from_an_example_of_one():
+    class Numbered(torch.nn.Module):
+        def forward(self, x):
+            return torch.stack([row * index for index, row in enumerate(x, 1)])
+    with pytest.raises(ModelError, match='does not run with a batch of 1: it computes with the batch of the example'):
+        make(Numbered(), torch.rand(1, 4), max_batch=5)
+
+
+@pytest.mark.parametrize('names', [('output0',), ('output1', 'output0'), ('output0', 'output_0')])
+def test_arguments_with_the_names_of_outputs(names):
+    class Scaled(torch.nn.Module):
+        def forward(self, **named):
+            return [named[name] * factor for factor, name in enumerate(names, 2)]
+    example = {name: torch.rand(2, 3) for name in names}
+    with make(Scaled(), example) as engine:
+        for factor, (found, value) in enumerate(zip(engine(**example), example.values()), 2):
+            assert torch.equal(found, value * factor)
+        assert not {spec.name for spec in engine.outputs} & set(names)
+
+
+class Quotient(torch.nn.Module):
+    """The exporter that traces rounds a quotient of whole numbers to zero, PyTorch down."""
+
+    def forward(self, x):
+        """Return a float too, which does not differ."""
+        return x // 2, x.float()
+
+
+def test_whole_numbers_that_differ_are_told(caplog):
+    negative = torch.tensor([-3, -2, 4, 5])
+    with make(Quotient(), negative) as engine:
+        assert engine(negative)[0].tolist() != [-2, -1, 2, 2]
+    assert '25% of the whole numbers in output0 differ from the module on the example' in caplog.text
+    caplog.clear()
+    make(Quotient(), negative.abs()).close()
+    assert 'whole numbers' not in caplog.text
+
+
+def test_arrays_of_another_byte_order_as_example():
+    with make(Small(), picture().numpy().astype('>f4')) as engine:
+        image = picture().numpy()
+        assert engine(image).shape == (1, 5)
+        with pytest.raises(ParameterError, match=r"input 'image' is >f4, expected float32 .*: convert it to float32"):
+            engine(image.astype('>f4'))
+
+
+def test_a_negative_view():
+    module = torch.nn.ReLU()
+    x = torch.tensor([1 + 2j, 3 - 4j]).conj().imag
+    assert x.is_neg()
+    with make(module, torch.rand(2)) as engine:
+        assert engine(x).tolist() == [0.0, 4.0]
+
+
+def test_nothing_is_printed_if_an_operator_is_missing(capfd):
+    pytest.importorskip('onnxscript')
+    class Smaller(torch.nn.Module):
+        def forward(self, image):
+            return F.interpolate(image, size=(5, 5), mode='bilinear', antialias=True)
+    with make(Smaller(), picture()) as engine:
+        image = picture()
+        torch.testing.assert_close(engine(image), Smaller()(image), rtol=1e-4, atol=1e-5)
+    assert capfd.readouterr() == ('', '')
+
+
+def test_several_threads_at_once():
+    before = sys.stdout, sys.stderr, torch.backends.cudnn.allow_tf32
+    start = threading.Barrier(4)
+
+    def run(size):
+        module, example = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.ReLU()), picture(size=size)
+        start.wait()
+        with make(module, example) as engine:
+            torch.testing.assert_close(engine(example), in_evaluation(module, example), rtol=1e-4, atol=1e-5)
+
+    with ThreadPoolExecutor(4) as threads:
+        for _ in range(3):
+            list(threads.map(run, (8, 9, 10, 11)))
+    assert (sys.stdout, sys.stderr, torch.backends.cudnn.allow_tf32) == before
+
+
 def test_a_half_module():
     module = Small().half()
     with make(module, picture().half()) as engine:
@@ -354,6 +437,7 @@ def test_a_saved_int8_engine_needs_no_samples(tmp_path):
     (lambda e: e(picture().half()), r"input 'image' is float16, expected float32 as in the example: convert it with"),
     (lambda e: e(picture().double().numpy()), r"input 'image' is float64, expected float32"),
     (lambda e: e(picture().to('meta')), r"input 'image' is on meta, expected the CPU, on which ONNX Runtime runs"),
+    (lambda e: e(picture().to_sparse()), r"input 'image' is sparse_coo: call it with \.to_dense\(\)"),
     (lambda e: e(None), r"input 'image' is NoneType: expected a tensor or a NumPy array, float32 \[1, 3, 32, 32\]"),
     (lambda e: e([picture()]), r"input 'image' is list: expected a tensor or a NumPy array")])
 def test_a_wrong_call_is_one_clear_error_and_the_next_one_works(call, message):
@@ -395,6 +479,14 @@ class Text(torch.nn.Module):
         return x, 'text'
 
 
+class Sparse(torch.nn.Module):
+    """Returns a tensor that ONNX does not have."""
+
+    def forward(self, x):
+        """Return it."""
+        return x.to_sparse()
+
+
 @pytest.mark.parametrize('module, example, options, kind, message', [
     ('resnet', torch.rand(1), {}, ModelError, 'expected a torch.nn.Module, found str'),
     (Small(), 'x', {}, ParameterError, 'example: image is str: expected a tensor or a NumPy array'),
@@ -402,6 +494,11 @@ class Text(torch.nn.Module):
     (Small(), picture().bfloat16(), {}, ParameterError, 'example: image is bfloat16: expected one of float32'),
     (Small(), torch.rand(1, 4, 8, 8), {}, ModelError,
      r'the network does not run with the example \(float32 \[1, 4, 8, 8\]\): RuntimeError'),
+    (Small(), picture().to_sparse(), {}, ParameterError, 'image is sparse_coo: expected a dense tensor with values'),
+    (Small(), picture().to('meta'), {}, ParameterError, 'image is on the meta device: expected a dense tensor'),
+    (torch.nn.Linear(2, 2, device='meta'), torch.rand(1, 2), {}, ModelError, 'on the meta device, without weights'),
+    (Sparse(), picture(), {}, ModelError, r'the network returns a sparse_coo tensor: call \.to_dense\(\) in it'),
+    (Small(), picture(), {'strict_precision': 'no'}, ParameterError, "strict_precision is 'no': expected True or"),
     (Text(), picture(), {}, ModelError, 'the network returns str: expected a tensor, or a tuple'),
     (Unused(), (torch.rand(2), torch.rand(2)), {}, ModelError, 'does not depend on the input y: leave it out'),
     (Branch(), torch.rand(1, 2), {'max_batch': 2}, ModelError, 'differs from the module by .*branches that depend'),

@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """trt_perception.load_engine: networks as ONNX files, arrays on the GPU, and engines of TensorRT, without PyTorch."""
 
+import copy
 import ctypes
 import math
 import os
+import pickle
 
 import numpy as np
 import pytest
@@ -78,6 +80,39 @@ def test_any_onnx_file(tmp_path):
         engine(*inputs(1))
         with pytest.raises(ParameterError, match='has a batch of 2, expected 1 to 1'):
             engine(*inputs(2))
+
+
+def test_a_file_without_inputs_is_refused(tmp_path):
+    path = save(tmp_path / 'constant.onnx', [helper.make_node('Identity', ['one'], ['y'])], {}, {'y': (FLOAT, [1])},
+                {'one': np.ones(1, np.float32)})
+    with pytest.raises(ModelError, match=r'constant\.onnx has no inputs: expected a network that is called with'):
+        trt_perception.load_engine(path, backend='onnxruntime')
+
+
+def test_a_tflite_file_is_for_open(tmp_path):
+    path = tmp_path / 'model.tflite'
+    path.write_bytes(b'\x1c\0\0\0TFL3' + bytes(100))
+    with pytest.raises(ModelError, match=r'is a TensorFlow Lite model: expected an ONNX file; trt_perception\.open'):
+        trt_perception.load_engine(path)
+
+
+@pytest.mark.parametrize('place, message', [
+    (None, 'path is None: expected a path'), (b'x.onnx', "path is b'x.onnx': expected a path"),
+    ('a\0b', 'expected text without the character NUL'), ('', '. is a folder: expected the name of the file to write'),
+    ('.', '. is a folder: expected the name of the file to write')])
+def test_a_wrong_place_to_save_at(tmp_path, place, message):
+    engine = trt_perception.load_engine(network(tmp_path / 'pair.onnx'), backend='onnxruntime')
+    with engine, pytest.raises(ParameterError) as found:
+        engine.save(place)
+    assert message in str(found.value)
+
+
+@pytest.mark.parametrize('copied', [copy.copy, copy.deepcopy, pickle.dumps])
+def test_an_engine_cannot_be_copied(tmp_path, copied):
+    with trt_perception.load_engine(network(tmp_path / 'pair.onnx'), backend='onnxruntime') as engine:
+        with pytest.raises(TypeError, match=r'cannot be copied or sent to another process: save it with engine\.save'):
+            copied(engine)
+        engine(*inputs())
 
 
 def test_int8_and_fp16_of_any_file(tmp_path, cache):

@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """trt_perception.open: a model file and an array in, results in pixels of the array out. The page's examples run."""
 
+import copy
 import itertools
 import logging
 import os
+import pickle
 import re
 import subprocess
 import sys
@@ -256,7 +258,8 @@ def test_a_file_runs_as_it_is_stored(tmp_path, caplog):
 WRONG_IMAGES = {
     'none': (None, 'found None, which cv2.imread returns for a file that it cannot read'),
     'list': ([[0, 0, 0]], 'found list: convert it with numpy.asarray'),
-    'path': (Path('street.jpg'), r'found pathlib\S*\.PosixPath: convert it'),
+    'path': (Path('street.jpg'), r'found PosixPath: read the file with cv2\.imread'),
+    'text': ('street.jpg', r'found str: read the file with cv2\.imread'),
     'float': (np.zeros((4, 5, 3)), r'found float64 \(4, 5, 3\): convert the pixels to 0\.\.255 and to uint8'),
     'uint16': (np.zeros((4, 5, 3), np.uint16), r'found uint16 \(4, 5, 3\): convert'),
     'no pixels': (np.zeros((0, 5, 3), np.uint8), 'image of 5x0 pixels: it has no pixels'),
@@ -289,6 +292,13 @@ def test_a_closed_model(detector):
     model.close()
     assert repr(model).endswith('3 classes, closed>')
     assert model.names == ('red', 'green', 'blue')
+
+
+@pytest.mark.parametrize('copied', [copy.copy, copy.deepcopy, pickle.dumps])
+def test_a_model_cannot_be_copied(model, copied):
+    with pytest.raises(TypeError, match='cannot be copied or sent to another process: open the model there'):
+        copied(model)
+    assert len(model(picture())) == 2
 
 
 def in_thread(function):
@@ -346,6 +356,15 @@ WRONG_OPTIONS = {
     'scale': ({'preprocessing': {'scale': 'big'}}, ParameterError, 'scale in preprocessing is .big.: expected'),
     'order': ({'preprocessing': {'color_order': 'gbr'}}, ModelError, "is 'gbr': expected rgb or bgr"),
     'int8': ({'precision': 'int8'}, CalibrationError, 'int8 needs calibration data'),
+    'task array': ({'task': np.zeros(2)}, ParameterError, 'task is array.*: expected a path or a name as text'),
+    'precision array': ({'precision': np.array(['fp32', 'fp16'])}, ParameterError, 'precision is array.*: expected'),
+    'no mapping': ({'preprocessing': 'scale'}, ParameterError, "preprocessing is 'scale': expected a dict, such as"),
+    'agnostic': ({'class_agnostic_nms': 'no'}, ParameterError, "class_agnostic_nms is 'no': expected True or False"),
+    'masks': ({'masks': 'no'}, ParameterError, "masks is 'no': expected True or False"),
+    'fetch': ({'fetch': None}, ParameterError, 'fetch is None: expected True or False'),
+    'strict text': ({'strict_precision': 'no'}, ParameterError, "strict_precision is 'no': expected True or False"),
+    'topic': ({'calibration_topic': 3}, ParameterError, 'calibration_topic is 3: expected a path or a name as text'),
+    'NUL': ({'labels': 'a\0b'}, ParameterError, r"labels is 'a\\x00b': expected text without the character NUL"),
     'strict': ({'precision': 'fp16', 'strict_precision': True}, EngineError, 'would run detector.onnx in fp32'),
 }
 

@@ -19,6 +19,8 @@ def text(name: str, value: object) -> str:
     path = os.fspath(value) if isinstance(value, os.PathLike) else value
     if not isinstance(path, str):
         raise ParameterError(f'{name} is {_shown(value)}: expected a path or a name as text')
+    if '\0' in path:
+        raise ParameterError(f'{name} is {_shown(value)}: expected text without the character NUL')
     return path
 
 
@@ -50,9 +52,17 @@ def whole(name: str, value: Any, least: int) -> int:
 
 def choice(name: str, value: Any, choices: Sequence[str]) -> str:
     """Return one of the choices."""
-    if value not in choices:
+    # An array compares with each text, and has no truth value.
+    if not isinstance(value, str) or value not in choices:
         raise ParameterError(f'{name} is {_shown(value)}: expected one of {", ".join(choices)}')
     return str(value)
+
+
+def flag(name: str, value: Any) -> bool:
+    """Return True or False. Anything else is refused: the text 'no' counts as true in Python."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise ParameterError(f'{name} is {_shown(value)}: expected True or False')
+    return bool(value)
 
 
 def _shown(value: object) -> str:

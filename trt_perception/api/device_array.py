@@ -58,6 +58,10 @@ class DeviceArray:
         if address:
             self._backend.give_back(address)
 
+    def __reduce__(self) -> Any:
+        """Refuse pickle and copy: two objects would give the same memory back."""
+        raise TypeError(f'{self!r} cannot be copied or sent to another process: take its .numpy()')
+
     def __repr__(self) -> str:
         """Return dtype and shape."""
         return f'<trt_perception.DeviceArray {self.dtype} {list(self.shape)}>'

@@ -21,6 +21,7 @@ from ..model.onnx_file import load_proto
 from ..pipeline.raw import DeviceBackend, RawBackend, RawModel, TensorSpec
 from ..pipeline.raw_file import METADATA_KEY, raw_metadata
 from ..pipeline.structure import Node, rebuild
+from .checks import text
 from .device_array import DeviceArray, device_view
 
 
@@ -115,11 +116,13 @@ class Engine:
         """Write the network as one ONNX file in its precision, for `trt_perception.load_engine`.
 
         The file runs on other machines too, without PyTorch. It is no TensorRT plan, which fits one GPU and one version
-        only: the plan stays in the cache. Raises ParameterError if `path` is the file that this engine was loaded from,
-        ModelError, FetchError if it cannot be written.
+        only: the plan stays in the cache. Raises ParameterError if `path` is a folder or the file that this engine was
+        loaded from, ModelError, FetchError if it cannot be written.
         """
-        target = Path(path)
+        target = Path(text('path', path))
         model = self._model
+        if target.is_dir():
+            raise ParameterError(f'{target} is a folder: expected the name of the file to write, such as network.onnx')
         if target.exists() and target.samefile(model.path):
             raise ParameterError(f'{target} is the file of this engine: choose another name')
         if not model.path.exists():
@@ -149,6 +152,12 @@ class Engine:
     ) -> None:
         """Close."""
         self.close()
+
+    def __reduce__(self) -> Any:
+        """Refuse pickle and copy: an open engine stays in its process."""
+        raise TypeError(
+            f'{self!r} cannot be copied or sent to another process: save it with engine.save, and load the file there '
+            'with trt_perception.load_engine')
 
     def __repr__(self) -> str:
         """Return the inputs, the precision and whether the engine is closed."""
@@ -196,7 +205,12 @@ class Engine:
             for index, tensor in enumerate(tensors):
                 if tensor.device.type != 'cpu':
                     raise self._wrong_device(index, tensor.device, 'cpu') from None
-            arrays = [tensor.detach().numpy() for tensor in tensors]
+                if tensor.layout != torch.strided:
+                    raise ParameterError(
+                        f'{self._label(index)} is {str(tensor.layout).removeprefix("torch.")}: call it with .to_dense()'
+                    ) from None
+            # A view such as the imaginary part of a conjugate is negative, which NumPy does not know.
+            arrays = [tensor.detach().resolve_neg().numpy() for tensor in tensors]
         return self._result([torch.from_numpy(array) for array in backend.run(arrays, batch)])
 
     def _with_gpu_tensors(self, torch: Any, tensors: Sequence[Any], batch: int, device: Any) -> Any:

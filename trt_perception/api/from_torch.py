@@ -17,6 +17,7 @@ from ..backends.raw import RAW_BACKENDS, chosen_raw_backend, create_raw_backend,
 from ..errors import EngineError, ModelError, ParameterError
 from ..export.comparison import Comparison, compare_outputs
 from ..export.module import Arguments, ExportedModule, arguments_of, as_tensor, export_module
+from ..model.file_kinds import is_tflite
 from ..monitor import Monitor
 from ..pipeline.options import CALIBRATION_METHODS, PRECISIONS, STRICT_PRECISION, CalibrationOptions
 from ..pipeline.raw import RawBackend, RawModel, RawOptions, TensorSpec
@@ -25,7 +26,7 @@ from ..pipeline.tensorrt_options import RunOptions
 from ..precision.raw import INT8_DIFFERENCE, Sample, prepare_raw, require_raw_precision, split_samples
 from ..unfinished import temporary_folder
 from ..user_files import why_no_file
-from .checks import choice, number, text, whole
+from .checks import choice, flag, number, text, whole
 from .engine import Engine
 from .logged import logged_monitor
 
@@ -34,6 +35,8 @@ _METHOD = CalibrationOptions().method
 # float32 gives for the classifiers of torchvision; fp16: ten times what half precision gives for them.
 _LIMITS = {'fp32': 1e-3, 'fp16': 2e-2}
 _MOST_SAMPLES = 256
+# In lower precisions, whole numbers such as class indices may differ in rare cases.
+_UNEQUAL = 0.01
 
 
 @dataclass(frozen=True)
@@ -117,7 +120,7 @@ def from_torch(
         model = _prepared(raw, chosen, runner, samples, True, monitor)
     opened = _opened(model, runner, chosen.options, monitor)
     try:
-        difference = _compared(opened, model, exported, chosen)
+        difference = _compared(opened, model, exported, chosen, monitor)
     except BaseException:
         opened.close()
         raise
@@ -156,6 +159,10 @@ def load_engine(
     file = Path(text('path', path))
     if not file.is_file():
         raise ModelError(f'{file}: {why_no_file(file)}; expected an ONNX file, such as one that Engine.save wrote')
+    if is_tflite(file):
+        raise ModelError(
+            f'{file} is a TensorFlow Lite model: expected an ONNX file; trt_perception.open runs it, if it is a '
+            'detector or classifier')
     monitor = logged_monitor()
     raw, structure = read_raw_model(file, max_batch)
     samples = None if chosen.calibration is None else [
@@ -177,7 +184,8 @@ def _checked(
         None if precision is None else choice('precision', precision, PRECISIONS),
         choice('backend', backend, RAW_BACKENDS),
         None if max_difference is None else number('max_difference', max_difference, 0.0, float('inf')),
-        calibration, choice('calibration_method', method, CALIBRATION_METHODS), bool(strict_precision),
+        calibration, choice('calibration_method', method, CALIBRATION_METHODS),
+        flag('strict_precision', strict_precision),
         RawOptions(
             num_threads=whole('num_threads', num_threads, 0),
             run=RunOptions(device_index=whole('device_index', device_index, 0))))
@@ -214,20 +222,22 @@ def _opened(model: RawModel, runner: str, options: RawOptions, monitor: Monitor)
     return backend
 
 
-def _compared(backend: RawBackend, model: RawModel, exported: ExportedModule, chosen: _Chosen) -> float:
+def _compared(
+    backend: RawBackend, model: RawModel, exported: ExportedModule, chosen: _Chosen, monitor: Monitor,
+) -> float:
     """Return the largest difference from the module; ModelError if it is above the limit."""
     worst = Comparison('example', 0.0, 0.0)
-    for number_of_run, (inputs, outputs) in enumerate(exported.expected):
+    unequal: dict[str, float] = {}
+    for inputs, outputs in exported.expected:
         batch = next((array.shape[0] for spec, array in zip(model.inputs, inputs) if spec.batched), model.usual_batch)
         try:
             found = backend.run(inputs, batch)
         except EngineError as error:
-            if not number_of_run:
+            if len(exported.expected) == 1:
                 raise
             raise ModelError(
                 f'the exported network does not run with a batch of {batch}: it computes with the batch of the '
                 f'example; leave max_batch out ({error})') from error
-        # In lower precisions, whole numbers such as class indices may differ in rare cases.
         floats = [spec.dtype.kind == 'f' for spec in model.outputs]
         names = [spec.name for spec in model.outputs]
         compared = compare_outputs(
@@ -236,6 +246,15 @@ def _compared(backend: RawBackend, model: RawModel, exported: ExportedModule, ch
             backend.describe()['backend'])
         if compared.relative >= worst.relative:
             worst = compared
+        for spec, value, reference in zip(model.outputs, found, outputs):
+            if spec.dtype.kind != 'f':
+                unequal[spec.name] = max(unequal.get(spec.name, 0.0), _unequal_part(value, reference))
+    for name, part in unequal.items():
+        # Class indices and the order of equal values may differ from PyTorch for good reasons: no error.
+        if part > _UNEQUAL and model.precision != 'int8':
+            monitor.log(
+                'warning', f'{part:.0%} of the whole numbers in {name} differ from the module on the example: compare '
+                'more inputs before you use them')
     # int8 was compared on the inputs that were held out.
     limit = _LIMITS.get(model.precision) if chosen.max_difference is None else chosen.max_difference
     if limit is not None and model.precision != 'int8' and worst.relative > limit:
@@ -244,6 +263,13 @@ def _compared(backend: RawBackend, model: RawModel, exported: ExportedModule, ch
             f'more than max_difference {limit:g}: the network may have branches that depend on its input; try '
             f'{"fp32, or " if model.precision == "fp16" else ""}another example, or raise max_difference')
     return worst.relative
+
+
+def _unequal_part(found: np.ndarray, expected: np.ndarray) -> float:
+    """Return how many values of an output differ, 0..1; all, if the shapes do."""
+    if found.shape != expected.shape:
+        return 1.0
+    return float(np.mean(found != expected)) if expected.size else 0.0
 
 
 def _first(calibration: Iterable[Any]) -> Iterable[tuple[int, Any]]:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,8 @@ def frame_of(image: Any, color_order: str) -> Frame:
     if image is None:
         raise FrameError(f'{expected}; found None, which cv2.imread returns for a file that it cannot read')
     if not isinstance(image, np.ndarray):
+        if isinstance(image, (str, bytes, os.PathLike)):
+            raise FrameError(f'{expected}; found {type(image).__name__}: read the file with cv2.imread')
         name = f'{type(image).__module__}.{type(image).__qualname__}'.removeprefix('builtins.')
         raise FrameError(
             f'{expected}; found {name}: convert it with numpy.asarray, and call with '

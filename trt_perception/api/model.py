@@ -107,6 +107,11 @@ class Model:
         """Close."""
         self.close()
 
+    def __reduce__(self) -> Any:
+        """Refuse pickle and copy: an open model stays in its process."""
+        raise TypeError(
+            f'{self!r} cannot be copied or sent to another process: open the model there with trt_perception.open')
+
     def __repr__(self) -> str:
         """Return the file, the task and whether the model is closed."""
         closed = ', closed' if self._pipeline is None else ''

@@ -21,7 +21,7 @@ from ..model.spec import ModelOptions, ModelSpec, load_model
 from ..pipeline.interface import PostprocessSettings
 from ..pipeline.options import CALIBRATION_METHODS, PRECISIONS, CalibrationOptions, PipelineOptions
 from ..pipeline.tensorrt_options import BuildOptions, RunOptions
-from .checks import choice, number, size, text, whole
+from .checks import choice, flag, number, size, text, whole
 from .logged import LOG, LoggedPhases, logged_monitor
 from .model import Model
 
@@ -108,21 +108,24 @@ def open(
         for name, value in (('score_threshold', score_threshold), ('iou_threshold', iou_threshold)))
     settings = PostprocessSettings(
         DetectionSettings(
-            class_agnostic_nms=class_agnostic_nms, max_detections=whole('max_detections', max_detections, 1)),
+            class_agnostic_nms=flag('class_agnostic_nms', class_agnostic_nms),
+            max_detections=whole('max_detections', max_detections, 1)),
         ClassificationSettings(top_k=whole('top_k', top_k, 1)))
     model_options = ModelOptions(
-        task=task, head=head, output_name=text('output_name', output_name), labels=text('labels', labels),
-        input_size=size(input_size), preprocessing=_overrides(preprocessing))
+        task=text('task', task), head=text('head', head), output_name=text('output_name', output_name),
+        labels=text('labels', labels), input_size=size(input_size), preprocessing=_overrides(preprocessing))
     chosen = _Chosen(
         precision=None if precision is None else choice('precision', precision, PRECISIONS),
         backend=choice('backend', backend, BACKENDS), input_size=model_options.input_size,
         num_threads=whole('num_threads', num_threads, 0), device_index=whole('device_index', device_index, 0),
-        strict_precision=strict_precision,
+        strict_precision=flag('strict_precision', strict_precision),
         calibration=CalibrationOptions(
-            source=text('calibration_source', calibration_source), topic=calibration_topic,
+            source=text('calibration_source', calibration_source),
+            topic=text('calibration_topic', calibration_topic),
             samples=whole('calibration_samples', calibration_samples, 1),
             method=choice('calibration_method', calibration_method, CALIBRATION_METHODS)),
         min_agreement=None if min_agreement is None else number('min_agreement', min_agreement, 0.0, 1.0))
+    masks, fetch = flag('masks', masks), flag('fetch', fetch)
     phases = LoggedPhases()
     spec = load_model(resolve_model(text('model', model), fetch=fetch, progress=phases), model_options)
     if spec.labels_warning:
@@ -166,6 +169,9 @@ def _pipeline_options(spec: ModelSpec, chosen: _Chosen) -> PipelineOptions:
 
 
 def _overrides(given: Mapping[str, Any] | None) -> Overrides:
+    if given is not None and not isinstance(given, Mapping):
+        raise ParameterError(
+            f"preprocessing is {one_line(repr(given), 80)}: expected a dict, such as {{'scale': 1 / 255}}")
     values = dict(given or {})
     for name, value in values.items():
         if name not in vars(Overrides()):

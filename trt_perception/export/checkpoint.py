@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import pickletools
 import zipfile
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -19,6 +20,7 @@ from ..errors import ModelError, one_line, printable
 _MOST_PICKLE = 50_000_000
 # A file of PyTorch before 1.6: number, version, system, object, keys.
 _PICKLES = 5
+_CHUNK = 1 << 20
 _PICKLE_MARK = b'\x80'
 _OTHER_PREFIXES = ('torch.', 'collections.', 'builtins.', '__builtin__.', 'numpy.', 'pathlib.', 'argparse.', '_codecs.')
 
@@ -46,10 +48,30 @@ def contents_of(path: Path) -> Contents:
         with path.open('rb') as file:
             if file.read(1) == _PICKLE_MARK:
                 file.seek(0)
-                return _of_pickles(file, _PICKLES)
+                return _of_pickles(path, file, _PICKLES)
     except (OSError, zipfile.BadZipFile, EOFError, NotImplementedError) as error:
         raise ModelError(f'{path} cannot be read as a PyTorch file: {one_line(error, 200)}') from error
     raise ModelError(f'{path} is not a PyTorch file: expected a TorchScript file, or weights for --weights')
+
+
+def require_undamaged(path: Path) -> None:
+    """Raise ModelError if a member of a ZIP archive has other bytes than were written: PyTorch does not check it."""
+    if not zipfile.is_zipfile(path):
+        return
+    name = ''
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for info in archive.infolist():
+                # PyTorch writes 0 if it is told to save without checksums.
+                if info.CRC:
+                    name = info.filename
+                    with archive.open(info) as file:
+                        while file.read(_CHUNK):
+                            pass
+    except (OSError, zipfile.BadZipFile, EOFError, NotImplementedError, zlib.error) as error:
+        raise ModelError(
+            f'{printable(path.name)} is damaged ({printable(name)}: {one_line(error, 100)}): copy the file again'
+        ) from error
 
 
 def _of_archive(path: Path, archive: zipfile.ZipFile) -> Contents:
@@ -65,10 +87,10 @@ def _of_archive(path: Path, archive: zipfile.ZipFile) -> Contents:
     if archive.getinfo(pickles[0]).file_size > _MOST_PICKLE:
         raise ModelError(f'{path}: its pickle has more than {_MOST_PICKLE // 1_000_000} MB: expected a PyTorch file')
     with archive.open(pickles[0]) as file:
-        return _of_pickles(file, 1)  # type: ignore[arg-type]
+        return _of_pickles(path, file, 1)  # type: ignore[arg-type]
 
 
-def _of_pickles(file: BinaryIO, count: int) -> Contents:
+def _of_pickles(path: Path, file: BinaryIO, count: int) -> Contents:
     classes: dict[str, None] = {}
     keys: set[str] = set()
     try:
@@ -84,7 +106,9 @@ def _of_pickles(file: BinaryIO, count: int) -> Contents:
                     texts.append(argument)
                     keys.add(argument)
     except Exception as error:  # pickletools raises ValueError, UnicodeDecodeError, IndexError and others
-        raise ModelError(f'its pickle is damaged: {one_line(error, 200)}; copy the file again') from error
+        raise ModelError(
+            f'{path} has a damaged pickle, or is no PyTorch file: {one_line(error, 200)}; copy the file again'
+        ) from error
     named = tuple(classes)
     is_module = any(not name.startswith(_OTHER_PREFIXES) for name in named) or any(
         name.startswith('torch.nn.modules.') for name in named)

@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import inspect
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ from ..errors import ModelError, ParameterError, one_line
 from ..pipeline.raw import TensorSpec
 from ..pipeline.raw_file import raw_metadata
 from ..pipeline.structure import Node, flatten
-from .onnx_writer import GraphSource, store_graph, write_graph
+from .onnx_writer import ONE_AT_A_TIME, GraphSource, store_graph, write_graph
 
 # ONNX and TensorRT have these; NumPy has no bfloat16.
 _DTYPES = ('float32', 'float16', 'float64', 'int8', 'uint8', 'int32', 'int64', 'bool')
@@ -88,6 +89,8 @@ def arguments_of(module: Any, example: Any) -> Arguments:
             f'expected a torch.nn.Module, found {type(module).__name__}: give the network itself, such as '
             'torchvision.models.resnet18()')
     device = next((tensor.device for tensor in (*module.parameters(), *module.buffers())), None)
+    if device is not None and device.type == 'meta':
+        raise ModelError('the network is on the meta device, without weights: load its weights first')
     by_name = isinstance(example, Mapping)
     if by_name and isinstance(module, torch.jit.ScriptModule):
         raise ParameterError(
@@ -112,11 +115,14 @@ def as_tensor(value: Any, what: str) -> Any:
     torch = require('torch')
     if isinstance(value, np.ndarray) and value.dtype.kind in 'fiub':
         with contextlib.suppress(TypeError):  # a type that PyTorch does not have
-            value = torch.from_numpy(np.array(value, order='C'))
+            value = torch.from_numpy(np.array(value, value.dtype.newbyteorder('='), order='C'))
     if not isinstance(value, torch.Tensor):
         found = f'{value.dtype} array' if isinstance(value, np.ndarray) else type(value).__name__
         raise ParameterError(
             f'{what} is {found}: expected a tensor or a NumPy array; each argument of the network must be one')
+    if value.layout != torch.strided or value.is_meta:
+        found = 'on the meta device' if value.is_meta else str(value.layout).removeprefix('torch.')
+        raise ParameterError(f'{what} is {found}: expected a dense tensor with values')
     if dtype_name(value) not in _DTYPES:
         raise ParameterError(f'{what} is {dtype_name(value)}: expected one of {", ".join(_DTYPES)}; convert it, and '
                              'the network with .float() or .half()')
@@ -138,7 +144,7 @@ def export_module(
     exported; ParameterError if max_batch does not fit.
     """
     batched: tuple[bool, ...] | None = None
-    with _evaluating(module) as network, require('torch').no_grad():
+    with ONE_AT_A_TIME, _evaluating(module) as network, require('torch').no_grad():
         tensors, structure = _called(network, arguments)
         expected = [_arrays(arguments, tensors)]
         example = arguments
@@ -151,7 +157,7 @@ def export_module(
                 batched = _batched(tensors, more, arguments.batch(), other)
                 # torch.export takes a dimension of 1 for a constant.
                 example = again if arguments.batch() == 1 else arguments
-        outputs = tuple(f'output{index}' for index in range(len(tensors)))
+        outputs = _output_names(len(tensors), arguments.names)
         free = frozenset(
             (*arguments.names, *(one for one, is_batch in zip(outputs, batched) if is_batch)) if batched else ())
         # The exporter takes TorchScript only as it is, and takes its results apart in the same order.
@@ -216,6 +222,9 @@ def _called(network: Any, arguments: Arguments) -> tuple[list[Any], Node]:
     if not tensors:
         raise ModelError('the network returns no tensor: expected a tensor, or a tuple, list or dict of tensors')
     for tensor in tensors:
+        if tensor.layout != torch.strided:
+            raise ModelError(
+                f'the network returns a {str(tensor.layout).removeprefix("torch.")} tensor: call .to_dense() in it')
         if dtype_name(tensor) not in _DTYPES:
             raise ModelError(
                 f'the network returns {dtype_name(tensor)}: expected one of {", ".join(_DTYPES)}; convert the network '
@@ -255,6 +264,14 @@ def _argument_names(module: Any, count: int) -> tuple[str, ...]:
         parameter.name for parameter in parameters
         if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)]
     return tuple(names[:count]) if len(names) >= count else plain
+
+
+def _output_names(count: int, taken: Sequence[str]) -> tuple[str, ...]:
+    """Return output0, output1, ...; in ONNX, an output with the name of an input is the input itself."""
+    stem = 'output'
+    while any(re.fullmatch(rf'{stem}\d+', name) for name in taken):
+        stem += '_'
+    return tuple(f'{stem}{index}' for index in range(count))
 
 
 def _other_batch(batch: int, max_batch: int) -> int:

@@ -36,9 +36,9 @@ class Network:
 
 
 def in_evaluation_mode(module: Any) -> Any:
-    """Return the module on the CPU, without dropout and with the stored statistics of its batch norms."""
+    """Return the module on the CPU in float32, without dropout and with the stored statistics of its batch norms."""
     try:
-        module = module.cpu()
+        module = module.cpu().float()
         # A frozen TorchScript module has no mode.
         return module.eval() if hasattr(module, 'training') else module
     except Exception as error:  # code of the user

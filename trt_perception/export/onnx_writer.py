@@ -8,6 +8,7 @@ import contextlib
 import inspect
 import io
 import logging
+import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,10 @@ _DYNAMO_OPSET = 18
 # A protobuf message has at most 2 GiB.
 _MOST_BYTES = (1 << 31) - (1 << 20)
 _LARGE_TENSOR = 1024
+_GRAPH_LOG = '_jit_onnx_log'
+# PyTorch's exporters keep their state in globals, and this package changes globals of Python and PyTorch meanwhile. Two
+# threads that export would fail, or leave sys.stdout redirected.
+ONE_AT_A_TIME = threading.RLock()
 
 
 @dataclass(frozen=True)
@@ -94,7 +99,7 @@ def write_graph(source: GraphSource, folder: Path, opset: int = 0, exporter: str
             continue
         path = folder / f'{name}.onnx'
         try:
-            with _quiet(), torch.no_grad():
+            with ONE_AT_A_TIME, _quiet(), torch.no_grad():
                 write(source, path, opset)
             model = onnx.load(str(path))
             written = next(entry.version for entry in model.opset_import if entry.domain in ('', 'ai.onnx'))
@@ -183,16 +188,23 @@ _EXPORTERS: Mapping[str, Callable[[GraphSource, Path, int], None]] = {
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Keep the exporters' notes off the screen. The file is checked afterwards, and errors are raised."""
+    torch = require('torch')
     loggers = [logging.getLogger(name) for name in ('torch', 'torch.onnx', 'onnxscript', 'onnx_ir')]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.CRITICAL)
+    # If an operator is missing, the torchscript exporter prints the whole network, not through sys.stdout.
+    log = getattr(torch._C, _GRAPH_LOG, None)
     try:
+        if log is not None:
+            setattr(torch._C, _GRAPH_LOG, lambda *parts: None)
         with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), \
                 contextlib.redirect_stderr(io.StringIO()):
             warnings.simplefilter('ignore')
             yield
     finally:
+        if log is not None:
+            setattr(torch._C, _GRAPH_LOG, log)
         for logger, level in zip(loggers, levels):
             logger.setLevel(level)
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..dependencies import require
 from ..errors import ModelError, one_line, printable
-from .checkpoint import contents_of, refusal
+from .checkpoint import contents_of, refusal, require_undamaged
 from .network import DEFAULT_SIZE, Network, in_evaluation_mode
 
 # Ultralytics and YOLOv5 store their metadata in this member of a TorchScript file, as JSON.
@@ -32,6 +32,7 @@ def torchscript(path: Path) -> Network:
     found = contents_of(path)
     if found.kind != 'torchscript':
         raise refusal(path, found)
+    require_undamaged(path)
     torch = require('torch')
     try:
         with warnings.catch_warnings():
@@ -55,13 +56,20 @@ def read_weights(path: Path) -> dict[str, Any]:
     """
     torch = require('torch')
     if path.suffix.lower() == '.safetensors':
-        weights: Any = require('safetensors.torch').load_file(str(path))
+        load_file = require('safetensors.torch').load_file
+        try:
+            weights: Any = load_file(str(path))
+        except Exception as error:  # SafetensorError, OSError and others
+            raise ModelError(
+                f'{printable(path.name)} cannot be read as safetensors: {one_line(error, 200)}; copy the file again'
+            ) from error
     else:
         found = contents_of(path)
         if found.kind != 'weights':
             raise ModelError(
                 f'{printable(path.name)} holds a whole network, expected weights only: save them with '
                 'torch.save(network.state_dict(), FILE)') if found.kind == 'torchscript' else refusal(path, found)
+        require_undamaged(path)
         try:
             weights = torch.load(str(path), map_location='cpu', weights_only=True)
         except Exception as error:  # pickle.UnpicklingError, RuntimeError and others

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import difflib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -102,9 +103,23 @@ def _with_weights_of(name: str, path: Path) -> Any:
         module.load_state_dict(weights)
     except RuntimeError as error:
         raise ModelError(
-            f'{printable(path.name)} does not fit {name}: {one_line(error, 300)}; expected the state_dict of '
-            f'torchvision.models.{name}()') from error
+            f'{printable(path.name)} does not fit {name}: {_misfit(module.state_dict(), weights)}; expected the '
+            f'state_dict of torchvision.models.{name}()') from error
     return module
+
+
+def _misfit(expected: Mapping[str, Any], found: Mapping[str, Any]) -> str:
+    """Return what is missing, unknown or of another shape, each with its number and the first one."""
+    missing = [key for key in expected if key not in found and not key.endswith('.num_batches_tracked')]
+    unknown = [key for key in found if key not in expected]
+    parts = [
+        f'{len(keys)} {what} ({printable(keys[0])}{", ..." if len(keys) > 1 else ""})'
+        for what, keys in (('missing', missing), ('unknown', unknown)) if keys]
+    for key, value in expected.items():
+        if key in found and found[key].shape != value.shape:
+            parts.append(f'{key} has the shape {list(found[key].shape)} instead of {list(value.shape)}')
+            break
+    return ', '.join(parts) or 'its weights cannot be copied'
 
 
 def _classes(module: Any) -> int:

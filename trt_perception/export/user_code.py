@@ -37,7 +37,7 @@ def user_network(place: str) -> Network:
                 f'{printable(place)} is {type(found).__name__}: expected a function that returns a torch.nn.Module')
         try:
             found = found()
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise ModelError(
                 f'{printable(place)} raised {type(error).__name__}: {one_line(error, 300)}; expected a function '
                 'without arguments that returns a torch.nn.Module') from error
@@ -73,6 +73,10 @@ def _imported(where: str) -> ModuleType:
         return module
     except ModelError:
         raise
+    except SystemExit as error:
+        raise ModelError(
+            f'{printable(where)} ended with SystemExit ({one_line(error, 100)}) when it was imported: expected a '
+            "module that only defines; put the rest under if __name__ == '__main__'") from error
     except Exception as error:
         if isinstance(error, ModuleNotFoundError) and error.name and where.startswith(error.name):
             raise ModelError(

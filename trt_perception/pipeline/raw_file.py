@@ -68,8 +68,11 @@ def _of_graph(path: Path, proto: Any) -> tuple[tuple[TensorSpec, ...], tuple[Ten
     with contextlib.suppress(Exception):
         proto = onnx.shape_inference.infer_shapes(proto)
     weights = {tensor.name for tensor in proto.graph.initializer}
+    inputs = [value for value in proto.graph.input if value.name not in weights]
+    if not inputs:
+        raise ModelError(f'{path.name} has no inputs: expected a network that is called with tensors')
     return (
-        tuple(_spec(path, value) for value in proto.graph.input if value.name not in weights),
+        tuple(_spec(path, value) for value in inputs),
         tuple(_spec(path, value) for value in proto.graph.output))
 
 
