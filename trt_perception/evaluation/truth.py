@@ -112,7 +112,7 @@ def _coco_truth(path: Path, text: str) -> Truth:
                    _pixels(path, f'images[{i}].height', entry.get('height', 0)))
         for i, entry in enumerate(images))
     _require_different(
-        path, 'categories have the name', classes, 'because classes are matched by name: rename one, in the class names '
+        path, 'categories have the name', classes, 'because classes are matched by name: rename one, in the names '
         'of the model too')
     _require_different(
         path, 'images have the file_name', [image.file_name for image in files], 'because images are matched by it: '
