@@ -309,7 +309,11 @@ def test_class_numbers_instead_of_names(capsys):
 
 def test_ignoring_every_class_is_refused(capsys):
     write(TRUTH, [record('a.jpg', [('dog', 0.9, [0, 0, 10, 10])]), record('b.jpg', [])])
-    assert run(capsys, '--ignore-other-classes')[0] == 1
+    code, out, [line] = run(capsys, '--ignore-other-classes')
+    assert (code, out) == (1, '')
+    # It does not advise what was given.
+    assert line.endswith(
+        'expected its names (cup, cat): use --rename PREDICTED=TRUTH; without their detections, none would be left')
 
 
 # Classifiers
@@ -394,6 +398,13 @@ def test_a_truth_that_cannot_be_used(capsys, name, content, says):
         Path(name).write_text(content)
     code, out, [line] = run(capsys, truth=name)
     assert (code, out) == (1, '') and says in line
+
+
+@needs_library
+def test_a_size_may_be_null(capsys):
+    write({**TRUTH, 'images': [{**image, 'width': None, 'height': None} for image in TRUTH['images']]},
+          [record(*entry, size=(120, 90)) for entry in FOUND])
+    assert figures(capsys)[0]['right'] == 2
 
 
 @needs_library

@@ -108,8 +108,8 @@ def _coco_truth(path: Path, text: str) -> Truth:
     classes = tuple(_text(path, f'categories[{i}].name', entry.get('name')) for i, entry in enumerate(categories))
     files = tuple(
         TruthImage(_text(path, f'images[{i}].file_name', entry.get('file_name')),
-                   _pixels(path, f'images[{i}].width', entry.get('width', 0)),
-                   _pixels(path, f'images[{i}].height', entry.get('height', 0)))
+                   _pixels(path, f'images[{i}].width', entry.get('width')),
+                   _pixels(path, f'images[{i}].height', entry.get('height')))
         for i, entry in enumerate(images))
     _require_different(
         path, 'categories have the name', classes, 'because classes are matched by name: rename one, in the names '
@@ -172,6 +172,8 @@ def _text(path: Path, where: str, value: object) -> str:
 
 
 def _pixels(path: Path, where: str, value: object) -> int:
+    if value is None:
+        return 0
     if not isinstance(value, (int, float)) or not is_number(value) or value < 0:
         raise EvaluationError(f'truth {path}: {where} is {short_repr(value)}; expected a number of pixels')
     return int(value)
