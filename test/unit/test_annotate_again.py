@@ -22,7 +22,7 @@ pytest.importorskip('rosbags.rosbag2')
 from support.bags import write_bag
 from support.subprocesses import python_environment, without_progress
 from support.tiny_models import color_detector
-from test_annotate import images, lines
+from test_annotate import PHOTOS, images, lines
 
 from trt_perception.annotate import known_files
 from trt_perception.annotate.store import Store
@@ -92,6 +92,29 @@ def test_other_settings_replace_the_result(capfd, folder):
     color_detector(folder / 'm.onnx', 96, 64)
     assert run(capfd, 'bag', '--score', '0.6')[1][0].startswith('bag: 3 images')
     assert sorted(path.name for path in Path('out').iterdir()) == ['.annotate.lock', 'bag']
+
+
+def test_other_calibration_frames_and_another_gate_are_other_settings(capfd):
+    frames = Path('frames')
+    frames.mkdir()
+    for number, name in enumerate(['coffee', 'rocket']):
+        shutil.copy(PHOTOS / f'{name}.jpg', frames / f'{number}.jpg')
+
+    def again(*arguments):
+        code, out, err = run(capfd, 'bag', '--backend', 'onnxruntime', '--calibration', 'frames', *arguments)
+        assert code == 0, err
+        return out[0].startswith('bag: already')
+
+    gate = '--min-agreement', '0.5'
+    assert not again(*gate) and again(*gate)
+    # It was skipped, so nobody noticed a model that is not accurate enough.
+    assert not again('--min-agreement', '0.9') and not again(*gate) and again(*gate)
+    shutil.copy(PHOTOS / 'chelsea.jpg', frames / '1.jpg')
+    assert not again(*gate) and again(*gate)
+    (frames / '1.jpg').rename(frames / '2.jpg')
+    assert not again(*gate)
+    (frames / '2.jpg').unlink()
+    assert not again(*gate) and again(*gate)
 
 
 @pytest.mark.parametrize('damage', [

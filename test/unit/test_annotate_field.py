@@ -65,6 +65,20 @@ def test_no_two_topics_have_the_same_file_name():
     assert names['/A/b'] == 'A_b' and names['/a/b'] == 'a_b_1' and names['/c'] == 'c'
 
 
+def test_long_topics_have_files(capfd):
+    # ROS has topics of 247 bytes; with a number and an ending they would be longer than a file name may be.
+    topics = [f'/{"n" * 220}/{end}/image_raw' for end in ('front', 'rear')]
+    write_bag(Path('bag'), {topic: list(images('coffee', 2)) for topic in topics})
+    code, _, err = annotated(capfd, 'bag', '--output', 'out', '--formats', 'coco,video,json', '--coco-every', '1')
+    assert code == 0, err
+    assert sorted(path.name.lstrip('n') for path in Path('out/bag/video').iterdir()) == [
+        '_front_image_raw.webm', '_rear_image_raw.webm']
+    assert len(list(Path('out/bag/coco/images').iterdir())) == 4
+    same_end = topic_file_names([f'/{number}{"n" * 240}' for number in range(3)])
+    assert len(set(same_end.values())) == 3 and all(len(name) < 210 for name in same_end.values())
+    assert all(name.encode().decode() == name for name in topic_file_names(['/' + '画' * 80]).values())
+
+
 def test_topics_that_differ_by_a_slash_have_pictures_of_their_own(capfd):
     write_bag(Path('bag'), {'/a/b': list(images('coffee', 2)), '/a_b': list(images('rocket', 2))})
     assert annotated(

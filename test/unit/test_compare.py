@@ -248,7 +248,9 @@ def test_folders_that_cannot_be_compared(capsys):
     ([], 'b.jsonl: it has no results'), ([[1]], 'b.jsonl line 1: a list, as in a COCO results file'),
     ([line(0, [CAR]), {'source': 'x'}], 'b.jsonl line 2: not a result of an image'),
     ([{**line(0, [CAR]), 'frame': '0'}], 'b.jsonl line 1: not a result of an image'),
-    ([line(0, [box('car', float('nan'), 0, 0, 1, 1)])], 'has no class_id or no score'),
+    ([line(0, [box('car', float('nan'), 0, 0, 1, 1)])], 'b.jsonl line 1: score is nan; expected a number from 0 to 1'),
+    # In percent, no limit of a score difference would hold.
+    ([line(0, [box('car', 80, 0, 0, 1, 1)])], 'b.jsonl line 1: score is 80; expected a number from 0 to 1'),
     ([line(3, [CAR]), line(3, [CAR])], 'two results for frame 3 of /camera/image_raw'),
     ([line(0, [CAR]), line(1, [('cup', 0.5)])], 'detections and classifications in one file'),
     ([line(0, [('car', 0.5)])], 'a.jsonl has detections, and b.jsonl has classifications'),

@@ -143,6 +143,26 @@ def test_pictures_of_images_that_predict_read():
     assert views(page) == [(0, 0, 160, 120)] and 'cup 0.90 → bowl 0.70' in page
 
 
+def test_pictures_of_a_bag_with_several_topics_whose_lines_are_alone():
+    pytest.importorskip('rosbags.rosbag2')
+    from support.bags import IMAGE, write_bag
+
+    photo = cv2.resize(cv2.imread(str(PHOTO)), (160, 120))
+    photos = {'/front/image_raw': photo, '/rear/image_raw': photo[::-1]}
+    write_bag(Path('bag'), {topic: [
+        (IMAGE, START, START, {'height': 120, 'width': 160, 'encoding': 'bgr8', 'is_bigendian': 0, 'step': 480,
+                               'data': pixels.reshape(-1)})] for topic, pixels in photos.items()})
+    for name, scores in (('a', (0.9, 0.8)), ('b', (0.2, 0.3))):
+        # Without annotation.json beside them: copied from there.
+        write_lines(f'{name}.jsonl', [
+            {**line(0, [box('cup', score, 10, 10, 80, 80)], topic, (160, 120), START), 'source': 'bag'}
+            for score, topic in zip(scores, photos)])
+    found = pictures(page_of('a.jsonl', 'b.jsonl'))
+    assert len(found) == 2
+    for picture, pixels in zip(found, photos.values()):
+        assert np.abs(picture.astype(int) - pixels).mean() < 8
+
+
 @pytest.mark.parametrize('width, height', [(1200, 900), (390, 800)])
 def test_the_page_in_a_browser(width, height):
     """Nothing is wider than the window, nothing is loaded, and names stay in their pictures."""

@@ -137,6 +137,15 @@ def test_the_picture(capsys, tmp_path, detector, pictures):
     assert (np.abs(picture.astype(int) - (178, 114, 0)).max(axis=2) < 8).sum() > 1000
 
 
+@pytest.mark.parametrize('name', ['p.xyz', 'p', 'p.'])
+def test_a_picture_that_cannot_be_drawn_is_refused_at_once(capsys, detector, tmp_path, name):
+    pytest.importorskip('matplotlib', reason='needs matplotlib: pip install matplotlib')
+    code, out, err = run(
+        capsys, 'benchmark', detector, '--against', 'onnxruntime', '--frames', 2, '--plot', tmp_path / name)
+    # Nothing was measured.
+    assert code == 1 and not ''.join(out) and f'{name}: expected a name that ends in .png, .svg or .pdf' in err
+
+
 def test_the_picture_without_matplotlib_is_refused_at_once(capsys, detector, tmp_path):
     if find_spec('matplotlib') is not None:
         pytest.skip('matplotlib is installed')
@@ -205,7 +214,8 @@ def test_the_source_without_a_comparison(capsys, tmp_path, detector, pictures):
     (('--against', 'pytorch', '--pytorch', 'none.pt'), 1, 'none.pt: there is no such file'),
     (('--file', 'litert'), 2, 'expected BACKEND=FILE'), (('--topic', '/camera'), 1, 'give the bag with --source'),
     (('--image', 'a.png', '--source', 'b'), 2, 'not allowed with'),
-    (('--report', 'none/folder'), 1, 'none/folder: No such file')])
+    (('--report', 'none/folder'), 1, 'none/folder: No such file'),
+    (('--report', __file__), 1, 'test_comparison.py: it is a file; expected a folder')])
 def test_wrong_arguments(capsys, tmp_path, monkeypatch, detector, arguments, code, says):
     monkeypatch.chdir(tmp_path)
     found, _, err = run(capsys, 'benchmark', detector, *arguments)

@@ -309,7 +309,11 @@ def test_class_numbers_instead_of_names(capsys):
 
 def test_ignoring_every_class_is_refused(capsys):
     write(TRUTH, [record('a.jpg', [('dog', 0.9, [0, 0, 10, 10])]), record('b.jpg', [])])
-    assert run(capsys, '--ignore-other-classes')[0] == 1
+    code, out, [line] = run(capsys, '--ignore-other-classes')
+    assert (code, out) == (1, '')
+    # It does not advise what was given.
+    assert line.endswith(
+        'expected its names (cup, cat): use --rename PREDICTED=TRUTH; without their detections, none would be left')
 
 
 # Classifiers
@@ -366,7 +370,7 @@ def test_an_image_with_two_classes_cannot_judge_a_classifier(capsys):
     ('t.json', json.dumps({**TRUTH, 'categories': [{'id': 1, 'name': 'a'}]}),
      'annotations[0].category_id is 3, which no image or category has'),
     ('t.json', json.dumps({**TRUTH, 'categories': [{'id': 3, 'name': 'a'}, {'id': 5, 'name': 'a'}]}),
-     'two categories have the name a'),
+     'two categories have the name a; expected different ones, because classes are matched by name'),
     ('t.json', json.dumps({**TRUTH, 'images': [TRUTH['images'][0]] * 2}), 'images[1].id is 7; expected a number'),
     ('t.json', json.dumps({**TRUTH, 'annotations': [
         {'id': 1, 'image_id': 7, 'category_id': 3, 'bbox': [0, 0, -1, 5]}]}), 'annotations[0].bbox is [0, 0, -1, 5]'),
@@ -374,6 +378,15 @@ def test_an_image_with_two_classes_cannot_judge_a_classifier(capsys):
         {'id': 1, 'image_id': [7], 'category_id': 3}]}), 'annotations[0].image_id is [7]'),
     ('t.json', json.dumps({**TRUTH, 'annotations': [
         {'id': 1, 'image_id': '7', 'category_id': 3}]}), "annotations[0].image_id is '7', which no image"),
+    # bool('0') is True: it made a crowd of an object.
+    ('t.json', json.dumps({**TRUTH, 'annotations': [{**TRUTH['annotations'][0], 'iscrowd': '0'}]}),
+     "annotations[0].iscrowd is '0'; expected the number 0 or 1"),
+    ('t.json', json.dumps({**TRUTH, 'images': [{**TRUTH['images'][0], 'width': '100'}]}),
+     "images[0].width is '100'; expected a number of pixels"),
+    # The cup of b.jpg would be missing in the recall, and its detection would be wrong.
+    ('t.json', json.dumps({**TRUTH, 'annotations': [
+        {key: value for key, value in entry.items() if key != 'bbox' or entry['id'] != 1}
+        for entry in TRUTH['annotations']]}), '1 of 3 annotations of the evaluated images have no bbox'),
     ('t.json', json.dumps({**TRUTH, 'annotations': []}), 'the evaluated images have no boxes'),
     ('t.csv', 'a.jpg,cat\n', 'truth t.csv: expected the first line file,class, found a.jpg,cat'),
     ('t.csv', '', 'expected the first line file,class, found an empty file'),
@@ -387,12 +400,47 @@ def test_a_truth_that_cannot_be_used(capsys, name, content, says):
     assert (code, out) == (1, '') and says in line
 
 
+@needs_library
+def test_a_size_may_be_null(capsys):
+    write({**TRUTH, 'images': [{**image, 'width': None, 'height': None} for image in TRUTH['images']]},
+          [record(*entry, size=(120, 90)) for entry in FOUND])
+    assert figures(capsys)[0]['right'] == 2
+
+
+@needs_library
+def test_a_crowd_may_be_a_boolean_or_null(capsys):
+    truth = {**TRUTH, 'annotations': [
+        {**entry, 'iscrowd': crowd} for entry, crowd in zip(TRUTH['annotations'], [False, True, None])]}
+    write(truth, [record(*entry) for entry in FOUND])
+    values = figures(capsys)[0]
+    assert (values['boxes'], values['right'], values['wrong']) == (2, 2, 1)
+
+
+@needs_library
+def test_scores_of_quantised_outputs_may_be_a_step_outside(capsys):
+    write(TRUTH, [record(*FOUND[0]), record('b.jpg', [('cat', 1.004, [50, 0, 90, 32])])])
+    assert figures(capsys)[0]['right'] == 2
+
+
+def test_two_names_of_the_truth_for_one_predicted_name(capsys):
+    code, out, [line] = run(capsys, '--rename', 'cup=cat', '--rename', 'cup=cup')
+    assert (code, out) == (1, '')
+    assert line == ('trt_perception: --rename: cup is given as cat and as cup; expected one name of the truth for each '
+                    'predicted name')
+
+
 @pytest.mark.parametrize('content, says', [
     ('', 'predictions found.jsonl: the file is empty; expected the JSON lines of trt_perception predict --json'),
     ('{"source": 3}\n', 'predictions found.jsonl line 1: not a result of an image'),
     ('\n[{"image_id": 1}]\n', 'predictions found.jsonl line 2: a list, as in a COCO results file'),
     ('nothing', 'predictions found.jsonl line 1: not JSON'),
-    (json.dumps(record('a.jpg', [('cup', float('nan'), [0, 0, 1, 1])])), 'has no class_id or no score'),
+    (json.dumps(record('a.jpg', [('cup', float('nan'), [0, 0, 1, 1])])),
+     'line 1: score is nan; expected a number from 0 to 1'),
+    # In percent, each detection would be above --score.
+    (json.dumps(record('a.jpg', [('cup', 73.5, [0, 0, 1, 1])])), 'score is 73.5; expected a number from 0 to 1'),
+    (json.dumps(record('a.jpg', [('cup', -1, [0, 0, 1, 1])])), 'score is -1; expected a number from 0 to 1'),
+    (json.dumps(record('a.jpg', [('cup', '0.5', [0, 0, 1, 1])])), "score is '0.5'; expected a number from 0 to 1"),
+    (json.dumps(record('a.jpg', [])).replace('[]', '[{"class_id": "cup"}]'), 'has no class_id or no score'),
     (json.dumps(record('a.jpg', [('cup', 0.5, [0, 0, 1, 10 ** 400])])), 'bbox is [0, 0, 1, 1000'),
     (json.dumps(record('a.jpg', [('cup', 0.5, [0, 0, 1])])), 'bbox is [0, 0, 1]; expected [x_min, y_min'),
     (json.dumps(record('a.jpg', [])) + '\n' + json.dumps(classes('b.jpg', ['cup'])),

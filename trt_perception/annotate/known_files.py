@@ -1,11 +1,12 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The SHA-256 of a bag's files. A file that has not changed since it was annotated is not read."""
+"""The SHA-256 of a bag's files, and of calibration frames. A bag's file that has not changed is not read again."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,6 +79,27 @@ def require_unchanged(files: Sequence[BagFile]) -> None:
         raise SourceError(
             f'{file.path}: it changed while it was annotated; expected a recording that is closed: stop the recorder, '
             'and run the command again')
+
+
+def content_of_frames(source: str) -> str:
+    """Return a hash of the files of a calibration source: an image, a video, a bag or a folder; their order counts.
+
+    '' if there is no such path: the name of a catalogue video, whose content is fixed
+    Raises SourceError if a file cannot be read.
+    """
+    if not os.path.exists(source):  # noqa: PTH110, because Path.exists raises an error for a name that is too long
+        return ''
+    digest = hashlib.sha256()
+    path = Path(source)
+    try:
+        # A source is not searched below its folder, and hidden files in it are skipped.
+        files = [path] if path.is_file() else sorted(
+            file for file in path.iterdir() if file.is_file() and not file.name.startswith('.'))
+        for path in files:
+            digest.update(f'{len(path.name)} '.encode() + os.fsencode(path.name) + _sha256(path).encode())
+    except OSError as error:
+        raise SourceError(f'{source}: cannot be read: {error.strerror or error}') from error
+    return digest.hexdigest()
 
 
 def _state(path: Path) -> list[list[int]]:

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from ..errors import FrameError, SourceError
+from ..errors import FrameError, SourceError, listed, printable
 from ..image.message import frame_from_compressed_image, frame_from_image
 from ..image.options import ImageOptions
 from ..image.transports import base_of
@@ -46,7 +46,9 @@ def chosen_topics(bag: BagReader, names: Sequence[str]) -> list[BagTopic]:
         topics = [bag.choose_image_topic()]
     twice = [base for base, count in Counter(base_of(topic.name) for topic in topics).items() if count > 1]
     if twice:
-        raise SourceError(f'{bag.path}: {twice[0]} is there in several forms: choose one by its name (--topic)')
+        forms = listed([topic.name for topic in topics if base_of(topic.name) == twice[0]])
+        raise SourceError(
+            f'{bag.path}: {printable(twice[0])} is there in several forms: choose one by its name (--topic): {forms}')
     return topics
 
 

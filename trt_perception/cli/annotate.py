@@ -23,6 +23,7 @@ from dataclasses import asdict
 from typing import Any
 
 from ..annotate.annotate import Outcome, annotate
+from ..annotate.known_files import content_of_frames
 from ..annotate.options import BAG, COCO, FORMATS, JSON, AnnotateOptions
 from ..annotate.rate import Rate
 from ..annotate.store import Store
@@ -196,6 +197,9 @@ def _options(options: argparse.Namespace, spec: ModelSpec, other: ModelSpec | No
         'backend': options.backend, 'precision': options.precision or spec.stored_precision,
         'calibration': [options.calibration, options.calibration_topic, options.calibration_samples,
                         options.calibration_method] if options.calibration else None,
+        # They decide which layers are in int8, and whether the model is accurate enough to be run.
+        'calibration_content': content_of_frames(options.calibration) if options.calibration else None,
+        'min_agreement': options.min_agreement,
         'thresholds': repr(thresholds), 'images': asdict(images), 'formats': sorted(options.formats),
         'image_annotations': not options.no_image_annotations,
         'merge': options.merge,

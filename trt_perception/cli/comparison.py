@@ -21,7 +21,7 @@ from ..errors import MissingDependencyError, PerceptionError, one_line, printabl
 from ..measure.compare import Comparison, compare_variants
 from ..measure.frames import store_frames
 from ..measure.machine import machine, state
-from ..measure.plot import draw
+from ..measure.plot import draw, is_drawable
 from ..measure.rates import RosFigures
 from ..measure.report import as_json, as_markdown, heading, machine_lines
 from ..measure.table import print_table, stages, summary
@@ -133,9 +133,13 @@ def _check_outputs(options: argparse.Namespace, outputs: Outputs) -> None:
     """Raise an error before the measurement for a file that cannot be written."""
     if options.plot:
         require('matplotlib')
+        if not is_drawable(options.plot):
+            raise OutputError(f'--plot {options.plot}: expected a name that ends in .png, .svg or .pdf')
     outputs.file('--plot', options.plot)
     if options.report:
         outputs.folder('--report', options.report)
+        if options.report.is_file():
+            raise OutputError(f'--report {options.report}: it is a file; expected a folder')
         try:
             options.report.mkdir(exist_ok=True)
         except OSError as error:

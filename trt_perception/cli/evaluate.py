@@ -69,7 +69,7 @@ def run(options: argparse.Namespace) -> int:
     pairs = pair_images(truth, predictions, options.partial)
     for note in pairs.notes:
         _note(note)
-    renamed = dict(options.rename)
+    renamed = _renamed(options.rename)
     if predictions.detections:
         lines, record = _detections(options, truth, pairs.results, renamed)
         checks = [('mAP50', 'map50', options.min_map50, '--min-map50'),
@@ -132,6 +132,16 @@ def _renaming(text: str) -> tuple[str, str]:
     if not (predicted and equals and truth):
         raise argparse.ArgumentTypeError(f'{text}: expected PREDICTED=TRUTH, for example motorbike=motorcycle')
     return predicted, truth
+
+
+def _renamed(pairs: list[tuple[str, str]]) -> dict[str, str]:
+    renamed: dict[str, str] = {}
+    for predicted, name in pairs:
+        if renamed.setdefault(predicted, name) != name:
+            raise ParameterError(
+                f'--rename: {printable(predicted)} is given as {printable(renamed[predicted])} and as '
+                f'{printable(name)}; expected one name of the truth for each predicted name')
+    return renamed
 
 
 def _note(text: str) -> None:

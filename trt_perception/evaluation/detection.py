@@ -74,11 +74,18 @@ def detection_accuracy(
 
     results: position in Truth.images -> detections; numbers: predicted name -> position in Truth.classes, None to leave
     out; score: threshold of precision and recall
-    Raises EvaluationError if the images have no boxes.
+    Raises EvaluationError if the images have no boxes, or objects without one.
     """
     labelled = _truth_boxes(truth, results)
     if not len(labelled) or labelled.crowd.all():
         raise EvaluationError(f'truth {truth.path}: the evaluated images have no boxes (annotations with a bbox)')
+    without = sum(label.box is None for label in truth.labels if label.image in results)
+    if without:
+        # An object that is left out is not missed by any model, and a detection of it is wrong.
+        raise EvaluationError(
+            f'truth {truth.path}: {without} of {len(labelled) + without} annotations of the evaluated images have no '
+            'bbox; expected one for each object: add them (of a segmentation, the smallest box around it), or remove '
+            'these annotations')
     detected = _detected_boxes(results, numbers)
     mean, each = average_precision(labelled, detected, sorted(results), len(truth.classes))
     counts = [_counts(labelled, detected, number, score) for number in range(len(truth.classes))]

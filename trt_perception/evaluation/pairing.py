@@ -100,10 +100,12 @@ def class_numbers(
             f'the predictions have class numbers ({listed(others, 3)}), but {truth.path} has names '
             f'({listed(truth.classes, 3)}): run predict with --labels FILE')
     if others and (not ignore_others or len(others) == len(predicted)):
+        ignore = '' if ignore_others else ', or --ignore-other-classes to leave their detections out'
+        alone = '; without their detections, none would be left' if ignore_others else ''
         raise EvaluationError(
             f'{truth.path} does not have {len(others)} of the {len(predicted)} predicted classes: '
             f'{suggested(others, truth.classes)}; expected its names ({listed(truth.classes, 3)}): use --rename '
-            'PREDICTED=TRUTH, or --ignore-other-classes to leave their detections out')
+            f'PREDICTED=TRUTH{ignore}{alone}')
     return numbers
 
 

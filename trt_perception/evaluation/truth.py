@@ -108,11 +108,15 @@ def _coco_truth(path: Path, text: str) -> Truth:
     classes = tuple(_text(path, f'categories[{i}].name', entry.get('name')) for i, entry in enumerate(categories))
     files = tuple(
         TruthImage(_text(path, f'images[{i}].file_name', entry.get('file_name')),
-                   _pixels(path, f'images[{i}].width', entry.get('width', 0)),
-                   _pixels(path, f'images[{i}].height', entry.get('height', 0)))
+                   _pixels(path, f'images[{i}].width', entry.get('width')),
+                   _pixels(path, f'images[{i}].height', entry.get('height')))
         for i, entry in enumerate(images))
-    _require_different(path, 'categories have the name', classes)
-    _require_different(path, 'images have the file_name', [image.file_name for image in files])
+    _require_different(
+        path, 'categories have the name', classes, 'because classes are matched by name: rename one, in the names '
+        'of the model too')
+    _require_different(
+        path, 'images have the file_name', [image.file_name for image in files], 'because images are matched by it: '
+        'write the folder into it')
     if not files:
         raise EvaluationError(f'truth {path}: no images')
     labels = tuple(
@@ -137,14 +141,17 @@ def _label(
         if not isinstance(value, Hashable) or value not in known:
             raise EvaluationError(f'truth {path}: {where}.{key} is {short_repr(value)}, which no image or category has')
         places.append(known[value])
-    crowd = bool(entry.get('iscrowd', 0))
+    crowd = entry.get('iscrowd')
+    # bool('0') is True: a text would make a crowd, which does not count, of each object.
+    if crowd not in (None, 0, 1):
+        raise EvaluationError(f'truth {path}: {where}.iscrowd is {short_repr(crowd)}; expected the number 0 or 1')
     box = entry.get('bbox')
     if not box:
-        return Label(places[0], places[1], None, crowd)
+        return Label(places[0], places[1], None, bool(crowd))
     if not (isinstance(box, list) and len(box) == _BOX_NUMBERS and all(map(is_number, box)) and min(box[2:]) >= 0):
         raise EvaluationError(
             f'truth {path}: {where}.bbox is {printable(box)}; expected [x, y, width, height] in pixels')
-    return Label(places[0], places[1], (float(box[0]), float(box[1]), float(box[2]), float(box[3])), crowd)
+    return Label(places[0], places[1], (float(box[0]), float(box[1]), float(box[2]), float(box[3])), bool(crowd))
 
 
 def _positions(path: Path, key: str, entries: Sequence[Mapping[str, Any]]) -> dict[Any, int]:
@@ -153,26 +160,28 @@ def _positions(path: Path, key: str, entries: Sequence[Mapping[str, Any]]) -> di
         number = entry.get('id')
         if not isinstance(number, (int, str)) or number in found:
             raise EvaluationError(
-                f'truth {path}: {key}[{index}].id is {printable(number)}; expected a number that no other one has')
+                f'truth {path}: {key}[{index}].id is {short_repr(number)}; expected a number that no other one has')
         found[number] = index
     return found
 
 
 def _text(path: Path, where: str, value: object) -> str:
     if not isinstance(value, str) or not value:
-        raise EvaluationError(f'truth {path}: {where} is {printable(value)}; expected a name')
+        raise EvaluationError(f'truth {path}: {where} is {short_repr(value)}; expected a name')
     return value
 
 
 def _pixels(path: Path, where: str, value: object) -> int:
+    if value is None:
+        return 0
     if not isinstance(value, (int, float)) or not is_number(value) or value < 0:
-        raise EvaluationError(f'truth {path}: {where} is {printable(value)}; expected a number of pixels')
+        raise EvaluationError(f'truth {path}: {where} is {short_repr(value)}; expected a number of pixels')
     return int(value)
 
 
-def _require_different(path: Path, what: str, names: Sequence[str]) -> None:
+def _require_different(path: Path, what: str, names: Sequence[str], why: str) -> None:
     seen: set[str] = set()
     for name in names:
         if name in seen:
-            raise EvaluationError(f'truth {path}: two {what} {printable(name)}')
+            raise EvaluationError(f'truth {path}: two {what} {printable(name)}; expected different ones, {why}')
         seen.add(name)

@@ -19,6 +19,12 @@ _INK, _GREY = '#222222', '#777777'
 _BINS = 120
 
 
+def is_drawable(path: Path) -> bool:
+    """Return whether the end of a name is a format that `draw` writes. Raises MissingDependencyError."""
+    formats = require('matplotlib.backend_bases').FigureCanvasBase.get_supported_filetypes()
+    return path.suffix[1:].lower() in formats
+
+
 def draw(comparison: Comparison, title: str, note: str, path: Path) -> None:
     """Write the picture of at least one measured variant; the name of `path` decides the format, such as .png or .svg.
 

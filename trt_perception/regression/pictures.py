@@ -117,19 +117,24 @@ class _Reader:
                 yield position, bgr
 
     def _from_source(self, side: Annotation, wanted: dict[int, LineResult]) -> Iterator[tuple[int, np.ndarray]]:
-        by_source: dict[str, list[tuple[int, LineResult]]] = defaultdict(list)
+        by_source: dict[tuple[str, str], list[tuple[int, LineResult]]] = defaultdict(list)
         for position, image in wanted.items():
-            by_source[image.source].append((position, image))
-        for source, images in by_source.items():
+            by_source[image.source, image.topic].append((position, image))
+        for (source, topic), images in by_source.items():
             try:
-                yield from self._of_source(Path(source), images)
+                yield from self._of_source(Path(source), topic, images)
             except PerceptionError as error:
                 self.reasons.append(str(error))
 
-    def _of_source(self, path: Path, images: Iterable[tuple[int, LineResult]]) -> Iterator[tuple[int, np.ndarray]]:
-        """Frame numbers count over a folder, so the stamp decides; a file with one image has none."""
+    def _of_source(
+        self, path: Path, topic: str, images: Iterable[tuple[int, LineResult]],
+    ) -> Iterator[tuple[int, np.ndarray]]:
+        """Frame numbers count over a folder, so the stamp decides; a file with one image has none.
+
+        topic: of lines of `annotate` whose annotation.json is not beside them, '' for those of `predict`
+        """
         left = dict(images)
-        with open_source(path, options=ImageOptions(damaged=KEEP)) as source:
+        with open_source(path, topic or None, options=ImageOptions(damaged=KEEP)) as source:
             for item in source:
                 for position, image in list(left.items()):
                     if _is(image, item.frame.width, item.frame.height, item.stamp_ns):

@@ -9,11 +9,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import printable
+from ..user_files import short_repr
 
-EXPECTED = 'expected the JSON lines of trt_perception predict --json or annotate'
+_WRITERS = 'trt_perception predict --json or annotate'
+EXPECTED = f'expected the JSON lines of {_WRITERS}'
 _BOX_NUMBERS = 4
 # JSON allows whole numbers that no float can be.
 _LARGEST = 1e9
+# A quantised output may end a step outside of 0..1.
+_SCORE_TOLERANCE = 0.01
 
 
 class LineError(ValueError):
@@ -25,7 +29,7 @@ class Found:
     """One detection, or one class of a classification.
 
     name: the class, or its index as text if the model has no names
-    score: in 0..1
+    score: in 0..1, or 0.01 outside of it
     box: x_min, y_min, x_max, y_max in pixels; None for a classification
     """
 
@@ -80,13 +84,17 @@ def is_number(value: object) -> bool:
 
 
 def _found(entry: Any, with_box: bool) -> Found:
-    if not (isinstance(entry, dict) and isinstance(entry.get('class_id'), str) and is_number(entry.get('score'))):
+    if not (isinstance(entry, dict) and isinstance(entry.get('class_id'), str) and 'score' in entry):
         raise LineError(f'{printable(entry)} has no class_id or no score; {EXPECTED}')
+    score = entry['score']
+    # Such as percents, or logits: thresholds and limits would mean nothing.
+    if not is_number(score) or not -_SCORE_TOLERANCE <= score <= 1 + _SCORE_TOLERANCE:
+        raise LineError(f'score is {short_repr(score)}; expected a number from 0 to 1, as {_WRITERS} writes it')
     if not with_box:
-        return Found(entry['class_id'], float(entry['score']))
+        return Found(entry['class_id'], float(score))
     box = entry.get('bbox')
     if not (isinstance(box, list) and len(box) == _BOX_NUMBERS and all(map(is_number, box)) and box[0] <= box[2]
             and box[1] <= box[3]):
         raise LineError(f'bbox is {printable(box)}; expected [x_min, y_min, x_max, y_max] in pixels')
     return Found(
-        entry['class_id'], float(entry['score']), (float(box[0]), float(box[1]), float(box[2]), float(box[3])))
+        entry['class_id'], float(score), (float(box[0]), float(box[1]), float(box[2]), float(box[3])))
