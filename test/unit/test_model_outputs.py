@@ -169,7 +169,9 @@ def test_a_depth_map_of_other_proportions_is_refused(tmp_path):
 
 
 def test_key_points_without_metadata_are_refused(tmp_path):
-    refused(outputs(tmp_path / 'm.onnx', out=dense([0.4, *[31.0] * 51])), 'only the first 1 of 52 columns .* set head to segment, pose or obb')
+    refused(
+        outputs(tmp_path / 'm.onnx', out=dense([0.4, *[31.0] * 51])),
+        'only the first 1 of 52 columns .* set head to segment, pose or obb')
 
 
 def test_raw_class_logits_are_refused(tmp_path):
