@@ -90,6 +90,16 @@ def assert_same(spec, frames, tolerance=1e-5):
     assert agreement.max_score_difference < tolerance
 
 
+def assert_finds_the_same(reference, candidate, largest):
+    """Boxes within 0.5 pixels, scores within `largest`."""
+    for picture in color_frames(4, seed=7):
+        frame = Frame.from_bgr(picture)
+        expected, found = reference.run(frame).result, candidate.run(frame).result
+        order, other = np.lexsort(expected.boxes.T), np.lexsort(found.boxes.T)
+        np.testing.assert_allclose(found.boxes[other], expected.boxes[order], atol=0.5)
+        assert np.abs(found.scores[other] - expected.scores[order]).max() < largest
+
+
 def test_the_results_are_those_of_onnx_runtime(spec):
     assert_same(spec, [Frame.from_bgr(image) for image in color_frames(4, seed=1)])
 
@@ -210,12 +220,7 @@ def test_int8_behind_a_concat_finds_the_same(tmp_path, int8):
     told = Told()
     with create_pipeline(spec, options()) as plain, create_pipeline(spec, int8, monitor=told.monitor) as pipeline:
         assert pipeline.describe()['precision_effective'] == 'int8'
-        for picture in color_frames(4, seed=7):
-            frame = Frame.from_bgr(picture)
-            expected, found = plain.run(frame).result, pipeline.run(frame).result
-            order, other = np.lexsort(expected.boxes.T), np.lexsort(found.boxes.T)
-            np.testing.assert_allclose(found.boxes[other], expected.boxes[order], atol=0.5)
-            assert np.abs(found.scores[other] - expected.scores[order]).max() < 0.04
+        assert_finds_the_same(plain, pipeline, 0.04)
     assert not told.warnings
 
 
@@ -230,12 +235,7 @@ def test_an_int8_file_for_tensorrt_finds_the_same(tmp_path, int8, monkeypatch, e
     plain = create_pipeline(stored, replace(loose, backend='onnxruntime'))
     with plain, create_pipeline(stored, loose, monitor=told.monitor) as pipeline:
         assert (pipeline.describe()['precision_effective'] == 'int8') != in_float
-        for picture in color_frames(4, seed=7):
-            frame = Frame.from_bgr(picture)
-            expected, found = plain.run(frame).result, pipeline.run(frame).result
-            order, other = np.lexsort(expected.boxes.T), np.lexsort(found.boxes.T)
-            np.testing.assert_allclose(found.boxes[other], expected.boxes[order], atol=0.5)
-            assert np.abs(found.scores[other] - expected.scores[order]).max() < 0.02
+        assert_finds_the_same(plain, pipeline, 0.02)
     assert told.warnings == ([
         f'{stored.path.name} runs in float, with the rounding of its int8, because its weights have 8 bits, and sums '
         'of int8 products saturate on this CPU: for int8 make the file of the fp32 model on this machine with '

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..dependencies import require
+from ..tensors.onnx_constants import constants_of
 
 _INT8, _UINT8 = 3, 2  # TensorProto.DataType
 _OFFSET = 128
@@ -23,7 +24,7 @@ _OFFSET = 128
 def joins_signed(proto: Any) -> bool:
     """Return whether a model has a Concat and activations in signed int8."""
     return any(node.op_type == 'Concat' for node in proto.graph.node) and any(
-        True for _ in _signed(proto.graph, _constants(proto.graph)))
+        True for _ in _signed(proto.graph, constants_of(proto.graph)))
 
 
 def make_unsigned(proto: Any) -> None:
@@ -33,7 +34,7 @@ def make_unsigned(proto: Any) -> None:
     proto: onnx.ModelProto, is changed
     """
     graph = proto.graph
-    constants = _constants(graph)
+    constants = constants_of(graph)
     readers: dict[str, list[Any]] = {}
     for node in graph.node:
         if any(attribute.HasField('g') or attribute.graphs for attribute in node.attribute):
@@ -57,14 +58,6 @@ def make_unsigned(proto: Any) -> None:
     for value in graph.value_info:
         if value.name in changed:
             value.type.tensor_type.elem_type = _UINT8
-
-
-def _constants(graph: Any) -> dict[str, Any]:
-    found = {tensor.name: tensor for tensor in graph.initializer}
-    for node in graph.node:
-        if node.op_type == 'Constant':
-            found.update((node.output[0], value.t) for value in node.attribute if value.name == 'value')
-    return found
 
 
 def _signed(graph: Any, constants: Mapping[str, Any]) -> Iterator[Any]:

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from ..dependencies import require
+from ..tensors.onnx_constants import constants_of
 from .backend import load_session, run_session
 
 # Enough for the kernels that compute several channels at once.
@@ -68,7 +69,7 @@ def has_wide_weights(proto: Any) -> bool:
 
     proto: onnx.ModelProto without external data
     """
-    constants = dict(_constants(proto.graph))
+    constants = constants_of(proto.graph)
     stored = (tensor for tensor in constants.values() if tensor.data_type == _INT8 and len(tensor.dims) > 1)
     return any(_largest(tensor) > _LARGEST_OF_7_BITS for tensor in stored) or any(
         _largest_quantised(node, constants) > _LARGEST_OF_7_BITS
@@ -95,14 +96,3 @@ def _largest_quantised(node: Any, constants: Mapping[str, Any]) -> float:
             return math.inf
         steps = np.expand_dims(steps, tuple(i for i in range(values.ndim) if i != axis % values.ndim))
     return float(np.round(np.abs(values) / steps).max(initial=0))
-
-
-def _constants(graph: Any) -> Iterator[tuple[str, Any]]:
-    """Yield the name and the tensor of each constant."""
-    for tensor in graph.initializer:
-        yield tensor.name, tensor
-    for node in graph.node:
-        if node.op_type == 'Constant':
-            for attribute in node.attribute:
-                if attribute.name == 'value':
-                    yield node.output[0], attribute.t
