@@ -128,21 +128,22 @@ def test_options_without_effect_are_refused(run, tmp_path, options, reason):
     assert not (tmp_path / 'out.onnx').exists()
 
 
-def test_the_form_for_cpus_is_a_choice(run, tmp_path):
+def test_the_forms_for_cpus_are_a_choice(run, tmp_path):
     images = color_folder(tmp_path / 'images', 12)
     remarks = {}
-    for form in ('tensorrt', 'cpu'):
+    for form in ('tensorrt', 'cpu', 'openvino'):
         code, out, _, report = run('--calibration', images, '--method', 'mse', '--form', form)
         assert (code, report['checked']) == (0, True)
-        assert ('form' in report['conversion']) == (form == 'cpu')
+        assert report['conversion'].get('form', 'tensorrt') == form
         remarks[form] = out.splitlines()[-1]
         types = {
             tensor.data_type for tensor in onnx.load(str(tmp_path / 'out.onnx')).graph.initializer
             if tensor.name.endswith('_zero_point')}
-        # Activations are uint8 and biases int32 in the form for CPUs alone.
-        assert (onnx.TensorProto.UINT8 in types, onnx.TensorProto.INT32 in types) == ((form == 'cpu',) * 2)
-    assert remarks['tensorrt'].endswith(' ms (the gain is on TensorRT; for a CPU give --form cpu)')
+        # Activations are uint8 in the forms for CPUs, biases int32 in that for ONNX Runtime alone.
+        assert (onnx.TensorProto.UINT8 in types, onnx.TensorProto.INT32 in types) == (form != 'tensorrt', form == 'cpu')
+    assert remarks['tensorrt'].endswith(' ms (the gain is on TensorRT; for a CPU give --form cpu or --form openvino)')
     assert remarks['cpu'].endswith(' ms')
+    assert remarks['openvino'].endswith(' ms (the gain is on OpenVINO)')
 
 
 def test_the_form_for_cpus_is_not_advised_for_fp16_which_refuses_it(run, tmp_path):

@@ -28,7 +28,7 @@ from trt_perception.precision import form, graph, quantizer, stored_int8
 from trt_perception.precision.calibration import calibration_of
 from trt_perception.precision.cpu_form import CpuForm, carriers
 from trt_perception.precision.executed import Executed, executed
-from trt_perception.precision.form import made_for_tensorrt
+from trt_perception.precision.form import made_for_other_runtimes
 from trt_perception.precision.prepare import ConversionOptions, prepare_model
 from trt_perception.precision.ranges import threshold
 from trt_perception.precision.simulation import SimulationBackend
@@ -199,7 +199,7 @@ def test_each_form_is_a_file_of_its_own(spec, int8):
     assert cpu.path.name.startswith('model-int8-cpu-')
     assert usual.path.name.startswith('model-int8-')
     assert usual.path != cpu.path
-    assert [made_for_tensorrt(path) for path in (usual.path, cpu.path, spec.path)] == [True, False, False]
+    assert [made_for_other_runtimes(path) for path in (usual.path, cpu.path, spec.path)] == [True, False, False]
     for name, first in (('tensorrt', usual), ('cpu', cpu)):
         again = prepare_model(spec, 'int8', int8.calibration, conversion=ConversionOptions(form=name))
         assert (again.path, again.cached) == (first.path, True)

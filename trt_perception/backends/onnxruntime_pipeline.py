@@ -21,7 +21,7 @@ from ..pipeline.plausible_outputs import require_plausible_outputs
 from ..pipeline.probe import after_conversion, probe_frames
 from ..pipeline.timing import times_in_turns
 from ..precision.executed import Executed, executed
-from ..precision.form import made_for_tensorrt
+from ..precision.form import made_for_other_runtimes
 from ..precision.gate import checking_frames, measure_agreement, needed_agreement, require_agreement
 from ..precision.prepare import ConversionOptions, prepare_model
 from ..precision.stored_int8 import sums_saturate
@@ -121,7 +121,7 @@ class OnnxRuntimePipeline(HostPipeline):
             self._require_precision(self._effective())
             # Not a warning: the results are those of int8, and perhaps nobody asked for more than what the file has.
             # On ARM a few layers of a file for TensorRT are computed in int8 too.
-            other_form = not self._executed.int8_layers or made_for_tensorrt(self.spec.path)
+            other_form = not self._executed.int8_layers or made_for_other_runtimes(self.spec.path)
             advice = '; a file of trt_perception quantize --form cpu computes in int8' if other_form else ''
             self._monitor.log(
                 'info', f'ONNX Runtime rounds {name} to int8, but computes mostly in {self._effective()}: '
