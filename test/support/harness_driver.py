@@ -30,6 +30,8 @@ _OUTPUTS = (
     'detections', 'classifications', 'label_info', 'vision_info', 'debug_image', 'debug_image/compressed',
     'image_annotations')
 _NUMBERS = itertools.count(1)
+# A label that changes nothing.
+_NO_TRANSITION = 'none'
 # Without a result for this long, an image is sent once more.
 _RESEND_S = 20.0
 
@@ -47,20 +49,26 @@ def wait_until(
 
 
 class Collector:
-    """Keeps every message of a topic."""
+    """Keeps every message of a topic.
+
+    times: when each arrived here, of the monotonic clock; published: when the other side published it, in nanoseconds
+    of the system's clock. A process without a processor for a while gets many messages at once.
+    """
 
     def __init__(self, driver: Driver, kind: Any, topic: str, qos: Any = 100) -> None:
         self._driver = driver
         self._changed = threading.Condition()
         self.messages: list[Any] = []
         self.times: list[float] = []
+        self.published: list[int] = []
         self.subscription = driver.node.create_subscription(kind, topic, self._add, qos)
         driver.executor.wake()
 
-    def _add(self, message: Any) -> None:
+    def _add(self, message: Any, info: Any) -> None:
         with self._changed:
             self.messages.append(message)
             self.times.append(time.monotonic())
+            self.published.append(int(info['source_timestamp']))
             self._changed.notify_all()
 
     def wait(
@@ -173,7 +181,7 @@ class NodeClient:
             assert self.process.process.poll() is None, f'the node ended:\n{self.process.tail()}'
             request = client.srv_type.Request()
             if client is self._change_state:
-                request.transition.label = 'none'
+                request.transition.label = _NO_TRANSITION
             # A service that has not discovered this client completely drops its answer after 0.1 s (rmw_fastrtps). None
             # of these requests changes anything, so they may be repeated.
             wait_until(
@@ -189,6 +197,16 @@ class NodeClient:
             return True
         client.remove_pending_request(future)
         return False
+
+    def complaints_since(self, mark: int) -> list[str]:
+        """Return the lines that the node printed after `mark`, without those that may come at any time.
+
+        They are at INFO, such as what a node waits for that is not configured within 5 s, or about a request of
+        wait_for_services that the node answers late.
+        """
+        return [
+            line for line in self.process.lines_since(mark)
+            if line.strip() and '[INFO]' not in line and f'No transition matching {_NO_TRANSITION} found' not in line]
 
     def call(self, client: Any, request: Any, timeout: float = TIMEOUT) -> Any:
         """Return the answer to a service request."""
@@ -302,6 +320,9 @@ class NodeClient:
         reliability: ReliabilityPolicy = ReliabilityPolicy.RELIABLE, connected: bool = True,
     ) -> Any:
         """Return a publisher of images; with `connected`, wait until the node has discovered it."""
+        # Before the publisher: the node then knows this subscription when it has found the publisher, and no result is
+        # lost.
+        assert self.detections
         publisher = self.driver.node.create_publisher(
             kind, self.topic(topic), QoSProfile(depth=5, reliability=reliability))
         self._publishers.append(publisher)
@@ -357,20 +378,33 @@ class NodeClient:
     ) -> tuple[DiagnosticStatus, dict[str, str]]:
         """Return the first status from now on that meets the condition, and its values by key.
 
+        The node begins to measure it after this call: what it says is not older than what the test did before.
+
         camera: the namespace of one of several cameras, '' for the status of the node
         """
-        since = self.driver.diagnostics.count()
+        diagnostics, now_ns = self.driver.diagnostics, time.time_ns()
+        since = diagnostics.count()
+        numbers = itertools.count(since)
         found: list[tuple[DiagnosticStatus, dict[str, str]]] = []
+        begun = False
 
         def check(message: DiagnosticArray) -> bool:
+            nonlocal begun
+            published_ns = diagnostics.published[next(numbers)]
             for status in message.status:
+                if status.name != f'{self._status} {camera}'.rstrip():
+                    continue
+                if not begun:
+                    # Published after the call, but perhaps measured before it. The next one is new.
+                    begun = published_ns > now_ns
+                    continue
                 values = {pair.key: pair.value for pair in status.values}
-                if status.name == f'{self._status} {camera}'.rstrip() and condition(status, values):
+                if condition(status, values):
                     found.append((status, values))
                     return True
             return False
 
-        self.driver.diagnostics.wait(check, since, timeout, what)
+        diagnostics.wait(check, since, timeout, what)
         return found[0]
 
     def counts(self, condition: Callable[[dict[str, int]], bool], what: str) -> dict[str, int]:
