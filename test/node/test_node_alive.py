@@ -139,8 +139,8 @@ def test_a_signal_while_deactivate_waits_for_a_stuck_frame(most, start_node, mod
 def test_a_slow_model_is_not_a_hang(start_node, busy_model):
     """Each frame takes many times the timeout."""
     node = start_node(image_reliability='reliable')
-    # A machine that becomes busy makes it slower still: each frame may take five times as long as the one before.
-    node.bring_to('active', model_file=busy_model(node, red_image(node), 3.0), frame_timeout=0.3)
+    # A machine that becomes busy makes it slower still: a frame may take five times as long as the ones before.
+    node.bring_to('active', model_file=busy_model(node, red_image(node), 1.0), frame_timeout=0.1)
     camera = node.camera()
     for _ in range(2):
         node.answer_to(camera, red_image(node))

@@ -27,7 +27,7 @@ def settled(values: dict[str, str]) -> bool:
     return int(values['received']) == sum(int(values[name]) for name in OUTCOMES)
 
 
-def counts_at_rest(node: Any, camera: str = '', timeout: float = 60.0, times: int = _AT_REST) -> dict[str, int]:
+def counts_at_rest(node: Any, camera: str = '', timeout: float = 600.0, times: int = _AT_REST) -> dict[str, int]:
     """Wait until no more frames arrive and each has its outcome; return 'received', the outcomes and 'damaged'.
 
     camera: the namespace of one of several cameras, '' for the sums of the node
