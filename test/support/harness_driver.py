@@ -24,14 +24,14 @@ from support.harness_process import NodeProcess
 
 # Longest wait for an event that should come at once. Only a failing test waits this long.
 TIMEOUT = 600.0
+# A label that changes nothing.
+_NO_TRANSITION = 'none'
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 _INPUTS = ('image', 'image/compressed')
 _OUTPUTS = (
     'detections', 'classifications', 'label_info', 'vision_info', 'debug_image', 'debug_image/compressed',
     'image_annotations')
 _NUMBERS = itertools.count(1)
-# A label that changes nothing.
-_NO_TRANSITION = 'none'
 # Without a result for this long, an image is sent once more.
 _RESEND_S = 20.0
 
