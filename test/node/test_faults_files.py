@@ -13,7 +13,7 @@ pytest.importorskip('rclpy', reason='needs ROS 2: make setup')
 pytest.importorskip('vision_msgs.msg', reason='needs vision_msgs: make setup')
 
 import onnx
-from support.frame_sum import counts_at_rest, frame_sum, results_of, stamp_ns
+from support.frame_sum import counts_at_rest, frame_sum, stamp_ns
 from support.harness_driver import boxes_of, wait_until
 from support.precision_models import color_folder, conv_detector
 
@@ -56,7 +56,7 @@ def test_a_model_that_is_overwritten_cut_or_removed_while_it_runs(node, models, 
     seen('red', 'files that are removed')
     camera.stop()
     counts = counts_at_rest(node)
-    found = frame_sum(camera.sent(), counts, results_of(results, since, counts))
+    found = frame_sum(camera.sent(), counts, results.all_of(counts['processed'], since), all_results=False)
     print(found)
     assert found['bad'] == found['failed'] == found['stale'] == 0
     # The model stays loaded until cleanup.
@@ -115,4 +115,4 @@ def test_a_cache_that_cannot_be_written(start_node, camera_process, tmp_path, mo
     results.wait(since=3)
     camera.stop()
     counts = counts_at_rest(node)
-    print(frame_sum(camera.sent(), counts, results_of(results, 0, counts)))
+    print(frame_sum(camera.sent(), counts, results.all_of(counts['processed'], 0), all_results=False))

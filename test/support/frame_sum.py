@@ -45,13 +45,6 @@ def counts_at_rest(node: Any, camera: str = '', timeout: float = 600.0, times: i
     return {name: int(values[name]) for name in ('received', *OUTCOMES, 'damaged')}
 
 
-def results_of(collector: Any, since: int, counts: dict[str, int]) -> list[Any]:
-    """Wait until the results of all processed frames have come; return the messages from number `since` on."""
-    if counts['processed']:
-        collector.wait(since=since + counts['processed'] - 1, what=f'{counts["processed"]} results')
-    return list(collector.messages[since:])
-
-
 def frame_sum(
     sent: Iterable[int], counts: dict[str, int], results: Iterable[Any], bad: Iterable[int] = (),
     all_results: bool = True,

@@ -52,7 +52,8 @@ class Collector:
     """Keeps every message of a topic.
 
     times: when each arrived here, of the monotonic clock; published: when the other side published it, in nanoseconds
-    of the system's clock. A process without a processor for a while gets many messages at once.
+    of the system's clock; numbers: its number, with which the publisher counts its messages from 1 on. A process
+    without a processor for a while gets many messages at once, and may not get all.
     """
 
     def __init__(self, driver: Driver, kind: Any, topic: str, qos: Any = 100) -> None:
@@ -61,6 +62,7 @@ class Collector:
         self.messages: list[Any] = []
         self.times: list[float] = []
         self.published: list[int] = []
+        self.numbers: list[int] = []
         self.subscription = driver.node.create_subscription(kind, topic, self._add, qos)
         driver.executor.wake()
 
@@ -69,6 +71,8 @@ class Collector:
             self.messages.append(message)
             self.times.append(time.monotonic())
             self.published.append(int(info['source_timestamp']))
+            # rclpy of Humble does not tell it.
+            self.numbers.append(info.get('publication_sequence_number') or len(self.messages))
             self._changed.notify_all()
 
     def wait(
@@ -94,6 +98,20 @@ class Collector:
                     f'not within {timeout:.0f} s on {self.subscription.topic_name}: {what}; '
                     f'{len(self.messages)} messages, the last one: {last}')
             return self.messages[seen - 1]
+
+    def all_of(self, count: int, since: int) -> list[Any]:
+        """Wait for the last of all messages of a publisher, and return those that came, from number `since` on.
+
+        count: so many it must have published until now. A reliable publisher sends its last messages again, but an
+        earlier one is lost if this process had no processor for long.
+        """
+        with self._changed:
+            came = self._changed.wait_for(
+                lambda: not count or (len(self.numbers) > since and self.numbers[-1] >= count), TIMEOUT)
+            numbers = self.numbers[since:]
+            assert came and numbers == sorted(set(numbers)) and numbers[-1:] == [count][:count], (
+                f'{self.subscription.topic_name}: expected {count} messages, found their numbers {numbers}')
+            return self.messages[since:]
 
     def count(self) -> int:
         """Return the number of messages so far."""
