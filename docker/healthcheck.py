@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from typing import Any
 
 import rclpy
 from lifecycle_msgs.msg import State
@@ -17,6 +18,8 @@ from lifecycle_msgs.srv import GetState
 
 # Less than the timeout of HEALTHCHECK, so that the reason is printed.
 _LIMIT_S = 10.0
+# A request without an answer in this time is sent again.
+_ANSWER_S = 1.0
 
 
 def main() -> int:
@@ -30,14 +33,17 @@ def main() -> int:
     if not client.wait_for_service(timeout_sec=_LIMIT_S):
         print(f'no service {service} in {_LIMIT_S:.0f} s; if the node has another name, set PERCEPTION_NODE to it')
         return 1
-    answer = client.call_async(GetState.Request())
-    rclpy.spin_until_future_complete(node, answer, timeout_sec=max(end - time.monotonic(), 1.0))
-    response = answer.result() if answer.done() else None
-    if response is None:
-        print(f'{name} does not answer')
-        return 1
-    print(f'{name} is {response.current_state.label}')
-    return 0 if response.current_state.id == State.PRIMARY_STATE_ACTIVE else 1
+    requests: list[Any] = []
+    while not (answers := [request.result() for request in requests if request.done()]):
+        if requests and time.monotonic() > end:
+            print(f'{name} does not answer')
+            return 1
+        # DDS drops the answer of a service that has not discovered its client yet, so it is asked again.
+        requests.append(client.call_async(GetState.Request()))
+        rclpy.spin_until_future_complete(node, requests[-1], timeout_sec=_ANSWER_S)
+    state = answers[0].current_state
+    print(f'{name} is {state.label}')
+    return 0 if state.id == State.PRIMARY_STATE_ACTIVE else 1
 
 
 if __name__ == '__main__':

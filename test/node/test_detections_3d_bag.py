@@ -17,6 +17,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo
 from support import harness_images as images
 from support.bags import write_bag
+from support.frame_sum import counts_at_rest
 from support.harness_driver import NodeClient, wait_until
 from support.harness_process import NodeProcess
 from support.node_fixtures import end_process
@@ -29,8 +30,11 @@ FX, CX = 250.0, 159.5
 
 
 def boxes(number):
-    """The rectangles of a frame, and their depths: red comes nearer, and blue stays at the side."""
-    left = 24 + 8 * number
+    """The rectangles of a frame, and their depths: red comes nearer, and blue stays at the side.
+
+    Red moves so little that it is the same object, whatever images are lost in between.
+    """
+    left = 24 + 2 * number
     return {'red': (left, 24, left + 64, 104), 'blue': (216, 128, 296, 216)}, {
         'red': 4.0 - 0.2 * number, 'blue': 2.5}
 
@@ -58,9 +62,10 @@ def stamp_of(message):
 
 
 def play(bag, topic, to):
+    # Slow: a busy machine, which processes an image a second, has results of several.
     return subprocess.Popen(
         [sys.executable, '-m', 'trt_perception.cli.main', 'play', str(bag), '--topic', topic, '--to', to,
-         '--wait', '20', '--rate', '2'],
+         '--wait', '600', '--rate', '0.5'],
         env=os.environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
@@ -109,15 +114,16 @@ def test_a_bag_through_both_nodes(node, driver, tmp_path):
             players.append(play(tmp_path / 'bag', topic, to))
             out, _ = players[-1].communicate(timeout=600)
             assert players[-1].returncode == 0 and f'sent {FRAMES} images' in out, out
-        # On a busy machine, a newer image replaces a waiting one, and so do newer detections. The player keeps one
-        # image only, as a camera does, so a depth image may be lost, and its detections have none.
-        counts = node.counts(
-            lambda c: c['received'] == FRAMES == c['processed'] + c['replaced'], 'the outcome of each image')
+        # On a busy machine, a newer image replaces a waiting one, and so do newer detections. The player keeps a few
+        # images only, as a camera does, so an image may be lost, and detections whose depth image is lost have none.
+        counts = counts_at_rest(node)
+        assert FRAMES >= counts['received'] == counts['processed'] + counts['replaced']
         values = at_rest(other)
         assert values['received'] <= counts['processed'] and values['bad'] == 0
         assert values['unmatched'] <= FRAMES - values['depth_images']
         wait_until(lambda: in_2d.count() - since == counts['processed'], 'all detections')
-        wait_until(lambda: results.count() == values['processed'] > 2, 'all results')
+        wait_until(lambda: results.count() == values['processed'], 'all results')
+        assert results.count() > 2, (counts, values)
     finally:
         for player in players:
             player.kill()

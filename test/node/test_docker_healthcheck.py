@@ -34,6 +34,28 @@ def test_only_an_active_node_is_healthy(node, models):
     assert check(name) == (0, f'{name} is active')
 
 
+def test_an_answer_that_is_lost_is_asked_for_again(driver):
+    """DDS drops the answer of a service that has not discovered its client yet. Here it gives none at first."""
+    from lifecycle_msgs.srv import GetState
+
+    asked = []
+
+    def answer(request, response):
+        asked.append(request)
+        if len(asked) == 1:
+            raise RuntimeError('no answer')
+        response.current_state.id, response.current_state.label = 3, 'active'
+        return response
+
+    service = driver.node.create_service(GetState, '/forgetful/get_state', answer)
+    driver.executor.wake()
+    try:
+        assert check('/forgetful') == (0, '/forgetful is active')
+        assert len(asked) > 1
+    finally:
+        driver.node.destroy_service(service)
+
+
 def test_a_missing_node_is_named(ros_environment):
     code, text = check('/no_such_node')
     assert code == 1

@@ -12,7 +12,7 @@ pytest.importorskip('vision_msgs.msg', reason='needs vision_msgs: make setup')
 
 from diagnostic_msgs.msg import DiagnosticStatus
 from support.camera_process import red_box
-from support.frame_sum import counts_at_rest, frame_sum, results_of, stamp_ns
+from support.frame_sum import counts_at_rest, frame_sum, stamp_ns
 from support.harness_driver import Collector, boxes_of, wait_until
 from vision_msgs.msg import Detection2DArray
 
@@ -26,8 +26,9 @@ FORMS = (
 
 def test_a_camera_that_is_killed_comes_back_in_another_form(node, camera_process):
     """The counts and the results of all its forms together are those of one camera."""
-    node.bring_to('active')
+    # Before the node's publisher: no result is lost.
     results = node.detections
+    node.bring_to('active')
     first = results.count()
     for form in FORMS:
         begun, seen = time.time_ns(), results.count()
@@ -44,7 +45,7 @@ def test_a_camera_that_is_killed_comes_back_in_another_form(node, camera_process
         # In the middle of whatever it does.
         camera.kill()
     counts = counts_at_rest(node)
-    found = frame_sum(camera.sent(), counts, results_of(results, first, counts))
+    found = frame_sum(camera.sent(), counts, results.all_of(counts['processed'], first), all_results=False)
     print(found)
     assert found['bad'] == found['failed'] == found['stale'] == 0
     assert found['processed'] >= 5 * len(FORMS)
@@ -53,17 +54,16 @@ def test_a_camera_that_is_killed_comes_back_in_another_form(node, camera_process
 
 def test_a_camera_with_200_images_a_second(node, models, camera_process):
     """The newest image wins, another camera has its turns, and the node answers."""
-    node.bring_to('active', model_file=models(busy=8), image_topics=['fast/image', 'slow/image'])
+    # An inference takes many times as long as the period, also if the camera gets less of a busy machine than the node.
+    node.bring_to('active', model_file=models(busy=40), image_topics=['fast/image', 'slow/image'])
     results = {
         name: Collector(node.driver, Detection2DArray, node.topic(f'{name}/detections')) for name in ('fast', 'slow')}
     cameras = {
         name: camera_process(node.topic(f'{name}/image'), rate=rate)
         for name, rate in (('fast', 200), ('slow', 5))}
     try:
-        answers = 0
-        while len(cameras['fast'].sent()) < 600 or results['slow'].count() < 3:
+        while len(cameras['fast'].sent()) < 600 or any(result.count() < 4 for result in results.values()):
             assert node.state() == 'active'
-            answers += 1
         for camera in cameras.values():
             camera.stop()
         for name, camera in cameras.items():
@@ -72,12 +72,11 @@ def test_a_camera_with_200_images_a_second(node, models, camera_process):
             found = frame_sum(camera.sent(), counts, results[name].messages, all_results=False)
             print(name, found)
             assert found['bad'] == found['failed'] == found['stale'] == 0
-        assert found['processed'] >= 3
+        assert found['processed'] >= 4
         numbers = {stamp: number for number, stamp in enumerate(cameras['fast'].sent())}
         steps = np.diff([numbers[stamp_ns(message)] for message in results['fast'].messages])
         # A queue would give images that follow each other.
         assert np.median(steps) > 1
-        assert answers > 3
     finally:
         for collector in results.values():
             collector.close()
@@ -85,8 +84,8 @@ def test_a_camera_with_200_images_a_second(node, models, camera_process):
 
 def test_a_camera_whose_qos_does_not_match_does_not_disturb_another(node, camera_process):
     """image_reliability is reliable: of two cameras on one topic only the reliable one is received."""
-    node.bring_to('active', image_reliability='reliable')
     first = node.detections.count()
+    node.bring_to('active', image_reliability='reliable')
     wrong = camera_process(node.topic('image'), reliability='best_effort')
     status, _ = node.diagnosis(lambda s, _: '/camera offers reliability best_effort' in s.message, 'the mismatch')
     assert status.level == DiagnosticStatus.ERROR
@@ -95,7 +94,7 @@ def test_a_camera_whose_qos_does_not_match_does_not_disturb_another(node, camera
     # The camera that nobody receives waits for a subscriber, so all frames are the other's.
     right.stop()
     counts = counts_at_rest(node)
-    found = frame_sum(right.sent(), counts, results_of(node.detections, first, counts))
+    found = frame_sum(right.sent(), counts, node.detections.all_of(counts['processed'], first), all_results=False)
     print(found)
     assert found['processed'] >= 5
     wait_until(lambda: wrong.process.poll() is None, 'the other one still waits')

@@ -47,22 +47,23 @@ def test_a_bag_in_a_loop(start_node, models, tmp_path):
          '--clock', '--loop', '--sent', str(log)],
         env=python_environment(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     try:
-        def rounds():
-            """The results of each time that the bag is played."""
-            numbers = [stamp_ns(message) for message in results.messages]
+        def ids():
+            """The ids of each time that the bag is played. A busy machine may give no object of a round an id."""
+            messages = list(results.messages)
+            numbers = [stamp_ns(message) for message in messages]
             starts = [0, *(i for i in range(1, len(numbers)) if numbers[i] < numbers[i - 1]), len(numbers)]
-            return [results.messages[a:b] for a, b in itertools.pairwise(starts)]
+            rounds = [messages[a:b] for a, b in itertools.pairwise(starts)]
+            return list(filter(None, ({d.id for m in found for d in m.detections} - {''} for found in rounds)))
 
-        wait_until(lambda: len(found := rounds()) >= 3 and len(found[2]) >= 3, node.process.tail)
+        wait_until(lambda: len(ids()) >= 3, node.process.tail)
     finally:
         player.send_signal(signal.SIGINT)
         player.wait()
     sent = [json.loads(line)['stamp_ns'] for line in log.read_text().splitlines()]
     assert set(sent) == set(stamps)
     print(frame_sum(sent, counts_at_rest(node), results.messages, all_results=False))
-    ids = [{d.id for message in found for d in message.detections} - {''} for found in rounds()[:3]]
     # An id is never given twice.
-    assert all(ids) and sum(map(len, ids)) == len(set().union(*ids)), ids
+    assert sum(map(len, ids())) == len(set().union(*ids())), ids()
     assert node.state() == 'active'
 
 
@@ -97,8 +98,8 @@ def test_the_clock_goes_forward_and_back(start_node, models):
             wait_until(answered, lambda n=number: f'a result at time {n}; the node said:\n{node.process.tail()}')
         # An hour old now.
         stale = counts_at_rest(node)['stale']
-        publish(START_NS - 3600 * S)
-        node.counts(lambda c: c['stale'] == stale + 1, 'the old image')
+        # Again and again: a best-effort message may be lost.
+        node.counts(lambda c: publish(START_NS - 3600 * S) or c['stale'] > stale, 'the old image')
     finally:
         node.driver.node.destroy_publisher(clock)
     found = frame_sum(sent, counts_at_rest(node), [], all_results=False)

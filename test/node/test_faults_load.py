@@ -40,7 +40,8 @@ def busy_processes():
 
 def test_other_programs_use_all_processors(node, models, camera_process, busy_processes):
     """The images that are processed stay new, and the diagnostics name the reason why others are not."""
-    node.bring_to('active', model_file=models(busy=20))
+    # An inference takes several periods of the camera, also if that gets less of the busy machine than the node.
+    node.bring_to('active', model_file=models(busy=60))
     results, since = node.detections, node.detections.count()
     camera = camera_process(node.topic('image'), rate=30)
     results.wait(since=since)
@@ -52,10 +53,9 @@ def test_other_programs_use_all_processors(node, models, camera_process, busy_pr
     assert status.level == DiagnosticStatus.WARN
     assert float(values['processor_wait']) >= 0.4
     found = frame_sum(camera.sent(), counts_at_rest(node), results.messages[since:], all_results=False)
-    # The clock of the stamps is the system's, that of the arrivals is the monotonic one.
-    between = time.time() - time.monotonic()
-    times = np.array(results.times[first:first + 8])
-    ages = times + between - np.array([stamp_ns(message) / 1e9 for message in results.messages[first:first + 8]])
+    # When the node published them. This process gets several at once if it had no processor.
+    times = np.array(results.published[first:first + 8]) / 1e9
+    ages = times - np.array([stamp_ns(message) / 1e9 for message in results.messages[first:first + 8]])
     print(status.message, found, f'ages {np.median(ages):.2f} s, a result each {np.median(np.diff(times)):.2f} s')
     # An image waits for the one before it and is then in work: about twice the time of one. In a queue it would become
     # older with each image that is not processed in time.
@@ -68,15 +68,16 @@ def test_nothing_stale_is_published_after_a_stop(start_node, busy_model, camera_
     node = start_node()
     message = images.image(
         images.picture(64, 64, {'red': (8, 8, 40, 40)}), images.header('camera', node.driver.now_ns()))
-    # On any machine longer than the time between two images.
-    node.bring_to('active', model_file=busy_model(node, message, 1.0), max_age_ms=3000)
+    # Longer than the time between two images. An image may be older than max_age_ms by twice that, which leaves room
+    # for a machine that becomes slower.
+    node.bring_to('active', model_file=busy_model(node, message, 0.3), max_age_ms=3000)
     results = node.detections
     first = results.count()
     camera = camera_process(node.topic('image'), rate=15)
     results.wait(since=first + 2)
     # With more images than it can process, the node always has one in work. After half of its time it is in the
     # middle of the network.
-    time.sleep((results.times[-1] - results.times[-2]) / 2)
+    time.sleep((results.published[-1] - results.published[-2]) / 2e9)
     node.process.process.send_signal(signal.SIGSTOP)
     at = len(camera.sent())
     wait_until(
@@ -89,7 +90,7 @@ def test_nothing_stale_is_published_after_a_stop(start_node, busy_model, camera_
     found = frame_sum(camera.sent(), counts, results.messages[first:], all_results=False)
     ages = [(resumed - stamp_ns(message)) / 1e9 for message in results.messages[before:]]
     print(found, f'oldest {max(ages):.1f} s when the node went on')
-    # max_age_ms, and what an inference takes.
+    # max_age_ms, and twice what an inference takes.
     assert max(ages) < STOPPED_S - 2
     assert found['stale'] >= 1
     assert 'FATAL' not in node.process.output
@@ -97,8 +98,9 @@ def test_nothing_stale_is_published_after_a_stop(start_node, busy_model, camera_
 
 def test_consumers_that_are_slow_stopped_or_killed(node, models, camera_process, tmp_path):
     """The node and the other consumers go on as if they were not there."""
-    node.bring_to('active', model_file=models(busy=8), publish_debug_image=True)
+    # Before the node's publisher: no result is lost.
     results, since = node.detections, node.detections.count()
+    node.bring_to('active', model_file=models(busy=8), publish_debug_image=True)
     namespace = node.process.namespace
     slow = ConsumerProcess(namespace, tmp_path / 'slow.txt', 0.5)
     other = ConsumerProcess(namespace, tmp_path / 'other.txt')
@@ -129,6 +131,6 @@ def test_consumers_that_are_slow_stopped_or_killed(node, models, camera_process,
     found = frame_sum(camera.sent(), counts_at_rest(node), results.messages[since:], all_results=False)
     print(found, len(slow.received()), len(other.received()))
     for consumer in (slow, other):
-        assert set(consumer.received()) <= {stamp_ns(message) for message in results.messages[since:]}
+        assert set(consumer.received()) <= set(camera.sent())
     assert found['failed'] == found['bad'] == found['stale'] == 0
     assert node.state() == 'active'

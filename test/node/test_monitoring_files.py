@@ -46,24 +46,27 @@ def test_the_aggregator_groups_the_status_of_a_node(node):
     assert values['state'] == 'inactive'
 
 
-def topics_of(node):
-    """Return the topics of the active node as if its namespace were /."""
+def wait_for_topics(node, wanted):
+    """Wait until these topics of the active node are known, as if its namespace were /: they are found one by one."""
     namespace = node.process.namespace
-    wait_until(lambda: node.driver.node.count_publishers(node.topic('detections')), 'the node publishes')
-    return {name.removeprefix(namespace) for name, _ in node.driver.node.get_topic_names_and_types()}
+    wait_until(
+        lambda: wanted <= {name.removeprefix(namespace) for name, _ in node.driver.node.get_topic_names_and_types()},
+        lambda: f'{wanted}; there are {node.driver.node.get_topic_names_and_types()}')
 
 
 def test_foxglove_and_rviz_show_topics_that_exist(node):
     node.bring_to('active', publish_debug_image=True)
-    present = topics_of(node)
     layout = json.loads((FOLDER / 'foxglove_layout.json').read_text())
     shown = set(re.findall(r'"(?:imageTopic|topicPath|topicToRender)": "([^"]+)"', json.dumps(layout)))
-    assert shown == {'/debug_image', '/detections', '/diagnostics', '/rosout'} and shown <= present
+    assert shown == {'/debug_image', '/detections', '/diagnostics', '/rosout'}
+    wait_for_topics(node, shown)
     # Each panel of the layout has its settings, and the other way round.
     placed = re.findall(r'"(?:first|second)": "([^"]+)"', json.dumps(layout['layout']))
     assert sorted(placed) == sorted(layout['configById'])
     rviz = yaml.safe_load((FOLDER / 'perception.rviz').read_text())
     displays = rviz['Visualization Manager']['Displays']
-    assert {display['Topic']['Value'] for display in displays} == {'/debug_image', '/image'} <= present
+    shown = {display['Topic']['Value'] for display in displays}
+    assert shown == {'/debug_image', '/image'}
+    wait_for_topics(node, shown)
     # Best effort matches every publisher.
     assert {display['Topic']['Reliability Policy'] for display in displays} == {'Best Effort'}

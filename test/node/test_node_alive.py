@@ -36,12 +36,14 @@ def white_image(node):
 
 def with_frame_that_never_ends(start_node, models, **parameters):
     """Return an active node that has processed one image and works on one that never ends, and its camera."""
-    node = start_node(**parameters)
+    # Reliable: each image comes once. The timeout is longer than a busy machine needs for a test.
+    node = start_node(**{'image_reliability': 'reliable', 'frame_timeout': 600.0, **parameters})
     node.bring_to('active', model_file=models(endless='white'))
     camera = node.camera()
     assert set(boxes_of(node.answer_to(camera, red_image(node)))) == {'red'}
+    before = node.counts(lambda counts: counts['processed'] == counts['received'], 'the red image')['received']
     camera.publish(white_image(node))
-    node.counts(lambda counts: counts['received'] == 2, 'the white image has come')
+    node.counts(lambda counts: counts['received'] > before, 'the white image has come')
     return node, camera
 
 
@@ -73,13 +75,14 @@ def test_a_stuck_frame_is_an_error_and_transitions_are_answered(start_node, mode
     thread = threading.Thread(target=publish)
     thread.start()
     try:
-        status, values = node.diagnosis(lambda s, _: s.level == DiagnosticStatus.ERROR, 'ERROR')
+        status, values = node.diagnosis(
+            lambda s, v: s.level == DiagnosticStatus.ERROR and int(v['received']) > 12, 'ERROR')
         assert status.message.endswith(' s: inference has not returned')
         count, seconds = (int(word) for word in status.message.split() if word.isdigit())
         assert status.message == f'{count} images received, none processed for {seconds} s: inference has not returned'
         assert seconds >= 5
-        # The red image was received before the white one.
-        assert count == int(values['received']) - 1 > 10
+        # From the white one on. Another image may come between the two counts.
+        assert abs(count - (int(values['received']) - int(values['processed']))) <= 1
         # All services answer.
         assert node.state() == 'active'
         assert set(node.possible_transitions()) == {'deactivate', 'shutdown'}
@@ -135,22 +138,23 @@ def test_a_signal_while_deactivate_waits_for_a_stuck_frame(most, start_node, mod
 
 def test_a_slow_model_is_not_a_hang(start_node, busy_model):
     """Each frame takes many times the timeout."""
-    node = start_node()
-    node.bring_to('active', model_file=busy_model(node, red_image(node), 3.0), frame_timeout=0.3)
+    node = start_node(image_reliability='reliable')
+    # A machine that becomes busy makes it slower still: a frame may take five times as long as the ones before.
+    node.bring_to('active', model_file=busy_model(node, red_image(node), 1.0), frame_timeout=0.1)
     camera = node.camera()
     for _ in range(2):
         node.answer_to(camera, red_image(node))
     camera.publish(red_image(node))
-    node.counts(lambda counts: counts['received'] == 3, 'a third image')
+    received = node.counts(lambda counts: counts['received'] >= 3, 'a third image')['received']
     assert node.change_state('deactivate'), node.process.tail()
-    node.counts(lambda counts: counts['processed'] == 3, 'the third frame is processed')
+    node.counts(lambda counts: counts['processed'] == received, 'the last frame is processed')
     assert node.state() == 'inactive'
     assert 'FATAL' not in node.process.output
 
 
 def test_a_paused_process_is_not_a_hang(start_node, busy_model):
     """SIGSTOP in the middle of a frame, for longer than the timeout."""
-    node = start_node()
+    node = start_node(image_reliability='reliable')
     node.bring_to('active', model_file=busy_model(node, red_image(node), 1.5), frame_timeout=0.1)
     camera = node.camera()
     camera.publish(red_image(node))

@@ -14,6 +14,7 @@ pytest.importorskip('vision_msgs.msg', reason='needs vision_msgs: make setup')
 from diagnostic_msgs.msg import DiagnosticStatus
 from sensor_msgs.msg import CompressedImage, Image
 from support import harness_images as images
+from support.frame_sum import counts_at_rest
 from support.harness_driver import LATCHED, Collector, boxes_of, wait_until
 from support.node_cameras import COUNTS, Camera
 from vision_msgs.msg import Detection2DArray, LabelInfo
@@ -35,6 +36,12 @@ def cameras():
         camera.close()
 
 
+def go_on(several):
+    """Publish an image of each camera."""
+    for camera in several:
+        camera.publish(camera.message(BOX['front']))
+
+
 def test_each_camera_has_its_results_and_counts(node, models, cameras):
     node.bring_to('active', image_topics=['front/image_raw', 'rear/image_raw', 'left/image'])
     several = cameras(node, 'front/image_raw', 'rear/image_raw', 'left/image')
@@ -49,21 +56,25 @@ def test_each_camera_has_its_results_and_counts(node, models, cameras):
     for camera, times in zip(several, (1, 2, 3)):
         counts = camera.counts(lambda c: c['received'] == sum(c[name] for name in COUNTS), 'all counted')
         assert counts['processed'] >= times
-        assert camera.results.count() == counts['processed']
-        status, values = camera.diagnosis()
-        assert status.level == DiagnosticStatus.OK, status.message
+        wait_until(lambda c=camera, n=counts: c.results.count() == n['processed'], 'all results')
+        _, values = camera.diagnosis()
         assert values['image_topic'] == camera.topic
         labels = Collector(node.driver, LabelInfo, f'{camera.name}/label_info', LATCHED)
         assert [c.class_name for c in labels.wait().class_map] == ['red', 'green', 'blue']
         labels.close()
-    status, values = node.diagnosis(lambda s, _: s.level == DiagnosticStatus.OK, 'all is well')
-    assert status.message.endswith(' images/s of 3 cameras')
+    _, values = node.diagnosis()
     assert int(values['processed']) == sum(camera.results.count() for camera in several)
     assert node.driver.node.count_publishers(node.topic('detections')) == 0
+    # Each camera goes on: after five seconds without an image it would be silent.
+    status, _ = node.diagnosis(lambda s, _: go_on(several) or s.level == DiagnosticStatus.OK, 'all is well')
+    assert status.message.endswith(' images/s of 3 cameras')
+    for camera in several:
+        camera.diagnosis(lambda s, _: go_on(several) or s.level == DiagnosticStatus.OK, 'all is well')
 
 
 def test_each_camera_has_ids_of_its_own(node, cameras):
-    node.bring_to('active', image_topics=['front/image', 'rear/image'], tracking=True)
+    # Whatever the time between two images.
+    node.bring_to('active', image_topics=['front/image', 'rear/image'], tracking=True, tracking_buffer=3600.0)
     front, rear = cameras(node, 'front/image', 'rear/image')
     for camera in (front, rear):
         camera.connect()
@@ -93,13 +104,17 @@ def test_a_camera_with_bad_images_disturbs_no_other(node, cameras):
     rear.connect()
     message = front.message(BOX['front'])
     message.step = 1
-    front.publish(message)
-    front.counts(lambda c: c['bad'] == 1, 'the bad image')
-    assert set(boxes_of(rear.answer_to(rear.message(BOX['rear'])))) == {'red'}
-    status, _ = node.diagnosis(lambda s, _: 'bad images' in s.message, 'the reason')
+
+    def go_on_badly():
+        front.publish(message)
+        rear.publish(rear.message(BOX['rear']))
+
+    # Both go on: the reason is about the last seconds.
+    status, _ = node.diagnosis(lambda s, _: go_on_badly() or ': bad images: ' in s.message, 'the reason')
     assert status.message.startswith(f'{front.name}: bad images: ')
-    status, values = rear.diagnosis()
-    assert (status.level, values['bad']) == (DiagnosticStatus.OK, '0')
+    assert set(boxes_of(rear.answer_to(rear.message(BOX['rear'])))) == {'red'}
+    _, values = rear.diagnosis(lambda s, _: go_on_badly() or s.level == DiagnosticStatus.OK, 'all is well')
+    assert values['bad'] == '0'
 
 
 def test_names_of_topics(node, cameras):
@@ -145,9 +160,9 @@ def publish_until(done, camera, rate_hz):
 @pytest.mark.parametrize('concurrent_inferences', [1, 2])
 def test_a_fast_camera_does_not_starve_a_slow_one(node, models, cameras, concurrent_inferences):
     """Under overload each camera gets its turn, whatever its rate, and the results of each are in order."""
-    # An inference takes longer than the period of the fastest camera: images of 60 Hz would fill all the time.
+    # An inference takes much longer than the period of the faster cameras: images of either would fill all the time.
     node.bring_to(
-        'active', model_file=models(busy=20), image_topics=['fast/image', 'middle/image', 'slow/image'],
+        'active', model_file=models(busy=40), image_topics=['fast/image', 'middle/image', 'slow/image'],
         concurrent_inferences=concurrent_inferences)
     several = fast, middle, slow = cameras(node, 'fast/image', 'middle/image', 'slow/image')
     for camera in several:
@@ -173,7 +188,7 @@ def test_a_fast_camera_does_not_starve_a_slow_one(node, models, cameras, concurr
         print(camera.name, camera.sent, counts)
         # sent = processed + replaced + stale + bad + failed + lost in transport
         assert camera.sent - counts['received'] >= 0
-        camera.results.wait(lambda _, c=camera: c.results.count() == processed[c], what='all results')
+        wait_until(lambda c=camera: c.results.count() == processed[c], 'all results')
     for camera in (fast, middle):
         numbers = [m.header.stamp.sec * 10**9 + m.header.stamp.nanosec for m in camera.results.messages]
         assert numbers == sorted(set(numbers))
@@ -192,7 +207,7 @@ def test_frames_of_several_cameras_run_as_one_batch(node, models, cameras, tmp_p
         tmp_path / 'dynamic.onnx', {'names': {0: 'red', 1: 'green', 2: 'blue'}, 'task': 'detect', 'imgsz': [64, 64]})
     node.bring_to(
         'active', model_file=str(model), image_topics=['front/image', 'rear/image'], max_batch=4, batch_wait_ms=1000,
-        score_threshold=0.9)
+        score_threshold=0.9, image_reliability='reliable')
     front, rear = cameras(node, 'front/image', 'rear/image')
     front.connect()
     rear.connect()
@@ -231,7 +246,7 @@ def test_the_network_sees_a_part_of_each_image_turned(node, cameras):
 
 
 def test_a_part_outside_the_image_is_a_bad_image(node):
-    node.bring_to('active', roi=[400, 0, 0, 0])
+    node.bring_to('active', roi=[400, 0, 0, 0], image_reliability='reliable')
     camera = node.camera()
     camera.publish(images.image(images.picture(320, 240, {}), images.header('', 7)))
     status, _ = node.diagnosis(lambda _, v: v['bad'] == '1', 'the bad image')
@@ -242,7 +257,9 @@ def test_a_part_outside_the_image_is_a_bad_image(node):
 
 
 def test_lazy_subscribes_only_while_someone_listens(node, cameras):
-    node.bring_to('active', image_topics=['front/image', 'rear/image'], lazy=True, publish_debug_image=True)
+    node.bring_to(
+        'active', image_topics=['front/image', 'rear/image'], lazy=True, publish_debug_image=True,
+        image_reliability='reliable')
     front, rear = cameras(node, 'front/image', 'rear/image')
     # The test's subscription to the results of each is there.
     for camera in (front, rear):
@@ -264,8 +281,7 @@ def test_lazy_subscribes_only_while_someone_listens(node, cameras):
     rear.publish(rear.message(BOX['rear']))
     debug.wait()
     rear.counts(lambda c: c['processed'] > before['processed'], 'the image is processed')
-    status, _ = rear.diagnosis()
-    assert status.level == DiagnosticStatus.OK, status.message
+    rear.diagnosis(lambda s, _: go_on([rear]) or s.level == DiagnosticStatus.OK, 'all is well')
     # Without debug images, its subscriber needs no inference.
     assert node.set_parameters(publish_debug_image=False)[0]
     wait_until(lambda: rear.publisher.get_subscription_count() == 0, 'rear is not subscribed any more')
@@ -294,20 +310,20 @@ def test_max_rate_hz_skips_images(node):
     node.bring_to('active', max_rate_hz=0.5)
     camera = node.camera()
     started = time.monotonic()
-    for number in range(40):
+
+    def publish():
         camera.publish(images.image(
-            images.picture(320, 240, {'red': BOX['front']}), images.header(f'{number}', node.driver.now_ns())))
-        time.sleep(0.02)
-    _, values = node.diagnosis(
-        lambda _, v: int(v['skipped']) > 10
-        and int(v['received']) == sum(int(v[name]) for name in (*COUNTS, 'skipped')), 'all counted')
+            images.picture(320, 240, {'red': BOX['front']}), images.header('many', node.driver.now_ns())))
+
+    node.diagnosis(lambda _, v: publish() or int(v['skipped']) > 10, 'skipped images')
+    counts = counts_at_rest(node)
     seconds = time.monotonic() - started
-    assert 1 <= int(values['processed']) <= 1 + seconds * 0.5
+    assert 1 <= counts['processed'] <= 1 + seconds * 0.5
+    assert counts['skipped'] > counts['processed']
     # A new limit takes effect at once, and 0 lets all images through.
     assert node.set_parameters(max_rate_hz=0.0)[0]
-    skipped = values['skipped']
     for _ in range(3):
         node.answer_to(camera, images.image(
             images.picture(320, 240, {'red': BOX['front']}), images.header('all', node.driver.now_ns())))
     _, values = node.diagnosis()
-    assert values['skipped'] == skipped
+    assert values['skipped'] == str(counts['skipped'])

@@ -53,7 +53,7 @@ class CameraProcess:
     def stop(self) -> None:
         """End it after the image in hand."""
         self.process.terminate()
-        assert self.process.wait(60) == 0, 'the camera process failed; its error is above'
+        assert self.process.wait(600) == 0, 'the camera process failed; its error is above'
 
 
 def main() -> int:

@@ -27,7 +27,7 @@ def settled(values: dict[str, str]) -> bool:
     return int(values['received']) == sum(int(values[name]) for name in OUTCOMES)
 
 
-def counts_at_rest(node: Any, camera: str = '', timeout: float = 60.0, times: int = _AT_REST) -> dict[str, int]:
+def counts_at_rest(node: Any, camera: str = '', timeout: float = 600.0, times: int = _AT_REST) -> dict[str, int]:
     """Wait until no more frames arrive and each has its outcome; return 'received', the outcomes and 'damaged'.
 
     camera: the namespace of one of several cameras, '' for the sums of the node
@@ -43,13 +43,6 @@ def counts_at_rest(node: Any, camera: str = '', timeout: float = 60.0, times: in
 
     _, values = node.diagnosis(at_rest, f'received = {" + ".join(OUTCOMES)}', timeout, camera)
     return {name: int(values[name]) for name in ('received', *OUTCOMES, 'damaged')}
-
-
-def results_of(collector: Any, since: int, counts: dict[str, int]) -> list[Any]:
-    """Wait until the results of all processed frames have come; return the messages from number `since` on."""
-    if counts['processed']:
-        collector.wait(since=since + counts['processed'] - 1, what=f'{counts["processed"]} results')
-    return list(collector.messages[since:])
 
 
 def frame_sum(

@@ -24,6 +24,8 @@ from support.harness_process import NodeProcess
 
 # Longest wait for an event that should come at once. Only a failing test waits this long.
 TIMEOUT = 600.0
+# A label that changes nothing.
+_NO_TRANSITION = 'none'
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 _INPUTS = ('image', 'image/compressed')
 _OUTPUTS = (
@@ -47,20 +49,30 @@ def wait_until(
 
 
 class Collector:
-    """Keeps every message of a topic."""
+    """Keeps every message of a topic.
+
+    times: when each arrived here, of the monotonic clock; published: when the other side published it, in nanoseconds
+    of the system's clock; numbers: its number, with which the publisher counts its messages from 1 on. A process
+    without a processor for a while gets many messages at once, and may not get all.
+    """
 
     def __init__(self, driver: Driver, kind: Any, topic: str, qos: Any = 100) -> None:
         self._driver = driver
         self._changed = threading.Condition()
         self.messages: list[Any] = []
         self.times: list[float] = []
+        self.published: list[int] = []
+        self.numbers: list[int] = []
         self.subscription = driver.node.create_subscription(kind, topic, self._add, qos)
         driver.executor.wake()
 
-    def _add(self, message: Any) -> None:
+    def _add(self, message: Any, info: Any) -> None:
         with self._changed:
             self.messages.append(message)
             self.times.append(time.monotonic())
+            self.published.append(int(info['source_timestamp']))
+            # rclpy of Humble does not tell it.
+            self.numbers.append(info.get('publication_sequence_number') or len(self.messages))
             self._changed.notify_all()
 
     def wait(
@@ -86,6 +98,20 @@ class Collector:
                     f'not within {timeout:.0f} s on {self.subscription.topic_name}: {what}; '
                     f'{len(self.messages)} messages, the last one: {last}')
             return self.messages[seen - 1]
+
+    def all_of(self, count: int, since: int) -> list[Any]:
+        """Wait for the last of all messages of a publisher, and return those that came, from number `since` on.
+
+        count: so many it must have published until now. A reliable publisher sends its last messages again, but an
+        earlier one is lost if this process had no processor for long.
+        """
+        with self._changed:
+            came = self._changed.wait_for(
+                lambda: not count or (len(self.numbers) > since and self.numbers[-1] >= count), TIMEOUT)
+            numbers = self.numbers[since:]
+            assert came and numbers == sorted(set(numbers)) and numbers[-1:] == [count][:count], (
+                f'{self.subscription.topic_name}: expected {count} messages, found their numbers {numbers}')
+            return self.messages[since:]
 
     def count(self) -> int:
         """Return the number of messages so far."""
@@ -173,7 +199,7 @@ class NodeClient:
             assert self.process.process.poll() is None, f'the node ended:\n{self.process.tail()}'
             request = client.srv_type.Request()
             if client is self._change_state:
-                request.transition.label = 'none'
+                request.transition.label = _NO_TRANSITION
             # A service that has not discovered this client completely drops its answer after 0.1 s (rmw_fastrtps). None
             # of these requests changes anything, so they may be repeated.
             wait_until(
@@ -189,6 +215,16 @@ class NodeClient:
             return True
         client.remove_pending_request(future)
         return False
+
+    def complaints_since(self, mark: int) -> list[str]:
+        """Return the lines that the node printed after `mark`, without those that may come at any time.
+
+        They are at INFO, such as what a node waits for that is not configured within 5 s, or about a request of
+        wait_for_services that the node answers late.
+        """
+        return [
+            line for line in self.process.lines_since(mark)
+            if line.strip() and '[INFO]' not in line and f'No transition matching {_NO_TRANSITION} found' not in line]
 
     def call(self, client: Any, request: Any, timeout: float = TIMEOUT) -> Any:
         """Return the answer to a service request."""
@@ -302,6 +338,9 @@ class NodeClient:
         reliability: ReliabilityPolicy = ReliabilityPolicy.RELIABLE, connected: bool = True,
     ) -> Any:
         """Return a publisher of images; with `connected`, wait until the node has discovered it."""
+        # Before the publisher: the node then knows this subscription when it has found the publisher, and no result is
+        # lost.
+        assert self.detections
         publisher = self.driver.node.create_publisher(
             kind, self.topic(topic), QoSProfile(depth=5, reliability=reliability))
         self._publishers.append(publisher)
@@ -357,20 +396,33 @@ class NodeClient:
     ) -> tuple[DiagnosticStatus, dict[str, str]]:
         """Return the first status from now on that meets the condition, and its values by key.
 
+        The node begins to measure it after this call: what it says is not older than what the test did before.
+
         camera: the namespace of one of several cameras, '' for the status of the node
         """
-        since = self.driver.diagnostics.count()
+        diagnostics, now_ns = self.driver.diagnostics, time.time_ns()
+        since = diagnostics.count()
+        numbers = itertools.count(since)
         found: list[tuple[DiagnosticStatus, dict[str, str]]] = []
+        begun = False
 
         def check(message: DiagnosticArray) -> bool:
+            nonlocal begun
+            published_ns = diagnostics.published[next(numbers)]
             for status in message.status:
+                if status.name != f'{self._status} {camera}'.rstrip():
+                    continue
+                if not begun:
+                    # Published after the call, but perhaps measured before it. The next one is new.
+                    begun = published_ns > now_ns
+                    continue
                 values = {pair.key: pair.value for pair in status.values}
-                if status.name == f'{self._status} {camera}'.rstrip() and condition(status, values):
+                if condition(status, values):
                     found.append((status, values))
                     return True
             return False
 
-        self.driver.diagnostics.wait(check, since, timeout, what)
+        diagnostics.wait(check, since, timeout, what)
         return found[0]
 
     def counts(self, condition: Callable[[dict[str, int]], bool], what: str) -> dict[str, int]:

@@ -15,8 +15,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-# Frame N has the grey value FIRST_GREY + N. It is not black, so nothing warns of the lens cap.
-FIRST_GREY = 90
+# Frame N has the grey value FIRST_GREY + N % GREYS. It is not black, so nothing warns of the lens cap.
+FIRST_GREY, GREYS = 90, 150
 USER, PASSWORD = 'robot', 'sec:ret'
 
 
@@ -74,7 +74,7 @@ def camera() -> Iterator[Camera]:
             self.end_headers()
             try:
                 for _ in range(state.length):
-                    data = jpeg(FIRST_GREY + state.sent % 150)
+                    data = jpeg(FIRST_GREY + state.sent % GREYS)
                     self.wfile.write(
                         b'--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n' % len(data) + data
                         + b'\r\n')

@@ -22,8 +22,10 @@ class Camera:
         self.node = node
         self.topic = node.topic(topic)
         self.name = outputs or self.topic.rpartition('/')[0]
-        self.publisher = node.driver.node.create_publisher(kind, self.topic, QoSProfile(depth=5))
+        # Before the publisher: the node then knows this subscription when it has found the publisher, and no result is
+        # lost.
         self.results = Collector(node.driver, Detection2DArray, f'{self.name}/detections')
+        self.publisher = node.driver.node.create_publisher(kind, self.topic, QoSProfile(depth=5))
         self.sent = 0
 
     def connect(self):
@@ -51,17 +53,7 @@ class Camera:
         raise AssertionError(f'{reason}; the node said:\n{self.node.process.tail()}')
 
     def diagnosis(self, condition=lambda *_: True, what='a diagnosis'):
-        found = []
-
-        def check(message):
-            for status in message.status:
-                values = {pair.key: pair.value for pair in status.values}
-                if status.name == f'{self.node.name[1:]}: perception {self.name}' and condition(status, values):
-                    found.append((status, values))
-            return bool(found)
-
-        self.node.driver.diagnostics.wait(check, self.node.driver.diagnostics.count(), what=f'{what} of {self.name}')
-        return found[0]
+        return self.node.diagnosis(condition, f'{what} of {self.name}', camera=self.name)
 
     def counts(self, condition=lambda _: True, what='the counts'):
         _, values = self.diagnosis(

@@ -162,7 +162,7 @@ def test_the_same_command_goes_on(capfd, number):
     while not [path for path in Path('out').glob('.long.*/*') if path.name != '.part.lock']:
         assert process.poll() is None
     process.send_signal(number)
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=600)
     assert process.returncode == (-9 if number == signal.SIGKILL else 128 + number), err
     assert 'Traceback' not in err and out == ''
     assert not Path('out/long').exists()
@@ -184,7 +184,7 @@ def test_a_full_disk_is_one_line(capfd, options, limit, reason):
     process = start(
         'bag', 'long', '--score', '0.2', '--formats', *options,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)))
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=600)
     assert process.returncode == 1
     assert re.sub(r'but \d+ are', 'but NUMBER are', without_progress(err)) == (
         f'trt_perception: --output out: cannot be written: {reason}; finished bags are kept, and the same command '

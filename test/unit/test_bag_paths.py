@@ -187,7 +187,7 @@ def test_play_takes_a_lone_file(tmp_path):
         [sys.executable, '-m', 'trt_perception.cli.main', 'play', str(lone), '--wait', '0', '--sent', 'sent.jsonl'],
         env={**python_environment(ROOT), 'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
              'ROS_DOMAIN_ID': str(free_domain_id())},
-        cwd=tmp_path, capture_output=True, text=True, timeout=120)
+        cwd=tmp_path, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     assert without_middleware(done.stdout).startswith('sent 4 images of /image in ')
     assert len((tmp_path / 'sent.jsonl').read_text().splitlines()) == 4

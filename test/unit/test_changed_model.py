@@ -177,8 +177,19 @@ def test_no_engine_of_another_model_is_stored(rtx, model, contents, cache_folder
     assert len(list(cache_folder.glob('engines/*.plan'))) == 2
 
 
-def test_a_build_ends_as_soon_as_the_model_changes(rtx, model, contents, monkeypatch):
+# Builds this small model for minutes.
+_SLOW_BUILD = """
+import json, time
+print(json.dumps({'progress': ['building', 0.5, 1.0]}), flush=True)
+time.sleep(600)
+"""
+
+
+def test_a_build_ends_as_soon_as_the_model_changes(rtx, model, contents, tmp_path, monkeypatch):
     """A build of minutes whose result cannot be used is not continued."""
+    (tmp_path / 'slow_build.py').write_text(_SLOW_BUILD)
+    monkeypatch.setenv('PYTHONPATH', str(tmp_path))
+    monkeypatch.setattr(build_process, 'WORKER', 'slow_build')
     started = []
     real = build_process.start_module
 

@@ -152,7 +152,7 @@ def test_a_closed_pipe_is_no_traceback(tmp_path, detector, photo):
     # The pipe and the reader's buffer hold less than all results: the process still writes, however late this closes.
     assert 300 * len(process.stdout.readline()) > 4 * 4096
     process.stdout.close()
-    assert process.wait(60) == 1
+    assert process.wait(600) == 1
     assert process.stderr.read() == ''
     process.stderr.close()
 

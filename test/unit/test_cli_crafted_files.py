@@ -58,7 +58,7 @@ def run(*arguments):
     """Return the lines of stderr."""
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get('PYTHONPATH')]))
     done = subprocess.run(
-        [sys.executable, '-m', 'trt_perception.cli.main', *map(str, arguments)], capture_output=True, timeout=120,
+        [sys.executable, '-m', 'trt_perception.cli.main', *map(str, arguments)], capture_output=True, timeout=600,
         env={**os.environ, 'PYTHONPATH': path})
     assert done.returncode in (0, 1), done.stderr
     lines = done.stderr.decode().splitlines()
@@ -153,7 +153,7 @@ def test_random_damage_never_ends_the_run_of_the_next_source(tmp_path, model, pi
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get('PYTHONPATH')]))
     done = subprocess.run(
         [sys.executable, '-m', 'trt_perception.cli.main', 'predict', str(model), *map(str, paths), str(picture),
-         '--json', str(out)], capture_output=True, timeout=200, env={**os.environ, 'PYTHONPATH': path})
+         '--json', str(out)], capture_output=True, timeout=600, env={**os.environ, 'PYTHONPATH': path})
     errors = done.stderr.decode(errors='replace')
     assert done.returncode in (0, 1) and 'Traceback' not in errors and 'unexpected' not in errors, errors
     assert out.read_text().splitlines()[-1].startswith(f'{{"source": "{picture}"')

@@ -39,7 +39,7 @@ def start(*arguments, **options):
 
 def finish(process):
     """(exit code, stdout, stderr)."""
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=600)
     return process.returncode, out, without_progress(err)
 
 
@@ -179,7 +179,7 @@ def test_output_that_nobody_reads_is_no_traceback(tmp_path, model, arguments):
     process = start(*words)
     process.stdout.close()
     error = process.stderr.read()
-    assert process.wait(60) in (0, 1)
+    assert process.wait(600) in (0, 1)
     assert without_progress(error) == ''
     process.stderr.close()
 

@@ -217,7 +217,7 @@ def test_play(bag, monkeypatch, arguments, message):
     # A separate process: other tests in this process may have started ROS, which is possible only once.
     done = subprocess.run(
         [sys.executable, '-m', 'trt_perception.cli.main', 'play', str(bag), '--wait', '0', *arguments],
-        capture_output=True, text=True, timeout=120)
+        capture_output=True, text=True, timeout=600)
     assert done.returncode == 1
     assert message in done.stderr
     assert len(done.stderr.splitlines()) == 1, done.stderr

@@ -402,7 +402,7 @@ def test_cancelling_ends_pip_and_leaves_nothing(index, cache):
 
     with pytest.raises(Cancelled):
         fetch_entry(BIG_ENTRY, progress=cancel)
-    assert index.broken.wait(10)
+    assert index.broken.wait(600)
     assert files_below(cache) == ['locks/street.lock']
 
 
@@ -417,7 +417,7 @@ def test_pip_ends_with_the_process_that_fetches(index, cache, number):
     process.send_signal(number)
     process.communicate(timeout=600)
     assert process.returncode != 0
-    assert index.broken.wait(10)
+    assert index.broken.wait(600)
     if number == signal.SIGINT:
         assert files_below(cache) == ['locks/street.lock']
     assert not fetched_path(ENTRY).exists()

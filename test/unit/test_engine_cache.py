@@ -6,6 +6,7 @@ import fcntl
 import json
 import multiprocessing
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -331,24 +332,27 @@ def begun_build(cache: EngineCache) -> tuple[threading.Thread, threading.Event]:
 
     def slow() -> BuiltEngine:
         building.set()
-        release.wait(30)
+        release.wait(600)
         return BuiltEngine(PLAN, {})
     thread = threading.Thread(target=cache.get_or_build, args=(KEY, 'm.onnx', slow))
     thread.start()
-    assert building.wait(10)
+    assert building.wait(600)
     return thread, release
 
 
 def test_waiting_for_another_build_can_be_cancelled(cache: EngineCache) -> None:
     thread, release = begun_build(cache)
     what = 'waiting for another process that builds the same engine'
-    told = Told(lambda text, done, total: told.cancel.set() if '(1 s)' in text else None)
+    told = Told(lambda text, done, total: None if '(0 s)' in text else told.cancel.set())
     with pytest.raises(EngineError, match=rf'^the engine build for m\.onnx was cancelled while {what}$'):
         cache.get_or_build(KEY, 'm.onnx', unexpected, told.monitor)
-    assert told.progress == [(f'{what} ({n} s)', 0, None) for n in (0, 1)]
+    # Once a second; a busy machine may leave some out.
+    seconds = [int(re.search(r'\d+', text).group()) for text in told.texts]
+    assert seconds[-1] >= 1 and seconds[:-1] in ([0], [])
+    assert told.progress == [(f'{what} ({n} s)', 0, None) for n in seconds]
     assert told.log == [('info', what)]
     release.set()
-    thread.join(30)
+    thread.join(600)
     assert cache.get_or_build(KEY, 'm.onnx', unexpected).hit
 
 
@@ -375,7 +379,7 @@ def test_prune_leaves_an_engine_that_is_being_built(cache: EngineCache) -> None:
     # It is broken during its build, and another thread holds its lock.
     assert cache.prune(lambda entry: False) == []
     release.set()
-    thread.join(30)
+    thread.join(600)
     assert cache.get_or_build(KEY, 'm.onnx', unexpected).hit
     assert [entry.digest for entry in cache.prune(lambda entry: False)] == [kept.digest]
     assert list(cache.root.iterdir()) == []
@@ -481,7 +485,7 @@ def test_an_engine_that_is_being_stored_is_not_discarded(cache: EngineCache, mon
             # Between writing the plan and its sidecar.
             thread = threading.Thread(target=lambda: done.append(EngineCache(cache.root).discard(late)))
             thread.start()
-            thread.join(30)
+            thread.join(600)
 
     cache.discard(bad)
     monkeypatch.setattr(cache_module, 'replace_private', replacing)

@@ -405,7 +405,7 @@ def test_a_saved_engine_runs_without_pytorch(tmp_path):
                 print(list(found), len(found['pair']), found['largest'].tolist(), engine.difference)
             assert 'torch' not in sys.modules
             """)],
-        cwd=tmp_path, capture_output=True, text=True, timeout=120, env={**os.environ, 'PYTHONPATH': str(ROOT)})
+        cwd=tmp_path, capture_output=True, text=True, timeout=600, env={**os.environ, 'PYTHONPATH': str(ROOT)})
     assert done.stderr == ''
     largest = module(*example)['largest'].tolist()
     assert done.stdout == f"['big', 'nothing', 'pair', 'largest', 'flags'] 2 {largest} None\n"

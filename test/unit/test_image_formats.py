@@ -262,7 +262,7 @@ def in_a_child(data):
     """Decode as a message and as a file. Return both answers and the peak memory in MiB."""
     done = subprocess.run(
         [sys.executable, '-c', CHILD], input=data, capture_output=True, check=True, cwd=ROOT,
-        env=python_environment(), timeout=120)
+        env=python_environment(), timeout=600)
     assert done.stderr == b''
     return json.loads(done.stdout)
 

@@ -51,7 +51,7 @@ def measured(images: int) -> dict[str, float]:
             grown=resident() - before, faults=resource.getrusage(resource.RUSAGE_SELF).ru_minflt - faults)))
     """
     answer = subprocess.run(
-        [sys.executable, '-c', textwrap.dedent(code)], check=True, capture_output=True, text=True, timeout=100)
+        [sys.executable, '-c', textwrap.dedent(code)], check=True, capture_output=True, text=True, timeout=600)
     found: dict[str, float] = json.loads(answer.stdout)
     return found
 

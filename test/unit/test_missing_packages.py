@@ -24,7 +24,7 @@ def run_without(package, folder, *arguments):
     environment = {**os.environ, 'PYTHONPATH': os.pathsep.join([str(folder), str(ROOT)])}
     return subprocess.run(
         [sys.executable, '-m', 'pytest', '-rs', '-q', '-p', 'no:cacheprovider', *arguments], cwd=ROOT, env=environment,
-        capture_output=True, text=True, check=False, timeout=120)
+        capture_output=True, text=True, check=False, timeout=600)
 
 
 @pytest.mark.parametrize('package, module', [

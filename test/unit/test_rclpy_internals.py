@@ -147,7 +147,7 @@ def test_the_executable_ends_with_one_line_that_names_it(tmp_path):
         'import rclpy.impl.implementation_singleton as singleton\n'
         'del singleton.rclpy_implementation.LifecycleStateMachine.current_state\n')
     process = subprocess.run(
-        [sys.executable, '-m', 'trt_perception.node.main'], capture_output=True, text=True, timeout=120, cwd=ROOT,
+        [sys.executable, '-m', 'trt_perception.node.main'], capture_output=True, text=True, timeout=600, cwd=ROOT,
         env={**os.environ, 'PYTHONPATH': os.pathsep.join((str(tmp_path), os.environ.get('PYTHONPATH', '')))})
     assert process.returncode == 1
     assert process.stderr.splitlines() == [

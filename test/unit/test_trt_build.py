@@ -16,6 +16,7 @@ import onnx
 import psutil
 import pytest
 from onnx import helper
+from support.promises import Promise
 from support.recording_monitor import Told
 from support.subprocesses import python_environment
 from support.tiny_models import FLOAT, color_detector, dynamic_detector, save
@@ -187,7 +188,12 @@ def test_an_unexpected_error_is_one_line_with_its_place(tmp_path):
     assert workers() == []
 
 
+# This time is part of the interface: a shutdown waits for it.
+CANCEL_S = 2.0
+
+
 def test_cancelling_ends_the_build_and_its_process(endless):
+    promise = Promise(CANCEL_S)
     seen, cancelled_at = [], []
 
     def progress(text, done, total):
@@ -202,8 +208,7 @@ def test_cancelling_ends_the_build_and_its_process(endless):
     took = time.monotonic() - cancelled_at[0]
     assert len(seen) == 1
     assert not any(worker.is_running() for worker in seen)
-    # This time is part of the interface: a shutdown waits for it.
-    assert took < 2.0
+    assert promise.allows(took), (took, str(promise))
 
 
 def test_a_build_that_ignores_sigterm_is_killed_with_its_child_processes(endless, tmp_path, monkeypatch):
@@ -218,6 +223,7 @@ def test_a_build_that_ignores_sigterm_is_killed_with_its_child_processes(endless
         'time.sleep(100)\n')
     monkeypatch.setenv('PYTHONPATH', str(tmp_path))
     monkeypatch.setattr(build_process, 'WORKER', 'stubborn')
+    promise = Promise(CANCEL_S)
     processes, cancelled_at = [], []
 
     def progress(text, done, total):
@@ -230,9 +236,10 @@ def test_a_build_that_ignores_sigterm_is_killed_with_its_child_processes(endless
     told = Told(progress)
     with pytest.raises(EngineError, match='was cancelled'):
         build_in_process(endless, told.monitor)
-    assert time.monotonic() - cancelled_at[0] < 2.0
+    took = time.monotonic() - cancelled_at[0]
+    assert promise.allows(took), (took, str(promise))
     assert len(processes) == 2
-    _, alive = psutil.wait_procs(processes, 5)
+    _, alive = psutil.wait_procs(processes, 300)
     assert [process for process in alive if process.status() != psutil.STATUS_ZOMBIE] == []
 
 

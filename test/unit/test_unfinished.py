@@ -10,7 +10,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -276,20 +275,29 @@ print('done', flush=True)
 
 
 def run_build(tmp_path, precision, kill_at=None):
-    """Build; kill -9 the process after this many lines of progress. Returns the lines until then."""
+    """Build; kill -9 the process after this many lines of progress. Returns the lines until then.
+
+    When it returns, the child processes have ended too.
+    """
     temporary = tmp_path / 'temporary'
     temporary.mkdir(exist_ok=True)
     environment = {
         **python_environment(), 'XDG_CACHE_HOME': str(tmp_path / 'cache'), 'TMPDIR': str(temporary)}
-    lines = []
+    import psutil
+    lines, children = [], []
     with subprocess.Popen(
             [sys.executable, '-c', _BUILD, str(tmp_path / 'model.onnx'), str(tmp_path / 'images'), precision],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment) as process:
         for line in process.stdout:
             lines.append(line.strip())
             if len(lines) == kill_at:
+                # Stopped, it starts no child process after these.
+                process.send_signal(signal.SIGSTOP)
+                children = psutil.Process(process.pid).children(recursive=True)
                 process.send_signal(signal.SIGKILL)
                 break
+    _, alive = psutil.wait_procs(children, 300)
+    assert not alive, 'the worker of the build ends with its parent'
     assert kill_at is not None or lines[-1] == 'done', lines[-5:]
     return lines
 
@@ -318,8 +326,6 @@ def test_a_killed_build_leaves_nothing_after_the_next_one(tmp_path, precision):
             if path.is_file():
                 path.unlink()
         run_build(tmp_path, precision, kill_at)
-        # The worker of the build ends with its parent, within this time.
-        time.sleep(0.2)
         run_build(tmp_path, precision)
         assert left_in(tmp_path) == [], whole[kill_at - 1]
 

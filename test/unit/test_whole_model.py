@@ -55,7 +55,7 @@ def test_results_stay_if_the_data_is_overwritten_or_cut(tmp_path):
     path = added(tmp_path, True)
     done = subprocess.run(
         [sys.executable, '-c', RUN, str(path), str(tmp_path / 'model.data')], capture_output=True, text=True,
-        env=python_environment(), timeout=120, check=False)
+        env=python_environment(), timeout=600, check=False)
     assert (done.returncode, done.stdout) == (0, '6.0\n'), done.stderr
 
 

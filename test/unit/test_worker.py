@@ -120,7 +120,8 @@ def test_call_until_waits_for_a_function_that_ends_after_the_cancel(worker):
 
 def test_call_until_leaves_a_function_that_does_not_end(worker, handler):
     cancel = threading.Event()
-    threading.Timer(0.2, cancel.set).start()
+    # Not before the function has begun.
+    threading.Thread(target=lambda: handler.entered.wait(SOON) and cancel.set()).start()
     with pytest.raises(FutureTimeoutError):
         worker.call_until(lambda: handler('hold'), cancel, 0.2)
     assert handler.items == ['hold']
