@@ -101,8 +101,8 @@ def test_the_compressed_topic_follows_the_remapped_image(start_node, models):
 def test_images_of_other_codecs_are_bad_with_what_to_do(node, kind, data, said):
     node.bring_to('active', image_transport='compressed')
     camera = node.camera(CompressedImage, 'image/compressed')
-    camera.publish(CompressedImage(header=header(node), format=kind, data=array.array('B', data)))
-    status, _ = node.diagnosis(lambda _, v: v['bad'] == '1', 'a bad image')
+    message = CompressedImage(header=header(node), format=kind, data=array.array('B', data))
+    status, _ = node.outcome_of(camera, message, 'bad')
     assert re.search(said.replace('TOPIC', node.topic('')[:-1]), status.message), status.message
 
 
@@ -121,8 +121,7 @@ def test_an_encoding_can_be_overridden_while_active(node):
     found = boxes_of(node.answer_to(camera, yuyv_called_yuv422(node)))
     assert found['red'][0] == pytest.approx(BOXES['red'], abs=2)
     # Images that it does not fit are bad, with all numbers.
-    camera.publish(images.image(PICTURE, header(node)))
-    status, _ = node.diagnosis(lambda _, v: v['bad'] == '1', 'a bad image')
+    status, _ = node.outcome_of(camera, images.image(PICTURE, header(node)), 'bad')
     assert "320x240 'bgr8' image with a step of 960 bytes and 230400 bytes of data" in status.message
     assert 'image_encoding yuv422_yuy2 does not fit, because it has 240 rows of 640 bytes' in status.message
     accepted, reason = node.set_parameters(image_encoding='yuv422_yuyv')
@@ -156,12 +155,9 @@ def test_malformed_messages_do_not_flood_the_output(node):
         # An encapsulation that the node leaves to rclpy, cut off: rclpy's libraries print a line for each.
         b'\x00\x03' + whole[2:-1], b'\x00\x09' + whole[2:-1]]
     mark, started = node.process.mark(), time.monotonic()
-    sent = 0
     for _ in range(15):
         for data in kinds:
-            camera.publish(data)
-            sent += 1
-            node.counts(lambda c, sent=sent: c['bad'] == sent, 'each is counted')
+            node.outcome_of(camera, data, 'bad')
     seconds = time.monotonic() - started
     lines = [line for line in node.process.lines_since(mark) if line.strip()]
     # One line of the node and at most one of a library in five seconds.
