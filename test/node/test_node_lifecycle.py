@@ -4,6 +4,7 @@
 
 import itertools
 import os
+import re
 import threading
 import time
 
@@ -135,13 +136,15 @@ def test_shutdown_ends_what_configure_is_doing(start_node, models, tmp_path, req
     node = start_node(
         model_file=models(), precision='int8', calibration_source=str(photo.parent), calibration_samples=300)
     configured = node.begin('configure')
-    node.diagnosis(lambda status, _: 'reading' in status.message)
+    # Earlier, it reads the model.
+    reading = f'reading {photo.parent}'
+    node.diagnosis(lambda status, _: reading in status.message)
     started = time.monotonic()
     assert node.change_state(request_), node.process.tail()
     assert time.monotonic() - started < most
     assert node.result(configured, 'configure').success is False
     assert node.state() == 'finalized'
-    node.process.wait_for_line('configure failed: .* was cancelled while reading')
+    node.process.wait_for_line(f'configure failed: .* was cancelled while {re.escape(reading)}')
 
 
 def test_shutdown_ends_a_calibration(start_node, models, tmp_path):

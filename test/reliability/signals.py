@@ -165,7 +165,8 @@ STATES: dict[str, Callable[[Place], Any]] = {
     'configuring: loading that never ends': lambda place: configuring(
         place, 'loading', model_file=place.model(endless='always')),
     'configuring: reading images': lambda place: configuring(
-        place, 'reading', precision='int8', calibration_source=place.calibration(60, 3000), calibration_samples=60),
+        place, f'reading {place.folder}', precision='int8', calibration_source=place.calibration(60, 3000),
+        calibration_samples=60),
     'configuring: calibrating': lambda place: configuring(
         place, 'finding the largest', precision='int8', calibration_source=place.calibration(64, 64),
         model_file=place.model(busy=60)),
