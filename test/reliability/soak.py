@@ -32,6 +32,8 @@ from typing import Any
 _RATE_HZ = 30.0
 _SAMPLES, _FEWEST = 300, 40
 _FRAME_KIB, _CYCLE_KIB = 1.0, 8.0
+# Of 640x480 pixels: in the queue of the subscription, in the hand of its thread, waiting, and in work.
+_IMAGES_MIB = 4 * 0.9
 _CYCLE = ('configure', 'activate', 'deactivate', 'cleanup')
 
 
@@ -60,7 +62,7 @@ def stream(node: Any, seconds: float) -> dict[str, Any]:
 
     node.bring_to('active')
     camera = node.camera()
-    growth = Growth(_FRAME_KIB)
+    growth = Growth(_FRAME_KIB, _IMAGES_MIB)
     results, started = node.detections, time.monotonic()
     sent: list[int] = []
     found: list[int] = []
@@ -91,7 +93,7 @@ def cycles(node: Any, count: int) -> dict[str, Any]:
     from support.node_session import in_thread
 
     camera = node.camera(connected=False)
-    growth, started = Growth(_CYCLE_KIB), time.monotonic()
+    growth, started = Growth(_CYCLE_KIB, _IMAGES_MIB), time.monotonic()
     with in_thread(lambda done: publish(node, camera, done)):
         for number in range(1, count + 1):
             for transition in _CYCLE:
