@@ -231,7 +231,8 @@ def test_stamps_that_cannot_be_right(node, behind_s, said):
     else:
         message.header.stamp.sec -= behind_s
     node.answer_to(camera, message)
-    status, _ = node.diagnosis(lambda s, _: s.message.startswith('image stamps are '), 'stamps')
+    status, _ = node.diagnosis_with_images(
+        camera, message, lambda s, _: s.message.startswith('image stamps are '), 'stamps', new_stamps=False)
     assert status.level == DiagnosticStatus.WARN and status.message.startswith(said)
 
 

@@ -151,7 +151,8 @@ def test_old_frames_are_dropped_and_counted(node):
     for number in range(1, 4):
         _, values = node.outcome_of(camera, red_image(node, 'old', old + number), 'stale')
     assert values['processed'] == '0' and values['received'] == values['stale']
-    status, _ = node.diagnosis(lambda s, _: 'max_age_ms' in s.message, 'stale')
+    status, _ = node.diagnosis_with_images(
+        camera, red_image(node, 'old', old), lambda s, _: 'max_age_ms' in s.message, 'stale', new_stamps=False)
     assert status.level in (DiagnosticStatus.WARN, DiagnosticStatus.ERROR)
     # A new frame is processed.
     assert node.answer_to(camera, red_image(node)).header.frame_id.startswith('camera')

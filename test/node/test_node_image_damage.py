@@ -57,9 +57,12 @@ def test_a_damaged_image_is_dropped_and_counted(node):
 def test_a_damaged_image_can_be_kept(node):
     node.bring_to('active', image_transport='compressed', damaged_images='keep')
     camera = node.camera(CompressedImage, 'image/compressed')
-    assert set(boxes_of(node.answer_to(camera, compressed(node, jpeg()[:-3000])))) == {'red'}
-    status, values = node.diagnosis(lambda _, v: v['processed'] == v['received'], 'counted as processed')
+    message = compressed(node, jpeg()[:-3000])
+    assert set(boxes_of(node.answer_to(camera, message))) == {'red'}
+    _, values = node.diagnosis(lambda _, v: v['processed'] == v['received'], 'counted as processed')
     assert (values['bad'], values['damaged']) == ('0', values['processed'])
+    status, _ = node.diagnosis_with_images(
+        camera, message, lambda s, _: 'no images for' not in s.message, 'a status of the images')
     assert status.message.startswith('damaged images are processed: compressed JPEG image of 320x240')
 
 
@@ -91,7 +94,8 @@ def test_used_bits_of_16(node):
     node.bring_to('active')
     camera = node.camera()
     assert boxes_of(node.answer_to(camera, of_12_bits(node))) == {}
-    status, _ = node.diagnosis(lambda s, _: 'nearly black' in s.message, 'the darkness is named')
+    status, _ = node.diagnosis_with_images(
+        camera, of_12_bits(node), lambda s, _: 'nearly black' in s.message, 'the darkness is named')
     assert status.level == DiagnosticStatus.WARN
     assert 'if the camera uses 12 of 16 bits, set significant_bits to 12' in status.message
     node.bring_to('unconfigured')
@@ -107,8 +111,10 @@ def test_a_black_image_and_depth_are_named(node):
     camera = node.camera()
     mark = node.process.mark()
     head = images.header('', node.driver.now_ns())
-    node.answer_to(camera, images.image(np.full((240, 320, 3), 3, np.uint8), head))
-    node.diagnosis(lambda s, _: 'check the exposure and the lens cap' in s.message, 'the lens cap')
+    black = images.image(np.full((240, 320, 3), 3, np.uint8), head)
+    node.answer_to(camera, black)
+    node.diagnosis_with_images(
+        camera, black, lambda s, _: 'check the exposure and the lens cap' in s.message, 'the lens cap')
     for _ in range(3):
         depth = Image(
             header=images.header('', node.driver.now_ns()), width=320, height=240, step=640, encoding='16UC1',

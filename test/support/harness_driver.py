@@ -423,15 +423,19 @@ class NodeClient:
 
     def diagnosis_with_images(
         self, camera: Any, message: Any, condition: Callable[[DiagnosticStatus, dict[str, str]], bool], what: str,
+        new_stamps: bool = True,
     ) -> tuple[DiagnosticStatus, dict[str, str]]:
         """Return the first status that meets the condition, and its values, while an image comes for each report.
 
         After five seconds without images, the node would report only that.
+
+        new_stamps: give each image the present time as its stamp
         """
         def check(status: DiagnosticStatus, values: dict[str, str]) -> bool:
             if condition(status, values):
                 return True
-            message.header.stamp = self.driver.node.get_clock().now().to_msg()
+            if new_stamps:
+                message.header.stamp = self.driver.node.get_clock().now().to_msg()
             camera.publish(message)
             return False
 
