@@ -21,6 +21,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from support import harness_images as images
 from support.harness_process import ROOT
+from support.node_session import in_thread
 from vision_msgs.msg import Classification, Detection2DArray, ObjectHypothesis
 
 
@@ -56,8 +57,16 @@ def run_for(arguments, part, *seconds):
 
 def test_top_once(node):
     node.bring_to('active')
-    node.answer_to(node.camera(), red(node))
-    done = run('top', '--once', '--json', '--wait', '600')
+    camera = node.camera()
+    node.answer_to(camera, red(node))
+
+    def images_come(ended):
+        while not ended.wait(0.1):
+            camera.publish(red(node))
+
+    # The times are those of the last ten seconds; on a busy machine the command takes as long to start.
+    with in_thread(images_come):
+        done = run('top', '--once', '--json', '--wait', '600')
     assert (done.returncode, done.stderr) == (0, '')
     reports = {report['node']: report for report in map(json.loads, done.stdout.splitlines())}
     report = reports[node.name[1:]]
