@@ -36,11 +36,8 @@ def message_of(name, value):
 
 def load(node, values):
     """Set each value as `ros2 param load` does. Returns the reasons of the refusals by name."""
-    client = node.driver.node.create_client(SetParameters, f'{node.name}/set_parameters')
-    assert client.wait_for_service(30)
-    request = SetParameters.Request(parameters=[message_of(name, value) for name, value in values.items()])
-    results = node.call(client, request).results
-    node.driver.node.destroy_client(client)
+    results = node.set_each(
+        SetParameters.Request(parameters=[message_of(name, value) for name, value in values.items()]))
     return {name: result.reason for name, result in zip(values, results) if not result.successful}
 
 
