@@ -110,6 +110,7 @@ def test_all_values_can_be_asked_for_at_once(node):
     ('max_age_ms', -1, 'range'),
     ('classes', 'red', 'type'),
     ('classes', ['rde'], "does not know: did you mean 'red'"),
+    ('classes', ['RED'], "does not know: did you mean 'red'"),
     ('publish_debug_image', 1, 'type'),
     ('model_file', '/other.onnx', 'model_file is read on configure.*cleanup'),
     ('top_k', 3, 'top_k is read on configure'),

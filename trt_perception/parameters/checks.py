@@ -58,8 +58,9 @@ def class_indices(names: Sequence[str], spec: ModelSpec, option: str = 'classes'
 
 
 def closest(name: str, known: Iterable[str]) -> str:
-    """Return the most similar known name, '' if none is similar."""
-    return next(iter(difflib.get_close_matches(name, list(known), 1)), '')
+    """Return the most similar known name, whatever its case; '' if none is similar."""
+    spelt = {one.casefold(): one for one in known}
+    return next((spelt[found] for found in difflib.get_close_matches(name.casefold(), list(spelt), 1)), '')
 
 
 def _hint(row: Row, value: Any) -> str:
