@@ -73,7 +73,8 @@ def comparison_identity(spec: ModelSpec, frames: Sequence[Frame], settings: Post
 
     It covers the pixels, the preprocessing, the head that reads the output, and the thresholds.
     """
-    digest = hashlib.sha256(json.dumps(asdict(settings), sort_keys=True, default=sorted).encode())
+    thresholds = {'detection': asdict(settings.detection), 'classification': asdict(settings.classification)}
+    digest = hashlib.sha256(json.dumps(thresholds, sort_keys=True, default=sorted).encode())
     preprocessing = ', '.join(f'{name}={value!r}' for name, value in spec.preprocessing.identity().items())
     digest.update(f'{spec.sha256} {spec.input_shape} Preprocessing({preprocessing}) {spec.head}'.encode())
     for frame in frames:

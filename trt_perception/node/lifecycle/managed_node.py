@@ -76,7 +76,13 @@ class ManagedNode(LifecycleNodeMixin, Node):
         if undeclared:
             return SetParametersResult(successful=False, reason=undeclared)
         changed = changes(self, parameter_list)
-        return super().set_parameters_atomically(changed) if changed else SetParametersResult(successful=True)
+        if not changed:
+            return SetParametersResult(successful=True)
+        # Nor does it say how the value is written.
+        wrong = parameters.wrong_type(self, changed, self._table)
+        if wrong:
+            return SetParametersResult(successful=False, reason=wrong)
+        return super().set_parameters_atomically(changed)
 
     def trigger(self, transition: str) -> None:
         """Run a transition: configure, activate, deactivate, cleanup or shutdown. Hold the lock of the transitions."""
