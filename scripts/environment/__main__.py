@@ -50,7 +50,8 @@ def main(arguments: list[str] | None = None) -> int:
     except OSError as error:
         # Such as a full disk.
         place = f'{error.filename}: ' if error.filename else ''
-        print(f'make setup: {place}{error.strerror or error}. Solve this, then run it again to continue', file=sys.stderr)
+        print(f'make setup: {place}{error.strerror or error}. Solve this, then run it again to continue',
+              file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print('make setup: interrupted; run it again to continue', file=sys.stderr)
