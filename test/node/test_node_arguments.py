@@ -37,6 +37,25 @@ def refused(process):
     return own[0]
 
 
+@pytest.mark.parametrize('output', ['pipe', '/dev/full'])
+def test_help_that_nobody_reads_is_no_traceback(output):
+    reading, writing = os.pipe()
+    os.close(reading)
+    if output != 'pipe':
+        os.close(writing)
+        writing = os.open(output, os.O_WRONLY)
+    with os.fdopen(writing, 'wb') as file:
+        done = subprocess.run(
+            [sys.executable, '-m', 'trt_perception.node.main', '--help'], stdout=file, stderr=subprocess.PIPE,
+            text=True, cwd=ROOT, timeout=600)
+    assert (done.returncode, done.stderr) == (1, '')
+
+
+def test_a_log_folder_that_cannot_be_made():
+    said = refused(run(ROS_LOG_DIR='/dev/null/logs'))
+    assert said.endswith('Set ROS_LOG_DIR to a folder that can be written')
+
+
 @pytest.mark.parametrize('arguments, said', [
     (('--log-level', 'banana'), 'banana'),
     (('-r', 'image:=bad topic'), 'image:=bad topic'),

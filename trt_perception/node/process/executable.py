@@ -60,8 +60,7 @@ def run(program: Program, args: list[str] | None = None) -> int:
     given = sys.argv[1:] if args is None else args
     answer = answer_to(given, program.help_text)
     if answer:
-        print(answer)
-        return 0
+        return _print(answer)
     warning = ignored(given, program.name, program.example)
     if warning:
         print(f'{program.name}: {warning}', file=sys.stderr)
@@ -103,6 +102,17 @@ def run(program: Program, args: list[str] | None = None) -> int:
     sys.stderr.flush()
     sys.stdout.flush()
     os._exit(codes[0] if codes else 0)
+
+
+def _print(text: str) -> int:
+    """Print the text to its end; return the exit code."""
+    try:
+        print(text, flush=True)
+    except (OSError, ValueError):
+        # The reader is gone, such as `head`, or the disk is full. Python would try again at its end, with a traceback.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return 0
 
 
 def _started(program: Program, arguments: list[str], on_fatal: Callable[[], None]) -> tuple[Any, Any, Any]:
