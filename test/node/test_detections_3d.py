@@ -326,7 +326,7 @@ def test_without_camera_info_its_topic_is_named(robot):
     robot.depth(stamp, np.ones((HEIGHT, WIDTH)))
     robot.detections(stamp, [(1, 1, 20, 20)])
     status, _ = robot.node.diagnosis(lambda s, v: v.get('bad') == '1', 'bad')
-    assert f'no camera_info has come yet on {robot.node.topic("camera_info")}: expected' in status.message
+    assert f'no camera_info was received yet on {robot.node.topic("camera_info")}: expected' in status.message
 
 
 def test_the_counts_add_up_after_deactivate(robot):

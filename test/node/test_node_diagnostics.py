@@ -225,7 +225,7 @@ def test_use_sim_time_without_and_with_a_clock(node):
         status, _ = node.diagnosis(lambda s, _: 'use_sim_time is true, but no node publishes /clock' in s.message)
         assert status.level == DiagnosticStatus.WARN
         clock = node.driver.node.create_publisher(Clock, '/clock', 1)
-        node.diagnosis(lambda s, _: 'use_sim_time is true, but no time has come on /clock yet' in s.message)
+        node.diagnosis(lambda s, _: 'use_sim_time is true, but no message was received on /clock yet' in s.message)
         wait_until(lambda: clock.get_subscription_count() >= 1, 'the node listens to /clock')
         clock.publish(Clock(clock=Time(sec=100)))
         camera.publish(message)

@@ -163,7 +163,7 @@ def test_frames_without_objects_say_nothing(tmp_path):
     report = agreement(spec, spec, [dark, dark], told=told)
     assert report.summary == 'agreement not measured: nothing was detected in 2 frames'
     assert told.log == [(
-        'warning', 'the accuracy gate measured nothing: neither run found anything on the frames')]
+        'warning', 'the accuracy check measured nothing: neither run found anything on the frames')]
     # A gate that the user set must measure something; the default gate of int8 only warns.
     require_agreement(spec, report, PipelineOptions(precision='int8'))
     require_agreement(spec, report, PipelineOptions(precision='int8', min_agreement=0.0))
@@ -179,7 +179,7 @@ def test_one_frame_gives_a_warning(tmp_path):
             ([dark, one_square('red'), dark], 'something was detected in 1 of 3 frames only')):
         told.log.clear()
         agreement(spec, spec, frames, told=told)
-        assert told.log == [('warning', f'the accuracy gate is not reliable: {doubt}; give more frames')]
+        assert told.log == [('warning', f'the accuracy check is not reliable: {doubt}; give more frames')]
     told.log.clear()
     agreement(spec, spec, [one_square('red'), dark, one_square('green')], told=told)
     assert told.log == []
