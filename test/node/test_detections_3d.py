@@ -332,7 +332,7 @@ def test_without_camera_info_its_topic_is_named(robot):
         robot.depth(stamp, np.ones((HEIGHT, WIDTH)))
         robot.detections(stamp, [(1, 1, 20, 20)])
 
-    says = f'no camera_info has come yet on {robot.node.topic("camera_info")}: expected'
+    says = f'no camera_info was received yet on {robot.node.topic("camera_info")}: expected'
     robot.node.diagnosis(lambda s, _: send() or says in s.message, says)
 
 

@@ -257,7 +257,7 @@ def test_use_sim_time_without_and_with_a_clock(node):
         message = red_image(node)
         assert told('use_sim_time is true, but no node publishes /clock').level == DiagnosticStatus.WARN
         clock = node.driver.node.create_publisher(Clock, '/clock', 1)
-        told('use_sim_time is true, but no time has come on /clock yet')
+        told('use_sim_time is true, but no message was received on /clock yet')
         status, _ = node.diagnosis_with_images(camera, message, ahead, 'images that are ahead')
         assert status.level == DiagnosticStatus.WARN
         node.diagnosis(of_the_simulation, 'OK')

@@ -57,9 +57,9 @@ def dark_but(path, shown, count):
 
 @pytest.mark.parametrize('precision', ['int8', 'fp16'])
 @pytest.mark.parametrize('count, more, doubt', [
-    (1, (), 'there was 1 frame only'), (3, (), 'there was 1 frame only'), (5, (), 'there was 1 frame only'),
-    (48, ('--checking', '1'), 'there was 1 frame only'),
-    (2, (), 'there were 2 frames only, and all of them calibrated')])
+    (1, (), 'there was only 1 frame'), (3, (), 'there was only 1 frame'), (5, (), 'there was only 1 frame'),
+    (48, ('--checking', '1'), 'there was only 1 frame'),
+    (2, (), 'there were only 2 frames, and all of them were used for calibration')])
 def test_one_frame_is_no_check(run, tmp_path, precision, count, more, doubt):
     images = color_folder(tmp_path / 'images', count, seed=1)
     code, out, err, report = run('--precision', precision, '--calibration', images, *more)
@@ -82,7 +82,7 @@ def test_objects_in_one_frame_only_are_no_check(run, tmp_path, precision):
     code, out, err, report = run(
         '--precision', precision, '--calibration', images, '--samples', '6', '--checking', '6')
     assert (code, report['checked'], report['agreement']['frames']) == (1, False, 6)
-    assert 'is not checked: something was detected in 1 of 6 frames only. Give' in err
+    assert 'is not checked: something was detected in only 1 of 6 frames. Give' in err
     images = dark_but(tmp_path / 'two', {0, 1, 2, 4, 5, 6}, 12)
     code, out, err, report = run(
         '--precision', precision, '--calibration', images, '--samples', '6', '--checking', '6')

@@ -125,7 +125,7 @@ def test_an_image_with_another_stamp_or_size_is_not_the_same(capsys):
     write_lines('b.jsonl', [line(0, [CAR]), line(1, [CAR], stamp_ns=5), line(2, [CAR], size=(320, 240))])
     code, _, [note], found = run(capsys, 'a.jsonl', 'b.jsonl')
     assert (code, found['images'], found['not_compared']['other']) == (0, 1, 2)
-    assert note.endswith(': 2 images are in both with another stamp or size, so not the same')
+    assert note.endswith(': 2 images are in both with another stamp or size: not compared')
 
 
 # Limits
@@ -267,7 +267,7 @@ def test_predict_against_annotate(capsys):
     write_lines('b.jsonl', [image('1.jpg', [CAR])])
     for first, second in (('a', 'b.jsonl'), ('b.jsonl', 'a')):
         [error] = run(capsys, first, second)[2]
-        assert 'b.jsonl is of predict, and a/run/results.jsonl of annotate' in error
+        assert 'b.jsonl is from predict, and a/run/results.jsonl is from annotate' in error
 
 
 def test_bytes_that_are_no_text(capsys):

@@ -384,9 +384,9 @@ def test_shared_memory(root):
 
 
 @pytest.mark.parametrize('package, version, words', [
-    ('rmw_fastrtps_cpp', '9.4.9', 'rmw_fastrtps_cpp 9.4.9 is too old: 9.4.10 or newer'),
+    ('rmw_fastrtps_cpp', '9.4.9', 'rmw_fastrtps_cpp 9.4.9 is too old: expected 9.4.10 or newer, because'),
     ('rmw_fastrtps_cpp', '9.4.10', ''), ('rmw_fastrtps_cpp', '8.4.3', ''), ('rmw_fastrtps_cpp', '9.3.2', ''),
-    ('rclpy', '10.0.10', 'rclpy 10.0.10 is too old: 10.0.11 or newer'), ('rclpy', '10.0.11', ''),
+    ('rclpy', '10.0.10', 'rclpy 10.0.10 is too old: expected 10.0.11 or newer, because'), ('rclpy', '10.0.11', ''),
     ('rclpy', '9.1.2', ''), ('rclpy', '11.0.0', '')])
 def test_least_versions_of_lyrical(tmp_path, package, version, words):
     put(tmp_path, f'share/{package}/package.xml', f'<package format="3">\n  <version>{version}</version>\n</package>')

@@ -240,7 +240,7 @@ def test_an_int8_file_for_tensorrt_finds_the_same(tmp_path, int8, monkeypatch, e
         assert_finds_the_same(plain, pipeline, 0.02)
     assert told.warnings == ([
         f'{stored.path.name} runs in float, with the rounding of its int8, because its weights have 8 bits, and sums '
-        'of int8 products saturate on this CPU: for int8 make the file of the fp32 model on this machine with '
+        'of int8 products saturate on this CPU: for int8 make the file from the fp32 model on this machine with '
         'trt_perception quantize --form openvino'] if in_float else [])
     if in_float:
         with pytest.raises(EngineError, match=r'int8 was requested, but OpenVINO runs the model mostly in .*; strict'):

@@ -185,8 +185,8 @@ def test_the_form_for_tensorrt_runs_in_float_and_says_so(spec, int8):
     assert described['precision_effective'] == 'fp32'
     assert described['execution_types'] == types
     assert told.log == [(
-        'info', f'ONNX Runtime rounds {stored.path.name} to int8, but computes mostly in fp32: {types}; a file of '
-        'trt_perception quantize --form cpu computes in int8')]
+        'info', f'ONNX Runtime rounds {stored.path.name} to int8, but computes mostly in fp32: {types}; for int8 '
+        'make a file with trt_perception quantize --form cpu')]
     with pytest.raises(EngineError, match=r'ONNX Runtime would run .* in fp32; strict_precision is set'):
         create_pipeline(stored, int8).open()
 
@@ -221,7 +221,7 @@ def test_a_file_with_weights_that_saturate_here_runs_with_exact_sums(spec, int8,
             np.testing.assert_array_equal(
                 np.sort(pipeline.run(frame).result.class_indices), np.sort(plain.run(frame).result.class_indices))
     assert not told.warnings
-    assert sum('has int8 weights of 8 bits. Slower instructions compute' in text for _, text in told.log) == lines
+    assert sum('has int8 weights of 8 bits. With the fast instructions' in text for _, text in told.log) == lines
 
 
 def test_layers_without_names_are_counted(tmp_path, spec, int8):

@@ -110,7 +110,7 @@ class OpenVinoPipeline(HostPipeline):
         if self._int8.in_float:
             self._monitor.log(
                 'warning', f'{name} runs in float, with the rounding of its int8, because {self._int8.in_float}: for '
-                'int8 make the file of the fp32 model on this machine with trt_perception quantize --form openvino')
+                'int8 make the file from the fp32 model on this machine with trt_perception quantize --form openvino')
         elif shortfall:
             self._monitor.log('warning', shortfall)
 

@@ -42,7 +42,7 @@ _CLASSES, _CHANGES, _BAGS, _LINES = 30, 10, 20, 20
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add this subcommand's arguments."""
-    parser.add_argument('a', metavar='A', type=Path, help='the annotation of reference, such as that of the old model')
+    parser.add_argument('a', metavar='A', type=Path, help='the reference annotation, such as that of the old model')
     parser.add_argument('b', metavar='B', type=Path, help='the annotation to judge, such as that of the new model')
     parser.add_argument(
         '--score', type=fraction, default=0.0, metavar='S',
@@ -62,23 +62,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--pictures', type=whole(0, _MOST_PICTURES), default=CompareOptions.pictures, metavar='N',
         help='images with the largest differences in the page and in the JSON object (default: %(default)d)')
-    limits = parser.add_argument_group('limits', 'The exit code is 1 if one is exceeded. Without them, 0.')
-    limits.add_argument('--max-lost', type=fraction, metavar='X', help="part of A's boxes that B does not have")
-    limits.add_argument('--max-gained', type=fraction, metavar='X', help="part of B's boxes that A does not have")
-    limits.add_argument('--max-moved', type=fraction, metavar='X', help='part of the matched boxes that moved')
+    limits = parser.add_argument_group('limits', 'If a limit is exceeded, the exit code is 1. Without limits it is 0.')
+    limits.add_argument('--max-lost', type=fraction, metavar='X', help="fraction of A's boxes that B does not have")
+    limits.add_argument('--max-gained', type=fraction, metavar='X', help="fraction of B's boxes that A does not have")
+    limits.add_argument('--max-moved', type=fraction, metavar='X', help='fraction of the matched boxes that moved')
     limits.add_argument(
         '--max-score-difference', type=fraction, metavar='X', help='95th percentile of the score differences')
     limits.add_argument(
         '--min-agreement', type=fraction, metavar='X',
-        help='2 matched / (boxes of A + boxes of B); for classifiers, images with the same or an equally likely class')
+        help='2 matched / (boxes of A + boxes of B); for classifiers, fraction of the images with the same or an '
+             'equally likely first class')
     limits.add_argument(
-        '--min-top1', type=fraction, metavar='X', help='for classifiers: part of the images with the same first class')
+        '--min-top1', type=fraction, metavar='X',
+        help='for classifiers: fraction of the images with the same first class')
     limits.add_argument(
         '--each-class', type=positive, metavar='N',
         help='the limits also hold for each class with at least N boxes (images)')
     limits.add_argument(
         '--partial', action='store_true',
-        help='images and bags that only A or only B has are allowed; with limits they are a failure otherwise')
+        help='allow images and bags that only A or only B has; without this option they exceed the limits')
 
 
 def run(options: argparse.Namespace) -> int:

@@ -189,7 +189,7 @@ def _write(
             print(f'warning: the report has no picture: {one_line(error)}', file=sys.stderr)
     write_report('--report', options.report / JSON, text)
     write_report('--report', options.report / TEXT, as_markdown(comparison, values, plot, figures))
-    print(f'{printable(options.report)}: {TEXT} shows the report; send the whole folder')
+    print(f'{printable(options.report)}: {TEXT} is the report; send the whole folder')
 
 
 def _draw(option: str, path: Path, comparison: Comparison, values: dict[str, Any]) -> None:

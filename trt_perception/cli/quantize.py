@@ -134,7 +134,7 @@ class _Measured:
             return ''
         if self.agreement.doubt or self.prepared.held_out or self.prepared.precision != 'int8':
             return self.agreement.doubt
-        return f'there were {self.agreement.frames} frames only, and all of them calibrated'
+        return f'there were only {self.agreement.frames} frames, and all of them were used for calibration'
 
 
 def _measure(

@@ -109,9 +109,11 @@ def measure_agreement(
             HostPipeline(spec, backend, candidate.settings) as reference:
         agreement = compare(reference, candidate, until_cancelled())
     if agreement.says_nothing:
-        monitor.log('warning', 'the accuracy gate measured nothing: neither run found anything on the frames')
+        monitor.log(
+            'warning', 'the accuracy check measured nothing, because nothing was detected in the frames: give frames '
+            'that show what the model detects')
     elif agreement.doubt:
-        monitor.log('warning', f'the accuracy gate is not reliable: {agreement.doubt}; give more frames')
+        monitor.log('warning', f'the accuracy check is not reliable: {agreement.doubt}; give more frames')
     return AgreementReport.of(agreement, options.calibration.source, compared)
 
 

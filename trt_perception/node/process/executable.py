@@ -141,7 +141,7 @@ def _started(program: Program, arguments: list[str], on_fatal: Callable[[], None
             node.get_logger().info(
                 f'removed {segments} shared-memory segments ({size / 1e6:.0f} MB) of killed processes from /dev/shm')
         for text in too_old():
-            node.get_logger().warning(text)
+            node.get_logger().warning(f'{text}: run sudo apt update && sudo apt upgrade')
         # One thread for transitions, one for diagnostics, one for parameters and the rest, and one for images, which
         # it never starts if images have a thread of their own.
         executor = MultiThreadedExecutor(num_threads=4)
