@@ -15,6 +15,7 @@ from ..errors import LabelsError, ModelError, printable
 from ..tensors.quantisation import Quantisation, real_outputs
 from .coco_ids import NUM_IDS, by_id
 from .file_kinds import is_tflite
+from .head_by_graph import heads_of_graph
 from .head_by_values import head_by_values
 from .heads.binary import BinaryHead, binary_head
 from .heads.classification import ClassificationHead, classification_head
@@ -193,7 +194,7 @@ def _head(
         output_shapes(summary, width, height), (width, height), num_names, summary.end_to_end, types, summary.metadata,
         bool(summary.size_inputs), _open_outputs(summary), summary.layout == 'nhwc')
     considered = _only(evidence, options.output_name)
-    heads = fitting_heads(considered, options.head)
+    heads = heads_of_graph(summary, considered, fitting_heads(considered, options.head))
     head = heads[0] if len(heads) == 1 else head_by_values(summary, considered, heads)
     if isinstance(head, BinaryHead):
         head = binary_head(head.output_name, _binary_activation(summary, head.output_name))
