@@ -176,7 +176,7 @@ def _read_model(path: Path, options: ModelOptions) -> ModelSpec:
             head.task, summary.metadata, summary.input_dtype, options.preprocessing,
             summary.input_name in dict(summary.quantised),
             head.usual_preprocessing if isinstance(head, FamilyHead) else None),
-        labels_warning=_labels_warning(summary, given, options.labels),
+        labels_warning=_labels_warning(summary, head, given, options.labels),
         file_format='onnx' if summary.tflite is None else 'tflite', has_fractions=summary.has_fractions,
         thresholds=thresholds_of(summary.metadata) if head.task == 'detection' else Thresholds(),
         size_inputs=summary.size_inputs, quantised=summary.quantised)
@@ -279,10 +279,12 @@ def _names(summary: OnnxSummary, head: Head, given: tuple[str, ...], labels: str
     return tuple(str(index) for index in range(expected)), f'class indices ({reason})'
 
 
-def _labels_warning(summary: OnnxSummary, given: tuple[str, ...], labels: str) -> str:
+def _labels_warning(summary: OnnxSummary, head: Head, given: tuple[str, ...], labels: str) -> str:
     problem = read_metadata_names(summary.metadata).problem
     if not problem and summary.tflite is not None:
         problem = summary.tflite.metadata.problem
+    if not problem and isinstance(head, FamilyHead):
+        problem = head.names_doubt(summary.names or given)
     differing = [pair for pair in zip(summary.names, given) if pair[0] != pair[1]]
     if not differing:
         return f'{summary.path.name}: {problem}' if problem else ''
