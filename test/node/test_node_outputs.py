@@ -248,6 +248,24 @@ def test_all_names_can_be_remapped(start_node, models):
         collector.close()
 
 
+@pytest.mark.parametrize('remapped, said', [
+    ('detections:=image',
+     'TOPIC/image would have two types: this node publishes vision_msgs/msg/Detection2DArray there, and subscribes to '
+     'sensor_msgs/msg/Image; remap one of them to another topic'),
+    ('image:=/diagnostics',
+     '/diagnostics would have two types: this node publishes diagnostic_msgs/msg/DiagnosticArray there, and subs'),
+    ('label_info:=detections',
+     'this node publishes vision_msgs/msg/Detection2DArray there, and publishes vision_msgs/msg/LabelInfo'),
+    ('detections:=/rosout', '/rosout would have two types: this node publishes rcl_interfaces/msg/Log there')])
+def test_an_output_on_a_topic_of_another_type_is_refused_in_one_line(start_node, models, remapped, said):
+    node = start_node('-r', remapped, model_file=models())
+    assert not (node.change_state('configure') and node.change_state('activate'))
+    line = node.process.wait_for_line('remap one of them')
+    assert '[ERROR]' in line and said.replace('TOPIC', node.process.namespace) in line, line
+    assert node.state() == 'unconfigured'
+    assert not [line for line in node.process.lines_since(0) if 'invalid allocator' in line or 'error state' in line]
+
+
 @pytest.mark.parametrize('reliability', [ReliabilityPolicy.RELIABLE, ReliabilityPolicy.BEST_EFFORT])
 def test_results_match_every_subscriber(node, reliability):
     node.bring_to('active')

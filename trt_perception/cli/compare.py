@@ -14,9 +14,7 @@ the exit code is 1 if one is exceeded (docs/compare.md).
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
-import os
 import sys
 from pathlib import Path
 
@@ -32,8 +30,7 @@ from ..regression.page import comparison_page
 from ..regression.pictures import read_pictures
 from ..regression.report import bag_table, class_table, record, short, shown_name, summary, thresholds_note
 from ..regression.tally import BoxTally
-from ..unfinished import part_folder
-from .files import OutputError, Outputs
+from .files import Outputs, write_report
 from .numbers import fraction, number, positive, whole
 
 _MOST_PICTURES = 200
@@ -100,13 +97,14 @@ def run(options: argparse.Namespace) -> int:
     lines = failures(limits, result, found)
     _print(result)
     if options.json is not None:
-        _write('--json', options.json, json.dumps(record(result, found, lines, bool(limits.given)), indent=1) + '\n')
+        text = json.dumps(record(result, found, lines, bool(limits.given)), indent=1) + '\n'
+        write_report('--json', options.json, text)
     if options.html is not None:
         with ConsoleProgress(unit='images') as progress:
             pictures = read_pictures(result, progress)
         for note in pictures.notes:
             _note(note)
-        _write('--html', options.html, comparison_page(result, pictures, found, lines, bool(limits.given)))
+        write_report('--html', options.html, comparison_page(result, pictures, found, lines, bool(limits.given)))
     for line in lines[:_LINES]:
         print(f'trt_perception: {one_line(line)}', file=sys.stderr)
     if len(lines) > _LINES:
@@ -142,23 +140,6 @@ def _check_outputs(options: argparse.Namespace, a: Side, b: Side) -> None:
         path for side in (a, b) for one in side.annotations for path in one.bag_files))
     outputs.file('--json', options.json)
     outputs.file('--html', options.html)
-
-
-def _write(option: str, path: Path, text: str) -> None:
-    """Write a file under another name, and rename it: an older report stays until the new one is complete."""
-    try:
-        if path.exists() and not path.is_file():
-            # Such as /dev/stdout.
-            path.write_text(text, encoding='utf-8')
-            return
-        real = Path(os.path.realpath(path))
-        with part_folder(real.parent, real.name) as folder:
-            (folder / real.name).write_text(text, encoding='utf-8')
-            with contextlib.suppress(OSError):
-                (folder / real.name).chmod(real.stat().st_mode & 0o777)
-            (folder / real.name).replace(real)
-    except OSError as error:
-        raise OutputError(f'{option} {path}: {error.strerror or error}') from error
 
 
 def _note(text: str) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 # The ports of DDS follow from the domain: above this number they would be higher than 65535.
 _LAST_DOMAIN = 232
-_ROS_ARGS = '--ros-args'
+ROS_ARGS = '--ros-args'
 
 
 def answer_to(arguments: Sequence[str], help_text: Callable[[], str]) -> str:
@@ -103,7 +103,7 @@ def _before_ros(arguments: Sequence[str]) -> list[str]:
     own: list[str] = []
     of_ros = False
     for argument in arguments:
-        if argument == _ROS_ARGS:
+        if argument == ROS_ARGS:
             of_ros = True
         elif of_ros and argument == '--':
             of_ros = False

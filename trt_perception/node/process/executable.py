@@ -20,6 +20,7 @@ from ...errors import ParameterError, PerceptionError, one_line
 from .command_line import answer_to, check_environment, explained, ignored
 from .least_versions import too_old
 from .memory import keep_image_memory
+from .parameter_files import without_effect
 from .rclpy_internals import require_internals, wait_for_callbacks
 from .shared_memory import remove_dead_segments
 from .stop_request import StopRequest
@@ -140,8 +141,9 @@ def _started(program: Program, arguments: list[str], on_fatal: Callable[[], None
         if segments:
             node.get_logger().info(
                 f'removed {segments} shared-memory segments ({size / 1e6:.0f} MB) of killed processes from /dev/shm')
-        for text in too_old():
-            node.get_logger().warning(f'{text}: run sudo apt update && sudo apt upgrade')
+        outdated = [f'{text}: run sudo apt update && sudo apt upgrade' for text in too_old()]
+        for text in (*outdated, *without_effect(arguments, node.get_fully_qualified_name())):
+            node.get_logger().warning(text)
         # One thread for transitions, one for diagnostics, one for parameters and the rest, and one for images, which
         # it never starts if images have a thread of their own.
         executor = MultiThreadedExecutor(num_threads=4)
