@@ -91,6 +91,11 @@ def one_line(what: object, most: int = 0) -> str:
     return f'{text[:most]} ...' if 0 < most < len(text) else text
 
 
+def reason(error: BaseException) -> str:
+    """Return what went wrong, on one line: of an OSError without its number and path, which a message has already."""
+    return one_line(getattr(error, 'strerror', None) or error)
+
+
 def listed(names: Collection[object], most: int = 10, separator: str = ', ', longest: int = 80) -> str:
     """Return names for a message, 'a, b, c and 49 more': models have hundreds of layers, and their names are long.
 

@@ -1,8 +1,10 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
+import errno
+
 import pytest
 
-from trt_perception.errors import EngineError, ModelError, SourceError, one_line, printable
+from trt_perception.errors import EngineError, ModelError, SourceError, one_line, printable, reason
 
 
 @pytest.mark.parametrize('what, most, line', [
@@ -34,6 +36,13 @@ def test_the_text_of_an_error_is_one_line_without_control_characters(kind):
     assert str(kind('a  b.onnx\n    at line 3\n')) == 'a  b.onnx at line 3'
     assert f'{error}' == str(error)
     assert error.args == ("no class 'cat\n\x1b]0;title\x07dog\r'",)
+
+
+@pytest.mark.parametrize('error, text', [
+    (FileNotFoundError(errno.ENOENT, 'No such file or directory', 'a/b.npz'), 'No such file or directory'),
+    (OSError('expected a file'), 'expected a file'), (ValueError('two\nlines'), 'two lines')])
+def test_the_reason_of_an_error_has_neither_number_nor_path(error, text):
+    assert reason(error) == text
 
 
 def test_no_character_of_a_name_reaches_a_terminal_raw():

@@ -135,6 +135,11 @@ def test_other_files_are_refused_in_one_line(capsys, arrays, message):
     assert message in err
 
 
+def test_a_missing_file_is_said_in_words(capsys):
+    assert run(capsys, 'm.onnx', '--compare', 'n.npz')[2].endswith(
+        '--compare n.npz: No such file or directory; expected a file of numpy.savez with numbers\n')
+
+
 @pytest.mark.parametrize('content', [b'', b'PK\x03\x04 no archive', b'\x93NUMPY'])
 def test_a_file_of_another_kind_is_refused(capsys, content):
     Path('n.npz').write_bytes(content)

@@ -17,7 +17,7 @@ import numpy as np
 
 from ..backends.create import chosen_backend
 from ..dependencies import require
-from ..errors import MissingDependencyError, PerceptionError, one_line, printable
+from ..errors import MissingDependencyError, PerceptionError, one_line, printable, reason
 from ..measure.compare import Comparison, compare_variants
 from ..measure.frames import store_frames
 from ..measure.machine import machine, state
@@ -207,4 +207,4 @@ def _draw(
     try:
         draw(comparison, heading(values), note, part)
     except ValueError as error:
-        raise OutputError(f'{option} {path}: {one_line(error)}') from error
+        raise OutputError(f'{option} {path}: {reason(error)}') from error

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import SourceError
+from ..errors import SourceError, reason
 from ..image.frame import Frame
 from ..model.geometry import Geometry
 from ..model.heads.classification import ClassificationHead
@@ -54,7 +54,8 @@ def read_notebook(path: Path) -> dict[str, np.ndarray]:
             arrays = {name: stored[name] for name in ARRAYS if name in stored.files}
             names = sorted(stored.files)
     except (OSError, ValueError, EOFError, MemoryError, NotImplementedError, zipfile.BadZipFile) as error:
-        raise SourceError(f'--compare {path}: expected a file of numpy.savez with numbers: {error}') from error
+        raise SourceError(
+            f'--compare {path}: {reason(error)}; expected a file of numpy.savez with numbers') from error
     if not {'input', 'output'} & set(arrays):
         raise SourceError(
             f'--compare {path}: expected the arrays input or output, and image (RGB) or image_bgr, found {names}: '

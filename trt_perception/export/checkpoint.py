@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-from ..errors import ModelError, one_line, printable
+from ..errors import ModelError, one_line, printable, reason
 
 # The pickle of a network has descriptions only; the weights are other members of the archive.
 _MOST_PICKLE = 50_000_000
@@ -50,7 +50,7 @@ def contents_of(path: Path) -> Contents:
                 file.seek(0)
                 return _of_pickles(path, file, _PICKLES)
     except (OSError, zipfile.BadZipFile, EOFError, NotImplementedError) as error:
-        raise ModelError(f'{path} cannot be read as a PyTorch file: {one_line(error, 200)}') from error
+        raise ModelError(f'{path} cannot be read as a PyTorch file: {one_line(reason(error), 200)}') from error
     raise ModelError(f'{path} is not a PyTorch file: expected a TorchScript file, or weights for --weights')
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from ..dependencies import require
-from ..errors import SourceError
+from ..errors import SourceError, reason
 from ..progress import ProgressCallback, silent
 from .bag_messages import IMAGE, typestore
 from .open_source import open_source
@@ -68,7 +68,7 @@ def write_video_bag(
             bag.rename(target)
             return written
     except OSError as error:
-        raise SourceError(f'{target}: cannot be written: {error}') from error
+        raise SourceError(f'{target}: cannot be written: {reason(error)}') from error
 
 
 def partial_bags(bag_path: Path) -> list[Path]:

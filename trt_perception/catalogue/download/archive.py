@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
-from ...errors import FetchError
+from ...errors import FetchError, reason
 
 _MAX_MEMBER_BYTES = 1 << 30
 
@@ -28,7 +28,7 @@ def read_members(archive: Path, members: Mapping[str, str]) -> dict[str, bytes]:
             return _from_tar(archive, members)
         return _from_zip(archive, members)
     except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, OSError, RuntimeError) as error:
-        raise FetchError(f'{archive} cannot be unpacked: {error}') from error
+        raise FetchError(f'{archive} cannot be unpacked: {reason(error)}') from error
 
 
 def _from_zip(archive: Path, members: Mapping[str, str]) -> dict[str, bytes]:

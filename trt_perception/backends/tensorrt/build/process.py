@@ -18,7 +18,7 @@ from typing import IO, Any
 
 from .... import errors
 from ....child_process import signal_name, start_module
-from ....errors import EngineError, PerceptionError
+from ....errors import EngineError, PerceptionError, reason
 from ....monitor import Monitor
 from ..cache.engine_cache import BuiltEngine
 from ..library.engine_log import DEBUG
@@ -67,7 +67,7 @@ class _Build:
                 WORKER, str(plan_fd), str(os.getpid()), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE, pass_fds=(plan_fd,))
         except OSError as error:
-            raise EngineError(f'the engine build process cannot be started: {error}') from error
+            raise EngineError(f'the engine build process cannot be started: {reason(error)}') from error
         self._readers = [
             threading.Thread(target=target, args=(stream,), daemon=True) for target, stream in (
                 (self._read_messages, self._process.stdout), (self._read_errors, self._process.stderr))]

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from ....child_process import serve
-from ....errors import PerceptionError
+from ....errors import PerceptionError, reason
 from ....monitor import Monitor
 from ..library.engine_log import DEBUG
 from .builder import build_plan, plan_sha256
@@ -72,8 +72,9 @@ def main(plan_fd: int, parent_pid: int) -> int:
         parent.tell('error', ['EngineError', 'the engine build ran out of memory: close other programs'])
         return 1
     except OSError as error:
-        parent.tell('error', ['EngineError', f'the engine cannot be written: {error}; free space in the temporary '
-                              'folder (TMPDIR)'])
+        parent.tell('error', [
+            'EngineError',
+            f'the engine cannot be written: {reason(error)}; free space in the temporary folder (TMPDIR)'])
         return 1
     except Exception as error:  # a bug in this package or in TensorRT's bindings: sent as one line with its place
         place = traceback.extract_tb(error.__traceback__)[-1]

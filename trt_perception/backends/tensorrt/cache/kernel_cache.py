@@ -19,7 +19,7 @@ from typing import Any
 
 from ....advice.packages import install_line
 from ....advice.platform import this_platform
-from ....errors import EngineError, PerceptionError, one_line
+from ....errors import EngineError, PerceptionError, one_line, reason
 from ....file_cache import cache_root
 from ....monitor import LogCallback, unlogged
 from ....unfinished import remove_leftovers, temporary_folder
@@ -81,7 +81,7 @@ def compile_with_nvcc(sources: dict[str, str], architecture: str) -> bytes:
             environment = {**os.environ, 'TMPDIR': str(folder)}
             done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S, env=environment)
         except (OSError, subprocess.TimeoutExpired) as error:
-            raise EngineError(f'{nvcc} failed: {error}') from error
+            raise EngineError(f'{nvcc} failed: {reason(error)}') from error
         if done.returncode != 0 or not result.is_file():
             raise EngineError(f'{nvcc} failed for {architecture}: {_first_error(done.stderr + done.stdout)}')
         return result.read_bytes()
