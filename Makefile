@@ -22,13 +22,16 @@ unexport ROS_DISTRO ROS_VERSION ROS_PYTHON_VERSION RMW_IMPLEMENTATION
 unexport AMENT_PREFIX_PATH CMAKE_PREFIX_PATH COLCON_PREFIX_PATH LD_LIBRARY_PATH PYTHONPATH
 endif
 
+# `python -m scripts.X` needs the current folder on Python's path.
+unexport PYTHONSAFEPATH
+
 help:  ## List the targets
 	@echo 'Usage: make TARGET [DISTRO=jazzy|kilted]'
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
 
 setup:  ## Create the environment (.venv, or .venv-kilted with DISTRO=kilted)
 	@python=$$(scripts/find_python.sh) && \
-	    "$$python" -m scripts.environment --distro '$(DISTRO)' --venv '$(VENV)'
+	    "$$python" -X utf8 -m scripts.environment --distro '$(DISTRO)' --venv '$(VENV)'
 
 demo: setup  ## Detect objects in a video over DDS, into demo_output [VIDEO=file.mp4] [MODEL=my.onnx]
 	@'$(VENV)/bin/trt_perception' demo --output '$(OUTPUT)' \

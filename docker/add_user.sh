@@ -4,8 +4,9 @@
 #
 # Adds the user `perception` with the id $1, and its folder for models and engines, /cache.
 #
-# 1000 is the first user of most machines: a camera driver that this user starts can share memory with the container,
-# which Fast DDS does between processes of one user. A new volume takes owner and mode of the folder.
+# Fast DDS shares memory only between processes of the same user. 1000 is the id of the first user on most machines, so
+# a camera driver that this user starts can share memory with the container. A new volume gets owner and mode of the
+# folder /cache.
 set -eu
 uid=$1
 # Ubuntu 24.04's images have a user `ubuntu` with the id 1000.

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Healthcheck of the images: exit code 0 if the lifecycle node of $PERCEPTION_NODE is active, otherwise 1.
 
-Asks the service get_state of the node (default: /detector). Prints the state, or why there is none.
+Asks the service get_state of the node (default: /detector). Prints the state, or why it is unknown.
 """
 
 from __future__ import annotations
@@ -49,5 +49,5 @@ def main() -> int:
 if __name__ == '__main__':
     code = main()
     sys.stdout.flush()
-    # Without the clean end of DDS, which takes time and finds nothing to do here.
+    # Without the shutdown of DDS, which takes time and is not needed here.
     os._exit(code)

@@ -39,7 +39,7 @@ def generate_launch_description() -> LaunchDescription:
                         'Empty: oak for oakd, camera for the others.'),
         DeclareLaunchArgument(
             'camera_params', default_value='',
-            description='YAML file with parameters of the driver, such as the image size. device:= wins over it.'),
+            description='YAML file with parameters of the driver, such as the image size. device:= overrides it.'),
         DeclareLaunchArgument(
             'task', default_value='detect', choices=list(TASKS), description='What the model does.'),
         *declare_parameters(DETECTION, CLASSIFICATION),

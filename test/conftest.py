@@ -10,6 +10,7 @@ module that skips itself (importorskip) ends the collection: the whole run then 
 
 import importlib.util
 import math
+import os
 import signal
 from pathlib import Path
 
@@ -28,6 +29,9 @@ else:
 _OPTIONAL = ('cv2', 'hypothesis', 'onnx', 'onnxruntime', 'psutil', 'rosbags', 'simplejpeg', 'yaml')
 _LAUNCH_TESTS = Path(__file__).parent / 'launch'
 _WITH_NODES = ('node', 'reliability', 'launch')
+
+# Tests import ONNX Runtime themselves too, and this package turns its telemetry off only before its own import.
+os.environ.setdefault('ORT_DISABLE_TELEMETRY', '1')
 
 
 @pytest.fixture(autouse=True)

@@ -5,15 +5,16 @@
 from __future__ import annotations
 
 import argparse
-import fcntl
-import os
+import signal
 import sys
 import time
 from pathlib import Path
 
 from .errors import SetupError
+from .lock import held
 from .setup import DISTROS, set_up
 from .system_packages import missing_packages
+from .venv import Venv
 
 
 def _parse(arguments: list[str]) -> argparse.Namespace:
@@ -27,40 +28,30 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _lock(folder: Path) -> int:
-    """Make a second setup of the same environment wait; the kernel releases the lock after a crash."""
-    folder.mkdir(parents=True, exist_ok=True)
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        print(f'waiting for another setup of {folder} to end', flush=True)
-        fcntl.flock(handle, fcntl.LOCK_EX)
-    return handle
-
-
 def main(arguments: list[str] | None = None) -> int:
-    """Return 0 if the environment is complete, 1 after an error message, 130 after Ctrl-C."""
+    """Return 0 if the environment is complete, 1 after an error message, 130 if a signal such as Ctrl-C ended it."""
     options = _parse(sys.argv[1:] if arguments is None else arguments)
     if options.list_missing:
         print(*missing_packages(), sep='\n')
         return 0
     root = Path(__file__).resolve().parents[2]
-    venv = options.venv.absolute()
+    prefix = options.venv.absolute()
     started = time.monotonic()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        # As after Ctrl-C, the running command must end too: it would change the environment below the next setup.
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler)
     try:
-        existed = venv.exists()
-        handle = _lock(venv)
-        try:
-            made = set_up(root, venv, options.distro, not options.without_tests)
-        except SetupError:
-            if not existed and not any(venv.iterdir()):
-                venv.rmdir()
-            raise
-        finally:
-            os.close(handle)
+        with held(prefix) as lock:
+            made = set_up(root, Venv(prefix, lock), options.distro, not options.without_tests)
     except SetupError as error:
         print(f'make setup: {error}', file=sys.stderr)
+        return 1
+    except OSError as error:
+        # Such as a full disk.
+        place = f'{error.filename}: ' if error.filename else ''
+        print(f'make setup: {place}{error.strerror or error}. Solve this, then run it again to continue',
+              file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print('make setup: interrupted; run it again to continue', file=sys.stderr)

@@ -14,7 +14,7 @@ from .commands import capture
 from .progress import Step
 from .stamps import Stamps, content_key
 from .system_packages import check_machine
-from .venv import BASE_PYTHON, Venv
+from .venv import BASE_PYTHON, STAMPS, Venv
 
 DISTROS = ('jazzy', 'kilted')
 _PIP_FILES = ('runtime.txt', 'build.txt')
@@ -22,14 +22,14 @@ _TEST_FILES = ('test.txt',)
 _SCRIPTS = Path(__file__).parent
 
 
-def set_up(root: Path, prefix: Path, distro: str, tests: bool = True) -> bool:
-    """Create or complete the environment at prefix, with or without what only tests need.
+def set_up(root: Path, venv: Venv, distro: str, tests: bool = True) -> bool:
+    """Create or complete the environment, with or without what only tests need.
 
     Return whether anything was done.
     """
-    venv = Venv(prefix)
-    stamps = Stamps(prefix / '.setup')
-    log = prefix / '.setup' / 'setup.log'
+    prefix = venv.prefix
+    stamps = Stamps(prefix / STAMPS)
+    log = prefix / STAMPS / 'setup.log'
     requirements = [root / 'requirements' / name for name in (
         f'ros-{distro}.txt', *_PIP_FILES, *(_TEST_FILES if tests else ()))]
     # bond for the tests of `bond: true`.

@@ -13,7 +13,8 @@ def content_key(parts: Iterable[str], files: Iterable[Path] = ()) -> str:
     """Return a hash of the given texts and of the names and contents of the given files."""
     digest = hashlib.sha256()
     for part in parts:
-        digest.update(part.encode() + b'\0')
+        # A path may have bytes that are not UTF-8.
+        digest.update(part.encode(errors='surrogateescape') + b'\0')
     for path in sorted(files):
         digest.update(path.name.encode() + b'\0')
         digest.update(hashlib.sha256(path.read_bytes()).digest())

@@ -75,9 +75,10 @@ def _python_package(suffix: str) -> str:
 
 
 def _check_disk(venv: Path) -> None:
-    if venv.exists():
+    # The folder is there already, because it is locked. What is in it is replaced, or completed.
+    if any(venv.iterdir()):
         return
-    free = shutil.disk_usage(venv.parent).free
+    free = shutil.disk_usage(venv).free
     if free < _NEEDED_BYTES:
         raise SetupError(
             f'expected {_NEEDED_BYTES >> 30} GiB free in {venv.parent}, found '

@@ -8,11 +8,12 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from .commands import capture, run_logged
+from .errors import SetupError
 from .progress import Step
 
 # The setup may run inside a venv, even this one: the new one is created from that venv's base.
@@ -23,14 +24,20 @@ import json, sysconfig
 paths = sysconfig.get_paths()
 print(json.dumps([paths['purelib'], paths['include']]))
 """
+# The folder of the stamps and of the log. It is there before anything else, so it shows who made the environment.
+STAMPS = '.setup'
 _NETWORK_ADVICE = 'This step needs access to PyPI; earlier downloads are kept.'
 
 
 @dataclass(frozen=True)
 class Venv:
-    """A venv with ROS 2 in it: the venv's folder is the ament prefix."""
+    """A venv with ROS 2 in it: the venv's folder is the ament prefix.
+
+    lock: the open file of the lock that whoever changes the venv holds, if there is one
+    """
 
     prefix: Path
+    lock: int | None = None
 
     @property
     def python(self) -> Path:
@@ -48,19 +55,35 @@ class Venv:
         return self._ask()[1]
 
     def create(self, log: Path, prompt: str) -> None:
-        """Create it with a current pip; everything in the folder is deleted first."""
-        for child in list(self.prefix.iterdir()):
+        """Create it with a current pip; everything of an older one is deleted first.
+
+        Raises SetupError if the folder has files of others.
+        """
+        mark = self.prefix / STAMPS
+        children = [child for child in self.prefix.iterdir() if child != mark]
+        if children and not mark.exists():
+            raise SetupError(
+                f'{self.prefix} was not made by make setup, which would delete all files in it. Remove it yourself, or '
+                'choose another folder: make setup VENV=FOLDER')
+        # The mark last: this may be interrupted.
+        for child in [*children, *([mark] if mark.exists() else [])]:
             if child.is_dir() and not child.is_symlink():
                 shutil.rmtree(child)
             else:
                 child.unlink()
-        run_logged([BASE_PYTHON, '-m', 'venv', '--prompt', prompt, str(self.prefix)], log)
+        self.run([BASE_PYTHON, '-m', 'venv', '--prompt', prompt, str(self.prefix)], log)
         self.pip(['install', '--upgrade', 'pip'], log)
+
+    def run(self, command: Sequence[str], log: Path, *, environment: Mapping[str, str] | None = None,
+            on_line: Callable[[str], None] | None = None, advice: str = '') -> None:
+        """Run a command that changes the venv. It holds the lock until it ends, also if the setup is killed."""
+        run_logged(command, log, environment=environment, on_line=on_line, advice=advice,
+                   inherited=() if self.lock is None else (self.lock,))
 
     def pip(self, arguments: Sequence[str], log: Path, step: Step | None = None) -> None:
         """Run pip in the venv; step shows its progress."""
         watch = _PipWatcher(step).on_line if step else None
-        run_logged(
+        self.run(
             [str(self.python), '-m', 'pip', '--disable-pip-version-check', '--no-input',
              *arguments, '--progress-bar', 'off'],
             log, on_line=watch, advice=_NETWORK_ADVICE)

@@ -9,8 +9,9 @@ import re
 import shutil
 from pathlib import Path
 
-from .commands import clean_environment, run_logged
+from .commands import clean_environment
 from .errors import SetupError
+from .plain_path import plain, replace_in_files
 from .progress import Step
 from .venv import Venv
 
@@ -19,20 +20,26 @@ _NINJA_COUNT = re.compile(r'^\[(\d+)/(\d+)\]')
 
 def build(source: Path, venv: Venv, log: Path, step: Step) -> None:
     """Configure, build and install the package at source into the venv's prefix."""
-    build_folder = venv.prefix / 'build' / source.name
+    with plain(source) as source_path, plain(venv.prefix) as prefix:
+        _build(source_path, source.name, prefix, venv, log, step)
+        replace_in_files(venv.prefix / 'share' / source.name, prefix, venv.prefix)
+
+
+def _build(source: Path, name: str, prefix: Path, venv: Venv, log: Path, step: Step) -> None:
+    build_folder = prefix / 'build' / name
     # An old build folder may be incomplete, or built with other wheels.
     shutil.rmtree(build_folder, ignore_errors=True)
     environment = clean_environment({
-        'AMENT_PREFIX_PATH': str(venv.prefix),
-        'CMAKE_PREFIX_PATH': str(venv.prefix),
-        'LD_LIBRARY_PATH': str(venv.prefix / 'lib'),
+        'AMENT_PREFIX_PATH': str(prefix),
+        'CMAKE_PREFIX_PATH': str(prefix),
+        'LD_LIBRARY_PATH': str(prefix / 'lib'),
     })
-    tools = venv.prefix / 'bin'
+    tools = prefix / 'bin'
     environment['PATH'] = f'{tools}:{environment.get("PATH", "")}'
     step.update('configuring')
-    run_logged(
+    venv.run(
         [str(tools / 'cmake'), '-G', 'Ninja', '-S', str(source), '-B', str(build_folder),
-         f'-DCMAKE_INSTALL_PREFIX={venv.prefix}', f'-DPython3_EXECUTABLE={venv.python}',
+         f'-DCMAKE_INSTALL_PREFIX={prefix}', f'-DPython3_EXECUTABLE={tools / "python"}',
          f'-DCMAKE_MAKE_PROGRAM={tools / "ninja"}', '-DBUILD_TESTING=OFF',
          '-DCMAKE_BUILD_TYPE=Release'],
         log, environment=environment)
@@ -43,8 +50,8 @@ def build(source: Path, venv: Venv, log: Path, step: Step) -> None:
             done, total = int(match[1]), int(match[2])
             step.update(f'{done} of {total}', done / total)
 
-    run_logged([str(tools / 'ninja'), '-C', str(build_folder), 'install'], log,
-               environment=environment, on_line=show)
+    venv.run([str(tools / 'ninja'), '-C', str(build_folder), 'install'], log,
+             environment=environment, on_line=show)
     shutil.rmtree(build_folder, ignore_errors=True)
 
 

@@ -2,14 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 r"""Times the whole pipeline of a model on ONNX Runtime and on OpenVINO, in each precision, in turns in one process.
 
-    PYTHONPATH=.:test .venv/bin/python test/benchmarks/cpu_backends.py MODEL VIDEO [--int8 FILE] \
-        [--int8-cpu FILE] [--rounds N]
+    PYTHONPATH=.:test .venv/bin/python test/benchmarks/cpu_backends.py MODEL VIDEO [--int8 FILE...] [--rounds N]
 
 MODEL is an fp32 ONNX file or a name of the catalogue. VIDEO gives the frames, which are resized to 1280x720 bgr8.
---int8 is a file that `trt_perception quantize` made of MODEL, --int8-cpu one of `quantize --form cpu`. Each
-round runs each pipeline on the same frames, so other programs slow down all of them. The ratio is that of ONNX Runtime
-fp32 to the row, of the medians and of the minima over all rounds. The agreement is that of the accuracy gate, on frames
-spread over the video.
+--int8 takes files that `trt_perception quantize` made of MODEL, in any form. Each round runs each pipeline on the same
+frames, so other programs slow down all of them. The ratio is that of ONNX Runtime fp32 to the row, of the medians and
+of the minima over all rounds. The agreement is that of the accuracy gate, on frames spread over the video.
 
 On a machine that other programs use, --cpu-time gives the CPU time of the process for a frame, with one thread.
 
@@ -115,8 +113,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('model')
     parser.add_argument('source', help='a video, or a folder with images')
-    parser.add_argument('--int8')
-    parser.add_argument('--int8-cpu')
+    parser.add_argument('--int8', nargs='+', default=[], metavar='FILE')
     parser.add_argument('--backends', nargs='+', default=['onnxruntime', 'openvino'])
     parser.add_argument('--rounds', type=int, default=12)
     parser.add_argument('--threads', type=int, default=0)
@@ -125,20 +122,16 @@ def main() -> None:
     parser.add_argument('--peer', metavar='YOLO', help="Ultralytics' program yolo; not with --cpu-time")
     options = parser.parse_args()
     spec = load_model(resolve_model(options.model, fetch=True))
-    int8 = load_model(options.int8) if options.int8 else None
     frames = frames_of(options.source, options.frames)
     pipelines: dict[str, Pipeline] = {}
     threads = 1 if options.cpu_time else options.threads
     for backend in options.backends:
-        for precision in ('fp32', 'fp16', 'int8'):
-            if (backend, precision) == ('onnxruntime', 'fp16') or (precision == 'int8' and int8 is None):
-                continue
-            chosen = PipelineOptions(backend, precision, num_threads=threads, min_agreement=0.0)
-            pipelines[f'{backend} {precision}'] = create_pipeline(
-                int8 if int8 is not None and precision == 'int8' else spec, chosen)
-        if options.int8_cpu:
-            chosen = PipelineOptions(backend, 'int8', num_threads=threads, min_agreement=0.0)
-            pipelines[f'{backend} int8, form cpu'] = create_pipeline(load_model(options.int8_cpu), chosen)
+        files = [(precision, spec, precision) for precision in ('fp32', 'fp16')]
+        files += [(f'int8, {Path(path).name}', load_model(path), 'int8') for path in options.int8]
+        for name, file, precision in files:
+            if (backend, precision) != ('onnxruntime', 'fp16'):
+                chosen = PipelineOptions(backend, precision, num_threads=threads, min_agreement=0.0)
+                pipelines[f'{backend} {name}'] = create_pipeline(file, chosen)
     for pipeline in pipelines.values():
         pipeline.open()
     first = next(iter(pipelines))

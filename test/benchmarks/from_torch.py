@@ -6,7 +6,7 @@
 
 All ways get the same input and are measured in turns, in one process: the speed of a machine drifts. What is not
 installed is named and left out. The networks of torchvision have random weights, whose speed is that of trained ones.
-The error is the largest difference from PyTorch in fp32, as a part of the largest output value.
+The error is the largest difference from PyTorch in fp32, as a fraction of the largest output value.
 
 With a GPU, all run there, and each run is waited for. If PyTorch and TensorRT are not in the same Python:
 
@@ -52,7 +52,7 @@ def measured(ways, rounds, seconds):
 
 
 def error(found, expected):
-    """Return the largest difference as a part of the largest value."""
+    """Return the largest difference as a fraction of the largest value."""
     return float(np.abs(found.astype(np.float64) - expected).max() / np.abs(expected).max())
 
 

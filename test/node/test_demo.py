@@ -156,7 +156,7 @@ def test_the_report_plays_in_a_browser(detected, folder):
         pytest.skip('needs Chromium: apt-get install chromium')
     report = (folder / 'output' / 'report.txt').read_text()
     sentence = report.splitlines()[0]
-    assert f'the video brings a frame every {1e3 / HZ:.0f} ms' in sentence
+    assert f'the video has a frame every {1e3 / HZ:.0f} ms' in sentence
     with Browser() as browser:
         browser.open(folder / 'output' / 'report.html')
         assert browser.evaluate("document.querySelector('.verdict').textContent") == sentence

@@ -38,9 +38,9 @@ _NAMESPACES = itertools.count(1)
 class Robot:
     """The node, and this process as its cameras and detector."""
 
-    def __init__(self, driver, folder, parameters):
+    def __init__(self, driver, folder, parameters, arguments=()):
         process = NodeProcess(
-            f'/depth_{next(_NAMESPACES)}', folder, {'diagnostics_period': 0.1, **parameters}, (),
+            f'/depth_{next(_NAMESPACES)}', folder, {'diagnostics_period': 0.1, **parameters}, arguments,
             'trt_perception.node.depth.main')
         self.node = NodeClient(driver, process, 'detections_3d_node', 'detections_3d')
         self.node.wait_for_services()
@@ -111,8 +111,8 @@ class Robot:
 def robot(driver, tmp_path):
     robots = []
 
-    def start(**parameters):
-        robots.append(Robot(driver, tmp_path / str(len(robots)), parameters))
+    def start(arguments=(), **parameters):
+        robots.append(Robot(driver, tmp_path / str(len(robots)), parameters, arguments))
         return robots[-1]
 
     yield start
@@ -332,7 +332,7 @@ def test_without_camera_info_its_topic_is_named(robot):
         robot.depth(stamp, np.ones((HEIGHT, WIDTH)))
         robot.detections(stamp, [(1, 1, 20, 20)])
 
-    says = f'no camera_info has come yet on {robot.node.topic("camera_info")}: expected'
+    says = f'no camera_info was received yet on {robot.node.topic("camera_info")}: expected'
     robot.node.diagnosis(lambda s, _: send() or says in s.message, says)
 
 
@@ -352,6 +352,14 @@ def test_missing_topics_are_named(robot):
     topic = robot.node.topic('detections')
     status, _ = robot.node.diagnosis(lambda s, _: s.level != b'\0', 'a warning')
     assert status.message == f'no node publishes {topic}: check the name of the topic (ros2 topic list)'
+
+
+def test_a_topic_of_another_type_is_refused_in_one_line(robot):
+    robot = robot(arguments=('-r', 'detections_3d:=depth'))
+    assert not (robot.node.change_state('configure') and robot.node.change_state('activate'))
+    line = robot.node.process.wait_for_line('remap one of them')
+    assert 'sensor_msgs/msg/Image' in line and 'vision_msgs/msg/Detection3DArray' in line
+    assert robot.node.state() == 'unconfigured'
 
 
 def test_a_bond_without_its_package_is_one_line(robot):

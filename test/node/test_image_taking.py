@@ -100,7 +100,7 @@ def test_a_missing_private_name_is_a_warning_and_images_come_all_the_same(
     monkeypatch.setenv('PYTHONPATH', os.pathsep.join([str(tmp_path), os.environ.get('PYTHONPATH', '')]))
     node = start_node(model_file=models())
     node.process.wait_for_line(
-        r'\[WARN\].* lacks .*WaitSet, with which a thread takes images: the executor takes them \(image_taking\)')
+        r'\[WARN\].* lacks .*WaitSet, which the thread that takes images needs: the executor takes them instead')
     node.bring_to('active')
     assert set(boxes_of(node.answer_to(node.camera(), message(node)))) == set(BOXES)
 
@@ -123,5 +123,5 @@ def test_versions_with_known_faults_are_a_warning(start_node, models, tmp_path, 
     monkeypatch.setenv('AMENT_PREFIX_PATH', os.pathsep.join(
         filter(None, [str(tmp_path), os.environ.get('AMENT_PREFIX_PATH', ''), sys.prefix])))
     node = start_node(model_file=models())
-    node.process.wait_for_line(r'\[WARN\].*rmw_fastrtps_cpp 9\.4\.9 is too old: 9\.4\.10 or newer is needed')
-    node.process.wait_for_line(r'\[WARN\].*rclpy 10\.0\.10 is too old: 10\.0\.11 or newer is needed')
+    node.process.wait_for_line(r'\[WARN\].*rmw_fastrtps_cpp 9\.4\.9 is too old: expected 9\.4\.10 .*: run sudo apt')
+    node.process.wait_for_line(r'\[WARN\].*rclpy 10\.0\.10 is too old: expected 10\.0\.11 or newer, .*: run sudo apt')

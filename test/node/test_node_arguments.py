@@ -3,6 +3,7 @@
 """perception_node on the command line: --help, autostart, and one line for each reason why it cannot start."""
 
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -35,6 +36,25 @@ def refused(process):
     # The location in rcl's source does not help a user.
     assert '.c:' not in own[0] and 'error not set' not in own[0]
     return own[0]
+
+
+@pytest.mark.parametrize('output', ['pipe', '/dev/full'])
+def test_help_that_nobody_reads_is_no_traceback(output):
+    reading, writing = os.pipe()
+    os.close(reading)
+    if output != 'pipe':
+        os.close(writing)
+        writing = os.open(output, os.O_WRONLY)
+    with os.fdopen(writing, 'wb') as file:
+        done = subprocess.run(
+            [sys.executable, '-m', 'trt_perception.node.main', '--help'], stdout=file, stderr=subprocess.PIPE,
+            text=True, cwd=ROOT, timeout=600)
+    assert (done.returncode, done.stderr) == (1, '')
+
+
+def test_a_log_folder_that_cannot_be_made():
+    said = refused(run(ROS_LOG_DIR='/dev/null/logs'))
+    assert said.endswith('Set ROS_LOG_DIR to a folder that can be written')
 
 
 @pytest.mark.parametrize('arguments, said', [
@@ -134,6 +154,25 @@ def test_without_a_launch_file_the_node_says_what_it_waits_for(start_node):
     assert f'run "ros2 lifecycle set {node.name} configure", then activate' in line and 'autostart:=true' in line
     assert node.state() == 'unconfigured'
     assert node.process.output.startswith('perception_node: model.onnx: ignored; parameters are given as ')
+
+
+def test_parameter_files_for_another_node_are_named(start_node, tmp_path):
+    """Of each file one parameter shows whether rcl gave it to the node."""
+    names = {
+        'top_k': '/**/perception_node', 'num_threads': '/*/perception_node', 'max_detections': 'perception_node',
+        'image_depth': '/*'}
+    arguments = []
+    for parameter, name in names.items():
+        path = tmp_path / f'{parameter}.yaml'
+        path.write_text(f'"{name}":\n  ros__parameters:\n    {parameter}: 7\n')
+        arguments += ['--params-file', str(path)]
+    node = start_node(*arguments)
+    given = {parameter for parameter in names if node.parameters([parameter]) == [7]}
+    assert given == {'top_k', 'num_threads'}
+    for parameter in names.keys() - given:
+        line = node.process.wait_for_line(f'/{parameter}.yaml has no effect: ')
+        assert '[WARN]' in line and f', but this node is {node.name}; ' in line
+    assert not [line for line in node.process.lines_since(0) if re.search(r'/(top_k|num_threads)\.yaml has', line)]
 
 
 def test_a_node_that_is_configured_does_not_wait(start_node, models):

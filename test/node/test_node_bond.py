@@ -178,7 +178,7 @@ def test_a_manager_that_leaves_and_comes_back(start_node, models, manage):
         images.picture(640, 480, {'red': (64, 48, 256, 192)}), images.header('optical', node.driver.now_ns())))
     assert len(found.detections) == 1
     other.leave()
-    node.process.wait_for_line('bond: the lifecycle manager has left')
+    node.process.wait_for_line('bond: the lifecycle manager has closed its bond')
     wait_until(lambda: other.broken, 'the node acknowledges')
     assert node.state() == 'active'
 

@@ -35,10 +35,12 @@ def test_a_warning_with_the_reason(start_node, tmp_path, backend):
     node.process.wait_for_line(rf'\[WARN\].*device gpu was requested, but {LIBRARIES[backend]} runs')
     message = images.image(
         images.picture(640, 640, {'red': (80, 160, 160, 240)}), images.header('optical', node.driver.now_ns()))
-    node.answer_to(node.camera(), message)
+    camera = node.camera()
     # Results are published all the same.
-    status, values = node.diagnosis(
-        lambda status, values: int(values['processed']) > 0 and 'device gpu' in status.message, 'the warning')
+    node.answer_to(camera, message)
+    status, values = node.diagnosis_with_images(
+        camera, message, lambda status, values: int(values['processed']) > 0 and 'device gpu' in status.message,
+        'the warning')
     assert status.level == DiagnosticStatus.WARN
     assert status.message == values['device_fallback']
     assert status.message.startswith(f'device gpu was requested, but {LIBRARIES[backend]} runs the model on the CPU: ')

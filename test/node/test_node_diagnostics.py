@@ -21,6 +21,7 @@ from rclpy.qos import ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CompressedImage
 from support import harness_images as images
+from support.frame_sum import settled
 from support.harness_driver import wait_until
 from support.harness_process import NodeProcess
 
@@ -33,6 +34,12 @@ def red_image(node):
         images.picture(320, 240, {'red': (64, 48, 256, 192)}), images.header('', node.driver.now_ns()))
 
 
+def is_ok(node, camera):
+    """An image is answered, and the status becomes OK."""
+    node.answer_to(camera, red_image(node))
+    node.diagnosis_with_images(camera, red_image(node), lambda s, _: s.level == DiagnosticStatus.OK, 'OK')
+
+
 def stamped(node, since):
     """Return (stamp in seconds, status) of each diagnosis of the node from message number `since` on."""
     return [
@@ -41,21 +48,31 @@ def stamped(node, since):
         if message.status[0].name == f'{node.name[1:]}: perception']
 
 
+def stamps_of_a_camera(node):
+    """Yield the stamps of a camera of 20 Hz, each when its time has come. On a busy machine the camera makes pauses."""
+    clock, stamp = threading.Event(), node.driver.now_ns()
+    while True:
+        late = node.driver.now_ns() - stamp
+        clock.wait(max(0.0, -late / 1e9))
+        # Stamps that are 10 s old are reported; in a pause of a second the node misses no images.
+        stamp += late if late > 10**9 else 0
+        yield stamp
+        stamp += 50_000_000
+
+
 def test_contents_while_active(node, models):
     node.bring_to('active')
     camera = node.camera()
-    # A camera of 20 Hz.
-    start, clock = time.monotonic(), threading.Event()
-    first = node.driver.now_ns()
-    for number in range(30):
-        clock.wait(max(0.0, start + number / 20 - time.monotonic()))
-        message = red_image(node)
-        message.header.stamp.sec, message.header.stamp.nanosec = divmod(first + number * 50_000_000, 10**9)
-        node.answer_to(camera, message)
-    # More than 30 if a result was late and its image was sent again.
-    status, values = node.diagnosis(
-        lambda _, v: int(v['processed']) >= 30 and int(v['received']) == int(v['processed']) + int(v['replaced']),
-        '30 processed')
+    stamps = stamps_of_a_camera(node)
+    status = None
+    while status is None or 'no images for' in status.message:
+        for _ in range(30):
+            message = red_image(node)
+            message.header.stamp.sec, message.header.stamp.nanosec = divmod(next(stamps), 10**9)
+            node.answer_to(camera, message)
+        # If this takes five seconds, the camera is silent.
+        status, values = node.diagnosis(
+            lambda _, v: int(v['processed']) >= 30 and settled(v), '30 processed')
     assert status.level == DiagnosticStatus.OK, status.message
     assert re.fullmatch(r'processing \d+\.\d images/s', status.message)
     assert status.hardware_id == 'CPU'
@@ -87,25 +104,32 @@ def test_one_message_a_second(start_node, models):
     node = start_node(model_file=models(), diagnostics_period=None)
     node.bring_to('inactive')
     since = node.driver.diagnostics.count()
-    for _ in range(5):
-        node.diagnosis()
-    times = [stamp for stamp, _ in stamped(node, since)][:5]
-    # On a busy machine, one or two of the four may be off.
-    assert 0.5 < np.median(np.diff(times)) < 2.0
+    # On a busy machine a message may be late, never early: only the one after a late one comes sooner.
+    times = wait_until(lambda: two_in_time([stamp for stamp, _ in stamped(node, since)]), 'two messages in time')
+    assert times[-1] - times[0] > len(times) - 2.1
+
+
+def two_in_time(times):
+    """Return the stamps if there are at least five, and two that follow each other within two periods."""
+    return times if len(times) >= 5 and min(np.diff(times)) < 1.9 else []
 
 
 def test_silence_names_the_topic_and_its_publishers(node):
-    node.bring_to('active')
+    node.bring_to('inactive')
     since = node.driver.diagnostics.count()
+    for _ in range(2):
+        node.diagnosis(lambda _, values: values['state'] == 'inactive')
+    assert node.change_state('activate')
     status, _ = node.diagnosis(lambda s, _: 'no images for' in s.message, 'no images')
     assert status.level == DiagnosticStatus.WARN
     assert f'no node publishes {node.topic("image")}' in status.message
     seconds = int(re.search(r'no images for (\d+) s', status.message).group(1))
-    # First reported at five seconds, rounded here; the message before did not report it.
+    # First reported at five seconds, rounded here; the message before did not report it. That one was made after the
+    # stamp of the message before it.
     told = [(stamp, s.message) for stamp, s in stamped(node, since)]
     number = next(i for i, (_, text) in enumerate(told) if 'no images for' in text)
-    assert number > 0
-    assert 5 <= seconds <= 5 + 1 + (told[number][0] - told[number - 1][0])
+    assert number >= 2
+    assert 5 <= seconds <= 5 + 1 + (told[number][0] - told[number - 2][0])
     # A camera that sends nothing.
     camera = node.camera()
     status, _ = node.diagnosis(lambda s, _: 'published by' in s.message, 'a silent camera')
@@ -113,8 +137,7 @@ def test_silence_names_the_topic_and_its_publishers(node):
     assert f'on {node.topic("image")}, published by /driver' in status.message
     assert 'config/fastdds_large_images.xml' in status.message
     # After one image the status is OK.
-    node.answer_to(camera, red_image(node))
-    status, _ = node.diagnosis(lambda s, _: s.level == DiagnosticStatus.OK, 'OK')
+    is_ok(node, camera)
 
 
 def test_remapped_topic_is_named(start_node, models):
@@ -140,22 +163,20 @@ def test_incompatible_reliability_is_an_error_naming_both(node):
     node.process.wait_for_line(r'\[ERROR\].*/driver offers reliability best_effort', mark)
     for _ in range(5):
         node.diagnosis()
-    assert len([line for line in node.process.lines_since(mark) if 'best_effort' in line]) == 1
+    assert len([line for line in node.process.lines_since(mark) if '/driver offers' in line]) == 1
     # The reason disappears with the camera.
     node.close_camera(camera)
     node.diagnosis(lambda s, _: s.level != DiagnosticStatus.ERROR, 'no ERROR any more')
     # A reliable camera matches.
     camera = node.camera()
-    node.answer_to(camera, red_image(node))
-    node.diagnosis(lambda s, _: s.level == DiagnosticStatus.OK, 'OK')
+    is_ok(node, camera)
 
 
 @pytest.mark.parametrize('offered', [ReliabilityPolicy.RELIABLE, ReliabilityPolicy.BEST_EFFORT])
 def test_best_effort_matches_every_camera(node, offered):
     node.bring_to('active')
     camera = node.camera(reliability=offered)
-    node.answer_to(camera, red_image(node))
-    node.diagnosis(lambda s, _: s.level == DiagnosticStatus.OK, 'OK')
+    is_ok(node, camera)
 
 
 def test_wrong_type_on_the_topic_is_an_error_naming_both(node):
@@ -175,8 +196,7 @@ def publish_numbers(node, numbers):
     first = node.driver.now_ns()
     for number in numbers:
         message.header.stamp.sec, message.header.stamp.nanosec = divmod(first + number * 33_333_333, 10**9)
-        camera.publish(message)
-        node.detections.wait(lambda m, s=message.header.stamp: m.header.stamp == s, max(0, node.detections.count() - 3))
+        node.result_of(camera, message)
 
 
 def test_gaps_are_diagnosed_with_the_hint(node):
@@ -195,7 +215,7 @@ def test_pairs_of_frames_are_no_gaps(node):
     node.bring_to('active')
     publish_numbers(node, [number // 2 * 8 + number % 2 for number in range(40)])
     status, values = node.diagnosis(lambda _, v: v['processed'] == '40', 'all images')
-    assert status.level == DiagnosticStatus.OK, status.message
+    assert status.level == DiagnosticStatus.OK or 'no images for' in status.message, status.message
     assert float(values['missing_fraction']) == 0.0
 
 
@@ -211,31 +231,36 @@ def test_stamps_that_cannot_be_right(node, behind_s, said):
     else:
         message.header.stamp.sec -= behind_s
     node.answer_to(camera, message)
-    status, _ = node.diagnosis(lambda s, _: s.message.startswith('image stamps are '), 'stamps')
+    status, _ = node.diagnosis_with_images(
+        camera, message, lambda s, _: s.message.startswith('image stamps are '), 'stamps', new_stamps=False)
     assert status.level == DiagnosticStatus.WARN and status.message.startswith(said)
 
 
 def test_use_sim_time_without_and_with_a_clock(node):
     """The advice is never to set what is set."""
+    def told(text):
+        return node.diagnosis_with_images(camera, red_image(node), lambda s, _: text in s.message, text)[0]
+
+    def ahead(status, _):
+        # The node may not have found the publisher yet.
+        clock.publish(Clock(clock=Time(sec=100)))
+        return 'ahead of the time on /clock' in status.message
+
+    def of_the_simulation(status, _):
+        message.header.stamp = Time(sec=99, nanosec=int(1e9 * np.random.default_rng().random()))
+        camera.publish(message)
+        return status.level == DiagnosticStatus.OK
+
     node.bring_to('active', use_sim_time=True)
     try:
         camera = node.camera()
         message = red_image(node)
-        camera.publish(message)
-        status, _ = node.diagnosis(lambda s, _: 'use_sim_time is true, but no node publishes /clock' in s.message)
-        assert status.level == DiagnosticStatus.WARN
+        assert told('use_sim_time is true, but no node publishes /clock').level == DiagnosticStatus.WARN
         clock = node.driver.node.create_publisher(Clock, '/clock', 1)
-        node.diagnosis(lambda s, _: 'use_sim_time is true, but no time has come on /clock yet' in s.message)
-        wait_until(lambda: clock.get_subscription_count() >= 1, 'the node listens to /clock')
-        clock.publish(Clock(clock=Time(sec=100)))
-        camera.publish(message)
-        status, _ = node.diagnosis(lambda s, _: 'ahead of the time on /clock' in s.message)
+        told('use_sim_time is true, but no message was received on /clock yet')
+        status, _ = node.diagnosis_with_images(camera, message, ahead, 'images that are ahead')
         assert status.level == DiagnosticStatus.WARN
-        # Images of the simulation.
-        for _ in range(40):
-            message.header.stamp = Time(sec=99, nanosec=int(1e9 * np.random.default_rng().random()))
-            node.answer_to(camera, message)
-        node.diagnosis(lambda s, _: s.level == DiagnosticStatus.OK, 'OK')
+        node.diagnosis(of_the_simulation, 'OK')
         node.driver.node.destroy_publisher(clock)
     finally:
         assert node.set_parameters(use_sim_time=False)[0]
@@ -244,20 +269,21 @@ def test_use_sim_time_without_and_with_a_clock(node):
 def test_only_old_images_are_an_error(node):
     node.bring_to('active', max_age_ms=1000)
     camera = node.camera()
-    message = red_image(node)
+    message, started = red_image(node), time.monotonic()
 
-    def old(status, _):
+    def old(status, values):
         message.header.stamp = Time(sec=node.driver.now_ns() // 10**9 - 5)
         camera.publish(message)
-        return status.level == DiagnosticStatus.ERROR
+        return status.level == DiagnosticStatus.ERROR and int(values['stale']) >= 3
 
     status, values = node.diagnosis(old, 'ERROR')
+    most = 6.1 + time.monotonic() - started
     found = re.fullmatch(
         r'no result for (\d+) s: all images are older than max_age_ms and dropped \(they are (\S+) s old on arrival\)',
         status.message)
     assert found, status.message
-    assert int(found.group(1)) >= 5 and 4.5 < float(found.group(2)) < 7
-    assert int(values['stale']) >= 3 and values['processed'] == '0'
+    assert int(found.group(1)) >= 5 and 4.5 < float(found.group(2)) < most
+    assert values['processed'] == '0'
     # With a new image all is well, after the old ones have left the window.
     node.answer_to(camera, red_image(node))
     node.diagnosis(lambda s, _: s.level != DiagnosticStatus.ERROR, 'no ERROR')
@@ -269,14 +295,14 @@ def test_only_bad_images_are_an_error(node):
     message = red_image(node)
     message.step = 1
 
-    def bad(status, _):
+    def bad(status, values):
         camera.publish(message)
-        return status.level == DiagnosticStatus.ERROR
+        return status.level == DiagnosticStatus.ERROR and int(values['bad']) >= 3
 
     status, values = node.diagnosis(bad, 'ERROR')
     assert re.fullmatch(
         r'bad images: .* step is 1 bytes, .* \(no result for \d+ s, all images are bad\)', status.message)
-    assert int(values['bad']) >= 3 and values['processed'] == '0'
+    assert values['processed'] == '0'
 
 
 def test_hardware_id_is_set_from_the_start(node):

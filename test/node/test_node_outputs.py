@@ -109,11 +109,13 @@ def test_debug_image_only_when_enabled_and_subscribed(node):
     assert any(abs(y - 192) <= 4 and 64 <= x <= 256 for y, x in changed)
     # Disabled again.
     assert node.set_parameters(publish_debug_image=False)[0]
-    node.answer_to(camera, red_image(node))
-    since = pictures.count()
-    for _ in range(5):
-        node.answer_to(camera, red_image(node))
-    assert pictures.count() <= since + 1
+    hidden = [red_image(node) for _ in range(5)]
+    for message in hidden:
+        node.answer_to(camera, message)
+    # Pictures come in order: with the next one, all before it have come.
+    assert node.set_parameters(publish_debug_image=True)[0]
+    wait_for_picture(node, camera, pictures)
+    assert [m for m in pictures.messages if m.header in [message.header for message in hidden]] == []
     pictures.close()
 
 
@@ -200,6 +202,10 @@ def test_annotations_for_foxglove(node, models):
 
 
 def test_only_the_publishers_of_the_task_exist(node, models):
+    wait_until(
+        lambda: ('perception_node', node.process.namespace) in node.driver.node.get_node_names_and_namespaces(),
+        'the node is discovered')
+
     def published():
         names = dict(node.driver.node.get_publisher_names_and_types_by_node(
             'perception_node', node.process.namespace))
@@ -242,6 +248,24 @@ def test_all_names_can_be_remapped(start_node, models):
         collector.close()
 
 
+@pytest.mark.parametrize('remapped, said', [
+    ('detections:=image',
+     'TOPIC/image would have two types: this node publishes vision_msgs/msg/Detection2DArray there, and subscribes to '
+     'sensor_msgs/msg/Image; remap one of them to another topic'),
+    ('image:=/diagnostics',
+     '/diagnostics would have two types: this node publishes diagnostic_msgs/msg/DiagnosticArray there, and subs'),
+    ('label_info:=detections',
+     'this node publishes vision_msgs/msg/Detection2DArray there, and publishes vision_msgs/msg/LabelInfo'),
+    ('detections:=/rosout', '/rosout would have two types: this node publishes rcl_interfaces/msg/Log there')])
+def test_an_output_on_a_topic_of_another_type_is_refused_in_one_line(start_node, models, remapped, said):
+    node = start_node('-r', remapped, model_file=models())
+    assert not (node.change_state('configure') and node.change_state('activate'))
+    line = node.process.wait_for_line('remap one of them')
+    assert '[ERROR]' in line and said.replace('TOPIC', node.process.namespace) in line, line
+    assert node.state() == 'unconfigured'
+    assert not [line for line in node.process.lines_since(0) if 'invalid allocator' in line or 'error state' in line]
+
+
 @pytest.mark.parametrize('reliability', [ReliabilityPolicy.RELIABLE, ReliabilityPolicy.BEST_EFFORT])
 def test_results_match_every_subscriber(node, reliability):
     node.bring_to('active')
@@ -264,9 +288,10 @@ def test_one_message_an_image(node, models):
         node.bring_to('active', model_file=models('color_classifier'))
         node.bring_to('active')
     camera = node.camera()
-    node.answer_to(camera, red_image(node))
     since = node.detections.count()
     for _ in range(10):
         node.answer_to(camera, red_image(node))
+    assert node.counts(lambda c: c['processed'] == c['received'], 'all are processed')['processed'] == 10
+    assert len({m.header.frame_id for m in node.detections.messages[since:]}) == 10
     assert node.detections.count() == since + 10
     assert node.driver.node.count_publishers(node.topic('detections')) == 1

@@ -36,11 +36,8 @@ def message_of(name, value):
 
 def load(node, values):
     """Set each value as `ros2 param load` does. Returns the reasons of the refusals by name."""
-    client = node.driver.node.create_client(SetParameters, f'{node.name}/set_parameters')
-    assert client.wait_for_service(30)
-    request = SetParameters.Request(parameters=[message_of(name, value) for name, value in values.items()])
-    results = node.call(client, request).results
-    node.driver.node.destroy_client(client)
+    results = node.set_each(
+        SetParameters.Request(parameters=[message_of(name, value) for name, value in values.items()]))
     return {name: result.reason for name, result in zip(values, results) if not result.successful}
 
 
@@ -111,11 +108,37 @@ def test_a_choice_that_reads_as_another_type(node, name, value, meant):
     assert repr(list(node.parameters([name])[0])) == repr(list(meant))
 
 
-def test_other_types_are_refused_as_before(node):
-    for name, value in (
-            ('zero_copy', 1), ('score_threshold', '0.5'), ('mean', ['0.5']), ('classes', [1]), ('task', True)):
-        accepted, reason = node.set_parameters(**{name: value})
-        assert not accepted and 'type' in reason.lower(), name
+@pytest.mark.parametrize('name, value, says', [
+    ('zero_copy', 1, 'text, found integer'), ('task', True, 'text, found bool'),
+    ('score_threshold', '0.5', 'number, found string (write numbers with a decimal point, 1.0 instead of 1)'),
+    ('max_rate_hz', 5, 'number, found integer (write numbers with a decimal point, 1.0 instead of 1)'),
+    ('mean', ['0.5'], 'numbers, found string_array (write a list of numbers with a decimal point, also for one: [1.0] '
+     'instead of 1)'),
+    ('rotate', 90, 'integers, found integer (write a list of whole numbers, also for one: [90] instead of 90)'),
+    ('classes', [1], 'texts, found integer_array (write a list of texts, also for one: [image] instead of image)')])
+def test_other_types_are_refused_with_the_way_to_write_the_value(node, name, value, says):
+    assert node.set_parameters(**{name: value}) == (
+        False, f"parameter '{name}': expected a value of type {says}")
+
+
+def test_an_empty_list_has_the_type_of_the_parameter(node):
+    """`ros2 param set /node classes []` sends a list of booleans."""
+    node.bring_to('active', classes=['red'], tracking=True)
+
+    def set_empty(name):
+        empty = Parameter(name, Parameter.Type.BOOL_ARRAY, []).to_parameter_msg()
+        return node.set_messages(SetParametersAtomically.Request(parameters=[empty]))
+
+    assert set_empty('classes') == (True, '')
+    assert node.parameters(['classes']) == [['']]
+    # Nothing changes.
+    for name in ('classes', 'ignore_areas', 'mean'):
+        assert set_empty(name) == (True, ''), name
+    assert set_empty('roi') == (
+        False, 'roi is []: expected x, y, width and height in pixels, four numbers for all cameras or for each')
+    accepted, reason = set_empty('max_rate_hz')
+    assert not accepted
+    assert reason.startswith("parameter 'max_rate_hz': expected a value of type number, found bool_array (write")
 
 
 def test_an_empty_list_at_the_start(start_node, models):

@@ -93,11 +93,12 @@ def test_signal_in_a_long_inference(most, start_node, busy_model, number):
     node.bring_to('active', model_file=busy_model(node, image, 5.0))
     camera = node.camera()
     results = node.detections.count()
+    node.outcome_of(camera, image, 'received')
+    # For a signal that comes late.
     camera.publish(image)
-    node.counts(lambda c: c['received'] == 1, 'an image has come')
     check_end(node, number, most)
-    # It was still in the inference.
-    assert node.detections.count() == results
+    # It was still in one of the inferences.
+    assert node.detections.count() <= results + 1
 
 
 @pytest.mark.parametrize('number', SIGNALS, ids=lambda n: n.name)

@@ -90,8 +90,9 @@ def test_other_transitions_are_refused_meanwhile(machine):
     for label in ('configure', 'activate', 'cleanup'):
         assert machine.ask(label) is False
     assert machine.ask(number=Transition.TRANSITION_ACTIVATE) is False
-    assert machine.warnings == [f'transition {wanted} refused: another transition is running' for wanted in (
-        'configure', 'activate', 'cleanup', Transition.TRANSITION_ACTIVATE)]
+    assert machine.warnings == [
+        f'transition {wanted} refused: another transition is running; try again after it'
+        for wanted in ('configure', 'activate', 'cleanup', Transition.TRANSITION_ACTIVATE)]
     machine.release.set()
     thread.join(SOON)
     assert (answers, machine.asked, machine.state) == ([True], ['configure'], 'inactive')

@@ -26,8 +26,8 @@ import tempfile
 import time
 from pathlib import Path
 
-# Longest wait; only a failure takes so long.
-_TIMEOUT_S = 60.0
+# Longest wait for a process to start; only a failure takes so long.
+_TIMEOUT_S = 300.0
 _LOOP = 'trap exit INT TERM; while :; do "$@" & wait $!; done'
 # What `ros2 launch FILE model:=... respawn:=true` does; the wheels of ROS have no ros2 command.
 _LAUNCH = """

@@ -13,13 +13,20 @@ from typing import Any
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from lifecycle_msgs.srv import ChangeState, GetAvailableTransitions, GetState
-from rcl_interfaces.srv import DescribeParameters, GetParameters, ListParameters, SetParametersAtomically
+from rcl_interfaces.srv import (
+    DescribeParameters,
+    GetParameters,
+    ListParameters,
+    SetParameters,
+    SetParametersAtomically,
+)
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter, parameter_value_to_python
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 from vision_msgs.msg import Classification, Detection2DArray
 
+from support.frame_sum import OUTCOMES, settled
 from support.harness_process import NodeProcess
 
 # Longest wait for an event that should come at once. Only a failing test waits this long.
@@ -30,10 +37,11 @@ LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 _INPUTS = ('image', 'image/compressed')
 _OUTPUTS = (
     'detections', 'classifications', 'label_info', 'vision_info', 'debug_image', 'debug_image/compressed',
-    'image_annotations')
+    'image_annotations', 'masks', 'mask_instances')
 _NUMBERS = itertools.count(1)
-# Without a result for this long, an image is sent once more.
-_RESEND_S = 20.0
+# The subscription is best effort: an image may be lost if a process has no processor for a while. It is sent once more
+# if it has no outcome for this long and the node has no image in work.
+_RESEND_S = 5.0
 
 
 def wait_until(
@@ -180,6 +188,7 @@ class NodeClient:
         self._get_state = client(GetState, 'get_state')
         self._transitions = client(GetAvailableTransitions, 'get_available_transitions')
         self._set = client(SetParametersAtomically, 'set_parameters_atomically')
+        self._set_each = client(SetParameters, 'set_parameters')
         self._get = client(GetParameters, 'get_parameters')
         self._list = client(ListParameters, 'list_parameters')
         self._describe = client(DescribeParameters, 'describe_parameters')
@@ -273,6 +282,10 @@ class NodeClient:
             self._original[name] = value
         result = self.call(self._set, request).result
         return bool(result.successful), str(result.reason)
+
+    def set_each(self, request: Any) -> list[Any]:
+        """Send a set_parameters request as it is. Returns the result of each parameter."""
+        return list(self.call(self._set_each, request).results)
 
     def parameters(self, names: Iterable[str]) -> list[Any]:
         """Return the values; an empty list if a name does not exist."""
@@ -370,23 +383,58 @@ class NodeClient:
             wait_until(lambda topic=topic: self.driver.node.count_publishers(topic) == 1, f'{topic} is published')
 
     def answer_to(self, camera: Any, message: Any, outputs: Collector | None = None) -> Any:
-        """Publish an image and return the result that carries its header."""
-        outputs = self.detections if outputs is None else outputs
+        """Publish an image under a frame_id of its own, and return the result that carries its header."""
         message.header.frame_id = f'{message.header.frame_id or "camera"}_{next(_NUMBERS)}'
-        wanted = message.header
-        since = outputs.count()
-        deadline = time.monotonic() + TIMEOUT
-        while True:
-            camera.publish(message)
-            left = deadline - time.monotonic()
+        return self.result_of(camera, message, outputs)
+
+    def result_of(self, camera: Any, message: Any, outputs: Collector | None = None) -> Any:
+        """Publish an image as it is, and return the result that carries its header. No earlier image may have it."""
+        outputs = self.detections if outputs is None else outputs
+        wanted, since = message.header, outputs.count()
+
+        def result(timeout: float) -> Any:
             try:
-                return outputs.wait(
-                    lambda m: m.header.frame_id == wanted.frame_id, since, timeout=min(left, _RESEND_S),
-                    what=f'the result of {wanted.frame_id}; the node said:\n{self.process.tail()}')
+                return outputs.wait(lambda m: m.header == wanted, since, timeout)
             except AssertionError:
-                # The subscription is best effort: on a busy machine, an image may be lost.
-                if left <= _RESEND_S:
-                    raise
+                return None
+
+        deadline = time.monotonic() + TIMEOUT
+        while time.monotonic() < deadline:
+            camera.publish(message)
+            found = result(_RESEND_S)
+            while found is None and self._has_work() and time.monotonic() < deadline:
+                found = result(_RESEND_S)
+            # The report without work may have come before the result.
+            found = result(1.0) if found is None else found
+            if found is not None:
+                return found
+        raise AssertionError(f'no result of {wanted} within {TIMEOUT:.0f} s; the node said:\n{self.process.tail()}')
+
+    def outcome_of(self, camera: Any, message: Any, outcome: str) -> tuple[DiagnosticStatus, dict[str, str]]:
+        """Publish an image, and return the first status and values that have it in the count `outcome`.
+
+        outcome: 'received', or one of OUTCOMES
+
+        The outcomes of all earlier images must have been in a diagnosis.
+        """
+        before = int(self.diagnosis()[1][outcome])
+        deadline = time.monotonic() + TIMEOUT
+        while time.monotonic() < deadline:
+            camera.publish(message)
+            resend = time.monotonic() + _RESEND_S
+            status, values = self.diagnosis(
+                lambda _, v, resend=resend: int(v[outcome]) > before or (time.monotonic() > resend and settled(v)),
+                f'an image counted as {outcome}')
+            if int(values[outcome]) > before:
+                return status, values
+        raise AssertionError(f'no image was counted as {outcome}; the node said:\n{self.process.tail()}')
+
+    def _has_work(self) -> bool:
+        """Whether the node has an image without an outcome. False also if its diagnostics go to another topic."""
+        try:
+            return not settled(self.diagnosis(timeout=_RESEND_S)[1])
+        except AssertionError:
+            return False
 
     # Diagnostics
 
@@ -425,12 +473,30 @@ class NodeClient:
         diagnostics.wait(check, since, timeout, what)
         return found[0]
 
+    def diagnosis_with_images(
+        self, camera: Any, message: Any, condition: Callable[[DiagnosticStatus, dict[str, str]], bool], what: str,
+        new_stamps: bool = True,
+    ) -> tuple[DiagnosticStatus, dict[str, str]]:
+        """Return the first status that meets the condition, and its values, while an image comes for each report.
+
+        After five seconds without images, the node would report only that.
+
+        new_stamps: give each image the present time as its stamp
+        """
+        def check(status: DiagnosticStatus, values: dict[str, str]) -> bool:
+            if condition(status, values):
+                return True
+            if new_stamps:
+                message.header.stamp = self.driver.node.get_clock().now().to_msg()
+            camera.publish(message)
+            return False
+
+        return self.diagnosis(check, what)
+
     def counts(self, condition: Callable[[dict[str, int]], bool], what: str) -> dict[str, int]:
         """Return the counts of the first diagnosis from now on that meets the condition."""
-        keys = ('received', 'processed', 'replaced', 'stale', 'bad', 'failed')
-
         def numbers(values: dict[str, str]) -> dict[str, int]:
-            return {key: int(values[key]) for key in keys}
+            return {key: int(values[key]) for key in ('received', *OUTCOMES)}
 
         _, values = self.diagnosis(lambda _, values: condition(numbers(values)), what)
         return numbers(values)

@@ -112,9 +112,25 @@ class NodeProcess:
         """Return the resident memory in MiB."""
         return float(psutil.Process(self.process.pid).memory_info().rss) / 2**20
 
-    def shared_mib(self) -> float:
-        """Return the part of the resident memory that is files and shared memory, also that of other processes."""
-        return float(psutil.Process(self.process.pid).memory_info().shared) / 2**20
+    def private_mib(self) -> float:
+        """Return the resident memory in MiB that is neither a file nor shared memory."""
+        return self._status_mib('RssAnon')
+
+    def file_mib(self) -> float:
+        """Return the part of the resident memory in MiB that is mapped files, without shared memory."""
+        return self._status_mib('RssFile')
+
+    def segments(self) -> int:
+        """Return the number of shared-memory segments of Fast DDS that are mapped, also those of other processes.
+
+        How much of a segment is resident says nothing: it depends on how many images waited in it at once.
+        """
+        maps = Path(f'/proc/{self.process.pid}/maps').read_text()
+        return len(set(re.findall(r' (\d+) +/dev/shm/fast(?:rtps|dds)_[0-9a-f]{16}(?: |$)', maps, re.M)))
+
+    def _status_mib(self, name: str) -> float:
+        status = Path(f'/proc/{self.process.pid}/status').read_text()
+        return int(re.search(rf'^{name}:\s*(\d+)', status, re.M).group(1)) / 1024
 
     def descriptors(self) -> int:
         """Return the number of open file descriptors."""

@@ -2,7 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The commands for missing packages fit the platform, which is found from files and variables."""
 
+import os
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -82,6 +85,25 @@ def test_tensorrt_of_a_jetson_never_comes_from_pip():
     (Platform('/ws/venv/bin/python', True, (3, 12)), "run /ws/venv/bin/python -m pip install onnx 'numpy<2'")])
 def test_pip_keeps_numpy_1_beside_the_opencv_of_apt(platform, line):
     assert install_line('onnx', platform) == line
+
+
+def test_the_line_can_be_pasted_although_the_path_has_a_space(tmp_path):
+    folder = tmp_path / 'my robots'
+    subprocess.run([sys.executable, '-m', 'venv', '--without-pip', folder], check=True)
+    program = ('from trt_perception.advice.platform import this_platform; print(this_platform().pip("onnx")); '
+               'print(this_platform().pip_uninstall("onnx"))')
+    lines = {}
+    for maker in ('venv', 'uv'):
+        if maker == 'uv':
+            # uv writes its version there, and installs no pip.
+            with (folder / 'pyvenv.cfg').open('a') as file:
+                file.write('uv = 0.9.1\n')
+        lines[maker] = subprocess.run(
+            [folder / 'bin' / 'python', '-c', program], capture_output=True, text=True, check=True,
+            env={**os.environ, 'PYTHONPATH': str(Path(__file__).resolve().parents[2])}).stdout.splitlines()
+    python = f"'{folder}/bin/python'"
+    assert lines['venv'] == [f'{python} -m pip install onnx', f'{python} -m pip uninstall onnx']
+    assert lines['uv'] == [f'uv pip install --python {python} onnx', f'uv pip uninstall --python {python} onnx']
 
 
 def test_opencv_comes_from_apt_unless_it_would_not_be_seen():

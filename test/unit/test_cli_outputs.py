@@ -4,7 +4,10 @@
 
 import json
 import os
+import re
 import shutil
+import subprocess
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -17,9 +20,10 @@ import numpy as np
 import onnx
 from support.tiny_models import color_detector
 
-from trt_perception.cli.files import OutputError, Outputs
+from trt_perception.cli.files import OutputError, Outputs, write_report
 from trt_perception.cli.main import main
 
+ROOT = Path(__file__).resolve().parents[2]
 runs_a_model = pytest.mark.skipif(find_spec('onnxruntime') is None, reason='needs onnxruntime: make setup')
 
 
@@ -277,3 +281,75 @@ def test_a_link_that_leads_to_itself_is_one_line(capfd):
     Path('circle').symlink_to('circle')
     assert main(['predict', 'm.onnx', 'in', '--json', 'circle']) == 1
     assert len(capfd.readouterr().err.splitlines()) == 1
+
+
+# A full disk. RLIMIT_FSIZE is one for each file: an older one stays, nothing half-written is left.
+
+OLD = 'the older one'
+_LIMITED = """
+import importlib, resource, sys
+from trt_perception.cli.main import main
+module, _, name = sys.argv[1].partition(':')
+owner = importlib.import_module('trt_perception.cli.' + module)
+*outer, name = name.split('.')
+for part in outer:
+    owner = getattr(owner, part)
+write = getattr(owner, name)
+def limited(*given):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+    return write(*given)
+setattr(owner, name, limited)
+sys.exit(main(sys.argv[2:]))
+"""
+
+
+def limited(function, *arguments):
+    """The command with at most 1000 bytes in each file from the call of `function` on, which writes the outputs."""
+    return subprocess.run(
+        [sys.executable, '-c', _LIMITED, function, *arguments], capture_output=True, text=True, timeout=600,
+        env={**os.environ, 'PYTHONPATH': str(ROOT)})
+
+
+@runs_a_model
+@pytest.mark.parametrize('function, option, name, arguments', [
+    ('inspect_look:write_picture', '--picture', 'm.svg', ('inspect', 'm.onnx')),
+    ('drawings:Drawings.draw', '--draw', 'out/big_000000.png', ('predict', 'm.onnx', 'big.png')),
+    ('comparison:_write', '--json', 'r.json', (
+        'benchmark', 'm.onnx', '--frames', '2', '--size', '8x8', '--against', 'onnxruntime')),
+    ('comparison:_write', '--plot', 'r.png', (
+        'benchmark', 'm.onnx', '--frames', '2', '--size', '8x8', '--against', 'onnxruntime'))])
+def test_on_a_full_disk_the_older_file_stays(folder, function, option, name, arguments):
+    Path('out').mkdir()
+    cv2.imwrite('big.png', np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8))
+    Path(name).write_text(OLD)
+    files = content(folder).keys()
+    done = limited(function, *arguments, option, 'out' if option == '--draw' else name)
+    assert done.returncode == 1, done.stderr
+    assert done.stderr.splitlines()[-1] == f'trt_perception: {option} {name}: File too large', done.stderr
+    assert Path(name).read_text() == OLD
+    assert {path for path in content(folder).keys() - files if 'cache' not in str(path)} == set()
+
+
+@runs_a_model
+def test_on_a_full_disk_an_older_report_stays_complete(folder):
+    report = folder / 'report'
+    report.mkdir()
+    for name in ('report.md', 'comparison.json', 'comparison.png'):
+        (report / name).write_text(OLD)
+    done = limited(
+        'comparison:_write', 'benchmark', 'm.onnx', '--frames', '2', '--size', '8x8', '--against', 'onnxruntime',
+        '--report', 'report')
+    assert done.returncode == 1, done.stderr
+    assert re.fullmatch(r'trt_perception: --report report/\S+: File too large', done.stderr.splitlines()[-1])
+    assert {(report / name).read_text() for name in ('report.md', 'comparison.json', 'comparison.png')} == {OLD}
+    assert not list(report.glob('.*'))
+
+
+def test_an_output_keeps_its_mode_and_its_link(folder):
+    real = folder / 'real.txt'
+    real.write_text(OLD)
+    real.chmod(0o640)
+    (folder / 'link.txt').symlink_to(real)
+    write_report('--json', folder / 'link.txt', 'new')
+    assert (real.read_text(), real.stat().st_mode & 0o777) == ('new', 0o640)
+    assert (folder / 'link.txt').is_symlink()

@@ -184,6 +184,13 @@ def test_output_that_nobody_reads_is_no_traceback(tmp_path, model, arguments):
     process.stderr.close()
 
 
+def test_the_command_line_is_a_module_too():
+    done = subprocess.run(
+        [sys.executable, '-m', 'trt_perception', 'no-such-command'], capture_output=True, text=True, env=ENVIRONMENT,
+        timeout=600)
+    assert done.returncode == 2 and done.stderr.startswith('trt_perception: argument COMMAND')
+
+
 def test_output_that_is_closed(model):
     for closing in ('>&-', '2>&-', '>&- 2>&-', '> /dev/full'):
         if '/dev/full' in closing and not Path('/dev/full').exists():

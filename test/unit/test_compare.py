@@ -125,7 +125,7 @@ def test_an_image_with_another_stamp_or_size_is_not_the_same(capsys):
     write_lines('b.jsonl', [line(0, [CAR]), line(1, [CAR], stamp_ns=5), line(2, [CAR], size=(320, 240))])
     code, _, [note], found = run(capsys, 'a.jsonl', 'b.jsonl')
     assert (code, found['images'], found['not_compared']['other']) == (0, 1, 2)
-    assert note.endswith(': 2 images are in both with another stamp or size, so not the same')
+    assert note.endswith(': 2 images are in both with another stamp or size: not compared')
 
 
 # Limits
@@ -267,13 +267,23 @@ def test_predict_against_annotate(capsys):
     write_lines('b.jsonl', [image('1.jpg', [CAR])])
     for first, second in (('a', 'b.jsonl'), ('b.jsonl', 'a')):
         [error] = run(capsys, first, second)[2]
-        assert 'b.jsonl is of predict, and a/run/results.jsonl of annotate' in error
+        assert 'b.jsonl is from predict, and a/run/results.jsonl is from annotate' in error
 
 
 def test_bytes_that_are_no_text(capsys):
     write_lines('a.jsonl', [line(0, [CAR])])
     Path('b.jsonl').write_bytes(b'\xff\xfe\n')
-    assert 'b.jsonl line 1: not UTF-8 text' in run(capsys, 'a.jsonl', 'b.jsonl')[2][0]
+    assert 'b.jsonl line 1: not UTF-8 text; expected the JSON lines of' in run(capsys, 'a.jsonl', 'b.jsonl')[2][0]
+
+
+def test_lines_that_went_through_an_editor(capsys):
+    """Windows' line ends, a byte order mark, blank lines, and a second file with its own mark behind the first."""
+    write_lines('a.jsonl', [line(0, [CAR]), line(1, [])])
+    first, second = Path('a.jsonl').read_bytes().splitlines()
+    mark = b'\xef\xbb\xbf'
+    Path('b.jsonl').write_bytes(mark + first + b'\r\n\r\n' + mark + second + b'\r\n')
+    code, out, errors, _ = run(capsys, 'a.jsonl', 'b.jsonl', '--max-lost', '0')
+    assert (code, errors) == (0, []) and out[0].startswith('2 images of 1 bag: agreement 1.0000, 1 boxes matched')
 
 
 def test_an_output_does_not_replace_an_input(capsys):

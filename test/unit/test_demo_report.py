@@ -37,17 +37,17 @@ def figures(network_ms=132.0, total_ms=140.0, p95=180.0, sent=250, **counts):
 def test_the_sentence_has_the_numbers_of_the_run():
     slow = figures(replaced=170, stale=5)
     assert verdict(slow, 40.0) == (
-        'This machine is too slow for this video: the network needs 132 ms, the video brings a frame every 40 ms; '
+        'This machine is too slow for this video: the network needs 132 ms, the video has a frame every 40 ms; '
         '175 of 250 frames were skipped.')
     assert is_too_slow(slow)
     fast = figures(5.26, 7.0)
     assert verdict(fast, 1000 / 30) == (
-        'This machine is fast enough: a frame takes 7.0 ms in the node, the video brings a frame every 33 ms.')
+        'This machine is fast enough: a frame takes 7.0 ms in the node, the video has a frame every 33 ms.')
     assert not is_too_slow(fast)
     # The network is fast enough, but not the whole frame.
-    assert 'the node needs 45 ms for a frame, the video brings' in verdict(figures(38.0, 45.0, replaced=30), 40.0)
+    assert 'the node needs 45 ms for a frame, the video has' in verdict(figures(38.0, 45.0, replaced=30), 40.0)
     at_times = verdict(figures(20.0, 25.0, 95.0, replaced=30), 40.0)
-    assert 'at times too slow' in at_times and 'up to 25 ms in the node, but one in twenty 95 ms or more' in at_times
+    assert 'sometimes too slow' in at_times and 'up to 25 ms in the node, but one in twenty 95 ms or more' in at_times
 
 
 def test_the_sentence_tolerates_the_first_frames_and_names_other_losses():
@@ -57,7 +57,7 @@ def test_the_sentence_tolerates_the_first_frames_and_names_other_losses():
         'In addition: 1 frame lost between the processes, 2 frames without a result, because the inference failed.')
     # A run that is over before the node has reported its stages.
     assert verdict(Figures(9, {'received': '9'}, [1.0], [], 'objects'), 40.0) == (
-        'This machine is fast enough: the video brings a frame every 40 ms.')
+        'This machine is fast enough: the video has a frame every 40 ms.')
 
 
 @pytest.mark.parametrize('size, expected', [

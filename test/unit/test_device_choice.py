@@ -79,7 +79,7 @@ def test_a_gpu_was_asked_for(spec, backend, why):
         f'device gpu was requested, but ONNX Runtime runs the model on the CPU: {why}')
     assert told.warnings == [description['device_fallback']]
     assert description['device'] == 'CPU'
-    with pytest.raises(EngineError, match=r'on the CPU: .*; strict_device is set: correct the reason, or set'):
+    with pytest.raises(EngineError, match=r'on the CPU: .*; strict_device is set: fix the cause, or set'):
         created(spec, backend=backend, device='gpu', strict_device=True)
 
 

@@ -17,7 +17,11 @@ from trt_perception.parameters.table import PARAMETERS
 
 ROOT = Path(__file__).resolve().parents[2]
 
-PAGES = [ROOT / 'README.md', ROOT / 'models' / 'README.md', *sorted((ROOT / 'docs').rglob('*.md'))]
+# The quickstart of README.zh-TW.md is compared with that of README.md.
+PAGES = [
+    ROOT / 'README.md', *(path for path in sorted(ROOT.glob('*.md')) if not path.name.startswith('README')),
+    ROOT / 'docker' / 'README.md', ROOT / 'models' / 'README.md', *sorted((ROOT / 'docs').rglob('*.md')),
+    *sorted((ROOT / '.github').rglob('*.yml')), *sorted((ROOT / '.github').glob('*.md'))]
 if not PAGES[0].is_file():
     pytest.skip('needs the whole checkout', allow_module_level=True)
 page_of = pytest.mark.parametrize('page', PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())

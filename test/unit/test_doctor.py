@@ -61,7 +61,8 @@ def put(root, name, text):
 
 
 def found(root, platform=PC, environment=None, **facts):
-    return examine(System(root, {'PATH': ''} if environment is None else environment, platform), {**GOOD, **facts})
+    usual = {'PATH': '', 'HOME': str(root)}
+    return examine(System(root, usual if environment is None else environment, platform), {**GOOD, **facts})
 
 
 def of(findings, check, level=None):
@@ -322,8 +323,39 @@ def test_domain_and_profile(root, tmp_path):
     assert of(findings, 'middleware', Level.ERROR)[0].text == "ROS_DOMAIN_ID is 'seven'"
     assert of(findings, 'large images')[0].level is Level.WARNING
     profile = put(tmp_path, 'profile.xml', '<profiles/>')
-    findings = found(root, environment={'PATH': '', 'FASTDDS_DEFAULT_PROFILES_FILE': str(profile)})
-    assert of(findings, 'large images')[0].level is Level.OK
+    for version, level in (('fastdds', Level.OK), ('fastrtps', Level.WARNING)):
+        # Fast DDS 2 does not look at this variable.
+        (tmp_path / version / 'share' / version).mkdir(parents=True)
+        environment = {
+            'PATH': '', 'FASTDDS_DEFAULT_PROFILES_FILE': str(profile), 'AMENT_PREFIX_PATH': str(tmp_path / version)}
+        assert of(found(root, environment=environment), 'large images')[0].level is level
+    for value, words in ((tmp_path, 'cannot be read'), (put(tmp_path, 'profile.txt', 'x'), 'is not XML')):
+        findings = found(root, environment={'PATH': '', 'FASTRTPS_DEFAULT_PROFILES_FILE': str(value)})
+        assert words in of(findings, 'large images', Level.WARNING)[0].text
+
+
+def test_a_missing_middleware_is_named_although_rclpy_ends_the_process(root, tmp_path):
+    (tmp_path / 'share' / 'ament_index' / 'resource_index' / 'rmw_typesupport' / 'rmw_fastrtps_cpp').mkdir(parents=True)
+    crashed = Probe(error='it is installed, but it ends the process with exit code 102')
+    environment = {'PATH': '', 'AMENT_PREFIX_PATH': str(tmp_path), 'RMW_IMPLEMENTATION': 'rmw_none_cpp'}
+    findings = found(root, environment=environment, rclpy=crashed)
+    assert of(findings, 'middleware', Level.ERROR)[0].text == (
+        "RMW_IMPLEMENTATION is 'rmw_none_cpp', which is not installed")
+    # To install ROS would not help.
+    assert not of(findings, 'ros')
+    assert of(found(root, rclpy=crashed), 'ros', Level.ERROR)[0].text.startswith('rclpy is installed, but it ends')
+
+
+@pytest.mark.parametrize('variables, words', [
+    ({'ROS_LOG_DIR': '/dev/null/x'}, '/dev/null/x cannot be written'),
+    ({'HOME': '/dev/null'}, '~/.ros/log cannot be written'),
+    ({'ROS_HOME': '/dev/null'}, '/dev/null/log cannot be written'),
+    ({}, 'HOME is not set')])
+def test_without_a_log_folder_no_node_starts(root, tmp_path, variables, words):
+    finding = of(found(root, environment={'PATH': '', **variables}), 'log folder', Level.ERROR)[0]
+    assert words in finding.text and finding.advice.startswith('run export ROS_LOG_DIR=')
+    elsewhere = {'PATH': '', **variables, 'ROS_LOG_DIR': str(tmp_path / 'new')}
+    assert not of(found(root, environment=elsewhere), 'log folder')
 
 
 def test_socket_buffers_matter_with_cyclone_dds_and_the_profile_with_fast_dds(root):
@@ -352,9 +384,9 @@ def test_shared_memory(root):
 
 
 @pytest.mark.parametrize('package, version, words', [
-    ('rmw_fastrtps_cpp', '9.4.9', 'rmw_fastrtps_cpp 9.4.9 is too old: 9.4.10 or newer'),
+    ('rmw_fastrtps_cpp', '9.4.9', 'rmw_fastrtps_cpp 9.4.9 is too old: expected 9.4.10 or newer, because'),
     ('rmw_fastrtps_cpp', '9.4.10', ''), ('rmw_fastrtps_cpp', '8.4.3', ''), ('rmw_fastrtps_cpp', '9.3.2', ''),
-    ('rclpy', '10.0.10', 'rclpy 10.0.10 is too old: 10.0.11 or newer'), ('rclpy', '10.0.11', ''),
+    ('rclpy', '10.0.10', 'rclpy 10.0.10 is too old: expected 10.0.11 or newer, because'), ('rclpy', '10.0.11', ''),
     ('rclpy', '9.1.2', ''), ('rclpy', '11.0.0', '')])
 def test_least_versions_of_lyrical(tmp_path, package, version, words):
     put(tmp_path, f'share/{package}/package.xml', f'<package format="3">\n  <version>{version}</version>\n</package>')

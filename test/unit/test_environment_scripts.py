@@ -2,12 +2,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """`make setup` reports missing packages, resumes after an interruption and repeats incomplete steps."""
 
+import fcntl
 import io
 import os
 import platform
+import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -16,6 +21,8 @@ ROOT = Path(__file__).resolve().parents[2]
 from scripts.environment import cmake_exports, project, system_packages, venv, vision_msgs
 from scripts.environment.commands import clean_environment, run_logged
 from scripts.environment.errors import SetupError
+from scripts.environment.lock import held
+from scripts.environment.plain_path import plain, replace_in_files
 from scripts.environment.progress import Step
 from scripts.environment.stamps import Stamps, content_key
 
@@ -124,6 +131,139 @@ def test_sourced_ros_does_not_leak(monkeypatch):
     assert 'PYTHONPATH' not in environment
     assert environment['AMENT_PREFIX_PATH'] == '/venv'
     assert environment['LANG'] == 'C.UTF-8'
+
+
+def test_settings_of_pip_that_install_elsewhere_do_not_count(monkeypatch):
+    monkeypatch.setenv('PIP_TARGET', '/elsewhere')
+    monkeypatch.setenv('PIP_USER', '1')
+    monkeypatch.setenv('PIP_INDEX_URL', 'https://mirror.invalid/simple')
+    environment = clean_environment()
+    assert 'PIP_TARGET' not in environment
+    # pip refuses `user` in a venv, from its configuration file too.
+    assert environment['PIP_USER'] == '0'
+    assert environment['PIP_INDEX_URL'] == 'https://mirror.invalid/simple'
+
+
+def test_python_finds_the_scripts_with_a_safe_path():
+    done = subprocess.run(
+        ['make', '--no-print-directory', '-C', str(ROOT), '--eval', 'show: ; @env', 'show'], capture_output=True,
+        text=True, check=True, env={**os.environ, 'PYTHONSAFEPATH': '1', 'OTHER': '1'})
+    assert 'OTHER=1' in done.stdout.splitlines()
+    assert 'PYTHONSAFEPATH' not in done.stdout
+
+
+def test_names_that_are_not_utf8_are_logged_and_hashed(tmp_path):
+    name = os.fsdecode(b'caf\xe9')
+    assert content_key([name]) != content_key(['cafe'])
+    run_logged(['/bin/echo', name], tmp_path / 'log')
+    assert 'caf' in (tmp_path / 'log').read_text()
+
+
+def test_cmake_gets_a_path_without_spaces(tmp_path):
+    with plain(tmp_path) as path:
+        assert path == tmp_path
+    folder = tmp_path / 'mes rôbots'
+    folder.mkdir()
+    with plain(folder) as link:
+        assert str(link).isascii() and ' ' not in str(link)
+        (link / 'new.sh').write_text(f'prefix={link}\n')
+        (link / 'new.txt').write_text(f'{link}\n')
+    # What was written through the link must not name it.
+    assert not link.exists()
+    replace_in_files(folder, link, folder)
+    assert (folder / 'new.sh').read_text() == f'prefix={folder}\n'
+    assert (folder / 'new.txt').read_text() == f'{link}\n'
+
+
+def started(program, *arguments):
+    return subprocess.Popen(
+        [sys.executable, '-c', program, *map(str, arguments)], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        text=True)
+
+
+def writing_end(pipe, process):
+    """Open a pipe as soon as a command of the process reads it."""
+    while True:
+        try:
+            return os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError:
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.01)
+
+
+def test_a_command_of_a_killed_setup_keeps_the_lock(tmp_path):
+    folder, pipe = tmp_path / 'venv', tmp_path / 'pipe'
+    os.mkfifo(pipe)
+    setup = started(
+        'import sys; from pathlib import Path; from scripts.environment.lock import held\n'
+        'from scripts.environment.venv import Venv\n'
+        'folder = Path(sys.argv[1])\n'
+        'with held(folder) as lock:\n'
+        '    Venv(folder, lock).run(["/bin/cat", sys.argv[2]], folder / "log")', folder, pipe)
+    with os.fdopen(writing_end(pipe, setup), 'w'):
+        setup.kill()
+        setup.communicate()
+        handle = os.open(folder, os.O_RDONLY)
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    # The command has read everything and ends.
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    os.close(handle)
+
+
+def test_a_setup_that_waited_has_a_folder_although_the_first_one_failed(tmp_path):
+    folder = tmp_path / 'venv'
+    with held(folder):
+        second = started(
+            'import sys; from pathlib import Path; from scripts.environment.lock import held\n'
+            'with held(Path(sys.argv[1])): print(Path(sys.argv[1]).is_dir())', folder)
+        assert second.stdout.readline().startswith('waiting for another setup')
+    assert second.communicate() == ('True\n', '')
+
+
+def test_a_terminated_setup_ends_like_an_interrupted_one(tmp_path):
+    setup = started(
+        'import signal, sys; from scripts.environment import __main__ as setup\n'
+        'setup.set_up = lambda *_: (print("begun", flush=True), signal.pause())\n'
+        'sys.exit(setup.main(["--venv", sys.argv[1]]))', tmp_path / 'venv')
+    assert setup.stdout.readline() == 'begun\n'
+    setup.send_signal(signal.SIGTERM)
+    assert setup.communicate() == ('', 'make setup: interrupted; run it again to continue\n')
+    assert setup.returncode == 130
+    assert not (tmp_path / 'venv').exists()
+
+
+def test_files_of_others_are_not_deleted(tmp_path):
+    (tmp_path / 'thesis.tex').write_text('years of work')
+    with pytest.raises(SetupError, match='was not made by make setup'):
+        venv.Venv(tmp_path).create(tmp_path / '.setup' / 'setup.log', prompt='p')
+    assert [path.name for path in tmp_path.iterdir()] == ['thesis.tex']
+
+
+def test_a_full_disk_is_seen_before_the_download(tmp_path, monkeypatch):
+    monkeypatch.setattr(platform, 'machine', lambda: 'x86_64')
+    monkeypatch.setattr(system_packages, 'missing_packages', list)
+    monkeypatch.setattr(shutil, 'disk_usage', lambda path: SimpleNamespace(free=1 << 30))
+    with held(tmp_path / 'venv'), pytest.raises(SetupError, match='expected 3 GiB free'):
+        system_packages.check_machine(tmp_path / 'venv')
+    # What is there is completed.
+    (tmp_path / 'bin').mkdir()
+    system_packages.check_machine(tmp_path)
+
+
+def test_a_folder_that_cannot_be_used_is_one_line(tmp_path):
+    (tmp_path / 'file').touch()
+    (tmp_path / 'venv').mkdir()
+    (tmp_path / 'venv' / '.setup').touch()
+    for name, expected in (
+            ('file', f'make setup: the folder {tmp_path}/file cannot be used: File exists. Choose another one: '),
+            ('venv', f'make setup: {tmp_path}/venv/.setup/venv: Not a directory. Solve this, then run it again')):
+        done = subprocess.run(
+            [sys.executable, '-m', 'scripts.environment', '--venv', str(tmp_path / name)], cwd=ROOT,
+            capture_output=True, text=True, check=False)
+        assert done.returncode == 1
+        assert done.stderr.startswith(expected), done.stderr
+        assert done.stderr.count('\n') == 1
 
 
 @pytest.mark.parametrize('failing, word', [(False, 'done'), (True, 'failed')])

@@ -451,6 +451,21 @@ def test_predictions_that_cannot_be_used(capsys, content, says):
     assert (code, out) == (1, '') and says in line
 
 
+def test_predictions_that_are_no_text(capsys):
+    # As the > of Windows' PowerShell writes them.
+    Path('found.jsonl').write_bytes(Path('found.jsonl').read_text().encode('utf-16'))
+    code, out, [line] = run(capsys)
+    assert (code, out) == (1, '')
+    assert line.startswith('trt_perception: predictions found.jsonl line 1: not UTF-8 text; expected the JSON lines')
+
+
+@needs_library
+def test_predictions_with_a_byte_order_mark_and_the_line_ends_of_windows(capsys):
+    before = figures(capsys)
+    Path('found.jsonl').write_bytes(b'\xef\xbb\xbf' + Path('found.jsonl').read_bytes().replace(b'\n', b'\r\n'))
+    assert figures(capsys) == before
+
+
 @pytest.mark.parametrize('name', ['truth.json', 'found.jsonl'])
 def test_the_figures_do_not_replace_an_input(capsys, name):
     before = Path(name).read_bytes()

@@ -266,8 +266,8 @@ def test_a_file_that_ends_python_when_it_is_imported(nets, capsys):
     Path('train.py').write_text('import sys\nsys.exit(2)\n')
     assert main(['export', 'train.py:make']) == 1
     assert capsys.readouterr().err == (
-        'trt_perception: train.py ended with SystemExit (2) when it was imported: expected a module that only defines; '
-        "put the rest under if __name__ == '__main__'\n")
+        'trt_perception: train.py ended with SystemExit (2) when it was imported: expected a module that only defines '
+        "functions and classes; put the rest under if __name__ == '__main__'\n")
     sys.modules.pop('train', None)
 
 

@@ -417,6 +417,36 @@ def test_class_names_with_one_for_the_background_are_not_moved(tmp_path, first):
     assert spec.name_of(2) == 'dog'
 
 
+@pytest.mark.parametrize('said, names', [
+    (None, ('background', 'cat', 'dog')), ('1', ('background', 'cat', 'dog')), ('0', ('cat', 'dog'))])
+def test_the_file_may_say_the_label_of_the_first_class(tmp_path, said, names):
+    arrays = {
+        'boxes': np.float32([[10, 8, 40, 30]]), 'labels': np.array([1], np.int64), 'scores': np.float32([0.9])}
+    metadata = {'names': ['cat', 'dog'], **({} if said is None else {'trt_perception.first_label': said})}
+    spec = load_model(family_model(tmp_path / 'm.onnx', arrays, open_rows=True, metadata=metadata))
+    assert spec.names == names
+    doubt = "is taken to count its classes from 1, as torchvision does: 1 is 'cat'; if 'cat' is 0 there, write 0 into"
+    assert (doubt in spec.labels_warning) == (said is None)
+
+
+def test_names_that_leave_no_doubt_about_the_first_label_are_taken_without_a_warning(tmp_path):
+    arrays = {
+        'boxes': np.float32([[10, 8, 40, 30]]), 'labels': np.array([1], np.int64), 'scores': np.float32([0.9])}
+    (tmp_path / 'names.txt').write_text('background\ncat\n')
+    path = family_model(tmp_path / 'm.onnx', arrays, open_rows=True)
+    assert load_model(path, ModelOptions(labels=str(tmp_path / 'names.txt'))).labels_warning == ''
+    assert load_model(path).labels_warning == ''
+
+
+def test_another_first_label_is_refused(tmp_path):
+    arrays = {
+        'boxes': np.float32([[10, 8, 40, 30]]), 'labels': np.array([1], np.int64), 'scores': np.float32([0.9])}
+    path = family_model(
+        tmp_path / 'm.onnx', arrays, open_rows=True, metadata={'trt_perception.first_label': 'one'})
+    with pytest.raises(ModelError, match="first_label is 'one': expected 0 or 1, the number of the first class"):
+        load_model(path)
+
+
 def test_tensorflow_ssd(tmp_path):
     boxes = np.array([[0.1, 0.2, 0.5, 0.6], [0.3, 0.1, 0.9, 0.4]])  # y_min, x_min, y_max, x_max
     arrays = {

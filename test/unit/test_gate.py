@@ -163,7 +163,8 @@ def test_frames_without_objects_say_nothing(tmp_path):
     report = agreement(spec, spec, [dark, dark], told=told)
     assert report.summary == 'agreement not measured: nothing was detected in 2 frames'
     assert told.log == [(
-        'warning', 'the accuracy gate measured nothing: neither run found anything on the frames')]
+        'warning', 'the accuracy check measured nothing, because nothing was detected in the frames: give frames that '
+        'show what the model detects')]
     # A gate that the user set must measure something; the default gate of int8 only warns.
     require_agreement(spec, report, PipelineOptions(precision='int8'))
     require_agreement(spec, report, PipelineOptions(precision='int8', min_agreement=0.0))
@@ -175,11 +176,11 @@ def test_one_frame_gives_a_warning(tmp_path):
     spec, told = detector(tmp_path / 'm.onnx'), Told()
     dark = Frame.from_bgr(np.zeros((64, 64, 3), np.uint8))
     for frames, doubt in (
-            ([one_square('red')], 'there was 1 frame only'),
-            ([dark, one_square('red'), dark], 'something was detected in 1 of 3 frames only')):
+            ([one_square('red')], 'there was only 1 frame'),
+            ([dark, one_square('red'), dark], 'something was detected in only 1 of 3 frames')):
         told.log.clear()
         agreement(spec, spec, frames, told=told)
-        assert told.log == [('warning', f'the accuracy gate is not reliable: {doubt}; give more frames')]
+        assert told.log == [('warning', f'the accuracy check is not reliable: {doubt}; give more frames')]
     told.log.clear()
     agreement(spec, spec, [one_square('red'), dark, one_square('green')], told=told)
     assert told.log == []

@@ -66,7 +66,7 @@ def yolo(kind, num_classes, transposed=False, output='output0'):
     ([1, 252, 1005], (64, 64), None, yolo('yolov5', 1000)),
     # YOLOv8 of COCO with a P2 head, strides 4 to 32
     ([1, 84, 34000], (640, 640), None, yolo('yolov8', 80)),
-    # Transposed YOLOv8: only class names distinguish it from YOLOv5
+    # Transposed YOLOv8: class names distinguish it from YOLOv6; without names the graph (test_onnx_columns.py)
     ([1, 8400, 84], (640, 640), 80, yolo('yolov8', 80, transposed=True)),
     ([1, 8400, 84], (640, 640), None, yolo('yolov5', 79)),
     ([1, 8400, 6], (640, 640), 2, yolo('yolov8', 2, transposed=True)),
@@ -194,6 +194,9 @@ YOLO = 'export a YOLO detector: yolo export model=yolo11n.pt format=onnx'
     ('dets [1, 100, 5], labels int64 [1, 100]', None, 'a detector of MMDetection as exported by MMDeploy', YOLO),
     ('dets [100, 5], labels int64 [100]', None, 'a detector of MMDetection as exported by MMDeploy', YOLO),
     ('multiclass_nms3_0.tmp_0 [0, 6], multiclass_nms3_0.tmp_2 int32 [1]', None, 'a detector of PaddleDetection', YOLO),
+    ('output [1, 85, 25200]', None, 'YOLOv5 or v7, three boxes for each cell, with its last two axes exchanged',
+     'without the Transpose'),
+    ('output [1, 85, 25200]', 80, 'YOLOv5 or v7, three boxes for each cell', 'without the Transpose'),
     ('grid [1, 125, 13, 13]', None, 'YOLOv2 or YOLOv3 with its raw grid', YOLO),
     ('output [1, 112, 8400]', 48, 'YOLOv8 or later without box decoding', 'yolo export model=yolov8n.pt'),
     ('output [1, 21, 520, 520]', None, 'a network whose output is a picture', 'expected a detection or classification'),

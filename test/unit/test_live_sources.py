@@ -144,7 +144,7 @@ def test_a_lost_camera_is_opened_again(stream, monkeypatch):
     # Later interruptions are counted and told at most once a minute.
     assert errors == [
         f'http://{stream.url}/video: the stream ended after 8 frames: connecting again (Ctrl-C ends it)']
-    assert len(words) == 1 and words[0].startswith(f'http://{stream.url}/video: back after ')
+    assert len(words) == 1 and words[0].startswith(f'http://{stream.url}/video: connected again after ')
 
 
 def test_a_camera_that_is_away_for_a_while(stream, monkeypatch):
@@ -156,7 +156,7 @@ def test_a_camera_that_is_away_for_a_while(stream, monkeypatch):
 
     def tell(text):
         words.append(text)
-        if 'not back' in text:
+        if 'no frame for' in text:
             stream.refuse = False
 
     def failed(error):
@@ -168,7 +168,7 @@ def test_a_camera_that_is_away_for_a_while(stream, monkeypatch):
             if item.index > 6:
                 break
     assert 'the stream ended after 5 frames' in errors[0]
-    assert words[0].startswith('not back for ') and 'cannot open it' in words[0]
+    assert words[0].startswith('no frame for ') and 'cannot open it' in words[0]
 
 
 def test_a_stream_without_a_frame_is_an_error(stream):

@@ -70,6 +70,11 @@ def test_no_device_id_and_no_queue_of_events(tmp_path):
     assert run(tmp_path) == ('1', [])
 
 
+def test_the_tests_themselves_send_nothing():
+    """Some import ONNX Runtime directly; all but this file's child processes inherit the variable."""
+    assert os.environ['ORT_DISABLE_TELEMETRY']
+
+
 def test_the_users_own_setting_stays(tmp_path):
     assert run(tmp_path, ORT_DISABLE_TELEMETRY='0')[0] == '0'
 

@@ -40,9 +40,10 @@ from trt_perception.openvino_runtime.backend import capabilities
 from trt_perception.openvino_runtime.compilation import Compilation, compiled, half_type
 from trt_perception.pipeline.options import CalibrationOptions, PipelineOptions
 from trt_perception.pipeline.preprocess import Preprocessor
+from trt_perception.precision import form as precision_form
 from trt_perception.precision import stored_int8
 from trt_perception.precision.parity import compare
-from trt_perception.precision.prepare import prepare_model
+from trt_perception.precision.prepare import ConversionOptions, prepare_model
 
 FRAME = Frame.from_bgr(next(color_frames(1, seed=5)))
 
@@ -203,6 +204,7 @@ def test_int8_runs_the_quantised_file_and_passes_the_gate(spec, int8):
         described = pipeline.describe()
         expected, found = plain.run(FRAME).result, pipeline.run(FRAME).result
     assert pipeline.spec.stored_precision == 'int8'
+    assert pipeline.spec.path.name.startswith('model-int8-openvino-')
     assert described['precision_effective'] == 'int8'
     assert described['execution_types'].split()[0] in ('i8', 'u8')
     assert described['agreement'].startswith('agreement 1.000: ')
@@ -238,11 +240,26 @@ def test_an_int8_file_for_tensorrt_finds_the_same(tmp_path, int8, monkeypatch, e
         assert_finds_the_same(plain, pipeline, 0.02)
     assert told.warnings == ([
         f'{stored.path.name} runs in float, with the rounding of its int8, because its weights have 8 bits, and sums '
-        'of int8 products saturate on this CPU: for int8 make the file of the fp32 model on this machine with '
-        'trt_perception quantize --form cpu'] if in_float else [])
+        'of int8 products saturate on this CPU: for int8 make the file from the fp32 model on this machine with '
+        'trt_perception quantize --form openvino'] if in_float else [])
     if in_float:
         with pytest.raises(EngineError, match=r'int8 was requested, but OpenVINO runs the model mostly in .*; strict'):
             create_pipeline(stored, replace(loose, strict_precision=True)).open()
+
+
+@pytest.mark.parametrize('form', ['cpu', 'openvino'])
+def test_an_int8_file_that_was_made_on_a_cpu_that_saturates_runs_in_int8(tmp_path, int8, monkeypatch, form):
+    """Both CPUs are told to be another one: its weights have 7 bits."""
+    for module in (precision_form, stored_int8):
+        monkeypatch.setattr(module, 'exact_weight_bits', lambda: 7)
+    spec = load_model(silu_detector(tmp_path / 'silu.onnx'))
+    path = prepare_model(spec, 'int8', int8.calibration, conversion=ConversionOptions(form=form)).path
+    told, loose = Told(), replace(int8, min_agreement=0.0)
+    with create_pipeline(spec, options()) as plain, \
+            create_pipeline(load_model(path), loose, monitor=told.monitor) as pipeline:
+        assert pipeline.describe()['precision_effective'] == 'int8'
+        assert_finds_the_same(plain, pipeline, 0.05)
+    assert not told.warnings
 
 
 def narrow(path, target):

@@ -11,7 +11,16 @@ import numpy as np
 import onnx
 import pytest
 from onnx import helper
-from support.tiny_models import FLOAT, FLOAT16, UINT8, color_classifier, color_detector, fixed_outputs, save
+from support.tiny_models import (
+    FLOAT,
+    FLOAT16,
+    UINT8,
+    batched_detector,
+    color_classifier,
+    color_detector,
+    fixed_outputs,
+    save,
+)
 
 from trt_perception.backends.create import BACKENDS, create_pipeline
 from trt_perception.errors import EngineError, FrameError, ModelError
@@ -109,6 +118,29 @@ def test_settings_may_change_between_frames(tmp_path):
         assert pipeline.run(image).result.class_indices.tolist() == [2]
         pipeline.settings = PostprocessSettings(DetectionSettings(max_detections=1))
         assert len(pipeline.run(image).result) == 1
+
+
+def test_a_result_names_its_settings(tmp_path):
+    """They may change while the network runs."""
+    class Changing(OnnxRuntimeBackend):
+        def infer(self, input_name, tensor):
+            pipeline.settings = new
+            return super().infer(input_name, tensor)
+
+    spec = load_model(batched_detector(tmp_path / 'm.onnx'))
+    old = PostprocessSettings(DetectionSettings(score_threshold=0.6)).down_to(0.4)
+    new = PostprocessSettings(DetectionSettings(score_threshold=0.9))
+    frame = Frame.from_bgr(picture(64, 64, ('red', 0, 0, 8, 8)) // 2)
+    pipeline = HostPipeline(spec, Changing(spec.path, 1), max_batch=2)
+    with pipeline:
+        for count in (1, 2):
+            pipeline.settings = old
+            outputs = pipeline.run_batch([frame] * count)
+            # The score is 0.5.
+            assert [(len(output.result), output.settings) for output in outputs] == [(1, old)] * count
+            assert pipeline.settings == new
+    assert (old.detection.score_threshold, old.shown_score, new.shown_score) == (0.4, 0.6, None)
+    assert new.down_to(0.95).detection == new.detection
 
 
 def test_a_classifier(tmp_path):

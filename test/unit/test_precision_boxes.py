@@ -264,7 +264,7 @@ def test_a_model_that_is_bad_in_int8_runs_if_the_gate_is_lower(tmp_path, images)
         assert pipeline.describe()['precision_effective'] in ('int8', 'fp32')
     ((severity, text),) = without_times(told.log)
     assert severity == 'warning'
-    assert text.startswith('int8 misses its usual accuracy, whatever layers stay in float: agreement 0.')
+    assert text.startswith('int8 misses its usual accuracy, whichever layers stay in float: agreement 0.')
     # From the cache the warning is the same.
     again = Told()
     create_pipeline(load_model(source), replace(options, min_agreement=0.0), monitor=again.monitor).open()

@@ -28,7 +28,7 @@ from trt_perception.precision import form, graph, quantizer, stored_int8
 from trt_perception.precision.calibration import calibration_of
 from trt_perception.precision.cpu_form import CpuForm, carriers
 from trt_perception.precision.executed import Executed, executed
-from trt_perception.precision.form import made_for_tensorrt
+from trt_perception.precision.form import made_for_other_runtimes
 from trt_perception.precision.prepare import ConversionOptions, prepare_model
 from trt_perception.precision.ranges import threshold
 from trt_perception.precision.simulation import SimulationBackend
@@ -185,8 +185,8 @@ def test_the_form_for_tensorrt_runs_in_float_and_says_so(spec, int8):
     assert described['precision_effective'] == 'fp32'
     assert described['execution_types'] == types
     assert told.log == [(
-        'info', f'ONNX Runtime rounds {stored.path.name} to int8, but computes mostly in fp32: {types}; a file of '
-        'trt_perception quantize --form cpu computes in int8')]
+        'info', f'ONNX Runtime rounds {stored.path.name} to int8, but computes mostly in fp32: {types}; for int8 '
+        'make a file with trt_perception quantize --form cpu')]
     with pytest.raises(EngineError, match=r'ONNX Runtime would run .* in fp32; strict_precision is set'):
         create_pipeline(stored, int8).open()
 
@@ -199,7 +199,7 @@ def test_each_form_is_a_file_of_its_own(spec, int8):
     assert cpu.path.name.startswith('model-int8-cpu-')
     assert usual.path.name.startswith('model-int8-')
     assert usual.path != cpu.path
-    assert [made_for_tensorrt(path) for path in (usual.path, cpu.path, spec.path)] == [True, False, False]
+    assert [made_for_other_runtimes(path) for path in (usual.path, cpu.path, spec.path)] == [True, False, False]
     for name, first in (('tensorrt', usual), ('cpu', cpu)):
         again = prepare_model(spec, 'int8', int8.calibration, conversion=ConversionOptions(form=name))
         assert (again.path, again.cached) == (first.path, True)
@@ -221,7 +221,7 @@ def test_a_file_with_weights_that_saturate_here_runs_with_exact_sums(spec, int8,
             np.testing.assert_array_equal(
                 np.sort(pipeline.run(frame).result.class_indices), np.sort(plain.run(frame).result.class_indices))
     assert not told.warnings
-    assert sum('has int8 weights of 8 bits. Slower instructions compute' in text for _, text in told.log) == lines
+    assert sum('has int8 weights of 8 bits. With the fast instructions' in text for _, text in told.log) == lines
 
 
 def test_layers_without_names_are_counted(tmp_path, spec, int8):

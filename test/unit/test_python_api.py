@@ -348,7 +348,7 @@ WRONG_OPTIONS = {
     'size float': ({'input_size': (64.5, 64)}, ParameterError, r'input_size is \(64\.5, 64\): expected'),
     'size fixed': ({'input_size': (32, 32)}, ModelError, r'has the fixed input size \[64, 64\]'),
     'labels': ({'labels': ['red']}, ParameterError, r"labels is \['red'\]: expected a path or a name as text"),
-    'no labels': ({'labels': 'missing.txt'}, LabelsError, 'labels file missing.txt: No such file'),
+    'no labels': ({'labels': 'missing.txt'}, LabelsError, 'labels file missing.txt: No such file or directory; check'),
     'task': ({'task': 'pose'}, ModelError, "task is 'pose': expected one of"),
     'preprocessing': (
         {'preprocessing': {'means': 0}}, ParameterError, "preprocessing has 'means': expected color_order, "),

@@ -14,7 +14,7 @@ from trt_perception.node.perception.camera_regions import regions_of
 from trt_perception.parameters.camera_names import CameraName
 from trt_perception.parameters.settings import Settings
 from trt_perception.results.masks import Masks
-from trt_perception.results.regions import ROTATIONS, Region, areas_for, inside, parse_area
+from trt_perception.results.regions import ROTATIONS, Region, areas_for, encloses_one_area, inside, parse_area
 from trt_perception.results.results import Classifications, Detections
 
 WIDTH, HEIGHT = 60, 40
@@ -125,6 +125,27 @@ def test_classes_have_no_place():
     ('0,0 1,0 nan,1', None)])
 def test_texts_of_areas(text, area):
     assert parse_area(text) == area
+
+
+@pytest.mark.parametrize('polygon, one_area', [
+    ('0,0 10,0 10,10', True), ('0,10 10,0 0,0', True), ('0,0 10,0 10,10 0,10 0,0', True),
+    ('0,0 30,0 30,30 20,30 20,10 10,10 10,30 0,30', True),
+    # With a hole, and a corner on an edge.
+    ('0,0 9,0 9,9 0,9 0,0 3,3 3,6 6,6 6,3 3,3', True), ('0,0 9,0 9,9 5,0 0,9', True),
+    # The corners of a rectangle in the order of its rows, two opposite corners, a star.
+    ('0,0 640,0 0,80 640,80', False), ('0,0 640,80 0,0', False), ('0,0 5,5 9,9', False), ('7,7 7,7 7,7', False),
+    ('50,0 79,90 2,35 98,35 21,90', False)])
+def test_polygons_with_one_area(polygon, one_area):
+    _, corners = parse_area(polygon)
+    assert encloses_one_area(corners) == one_area
+    assert encloses_one_area(corners[::-1]) == encloses_one_area(corners[2:] + corners[:2]) == one_area
+
+
+def test_corners_in_a_wrong_order_are_refused():
+    with pytest.raises(ParameterError) as caught:
+        Settings().changed({'ignore_areas': ['0,0 1,0 1,1', 'rear: 0,0 640,0 0,80 640,80']})
+    assert str(caught.value).endswith(
+        "expected corners in their order around an area, so that no edges cross, unlike 'rear: 0,0 640,0 0,80 640,80'")
 
 
 def test_areas_of_a_camera():

@@ -17,7 +17,9 @@ from trt_perception.cli.parser import make_parser
 
 ROOT = Path(__file__).resolve().parents[2]
 GITHUB = ROOT / '.github'
-PAGES = [*sorted(ROOT.glob('*.md')), ROOT / 'models/README.md', *sorted((ROOT / 'docs').rglob('*.md'))]
+PAGES = [
+    *sorted(ROOT.glob('*.md')), ROOT / 'docker/README.md', ROOT / 'models/README.md',
+    *sorted((ROOT / 'docs').rglob('*.md'))]
 if not GITHUB.is_dir():
     pytest.skip('needs the whole checkout', allow_module_level=True)
 
@@ -89,6 +91,15 @@ def test_the_form_for_figures_has_a_command_that_exists():
     line, = re.findall(r'^ *(trt_perception benchmark .*)$', body[0]['attributes']['value'], re.M)
     options = make_parser(SUBCOMMANDS).parse_args(line.split()[1:])
     assert str(options.report) == 'report' and is_comparison(options)
+
+
+def test_labels_of_the_issue_forms_exist_or_are_open_steps_of_the_release():
+    """GitHub ignores a label that the repository does not have."""
+    labels = {
+        label for form in (GITHUB / 'ISSUE_TEMPLATE').glob('*.yml') for label in document(form).get('labels', [])}
+    in_each_new_repository = {'bug', 'documentation', 'enhancement', 'question'}
+    open_steps = (ROOT / 'RELEASING.md').read_text().partition('## The docs site')[0]
+    assert labels and all(f'`{label}`' in open_steps for label in labels - in_each_new_repository)
 
 
 def test_placeholders_are_open_steps_of_the_release():

@@ -8,9 +8,11 @@ import contextlib
 import functools
 import os
 import re
+import shlex
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.machinery import PathFinder
 from pathlib import Path
 
 # Jetson Linux (L4T) writes its release there: '# R36 (release), REVISION: 4.3, GCID: ...'
@@ -29,7 +31,9 @@ _DISTROS = ('lyrical', 'kilted', 'jazzy', 'iron', 'humble')
 class Platform:
     """Where this Python runs.
 
-    python: path of its executable, if it is in an environment of its own (venv, conda, pixi), otherwise ''
+    python: path of its executable, quoted for a shell, if it is in an environment of its own (venv, conda, pixi),
+        otherwise ''
+    has_pip: whether that environment has pip; one of uv has none
     sees_apt: whether the packages of apt are visible in it
     version: of Python, such as (3, 12); machine: of the processor, such as 'aarch64'
     ros: the ROS 2 distribution that is sourced or installed in /opt/ros, '' if there is none; sourced: which it is
@@ -44,6 +48,7 @@ class Platform:
     sourced: bool = False
     l4t: str = ''
     jetpack: str = ''
+    has_pip: bool = True
 
     @property
     def is_jetson(self) -> bool:
@@ -55,11 +60,18 @@ class Platform:
         # NumPy 2 breaks apt's OpenCV and cv_bridge, built for NumPy 1 (vision_opencv#535). Python 3.13 and newer have
         # no wheels of NumPy 1, and what apt brings there was built for NumPy 2.
         kept = " 'numpy<2'" if self.sees_apt and self.version < (3, 13) else ''
+        return f'{self._pip("install")} {packages}{kept}'
+
+    def pip_uninstall(self, packages: str) -> str:
+        """Return the line that removes packages that pip installed."""
+        return f'{self._pip("uninstall")} {packages}'
+
+    def _pip(self, command: str) -> str:
         if self.python:
-            return f'{self.python} -m pip install {packages}{kept}'
+            return f'{self.python} -m pip {command}' if self.has_pip else f'uv pip {command} --python {self.python}'
         # Ubuntu 24.04's pip installs nothing without the variable, which rosdep's documentation recommends; 22.04's
         # pip ignores it.
-        return f'PIP_BREAK_SYSTEM_PACKAGES=1 pip install {packages}{kept}'
+        return f'PIP_BREAK_SYSTEM_PACKAGES=1 pip {command}'
 
 
 @functools.cache
@@ -72,21 +84,23 @@ def find_platform(root: Path, environment: Mapping[str, str]) -> Platform:
     """Return the platform. root: the folder that has etc/ and opt/; environment: the variables. Raises nothing."""
     l4t = _l4t(root)
     ros = environment.get('ROS_DISTRO', '')
+    python, sees_apt, has_pip = _environment()
     return Platform(
-        *_environment(), version=sys.version_info[:2], machine=_machine(), ros=ros or _installed_ros(root),
-        sourced=bool(ros), l4t=l4t, jetpack=_jetpack(root, l4t))
+        python, sees_apt, version=sys.version_info[:2], machine=_machine(), ros=ros or _installed_ros(root),
+        sourced=bool(ros), l4t=l4t, jetpack=_jetpack(root, l4t), has_pip=has_pip)
 
 
-def _environment() -> tuple[str, bool]:
-    """Return the executable of an environment of its own, or '', and whether apt's packages are visible in it."""
-    prefix = Path(sys.prefix)
+def _environment() -> tuple[str, bool, bool]:
+    """Return the executable of an environment of its own, or '', whether it sees apt's packages, and has pip."""
+    prefix, python = Path(sys.prefix), shlex.quote(sys.executable)
     if sys.prefix == sys.base_prefix:
         own = (prefix / 'conda-meta').is_dir()
-        return (sys.executable, False) if own else ('', True)
+        return (python, False, True) if own else ('', True, True)
+    settings = ''
     with contextlib.suppress(OSError):
-        return sys.executable, 'include-system-site-packages = true' in (prefix / 'pyvenv.cfg').read_text(
-            'utf-8', 'replace').lower()
-    return sys.executable, False
+        settings = (prefix / 'pyvenv.cfg').read_text('utf-8', 'replace').lower()
+    has_pip = PathFinder.find_spec('pip') is not None or re.search(r'^uv\s*=', settings, re.M) is None
+    return python, 'include-system-site-packages = true' in settings, has_pip
 
 
 def _machine() -> str:

@@ -25,11 +25,11 @@ class DeviceArray:
 
     Keep it until the work that reads it is done: its memory is used again for later results.
 
-    shape, dtype: as of a NumPy array
+    shape, dtype: as in NumPy
     """
 
     def __init__(self, backend: DeviceBackend, shape: tuple[int, ...], dtype: np.dtype) -> None:
-        """Take memory of the backend. Programs get one from a call of an Engine."""
+        """Take memory of the backend. A call of an Engine returns it to programs."""
         self.shape = shape
         self.dtype = dtype
         self._backend = backend

@@ -102,7 +102,7 @@ class Engine:
 
     @property
     def difference(self) -> float | None:
-        """The largest difference from the module on the example, as a part of the largest value of an output.
+        """The largest difference from the module on the example, as a fraction of the largest value of an output.
 
         None for an engine of load_engine, which has no module to compare with.
         """
@@ -115,9 +115,11 @@ class Engine:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the network as one ONNX file in its precision, for `trt_perception.load_engine`.
 
-        The file runs on other machines too, without PyTorch. It is no TensorRT plan, which fits one GPU and one version
-        only: the plan stays in the cache. Raises ParameterError if `path` is a folder or the file that this engine was
-        loaded from, ModelError, FetchError if it cannot be written.
+        The file runs on other machines too, without PyTorch. It is not a TensorRT plan: a plan fits only one kind of
+        GPU and one version of TensorRT, so it stays in the cache.
+
+        Raises ParameterError if `path` is a folder or the file that this engine was loaded from, FetchError if the file
+        cannot be written, and ModelError.
         """
         target = Path(text('path', path))
         model = self._model
@@ -343,8 +345,8 @@ class Engine:
     def _wrong_device(self, index: int, found: object, expected: str) -> ParameterError:
         if self._device is None:
             advice = (
-                'call it with .cpu(), or install TensorRT, and pycuda or cuda-bindings, with which the network runs on '
-                'the GPU')
+                'call it with .cpu(), or install TensorRT and pycuda or cuda-bindings, so that the network runs on the '
+                'GPU')
         else:
             advice = f'move it to {expected}'
         return ParameterError(f'{self._label(index)} is on {found}, expected {expected}: {advice}')

@@ -31,7 +31,7 @@ from .engine import Engine
 from .logged import logged_monitor
 
 _METHOD = CalibrationOptions().method
-# The largest accepted difference from the module, as a part of the largest value of an output. fp32: ten times what
+# The largest accepted difference from the module, as a fraction of the largest value of an output. fp32: ten times what
 # float32 gives for the classifiers of torchvision; fp16: ten times what half precision gives for them.
 _LIMITS = {'fp32': 1e-3, 'fp16': 2e-2}
 _MOST_SAMPLES = 256
@@ -75,15 +75,17 @@ def from_torch(
     module: a torch.nn.Module. Its result in evaluation mode is computed, also if it is in training mode
     example: inputs of one call: a tensor or array, a tuple or list of them (several arguments), or a dict (keyword
         arguments). Their shapes and dtypes are those of later calls
-    precision: fp32, fp16 or int8; None: the module's own. Inputs and results keep the dtypes of the module. int8 needs
-        `calibration`. ONNX Runtime runs fp16 in fp32, with a warning
+    precision: fp32, fp16 or int8; None: that of the module. Inputs and results keep the dtypes of the module. int8
+        needs `calibration`. ONNX Runtime runs fp16 in fp32, with a warning
     backend: auto, onnxruntime or tensorrt
-    max_batch: largest first dimension of all inputs, which then may have any from 1 to it; None: that of the example
-    calibration: inputs as `example`, up to 256, of what the network will get; some are held out to compare int8
+    max_batch: largest batch. The first dimension of all inputs may then be 1 to max_batch. None: only the batch of the
+        example
+    calibration: up to 256 inputs in the form of `example`, typical of what the network will get; some of them are only
+        used to compare int8
     calibration_method: auto, minmax, entropy, percentile or mse
-    max_difference: largest accepted difference from the module, as a part of the largest value of each output (of each
-        attribute of a detector's output); None: 0.001 for fp32, 0.02 for fp16. For int8: root mean square of the
-        difference, as a part of that of the output, on the held-out inputs; None: 0.1
+    max_difference: largest accepted difference from the module, as a fraction of the largest value of each output (of
+        each attribute of a detector's output); None: 0.001 for fp32, 0.02 for fp16. For int8: root mean square of the
+        difference, as a fraction of that of the output, on the inputs for comparing; None: 0.1
     strict_precision: raise EngineError if the network does not run in `precision`; otherwise only warn
     num_threads: CPU threads for one run; 0: one for each physical core that the process may use
     device_index: index of the GPU that TensorRT uses; None: that of the example or the module, or 0
@@ -310,5 +312,3 @@ def _fitting(specs: Sequence[TensorSpec], arrays: Sequence[np.ndarray], index: i
                 f'item {index} of calibration has {array.dtype} {list(array.shape)} for {spec.name}, expected '
                 f'{spec.dtype} {list(spec.shape)} as in the example')
     return {spec.name: np.array(array, order='C') for spec, array in zip(specs, arrays)}
-
-

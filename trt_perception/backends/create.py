@@ -44,7 +44,7 @@ def create_pipeline(
     if choice.fallback:
         if options.strict_device:
             raise EngineError(
-                f'{choice.fallback}; strict_device is set: correct the reason, or set strict_device to false')
+                f'{choice.fallback}; strict_device is set: fix the cause, or set strict_device to false')
         if monitor is not None:
             # A robot with an idle GPU is as slow as one without a GPU, so the log says why.
             monitor.log('warning', choice.fallback)

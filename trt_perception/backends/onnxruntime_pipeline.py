@@ -21,7 +21,7 @@ from ..pipeline.plausible_outputs import require_plausible_outputs
 from ..pipeline.probe import after_conversion, probe_frames
 from ..pipeline.timing import times_in_turns
 from ..precision.executed import Executed, executed
-from ..precision.form import made_for_tensorrt
+from ..precision.form import made_for_other_runtimes
 from ..precision.gate import checking_frames, measure_agreement, needed_agreement, require_agreement
 from ..precision.prepare import ConversionOptions, prepare_model
 from ..precision.stored_int8 import sums_saturate
@@ -121,17 +121,17 @@ class OnnxRuntimePipeline(HostPipeline):
             self._require_precision(self._effective())
             # Not a warning: the results are those of int8, and perhaps nobody asked for more than what the file has.
             # On ARM a few layers of a file for TensorRT are computed in int8 too.
-            other_form = not self._executed.int8_layers or made_for_tensorrt(self.spec.path)
-            advice = '; a file of trt_perception quantize --form cpu computes in int8' if other_form else ''
+            other_form = not self._executed.int8_layers or made_for_other_runtimes(self.spec.path)
+            advice = '; for int8 make a file with trt_perception quantize --form cpu' if other_form else ''
             self._monitor.log(
                 'info', f'ONNX Runtime rounds {name} to int8, but computes mostly in {self._effective()}: '
                 f'{self._executed.text()}{advice}')
         exact = isinstance(self._backend, OnnxRuntimeBackend) and self._backend.exact_sums
         if exact and self._executed is not None and self._executed.int8_layers:
             self._monitor.log(
-                'info', f'{name} has int8 weights of 8 bits. Slower instructions compute its int8 layers, because sums '
-                'of their products saturate with the usual ones of this CPU; a file that trt_perception quantize '
-                '--form cpu makes on this machine is faster')
+                'info', f'{name} has int8 weights of 8 bits. With the fast instructions of this CPU, sums of their '
+                'products would saturate, so the int8 layers use slower instructions; for speed make the file on this '
+                'machine with trt_perception quantize --form cpu')
 
     def _require_precision(self, effective: str) -> None:
         """Raise EngineError if the user demands another precision than this one."""

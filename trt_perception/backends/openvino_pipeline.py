@@ -33,7 +33,7 @@ class OpenVinoPipeline(HostPipeline):
     """HostPipeline over OpenVINO, which takes the pixels as they are and normalises them in the compiled model.
 
     fp32 pins all arithmetic to float32. fp16 is bf16 or f16, or with a warning fp32 if the CPU computes in neither.
-    int8 runs a file in the form for CPUs, as on ONNX Runtime; its float layers are in half precision too. An int8 file
+    int8 runs a file in the form for OpenVINO; its float layers are in half precision too. An int8 file
     of the user runs so that the results are those of the file (precision/stored_int8.py). describe() has what OpenVINO
     reports of the loaded model, as precision_effective and execution_types.
     """
@@ -68,7 +68,7 @@ class OpenVinoPipeline(HostPipeline):
             require_plausible_outputs(original, options.num_threads, self._monitor)
             prepared = prepare_model(
                 original, 'int8', options.calibration, monitor=self._monitor,
-                conversion=ConversionOptions.for_gate(options.min_agreement, 'cpu'))
+                conversion=ConversionOptions.for_gate(options.min_agreement, 'openvino'))
             frames = tuple(prepared.checking)
             spec = prepared.spec
         self.spec = spec
@@ -110,7 +110,7 @@ class OpenVinoPipeline(HostPipeline):
         if self._int8.in_float:
             self._monitor.log(
                 'warning', f'{name} runs in float, with the rounding of its int8, because {self._int8.in_float}: for '
-                'int8 make the file of the fp32 model on this machine with trt_perception quantize --form cpu')
+                'int8 make the file from the fp32 model on this machine with trt_perception quantize --form openvino')
         elif shortfall:
             self._monitor.log('warning', shortfall)
 

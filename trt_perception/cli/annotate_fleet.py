@@ -35,20 +35,21 @@ def add_fleet_arguments(parser: argparse.ArgumentParser) -> None:
         'many workers', 'Bags, model and --output must be on storage that all machines have under the same paths.')
     group.add_argument(
         '--ray', nargs='?', const=LOCAL, default='', metavar='ADDRESS',
-        help=f'run on several workers with Ray: the cluster at host:port, {AUTO} for one that Ray finds, or without '
-             'ADDRESS one of its own on this machine')
+        help=f'run on several workers with Ray. ADDRESS is host:port of a cluster, or {AUTO} for a cluster that Ray '
+             'finds. Without ADDRESS a new cluster is started on this machine')
     group.add_argument(
-        '--ray-workers', type=whole(0, 100_000), default=0, metavar='N', help='workers (default: as many as fit)')
+        '--ray-workers', type=whole(0, 100_000), default=0, metavar='N',
+        help='number of workers (default: as many as fit)')
     group.add_argument(
         '--ray-cpus', type=whole(0, 1024), default=0, metavar='N',
-        help='CPU cores of a worker, and its --threads (default: 1; of a worker with a GPU its part of the cores)')
+        help='CPU cores of each worker, also its --threads (default: 1; with a GPU its share of the cores)')
     group.add_argument(
         '--ray-gpus', type=above_zero, default=None, metavar='G',
-        help='GPUs of a worker, such as 1 or 0.5 (default: 1 if the cluster has GPUs and --backend uses them)')
+        help='GPUs of each worker, such as 1 or 0.5 (default: 1 if the cluster has GPUs and --backend uses them)')
     group.add_argument(
         '--ray-images', type=whole(0, 10**9), default=0, metavar='N',
-        help='a bag with more images is split among workers, in parts of N images (default: '
-             f'{PART_IMAGES}, if fewer bags are left than two for each worker)')
+        help='split a bag with more than N images into parts of N, for several workers (default: '
+             f'{PART_IMAGES}, if fewer than two bags for each worker are left)')
 
 
 def check_fleet(options: argparse.Namespace) -> None:

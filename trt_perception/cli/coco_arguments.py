@@ -19,7 +19,7 @@ _USUAL = {'coco_every': (30, 0.0), 'coco_below_score': 1.0, 'coco_classes': [], 
 
 def add_coco_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    group = parser.add_argument_group('images of coco', 'An image is taken if it fulfils all of these.')
+    group = parser.add_argument_group('images of coco', 'An image is taken only if all of these options select it.')
     group.add_argument(
         '--coco-every', type=_every, default=_USUAL['coco_every'], metavar='N|Ss',
         help='every N-th image of a topic; with an s, such as 2s, one in S seconds (default: 30)')
@@ -31,12 +31,12 @@ def add_coco_arguments(parser: argparse.ArgumentParser) -> None:
         help='images with an object of one of these classes (default: all)')
     group.add_argument(
         '--coco-unlike', type=whole(0, 64), default=0, metavar='BITS',
-        help='images whose hash differs in BITS of 64 bits or more from those of the topic that were taken before; 6 '
-             'leaves near-duplicates out (default: all)')
+        help='images whose hash differs in at least BITS of 64 bits from each image of the topic that was taken '
+             'before; 6 leaves near-duplicates out (default: all)')
     group.add_argument(
         '--coco-missed-by', metavar='MODEL',
-        help='images with an object that this other model misses, a file or a catalogue name as for --model; of '
-             'classifiers, images whose first class differs (default: all)')
+        help='images with an object that this other model misses; MODEL as for --model. For classifiers, images whose '
+             'first class differs (default: all)')
     group.add_argument(
         '--coco-most', type=whole(0, 10**9), default=0, metavar='N', help='the first N of a bag (default: all)')
 

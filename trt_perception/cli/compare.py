@@ -14,9 +14,7 @@ the exit code is 1 if one is exceeded (docs/compare.md).
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
-import os
 import sys
 from pathlib import Path
 
@@ -32,8 +30,7 @@ from ..regression.page import comparison_page
 from ..regression.pictures import read_pictures
 from ..regression.report import bag_table, class_table, record, short, shown_name, summary, thresholds_note
 from ..regression.tally import BoxTally
-from ..unfinished import part_folder
-from .files import OutputError, Outputs
+from .files import Outputs, write_report
 from .numbers import fraction, number, positive, whole
 
 _MOST_PICTURES = 200
@@ -42,7 +39,7 @@ _CLASSES, _CHANGES, _BAGS, _LINES = 30, 10, 20, 20
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add this subcommand's arguments."""
-    parser.add_argument('a', metavar='A', type=Path, help='the annotation of reference, such as that of the old model')
+    parser.add_argument('a', metavar='A', type=Path, help='the reference annotation, such as that of the old model')
     parser.add_argument('b', metavar='B', type=Path, help='the annotation to judge, such as that of the new model')
     parser.add_argument(
         '--score', type=fraction, default=0.0, metavar='S',
@@ -62,23 +59,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--pictures', type=whole(0, _MOST_PICTURES), default=CompareOptions.pictures, metavar='N',
         help='images with the largest differences in the page and in the JSON object (default: %(default)d)')
-    limits = parser.add_argument_group('limits', 'The exit code is 1 if one is exceeded. Without them, 0.')
-    limits.add_argument('--max-lost', type=fraction, metavar='X', help="part of A's boxes that B does not have")
-    limits.add_argument('--max-gained', type=fraction, metavar='X', help="part of B's boxes that A does not have")
-    limits.add_argument('--max-moved', type=fraction, metavar='X', help='part of the matched boxes that moved')
+    limits = parser.add_argument_group('limits', 'If a limit is exceeded, the exit code is 1. Without limits it is 0.')
+    limits.add_argument('--max-lost', type=fraction, metavar='X', help="fraction of A's boxes that B does not have")
+    limits.add_argument('--max-gained', type=fraction, metavar='X', help="fraction of B's boxes that A does not have")
+    limits.add_argument('--max-moved', type=fraction, metavar='X', help='fraction of the matched boxes that moved')
     limits.add_argument(
         '--max-score-difference', type=fraction, metavar='X', help='95th percentile of the score differences')
     limits.add_argument(
         '--min-agreement', type=fraction, metavar='X',
-        help='2 matched / (boxes of A + boxes of B); for classifiers, images with the same or an equally likely class')
+        help='2 matched / (boxes of A + boxes of B); for classifiers, fraction of the images with the same or an '
+             'equally likely first class')
     limits.add_argument(
-        '--min-top1', type=fraction, metavar='X', help='for classifiers: part of the images with the same first class')
+        '--min-top1', type=fraction, metavar='X',
+        help='for classifiers: fraction of the images with the same first class')
     limits.add_argument(
         '--each-class', type=positive, metavar='N',
         help='the limits also hold for each class with at least N boxes (images)')
     limits.add_argument(
         '--partial', action='store_true',
-        help='images and bags that only A or only B has are allowed; with limits they are a failure otherwise')
+        help='allow images and bags that only A or only B has; without this option they exceed the limits')
 
 
 def run(options: argparse.Namespace) -> int:
@@ -98,13 +97,14 @@ def run(options: argparse.Namespace) -> int:
     lines = failures(limits, result, found)
     _print(result)
     if options.json is not None:
-        _write('--json', options.json, json.dumps(record(result, found, lines, bool(limits.given)), indent=1) + '\n')
+        text = json.dumps(record(result, found, lines, bool(limits.given)), indent=1) + '\n'
+        write_report('--json', options.json, text)
     if options.html is not None:
         with ConsoleProgress(unit='images') as progress:
             pictures = read_pictures(result, progress)
         for note in pictures.notes:
             _note(note)
-        _write('--html', options.html, comparison_page(result, pictures, found, lines, bool(limits.given)))
+        write_report('--html', options.html, comparison_page(result, pictures, found, lines, bool(limits.given)))
     for line in lines[:_LINES]:
         print(f'trt_perception: {one_line(line)}', file=sys.stderr)
     if len(lines) > _LINES:
@@ -140,23 +140,6 @@ def _check_outputs(options: argparse.Namespace, a: Side, b: Side) -> None:
         path for side in (a, b) for one in side.annotations for path in one.bag_files))
     outputs.file('--json', options.json)
     outputs.file('--html', options.html)
-
-
-def _write(option: str, path: Path, text: str) -> None:
-    """Write a file under another name, and rename it: an older report stays until the new one is complete."""
-    try:
-        if path.exists() and not path.is_file():
-            # Such as /dev/stdout.
-            path.write_text(text, encoding='utf-8')
-            return
-        real = Path(os.path.realpath(path))
-        with part_folder(real.parent, real.name) as folder:
-            (folder / real.name).write_text(text, encoding='utf-8')
-            with contextlib.suppress(OSError):
-                (folder / real.name).chmod(real.stat().st_mode & 0o777)
-            (folder / real.name).replace(real)
-    except OSError as error:
-        raise OutputError(f'{option} {path}: {error.strerror or error}') from error
 
 
 def _note(text: str) -> None:

@@ -33,7 +33,7 @@ from ..progress import ConsoleProgress
 from ..unfinished import temporary_folder
 from ..user_files import why_no_file
 from .comparison_options import JSON, LOG, PLOT, TEXT
-from .files import OutputError, Outputs, write_report
+from .files import OutputError, Outputs, write_report, written
 from .model_arguments import model_options, pipeline_options, settings
 from .ros_figures import measure_node
 
@@ -177,25 +177,34 @@ def _write(
     if options.json:
         write_report('--json', options.json, text)
     if options.plot and comparison.measured:
-        _draw('--plot', options.plot, comparison, values)
+        with contextlib.ExitStack() as files:
+            _draw('--plot', options.plot, comparison, values, files)
     if not options.report:
         return
     plot = ''
-    if comparison.measured:
-        try:
-            _draw('--report', options.report / PLOT, comparison, values)
-            plot = PLOT
-        except MissingDependencyError as error:
-            print(f'warning: the report has no picture: {one_line(error)}', file=sys.stderr)
-    write_report('--report', options.report / JSON, text)
-    write_report('--report', options.report / TEXT, as_markdown(comparison, values, plot, figures))
-    print(f'{printable(options.report)}: {TEXT} shows the report; send the whole folder')
+    # The files change together: all are written before the first replaces an older one.
+    with contextlib.ExitStack() as files:
+        if comparison.measured:
+            try:
+                _draw('--report', options.report / PLOT, comparison, values, files)
+                plot = PLOT
+            except MissingDependencyError as error:
+                print(f'warning: the report has no picture: {one_line(error)}', file=sys.stderr)
+        for name, content in ((JSON, text), (TEXT, as_markdown(comparison, values, plot, figures))):
+            files.enter_context(written('--report', options.report / name)).write_text(content, encoding='utf-8')
+    print(f'{printable(options.report)}: {TEXT} is the report; send the whole folder')
 
 
-def _draw(option: str, path: Path, comparison: Comparison, values: dict[str, Any]) -> None:
+def _draw(
+    option: str, path: Path, comparison: Comparison, values: dict[str, Any], files: contextlib.ExitStack,
+) -> None:
+    """Draw the figure under another name; it gets its own name at the end of `files`."""
     facts = values['machine']
     note = '; '.join(facts[name] for name in ('machine', 'cpu', 'gpu', 'power mode', 'versions') if name in facts)
+    # Without matplotlib there must be no file that would get the name.
+    require('matplotlib')
+    part = files.enter_context(written(option, path))
     try:
-        draw(comparison, heading(values), note, path)
-    except (OSError, ValueError) as error:
+        draw(comparison, heading(values), note, part)
+    except ValueError as error:
         raise OutputError(f'{option} {path}: {one_line(error)}') from error

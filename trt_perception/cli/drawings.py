@@ -14,7 +14,7 @@ from ..model.spec import ModelSpec
 from ..results.draw import draw_classifications, draw_detections
 from ..results.results import Detections, Result
 from ..sources.source import SourceFrame
-from .files import OutputError, Outputs
+from .files import OutputError, Outputs, written
 
 
 class Drawings:
@@ -44,10 +44,8 @@ class Drawings:
         ok, data = require('cv2').imencode('.png', picture)
         if not ok:
             raise OutputError(f'{path}: OpenCV cannot write a picture of {picture.shape[1]}x{picture.shape[0]} pixels')
-        try:
-            path.write_bytes(data.tobytes())
-        except OSError as error:
-            raise OutputError(f'cannot write {path}: {error.strerror}') from error
+        with written('--draw', path) as part:
+            part.write_bytes(data.tobytes())
 
     def _path(self, item: SourceFrame) -> Path:
         if '://' in item.source:

@@ -76,7 +76,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--photo', type=Path, metavar='FILE', help='photo for the comparison (default: a shipped one)')
     parser.add_argument(
         '--tolerance', type=above_zero, default=_TOLERANCE, metavar='T',
-        help='largest difference between PyTorch and ONNX Runtime, as a part of the largest output value '
+        help='largest difference between PyTorch and ONNX Runtime, as a fraction of the largest output value '
              '(default: %(default)s)')
     add_preprocessing_arguments(parser)
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from ..errors import PerceptionError
 from ..sources.bag_paths import folder_of_storage_file
 from ..sources.formats import is_media_name
 from ..sources.live_names import is_live
+from ..unfinished import part_folder
 
 # A report of an earlier run may be replaced, also if it lies in a folder that this command reads.
 _REPORTS = ('.json', '.jsonl')
@@ -129,9 +131,29 @@ class Outputs:
 
 
 def write_report(option: str, path: Path, text: str) -> None:
-    """Write a file; OutputError if that fails."""
+    """Write a file as `written` does."""
+    with written(option, path) as part:
+        part.write_text(text, encoding='utf-8')
+
+
+@contextlib.contextmanager
+def written(option: str, path: Path) -> Iterator[Path]:
+    """Yield the name under which to write a file. It is renamed at the end, so an older file stays until then.
+
+    Raises OutputError if the file cannot be written, such as on a full disk; then the older file is unchanged.
+    """
     try:
-        path.write_text(text, encoding='utf-8')
+        real = Path(os.path.realpath(path))
+        if path.exists() and not (path.is_file() and os.access(real.parent, os.W_OK)):
+            # Such as /dev/stdout, or a file in a folder where no other can be created.
+            yield path
+            return
+        with part_folder(real.parent, real.name) as folder:
+            part = folder / real.name
+            yield part
+            with contextlib.suppress(OSError):
+                part.chmod(real.stat().st_mode & 0o777)
+            part.replace(real)
     except OSError as error:
         raise OutputError(f'{option} {path}: {error.strerror or error}') from error
 

@@ -211,5 +211,3 @@ def _header_stamp(cdr: bytes) -> int:
     """Return the header's stamp of a serialised message in nanoseconds; with_stamp describes the layout."""
     seconds, nanoseconds = struct.unpack_from('<iI' if cdr[1] & 1 else '>iI', cdr, 4)
     return int(seconds) * 1_000_000_000 + int(nanoseconds)
-
-

@@ -4,7 +4,7 @@
 
 int8 needs frames that are typical of your camera (--calibration). Some of the frames calibrate int8. Other frames
 measure the agreement with fp32, and the agreement decides which layers stay in float. By default, an int8 file is for
-TensorRT. With --form cpu, it is for ONNX Runtime and OpenVINO on a CPU.
+TensorRT. With --form cpu, it is for ONNX Runtime on a CPU, with --form openvino for OpenVINO.
 """
 
 from __future__ import annotations
@@ -66,8 +66,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--half-rest', action='store_true',
         help='store the float layers of an int8 file in float16, for TensorRT 10 and newer and for TensorRT for RTX')
     parser.add_argument(
-        '--form', choices=FORMS, help='what the int8 file is for: tensorrt, or cpu: ONNX Runtime and OpenVINO on a CPU '
-        f'like this one (default: {FORMS[0]})')
+        '--form', choices=FORMS, help='what the int8 file is for: tensorrt; or, on a CPU like this one, cpu: ONNX '
+        f'Runtime, or openvino (default: {FORMS[0]})')
     parser.add_argument(
         '--output', type=Path, metavar='FILE', help='the file to write (default: MODEL-PRECISION.onnx in this folder)')
     parser.add_argument('--json', type=Path, metavar='FILE', help='write the figures as one JSON object')
@@ -134,7 +134,7 @@ class _Measured:
             return ''
         if self.agreement.doubt or self.prepared.held_out or self.prepared.precision != 'int8':
             return self.agreement.doubt
-        return f'there were {self.agreement.frames} frames only, and all of them calibrated'
+        return f'there were only {self.agreement.frames} frames, and all of them were used for calibration'
 
 
 def _measure(

@@ -60,8 +60,8 @@ def require_useful(options: argparse.Namespace, spec: ModelSpec) -> None:
     for option, value in given.items():
         if fp16 and value:
             raise ModelError(f'{option} needs --precision int8, found fp16: leave it out')
-    if options.half_rest and options.form == 'cpu':
-        raise ModelError('--half-rest needs --form tensorrt, found cpu: leave one of them out')
+    if options.half_rest and options.form not in (None, FORMS[0]):
+        raise ModelError(f'--half-rest needs --form {FORMS[0]}, found {options.form}: leave one of them out')
     for option in _BOXES:
         if spec.task == 'classification' and _TARGET[option] in target:
             raise ModelError(f'{option} needs a detector, found a classifier: leave it out')

@@ -44,9 +44,10 @@ def print_report(report: dict[str, Any], record: dict[str, Any], agreement: Agre
     before, after = report['bytes']
     print(f'size: {before / 1e6:.1f} -> {after / 1e6:.1f} MB')
     before, after = report['onnxruntime_cpu_ms']
-    # Only int8 has a form for CPUs.
-    advice = '; for a CPU give --form cpu' if precision == 'int8' else ''
-    remark = '' if record.get('form') == 'cpu' else f' (the gain is on TensorRT{advice})'
+    # Only int8 has forms.
+    advice = '; for a CPU give --form cpu or --form openvino' if precision == 'int8' else ''
+    remark = {'cpu': '', 'openvino': ' (the gain is on OpenVINO)'}.get(
+        record.get('form', ''), f' (the gain is on TensorRT{advice})')
     print(f"inference on ONNX Runtime {report['onnxruntime']}, {report['cores']} CPU cores, median: {before:.1f} -> "
           f'{after:.1f} ms{remark}')
 

@@ -17,20 +17,20 @@ def verdict(figures: Figures, interval_ms: float) -> str:
     """
     skipped = figures.count('replaced') + figures.count('stale')
     network, whole = _stage(figures, 'infer', 50), _stage(figures, 'total', 50)
-    brings = f'the video brings a frame every {_ms(interval_ms)}'
+    period = f'the video has a frame every {_ms(interval_ms)}'
     of = f'{skipped} of {figures.sent} frames were skipped'
     if skipped <= _FEW * figures.sent:
         took = '' if whole is None else f'a frame takes {_ms(whole)} in the node, '
-        text = f'This machine is fast enough: {took}{brings}{f" ({of})" if skipped else ""}.'
+        text = f'This machine is fast enough: {took}{period}{f" ({of})" if skipped else ""}.'
     elif network is not None and network > interval_ms:
-        text = f'This machine is too slow for this video: the network needs {_ms(network)}, {brings}; {of}.'
+        text = f'This machine is too slow for this video: the network needs {_ms(network)}, {period}; {of}.'
     elif whole is not None and whole > interval_ms:
-        text = f'This machine is too slow for this video: the node needs {_ms(whole)} for a frame, {brings}; {of}.'
+        text = f'This machine is too slow for this video: the node needs {_ms(whole)} for a frame, {period}; {of}.'
     else:
         slow = _stage(figures, 'total', 95)
         took = '' if whole is None or slow is None else (
             f'half of the frames take up to {_ms(whole)} in the node, but one in twenty {_ms(slow)} or more, ')
-        text = f'This machine is at times too slow for this video: {took}{brings}; {of}.'
+        text = f'This machine is sometimes too slow for this video: {took}{period}; {of}.'
     others = [
         f'{count} frame{"s" * (count != 1)} {what}' for count, what in (
             (figures.lost, 'lost between the processes'), (figures.count('bad'), 'malformed'),

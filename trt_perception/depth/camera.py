@@ -95,7 +95,7 @@ def require_same_size(camera: Pinhole, labels: np.ndarray) -> None:
     if labels.shape != (camera.height, camera.width):
         raise FrameError(
             f'the masks have {labels.shape[1]}x{labels.shape[0]} pixels, but camera_info is for '
-            f'{camera.width}x{camera.height}: expected those of the image that the detections are from')
+            f'{camera.width}x{camera.height}: expected masks of the image that the detections are from')
 
 
 def require_inside(camera: Pinhole, right: float, bottom: float) -> None:

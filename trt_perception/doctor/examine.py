@@ -13,14 +13,14 @@ from .finding import Finding, Level
 from .gpu_checks import check_cuda, check_gpu, check_tensorrt
 from .package_checks import check_packages, check_runtimes
 from .platform_checks import check_cache, check_memory, check_platform, check_power
-from .ros_checks import check_middleware, check_ros, check_shared_memory, check_sockets
+from .ros_checks import check_log_folder, check_middleware, check_ros, check_shared_memory, check_sockets
 from .system import System
 from .worker import PROBES
 
 Check = Callable[[System, Mapping[str, Probe]], Iterator[Finding]]
 CHECKS: tuple[Check, ...] = (
     check_platform, check_power, check_memory, check_cache, check_gpu, check_tensorrt, check_cuda, check_packages,
-    check_runtimes, check_ros, check_middleware, check_shared_memory, check_sockets)
+    check_runtimes, check_ros, check_middleware, check_log_folder, check_shared_memory, check_sockets)
 
 
 def examine(system: System, facts: Mapping[str, Probe] | None = None) -> list[Finding]:

@@ -104,7 +104,7 @@ def import_fault(platform: Platform, error: str, container: bool) -> str:
 
 
 def _as_shipped(platform: Platform, shipped: tuple[int, int] | None) -> str:
-    removed = f'run {platform.python or "python3"} -m pip uninstall tensorrt, then '
+    removed = f'run {platform.pip_uninstall("tensorrt")}, then '
     if shipped is None:
         return f'{removed}sudo apt install --reinstall python3-libnvinfer'
     return f"{removed}sudo apt install 'python3-libnvinfer={shipped[0]}.{shipped[1]}*'"

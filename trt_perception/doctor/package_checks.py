@@ -100,7 +100,7 @@ def _doubled(system: System) -> Iterator[Finding]:
         if len(installed) > 1:
             yield Finding(
                 'packages', Level.WARNING, f'{" and ".join(installed)} write into one folder and replace each other',
-                f'run {system.platform.python or "python3"} -m pip uninstall {" ".join(installed)}, then '
+                f'run {system.platform.pip_uninstall(" ".join(installed))}, then '
                 f'{system.platform.pip(installed[0])}')
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import platform as python_platform
 import re
+import shlex
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -99,13 +100,14 @@ def check_cache(system: System, facts: Mapping[str, Probe]) -> Iterator[Finding]
     except PerceptionError as error:
         yield Finding('cache', Level.ERROR, one_line(error), 'run export XDG_CACHE_HOME=/a/folder/that/can/be/written')
         return
-    place = _nearest(folder)
-    if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+    if not can_be_written(folder):
+        place = _nearest(folder)
         name = system.environment.get('USER') or 'USER'
-        owned = place.is_dir() and folder in (place, *place.parents)
+        # Another owner does not help on a disk that is read only.
+        owned = place.is_dir() and folder in (place, *place.parents) and not os.statvfs(place).f_flag & os.ST_RDONLY
         yield Finding(
             'cache', Level.ERROR, f'{place} cannot be written: models and engines cannot be stored',
-            f'run sudo chown -R {name} {place}' if owned else
+            f'run sudo chown -R {name} {shlex.quote(str(place))}' if owned else
             'run export XDG_CACHE_HOME=/a/folder/that/can/be/written')
         return
     space = system.free_bytes(folder)
@@ -115,6 +117,12 @@ def check_cache(system: System, facts: Mapping[str, Probe]) -> Iterator[Finding]
             'run trt_perception cache prune --unused-for 30')
         return
     yield Finding('cache', Level.OK, f'{folder}' + (f', {space[0] / _GIB:.0f} GiB free' if space else ''))
+
+
+def can_be_written(folder: Path) -> bool:
+    """Return whether files can be made in a folder, or the folder itself in its nearest parent."""
+    place = _nearest(folder)
+    return place.is_dir() and os.access(place, os.W_OK | os.X_OK)
 
 
 def _nearest(folder: Path) -> Path:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import re
+import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from ..node.process.least_versions import too_old
 from ..node.process.shared_memory import dead_segments
 from .facts import Probe
 from .finding import Finding, Level
+from .platform_checks import can_be_written
 from .system import System
 
 _MIB = 1 << 20
@@ -33,6 +35,9 @@ def check_ros(system: System, facts: Mapping[str, Probe]) -> Iterator[Finding]:
     rclpy, messages = facts.get('rclpy', Probe()), facts.get('messages', Probe())
     platform = system.platform
     if not rclpy.found:
+        if _wrong_middleware(system):
+            # rclpy ends the process with such a setting: check_middleware says which it is.
+            return
         if rclpy.missing and not platform.sourced:
             what = (
                 f'ROS 2 {platform.ros} is installed, but not sourced' if platform.ros else 'ROS 2 is not installed')
@@ -40,7 +45,7 @@ def check_ros(system: System, facts: Mapping[str, Probe]) -> Iterator[Finding]:
                 'ros', Level.WARNING, f'{what}: the node cannot run; predict and the Python API can',
                 install_line('rclpy', platform))
         else:
-            text, _, _ = rclpy.error.partition('; ')
+            text = re.sub('^it is', 'rclpy is', rclpy.error.partition('; ')[0])
             yield Finding('ros', Level.ERROR, f'{text}: the node cannot run', install_line('rclpy', platform))
         return
     distro = f'{platform.ros}, ' if platform.ros else ''
@@ -56,13 +61,14 @@ def check_ros(system: System, facts: Mapping[str, Probe]) -> Iterator[Finding]:
 def check_middleware(system: System, facts: Mapping[str, Probe]) -> Iterator[Finding]:
     """The middleware, its profile, the domain and security."""
     rclpy, environment = facts.get('rclpy', Probe()), system.environment
+    if rclpy.missing:
+        return
+    wrong = _wrong_middleware(system)
+    if wrong:
+        text, _, advice = wrong.partition(': expected ')
+        yield Finding('middleware', Level.ERROR, text, f'expected {advice}' if advice else '')
     if not rclpy.found:
         return
-    try:
-        check_environment(environment)
-    except ParameterError as error:
-        text, _, advice = one_line(error).partition(': expected ')
-        yield Finding('middleware', Level.ERROR, text, f'expected {advice}' if advice else '')
     middleware = rclpy.get('middleware')
     yield Finding('middleware', Level.OK, middleware)
     if 'fastrtps' in middleware:
@@ -78,12 +84,22 @@ def check_middleware(system: System, facts: Mapping[str, Probe]) -> Iterator[Fin
         yield Finding('domain', Level.OK, printable(domain) + (', this machine only' if only else ''))
 
 
+def _wrong_middleware(system: System) -> str:
+    """Return what is wrong with the variables of the middleware, the domain and security; '' if nothing is."""
+    try:
+        check_environment(system.environment)
+    except ParameterError as error:
+        return one_line(error)
+    return ''
+
+
 def _profile(environment: Mapping[str, str]) -> Iterator[Finding]:
     for name in PROFILE_VARIABLES:
         value = environment.get(name, '')
-        if value and not os.access(value, os.R_OK):
+        wrong = _why_no_profile(name, value, environment) if value else ''
+        if wrong:
             yield Finding(
-                'large images', Level.WARNING, f'{name} is {printable(value)}, which cannot be read: most images above '
+                'large images', Level.WARNING, f'{name} is {printable(value)}, which {wrong}: most images above '
                 '0.5 MB are lost', f'run unset {name}; the launch files set it')
             return
         if value:
@@ -97,6 +113,38 @@ def _profile(environment: Mapping[str, str]) -> Iterator[Finding]:
         'images above 0.5 MB (the launch files give the node its profile)',
         f'run export {variable}=$(ros2 pkg prefix trt_perception)/share/trt_perception/config/'
         'fastdds_large_images.xml before the camera is started')
+
+
+def _why_no_profile(name: str, value: str, environment: Mapping[str, str]) -> str:
+    """Return why Fast DDS takes no profile from this variable, '' if it does."""
+    read = profile_variables(environment)
+    # Fast DDS 3 reads both.
+    if read == PROFILE_VARIABLES[:1] != (name,):
+        return f'this Fast DDS does not look at (it reads {read[0]})'
+    try:
+        ElementTree.parse(value)
+    except OSError:
+        return 'cannot be read'
+    except ElementTree.ParseError:
+        return 'is not XML'
+    return ''
+
+
+def check_log_folder(system: System, facts: Mapping[str, Probe]) -> Iterator[Finding]:
+    """The folder of ROS's log files: without it no node starts."""
+    if not facts.get('rclpy', Probe()).found:
+        return
+    variables = system.environment
+    text = variables.get('ROS_LOG_DIR') or f'{variables.get("ROS_HOME") or "~/.ros"}/log'
+    home = variables.get('HOME', '')
+    if text.startswith('~') and not home:
+        problem = 'HOME is not set, so ROS has no folder for its log files'
+    elif not can_be_written(Path(text.replace('~', home, 1) if text.startswith('~') else text)):
+        problem = f'{printable(text)} cannot be written'
+    else:
+        return
+    yield Finding(
+        'log folder', Level.ERROR, f'{problem}: no node starts', 'run export ROS_LOG_DIR=/a/folder/that/can/be/written')
 
 
 def check_shared_memory(system: System, facts: Mapping[str, Probe]) -> Iterator[Finding]:

@@ -34,10 +34,9 @@ class Predictions:
 def read_predictions(path: Path) -> Predictions:
     """Read JSON lines. Raises EvaluationError."""
     try:
-        lines = path.read_text(encoding='utf-8').split('\n')
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else 'not UTF-8 text'
-        raise EvaluationError(f'predictions {path}: {reason}; {EXPECTED}') from error
+        lines = path.read_bytes().split(b'\n')
+    except OSError as error:
+        raise EvaluationError(f'predictions {path}: {error.strerror or error}; {EXPECTED}') from error
     images: list[ImageResult] = []
     kinds: set[str] = set()
     for number, line in enumerate(lines, 1):
@@ -52,7 +51,7 @@ def read_predictions(path: Path) -> Predictions:
     return Predictions(path, kinds == {'detections'}, tuple(images))
 
 
-def _record(where: str, line: str) -> tuple[str, ImageResult]:
+def _record(where: str, line: bytes) -> tuple[str, ImageResult]:
     try:
         result = read_line(line)
     except LineError as error:

@@ -118,7 +118,7 @@ def _coco_truth(path: Path, text: str) -> Truth:
         path, 'images have the file_name', [image.file_name for image in files], 'because images are matched by it: '
         'write the folder into it')
     if not files:
-        raise EvaluationError(f'truth {path}: no images')
+        raise EvaluationError(f'truth {path}: no images; expected at least one in the list images')
     labels = tuple(
         _label(path, f'annotations[{i}]', entry, image_of, class_of) for i, entry in enumerate(annotations))
     return Truth(path, files, classes, labels)

@@ -29,8 +29,8 @@ class Comparison:
     """The outputs of both for one input.
 
     name: of the input
-    difference: the largest one, as a part of `largest`: the largest absolute value of the same output, or of the same
-        attribute (x, y, a score) of a detector's output
+    difference: the largest one, as a fraction of `largest`
+    largest: the largest absolute value of the output, or of the attribute (x, y, a score) of a detector's output
     """
 
     name: str
@@ -39,7 +39,7 @@ class Comparison:
 
     @property
     def relative(self) -> float:
-        """The difference as a part of the largest value."""
+        """The difference as a fraction of the largest value."""
         return self.difference / max(self.largest, _LEAST)
 
 

@@ -52,7 +52,7 @@ def export_network(
 
     size: width, height of the input in pixels
     model: the user's task, head, labels and preprocessing, which go into the metadata
-    tolerance: the largest difference between PyTorch and ONNX Runtime, as a part of the largest output value
+    tolerance: the largest difference between PyTorch and ONNX Runtime, as a fraction of the largest output value
     say: called with a line about each step
 
     Raises ModelError if the network cannot be exported, or if the file is not valid, not supported or differs by more

@@ -76,7 +76,7 @@ def _imported(where: str) -> ModuleType:
     except SystemExit as error:
         raise ModelError(
             f'{printable(where)} ended with SystemExit ({one_line(error, 100)}) when it was imported: expected a '
-            "module that only defines; put the rest under if __name__ == '__main__'") from error
+            "module that only defines functions and classes; put the rest under if __name__ == '__main__'") from error
     except Exception as error:
         if isinstance(error, ModuleNotFoundError) and error.name and where.startswith(error.name):
             raise ModelError(

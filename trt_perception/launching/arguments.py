@@ -72,7 +72,7 @@ def declare_parameters(*tasks: str, use_sim_time: str = '') -> list[Any]:
         DeclareLaunchArgument(
             'params_file', default_value='',
             description="YAML file with parameters of the node. Parameters that are not in it have the node's default. "
-                        f'Launch arguments win over it. A full file to copy from: {files} of trt_perception.'),
+                        f'Launch arguments override it. A full file to copy from: {files} of trt_perception.'),
     ]
 
 

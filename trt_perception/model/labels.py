@@ -48,6 +48,8 @@ def load_labels(path: str | Path) -> list[str]:
         raise LabelsError(
             f'{where}: expected UTF-8 text, found byte {error.object[error.start]:#04x} at '
             f'offset {error.start}; save the file as UTF-8') from error
+    except FileNotFoundError as error:
+        raise LabelsError(f'{where}: {error.strerror}; check the path of the class names') from error
     except OSError as error:
         raise LabelsError(f'{where}: {error.strerror or error}') from error
     if '\0' in text:

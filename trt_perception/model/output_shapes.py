@@ -26,7 +26,7 @@ def output_shapes(
         return known
     if summary.tflite is not None:
         return _shapes_by_running(summary, width, height)
-    proto = _with_fixed_input(summary, width, height)
+    proto = with_fixed_input(summary, width, height)
     onnx = require('onnx')
     try:
         inferred = onnx.shape_inference.infer_shapes(proto, data_prop=True)
@@ -38,7 +38,8 @@ def output_shapes(
     return _shapes_by_running(summary, width, height)
 
 
-def _with_fixed_input(summary: OnnxSummary, width: int, height: int) -> Any:
+def with_fixed_input(summary: OnnxSummary, width: int, height: int) -> Any:
+    """Return a copy of the onnx.ModelProto with this input size, batch 1 and undeclared outputs, for inference."""
     onnx = require('onnx')
     proto = onnx.ModelProto()
     proto.CopyFrom(summary.proto)

@@ -15,6 +15,7 @@ from ..errors import LabelsError, ModelError, printable
 from ..tensors.quantisation import Quantisation, real_outputs
 from .coco_ids import NUM_IDS, by_id
 from .file_kinds import is_tflite
+from .head_by_graph import heads_of_graph
 from .head_by_values import head_by_values
 from .heads.binary import BinaryHead, binary_head
 from .heads.classification import ClassificationHead, classification_head
@@ -175,7 +176,7 @@ def _read_model(path: Path, options: ModelOptions) -> ModelSpec:
             head.task, summary.metadata, summary.input_dtype, options.preprocessing,
             summary.input_name in dict(summary.quantised),
             head.usual_preprocessing if isinstance(head, FamilyHead) else None),
-        labels_warning=_labels_warning(summary, given, options.labels),
+        labels_warning=_labels_warning(summary, head, given, options.labels),
         file_format='onnx' if summary.tflite is None else 'tflite', has_fractions=summary.has_fractions,
         thresholds=thresholds_of(summary.metadata) if head.task == 'detection' else Thresholds(),
         size_inputs=summary.size_inputs, quantised=summary.quantised)
@@ -193,7 +194,7 @@ def _head(
         output_shapes(summary, width, height), (width, height), num_names, summary.end_to_end, types, summary.metadata,
         bool(summary.size_inputs), _open_outputs(summary), summary.layout == 'nhwc')
     considered = _only(evidence, options.output_name)
-    heads = fitting_heads(considered, options.head)
+    heads = heads_of_graph(summary, considered, fitting_heads(considered, options.head))
     head = heads[0] if len(heads) == 1 else head_by_values(summary, considered, heads)
     if isinstance(head, BinaryHead):
         head = binary_head(head.output_name, _binary_activation(summary, head.output_name))
@@ -278,10 +279,12 @@ def _names(summary: OnnxSummary, head: Head, given: tuple[str, ...], labels: str
     return tuple(str(index) for index in range(expected)), f'class indices ({reason})'
 
 
-def _labels_warning(summary: OnnxSummary, given: tuple[str, ...], labels: str) -> str:
+def _labels_warning(summary: OnnxSummary, head: Head, given: tuple[str, ...], labels: str) -> str:
     problem = read_metadata_names(summary.metadata).problem
     if not problem and summary.tflite is not None:
         problem = summary.tflite.metadata.problem
+    if not problem and isinstance(head, FamilyHead):
+        problem = head.names_doubt(summary.names or given)
     differing = [pair for pair in zip(summary.names, given) if pair[0] != pair[1]]
     if not differing:
         return f'{summary.path.name}: {problem}' if problem else ''

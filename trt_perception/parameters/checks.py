@@ -12,7 +12,7 @@ from typing import Any
 from ..errors import ParameterError, listed
 from ..image.transports import TRANSPORTS, republish_command
 from ..model.spec import ModelSpec
-from ..results.regions import ROTATIONS, parse_area
+from ..results.regions import ROTATIONS, encloses_one_area, parse_area
 from .table import PARAMETERS, Kind, Row
 
 
@@ -58,8 +58,9 @@ def class_indices(names: Sequence[str], spec: ModelSpec, option: str = 'classes'
 
 
 def closest(name: str, known: Iterable[str]) -> str:
-    """Return the most similar known name, '' if none is similar."""
-    return next(iter(difflib.get_close_matches(name, list(known), 1)), '')
+    """Return the most similar known name, whatever its case; '' if none is similar."""
+    spelt = {one.casefold(): one for one in known}
+    return next((spelt[found] for found in difflib.get_close_matches(name.casefold(), list(spelt), 1)), '')
 
 
 def _hint(row: Row, value: Any) -> str:
@@ -93,10 +94,15 @@ def _rotate(value: Sequence[int] | None) -> str:
 
 def _ignore_areas(value: Sequence[str] | None) -> str:
     for text in value or ():
-        if text and parse_area(text) is None:
+        if not text:
+            continue
+        area = parse_area(text)
+        if area is None:
             return (
                 "texts with at least three corners in pixels, such as '0,0 640,0 640,80' or '/front/image_raw: 0,0 "
                 "640,0 640,80'")
+        if not encloses_one_area(area[1]):
+            return f"corners in their order around an area, so that no edges cross, unlike '{text}'"
     return ''
 
 

@@ -40,7 +40,7 @@ class DepthValues:
         INPUTS, 30, 'Number of depth images, and of masks, that are kept until the detections with the same stamp '
         'arrive. With 30 images per second, 30 are enough for a network that needs one second', limits=(1, 1000))
     reliability: str = declared_row(
-        INPUTS, 'best_effort', 'Reliability of the three subscriptions; best_effort matches every publisher',
+        INPUTS, 'best_effort', 'Reliability of the subscriptions; best_effort matches every publisher',
         choices=('best_effort', 'reliable'))
 
     diagnostics_period: float = declared_row(

@@ -25,7 +25,7 @@ _YAML_HEAD = """\
 #
 # All parameters of {what}, with the values that {launch_file} uses by default.
 # To change some, copy their lines into your own file and give it to the launch file: params_file:=my.yaml. Launch
-# arguments win over the file. Parameters marked "Live" can also change while the node is active (ros2 param set); the
+# arguments override the file. Parameters marked "Live" can also change while the node is active (ros2 param set); the
 # others are read on configure.
 /**:
   ros__parameters:
@@ -42,7 +42,7 @@ detect.launch.py --show-args` lists them). To change a *live* parameter while th
 `ros2 param set /detector score_threshold 0.4`; the other parameters are read on configure, so a change needs cleanup
 and configure.
 
-If a parameter is set in several places, launch arguments win over `params_file`, and `params_file` wins over
+If a parameter is set in several places, launch arguments override `params_file`, and `params_file` overrides
 `SetParameter` in a launch file that includes ours. Without `params_file`, `detect.launch.py` sets `task` to `detection`
 and `classify.launch.py` sets it to `classification`, unless `SetParameter` does.
 

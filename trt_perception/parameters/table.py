@@ -341,7 +341,7 @@ class Values:
     tracking_buffer: float = _row(
         TRACKING, 1.0, 'Seconds for which an object that is not detected keeps its id', limits=(0.1, 3600.0))
     tracking_low_score: float = _row(
-        TRACKING, 0.1, 'Detections with a score between this value and score_threshold are not published, but they '
+        TRACKING, 0.1, 'Detections with a score between this value and the score threshold are not published, but they '
         'continue the track of a known object', limits=(0.0, 1.0), live=True)
     tracking_predicted: float = _row(
         TRACKING, 0.0, 'Seconds for which the predicted box of an object that is not detected is also published, with '

@@ -85,7 +85,7 @@ class HostPipeline(Closing):
             inferred = time.perf_counter()
             result = self._decode(output, geometry, settings, masks)
             finished = time.perf_counter()
-        return PipelineOutput(result, _timings(started, preprocessed, inferred, finished))
+        return PipelineOutput(result, _timings(started, preprocessed, inferred, finished), settings)
 
     def run_batch(self, frames: Sequence[Frame], masks: bool = False) -> list[PipelineOutput]:
         """Process frames in one run of the network."""
@@ -103,7 +103,7 @@ class HostPipeline(Closing):
                 self._decode(output, geometry, settings, masks) for output, geometry in zip(outputs, geometries)]
             finished = time.perf_counter()
         timings = _timings(started, preprocessed, inferred, finished)
-        return [PipelineOutput(result, dict(timings)) for result in results]
+        return [PipelineOutput(result, dict(timings), settings) for result in results]
 
     @contextlib.contextmanager
     def _taken(self) -> Iterator[InputBuffers]:

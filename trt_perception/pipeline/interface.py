@@ -20,10 +20,14 @@ from ..results.results import Result
 
 @dataclass(frozen=True)
 class PostprocessSettings:
-    """Settings that may change between two frames; see DetectionSettings and ClassificationSettings."""
+    """Settings that may change between two frames; see DetectionSettings and ClassificationSettings.
+
+    shown_score: detections with a lower score are only for a tracker; None if there is none, so all are shown
+    """
 
     detection: DetectionSettings = field(default_factory=DetectionSettings)
     classification: ClassificationSettings = field(default_factory=ClassificationSettings)
+    shown_score: float | None = None
 
     @classmethod
     def of_model(cls, spec: ModelSpec) -> PostprocessSettings:
@@ -32,9 +36,9 @@ class PostprocessSettings:
 
     def down_to(self, score: float) -> PostprocessSettings:
         """Return these settings with detections down to this score too. Those above the threshold stay the same."""
-        if score >= self.detection.score_threshold:
-            return self
-        return replace(self, detection=replace(self.detection, score_threshold=score))
+        shown = self.detection.score_threshold
+        return replace(
+            self, detection=replace(self.detection, score_threshold=min(score, shown)), shown_score=shown)
 
 
 @dataclass(frozen=True)
@@ -42,10 +46,12 @@ class PipelineOutput:
     """The result of one frame and the time of each stage.
 
     timings_ms: preprocess, infer, postprocess, in milliseconds
+    settings: those of this result; the pipeline may have others by now
     """
 
     result: Result
     timings_ms: dict[str, float]
+    settings: PostprocessSettings
 
 
 class Backend(Protocol):

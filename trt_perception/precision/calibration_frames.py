@@ -116,5 +116,3 @@ def _spread(
                 size = sum(item.frame.data.nbytes for item in kept)
             progress(f'reading {source}', seen, frames.len_hint)
     return [item.frame for item in thin(kept, count)]
-
-

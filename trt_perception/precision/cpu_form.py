@@ -1,6 +1,6 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The form of an int8 model that runtimes for CPUs compute in int8: ONNX Runtime and OpenVINO.
+"""The form of an int8 model that ONNX Runtime computes in int8 on a CPU. OpenVINO computes it in int8 too.
 
 ONNX Runtime's CPU provider computes a layer in int8 only if the layer's output is quantised too. Between two int8
 layers the arithmetic must be int8 as well: a SiLU in float needs two conversions of a tensor, which take longer than
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .quantizer import CPU_SETTINGS, quantised
-from .ranges import Histogram
+from .ranges import Histogram, represented
 
 # Operators that ONNX Runtime's CPU provider computes on uint8, and the number of their inputs that are activations
 # (None: all of them). Their other inputs are sizes, axes and bounds.
@@ -56,7 +56,7 @@ class CpuForm:
         silu = set(_read_by_silu_only(model.graph.node))
         ranges = {}
         for name in self.tensors(model, layers):
-            low, high = max(seen[name].lowest, -thresholds[name]), min(seen[name].highest, thresholds[name])
+            low, high = represented(seen[name], thresholds[name])
             ranges[name] = max(low, _SILU_IS_ZERO) if name in silu else low, high
         return quantised(
             model, ranges, (*layers, *carriers(model, layers)), CPU_SETTINGS, _CARRIERS, self.weight_bits < 8)

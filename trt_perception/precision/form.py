@@ -11,10 +11,11 @@ from typing import Any, Protocol
 from ..ort.saturation import exact_weight_bits
 from .cpu_form import CpuForm
 from .graph import read_record
-from .quantizer import input_tensors, insert_qdq
+from .openvino_form import OpenVinoForm
+from .quantizer import insert_qdq, read_by
 from .ranges import Histogram
 
-FORMS = ('tensorrt', 'cpu')
+FORMS = ('tensorrt', 'cpu', 'openvino')
 
 
 class Form(Protocol):
@@ -48,8 +49,7 @@ class TensorRtForm:
 
     def tensors(self, model: Any, layers: Collection[str]) -> list[str]:
         """Return the names of the layers' inputs."""
-        inputs = input_tensors(model)
-        return sorted({inputs[layer] for layer in layers})
+        return read_by(model, layers)
 
     def insert(
         self, model: Any, seen: Mapping[str, Histogram], thresholds: Mapping[str, float], layers: Collection[str],
@@ -60,13 +60,15 @@ class TensorRtForm:
 
 def form_of(name: str) -> Form:
     """Return the form of FORMS with this name, with weights that are exact on this CPU; ModelError, EngineError."""
-    return CpuForm(exact_weight_bits()) if name == 'cpu' else TensorRtForm()
+    if name == 'cpu':
+        return CpuForm(exact_weight_bits())
+    return OpenVinoForm(exact_weight_bits()) if name == 'openvino' else TensorRtForm()
 
 
-def made_for_tensorrt(path: Path) -> bool:
-    """Return whether this package made this file, in int8 and in the form for TensorRT; ModelError if unreadable."""
+def made_for_other_runtimes(path: Path) -> bool:
+    """Return whether this package made this file in int8, but not for ONNX Runtime; ModelError if unreadable."""
     record = read_record(path)
-    return record.get('precision') == 'int8' and 'form' not in record
+    return record.get('precision') == 'int8' and record.get('form') != 'cpu'
 
 
 USUAL_FORM: Form = TensorRtForm()

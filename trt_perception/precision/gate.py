@@ -73,7 +73,8 @@ def comparison_identity(spec: ModelSpec, frames: Sequence[Frame], settings: Post
 
     It covers the pixels, the preprocessing, the head that reads the output, and the thresholds.
     """
-    digest = hashlib.sha256(json.dumps(asdict(settings), sort_keys=True, default=sorted).encode())
+    thresholds = {'detection': asdict(settings.detection), 'classification': asdict(settings.classification)}
+    digest = hashlib.sha256(json.dumps(thresholds, sort_keys=True, default=sorted).encode())
     preprocessing = ', '.join(f'{name}={value!r}' for name, value in spec.preprocessing.identity().items())
     digest.update(f'{spec.sha256} {spec.input_shape} Preprocessing({preprocessing}) {spec.head}'.encode())
     for frame in frames:
@@ -108,9 +109,11 @@ def measure_agreement(
             HostPipeline(spec, backend, candidate.settings) as reference:
         agreement = compare(reference, candidate, until_cancelled())
     if agreement.says_nothing:
-        monitor.log('warning', 'the accuracy gate measured nothing: neither run found anything on the frames')
+        monitor.log(
+            'warning', 'the accuracy check measured nothing, because nothing was detected in the frames: give frames '
+            'that show what the model detects')
     elif agreement.doubt:
-        monitor.log('warning', f'the accuracy gate is not reliable: {agreement.doubt}; give more frames')
+        monitor.log('warning', f'the accuracy check is not reliable: {agreement.doubt}; give more frames')
     return AgreementReport.of(agreement, options.calibration.source, compared)
 
 

@@ -104,9 +104,9 @@ class Agreement:
         if self.says_nothing:
             return f'nothing was detected in {_frames(self.frames)}' if self.frames else 'there was no frame'
         if self.frames == 1:
-            return 'there was 1 frame only'
+            return 'there was only 1 frame'
         compared = self.frames if self.task == 'classification' else self._compared
-        return f'something was detected in 1 of {self.frames} frames only' if compared == 1 else ''
+        return f'something was detected in only 1 of {self.frames} frames' if compared == 1 else ''
 
     def as_dict(self) -> dict[str, Any]:
         """Return the numbers as JSON values."""

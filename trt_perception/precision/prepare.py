@@ -224,7 +224,7 @@ def _quantised(
         if not missed:
             return quantised
         return replace(quantised, warnings=(
-            *quantised.warnings, f'int8 misses its usual accuracy, whatever layers stay in float: {missed}'))
+            *quantised.warnings, f'int8 misses its usual accuracy, whichever layers stay in float: {missed}'))
     except CalibrationError as error:
         raise CalibrationError(f'{calibration.source}: {error}') from error
 

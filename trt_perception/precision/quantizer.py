@@ -34,6 +34,7 @@ _TENSORRT_SETTINGS = {
     # Weights stay float in the file, with Q and DQ after them: all TensorRT versions accept that form.
     'AddQDQPairToWeight': True, 'OpTypesToExcludeOutputQuantization': list(WEIGHTED)}
 CPU_SETTINGS = {'ActivationSymmetric': False, 'QuantizeBias': True}
+OPENVINO_SETTINGS = {**_TENSORRT_SETTINGS, 'ActivationSymmetric': False, 'AddQDQPairToWeight': False}
 
 
 def prepared(model: Any, name: str) -> Any:
@@ -145,6 +146,12 @@ def quantised_layers(model: Any) -> list[str]:
     return [
         node.name for node in model.graph.node
         if node.op_type in WEIGHTED and len(node.input) > 1 and node.input[1] in dequantised]
+
+
+def read_by(model: Any, layers: Collection[str]) -> list[str]:
+    """Return the names of the tensors that these layers get as inputs."""
+    inputs = input_tensors(model)
+    return sorted({inputs[layer] for layer in layers})
 
 
 def input_tensors(model: Any) -> dict[str, str]:

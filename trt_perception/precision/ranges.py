@@ -64,6 +64,11 @@ def threshold(histogram: Histogram, method: str) -> float:
     return max(float(chosen), _SMALLEST_THRESHOLD)
 
 
+def represented(histogram: Histogram, threshold: float) -> tuple[float, float]:
+    """Return the smallest and the largest value to represent if the two may differ: both contain 0."""
+    return max(histogram.lowest, -threshold), min(histogram.highest, threshold)
+
+
 def _percentile(histogram: Histogram) -> float:
     """The value below which PERCENTILE percent of the non-zero absolute values lie."""
     cumulated = np.cumsum(histogram.counts)

@@ -37,7 +37,7 @@ from .running import load, run, session_options
 FOLDER = 'networks'
 # Increase it if this package converts the same network in another way than before.
 _FORMAT = 1
-# The limit of int8: root mean square of the difference from fp32, as a part of that of the fp32 output.
+# The limit of int8: root mean square of the difference from fp32, as a fraction of that of the fp32 output.
 INT8_DIFFERENCE = 0.1
 # Each fourth sample is for the comparison, if there are enough.
 _EACH = 4
@@ -133,7 +133,7 @@ def require_raw_precision(model: RawModel, precision: str, has_samples: bool) ->
 
 
 def differences(expected: Sequence[np.ndarray], found: Sequence[np.ndarray]) -> float:
-    """Return the root mean square of the difference, as a part of that of the output: the largest of all outputs.
+    """Return the root mean square of the difference, as a fraction of that of the output: the largest of all outputs.
 
     Outputs of whole numbers, such as class indices, do not count.
     """
@@ -197,7 +197,7 @@ def _quantize(
     difference, result, record = best
     if difference > limit:
         raise CalibrationError(
-            f'int8 differs from fp32 by {difference:.2g} (root mean square, as a part of that of the output), more '
+            f'int8 differs from fp32 by {difference:.2g} (root mean square, as a fraction of that of the output), more '
             f'than max_difference {limit:g}: give more calibration data of what the camera will see, use fp16, or '
             'raise max_difference')
     add_metadata(result, source, record)

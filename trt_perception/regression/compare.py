@@ -123,7 +123,8 @@ def _tally(a: LineFile, b: LineFile, options: CompareOptions) -> Tally:
     for one, other in ((a, b), (b, a)):
         if '' in one.topics and '' not in other.topics:
             raise CompareError(
-                f'{one.path} is of predict, and {other.path} of annotate, with topics: compare two of one kind')
+                f'{one.path} is from predict, and {other.path} is from annotate, with topics: compare two files of the '
+                'same kind')
     return BoxTally(options.moved_iou) if a.detections else TopTally()
 
 
@@ -146,7 +147,7 @@ def _image_notes(bag: BagComparison, a: LineFile, b: LineFile) -> list[str]:
             of = f', among them all of {listed(topics, 5)}' if topics else ''
             notes.append(f'{printable(bag.name)}: {_images(count)} in {side} only{of}')
     if bag.other:
-        notes.append(f'{printable(bag.name)}: {_images(bag.other)} in both with another stamp or size, so not the same')
+        notes.append(f'{printable(bag.name)}: {_images(bag.other)} in both with another stamp or size: not compared')
     return notes
 
 

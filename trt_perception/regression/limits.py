@@ -121,7 +121,7 @@ def failures(limits: Limits, comparison: Comparison, found: list[Check]) -> list
         return []
     lines = [check.line for check in found if not check.passed]
     if comparison.missing and not limits.partial:
-        lines.append('what only one annotation has was not compared (see the notes): annotate the same images, or give '
+        lines.append('some images were not compared (see the notes): annotate the same images with both, or give '
                      '--partial to allow it')
     if not _size(comparison.tally.total):
         lines.append(

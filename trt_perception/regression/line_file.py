@@ -87,10 +87,9 @@ class LineFile:
             if not line.strip():
                 continue
             try:
-                result = read_line(line.decode())
-            except (LineError, UnicodeDecodeError) as error:
-                reason = 'not UTF-8 text' if isinstance(error, UnicodeDecodeError) else error
-                raise CompareError(f'{self.path} line {number}: {reason}') from error
+                result = read_line(line)
+            except LineError as error:
+                raise CompareError(f'{self.path} line {number}: {error}') from error
             hashes.append(hash(key_of(result)))
             offsets.append(offset)
             kinds.add(result.detections)
@@ -121,8 +120,8 @@ class LineFile:
 
     def _read(self, offset: int) -> LineResult:
         try:
-            return read_line(self._line(offset).decode())
-        except ValueError as error:
+            return read_line(self._line(offset))
+        except LineError as error:
             raise CompareError(f'{self.path}: it was changed while it was read: compare again') from error
 
     def _line(self, offset: int) -> bytes:

@@ -58,10 +58,12 @@ class LineResult:
     found: tuple[Found, ...]
 
 
-def read_line(line: str) -> LineResult:
-    """Return the result in a line. Raises LineError."""
+def read_line(line: bytes) -> LineResult:
+    """Return the result in a line, with or without a byte order mark. Raises LineError."""
     try:
-        record = json.loads(line)
+        record = json.loads(line.decode('utf-8-sig'))
+    except UnicodeDecodeError as error:
+        raise LineError(f'not UTF-8 text; {EXPECTED}') from error
     except (ValueError, RecursionError) as error:
         raise LineError(f'not JSON ({error}); {EXPECTED}') from error
     if isinstance(record, list):

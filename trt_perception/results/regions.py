@@ -133,6 +133,27 @@ def parse_area(text: str) -> tuple[str, Polygon] | None:
     return topic.strip(), corners
 
 
+def encloses_one_area(polygon: Polygon) -> bool:
+    """Whether the corners are given in their order around an area: no two edges cross, and they are not on one line.
+
+    Corners and edges may touch others: many programs repeat the first corner at the end.
+    """
+    starts = np.asarray(polygon, np.float64)
+    ends = np.roll(starts, -1, axis=0)
+    for first, last in zip(starts, ends):
+        across = _sides(first, last, starts) * _sides(first, last, ends) < 0
+        if (across & (_sides(starts, ends, first) * _sides(starts, ends, last) < 0)).any():
+            return False
+    return bool(np.sum(starts[:, 0] * ends[:, 1] - ends[:, 0] * starts[:, 1]))
+
+
+def _sides(starts: np.ndarray, ends: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Return on which side of the lines from starts to ends the points are: -1, 0 or 1."""
+    (x, y), (point_x, point_y) = (ends - starts).T, (points - starts).T
+    sides: np.ndarray = np.sign(x * point_y - y * point_x)
+    return sides
+
+
 def areas_for(texts: Sequence[str], names: Sequence[str]) -> tuple[Polygon, ...]:
     """Return the polygons of the texts without a topic, and of those with one of these names."""
     areas = [area for text in texts if (area := parse_area(text)) is not None]

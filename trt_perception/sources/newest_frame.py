@@ -106,11 +106,11 @@ class NewestFrame:
             try:
                 self._capture = open_capture(self._name)
             except SourceError as error:
-                self._say_rarely(False, f'not back for {time.monotonic() - lost:.0f} s: {error}')
+                self._say_rarely(False, f'no frame for {time.monotonic() - lost:.0f} s: {error}')
             else:
                 self._opened = time.monotonic()
                 if spoken:
-                    self._tell(False, f'{self._label}: back after {self._opened - lost:.1f} s')
+                    self._tell(False, f'{self._label}: connected again after {self._opened - lost:.1f} s')
                 return True
         return False
 

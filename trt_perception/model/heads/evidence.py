@@ -66,15 +66,20 @@ FLOAT_TYPES = ('float32', 'float16', 'float64')
 
 def dense_counts(input_size: tuple[int, int]) -> set[int]:
     """Return the candidate counts of dense YOLO heads: 1 or 3 anchors per cell at the usual strides."""
+    return cell_counts(input_size) | anchor_counts(input_size)
+
+
+def cell_counts(input_size: tuple[int, int]) -> set[int]:
+    """Return the candidate counts of heads with one candidate per cell: YOLOv6, YOLOX, YOLOv8 and later."""
     width, height = input_size
+    return {
+        sum(-(-width // s) * -(-height // s) for s in strides)
+        for strides in ((8, 16, 32), (8, 16, 32, 64), (16, 32), (4, 8, 16, 32))}
 
-    def cells(strides: tuple[int, ...]) -> int:
-        return sum(-(-width // s) * -(-height // s) for s in strides)
 
-    counts = set()
-    for strides in ((8, 16, 32), (8, 16, 32, 64), (16, 32), (4, 8, 16, 32)):
-        counts |= {cells(strides), 3 * cells(strides)}
-    return counts
+def anchor_counts(input_size: tuple[int, int]) -> set[int]:
+    """Return the candidate counts of heads with three anchors per cell: YOLOv3, v5 and v7."""
+    return {3 * count for count in cell_counts(input_size)}
 
 
 def is_feature_map(shape: tuple[int, ...]) -> bool:

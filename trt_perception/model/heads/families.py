@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from ...errors import printable
-from .evidence import HeadEvidence, dense_counts, is_feature_map, is_raw_map
+from .evidence import HeadEvidence, anchor_counts, dense_counts, is_feature_map, is_raw_map
 
 _YOLO = 'export a YOLO detector: yolo export model=yolo11n.pt format=onnx'
 # Ultralytics' classes of heads, in its metadata `head`: the class's name begins with the key.
@@ -151,6 +151,15 @@ def _other_columns(evidence: HeadEvidence) -> Family | None:
     return None
 
 
+def _turned_anchors(evidence: HeadEvidence) -> Family | None:
+    counts = anchor_counts(evidence.input_size)
+    if not any(len(shape) == 3 and 5 < shape[1] < shape[2] and shape[2] in counts for shape in evidence.shapes):
+        return None
+    return Family(
+        'YOLOv5 or v7, three boxes for each cell, with its last two axes exchanged',
+        'export it without the Transpose at its end, as [1, N, 5+C]')
+
+
 def _single_value(evidence: HeadEvidence) -> Family | None:
     if len(evidence.outputs) != 1 or any(size != 1 for size in evidence.shapes[0]):
         return None
@@ -173,4 +182,4 @@ def _names(evidence: HeadEvidence) -> set[str]:
 _Rule = Callable[[HeadEvidence], Family | None]
 _CERTAIN: tuple[_Rule, ...] = (
     _by_metadata, _raw_maps, _rows_after_nms, _picture, _undecoded_distances)
-_LIKELY: tuple[_Rule, ...] = (_yolov2, _other_columns, _single_value)
+_LIKELY: tuple[_Rule, ...] = (_yolov2, _other_columns, _turned_anchors, _single_value)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from ...errors import ModelError, printable
 from .binary import binary_head, is_binary
 from .classification import ClassificationHead
-from .evidence import HeadEvidence, dense_counts, is_feature_map, is_raw_map
+from .evidence import HeadEvidence, anchor_counts, cell_counts, dense_counts, is_feature_map, is_raw_map
 from .families import family_of, resembling_family
 from .find_family import FAMILY_KINDS, FAMILY_LAYOUTS, family_heads
 from .plausibility import Head as Head
@@ -48,6 +48,7 @@ def fitting_heads(evidence: HeadEvidence, wanted: str = 'auto') -> list[Head]:
     rivals: list[Head | None] = [rival_head(head, evidence, wanted)]
     if wanted == 'auto' and isinstance(head, YoloHead) and len(evidence.outputs) == 1:
         rivals += unnamed_rtdetr(evidence)
+        rivals.append(_turned_rival(head, evidence))
         rivals.append(undecoded_yolox(evidence) if head.kind == 'yolov5' else None)
     return [head, *(rival for rival in rivals if rival is not None)]
 
@@ -95,6 +96,17 @@ def rival_head(head: Head, evidence: HeadEvidence, wanted: str = 'auto') -> Head
     return YoloHead('end_to_end', head.output_name, evidence.num_names or 0)
 
 
+def _turned_rival(head: YoloHead, evidence: HeadEvidence) -> Head | None:
+    """Return the transposed YOLOv8 that fits as well as YOLOv5, so that only the graph decides; else None.
+
+    YOLOv5 and v7 have three rows for each cell. One row for each cell have YOLOv6, YOLOX and YOLOv8.
+    """
+    shape = dict(evidence.outputs)[head.output_name]
+    if head.kind != 'yolov5' or evidence.num_names is not None or shape[1] not in cell_counts(evidence.input_size):
+        return None
+    return YoloHead('yolov8', head.output_name, shape[2] - 4, transposed=True)
+
+
 def _head_of_output(
     name: str, shape: tuple[int, ...], evidence: HeadEvidence, wanted: str,
 ) -> Head | None:
@@ -117,6 +129,9 @@ def _head_of_output(
         YoloHead('yolov8', name, columns - 4, transposed=True)]
     options = [
         head for head in options if head.num_classes > 0 and wanted in ('auto', head.kind)]
+    if wanted == 'auto' and columns in anchor_counts(evidence.input_size):
+        # Three columns for each cell: YOLOv5, transposed. YOLOv8 has one.
+        options = [head for head in options if head.kind == 'yolov5' or head.transposed]
     exact = [head for head in options if head.num_classes == evidence.num_names]
     if len(exact) == 1:
         if wanted == 'auto' and exact[0].transposed and rows not in dense:

@@ -21,6 +21,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from ...errors import ModelError, printable
 from ..coco_ids import after_background
 from ..normalisation import YOLO, Preprocessing
 from .boxes import CORNERS, FRACTIONS, PIXELS, YX_CORNERS, boxes_problem, to_corners, unit_of
@@ -38,6 +39,8 @@ _MAKERS = {
     'torchvision': (
         'a detector of torchvision (SSD, RetinaNet, Faster R-CNN)', 'export it with torch.onnx.export in eval()'),
     'nms': ('a detector with NMS as EfficientNMS_TRT (four outputs)', NO_NMS)}
+# The number of the first class in the labels, 0 or 1, in the metadata of the file.
+METADATA_KEY = 'trt_perception.first_label'
 _STRETCHED = replace(YOLO, resize_mode='stretch')
 
 
@@ -50,6 +53,7 @@ class LabelledHead(FamilyHead):
     coding: corners or yx_corners; unit: pixels or fractions, '' if the values decide
     has_background: whether class 0 is the background, so that names begin with class 1
     maker: detr, tensorflow, torchvision or nms, for the usual preprocessing and for error messages
+    supposed: whether `has_background` is only usual for such outputs, and nothing in the file says it
     """
 
     kind: ClassVar[str] = 'labelled'
@@ -64,6 +68,7 @@ class LabelledHead(FamilyHead):
     unit: str = ''
     has_background: bool = False
     maker: str = 'nms'
+    supposed: bool = False
 
     @property
     def family(self) -> str:  # type: ignore[override]
@@ -91,6 +96,17 @@ class LabelledHead(FamilyHead):
     def names_of(self, names: tuple[str, ...]) -> tuple[str, ...]:
         """Return the names, after that of the background if there is one."""
         return after_background(names) if self.has_background else names
+
+    def names_doubt(self, names: tuple[str, ...]) -> str:
+        """Return that these names may belong to labels which count from 0; '' if there is no doubt."""
+        moved = self.names_of(names)
+        if not self.supposed or not names or moved == names:
+            return ''
+        first = printable(names[0])
+        return (
+            f"output '{printable(self.labels_name)}' is taken to count its classes from 1, as torchvision does: 1 is "
+            f"'{first}'; if '{first}' is 0 there, write 0 into the metadata {METADATA_KEY}, otherwise 1 (see "
+            'models/README.md)')
 
     def candidates(self, outputs: Mapping[str, np.ndarray], size: tuple[int, int], threshold: float) -> Candidates:
         """Return the rows in use above the threshold."""
@@ -163,14 +179,25 @@ def labelled_heads(evidence: HeadEvidence) -> list[FamilyHead]:
         # Three numbers of one row are not a detector.
         return []
     named = evidence.num_names or 0
+    said = _first_label(evidence)
     if tensorflow is not None:
         return [LabelledHead(
-            named, name, scores, labels, count, YX_CORNERS, FRACTIONS, has_background=True, maker='tensorflow')]
+            named, name, scores, labels, count, YX_CORNERS, FRACTIONS, has_background=said != 0, maker='tensorflow')]
     torchvision = len(shape) == 2
     maker = 'torchvision' if torchvision else 'nms' if count else 'detr'
     return [LabelledHead(
         named, name, scores, labels, count, unit=PIXELS if evidence.scaled else '',
-        has_background=torchvision, maker=maker)]
+        has_background=torchvision if said is None else said == 1, maker=maker, supposed=torchvision and said is None)]
+
+
+def _first_label(evidence: HeadEvidence) -> int | None:
+    """Return what the metadata say, None if nothing."""
+    text = evidence.metadata.get(METADATA_KEY, '').strip()
+    if text not in ('', '0', '1'):
+        raise ModelError(
+            f"the metadata {METADATA_KEY} is '{printable(text[:40])}': expected 0 or 1, the number of the first class "
+            'in the labels')
+    return int(text) if text else None
 
 
 def _is_boxes(shape: tuple[int, ...]) -> bool:

@@ -98,7 +98,7 @@ def _score_problem(head: YoloHead, tables: Sequence[np.ndarray]) -> str:
     else:
         remedy = (
             f'only the first {right} of {len(wrong)} columns after the box are scores: a segmentation, pose or '
-            'oriented-box model has further columns; of such a model, set head to segment, pose or obb, and '
+            'oriented-box model has further columns; for such a model set head to segment, pose or obb, and '
             'labels_file to its class names; otherwise export a detection model')
     return f'has scores from {lowest.min():.3g} to {highest.max():.3g}: expected 0..1; {remedy}'
 

@@ -94,7 +94,7 @@ def corner_problem(tables: Sequence[np.ndarray], size: tuple[int, int]) -> str:
 
 
 def _apart(boxes: np.ndarray, size: tuple[int, int]) -> float:
-    """Return the usual distance of the centres of consecutive boxes (N, 4), as a part of the input.
+    """Return the usual distance of the centres of consecutive boxes (N, 4), as a fraction of the input.
 
     In the cells of a grid it is the stride, whether rows, columns or anchors come first.
     """

@@ -152,8 +152,8 @@ class DepthLoop:
         info = inputs.camera_info
         if info is None:
             raise FrameError(
-                f'no camera_info has come yet on {inputs.camera_info_topic}: expected that of the image that the '
-                'detections are from; check the name of the topic (ros2 topic list)')
+                f'no camera_info was received yet on {inputs.camera_info_topic}: expected the camera_info of the '
+                'image that the detections are from; check the name of the topic (ros2 topic list)')
         camera = pinhole_of(info)
         detections = _deserialized(pair.detections.data)
         message = _image_of(pair.depth.data, 'the depth image')

@@ -78,7 +78,7 @@ class Bond:
             if self._sister and not self._silent and time.monotonic() - self._heard > TIMEOUT_S:
                 self._silent = True
                 self._log.warning(
-                    f'bond: the lifecycle manager has been silent for {TIMEOUT_S:.0f} s; this node goes on')
+                    f'bond: the lifecycle manager has been silent for {TIMEOUT_S:.0f} s; this node continues')
 
     def _on_status(self, message: Any) -> None:
         # Every node of a manager uses the same topic.
@@ -92,7 +92,7 @@ class Bond:
             elif message.instance_id == self._sister and not self._left:
                 self._left = True
                 self._publish(False)
-                self._log.info('bond: the lifecycle manager has left')
+                self._log.info('bond: the lifecycle manager has closed its bond')
 
     def _hear(self, instance: str) -> None:
         self._heard, self._silent = time.monotonic(), False

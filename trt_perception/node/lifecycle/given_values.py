@@ -19,6 +19,7 @@ from rclpy.parameter import Parameter
 
 from ...dependencies import require
 from ...parameters.table import PARAMETERS
+from .parameters import may_be_unset
 
 
 def changes(node: Node, given: Sequence[Parameter]) -> list[Parameter]:
@@ -26,7 +27,8 @@ def changes(node: Node, given: Sequence[Parameter]) -> list[Parameter]:
 
     `ros2 param load` and `ros2 param set` read the text of a value as YAML, which changes the type of some: the text
     off becomes a boolean, [nan] a list of texts, 1e-05 a text. Such a value is returned as the one that was meant, if
-    it is the current value, the default or one of the choices of the parameter.
+    it is the current value, the default or one of the choices of the parameter. An empty list, which has no type in
+    YAML, is returned as one of the parameter's type: the default if that is what it means.
     """
     # For a name that is given twice the order counts.
     times = Counter(parameter.name for parameter in given)
@@ -43,6 +45,9 @@ def _as_meant(node: Node, given: Parameter) -> Parameter:
     current = node.get_parameter_or(given.name)
     if given.type_ in (current.type_, Parameter.Type.NOT_SET):
         return given
+    if _plain(given.value) == [] and isinstance(_plain(current.value), list):
+        return Parameter(
+            given.name, current.type_, _plain(PARAMETERS[given.name].default) if may_be_unset(given.name) else [])
     for value in _known_values(given.name, current.value):
         if _equal(_read_as_yaml(str(value)), _plain(given.value)):
             return Parameter(given.name, current.type_, value)

@@ -31,6 +31,7 @@ from .bond import Bond
 from .given_values import changes
 from .rcl_gate import RclGate, callback
 from .starting import Starter
+from .topic_types import PUBLISHES, SUBSCRIBES, require_one_type
 from .transition_guard import TransitionGuard, offer_shutdown
 
 
@@ -48,7 +49,9 @@ class ManagedNode(LifecycleNodeMixin, Node):
         Raises ParameterError for a given value of the wrong type or range, MissingDependencyError if this rclpy lacks
         a name that the node needs.
         """
+        self._complete = False
         Node.__init__(self, name, **kwargs)
+        self._complete = True
         # Reentrant: get_state must answer while configure runs.
         LifecycleNodeMixin.__init__(self, callback_group=ReentrantCallbackGroup())
         require_internals(self)
@@ -78,7 +81,33 @@ class ManagedNode(LifecycleNodeMixin, Node):
         if undeclared:
             return SetParametersResult(successful=False, reason=undeclared)
         changed = changes(self, parameter_list)
-        return super().set_parameters_atomically(changed) if changed else SetParametersResult(successful=True)
+        if not changed:
+            return SetParametersResult(successful=True)
+        # Nor does it say how the value is written.
+        wrong = parameters.wrong_type(self, changed, self._table)
+        if wrong:
+            return SetParametersResult(successful=False, reason=wrong)
+        return super().set_parameters_atomically(changed)
+
+    def create_publisher(self, msg_type: Any, topic: str, *args: Any, **kwargs: Any) -> Any:
+        """Raises ParameterError if the node uses the topic with another type."""
+        self._require_one_type(PUBLISHES, msg_type, topic)
+        return super().create_publisher(msg_type, topic, *args, **kwargs)
+
+    def create_lifecycle_publisher(self, msg_type: Any, topic: str, *args: Any, **kwargs: Any) -> Any:
+        """Raises ParameterError if the node uses the topic with another type."""
+        self._require_one_type(PUBLISHES, msg_type, topic)
+        return super().create_lifecycle_publisher(msg_type, topic, *args, **kwargs)
+
+    def create_subscription(self, msg_type: Any, topic: str, *args: Any, **kwargs: Any) -> Any:
+        """Raises ParameterError if the node uses the topic with another type."""
+        self._require_one_type(SUBSCRIBES, msg_type, topic)
+        return super().create_subscription(msg_type, topic, *args, **kwargs)
+
+    def _require_one_type(self, does: str, msg_type: Any, topic: str) -> None:
+        # rclpy's constructor creates its own first, when the node does not exist completely.
+        if self._complete:
+            require_one_type(self, does, msg_type, topic)
 
     def trigger(self, transition: str) -> None:
         """Run a transition: configure, activate, deactivate, cleanup or shutdown. Hold the lock of the transitions."""

@@ -44,7 +44,7 @@ def declare(node: Node, table: Mapping[str, Row] = PARAMETERS) -> None:
             raise ParameterError(f"parameter '{name}': {error}{_type_hint(row)}") from error
         except InvalidParameterValueException as error:
             raise ParameterError(f"parameter '{name}': {error}") from error
-        if empty and not _may_be_unset(name):
+        if empty and not may_be_unset(name):
             # Configure says what is wrong with it.
             node.set_parameters([Parameter(name, _EMPTY[row.kind], [])])
 
@@ -60,6 +60,17 @@ def undeclared(node: Node, given: Iterable[str], table: Mapping[str, Row] = PARA
     """Return why these parameters cannot be set: the first name that the node does not have, '' if it has all."""
     name = next((name for name in given if not node.has_parameter(name)), None)
     return '' if name is None else f"parameter '{printable(name)}' is not declared{_meant(name, table)}"
+
+
+def wrong_type(node: Node, given: Iterable[Parameter], table: Mapping[str, Row] = PARAMETERS) -> str:
+    """Return why these parameters cannot be set: the first value of another type, '' if there is none."""
+    for parameter in given:
+        row, current = table.get(parameter.name), node.get_parameter_or(parameter.name)
+        if row is not None and parameter.type_ not in (current.type_, Parameter.Type.NOT_SET):
+            return (
+                f"parameter '{parameter.name}': expected a value of type {row.kind.value}, found "
+                f'{parameter.type_.name.lower()}{_type_hint(row)}')
+    return ''
 
 
 def read(node: Node) -> Settings:
@@ -84,7 +95,8 @@ def _meant(name: str, table: Mapping[str, Row]) -> str:
     return f": did you mean '{close}'?" if close else ''
 
 
-def _may_be_unset(name: str) -> bool:
+def may_be_unset(name: str) -> bool:
+    """Whether an empty list is right for this parameter: then it means the default."""
     try:
         check_value(name, None)
     except ParameterError:

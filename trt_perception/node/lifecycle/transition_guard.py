@@ -57,7 +57,7 @@ class TransitionGuard:
             finally:
                 self._shutdown_waits.release()
         # Only one shutdown may wait: each waiting one occupies a thread of the executor.
-        self._warn(f'transition {wanted} refused: another transition is running')
+        self._warn(f'transition {wanted} refused: another transition is running; try again after it')
         response.success = False
         return response
 

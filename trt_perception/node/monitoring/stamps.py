@@ -19,7 +19,7 @@ _WINDOW_S = 10.0
 _MAX_STAMPS = 300
 # Fewer equal stamps may be chance: two publishers, or an image sent twice.
 _FEWEST_EQUAL = 10
-# A stamp below this, about 20 years after 1970, is a time since a start.
+# A stamp below this, about 20 years after 1970, is a time since a start, of the driver or of the machine.
 _EARLIEST_NS = 20 * 365 * 86400 * 10**9
 
 
@@ -77,7 +77,7 @@ class Stamps:
 def stamp_reason(stamps: StampReport | None, ros_time: RosTime) -> str:
     """Return why the stamps cannot be right and what to do, '' if they can."""
     if ros_time.simulated and not ros_time.running:
-        clock = 'no time has come on /clock yet' if ros_time.published else 'no node publishes /clock'
+        clock = 'no message was received on /clock yet' if ros_time.published else 'no node publishes /clock'
         return (
             f'use_sim_time is true, but {clock}, so the time of this node stands still: start the simulator or '
             'ros2 bag play --clock, or set use_sim_time to false')
@@ -109,7 +109,8 @@ def _other_clock(stamps: StampReport, ros_time: RosTime) -> str:
     if 0 < stamps.stamp_ns < _EARLIEST_NS:
         return (
             f"{where} this machine's clock, {_span(stamps.stamp_ns / 1e9)} after 1970: the driver stamps with the time "
-            "since a start; set it to the system's time. For a bag or a simulation publish /clock and set use_sim_time")
+            'since its start or since boot; configure it to use the system time. For a bag or a simulation publish '
+            '/clock and set use_sim_time')
     return (
         f"{where} this machine's clock: synchronise the clocks of camera and machine (chronyc tracking). For a bag, "
         'play it with --clock and set use_sim_time to true')

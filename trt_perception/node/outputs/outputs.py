@@ -16,8 +16,8 @@ from vision_msgs.msg import Classification, Detection2DArray, LabelInfo, VisionI
 from ...image.frame import Frame
 from ...model.spec import ModelSpec
 from ...parameters.camera_names import CameraName
-from ...parameters.checks import class_indices
 from ...parameters.settings import Settings
+from ...pipeline.interface import PostprocessSettings
 from ...results.regions import Region
 from ...results.results import Detections, Result
 from ...results.serialized_detections import DetectionsWriter
@@ -103,18 +103,23 @@ class Outputs:
         if self._tracker is not None:
             self._tracker.reset()
 
-    def tracked(self, result: Result, frame: Frame, header: Header, settings: Settings, region: Region) -> Result:
-        """Return the result of the next image with ids, the same without tracking. region: what the network sees."""
+    def tracked(
+        self, result: Result, frame: Frame, header: Header, settings: PostprocessSettings, region: Region,
+    ) -> Result:
+        """Return the result of the next image with ids, the same without tracking.
+
+        settings: those of the result. The parameters may have changed since, and a result has either the old or the new
+            ones; region: what the network sees
+        """
         if self._tracker is None or not isinstance(result, Detections):
             return result
-        score = settings.thresholds(self._spec).score
-        places = max(0, settings.max_detections - int((result.scores >= score).sum()))
+        wanted, score = settings.detection, settings.shown_score or 0.0
+        places = max(0, wanted.max_detections - int((result.scores >= score).sum()))
 
         def reported(predicted: Detections) -> Detections:
             visible = region.within_sight(predicted, frame.width, frame.height)
-            classes = class_indices(settings.classes, self._spec)
-            if classes is not None:
-                visible = visible.chosen(np.flatnonzero(np.isin(visible.class_indices, list(classes))))
+            if wanted.keep_classes is not None:
+                visible = visible.chosen(np.flatnonzero(np.isin(visible.class_indices, list(wanted.keep_classes))))
             return visible.chosen(np.arange(len(visible))[:places])
 
         return self._tracker.update(

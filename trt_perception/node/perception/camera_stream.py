@@ -127,17 +127,18 @@ class CameraStream:
 
     def bad(self, error: FrameError) -> None:
         """Count and log an image that cannot be used."""
+        # Before the counts: the diagnostics of another thread must not show the reason of an earlier image with them.
+        self._last_failure = one_line(error, _LONGEST_REASON)
         if isinstance(error, DamagedImageError):
             self.statistics.count('damaged')
         self.statistics.count('bad')
-        self._last_failure = one_line(error, _LONGEST_REASON)
         self._node.get_logger().warning(
             f'bad image dropped{self._of}: {self._last_failure}', **at_most_every(_THROTTLE_S))
 
     def failed(self, error: EngineError) -> str:
         """Count and log a failed inference. Returns the reason in one line."""
-        self.statistics.count('failed')
         self._last_failure = one_line(error, _LONGEST_REASON)
+        self.statistics.count('failed')
         self._node.get_logger().error(
             f'inference failed{self._of}: {self._last_failure}', **at_most_every(_THROTTLE_S))
         return self._last_failure
@@ -155,8 +156,8 @@ class CameraStream:
         """Count a damaged image, and warn of images that a model hardly recognises."""
         log = self._node.get_logger()
         if frame.damage:
-            self.statistics.count('damaged')
             self._last_failure = one_line(frame.damage, _LONGEST_REASON)
+            self.statistics.count('damaged')
             log.warning(f'damaged image processed{self._of}: {self._last_failure}', **at_most_every(_THROTTLE_S))
         self._image_note = self._watch.look(frame)
         if self._image_note:

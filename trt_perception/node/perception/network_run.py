@@ -143,7 +143,7 @@ class NetworkRun:
         settings = self._settings
         region = work.stream.region
         result = work.outputs.tracked(
-            region.restored(output.result, frame.width, frame.height), frame, work.header, settings, region)
+            region.restored(output.result, frame.width, frame.height), frame, work.header, output.settings, region)
         self._failures.succeeded()
         publishing = time.perf_counter()
         work.liveness.step('publishing the result')

@@ -48,8 +48,8 @@ class PerceptionNode(ManagedNode):
         missing = missing_to_wait(self.context)
         if missing:
             self._log.warning(
-                f'{missing}, with which a thread takes images: the executor takes them (image_taking), which '
-                'costs more processor time')
+                f'{missing}, which the thread that takes images needs: the executor takes them instead (image_taking), '
+                'which needs more processor time')
         self.add_on_set_parameters_callback(self._live.set_parameters)
         failure_guard = self.create_guard_condition(
             self._give_up, callback_group=MutuallyExclusiveCallbackGroup())

@@ -122,7 +122,7 @@ class Parts:
             worker.call(close, _CLOSE_S)
         except FutureTimeoutError:
             worker.abandon(_nothing)
-            return f'the model is not freed after {_CLOSE_S:.0f} s'
+            return f'the model was not freed within {_CLOSE_S:.0f} s'
         worker.close()
         return ''
 

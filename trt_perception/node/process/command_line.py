@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 # The ports of DDS follow from the domain: above this number they would be higher than 65535.
 _LAST_DOMAIN = 232
-_ROS_ARGS = '--ros-args'
+ROS_ARGS = '--ros-args'
 
 
 def answer_to(arguments: Sequence[str], help_text: Callable[[], str]) -> str:
@@ -59,6 +59,8 @@ def explained(error: Exception) -> str:
     text = re.sub(r',? at /[^ ,]+:\d+', '', one_line(error)).removesuffix(' Error: error not set')
     if type(error).__name__ == 'UnknownROSArgsError':
         return f'unknown ROS arguments {text}: expected -p, -r, --params-file, --log-level, ...'
+    if 'log directory' in text or 'logging directory' in text:
+        return f'{text}. Set ROS_LOG_DIR to a folder that can be written'
     if 'remap rule' in text:
         return (
             f'{text.rstrip(".")}. Expected -r FROM:=TO; a name has letters, digits, _ and /, and no part begins with a '
@@ -101,7 +103,7 @@ def _before_ros(arguments: Sequence[str]) -> list[str]:
     own: list[str] = []
     of_ros = False
     for argument in arguments:
-        if argument == _ROS_ARGS:
+        if argument == ROS_ARGS:
             of_ros = True
         elif of_ros and argument == '--':
             of_ros = False

@@ -20,6 +20,7 @@ from ...errors import ParameterError, PerceptionError, one_line
 from .command_line import answer_to, check_environment, explained, ignored
 from .least_versions import too_old
 from .memory import keep_image_memory
+from .parameter_files import without_effect
 from .rclpy_internals import require_internals, wait_for_callbacks
 from .shared_memory import remove_dead_segments
 from .stop_request import StopRequest
@@ -60,8 +61,7 @@ def run(program: Program, args: list[str] | None = None) -> int:
     given = sys.argv[1:] if args is None else args
     answer = answer_to(given, program.help_text)
     if answer:
-        print(answer)
-        return 0
+        return _print(answer)
     warning = ignored(given, program.name, program.example)
     if warning:
         print(f'{program.name}: {warning}', file=sys.stderr)
@@ -105,6 +105,17 @@ def run(program: Program, args: list[str] | None = None) -> int:
     os._exit(codes[0] if codes else 0)
 
 
+def _print(text: str) -> int:
+    """Print the text to its end; return the exit code."""
+    try:
+        print(text, flush=True)
+    except (OSError, ValueError):
+        # The reader is gone, such as `head`, or the disk is full. Python would try again at its end, with a traceback.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return 0
+
+
 def _started(program: Program, arguments: list[str], on_fatal: Callable[[], None]) -> tuple[Any, Any, Any]:
     """Return rclpy, the node and its executor. Raises PerceptionError with one line if the node cannot be created."""
     rclpy: Any = require('rclpy')
@@ -130,7 +141,8 @@ def _started(program: Program, arguments: list[str], on_fatal: Callable[[], None
         if segments:
             node.get_logger().info(
                 f'removed {segments} shared-memory segments ({size / 1e6:.0f} MB) of killed processes from /dev/shm')
-        for text in too_old():
+        outdated = [f'{text}: run sudo apt update && sudo apt upgrade' for text in too_old()]
+        for text in (*outdated, *without_effect(arguments, node.get_fully_qualified_name())):
             node.get_logger().warning(text)
         # One thread for transitions, one for diagnostics, one for parameters and the rest, and one for images, which
         # it never starts if images have a thread of their own.

@@ -18,8 +18,8 @@ from pathlib import Path
 # code that has the fault.
 _LEAST = {
     'rmw_fastrtps_cpp': (
-        (9, 4, 0), (9, 4, 10), 'images may not arrive (ros2/rmw_fastrtps#900, #895)'),
-    'rclpy': ((10, 0, 0), (10, 0, 11), 'memory in /dev/shm is freed late (ros2/rclpy#1710)'),
+        (9, 4, 0), (9, 4, 10), 'images may not arrive with older versions (ros2/rmw_fastrtps#900, #895)'),
+    'rclpy': ((10, 0, 0), (10, 0, 11), 'older versions free memory in /dev/shm late (ros2/rclpy#1710)'),
 }
 _VERSION = re.compile(r'<version>\s*(\d+)\.(\d+)\.(\d+)\s*</version>')
 
@@ -34,7 +34,7 @@ def too_old(environment: Mapping[str, str] = os.environ) -> list[str]:
     for package, (since, least, why) in _LEAST.items():
         version = _version(package, prefixes)
         if since <= version < least:
-            found.append(f'{package} {_text(version)} is too old: {_text(least)} or newer is needed, before it {why}')
+            found.append(f'{package} {_text(version)} is too old: expected {_text(least)} or newer, because {why}')
     return found
 
 

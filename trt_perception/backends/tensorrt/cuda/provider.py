@@ -99,7 +99,7 @@ def cuda_provider() -> Provider:
             require('cuda.bindings.driver')
         except MissingDependencyError:
             raise MissingDependencyError(
-                f'{error}; or, where pycuda cannot be compiled: {this_platform().pip("cuda-bindings")} (wheels)'
+                f'{error}; if pycuda cannot be compiled, use wheels: run {this_platform().pip("cuda-bindings")}'
             ) from None
         from .bindings_provider import BindingsProvider
         return BindingsProvider()

@@ -172,7 +172,8 @@ class BatchWork:
             except EngineError as error:
                 if error.fatal:
                     raise
-                self._log(WARNING, f'fewer images than {engines[0].batch} take the time of {engines[0].batch}: {error}')
+                least = engines[0].batch
+                self._log(WARNING, f'a batch of fewer than {least} images takes as long as one of {least}: {error}')
                 break
         return [next(engine for engine in engines if engine.batch >= count) for count in range(largest.batch + 1)]
 

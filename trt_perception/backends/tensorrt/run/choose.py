@@ -35,7 +35,7 @@ def choose_pipeline(
         kernel_cubin(capability, log)
     except EngineError as error:
         if log is not None:
-            turns = '; images take turns, whatever max_batch is' if options.max_batch > 1 else ''
+            turns = ', and max_batch has no effect' if options.max_batch > 1 else ''
             log(WARNING, f'preprocessing and decoding run on the CPU, which is slower{turns}: {error}')
         return HostPipeline(spec, TensorRtBackend(spec, load_plan, tensorrt, options), settings)
     return DevicePipeline(spec, load_plan, tensorrt, options, settings, precision_effective, log)

@@ -143,7 +143,7 @@ class DevicePipeline(Closing):
         finished = time.perf_counter()
         return PipelineOutput(result, {
             'preprocess': (staged - started) * 1e3, 'infer': (inferred - staged) * 1e3,
-            'postprocess': (finished - inferred) * 1e3})
+            'postprocess': (finished - inferred) * 1e3}, settings)
 
     def run_batch(self, frames: Sequence[Frame], masks: bool = False) -> list[PipelineOutput]:
         """Process 1 to max_batch frames together, or one after the other if that is 1; see `run`.
@@ -180,7 +180,7 @@ class DevicePipeline(Closing):
         return [
             PipelineOutput(result, {
                 'preprocess': (staged - started) * 1e3, 'infer': (inferred - staged) * 1e3,
-                'postprocess': (finished - inferred) * 1e3})
+                'postprocess': (finished - inferred) * 1e3}, settings)
             for result in results]
 
     def _new_work(self, session: CudaSession, engine: Engine, module: KernelModule) -> Work:
