@@ -129,3 +129,41 @@ def test_a_real_node_is_destroyed_during_configure():
         [sys.executable, '-X', 'faulthandler', '-c', _DESTROYED_DURING_CONFIGURE], capture_output=True, text=True,
         timeout=300)
     assert (ran.returncode, ran.stdout) == (0, 'parked\n'), ran.stderr
+
+
+_USED_AFTER_IT_WAS_DESTROYED = """
+import os
+import rclpy
+from lifecycle_msgs.srv import GetAvailableStates, GetAvailableTransitions, GetState
+from trt_perception.node.depth.node import Detections3DNode
+from trt_perception.node.perception.node import PerceptionNode
+from trt_perception.node.process.rclpy_internals import lifecycle_state
+
+rclpy.init()
+for kind in (PerceptionNode, Detections3DNode):
+    node = kind()
+    services = [
+        (node._service_get_state, GetState), (node._service_get_available_states, GetAvailableStates),
+        (node._service_get_available_transitions, GetAvailableTransitions),
+        (node._service_get_transition_graph, GetAvailableTransitions)]
+    answers = [service.callback(made.Request(), made.Response()) for service, made in services]
+    print(lifecycle_state(node), answers[0].current_state.label, [bool(a.available_transitions) for a in answers[2:]])
+    node.destroy_node()
+    # A thread that had no processor for long goes on.
+    node.end()
+    answers = [service.callback(made.Request(), made.Response()) for service, made in services]
+    print(lifecycle_state(node), [bool(a.available_transitions) for a in answers[2:]])
+    print(flush=True)
+os._exit(0)
+"""
+
+
+def test_a_real_node_that_was_destroyed_is_not_read():
+    """A process that ends late destroys its node while its other threads are at any place."""
+    pytest.importorskip('rclpy', reason='needs ROS 2: make setup')
+    pytest.importorskip('vision_msgs.msg', reason='needs vision_msgs: make setup')
+    ran = subprocess.run(
+        [sys.executable, '-X', 'faulthandler', '-c', _USED_AFTER_IT_WAS_DESTROYED], capture_output=True, text=True,
+        timeout=600)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout == 2 * 'unconfigured unconfigured [True, True]\nfinalized [False, False]\n\n'

@@ -21,6 +21,7 @@ from ..process.rclpy_internals import (
     destroy_state_machine,
     guard_available_transitions,
     guard_change_state,
+    guard_reading_services,
     lifecycle_state,
     parameter_overrides,
     require_internals,
@@ -67,6 +68,7 @@ class ManagedNode(LifecycleNodeMixin, Node):
         self._destroying = threading.Lock()
         self._destroyed = False
         self._transitions = guard_change_state(self, self._transition_guard)
+        guard_reading_services(self)
         guard_available_transitions(self, lambda answer: offer_shutdown(answer, lifecycle_state(self)))
         parameters.declare(self, table)
         for warning in parameters.unknown_overrides(self, parameter_overrides(self), table):

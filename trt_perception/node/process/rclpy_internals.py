@@ -31,9 +31,13 @@ _TO_WAIT = {
         'rclpy_implementation.WaitSet.clear_entities', 'rclpy_implementation.WaitSet.add_subscription',
         'rclpy_implementation.WaitSet.add_guard_condition', 'rclpy_implementation.WaitSet.wait',
         'rclpy_implementation.WaitSet.get_ready_entities', 'rclpy_implementation.Subscription.take_message')}
+# The services of a lifecycle node that read its state machine.
+_READING_SERVICES = (
+    '_service_get_state', '_service_get_available_states', '_service_get_available_transitions',
+    '_service_get_transition_graph')
 _OF_A_NODE = (
     '_parameter_overrides', '_state_machine', '_service_change_state.callback',
-    '_service_get_available_transitions.callback')
+    *(f'{name}.callback' for name in _READING_SERVICES))
 _OF_AN_EXECUTOR = ('_executor.shutdown',)
 _WAIT_SET = 'rclpy.impl.implementation_singleton.rclpy_implementation.WaitSet'
 
@@ -73,8 +77,37 @@ def parameter_overrides(node: Any) -> Mapping[str, Any]:
 
 
 def lifecycle_state(node: Any) -> str:
-    """Return the label of a lifecycle node's state."""
-    return str(node._state_machine.current_state[1])
+    """Return the label of a lifecycle node's state; 'finalized' after destroy_state_machine."""
+    with contextlib.suppress(_invalid_handle()), node._state_machine:
+        return str(node._state_machine.current_state[1])
+    return 'finalized'
+
+
+def guard_reading_services(node: Any) -> None:
+    """Keep the services of a lifecycle node from its state machine when it is destroyed. Then the answers are empty.
+
+    rclpy reads it without looking whether it is there, which ends in a segmentation fault.
+    """
+    for name in _READING_SERVICES:
+        service = getattr(node, name)
+        service.callback = _while_there(node, service.callback)
+
+
+def _while_there(node: Any, read: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    def answer(request: Any, response: Any) -> Any:
+        with contextlib.suppress(_invalid_handle()), node._state_machine:
+            return read(request, response)
+        return response
+
+    return answer
+
+
+def _invalid_handle() -> type[Exception]:
+    """The error of an object of rclpy that is used after it was destroyed."""
+    from rclpy.exceptions import InvalidHandle
+
+    error: type[Exception] = InvalidHandle
+    return error
 
 
 def guard_change_state(node: Any, make_guard: Callable[[Callable[[Any, Any], Any]], Guard]) -> Guard:
