@@ -146,3 +146,81 @@ def test_a_file_of_another_kind_is_refused(capsys, content):
     code, _, err = run(capsys, 'm.onnx', '--compare', 'n.npz')
     assert (code, err.count('\n')) == (1, 1)
     assert 'expected a file of numpy.savez with numbers' in err
+
+
+@pytest.mark.parametrize('name, value', [('input', np.nan), ('output', np.nan), ('output', -np.inf)])
+def test_values_that_are_not_finite_are_the_notebooks(capsys, name, value):
+    notebook()
+    with np.load('n.npz') as stored:
+        arrays = dict(stored)
+    arrays[name].flat[1] = value
+    np.savez('n.npz', **arrays)
+    code, lines, err = run(capsys, 'm.onnx', '--compare', 'n.npz', *SAME)
+    assert (code, lines, err.count('\n')) == (1, [], 1)
+    assert f'--compare n.npz: {name} has values that are not finite' in err
+
+
+def detector_notebook(changed=lambda output: output):
+    """Eight weak and strong squares in a black image of 64x64, and what the colour detector gives for it."""
+    color_detector(Path('d.onnx'))
+    pixels = np.zeros((64, 64, 3), np.uint8)
+    for cell in range(8):
+        pixels[8 * cell:8 * cell + 8, 8 * cell:8 * cell + 8, cell % 3] = 160 - 3 * cell
+    tensor = np.ascontiguousarray(pixels[..., ::-1].transpose(2, 0, 1)[np.newaxis] / np.float32(255), dtype=np.float32)
+    with OnnxRuntimeBackend(Path('d.onnx')) as backend:
+        output = backend.infer('images', tensor)['output0'].copy()
+    np.savez('n.npz', image_bgr=pixels, output=changed(output))
+
+
+def test_boxes_at_another_place_are_different(capsys):
+    def moved(output):
+        output[0, 0] += 8
+        return output
+
+    detector_notebook()
+    code, [line], _ = run(capsys, 'd.onnx', '--compare', 'n.npz')
+    assert (code, line.startswith('results:  equal: notebook: ')) == (0, True)
+    detector_notebook(moved)
+    code, [line], _ = run(capsys, 'd.onnx', '--compare', 'n.npz')
+    assert (code, line.startswith('results:  DIFFERENT: notebook: ')) == (1, True)
+
+
+@pytest.mark.parametrize('options', [(), ('--max-detections', '3')])
+def test_the_order_of_similar_scores_does_not_matter(capsys, options):
+    """Only five are printed. The fifth and the sixth, or the third and the fourth, change their places."""
+    def swapped(output):
+        for cell, change in ((2, -0.01), (3, 0.01), (4, -0.01), (5, 0.01)):
+            output[0, 4 + 2 - cell % 3, 9 * cell] += change
+        return output
+
+    detector_notebook(swapped)
+    code, [line], _ = run(capsys, 'd.onnx', '--compare', 'n.npz', *options)
+    assert (code, line.startswith('results:  equal')) == (0, True), line
+
+
+def test_one_box_is_the_partner_of_one(capsys):
+    def doubled(output):
+        # A second box beside the first one, of the same class and score.
+        output[0, :, 1] = output[0, :, 0]
+        output[0, 0, 1] += 8
+        return output
+
+    detector_notebook(doubled)
+    assert run(capsys, 'd.onnx', '--compare', 'n.npz')[0] == 1
+
+
+def test_a_score_near_the_threshold_needs_no_partner(capsys):
+    def weaker(output):
+        output[0, 4 + 2 - 7 % 3, 9 * 7] -= 0.01
+        return output
+
+    # The last square has the score 139/255 = 0.545.
+    detector_notebook(weaker)
+    assert run(capsys, 'd.onnx', '--compare', 'n.npz', '--score', '0.54')[0] == 0
+
+
+def test_a_transposed_output_is_refused(capsys):
+    detector_notebook(lambda output: output[0].T)
+    code, lines, err = run(capsys, 'd.onnx', '--compare', 'n.npz')
+    assert (code, lines) == (1, [])
+    assert 'output has the shape [64, 7]: expected that of output0, [1, 7, 64]' in err

@@ -7,16 +7,14 @@ from __future__ import annotations
 import io
 import itertools
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from ..errors import SourceError, reason
 from ..image.frame import Frame
-from ..model.geometry import Geometry
 from ..model.heads.classification import ClassificationHead
 from ..model.heads.detection import RawOutput
 from ..model.normalisation import COLOR_ORDERS, INTERPOLATIONS, Preprocessing
@@ -24,8 +22,8 @@ from ..model.spec import ModelSpec
 from ..ort.backend import OnnxRuntimeBackend
 from ..pipeline.interface import PostprocessSettings
 from ..pipeline.preprocess import Preprocessor
-from ..results.json_lines import result_record
-from ..results.results import Result
+from ..precision.parity import match
+from ..results.results import Detections, Result
 from ..user_files import read_whole
 
 ARRAYS = {'image': 'RGB pixels', 'image_bgr': 'BGR pixels', 'input': 'input tensor', 'output': 'raw output'}
@@ -34,6 +32,7 @@ _MOST_BYTES = 1 << 28
 _EQUAL_LEVELS = 1.1
 _EQUAL_OUTPUT = 1e-2
 _EQUAL_SCORE = 0.02
+_SHOWN = 5
 # Classes with lower scores change their order for any reason.
 _LOWEST_SCORE = 0.05
 # What notebooks divide by and subtract: (scale, mean, std).
@@ -63,6 +62,10 @@ def read_notebook(path: Path) -> dict[str, np.ndarray]:
     for name, array in arrays.items():
         if array.dtype.kind not in 'fui' or not array.size:
             raise SourceError(f'--compare {path}: {name} is {array.dtype} {list(array.shape)}: expected numbers')
+        if not np.isfinite(array).all():
+            raise SourceError(
+                f'--compare {path}: {name} has values that are not finite (NaN or infinity): look in the notebook '
+                'where they come from')
     return arrays
 
 
@@ -115,7 +118,8 @@ def compare_with_notebook(
         outputs = spec.real(backend.infer(spec.input_name, given))
     ours = outputs[name]
     output = arrays['output']
-    if output.size != ours.size:
+    # Of another layout, such as [8400, 84] instead of [1, 84, 8400], all values would differ.
+    if np.squeeze(output).shape != np.squeeze(ours).shape:
         raise SourceError(
             f'--compare: output has the shape {list(output.shape)}: expected that of {name}, {list(ours.shape)}')
     output = output.reshape(ours.shape).astype(np.float32)
@@ -126,7 +130,7 @@ def compare_with_notebook(
     result = (
         head.decode(raw, settings.classification) if isinstance(head, ClassificationHead)
         else head.decode(raw, geometry, settings.detection))
-    _compare_results(report, spec, geometry, result, here)
+    _compare_results(report, spec, result, here, settings)
     return report
 
 
@@ -219,22 +223,33 @@ def _compare_network(report: Comparison, spec: ModelSpec, ours: np.ndarray, thei
         report.lines.append('          the file is another model than that of the notebook: export it again in eval()')
 
 
-def _compare_results(report: Comparison, spec: ModelSpec, geometry: Geometry, theirs: Result, here: Result) -> None:
-    size = geometry.image_width, geometry.image_height
-    first, second = (_best(result_record('', 0, *size, result, spec.name_of, {})) for result in (theirs, here))
-    same = _among(first, second) and _among(second, first)
-    shown: Callable[[list[tuple[str, float]]], str] = lambda found: ', '.join(  # noqa: E731
-        f'{name} {score:.2f}' for name, score in found) or 'nothing'
-    report.step('results', same, f'notebook: {shown(first)}; here: {shown(second)}')
+def _compare_results(
+    report: Comparison, spec: ModelSpec, theirs: Result, here: Result, settings: PostprocessSettings,
+) -> None:
+    same = _among(theirs, here, settings) and _among(here, theirs, settings)
+    report.step('results', same, f'notebook: {_shown(theirs, spec)}; here: {_shown(here, spec)}')
 
 
-def _among(results: list[tuple[str, float]], others: list[tuple[str, float]]) -> bool:
-    """Return whether each result that counts has a partner of the same class and nearly the same score."""
+def _among(results: Result, others: Result, settings: PostprocessSettings) -> bool:
+    """Return whether each result that counts has a partner of the same class, place and nearly the same score."""
+    if isinstance(results, Detections):
+        assert isinstance(others, Detections)
+        most, lowest = settings.detection.max_detections, settings.detection.score_threshold + _EQUAL_SCORE
+        partners = {first: second for first, second, _ in match(results, others)}
+    else:
+        most, lowest = settings.classification.top_k, 0.0
+        places = {label: place for place, label in enumerate(others.class_indices.tolist())}
+        partners = {
+            place: places[label] for place, label in enumerate(results.class_indices.tolist()) if label in places}
+    lowest = max(lowest, _LOWEST_SCORE)
+    if len(others) >= most:
+        # A result as good as the last one may have been left out.
+        lowest = max(lowest, float(others.scores[-1]) + _EQUAL_SCORE)
     return all(
-        any(name == other and abs(score - value) <= _EQUAL_SCORE for other, value in others)
-        for name, score in results if score >= _LOWEST_SCORE)
+        abs(score - float(others.scores[partners[place]])) <= _EQUAL_SCORE if place in partners else score < lowest
+        for place, score in enumerate(results.scores.tolist()) if score >= _LOWEST_SCORE)
 
 
-def _best(record: Mapping[str, Any]) -> list[tuple[str, float]]:
-    found = record.get('detections', record.get('classifications', []))
-    return [(entry['class_id'], entry['score']) for entry in found[:5]]
+def _shown(result: Result, spec: ModelSpec) -> str:
+    best = zip(result.class_indices.tolist()[:_SHOWN], result.scores.tolist())
+    return ', '.join(f'{spec.name_of(label)} {score:.2f}' for label, score in best) or 'nothing'
