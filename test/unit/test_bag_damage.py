@@ -18,6 +18,7 @@ pytest.importorskip('yaml')
 import numpy as np
 from support.bags import IMAGE, edit_metadata, grey_image, write_bag
 from support.mcap_file import image_bytes, write_mcap
+from support.precision_models import conv_detector
 from support.robot_bag import robot_bag
 from support.ros1_bags import write_ros1_bag
 from support.subprocesses import without_progress
@@ -151,6 +152,21 @@ def test_benchmark_says_why_there_is_no_image(capfd):
     assert code == 1 and error == (
         'bag: expected at least one image that can be read, found none: bag: metadata.yaml counts 9 messages of '
         '/camera, but the storage files have none: ' + AGAIN)
+
+
+@pytest.mark.parametrize('more', [(), ('--against', 'onnxruntime')])
+def test_benchmark_measures_what_is_there_and_says_what_is_missing(capfd, more):
+    code, errors = run(capfd, 'benchmark', 'm.onnx', '--source', short_bag(), '--frames', '9', *more)
+    assert (code, [line for line in errors if 'bag' in line]) == (0, [f'warning: {COUNTS}'])
+
+
+def test_quantize_says_what_is_missing_in_its_bag(capfd):
+    """Also if it fails: these images may be the reason."""
+    conv_detector(Path('c.onnx'))
+    _, errors = run(
+        capfd, 'quantize', 'c.onnx', '--calibration', short_bag(), '--output', 'q.onnx', '--samples', '4')
+    assert 'the model detects nothing' in errors[-1]
+    assert [line for line in errors if 'metadata.yaml' in line] == [f'warning: {COUNTS}'], errors
 
 
 def test_play_in_a_loop_says_it_once(capfd, monkeypatch):

@@ -320,3 +320,20 @@ def test_a_bag_is_tracked_by_the_stamps_of_its_headers(capfd, folder):
     assert code == 0
     assert [sorted(entry['id'] for entry in record['detections']) for record in records] == [
         ['', ''], ['1', '2'], ['1', '2'], ['', ''], ['3', '4']]
+
+
+@pytest.mark.parametrize('kind, given, said', [
+    ('detector', ['--top-k', '2'], ['note: no effect of --top-k: for classifiers, and m.onnx is a detector']),
+    ('classifier', ['--top-k', '2'], []),
+    ('detector', ['--score', '0.3', '--iou', '0.5', '--classes', 'red', '--max-detections', '9'], []),
+    ('classifier', ['--score', '0.3', '--max-detections', '9', '--class-agnostic'],
+     ['note: no effect of --score, --class-agnostic, --max-detections: for detectors, and m.onnx is a classifier']),
+    ('detector', [], []), ('classifier', [], [])])
+def test_options_for_the_other_kind_of_model_are_named(tmp_path, monkeypatch, capsys, kind, given, said):
+    from support.tiny_models import color_classifier, color_detector
+
+    monkeypatch.chdir(tmp_path)
+    (color_detector if kind == 'detector' else color_classifier)(tmp_path / 'm.onnx')
+    cv2.imwrite('p.png', np.zeros((64, 64, 3), np.uint8))
+    assert main(['predict', 'm.onnx', 'p.png', *given]) == 0
+    assert [line for line in capsys.readouterr().err.splitlines() if 'effect' in line] == said

@@ -17,6 +17,7 @@ import argparse
 import json
 import os
 import platform
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from ..catalogue.resolve import resolve_video
-from ..errors import ParameterError, printable
+from ..errors import ParameterError, one_line, printable
 from ..image.frame import Frame
 from ..image.options import DROP, KEEP
 from ..image.size import check_size
@@ -143,7 +144,8 @@ def _frames(options: argparse.Namespace, source: str | None) -> Iterator[np.ndar
         check_size(width, height, '--size: an', options.max_image_pixels)
     if source:
         yield from read_frames(
-            source, options.topic, options.size, min(options.frames, DISTINCT), image_options(options, DROP))
+            source, options.topic, options.size, min(options.frames, DISTINCT), image_options(options, DROP),
+            lambda text: print(f'warning: {one_line(text)}', file=sys.stderr))
     elif options.image:
         # A damaged image is measured too: its content does not matter.
         yield from read_frames(options.image, '', options.size, 1, image_options(options, KEEP))

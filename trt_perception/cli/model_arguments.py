@@ -26,7 +26,7 @@ from ..model.onnx_tensors import all_tensors
 from ..model.spec import ModelOptions, ModelSpec, load_model
 from ..monitor import Monitor
 from ..parameters.checks import class_indices
-from ..parameters.table import PREPROCESSING
+from ..parameters.table import PREPROCESSING, Values
 from ..pipeline.interface import Pipeline, PostprocessSettings
 from ..pipeline.options import PRECISIONS, CalibrationOptions, PipelineOptions
 from ..pipeline.tensorrt_options import BuildOptions
@@ -67,6 +67,12 @@ def add_preprocessing_arguments(parser: argparse.ArgumentParser) -> None:
     add_parameter(group, '--resize-mode', 'resize_mode')
     add_parameter(group, '--crop-fraction', 'crop_fraction', default=None, metavar='F')
     add_parameter(group, '--interpolation', 'interpolation')
+
+
+# Options that have an effect on the results of one kind of model only.
+_OF_TASK = {
+    'detection': ('--score', '--iou', '--classes', '--class-agnostic', '--max-detections'),
+    'classification': ('--top-k',)}
 
 
 def add_run_arguments(parser: argparse.ArgumentParser, several_precisions: bool = False) -> None:
@@ -111,7 +117,21 @@ def load(options: argparse.Namespace) -> ModelSpec:
     spec = load_model(model_path(options), model_options(options))
     if spec.labels_warning:
         print(f'warning: {printable(spec.labels_warning)}', file=sys.stderr)
+    task = _OF_TASK[spec.task]
+    others = [option for options_of in _OF_TASK.values() if options_of is not task for option in options_of]
+    useless = [option for option in others if _is_given(option, options)]
+    if useless:
+        kinds = ('detectors', 'classifier') if spec.task == 'classification' else ('classifiers', 'detector')
+        print(
+            f'note: no effect of {", ".join(useless)}: for {kinds[0]}, and {printable(spec.path.name)} is a {kinds[1]}',
+            file=sys.stderr)
     return spec
+
+
+def _is_given(option: str, options: argparse.Namespace) -> bool:
+    """Return whether the command has the option, with another value than its default."""
+    name = option[2:].replace('-', '_')
+    return getattr(options, name, None) not in (None, [], False, getattr(Values(), name, None))
 
 
 def model_options(options: argparse.Namespace) -> ModelOptions:

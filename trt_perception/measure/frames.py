@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +18,12 @@ from ..sources.open_source import open_source
 
 def read_frames(
     source: str, topic: str, size: tuple[int, int] | None, count: int, options: ImageOptions,
+    warn: Callable[[str], None] = lambda text: None,
 ) -> Iterator[np.ndarray]:
     """Yield up to `count` frames of a source, evenly spaced over its length, as (height, width, 3) uint8 BGR.
 
     size: (width, height) to resize to, None to keep each frame's size
+    warn: called if images that should be there are not, or cannot be read
     Raises SourceError if the source cannot be opened or has no frame. Unreadable frames are left out.
     """
     errors: list[SourceError] = []
@@ -37,6 +39,9 @@ def read_frames(
     if not found:
         reason = f': {errors[0]}' if errors else ''
         raise SourceError(f'{source}: expected at least one image that can be read, found none{reason}')
+    for error in errors[:1]:
+        more = f' (and {len(errors) - 1} more)' if len(errors) > 1 else ''
+        warn(f'{error}{more}')
 
 
 def store_frames(frames: Iterator[np.ndarray], folder: Path) -> tuple[list[Path], str]:

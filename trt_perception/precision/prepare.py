@@ -124,11 +124,19 @@ def prepare_model(
     calibration = calibration or CalibrationOptions()
     require_convertible(spec, precision, calibration)
     monitor = monitor or Monitor()
+    logged: list[str] = []
+
+    def warn(texts: Sequence[str]) -> None:
+        for text in texts:
+            if text not in logged:
+                logged.append(text)
+                monitor.log('warning', text)
+
+    # What is wrong with the calibration data may be the reason of an error, so it is logged at once.
     prepared = _prepared(
         spec, precision, calibration, conversion or ConversionOptions(), output,
-        monitor.following(f'{precision} of {spec.path.name}'))
-    for warning in prepared.warnings:
-        monitor.log('warning', warning)
+        monitor.following(f'{precision} of {spec.path.name}'), warn)
+    warn(prepared.warnings)
     return prepared
 
 
@@ -147,7 +155,7 @@ def require_convertible(spec: ModelSpec, precision: str, calibration: Calibratio
 
 def _prepared(
     spec: ModelSpec, precision: str, calibration: CalibrationOptions, conversion: ConversionOptions,
-    output: Path | None, progress: ProgressCallback,
+    output: Path | None, progress: ProgressCallback, warn: Callable[[Sequence[str]], None],
 ) -> PreparedModel:
     keep_float = conversion.keep_float
     if precision == spec.stored_precision:
@@ -160,12 +168,14 @@ def _prepared(
                 spec, 'fp16', kept, output, progress, Samples((), (), False),
                 lambda path, progress: to_fp16(spec.path, path, keep_float=keep_float, progress=progress))
         samples = _samples(calibration, progress)
+        warn(samples.warnings)
         seen = calibration_of(spec, samples.calibration, 'minmax', progress)
         return _made(
             spec, 'fp16', {'calibration': seen.sha256, **kept}, output, progress, samples,
             lambda path, progress: to_fp16(
                 spec.path, path, keep_float=keep_float, calibration=seen, progress=progress))
     samples = _samples(calibration, progress)
+    warn(samples.warnings)
     if not conversion.half_rest:
         return _quantised(spec, calibration, conversion, samples, output, progress)
     if output is None:
