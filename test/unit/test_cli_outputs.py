@@ -353,3 +353,19 @@ def test_an_output_keeps_its_mode_and_its_link(folder):
     write_report('--json', folder / 'link.txt', 'new')
     assert (real.read_text(), real.stat().st_mode & 0o777) == ('new', 0o640)
     assert (folder / 'link.txt').is_symlink()
+
+
+@pytest.mark.parametrize('arguments', [
+    ('compare', 'a.jsonl', 'a.jsonl', '--json'), ('compare', 'a.jsonl', 'a.jsonl', '--html'),
+    ('evaluate', '--truth', 'truth.json', 'a.jsonl', '--json'), ('benchmark', 'm.onnx', '--json'),
+    ('quantize', 'm.onnx', '--precision', 'fp16', '--json'), ('predict', 'm.onnx', 'in', '--draw')])
+def test_standard_output_is_no_name_of_a_file(capfd, folder, arguments):
+    """They wrote a file or a folder called -."""
+    Path('a.jsonl').write_text(json.dumps({
+        'source': 'a.png', 'frame': 0, 'width': 64, 'height': 64, 'detections': [
+            {'class_id': 'red', 'score': 0.9, 'bbox': [0, 0, 8, 8]}]}) + '\n')
+    before = content(folder)
+    code, reason = run(capfd, *arguments, '-')
+    assert (code, reason) == (
+        1, f'trt_perception: {arguments[-1]} -: this option does not write to standard output; expected a name')
+    assert content(folder) == before and not Path('-').exists()

@@ -48,6 +48,7 @@ class Outputs:
         """Raise OutputError if a file cannot be opened for writing, or should not be. A `path` of None is ignored."""
         if path is None:
             return
+        _require_name(option, path)
         self._require_another(option, path)
         for folder in self._folders():
             if not _is_in(path, folder):
@@ -76,6 +77,7 @@ class Outputs:
         """Raise OutputError if files in this folder would become inputs. A `path` of None is ignored."""
         if path is None:
             return
+        _require_name(option, path)
         for folder in self._folders():
             if _same(path, folder):
                 raise OutputError(
@@ -156,6 +158,12 @@ def written(option: str, path: Path) -> Iterator[Path]:
             part.replace(real)
     except OSError as error:
         raise OutputError(f'{option} {path}: {error.strerror or error}') from error
+
+
+def _require_name(option: str, path: Path) -> None:
+    # As predict --json -, which does not come here; others print their own text there.
+    if str(path) == '-':
+        raise OutputError(f'{option} -: this option does not write to standard output; expected a name')
 
 
 def _require_writable(option: str, path: Path) -> None:
