@@ -5,6 +5,10 @@ from glob import glob
 from setuptools import find_packages, setup
 
 package_name = 'trt_perception'
+# With the limits of requirements/runtime.txt.
+run_onnx = ['onnx>=1.14,<2', 'onnxruntime>=1.16,<2']
+command_line = [
+    *run_onnx, 'opencv-python-headless>=4.5.4,<6', 'pyyaml>=5.4', 'rosbags>=0.11.0,<0.12', 'simplejpeg>=1.8,<2']
 
 setup(
     name=package_name,
@@ -25,15 +29,13 @@ setup(
     # when it is called. ROS packages are declared in package.xml.
     install_requires=['setuptools', 'numpy'],
     extras_require={
-        'onnxruntime': ['onnx', 'onnxruntime'],
+        'onnxruntime': run_onnx,
         'litert': ['ai-edge-litert'],
-        'openvino': ['onnx', 'onnxruntime', 'openvino>=2025.4'],
-        'cli': ['onnx', 'onnxruntime', 'opencv-python-headless', 'pyyaml', 'rosbags', 'simplejpeg'],
+        'openvino': [*run_onnx, 'openvino>=2025.4'],
+        'cli': command_line,
         # `trt_perception export` and trt_perception.from_torch. PyTorch is needed where a model is exported, not on the
         # robot.
-        'export': [
-            'torch', 'torchvision', 'onnxscript', 'onnx', 'onnxruntime', 'opencv-python-headless', 'pyyaml', 'rosbags',
-            'simplejpeg'],
+        'export': ['torch', 'torchvision', 'onnxscript', *command_line],
         # Beside TensorRT, if pycuda cannot be compiled.
         'cuda': ['cuda-bindings'],
         'view': ['netron'],

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator
 from types import ModuleType
 
-from .advice.packages import install_line, numpy_1_line, too_old
+from .advice.packages import LEAST, install_line, numpy_1_line, too_old
 from .advice.platform import this_platform
 from .errors import MissingDependencyError, one_line
 
@@ -42,7 +42,7 @@ def require(module: str) -> ModuleType:
     try:
         with _without(_REPORTING.get(top)):
             package = importlib.import_module(top)
-            old = too_old(top, str(getattr(package, '__version__', '')))
+            old = too_old(top, _version(top, package)) if top in LEAST else ''
             if old:
                 raise MissingDependencyError(f'{old}; {install_line(top, this_platform(), upgrade=True)}')
             return importlib.import_module(module)
@@ -53,13 +53,23 @@ def require(module: str) -> ModuleType:
             raise MissingDependencyError(
                 f"the Python package '{top}' was built for NumPy 1 and cannot be imported with NumPy 2: run "
                 f'{back_to_numpy_1()}') from error
-        if isinstance(error, ModuleNotFoundError) and error.name and error.name.split('.', maxsplit=1)[0] == top:
+        missing = isinstance(error, ModuleNotFoundError) and error.name and error.name.split('.', maxsplit=1)[0] == top
+        if missing:
             detail = f"the Python package '{top}' is not installed"
         else:
             # It is installed, but one of its own imports fails.
             reason = error if isinstance(error, ImportError) else f'{type(error).__name__}: {error}'
             detail = f'{top} is installed but cannot be imported: {one_line(reason, 300)}'
-        raise MissingDependencyError(f'{detail}; {install_line(top, this_platform())}') from error
+        raise MissingDependencyError(f'{detail}; {install_line(top, this_platform(), again=not missing)}') from error
+
+
+def _version(name: str, package: ModuleType) -> str:
+    """Return the version of an imported package, '' if it is not known."""
+    from importlib import metadata
+
+    with contextlib.suppress(metadata.PackageNotFoundError):
+        return str(getattr(package, '__version__', '') or metadata.version(name))
+    return ''
 
 
 def back_to_numpy_1() -> str:

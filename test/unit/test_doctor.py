@@ -293,12 +293,25 @@ def test_without_onnx_runtime_another_backend_runs(root):
 
 
 def test_an_old_version(root):
-    assert of(found(root, onnxruntime=Probe(True, '1.9')), 'onnxruntime')[0].level is Level.OK
+    for name in ('onnxruntime', 'simplejpeg'):
+        assert f'pip install --upgrade {name}' in of(found(root, **{name: Probe(True, '1.7')}), name)[0].advice
     assert of(found(root, cv2=Probe(True, '4.2.0')), 'cv2')[0].text == 'OpenCV 4.2.0: 4.5.4 or newer is tested'
     # Without --upgrade pip leaves the old version.
     old = Probe(False, error='openvino 2025.3.0 is too old: expected 2025.4 or newer; run pip')
     for name, seen in (('onnx', Probe(True, '1.12')), ('openvino', old)):
         assert f' install --upgrade {name}' in of(found(root, **{name: seen}), name)[0].advice
+
+
+def test_a_broken_package_is_installed_again(root):
+    """Without the option, pip and apt do nothing: it is installed."""
+    broken = Probe(error='onnx is installed but cannot be imported: libx.so: cannot open shared object file; run x')
+    for name in ('onnx', 'simplejpeg', 'onnxruntime'):
+        assert f'pip install --force-reinstall {name}' in of(found(root, **{name: broken}), name)[0].advice
+    assert of(found(root, cv2=broken), 'cv2')[0].advice == 'run sudo apt install --reinstall python3-opencv'
+    # NumPy is what must be installed then.
+    old = Probe(error='simplejpeg was built for NumPy 1 and cannot be imported with NumPy 2: run x')
+    finding = of(found(root, simplejpeg=old), 'simplejpeg')[0]
+    assert finding.text.endswith('with NumPy 2') and finding.advice.endswith("onnx 'numpy<2'")
 
 
 # ROS

@@ -158,6 +158,21 @@ def test_a_module_that_is_not(monkeypatch, module, message):
     assert isinstance(error.value, PerceptionError)
 
 
+def test_an_old_rosbags_is_named(tmp_path):
+    """It has no __version__. With 0.9 all images of a bag were called messages of another type."""
+    (tmp_path / 'rosbags').mkdir()
+    (tmp_path / 'rosbags' / '__init__.py').touch()
+    info = tmp_path / 'rosbags-0.9.23.dist-info'
+    info.mkdir()
+    (info / 'METADATA').write_text('Metadata-Version: 2.1\nName: rosbags\nVersion: 0.9.23\n')
+    done = subprocess.run(
+        [sys.executable, '-c', 'from trt_perception.dependencies import require; require("rosbags")'],
+        env={**os.environ, 'PYTHONPATH': f'{tmp_path}{os.pathsep}{PACKAGE_ROOT}'}, capture_output=True, text=True,
+        timeout=600)
+    assert 'rosbags 0.9.23 is too old: expected 0.11 or newer; run ' in done.stderr.splitlines()[-1]
+    assert '--upgrade rosbags' in done.stderr
+
+
 @pytest.mark.parametrize('package', ['sensor_msgs', 'diagnostic_msgs', 'vision_msgs'])
 def test_a_missing_ros_package_ends_the_demo_before_it_starts_anything(tmp_path, package):
     pytest.importorskip('rclpy', reason='needs ROS 2')

@@ -14,6 +14,7 @@ import pytest
 import setuptools
 
 import trt_perception
+from trt_perception.doctor import package_checks
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = sorted((ROOT / 'trt_perception').rglob('*.py'))
@@ -140,6 +141,22 @@ def test_setup_installs_every_python_package_and_its_data(setup_arguments):
     assert data, 'expected label files'
     for name in data:
         assert any(Path(name).match(pattern) for pattern in patterns), name
+
+
+def test_extras_and_doctor_have_the_limits_of_the_requirements(setup_arguments):
+    """pip leaves an older version in the environment if it is within the limits."""
+    lines = [line.split('#')[0].strip() for line in (ROOT / 'requirements' / 'runtime.txt').read_text().splitlines()]
+    limits = {re.split('[<>=]', line)[0]: line for line in lines if line}
+    extras = setup_arguments['extras_require']
+    for requirement in {requirement for names in extras.values() for requirement in names}:
+        assert limits.get(re.split('[<>=]', requirement)[0], requirement) == requirement
+    assert {*extras['cli'], limits['numpy']} == set(limits.values())
+    oldest = {
+        **{module: row[1] for module, row in {**package_checks._NEEDED, **package_checks._OPTIONAL}.items()},
+        **package_checks._TESTED_RUNTIMES}
+    names = {'cv2': 'opencv-python-headless', 'yaml': 'pyyaml'}
+    assert {names.get(module, module): f'>={version}' for module, version in oldest.items()} == {
+        name: re.search('>=[0-9.]+', line).group() for name, line in limits.items()}
 
 
 def test_the_package_says_that_it_has_type_hints(setup_arguments):

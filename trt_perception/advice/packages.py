@@ -104,16 +104,21 @@ INSTALL: Mapping[str, Line] = {
 
 
 # Python module -> the least version that works, by this package's tests, if users have met older ones.
-LEAST: Mapping[str, tuple[int, int]] = {'openvino': (2025, 4)}
+# The rosbags of another year takes messages for something else.
+LEAST: Mapping[str, tuple[int, int]] = {'openvino': (2025, 4), 'rosbags': (0, 11)}
 
 
-def install_line(module: str, platform: Platform, upgrade: bool = False) -> str:
+def install_line(module: str, platform: Platform, upgrade: bool = False, again: bool = False) -> str:
     """Return what installs a Python module on a platform, 'run COMMAND' with few exceptions.
 
     upgrade: an older version is installed, by pip
+    again: it is installed and does not work: without --force-reinstall, pip does nothing
     """
     top = module.split('.', maxsplit=1)[0]
     line = INSTALL.get(top, _pip(top))(platform)
+    if again:
+        line = line.replace('pip install ', 'pip install --force-reinstall ', 1)
+        return line.replace('apt install ', 'apt install --reinstall ', 1)
     return line.replace('pip install ', 'pip install --upgrade ', 1) if upgrade else line
 
 

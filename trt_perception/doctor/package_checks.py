@@ -22,9 +22,11 @@ _NEEDED = {
     'yaml': ('PyYAML', '5.4', 'class names in .yaml files and bags with metadata cannot be read'),
 }
 _OPTIONAL = {
-    'simplejpeg': ('simplejpeg', 'damaged JPEG images are not noticed'),
-    'rosbags': ('rosbags', 'the command line cannot read bags'),
+    'simplejpeg': ('simplejpeg', '1.8', 'damaged JPEG images are not noticed'),
+    'rosbags': ('rosbags', '0.11.0', 'the command line cannot read bags'),
 }
+# Beside LEAST.
+_TESTED_RUNTIMES = {'onnxruntime': '1.16'}
 _RUNTIMES = {'onnxruntime': 'ONNX Runtime', 'openvino': 'OpenVINO', 'ai_edge_litert': 'LiteRT'}
 # Packages that write into the same folder: the last one installed replaces parts of the others.
 _SAME_FOLDER = (
@@ -38,26 +40,22 @@ def check_packages(system: System, facts: Mapping[str, Probe]) -> Iterator[Findi
         found = facts.get(module, Probe())
         if not found.found:
             yield _not_found(system, module, found, lost or 'nothing works without it')
-        elif version_of(found.version) < version_of(oldest):
-            yield Finding(
-                module, Level.WARNING, f'{name} {found.version}: {oldest} or newer is tested',
-                install_line(module, system.platform, upgrade=True))
         else:
-            yield Finding(module, Level.OK, f'{name} {found.version}')
+            yield _found(system, module, name, found, oldest)
     fit = facts.get('opencv_with_numpy', Probe())
     if facts.get('cv2', Probe()).found and facts.get('numpy', Probe()).found and not fit.found:
         yield Finding(
             'cv2', Level.ERROR, f'OpenCV does not work with this NumPy: {fit.error.partition("; ")[0]}',
             f'run {numpy_1_line(system.platform)}')
-    for module, (name, lost) in _OPTIONAL.items():
+    for module, (name, oldest, lost) in _OPTIONAL.items():
         found = facts.get(module, Probe())
         if found.found:
-            yield Finding(module, Level.OK, f'{name} {found.version}')
-        else:
+            yield _found(system, module, name, found, oldest)
+        elif found.missing:
             yield Finding(
-                module, Level.NOTE if found.missing else Level.WARNING,
-                f'{name} is not installed: {lost}' if found.missing else found.error.partition('; ')[0],
-                install_line(module, system.platform))
+                module, Level.NOTE, f'{name} is not installed: {lost}', install_line(module, system.platform))
+        else:
+            yield _broken(system, module, found, Level.WARNING)
     yield from _doubled(system)
 
 
@@ -68,11 +66,9 @@ def check_runtimes(system: System, facts: Mapping[str, Probe]) -> Iterator[Findi
     for module, name in _RUNTIMES.items():
         runtime = found[module]
         if runtime.found:
-            yield Finding(module, Level.OK, f'{name} {runtime.version}')
+            yield _found(system, module, name, runtime, _TESTED_RUNTIMES.get(module, '0'))
         elif not runtime.missing:
-            yield Finding(
-                module, Level.WARNING, runtime.error.partition('; ')[0],
-                install_line(module, system.platform, upgrade='is too old' in runtime.error))
+            yield _broken(system, module, runtime, Level.WARNING)
     if not found['onnxruntime'].found and found['onnxruntime'].missing:
         # Accuracy checks compare with it, and a build tries the outputs with it.
         others = gpu or found['openvino'].found
@@ -85,13 +81,28 @@ def check_runtimes(system: System, facts: Mapping[str, Probe]) -> Iterator[Findi
 
 
 def _not_found(system: System, module: str, found: Probe, lost: str) -> Finding:
-    if 'built for NumPy 1' in found.error:
-        return Finding(
-            module, Level.ERROR, found.error.partition(': run ')[0], f'run {numpy_1_line(system.platform)}')
     if found.missing:
         name = _NEEDED[module][0]
         return Finding(module, Level.ERROR, f'{name} is not installed: {lost}', install_line(module, system.platform))
-    return Finding(module, Level.ERROR, found.error.partition('; ')[0], install_line(module, system.platform))
+    return _broken(system, module, found, Level.ERROR)
+
+
+def _found(system: System, module: str, name: str, found: Probe, oldest: str) -> Finding:
+    if found.version and version_of(found.version) < version_of(oldest):
+        return Finding(
+            module, Level.WARNING, f'{name} {found.version}: {oldest} or newer is tested',
+            install_line(module, system.platform, upgrade=True))
+    return Finding(module, Level.OK, f'{name} {found.version}')
+
+
+def _broken(system: System, module: str, found: Probe, level: Level) -> Finding:
+    """Return the finding about a package that is installed and cannot be used."""
+    if 'built for NumPy 1' in found.error:
+        return Finding(module, level, found.error.partition(': run ')[0], f'run {numpy_1_line(system.platform)}')
+    old = 'is too old' in found.error
+    return Finding(
+        module, level, found.error.partition('; ')[0],
+        install_line(module, system.platform, upgrade=old, again=not old))
 
 
 def _doubled(system: System) -> Iterator[Finding]:

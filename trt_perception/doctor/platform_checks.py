@@ -102,7 +102,7 @@ def check_cache(system: System, facts: Mapping[str, Probe]) -> Iterator[Finding]
         return
     if not can_be_written(folder):
         place = _nearest(folder)
-        name = system.environment.get('USER') or 'USER'
+        name = system.environment.get('USER') or str(os.getuid())
         # Another owner does not help on a disk that is read only.
         owned = place.is_dir() and folder in (place, *place.parents) and not os.statvfs(place).f_flag & os.ST_RDONLY
         yield Finding(

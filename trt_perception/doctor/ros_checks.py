@@ -46,7 +46,8 @@ def check_ros(system: System, facts: Mapping[str, Probe]) -> Iterator[Finding]:
                 install_line('rclpy', platform))
         else:
             text = re.sub('^it is', 'rclpy is', rclpy.error.partition('; ')[0])
-            yield Finding('ros', Level.ERROR, f'{text}: the node cannot run', install_line('rclpy', platform))
+            yield Finding(
+                'ros', Level.ERROR, f'{text}: the node cannot run', install_line('rclpy', platform, again=True))
         return
     distro = f'{platform.ros}, ' if platform.ros else ''
     yield Finding('ros', Level.OK, f'{distro}rclpy {rclpy.version}')
