@@ -5,6 +5,7 @@
 import fcntl
 import json
 import os
+import re
 import subprocess
 import sys
 import sysconfig
@@ -298,6 +299,20 @@ def test_an_old_version(root):
     old = Probe(False, error='openvino 2025.3.0 is too old: expected 2025.4 or newer; run pip')
     for name, seen in (('onnx', Probe(True, '1.12')), ('openvino', old)):
         assert f' install --upgrade {name}' in of(found(root, **{name: seen}), name)[0].advice
+
+
+@pytest.mark.parametrize('package, module', [
+    ('numpy', 'numpy'), ('opencv-python-headless', 'cv2'), ('onnx', 'onnx'), ('pyyaml', 'yaml')])
+def test_the_least_versions_are_those_of_the_requirements(root, package, module):
+    """onnx before 1.16 cannot be imported by the quantiser of ONNX Runtime 1.20 and newer."""
+    folder = Path(__file__).resolve().parents[2]
+    least, = re.findall(rf'^{package}>=([\d.]+)', (folder / 'requirements' / 'runtime.txt').read_text(), re.MULTILINE)
+    before = '.'.join([*least.split('.')[:-1], str(int(least.split('.')[-1]) - 1)])
+    assert of(found(root, **{module: Probe(True, least)}), module)[0].level is Level.OK
+    assert f'{before}: {least} or newer is tested' in of(found(root, **{module: Probe(True, before)}), module)[0].text
+    if package == 'onnx':
+        assert version_of(least) >= version_of('1.16')
+        assert f'\nonnx = ">={least},' in (folder / 'pixi.toml').read_text()
 
 
 # ROS
