@@ -91,7 +91,7 @@ def test_output(options, monkeypatch, capsys):
 
 def test_requirements_of_the_project():
     found = project_requirements(ROOT)
-    assert {'onnx>=1.14,<2', 'ai-edge-litert', 'torch', 'matplotlib', 'numpy<2', 'pycuda', 'tensorrt'} <= set(found)
+    assert {'onnx>=1.16,<2', 'ai-edge-litert', 'torch', 'matplotlib', 'numpy<2', 'pycuda', 'tensorrt'} <= set(found)
     runtime = requirement_lines((ROOT / 'requirements' / 'runtime.txt').read_text())
     assert len(runtime) >= 7 and set(runtime) <= set(found)
     # One row of each package, and NumPy below 2 beside NumPy.

@@ -5,6 +5,7 @@
 import fcntl
 import json
 import os
+import re
 import subprocess
 import sys
 import sysconfig
@@ -312,6 +313,20 @@ def test_a_broken_package_is_installed_again(root):
     old = Probe(error='simplejpeg was built for NumPy 1 and cannot be imported with NumPy 2: run x')
     finding = of(found(root, simplejpeg=old), 'simplejpeg')[0]
     assert finding.text.endswith('with NumPy 2') and finding.advice.endswith("onnx 'numpy<2'")
+
+
+@pytest.mark.parametrize('package, module', [
+    ('numpy', 'numpy'), ('opencv-python-headless', 'cv2'), ('onnx', 'onnx'), ('pyyaml', 'yaml')])
+def test_the_least_versions_are_those_of_the_requirements(root, package, module):
+    """onnx before 1.16 cannot be imported by the quantiser of ONNX Runtime 1.20 and newer."""
+    folder = Path(__file__).resolve().parents[2]
+    least, = re.findall(rf'^{package}>=([\d.]+)', (folder / 'requirements' / 'runtime.txt').read_text(), re.MULTILINE)
+    before = '.'.join([*least.split('.')[:-1], str(int(least.split('.')[-1]) - 1)])
+    assert of(found(root, **{module: Probe(True, least)}), module)[0].level is Level.OK
+    assert f'{before}: {least} or newer is tested' in of(found(root, **{module: Probe(True, before)}), module)[0].text
+    if package == 'onnx':
+        assert version_of(least) >= version_of('1.16')
+        assert f'\nonnx = ">={least},' in (folder / 'pixi.toml').read_text()
 
 
 # ROS

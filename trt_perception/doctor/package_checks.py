@@ -18,7 +18,8 @@ from .system import System
 _NEEDED = {
     'numpy': ('NumPy', '1.23', ''),
     'cv2': ('OpenCV', '4.5.4', ''),
-    'onnx': ('onnx', '1.14', 'ONNX models cannot be read'),
+    # Older ones read models, but the quantiser of ONNX Runtime 1.20 and newer cannot be imported with them.
+    'onnx': ('onnx', '1.16', 'ONNX models cannot be read'),
     'yaml': ('PyYAML', '5.4', 'class names in .yaml files and bags with metadata cannot be read'),
 }
 _OPTIONAL = {

@@ -4,10 +4,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import time
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
 
 from ....closing import Closing
 from ....errors import EngineError
@@ -32,6 +33,7 @@ from .resampling import device_frame
 from .runtime import Engine
 
 Work = FrameWork | BatchWork
+AnyWork = TypeVar('AnyWork', FrameWork, BatchWork)
 
 
 class DevicePipeline(Closing):
@@ -115,16 +117,24 @@ class DevicePipeline(Closing):
         The times: preprocess copies the frame into page-locked memory, infer is all GPU work, postprocess reads the
         result.
         """
-        session, work, idle = self.session, self.frame_work, self._idle
+        session, work = self.session, self.frame_work
         if session is None or work is None:
             if self.batch_work is None:
                 raise EngineError('the pipeline is not open')
             return self.run_batch([frame], masks)[0]
+        with self._idle_run(session, work) as (session, work):
+            return self._run(session, work, frame, masks)
+
+    @contextlib.contextmanager
+    def _idle_run(self, session: CudaSession, work: AnyWork) -> Iterator[tuple[CudaSession, AnyWork]]:
+        """Yield these, or with several runs at the same time those that no other thread uses."""
+        idle = self._idle
         if idle is None:
-            return self._run(session, work, frame, masks)
-        session, work = taken = idle.get()
+            yield session, work
+            return
+        taken = idle.get()
         try:
-            return self._run(session, work, frame, masks)
+            yield taken
         finally:
             idle.put(taken)
 
@@ -150,16 +160,11 @@ class DevicePipeline(Closing):
 
         The times are those of the whole batch.
         """
-        session, work, idle = self.session, self.batch_work, self._idle
+        session, work = self.session, self.batch_work
         if session is None or work is None:
             return [self.run(frame, masks) for frame in frames]
-        if idle is None:
+        with self._idle_run(session, work) as (session, work):
             return self._run_batch(session, work, frames, masks)
-        session, work = taken = idle.get()
-        try:
-            return self._run_batch(session, work, frames, masks)
-        finally:
-            idle.put(taken)
 
     def _run_batch(
         self, session: CudaSession, work: BatchWork, frames: Sequence[Frame], masks: bool,
