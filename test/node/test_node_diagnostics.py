@@ -215,7 +215,9 @@ def test_pairs_of_frames_are_no_gaps(node):
     node.bring_to('active')
     publish_numbers(node, [number // 2 * 8 + number % 2 for number in range(40)])
     status, values = node.diagnosis(lambda _, v: v['processed'] == '40', 'all images')
-    assert status.level == DiagnosticStatus.OK or 'no images for' in status.message, status.message
+    # On a busy machine the images may come much later than their stamps say, or the last one seconds ago.
+    assert status.level == DiagnosticStatus.OK or status.message.startswith(
+        ('no images for', 'image stamps are')), status.message
     assert float(values['missing_fraction']) == 0.0
 
 
@@ -285,8 +287,8 @@ def test_only_old_images_are_an_error(node):
     assert int(found.group(1)) >= 5 and 4.5 < float(found.group(2)) < most
     assert values['processed'] == '0'
     # With a new image all is well, after the old ones have left the window.
-    node.answer_to(camera, red_image(node))
-    node.diagnosis(lambda s, _: s.level != DiagnosticStatus.ERROR, 'no ERROR')
+    node.diagnosis_with_images(
+        camera, message, lambda s, v: int(v['processed']) > 0 and s.level != DiagnosticStatus.ERROR, 'no ERROR')
 
 
 def test_only_bad_images_are_an_error(node):
