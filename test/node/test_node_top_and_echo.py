@@ -22,6 +22,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from support import harness_images as images
 from support.harness_process import ROOT
 from support.node_session import in_thread
+from support.subprocesses import without_middleware
 from vision_msgs.msg import Classification, Detection2DArray, ObjectHypothesis
 
 
@@ -30,7 +31,9 @@ def command(*arguments):
 
 
 def run(*arguments, timeout=600):
-    return subprocess.run(command(*arguments), cwd=ROOT, capture_output=True, text=True, timeout=timeout, check=False)
+    done = subprocess.run(command(*arguments), cwd=ROOT, capture_output=True, text=True, timeout=timeout, check=False)
+    done.stdout, done.stderr = without_middleware(done.stdout), without_middleware(done.stderr)
+    return done
 
 
 def start(*arguments, **options):
@@ -194,7 +197,7 @@ def test_echo_detections_of_a_node(node):
         deadline = time.monotonic() + 600
         while echo.poll() is None and time.monotonic() < deadline:
             node.answer_to(camera, red(node))
-        out, said = echo.communicate(timeout=600)
+        out, said = map(without_middleware, echo.communicate(timeout=600))
         assert (echo.returncode, said, out.count('\n')) == (0, '', 1)
         check(out)
 
@@ -232,7 +235,7 @@ def test_echo_matches_every_publisher(driver, reliability):
     while echo.poll() is None and time.monotonic() < deadline:
         publisher.publish(message)
         time.sleep(0.1)
-    out, said = echo.communicate(timeout=600)
+    out, said = map(without_middleware, echo.communicate(timeout=600))
     driver.node.destroy_publisher(publisher)
     assert (echo.returncode, said) == (0, '')
     assert out == '1.500 front  cat 0.75, dog\\n 0.12\n' * 2

@@ -17,6 +17,8 @@ from typing import Any
 
 import psutil
 
+from support.subprocesses import without_middleware
+
 ROOT = Path(__file__).resolve().parents[2]
 # Text that must never be in the output of a node.
 FORBIDDEN = re.compile(
@@ -91,9 +93,9 @@ class NodeProcess:
             return len(self._lines)
 
     def lines_since(self, mark: int) -> list[str]:
-        """Return the lines printed after `mark`."""
+        """Return the lines printed after `mark`, without those of Fast DDS, which may come at any time."""
         with self._changed:
-            return self._lines[mark:]
+            return [line for line in self._lines[mark:] if without_middleware(f'{line}\n')]
 
     def wait_for_line(self, pattern: str, since: int = 0, timeout: float = 600.0) -> str:
         """Return the first line after `since` that contains the pattern."""
