@@ -331,3 +331,16 @@ def test_external_data(tmp_path):
     Path(tmp_path / 'm.data').unlink()
     with pytest.raises(ModelError, match=r'has weights in the file m\.data, which is missing in'):
         load_model(path)
+
+
+def test_names_of_a_labels_file_that_are_equal_are_named(tmp_path):
+    """A COCO file of such a model has two categories of one name, which evaluate refuses."""
+    path = color_detector(tmp_path / 'm.onnx', metadata={})
+    (tmp_path / 'names.txt').write_text('red\nred\nblue\n')
+    spec = load_model(path, ModelOptions(labels=str(tmp_path / 'names.txt')))
+    assert spec.names == ('red', 'red', 'blue')
+    assert spec.labels_warning == (
+        f"m.onnx: the class names of {tmp_path / 'names.txt'} have the same name 'red' for classes 0, 1: COCO files "
+        'and evaluate match classes by name; correct the file')
+    (tmp_path / 'names.txt').write_text('red\ngreen\nblue\n')
+    assert load_model(path, ModelOptions(labels=str(tmp_path / 'names.txt'))).labels_warning == ''

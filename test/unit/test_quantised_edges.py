@@ -358,6 +358,31 @@ def test_int8_of_another_quantiser(tmp_path):
     assert 'trt_perception quantize' in str(error.value)
 
 
+@pytest.mark.parametrize('said, as_it_is', [({}, False), ({'kernel_shape': [1, 1]}, True)])
+def test_only_kernels_behind_qdq_need_their_shape(tmp_path, said, as_it_is):
+    """A float convolution without it is no reason to write the file again."""
+    nodes = [
+        helper.make_node('Conv', ['images', 'w'], ['float']),
+        helper.make_node('QuantizeLinear', ['float', 's', 'z'], ['q']),
+        helper.make_node('DequantizeLinear', ['q', 's', 'z'], ['d']),
+        helper.make_node('DequantizeLinear', ['wq', 's', 'z'], ['wd']),
+        helper.make_node('Conv', ['d', 'wd'], ['maps'], **said),
+        helper.make_node('GlobalAveragePool', ['maps'], ['means']),
+        helper.make_node('Flatten', ['means'], ['scores'])]
+    kernel = np.eye(3, dtype=np.float32)[..., None, None]
+    spec = load_model(save(
+        tmp_path / 'm.onnx', nodes, {'images': (FLOAT, [1, 3, 8, 8])}, {'scores': (FLOAT, [1, 3])},
+        {'s': np.float32(1 / 100), 'z': np.int8(0), 'w': kernel, 'wq': (100 * kernel).astype(np.int8)}))
+    assert spec.stored_precision == 'int8'
+    made = float_edges(spec)
+    assert (made is spec) == as_it_is
+    if not as_it_is:
+        shapes = [
+            [list(value.ints) for value in node.attribute if value.name == 'kernel_shape']
+            for node in onnx.load(str(made.path)).graph.node if node.op_type == 'Conv']
+        assert shapes[1] == [[1, 1]]
+
+
 @pytest.mark.parametrize('kind, symmetric', [('QUInt8', False), ('QInt8', True)])
 def test_a_model_of_onnx_runtimes_quantiser_without_its_first_node(tmp_path, kind, symmetric):
     """The stripped file gives exactly what the whole one gives, and TensorRT takes the symmetric one."""

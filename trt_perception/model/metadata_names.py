@@ -7,7 +7,7 @@ from __future__ import annotations
 import ast
 import json
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -97,6 +97,17 @@ def _name(entry: Any, index: int) -> str:
 def _odd(names: tuple[str, ...]) -> str:
     """Return what is odd about readable names: empty ones, and names of several classes."""
     empty = [str(index) for index, name in enumerate(names) if not name.strip()]
+    shared = shared_names(names)
+    found = []
+    if empty:
+        found.append(f'no name for class {listed(empty, _LISTED)}, whose index is used')
+    if shared:
+        found.append(shared)
+    return f"the file's class names have {' and '.join(found)}; correct 'names' in its metadata" if found else ''
+
+
+def shared_names(names: Sequence[str]) -> str:
+    """Return which classes have the same name, after "have"; '' if all names differ. Empty names do not count."""
     classes: dict[str, list[str]] = {}
     for index, name in enumerate(names):
         if name.strip():
@@ -104,12 +115,7 @@ def _odd(names: tuple[str, ...]) -> str:
     shared = [
         f'{_quoted(name)} for classes {listed(indices, _LISTED)}'
         for name, indices in classes.items() if len(indices) > 1]
-    found = []
-    if empty:
-        found.append(f'no name for class {listed(empty, _LISTED)}, whose index is used')
-    if shared:
-        found.append(f'the same name {listed(shared, _LISTED, longest=0)}')
-    return f"the file's class names have {' and '.join(found)}; correct 'names' in its metadata" if found else ''
+    return f'the same name {listed(shared, _LISTED, longest=0)}' if shared else ''
 
 
 def _quoted(text: str) -> str:

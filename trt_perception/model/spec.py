@@ -25,7 +25,7 @@ from .heads.find_family import UNCOUNTED_KINDS
 from .heads.further_columns import SegmentHead
 from .heads.identify import Head, fitting_heads
 from .labels import SHIPPED, load_labels, shipped_labels
-from .metadata_names import read_metadata_names
+from .metadata_names import read_metadata_names, shared_names
 from .normalisation import Overrides, Preprocessing, preprocessing_of
 from .onnx_file import OnnxSummary, read_onnx
 from .onnx_outputs import activation_of, element_types
@@ -283,6 +283,11 @@ def _labels_warning(summary: OnnxSummary, head: Head, given: tuple[str, ...], la
     problem = read_metadata_names(summary.metadata).problem
     if not problem and summary.tflite is not None:
         problem = summary.tflite.metadata.problem
+    shared = '' if summary.names else shared_names(given)
+    if shared:
+        return (
+            f'{summary.path.name}: the class names of {labels} have {shared}: COCO files and evaluate match classes by '
+            'name; correct the file')
     if not problem and isinstance(head, FamilyHead):
         problem = head.names_doubt(summary.names or given)
     differing = [pair for pair in zip(summary.names, given) if pair[0] != pair[1]]

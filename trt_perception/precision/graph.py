@@ -182,10 +182,10 @@ def free_name(graph: Any, name: str) -> str:
     return name
 
 
-def missing_kernel_shapes(graph: Any) -> Iterator[tuple[Any, list[int]]]:
+def missing_kernel_shapes(graph: Any, quantised: bool = False) -> Iterator[tuple[Any, list[int]]]:
     """Yield each convolution without the optional attribute kernel_shape, and that shape, if its weights are stored.
 
-    The weights may be behind Q/DQ nodes: TensorRT 8.6 cannot infer the shape there.
+    quantised: only those with weights behind Q/DQ nodes: TensorRT 8.6 cannot infer the shape there
     """
     shapes = {tensor.name: list(tensor.dims) for tensor in graph.initializer}
     sources = {
@@ -197,7 +197,7 @@ def missing_kernel_shapes(graph: Any) -> Iterator[tuple[Any, list[int]]]:
             # At most one of each kind.
             for _ in range(2):
                 weights = sources.get(weights, weights)
-            if weights in shapes:
+            if weights in shapes and not (quantised and weights == node.input[1]):
                 yield node, shapes[weights][2:]
 
 

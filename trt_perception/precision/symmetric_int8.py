@@ -24,7 +24,7 @@ def is_of_another_form(proto: Any) -> bool:
     """Return whether `fold_biases`, `say_kernel_shapes` or `require_symmetric` has something to do."""
     graph = proto.graph
     return any(node.op_type.startswith(INTEGER_LAYERS) for node in graph.node) or any(
-        True for found in (_biases(graph), missing_kernel_shapes(graph), _asymmetric(graph)) for _ in found)
+        True for found in (_biases(graph), missing_kernel_shapes(graph, True), _asymmetric(graph)) for _ in found)
 
 
 def require_symmetric(graph: Any, name: str) -> None:

@@ -4,10 +4,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ...errors import printable
+
+# The first two are those of YOLOv5 and v7.
+_STRIDES = ((8, 16, 32), (8, 16, 32, 64), (16, 32), (4, 8, 16, 32))
 
 
 @dataclass(frozen=True)
@@ -69,17 +72,23 @@ def dense_counts(input_size: tuple[int, int]) -> set[int]:
     return cell_counts(input_size) | anchor_counts(input_size)
 
 
-def cell_counts(input_size: tuple[int, int]) -> set[int]:
-    """Return the candidate counts of heads with one candidate per cell: YOLOv6, YOLOX, YOLOv8 and later."""
+def cell_counts(input_size: tuple[int, int], sets: Sequence[tuple[int, ...]] = _STRIDES) -> set[int]:
+    """Return the candidate counts of heads with one candidate per cell: YOLOv6, YOLOX, YOLOv8 and later.
+
+    sets: sets of strides
+    """
     width, height = input_size
-    return {
-        sum(-(-width // s) * -(-height // s) for s in strides)
-        for strides in ((8, 16, 32), (8, 16, 32, 64), (16, 32), (4, 8, 16, 32))}
+    return {sum(-(-width // s) * -(-height // s) for s in strides) for strides in sets}
 
 
-def anchor_counts(input_size: tuple[int, int]) -> set[int]:
+def anchor_counts(input_size: tuple[int, int], sets: Sequence[tuple[int, ...]] = _STRIDES) -> set[int]:
     """Return the candidate counts of heads with three anchors per cell: YOLOv3, v5 and v7."""
-    return {3 * count for count in cell_counts(input_size)}
+    return {3 * count for count in cell_counts(input_size, sets)}
+
+
+def are_turned_anchors(shape: tuple[int, ...], input_size: tuple[int, int]) -> bool:
+    """Return whether it is [1, 5 + C, N] with the count of YOLOv5 or v7, whose own layout is [1, N, 5 + C]."""
+    return len(shape) == 3 and 5 < shape[1] < shape[2] and shape[2] in anchor_counts(input_size, _STRIDES[:2])
 
 
 def is_feature_map(shape: tuple[int, ...]) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from ...errors import printable
-from .evidence import HeadEvidence, anchor_counts, dense_counts, is_feature_map, is_raw_map
+from .evidence import HeadEvidence, are_turned_anchors, dense_counts, is_feature_map, is_raw_map
 
 _YOLO = 'export a YOLO detector: yolo export model=yolo11n.pt format=onnx'
 # Ultralytics' classes of heads, in its metadata `head`: the class's name begins with the key.
@@ -152,8 +152,7 @@ def _other_columns(evidence: HeadEvidence) -> Family | None:
 
 
 def _turned_anchors(evidence: HeadEvidence) -> Family | None:
-    counts = anchor_counts(evidence.input_size)
-    if not any(len(shape) == 3 and 5 < shape[1] < shape[2] and shape[2] in counts for shape in evidence.shapes):
+    if not any(are_turned_anchors(shape, evidence.input_size) for shape in evidence.shapes):
         return None
     return Family(
         'YOLOv5 or v7, three boxes for each cell, with its last two axes exchanged',

@@ -9,7 +9,7 @@ from dataclasses import replace
 from ...errors import ModelError, printable
 from .binary import binary_head, is_binary
 from .classification import ClassificationHead
-from .evidence import HeadEvidence, anchor_counts, cell_counts, dense_counts, is_feature_map, is_raw_map
+from .evidence import HeadEvidence, are_turned_anchors, cell_counts, dense_counts, is_feature_map, is_raw_map
 from .families import family_of, resembling_family
 from .find_family import FAMILY_KINDS, FAMILY_LAYOUTS, family_heads
 from .plausibility import Head as Head
@@ -129,7 +129,7 @@ def _head_of_output(
         YoloHead('yolov8', name, columns - 4, transposed=True)]
     options = [
         head for head in options if head.num_classes > 0 and wanted in ('auto', head.kind)]
-    if wanted == 'auto' and columns in anchor_counts(evidence.input_size):
+    if wanted == 'auto' and are_turned_anchors(shape, evidence.input_size):
         # Three columns for each cell: YOLOv5, transposed. YOLOv8 has one.
         options = [head for head in options if head.kind == 'yolov5' or head.transposed]
     exact = [head for head in options if head.num_classes == evidence.num_names]
