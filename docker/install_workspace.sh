@@ -30,5 +30,6 @@ fi
 colcon build --packages-select trt_perception
 rm -rf build log ~/.ros
 # So that the commands have the same names in all images.
-ln -s /opt/ws/install/trt_perception/lib/trt_perception/trt_perception /usr/local/bin/trt_perception
-ln -s /opt/ws/install/trt_perception/lib/trt_perception/perception_node /usr/local/bin/perception_node
+for name in trt_perception perception_node detections_3d_node; do
+    ln -s "/opt/ws/install/trt_perception/lib/trt_perception/$name" "/usr/local/bin/$name"
+done

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from scripts.environment.project import _EXECUTABLES
 from trt_perception.file_cache import cache_root
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -107,6 +108,13 @@ def test_the_volume_is_the_cache(monkeypatch):
     monkeypatch.setenv('XDG_CACHE_HOME', '/cache')
     assert cache_root() == Path('/cache/trt_perception')
     assert ' -m 0700 ' in (DOCKER / 'add_user.sh').read_text()
+
+
+def test_all_images_have_all_commands():
+    """The image with the wheels has those of `make setup` on its PATH."""
+    scripts = set(re.findall(r"'(\w+) = [\w.]+:main'", (ROOT / 'setup.py').read_text()))
+    line, = re.findall(r'^for name in (.*); do$', (DOCKER / 'install_workspace.sh').read_text(), re.M)
+    assert set(line.split()) == set(_EXECUTABLES) == scripts
 
 
 def test_packages_of_the_images_are_those_of_the_readme():
