@@ -30,15 +30,23 @@ def command(*arguments):
     return [sys.executable, '-m', 'trt_perception.cli.main', *arguments]
 
 
-def run(*arguments, timeout=600):
-    done = subprocess.run(command(*arguments), cwd=ROOT, capture_output=True, text=True, timeout=timeout, check=False)
-    done.stdout, done.stderr = without_middleware(done.stdout), without_middleware(done.stderr)
+def run(*arguments, **environment):
+    """Run the command to its end. Its output is without the lines of Fast DDS, which come beside paused processes."""
+    done = subprocess.run(
+        command(*arguments), cwd=ROOT, capture_output=True, text=True, timeout=600, check=False,
+        env={**os.environ, **environment})
+    done.stdout, done.stderr = map(without_middleware, (done.stdout, done.stderr))
     return done
 
 
 def start(*arguments, **options):
     return subprocess.Popen(
         command(*arguments), cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
+
+
+def said_by(process):
+    """Wait for the end of the process; return what it printed to stdout and to stderr."""
+    return tuple(map(without_middleware, process.communicate(timeout=600)))
 
 
 def red(node):
@@ -116,8 +124,8 @@ def test_top_shows_a_reason_and_a_silent_node(driver):
             while time.monotonic() < deadline:
                 if not (seen and seen[-1]['level'] == 'ERROR'):
                     publisher.publish(DiagnosticArray(status=[status, other]))
-                if select.select([top.stdout], [], [], 0.2)[0]:
-                    report = json.loads(top.stdout.readline())
+                if select.select([top.stdout], [], [], 0.2)[0] and (line := without_middleware(top.stdout.readline())):
+                    report = json.loads(line)
                     assert report['node'] != 'motor'
                     if report['node'] == 'odd/detector':
                         seen.append(report)
@@ -131,7 +139,7 @@ def test_top_shows_a_reason_and_a_silent_node(driver):
         assert stale['silent_s'] > 5 and 'the last was ERROR: bad' in stale['reason']
     finally:
         top.send_signal(signal.SIGINT)
-        _, said = top.communicate(timeout=600)
+        _, said = said_by(top)
         driver.node.destroy_publisher(publisher)
     assert (top.returncode, said) == (130, 'trt_perception: interrupted\n')
 
@@ -166,19 +174,17 @@ def test_top_on_a_terminal(node, tmp_path, with_rich):
                     os.read(main, 65536)
                 except OSError:
                     break
-        said = top.stderr.read()
+        said = without_middleware(top.stderr.read().decode())
         top.wait(600)
         os.close(main)
-    assert (top.returncode, said) == (130, b'trt_perception: interrupted\n')
+    assert (top.returncode, said) == (130, 'trt_perception: interrupted\n')
     # rich draws lines; the plain table goes back to the first line of the screen.
     assert ('━'.encode() in shown) == with_rich
     assert (b'\x1b[H\x1b[J' in shown) == (not with_rich)
 
 
 def test_top_without_any_node(ros_environment):
-    done = subprocess.run(
-        command('top', '--once', '--wait', '0.5'), cwd=ROOT, capture_output=True, text=True, check=False, timeout=600,
-        env={**os.environ, 'ROS_DOMAIN_ID': '101'})
+    done = run('top', '--once', '--wait', '0.5', ROS_DOMAIN_ID='101')
     assert (done.returncode, done.stdout, done.stderr.count('\n')) == (1, '', 1)
     assert 'no perception node was heard on /diagnostics within 0.5 s' in done.stderr
     assert 'ROS_DOMAIN_ID 101' in done.stderr
@@ -197,7 +203,7 @@ def test_echo_detections_of_a_node(node):
         deadline = time.monotonic() + 600
         while echo.poll() is None and time.monotonic() < deadline:
             node.answer_to(camera, red(node))
-        out, said = map(without_middleware, echo.communicate(timeout=600))
+        out, said = said_by(echo)
         assert (echo.returncode, said, out.count('\n')) == (0, '', 1)
         check(out)
 
@@ -235,7 +241,7 @@ def test_echo_matches_every_publisher(driver, reliability):
     while echo.poll() is None and time.monotonic() < deadline:
         publisher.publish(message)
         time.sleep(0.1)
-    out, said = map(without_middleware, echo.communicate(timeout=600))
+    out, said = said_by(echo)
     driver.node.destroy_publisher(publisher)
     assert (echo.returncode, said) == (0, '')
     assert out == '1.500 front  cat 0.75, dog\\n 0.12\n' * 2
