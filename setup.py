@@ -6,7 +6,7 @@ from setuptools import find_packages, setup
 
 package_name = 'trt_perception'
 # With the limits of requirements/runtime.txt.
-run_onnx = ['onnx>=1.14,<2', 'onnxruntime>=1.16,<2']
+run_onnx = ['onnx>=1.16,<2', 'onnxruntime>=1.16,<2']
 command_line = [
     *run_onnx, 'opencv-python-headless>=4.5.4,<6', 'pyyaml>=5.4', 'rosbags>=0.11.0,<0.12', 'simplejpeg>=1.8,<2']
 

@@ -274,7 +274,8 @@ def test_a_classifier(capfd, folder):
         assert [(h.class_id, pytest.approx(h.score, abs=1e-6)) for h in message.results] == [
             (entry['class_id'], entry['score']) for entry in line['classifications']]
     assert len(found['/front/image_annotations'][0][1].texts) == 3
-    code, _, [error] = run(capfd, 'bag', '--output', 'other', '--tracking')
+    # The first line is the note that --score has no effect.
+    code, _, [_, error] = run(capfd, 'bag', '--output', 'other', '--tracking')
     assert code == 1 and '--tracking needs a detector' in error
 
 

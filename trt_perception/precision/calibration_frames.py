@@ -30,12 +30,14 @@ class Samples:
 
     held_out: whether `checking` shares no frame with `calibration`; with too few frames both are the same
     warnings: warnings about the frames, for the user
+    faults: those of them about images of the source that are missing or cannot be read
     """
 
     calibration: tuple[Frame, ...]
     checking: tuple[Frame, ...]
     held_out: bool
     warnings: tuple[str, ...] = ()
+    faults: tuple[str, ...] = ()
 
 
 def read_samples(
@@ -61,9 +63,10 @@ def read_samples(
     if not frames:
         reason = f': {failed[0]}' if failed else ''
         raise CalibrationError(f'{source}: expected images for calibration, found no readable image{reason}')
-    warnings = [str(error) for error in missing]
+    faults = [str(error) for error in missing]
     if failed:
-        warnings.append(f'{source}: {len(failed)} frames could not be read, the first: {failed[0]}')
+        faults.append(f'{source}: {len(failed)} frames could not be read, the first: {failed[0]}')
+    warnings = list(faults)
     # If there are too few frames, two thirds are for calibration, but never more than requested.
     num_checking = min(checking, max(len(frames) // 3, len(frames) - count))
     if num_checking:
@@ -78,7 +81,7 @@ def read_samples(
         warnings.append(
             f'only {len(rest)} calibration samples ({count} requested): expected {FEW} or more, of all '
             'scenes and lights that the camera will see')
-    return Samples(tuple(rest), tuple(chosen), bool(num_checking), tuple(warnings))
+    return Samples(tuple(rest), tuple(chosen), bool(num_checking), tuple(warnings), tuple(faults))
 
 
 def require_source(source: str | PathLike[str]) -> None:

@@ -132,7 +132,7 @@ def prepare_model(
                 logged.append(text)
                 monitor.log('warning', text)
 
-    # What is wrong with the calibration data may be the reason of an error, so it is logged at once.
+    # Images that are missing may be the reason of an error, so they are told of at once.
     prepared = _prepared(
         spec, precision, calibration, conversion or ConversionOptions(), output,
         monitor.following(f'{precision} of {spec.path.name}'), warn)
@@ -168,14 +168,14 @@ def _prepared(
                 spec, 'fp16', kept, output, progress, Samples((), (), False),
                 lambda path, progress: to_fp16(spec.path, path, keep_float=keep_float, progress=progress))
         samples = _samples(calibration, progress)
-        warn(samples.warnings)
+        warn(samples.faults)
         seen = calibration_of(spec, samples.calibration, 'minmax', progress)
         return _made(
             spec, 'fp16', {'calibration': seen.sha256, **kept}, output, progress, samples,
             lambda path, progress: to_fp16(
                 spec.path, path, keep_float=keep_float, calibration=seen, progress=progress))
     samples = _samples(calibration, progress)
-    warn(samples.warnings)
+    warn(samples.faults)
     if not conversion.half_rest:
         return _quantised(spec, calibration, conversion, samples, output, progress)
     if output is None:
