@@ -12,7 +12,7 @@ MODEL ?=
 PYTEST ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint generate node-test export-test openvino-test fleet-test ubuntu-test arm-test docs benchmark clean
+.PHONY: help setup demo test lint generate node-test export-test openvino-test fleet-test ubuntu-test arm-test arm-openvino-test docs benchmark clean
 
 ifdef ROS_DISTRO
 $(info Note: a ROS 2 install ($(ROS_DISTRO)) is sourced. With it, use rosdep and colcon: see README.md.)
@@ -103,6 +103,14 @@ arm-test:  ## Run the unit tests and predict on ARM binaries, which QEMU emulate
 	scripts/arm/run.sh python -m pytest -rs -n 2 --dist loadfile -p no:cacheprovider --timeout 1800 \
 	    $(or $(PYTEST),test/unit)
 	scripts/arm/run.sh python -m scripts.arm.predict
+
+arm-openvino-test:  ## Run the tests of the OpenVINO backend on ARM binaries, which QEMU emulates [PYTEST=...]
+	scripts/arm/create.sh
+	scripts/arm/run.sh /venv/bin/pip install --quiet --disable-pip-version-check --no-deps --no-compile --upgrade \
+	    --target /src/.arm/openvino --requirement requirements/openvino.txt
+	scripts/arm/run.sh env PYTHONPATH=/src/.arm/openvino python -m pytest -rs -p no:cacheprovider --timeout 1800 \
+	    $(or $(PYTEST),test/unit/test_openvino_pipeline.py test/unit/test_openvino_families.py \
+	    test/unit/test_precision_openvino_form.py test/unit/test_stored_int8.py)
 
 benchmark: setup  ## Measure the pipeline and the node on this machine [MODEL=my.onnx]
 	'$(VENV)/bin/trt_perception' benchmark '$(or $(MODEL),yolov3-tiny)'

@@ -4,6 +4,7 @@
 
 import json
 import os
+import platform
 import subprocess
 import sys
 import threading
@@ -46,6 +47,9 @@ from trt_perception.precision.parity import compare
 from trt_perception.precision.prepare import ConversionOptions, prepare_model
 
 FRAME = Frame.from_bgr(next(color_frames(1, seed=5)))
+ON_ARM = platform.machine() in ('aarch64', 'arm64')
+computes_int8 = pytest.mark.skipif(
+    ON_ARM, reason='OpenVINO 2026.4.1 computes this int8 model in float on ARM (docs/openvino.md)')
 
 
 @pytest.fixture(autouse=True)
@@ -70,6 +74,11 @@ def without_half(monkeypatch):
     """A CPU that computes in neither bf16 nor f16, such as an x86-64 of before 2020."""
     monkeypatch.setattr(openvino_pipeline, 'capabilities', lambda: ('FP32', 'INT8'))
     monkeypatch.setattr('trt_perception.openvino_runtime.backend.capabilities', lambda: ('FP32', 'INT8'))
+
+
+def assert_int8(pipeline):
+    """The pipeline computes in int8. On ARM, OpenVINO 2026.4.1 computes such files in float, with their rounding."""
+    assert pipeline.describe()['precision_effective'] == 'int8' or ON_ARM
 
 
 def options(precision='fp32', backend='openvino', **changes):
@@ -198,6 +207,7 @@ def test_fp16_on_a_cpu_without_it(spec, without_half):
         create_pipeline(spec, options('fp16', strict_precision=True)).open()
 
 
+@computes_int8
 def test_int8_runs_the_quantised_file_and_passes_the_gate(spec, int8):
     with create_pipeline(spec, options()) as plain, \
             create_pipeline(spec, replace(int8, strict_precision=True)) as pipeline:
@@ -221,11 +231,12 @@ def test_int8_behind_a_concat_finds_the_same(tmp_path, int8):
     spec = load_model(silu_detector(tmp_path / 'silu.onnx'))
     told = Told()
     with create_pipeline(spec, options()) as plain, create_pipeline(spec, int8, monitor=told.monitor) as pipeline:
-        assert pipeline.describe()['precision_effective'] == 'int8'
+        assert_int8(pipeline)
         assert_finds_the_same(plain, pipeline, 0.04)
-    assert not told.warnings
+    assert len(told.warnings) == ON_ARM
 
 
+@computes_int8
 @pytest.mark.parametrize('exact_bits, in_float', [(8, False), (7, True)])
 def test_an_int8_file_for_tensorrt_finds_the_same(tmp_path, int8, monkeypatch, exact_bits, in_float):
     """The CPU is told to be another one. OpenVINO would find nothing behind the Concat of signed int8."""
@@ -257,9 +268,9 @@ def test_an_int8_file_that_was_made_on_a_cpu_that_saturates_runs_in_int8(tmp_pat
     told, loose = Told(), replace(int8, min_agreement=0.0)
     with create_pipeline(spec, options()) as plain, \
             create_pipeline(load_model(path), loose, monitor=told.monitor) as pipeline:
-        assert pipeline.describe()['precision_effective'] == 'int8'
+        assert_int8(pipeline)
         assert_finds_the_same(plain, pipeline, 0.05)
-    assert not told.warnings
+    assert len(told.warnings) == ON_ARM
 
 
 def narrow(path, target):
@@ -303,6 +314,7 @@ def test_int8_without_calibration_is_refused(spec):
         create_pipeline(spec, options('int8')).open()
 
 
+@computes_int8
 def test_an_int8_file_does_not_become_fp32(tmp_path, spec, int8):
     """With fp32 it still runs in int8, which is a warning, or an error with strict_precision."""
     stored = load_model(narrow(prepare_model(spec, 'int8', int8.calibration).path, tmp_path / 'narrow.onnx'))
@@ -550,7 +562,9 @@ def test_a_quantised_input_and_output(tmp_path, rules, layout):
         first, second = found.run(frame).result, expected.run(frame).result
     assert second.class_indices.tolist() == [0, 2]
     np.testing.assert_array_equal(first.class_indices, second.class_indices)
-    np.testing.assert_allclose(first.boxes, second.boxes, atol=1e-4)
+    # OpenVINO on ARM may round to the next step of an int8 output.
+    step = rules['output0'][1] if ON_ARM and 'output0' in rules else 0
+    np.testing.assert_allclose(first.boxes, second.boxes, atol=1e-4 + step)
     np.testing.assert_allclose(first.scores, second.scores, atol=1e-5)
 
 
