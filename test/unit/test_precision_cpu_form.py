@@ -13,6 +13,7 @@ from onnx import numpy_helper
 
 pytest.importorskip('onnxruntime')
 pytest.importorskip('cv2')
+from support.int8_forms import insert, seen_by
 from support.precision_models import color_folder, color_frames
 from support.recording_monitor import Told
 from support.silu_model import silu_detector
@@ -25,12 +26,10 @@ from trt_perception.ort.backend import OnnxRuntimeBackend
 from trt_perception.ort.saturation import exact_weight_bits
 from trt_perception.pipeline.options import CalibrationOptions, PipelineOptions
 from trt_perception.precision import form, graph, quantizer, stored_int8
-from trt_perception.precision.calibration import calibration_of
 from trt_perception.precision.cpu_form import CpuForm, carriers
 from trt_perception.precision.executed import Executed, executed
 from trt_perception.precision.form import made_for_other_runtimes
 from trt_perception.precision.prepare import ConversionOptions, prepare_model
-from trt_perception.precision.ranges import threshold
 from trt_perception.precision.simulation import SimulationBackend
 
 LAYERS = ['mix', 'back', 'twin', 'join']
@@ -62,13 +61,11 @@ def model(spec):
 
 @pytest.fixture
 def seen(spec, model):
-    frames = [Frame.from_bgr(picture) for picture in color_frames(8)]
-    return calibration_of(spec, frames, 'minmax').histograms(model, CpuForm().tensors(model, LAYERS))
+    return seen_by(CpuForm(), spec, model, LAYERS)
 
 
 def inserted(model, seen, layers=LAYERS, bits=8):
-    thresholds = {name: threshold(histogram, 'minmax') for name, histogram in seen.items()}
-    return CpuForm(bits).insert(model, seen, thresholds, layers)
+    return insert(CpuForm(bits), model, seen, layers)
 
 
 def test_operators_between_int8_layers_are_int8_too(model):

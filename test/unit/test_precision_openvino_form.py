@@ -9,20 +9,18 @@ from onnx import numpy_helper
 
 pytest.importorskip('onnxruntime')
 pytest.importorskip('cv2')
+from support.int8_forms import insert, seen_by
 from support.precision_models import color_folder, color_frames
 from support.silu_model import silu_detector
 
-from trt_perception.image.frame import Frame
 from trt_perception.model.spec import load_model
 from trt_perception.ort.backend import OnnxRuntimeBackend
 from trt_perception.ort.saturation import exact_weight_bits, has_wide_weights
 from trt_perception.pipeline.options import CalibrationOptions
 from trt_perception.precision import graph, quantizer
-from trt_perception.precision.calibration import calibration_of
 from trt_perception.precision.form import made_for_other_runtimes
 from trt_perception.precision.openvino_form import OpenVinoForm
 from trt_perception.precision.prepare import ConversionOptions, prepare_model
-from trt_perception.precision.ranges import threshold
 from trt_perception.precision.simulation import SimulationBackend
 
 LAYERS = ['mix', 'back', 'twin', 'join']
@@ -46,13 +44,11 @@ def model(spec):
 
 @pytest.fixture
 def seen(spec, model):
-    frames = [Frame.from_bgr(picture) for picture in color_frames(8)]
-    return calibration_of(spec, frames, 'minmax').histograms(model, OpenVinoForm().tensors(model, LAYERS))
+    return seen_by(OpenVinoForm(), spec, model, LAYERS)
 
 
 def inserted(model, seen, bits=8):
-    thresholds = {name: threshold(histogram, 'minmax') for name, histogram in seen.items()}
-    result = OpenVinoForm(bits).insert(model, seen, thresholds, LAYERS)
+    result = insert(OpenVinoForm(bits), model, seen, LAYERS)
     return result, {tensor.name: numpy_helper.to_array(tensor) for tensor in result.graph.initializer}
 
 

@@ -9,7 +9,7 @@ import errno
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..errors import PerceptionError
+from ..errors import PerceptionError, reason
 
 _NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG)
 
@@ -29,4 +29,4 @@ def writing(folder: Path) -> Iterator[None]:
     except OSError as error:
         what = 'choose another folder' if error.errno in _NOT_ALLOWED else (
             'finished bags are kept, and the same command continues with the others')
-        raise AnnotateError(f'--output {folder}: cannot be written: {error.strerror or error}; {what}') from error
+        raise AnnotateError(f'--output {folder}: cannot be written: {reason(error)}; {what}') from error

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import SourceError
+from ..errors import SourceError, reason
 from ..file_state import file_state
 
 _BLOCK = 1 << 20
@@ -98,7 +98,7 @@ def content_of_frames(source: str) -> str:
         for path in files:
             digest.update(f'{len(path.name)} '.encode() + os.fsencode(path.name) + _sha256(path).encode())
     except OSError as error:
-        raise SourceError(f'{source}: cannot be read: {error.strerror or error}') from error
+        raise SourceError(f'{source}: cannot be read: {reason(error)}') from error
     return digest.hexdigest()
 
 

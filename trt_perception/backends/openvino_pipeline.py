@@ -33,9 +33,9 @@ class OpenVinoPipeline(HostPipeline):
     """HostPipeline over OpenVINO, which takes the pixels as they are and normalises them in the compiled model.
 
     fp32 pins all arithmetic to float32. fp16 is bf16 or f16, or with a warning fp32 if the CPU computes in neither.
-    int8 runs a file in the form for OpenVINO; its float layers are in half precision too. An int8 file
-    of the user runs so that the results are those of the file (precision/stored_int8.py). describe() has what OpenVINO
-    reports of the loaded model, as precision_effective and execution_types.
+    int8 runs a file in the form for OpenVINO; its float layers are in half precision too. An int8 file of the user runs
+    so that the results are those of the file (precision/stored_int8.py). describe() has what OpenVINO reports of the
+    loaded model, as precision_effective and execution_types.
     """
 
     def __init__(

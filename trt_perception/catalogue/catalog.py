@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ..dependencies import require
-from ..errors import FetchError
+from ..errors import FetchError, reason
 from ..model.thresholds import IOU_KEY, SCORE_KEY
 from .download.npm import DEFAULT_REGISTRY, tarball_url
 
@@ -108,7 +108,7 @@ def load_catalog(path: Path | None = None) -> dict[str, CatalogEntry]:
     try:
         document = yaml.safe_load(path.read_text('utf-8'))
     except OSError as error:
-        raise FetchError(f'catalogue {path}: {error.strerror or error}') from error
+        raise FetchError(f'catalogue {path}: {reason(error)}') from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise FetchError(f'catalogue {path}: not valid YAML: {" ".join(str(error).split())}') from error
     if not isinstance(document, dict) or not isinstance(document.get('entries'), list):

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from ..errors import FetchError
+from ..errors import FetchError, reason
 from ..file_cache import cache_root, file_sha256, is_intact, locked, replace_file, store
 from ..file_state import current_state, file_state
 from ..progress import ProgressCallback
@@ -124,7 +124,7 @@ def _require_sha256(entry: CatalogEntry, file: Path) -> None:
             raise FetchError(f'{file}: expected {entry.file}, found a folder, a device or a pipe')
         digest = file_sha256(file)
     except OSError as error:
-        raise FetchError(f'{file}: {error.strerror or error}') from error
+        raise FetchError(f'{file}: {reason(error)}') from error
     if digest != entry.sha256:
         raise FetchError(
             f'{file} is not {entry.file} of {entry.package} {entry.version}: its sha256 is {digest}, '

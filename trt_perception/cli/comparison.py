@@ -143,7 +143,7 @@ def _check_outputs(options: argparse.Namespace, outputs: Outputs) -> None:
         try:
             options.report.mkdir(exist_ok=True)
         except OSError as error:
-            raise OutputError(f'--report {options.report}: {error.strerror or error}') from error
+            raise OutputError(f'--report {options.report}: {reason(error)}') from error
         for name in (TEXT, JSON, PLOT, LOG):
             outputs.file('--report', options.report / name)
 

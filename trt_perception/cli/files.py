@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..errors import PerceptionError
+from ..errors import PerceptionError, reason
 from ..sources.bag_paths import folder_of_storage_file
 from ..sources.formats import is_media_name
 from ..sources.live_names import is_live
@@ -157,7 +157,7 @@ def written(option: str, path: Path) -> Iterator[Path]:
                 part.chmod(real.stat().st_mode & 0o777)
             part.replace(real)
     except OSError as error:
-        raise OutputError(f'{option} {path}: {error.strerror or error}') from error
+        raise OutputError(f'{option} {path}: {reason(error)}') from error
 
 
 def _require_name(option: str, path: Path) -> None:

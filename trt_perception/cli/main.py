@@ -105,7 +105,7 @@ def _stopped(number: signal.Signals) -> int:
 
 def _code_of(error: Exception) -> int:
     """Return the exit code of an exception, after one line about it."""
-    from ..errors import PerceptionError, one_line, printable
+    from ..errors import PerceptionError, one_line, printable, reason
 
     if isinstance(error, BrokenPipeError):
         # `| head` closed the pipe: no more output is possible, not even the flush at exit.
@@ -116,7 +116,7 @@ def _code_of(error: Exception) -> int:
     elif isinstance(error, OSError):
         # A full disk, or a file that was removed while it was read: a traceback would not help.
         where = f'{printable(error.filename)}: ' if error.filename else ''
-        _say(f'{where}{one_line(error.strerror or error)}')
+        _say(f'{where}{reason(error)}')
     elif isinstance(error, MemoryError):
         # NumPy's message has the amount and the shape: usually --input-size or --size is too large.
         _say(f'out of memory: {one_line(error)}')

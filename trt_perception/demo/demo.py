@@ -13,6 +13,7 @@ from pathlib import Path
 from ..catalogue.catalog import find_entry
 from ..catalogue.fetch import is_fetched
 from ..catalogue.resolve import resolve_model, resolve_video
+from ..errors import reason
 from ..file_cache import file_sha256
 from ..file_state import file_state
 from ..node.monitoring.statistics import WINDOW_S
@@ -144,7 +145,7 @@ def _prepared(folder: Path) -> Iterator[Path]:
             for name in STALE:
                 (folder / name).unlink(missing_ok=True)
         except OSError as error:
-            raise DemoError(f'--output {folder}: {error.strerror or error}') from error
+            raise DemoError(f'--output {folder}: {reason(error)}') from error
         yield folder
 
 

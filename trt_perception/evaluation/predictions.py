@@ -7,6 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..errors import reason
 from ..results.json_reader import EXPECTED, Found, LineError, read_line
 from .errors import EvaluationError
 
@@ -36,7 +37,7 @@ def read_predictions(path: Path) -> Predictions:
     try:
         lines = path.read_bytes().split(b'\n')
     except OSError as error:
-        raise EvaluationError(f'predictions {path}: {error.strerror or error}; {EXPECTED}') from error
+        raise EvaluationError(f'predictions {path}: {reason(error)}; {EXPECTED}') from error
     images: list[ImageResult] = []
     kinds: set[str] = set()
     for number, line in enumerate(lines, 1):

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..closing import Closing
 from ..dependencies import require
-from ..errors import EngineError, ModelError, one_line, printable
+from ..errors import EngineError, ModelError, one_line, printable, reason
 from ..tensors.quantisation import to_real, to_stored
 
 _LONGEST_REASON = 400
@@ -45,7 +45,7 @@ class LiteRtBackend(Closing):
             # LiteRT would map the file. A file that is overwritten while it is mapped ends the process.
             content = self._path.read_bytes()
         except OSError as error:
-            raise ModelError(f'{self._path} cannot be read: {error.strerror or error}') from error
+            raise ModelError(f'{self._path} cannot be read: {reason(error)}') from error
         try:
             threads = min(self._num_threads, os.cpu_count() or 1)
             self._interpreter = interpreter(model_content=content, num_threads=threads)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..dependencies import require
-from ..errors import PerceptionError
+from ..errors import PerceptionError, reason
 
 _HOST = '127.0.0.1'
 # Netron's page asks ipinfo.io for the country and reports its use to Google Analytics. With the first header the
@@ -59,7 +59,7 @@ def _require_free(port: int) -> None:
             probe.bind((_HOST, port))
         except OSError as error:
             raise ViewerError(
-                f'port {port} of {_HOST} cannot be used: {error.strerror or error}; choose another with --port, or '
+                f'port {port} of {_HOST} cannot be used: {reason(error)}; choose another with --port, or '
                 'leave --port out') from error
 
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import ModelError, printable
+from ..errors import ModelError, printable, reason
 from .file_kinds import LFS_POINTER
 from .onnx_tensors import all_tensors
 
@@ -198,7 +198,7 @@ def _too_short(path: Path, tensor: Any, location: str, start: int, length: int, 
 
 def _unreadable(path: Path, location: str, error: OSError) -> ModelError:
     return ModelError(
-        f'{path.name} has weights in the file {shown(location)}, which cannot be read: {error.strerror or error}')
+        f'{path.name} has weights in the file {shown(location)}, which cannot be read: {reason(error)}')
 
 
 def shown(text: str) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..errors import LabelsError, one_line, printable
+from ..errors import LabelsError, one_line, printable, reason
 from ..user_files import load_yaml, read_whole, short_int, short_repr, shown
 
 _DATA = Path(__file__).parents[1] / 'data'
@@ -51,7 +51,7 @@ def load_labels(path: str | Path) -> list[str]:
     except FileNotFoundError as error:
         raise LabelsError(f'{where}: {error.strerror}; check the path of the class names') from error
     except OSError as error:
-        raise LabelsError(f'{where}: {error.strerror or error}') from error
+        raise LabelsError(f'{where}: {reason(error)}') from error
     if '\0' in text:
         raise LabelsError(f'{where}: expected UTF-8 text, found a null byte at character {text.index(chr(0))}')
     return _READERS[suffix](text, where)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import ModelError, printable
+from ..errors import ModelError, printable, reason
 from .flatbuffer import DamagedError, Table
 from .metadata_names import read_metadata_names
 from .onnx_file import OnnxSummary, layout_of, metadata_end_to_end, metadata_size
@@ -136,7 +136,7 @@ def read_content(path: Path) -> bytes:
             raise ModelError(f'{path} has more than 2 GB: expected a TensorFlow Lite model, which is smaller')
         return path.read_bytes()
     except OSError as error:
-        raise ModelError(f'{path} cannot be read: {error.strerror or error}') from error
+        raise ModelError(f'{path} cannot be read: {reason(error)}') from error
 
 
 def read_tflite(path: Path) -> OnnxSummary:

@@ -12,7 +12,7 @@ from typing import Any
 from ..annotate.options import JSON
 from ..annotate.sealing import RECORD
 from ..annotate.store import Finished, finished_in, read_finished
-from ..errors import listed
+from ..errors import listed, reason
 from ..user_files import why_no_file
 from .errors import CompareError
 
@@ -92,7 +92,7 @@ def read_side(path: Path) -> Side:
         if not path.is_file():
             raise CompareError(f'{path}: {why_no_file(path)}; {_EXPECTED}')
     except OSError as error:
-        raise CompareError(f'{path}: cannot be read: {error.strerror or error}') from error
+        raise CompareError(f'{path}: cannot be read: {reason(error)}') from error
     beside = read_finished(path.parent) if path.name == LINES else None
     return Side(path, (_annotation(beside) if beside is not None else Annotation(path.name, path),))
 

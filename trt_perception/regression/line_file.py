@@ -12,7 +12,7 @@ from types import TracebackType
 
 import numpy as np
 
-from ..errors import printable
+from ..errors import printable, reason
 from ..progress import ProgressCallback, silent
 from ..results.json_reader import LineError, LineResult, read_line
 from .errors import CompareError
@@ -46,7 +46,7 @@ class LineFile:
             self._size = path.stat().st_size
             self._file = path.open('rb')
         except OSError as error:
-            raise CompareError(f'{path}: cannot be read: {error.strerror or error}') from error
+            raise CompareError(f'{path}: cannot be read: {reason(error)}') from error
         try:
             self._scan(progress)
         except BaseException:
@@ -129,7 +129,7 @@ class LineFile:
             self._file.seek(offset)
             line = self._file.readline(_LONGEST_LINE + 1)
         except OSError as error:
-            raise CompareError(f'{self.path}: cannot be read: {error.strerror or error}') from error
+            raise CompareError(f'{self.path}: cannot be read: {reason(error)}') from error
         if len(line) > _LONGEST_LINE:
             raise CompareError(f'{self.path}: a line has more than {_LONGEST_LINE // 10**6} MB; expected JSON lines')
         return line

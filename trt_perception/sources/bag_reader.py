@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..dependencies import require
-from ..errors import PerceptionError, SourceError, listed, one_line
+from ..errors import PerceptionError, SourceError, listed, one_line, reason
 from ..image.transports import base_of, decoded, republish_command, transport_of
 from .bag_faults import CUT_OFF, MissingMessages
 from .bag_messages import COMPRESSED_IMAGE, IMAGE, ImageMessage
@@ -194,7 +194,7 @@ class BagReader:
         try:
             yield from ros1_images(self.path, topics, damaged)
         except OSError as error:
-            raise SourceError(f'{self.path}: cannot be read: {error.strerror or error}') from error
+            raise SourceError(f'{self.path}: cannot be read: {reason(error)}') from error
 
     @property
     def storage_files(self) -> tuple[Path, ...]:
@@ -292,7 +292,7 @@ class BagReader:
         except OSError as error:
             # A full disk is possible: compressed storage files are unpacked into the folder for temporary files.
             where = f'{error.filename}: ' if error.filename else ''
-            raise SourceError(f'{self.path}: cannot be read: {where}{error.strerror or error}') from error
+            raise SourceError(f'{self.path}: cannot be read: {where}{reason(error)}') from error
         except Exception as error:  # rosbags raises errors of many types for damaged files.
             raise SourceError(f'{self.path}: {self._reason(error, wanted)}') from error
 

@@ -9,7 +9,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ..errors import SourceError, listed
+from ..errors import SourceError, listed, reason
 from .bag_messages import ImageMessage
 from .bag_metadata import BagTopic
 from .bag_reader import BagReader
@@ -140,7 +140,7 @@ def from_mcap(
                     else:
                         yield found, number, scan
         except OSError as error:
-            raise SourceError(f'{bag.path}: {file.name} cannot be read: {error.strerror or error}') from error
+            raise SourceError(f'{bag.path}: {file.name} cannot be read: {reason(error)}') from error
 
 
 def _between(scan: McapScan, begin: BagPlace | None, end: BagPlace | None) -> Iterator[McapMessage]:
@@ -176,4 +176,4 @@ def _from_ros1(bag: BagReader, topics: Collection[BagTopic], on_error: OnDamage)
         yield from ros1_images(
             bag.path, topics, lambda damage: on_error(SourceError(f'{bag.path}: the file {damage}')))
     except OSError as error:
-        raise SourceError(f'{bag.path}: cannot be read: {error.strerror or error}') from error
+        raise SourceError(f'{bag.path}: cannot be read: {reason(error)}') from error

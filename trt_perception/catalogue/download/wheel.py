@@ -25,7 +25,7 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 
 from ...child_process import signal_name, start_module
-from ...errors import FetchError, one_line
+from ...errors import FetchError, one_line, reason
 from ...file_cache import cannot_write, file_sha256, scratch_folder
 from ...progress import ProgressCallback, silent
 from .package_file import DownloadError, PackageFile
@@ -98,7 +98,7 @@ def _run_pip(wanted: PackageFile, folder: Path, progress: ProgressCallback) -> t
             f'{__package__}.pip_process', str(os.getpid()), working_folder, str(folder), *arguments,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     except OSError as error:
-        raise DownloadError(wanted, f'pip does not start: {error.strerror or error}') from error
+        raise DownloadError(wanted, f'pip does not start: {reason(error)}') from error
     output = b''
     try:
         assert process.stdout is not None

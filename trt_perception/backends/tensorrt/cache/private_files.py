@@ -9,7 +9,7 @@ import os
 import stat
 from pathlib import Path
 
-from ....errors import EngineError
+from ....errors import EngineError, reason
 from ....file_cache import elsewhere
 from ....unfinished import part_folder, remove_leftovers
 
@@ -31,7 +31,7 @@ def has_private_folder(folder: Path) -> bool:
     except FileNotFoundError:
         return False
     except OSError as error:
-        raise EngineError(f'{folder} cannot be used for engines: {error.strerror or error}') from error
+        raise EngineError(f'{folder} cannot be used for engines: {reason(error)}') from error
     return True
 
 
@@ -47,7 +47,7 @@ def make_private_folder(folder: Path) -> None:
             folder.chmod(0o700)
     except OSError as error:
         raise EngineError(
-            f'{folder} cannot be used for engines: {error.strerror or error}; set XDG_CACHE_HOME to a folder '
+            f'{folder} cannot be used for engines: {reason(error)}; set XDG_CACHE_HOME to a folder '
             'that can be written') from error
 
 
@@ -105,4 +105,4 @@ def replace_private(path: Path, content: bytes) -> None:
                 os.fsync(descriptor)
             part.replace(path)
     except OSError as error:
-        raise EngineError(f'{path} cannot be written: {error.strerror or error}; {elsewhere(path)}') from error
+        raise EngineError(f'{path} cannot be written: {reason(error)}; {elsewhere(path)}') from error
