@@ -137,7 +137,7 @@ class Feeder:
                 thread.start()
             return lambda: [thread.join() for thread in threads]
         worker = FairWorker('benchmark', lambda items: self._handle(worker, items))
-        worker.use(self._runs, self._batch)
+        worker.use(self._runs, self._batch, overlap=self._runs)
         for camera in range(self._cameras):
             worker.offer(camera, camera)
         return worker.close
@@ -148,13 +148,13 @@ class Feeder:
         # The next image of each comes while this one is in work.
         for camera in cameras:
             worker.offer(camera, camera)
-        self._run(cameras)
+        self._run(cameras, worker)
 
     def _full_batches(self):
         while not self._stopped.is_set():
             self._run([next(self._numbers) % len(self._frames) for _ in range(self._batch)])
 
-    def _run(self, cameras):
+    def _run(self, cameras, worker=None):
         number = next(self._numbers)
         frames = [self._frames[camera][number % DIFFERENT] for camera in cameras]
         try:
@@ -163,6 +163,8 @@ class Feeder:
             self.error = error
             self._stopped.set()
             return
+        if worker is not None:
+            worker.wait_for_turn()
         with self._lock:
             self._done += len(outputs)
             self._calls += 1
@@ -204,7 +206,8 @@ def measure(options, spec, tensorrt, batch, plan):
                 before = used_mib(own)
                 try:
                     pipeline = DevicePipeline(
-                        spec, lambda: plan, tensorrt, RunOptions(max_batch=batch, concurrent_runs=runs),
+                        spec, lambda: plan, tensorrt,
+                        RunOptions(max_batch=batch, concurrent_runs=runs, zero_copy=options.zero_copy),
                         PostprocessSettings(DetectionSettings(score_threshold=options.score)),
                         log=lambda severity, text: print(f'  {severity}: {text}', flush=True))
                     pipeline.open()
@@ -278,6 +281,8 @@ def main():
     parser.add_argument('--batches', type=numbers, default=[1, 4, 8], help='(default: 1,4,8)')
     parser.add_argument('--cameras', type=numbers, default=[1, 4, 8], help='(default: 1,4,8)')
     parser.add_argument('--runs', type=numbers, default=[1, 2], help='runs at the same time (default: 1,2)')
+    parser.add_argument(
+        '--zero-copy', choices=('auto', 'on', 'off'), default='auto', help='as the node parameter (default: auto)')
     parser.add_argument('--rounds', type=int, default=3, help='(default: %(default)s)')
     parser.add_argument('--seconds', type=float, default=1.0, help='of one row in one round (default: %(default)s)')
     parser.add_argument('--score', type=float, default=0.25, help=(

@@ -231,6 +231,6 @@ def test_two_graphs_of_one_execution_context(engines, tensorrt, session):
                 for output, other in zip(pipeline.run_batch(frames), expected):
                     assert_alike(output.result, other)
         graphs = [graph for graph in pipeline.batch_work._graphs.values() if graph is not None]
-        assert len(graphs) == 2 and all(isinstance(graph, CudaGraph) for graph in graphs)
+        assert len(graphs) == 2 and all(isinstance(graph, CudaGraph) for each in graphs for graph in each)
     finally:
         pipeline.close()

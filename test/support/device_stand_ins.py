@@ -60,6 +60,24 @@ class Driver(HostDriver):
 
     destroy_executable_graph = destroy_graph
 
+    # Work is done when it is queued, so events have no effect. They are written down.
+    events: ClassVar[list] = []
+
+    def create_event(self):
+        self.events.append(('create', self._session.number))
+        return len(self.events)
+
+    def destroy_event(self, event):
+        self.events.append(('destroy', event))
+
+    def record_event(self, event, stream):
+        assert self._session.recorded is None
+        self.events.append(('record', event))
+
+    def wait_event(self, stream, event):
+        assert self._session.recorded is None
+        self.events.append(('wait', event))
+
     def launch_graph(self, executable, stream):
         self._session.launched += 1
         for run in self._graphs[executable]:

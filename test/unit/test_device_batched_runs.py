@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import helper
-from support.device_stand_ins import Session, TensorRt, use_stand_ins
+from support.device_stand_ins import Driver, Session, TensorRt, use_stand_ins
 from support.host_kernels import compile_kernels
 from support.tiny_models import (
     COLORS,
@@ -28,6 +28,7 @@ from support.tiny_models import (
 
 from trt_perception.backends.tensorrt.run.batch_sizes import batch_sizes
 from trt_perception.backends.tensorrt.run.device_pipeline import DevicePipeline
+from trt_perception.backends.tensorrt.run.frame_upload import FrameUpload
 from trt_perception.errors import EngineError, FrameError
 from trt_perception.image.frame import Frame
 from trt_perception.model.heads.classification import ClassificationSettings
@@ -352,15 +353,33 @@ def test_values_that_are_not_finite_are_an_error_of_their_batch_only(tmp_path):
     alone.close()
 
 
-def test_two_threads_each_run_batches(spec):
+@pytest.mark.parametrize('graph', [True, False])
+def test_two_threads_each_run_batches(spec, monkeypatch, graph):
     tensorrt = TensorRt(spec, 4)
-    pipeline, alone = opened(spec, 4, tensorrt, runs=2), opened(spec, 1)
-    assert pipeline.concurrent_runs == 2
+    pipeline, alone = opened(spec, 4, tensorrt, runs=2, graph=graph), opened(spec, 1)
+    assert (pipeline.concurrent_runs, pipeline.frames_of_camera, alone.frames_of_camera) == (2, 2, 1)
     assert {name: pipeline.describe()[name] for name in ('concurrent_inferences', 'max_batch')} == {
         'concurrent_inferences': '2', 'max_batch': '4'}
-    # Neither network goes on before the other has begun.
-    both = threading.Barrier(2)
-    tensorrt.in_work = lambda: both.wait(SOON)
+    # Frames of both threads are copied before the first network ends, but the networks run one after the other.
+    copying, both = set(), threading.Event()
+    stage = FrameUpload.stage
+
+    def staged(upload, pixels):
+        copying.add(threading.current_thread())
+        if len(copying) == 2:
+            both.set()
+        stage(upload, pixels)
+
+    monkeypatch.setattr(FrameUpload, 'stage', staged)
+    running = threading.Lock()
+
+    def in_work():
+        assert running.acquire(blocking=False)
+        assert both.wait(SOON)
+        running.release()
+
+    tensorrt.in_work = in_work
+    Driver.events.clear()
     found = {}
 
     def run(first):
@@ -377,6 +396,14 @@ def test_two_threads_each_run_batches(spec):
         thread.join(SOON)
     tensorrt.in_work = lambda: None
     assert len(found) == 24
+    # Each network was marked, and each waited for that of the other thread, if this was the one before.
+    recorded = [event for kind, event in Driver.events if kind == 'record']
+    assert len(recorded) == 24 and len(set(recorded)) == 2
+    before = dict(zip(range(1, 24), recorded))
+    waits = [before[number] for number in range(1, 24) if recorded[number] != before[number]]
+    found_waits = [event for kind, event in Driver.events if kind == 'wait']
+    # The first one may have waited for one of the warm-up.
+    assert found_waits[-len(waits):] == waits and len(found_waits) <= len(waits) + 1
     for numbers, results in found.values():
         for number, result in zip(numbers, results):
             assert same(result, alone.run(frame(number, SIZES[number % 3])).result)

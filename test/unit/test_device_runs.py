@@ -59,6 +59,8 @@ def test_two_threads_run_at_the_same_time(spec, tensorrt):
     pipeline = opened(spec, tensorrt, 2)
     assert (pipeline.concurrent_runs, len(Session.made), tensorrt.contexts) == (2, 2, 2)
     assert pipeline.describe()['concurrent_inferences'] == '2'
+    # The copy engine brings a frame while the GPU runs the other network.
+    assert pipeline.describe()['zero_copy'] == 'off'
     # Neither network goes on before the other has begun.
     both = threading.Barrier(2)
     tensorrt.in_work = lambda: both.wait(SOON)
@@ -98,6 +100,7 @@ def test_by_default_there_is_one_of_each(spec, tensorrt):
     pipeline = opened(spec, tensorrt, 1)
     assert (pipeline.concurrent_runs, len(Session.made), tensorrt.contexts) == (1, 1, 1)
     assert 'concurrent_inferences' not in pipeline.describe()
+    assert (pipeline.frames_of_camera, pipeline.describe()['zero_copy']) == (1, 'on')
     pipeline.close()
 
 

@@ -31,9 +31,9 @@ def clock():
 
 def frame(liveness, clock, seconds, outcome='processed'):
     liveness.arrived()
-    liveness.begin('inference')
+    number = liveness.begin('inference')
     clock.now += seconds
-    liveness.end(outcome)
+    liveness.end(number, outcome)
 
 
 def test_nothing_has_come(clock):
@@ -45,10 +45,10 @@ def test_nothing_has_come(clock):
 
 
 def run(liveness, clock, seconds, outcome):
-    liveness.begin('reading the image')
-    liveness.step('inference')
+    number = liveness.begin('reading the image')
+    liveness.step(number, 'inference')
     clock.now += seconds
-    liveness.end(outcome)
+    liveness.end(number, outcome)
 
 
 def test_the_usual_time_is_not_that_of_a_pause(clock):
@@ -72,8 +72,8 @@ def test_the_usual_time_is_not_that_of_a_pause(clock):
 def test_a_frame_in_work(clock):
     liveness = Liveness(0.5, clock)
     liveness.arrived()
-    liveness.begin('reading the image')
-    liveness.step('inference')
+    number = liveness.begin('reading the image')
+    liveness.step(number, 'inference')
     for _ in range(299):
         liveness.arrived()
     clock.now += 15.0
@@ -81,8 +81,31 @@ def test_a_frame_in_work(clock):
     assert (progress.frame, progress.stage, progress.in_work_s, progress.waiting) == (1, 'inference', 15.0, 300)
     assert progress.stuck
     assert progress.reason == '300 images received, none processed for 15 s: inference has not returned'
-    liveness.end('processed')
+    liveness.end(number, 'processed')
     assert not liveness.report().stuck
+
+
+def test_of_two_frames_in_work_the_older_one_is_reported(clock):
+    liveness = Liveness(0.5, clock)
+    liveness.arrived()
+    older = liveness.begin('reading the image')
+    liveness.step(older, 'inference')
+    clock.now += 2.0
+    liveness.arrived()
+    newer = liveness.begin('reading the image')
+    clock.now += 1.0
+    progress = liveness.report()
+    assert (progress.frame, progress.stage, progress.in_work_s, progress.waiting) == (older, 'inference', 3.0, 2)
+    liveness.end(older, 'processed')
+    progress = liveness.report()
+    assert (progress.frame, progress.stage, progress.in_work_s) == (newer, 'reading the image', 1.0)
+    assert progress.waiting == 1
+    # The image of the newer one came while the older one was in work, and has no result yet.
+    clock.now += 4.0
+    assert liveness.report().fruitless_s == 4.0
+    liveness.step(newer, 'inference')
+    liveness.end(newer, 'processed')
+    assert (liveness.report().frame, liveness.report().fruitless_s, liveness.report().expected_s) == (0, 0.0, 5.0)
 
 
 @pytest.mark.parametrize('first_s, limit_s', [(0.1, 5.0), (3.0, 9.0), (60.0, 15.0)])

@@ -157,7 +157,7 @@ def _tensorrt(
     from .tensorrt.batches import with_batches
     from .tensorrt.engine_pipeline import EnginePipeline
     from .tensorrt.engine_source import EngineSource
-    run = replace(options.run, concurrent_runs=max(1, options.concurrent_runs))
+    run = replace(options.run, concurrent_runs=max(1, options.concurrent_runs, options.run.concurrent_runs))
     chosen = with_batches(spec, replace(options, run=run))
     return EnginePipeline(EngineSource(spec, chosen, monitor or Monitor()), settings)
 

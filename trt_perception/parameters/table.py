@@ -173,7 +173,7 @@ class Values:
     concurrent_inferences: int = _row(
         MODEL, 0, 'Number of images of different cameras that are processed at the same time. With ONNX Runtime and '
         'OpenVINO the images share num_threads, and there is at most one image for each thread. With TensorRT each '
-        'image has its own stream and its own GPU memory',
+        'image has its own stream and its own GPU memory, and two images may be of the same camera',
         'with ONNX Runtime and OpenVINO one image for each camera, with TensorRT 1', limits=(0, 64))
     max_batch: int = _row(
         MODEL, 1, 'Largest number of waiting images of different cameras that run as one batch, if the model has a '
@@ -238,7 +238,8 @@ class Values:
     cuda_graph: bool = _row(TENSORRT, True, 'Launch each frame as one CUDA graph, if this is possible')
     zero_copy: str = _row(
         TENSORRT, 'auto', 'Let the GPU read frames from page-locked host memory, instead of copying them to GPU memory',
-        'on for integrated GPUs, and for frames that are not enlarged', choices=SWITCHES)
+        'on for integrated GPUs, and for frames that are not enlarged if one image is processed at a time',
+        choices=SWITCHES)
 
     scale: float = _row(
         PREPROCESSING, 0.0, 'Factor for the pixel values (0..255), usually 1/255', "the model's value",

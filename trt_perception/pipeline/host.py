@@ -40,6 +40,7 @@ class HostPipeline(Closing):
     """
 
     device_fallback = ''
+    frames_of_camera = 1
 
     def __init__(
         self, spec: ModelSpec, backend: Backend, settings: PostprocessSettings | None = None,

@@ -87,6 +87,13 @@ class Pipeline(Protocol):
         """How many threads may call run and run_batch at the same time; known when the pipeline is open."""
 
     @property
+    def frames_of_camera(self) -> int:
+        """How many frames of one camera may usefully be in work at the same time; known when the pipeline is open.
+
+        2 if the CPU works on one frame while a GPU works on the one before, for more frames a second.
+        """
+
+    @property
     def max_batch(self) -> int:
         """The largest number of frames for run_batch, 1 for a network that takes one; known when it is open."""
 

@@ -41,7 +41,7 @@ class RunOptions:
     device_index: index of the GPU
     cuda_graph: capture the whole frame as one CUDA graph if possible
     zero_copy: the GPU reads the frame from page-locked host memory instead of from a copy in GPU memory; auto: on
-        integrated GPUs, and for frames that are not enlarged
+        integrated GPUs, and with one run at a time for frames that are not enlarged
     concurrent_runs: threads that run frames at the same time, each with a stream and memory of its own
     max_batch: largest number of frames that run together, if the model has a dynamic batch; the engine's profile must
         go so far

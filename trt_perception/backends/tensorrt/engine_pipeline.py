@@ -115,6 +115,11 @@ class EnginePipeline(Closing):
         return self._inner.concurrent_runs if self._inner is not None else 1
 
     @property
+    def frames_of_camera(self) -> int:
+        """How many frames of one camera may usefully be in work at the same time."""
+        return self._inner.frames_of_camera if self._inner is not None else 1
+
+    @property
     def max_batch(self) -> int:
         """The largest number of frames for run_batch."""
         return self._inner.max_batch if self._inner is not None else 1

@@ -30,7 +30,8 @@ _FRAMES = 10
 class Progress:
     """The progress of the frames at one moment.
 
-    frame: number of the frame in work, 0 if there is none; stage: the step of this frame, such as 'inference'
+    frame: number of the frame that is longest in work, 0 if there is none; stage: the step of this frame, such as
+        'inference'
     in_work_s: seconds since the worker took it; waiting: images received since then, with itself
     expected_s: the usual time of a frame: the slowest of the last ones, or an upper limit for the first one
     limit_s: the frame in work is stuck after this time
@@ -65,6 +66,19 @@ class Progress:
         return max(left, _LEAST_PATIENCE_S, self.expected_s)
 
 
+@dataclass
+class _InWork:
+    """A frame in work.
+
+    received: the images before it; ran: whether it got past the first step
+    """
+
+    began: float
+    received: int
+    stage: str
+    ran: bool = False
+
+
 class Liveness:
     """Collects the progress of the frames of an active node. Used by several threads."""
 
@@ -83,11 +97,9 @@ class Liveness:
         self._durations: deque[float] = deque(maxlen=_FRAMES)
         # Also of frames whose result came too late.
         self._runs: deque[float] = deque(maxlen=_FRAMES)
-        self._frame = self._received = 0
-        self._received_before = 0
-        self._began: float | None = None
-        self._ran = False
-        self._stage = ''
+        self._received = 0
+        # By number, the one that began first at the front.
+        self._in_work: dict[int, _InWork] = {}
         self._fruitless_since: float | None = None
         self._dropped: Counter[str] = Counter()
 
@@ -112,32 +124,28 @@ class Liveness:
         with self._lock:
             return 2 * statistics.median(self._runs) if self._runs else self._first_s
 
-    def begin(self, stage: str) -> None:
-        """The worker has taken a frame."""
+    def begin(self, stage: str) -> int:
+        """The worker has taken a frame. Returns its number."""
         with self._lock:
-            self._frame = next(self._numbers)
-            self._began = self._clock()
-            self._ran = False
-            self._received_before = self._received
-            self._stage = stage
+            number = next(self._numbers)
+            self._in_work[number] = _InWork(self._clock(), self._received, stage)
+            return number
 
-    def step(self, stage: str) -> None:
-        """The frame has reached this stage."""
+    def step(self, number: int, stage: str) -> None:
+        """This frame has reached this stage."""
         with self._lock:
-            self._stage = stage
-            self._ran = True
+            frame = self._in_work[number]
+            frame.stage, frame.ran = stage, True
 
-    def end(self, outcome: str) -> None:
-        """The frame is done. outcome: processed, stale, bad or failed."""
+    def end(self, number: int, outcome: str) -> None:
+        """This frame is done. outcome: processed, stale, bad or failed."""
         with self._lock:
-            now = self._clock()
-            if self._began is not None and self._ran and outcome in ('processed', 'stale'):
-                self._runs.append(now - self._began)
-            if self._began is not None and outcome == 'processed':
-                self._durations.append(now - self._began)
-            self._began = None
+            now, frame = self._clock(), self._in_work.pop(number)
+            if frame.ran and outcome in ('processed', 'stale'):
+                self._runs.append(now - frame.began)
             if outcome == 'processed':
-                self._fruitless_since = now if self._received > self._received_before else None
+                self._durations.append(now - frame.began)
+                self._fruitless_since = now if self._received > frame.received else None
                 self._dropped.clear()
             else:
                 self._dropped[outcome] += 1
@@ -148,10 +156,10 @@ class Liveness:
             now = self._clock()
             expected = max(self._durations, default=self._first_s)
             most = math.inf if self._durations else _FIRST_STUCK_S
+            number, frame = next(iter(self._in_work.items()), (0, _InWork(now, self._received, '')))
             return Progress(
-                frame=self._frame if self._began is not None else 0, stage=self._stage,
-                in_work_s=0.0 if self._began is None else now - self._began,
-                waiting=self._received - self._received_before + 1, expected_s=expected,
+                frame=number, stage=frame.stage, in_work_s=now - frame.began,
+                waiting=self._received - frame.received + 1, expected_s=expected,
                 limit_s=min(max(STUCK_S, _LONGER * expected), most),
                 fruitless_s=0.0 if self._fruitless_since is None else now - self._fruitless_since,
                 dropped=dict(self._dropped))

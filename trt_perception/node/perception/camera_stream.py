@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -58,6 +59,8 @@ class CameraStream:
         self._stamps = Stamps()
         self._last_failure = ''
         self._watch = ImageWatch()
+        # Two images may be in work at the same time.
+        self._looking = threading.Lock()
         self._image_note = ''
         self._depth_seen = False
         self._limit = RateLimit()
@@ -159,9 +162,10 @@ class CameraStream:
             self._last_failure = one_line(frame.damage, _LONGEST_REASON)
             self.statistics.count('damaged')
             log.warning(f'damaged image processed{self._of}: {self._last_failure}', **at_most_every(_THROTTLE_S))
-        self._image_note = self._watch.look(frame)
-        if self._image_note:
-            log.warning(self._image_note, **at_most_every(_NOTE_THROTTLE_S))
+        with self._looking:
+            note = self._image_note = self._watch.look(frame)
+        if note:
+            log.warning(note, **at_most_every(_NOTE_THROTTLE_S))
         if not self._depth_seen and depth_warning(frame):
             self._depth_seen = True
             log.warning(depth_warning(frame))

@@ -149,7 +149,7 @@ class FrameLoop:
         return [stream.report() for stream in self._streams]
 
     def process(self, items: Sequence[Queued]) -> None:
-        """Turn images of different cameras into published results. Runs in a thread of the worker."""
+        """Turn an image of each of these cameras into a published result. Runs in a thread of the worker."""
         settings, parts = self._settings(), self._parts
         works = []
         for stream, arrival in items:
@@ -160,7 +160,9 @@ class FrameLoop:
             else:
                 works.append(FrameWork(stream, arrival, camera, liveness, outputs))
         if works and settings is not None and parts is not None:
-            NetworkRun(parts.pipeline, settings, self.failures, lambda: self._parts is parts).process(works)
+            NetworkRun(
+                parts.pipeline, settings, self.failures, lambda: self._parts is parts, parts.worker.wait_for_turn,
+            ).process(works)
 
     def _arrived(self, stream: CameraStream, arrival: Arrival) -> None:
         """Hand an image to the worker. Runs in the camera's thread."""

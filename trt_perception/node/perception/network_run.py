@@ -29,6 +29,7 @@ class FrameWork:
     converting: from when to when it was read (time.perf_counter)
     frame: the whole image, from when it is read on
     usual_s: how long an image may usually be in work
+    number: of the frame, in `liveness`
     """
 
     stream: CameraStream
@@ -41,6 +42,7 @@ class FrameWork:
     header: Any = None
     frame: Frame | None = None
     usual_s: float = 0.0
+    number: int = 0
 
 
 class NetworkRun:
@@ -48,21 +50,24 @@ class NetworkRun:
 
     is_present: returns whether the node still waits for the results. If not, nothing is published or counted: the
         publishers may be gone
+    wait_for_turn: returns when the results of earlier images of these cameras are published
     """
 
     def __init__(
         self, pipeline: Pipeline, settings: Settings, failures: InferenceFailures, is_present: Callable[[], bool],
+        wait_for_turn: Callable[[], None],
     ) -> None:
         self._pipeline = pipeline
         self._settings = settings
         self._failures = failures
         self._is_present = is_present
+        self._wait_for_turn = wait_for_turn
 
     def process(self, works: Sequence[FrameWork]) -> None:
         """Publish and count a result of each image, or count why it has none."""
         for work in works:
             work.usual_s = work.liveness.usual_s()
-            work.liveness.begin('reading the image')
+            work.number = work.liveness.begin('reading the image')
         try:
             self._process(works)
         except Exception as error:
@@ -71,7 +76,7 @@ class NetworkRun:
                     self._failed(work, EngineError(f'{type(error).__name__}: {error}'))
         finally:
             for work in works:
-                work.liveness.end(work.outcome or 'failed')
+                work.liveness.end(work.number, work.outcome or 'failed')
 
     def _process(self, works: Sequence[FrameWork]) -> None:
         readable = [(work, frame) for work in works if (frame := self._read(work)) is not None]
@@ -119,7 +124,7 @@ class NetworkRun:
             self._bad(work, error)
             return None
         work.converting = started, time.perf_counter()
-        work.liveness.step('inference')
+        work.liveness.step(work.number, 'inference')
         return seen
 
     def _is_stale(self, work: FrameWork, more_ms: float = 0.0) -> bool:
@@ -133,6 +138,7 @@ class NetworkRun:
 
     def _publish(self, work: FrameWork, output: PipelineOutput) -> None:
         frame = work.frame
+        self._wait_for_turn()
         if frame is None or not self._is_present():
             return
         # The process may have been stopped, or had no processor, while the network ran. Its usual time does not count:
@@ -146,7 +152,7 @@ class NetworkRun:
             region.restored(output.result, frame.width, frame.height), frame, work.header, output.settings, region)
         self._failures.succeeded()
         publishing = time.perf_counter()
-        work.liveness.step('publishing the result')
+        work.liveness.step(work.number, 'publishing the result')
         work.outputs.publish(result, work.header)
         published = time.perf_counter()
         started, converted = work.converting

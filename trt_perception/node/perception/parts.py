@@ -77,7 +77,8 @@ class Parts:
             'task': spec.task, 'model': str(spec.path), 'model_sha256': spec.sha256,
             'input_shape': 'x'.join(map(str, spec.input_shape)), 'head': spec.head.kind,
             'classes': str(len(spec.names)), 'precision': settings.precision, **pipeline.describe()}
-        worker.use(pipeline.concurrent_runs, pipeline.max_batch, settings.batch_wait_ms / 1e3)
+        worker.use(
+            pipeline.concurrent_runs, pipeline.max_batch, settings.batch_wait_ms / 1e3, pipeline.frames_of_camera)
         # One by one: if one cannot be made, free() closes the others.
         for camera in cameras:
             self._outputs.append(Outputs(self._node, spec, settings, camera))
@@ -138,10 +139,11 @@ class Parts:
 
 
 def _options(settings: Settings, cameras: int) -> PipelineOptions:
-    """Return the options of the pipeline: at most one image of each camera is in work."""
+    """Return the options of the pipeline: a CPU processes at most one image of each camera, a GPU two."""
     options = settings.pipeline_options()
     return replace(
-        options, concurrent_runs=min(options.concurrent_runs, cameras), max_batch=min(options.max_batch, cameras))
+        options, concurrent_runs=min(options.concurrent_runs, cameras), max_batch=min(options.max_batch, cameras),
+        run=replace(options.run, concurrent_runs=min(options.concurrent_runs, 2 * cameras)))
 
 
 def _nothing() -> None:

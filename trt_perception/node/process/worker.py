@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
+from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
@@ -25,6 +27,8 @@ class FairWorker(Generic[T]):
 
     By default one thread does everything, and `call` runs another function in it, between two items: a GPU context or
     an inference session must have one owner. `use` allows several threads, for a `handle` that they may call together.
+    With overlap, they may handle several items of one source at the same time, but only while no source without an item
+    in work waits. `handle` then calls `wait_for_turn` before the part that must be in the order of the items.
 
     handle: called with one item for each of at most `most` sources. The worker continues after an error of it
     """
@@ -35,20 +39,28 @@ class FairWorker(Generic[T]):
         self._changed = threading.Condition()
         # In the order in which the sources began to wait: a dict keeps the place of a key whose value is replaced.
         self._waiting: dict[Hashable, T] = {}
-        self._in_work: set[Hashable] = set()
+        # The sources of each call of `handle` that runs, in the order in which they took their items.
+        self._calls: list[frozenset[Hashable]] = []
+        self._in_work: Counter[Hashable] = Counter()
+        self._this_thread = threading.local()
+        # Calls that a thread has yet to begin. Each will take items if it finds any.
+        self._submitted = 0
         self._closed = False
+        self._threads = 1
         self._most = 1
         self._wait_s = 0.0
+        self._overlap = 1
         self._owner = ThreadPoolExecutor(1, thread_name_prefix=name)
         self._handlers = self._owner
 
-    def use(self, threads: int, most: int = 1, wait_s: float = 0.0) -> None:
+    def use(self, threads: int, most: int = 1, wait_s: float = 0.0, overlap: int = 1) -> None:
         """Set how items are handled. Call it before the first item.
 
         threads: how many calls of `handle` may run at the same time; with 1 the owner of `call` makes them
         most: number of sources whose items are given to one call; wait_s: how long a call waits for so many
+        overlap: how many items of one source may be in work at the same time
         """
-        self._most, self._wait_s = most, wait_s
+        self._threads, self._most, self._wait_s, self._overlap = threads, most, wait_s, overlap
         if threads > 1:
             self._handlers = ThreadPoolExecutor(threads, thread_name_prefix=self._name)
 
@@ -64,11 +76,23 @@ class FairWorker(Generic[T]):
             replaced = source in self._waiting
             self._waiting[source] = item
             if not replaced:
-                self._changed.notify_all()
-                # While the source is in work, its thread continues with this item.
-                if source not in self._in_work:
-                    self._handlers.submit(self._next)
+                if self._wait_s > 0:
+                    self._changed.notify_all()
+                self._submit()
         return replaced
+
+    def wait_for_turn(self) -> None:
+        """Wait until all calls of `handle` have returned that took an earlier item of one of this call's sources."""
+        own: frozenset[Hashable] | None = getattr(self._this_thread, 'call', None)
+        if self._overlap == 1 or own is None:
+            return
+
+        def is_first() -> bool:
+            earlier = itertools.takewhile(lambda call: call is not own, self._calls)
+            return all(own.isdisjoint(call) for call in earlier)
+
+        with self._changed:
+            self._changed.wait_for(is_first)
 
     def call(self, function: Callable[[], R], timeout: float | None = None) -> R:
         """Run `function` in the owner's thread. Return its result or raise its error."""
@@ -130,31 +154,48 @@ class FairWorker(Generic[T]):
             self._waiting.clear()
             self._changed.notify_all()
 
+    def _submit(self) -> None:
+        """Submit as many calls as the waiting items need and the threads can run. Call it with the lock."""
+        # Each costs time, also if it finds nothing: with many cameras that is a part of each image's time.
+        needed = -(-len(self._ready()) // self._most)
+        while self._submitted < min(needed, self._threads - len(self._calls)):
+            self._submitted += 1
+            self._handlers.submit(self._next)
+
     def _next(self) -> None:
-        taken = self._take()
+        taken, call = self._take()
         if not taken:
             return
+        self._this_thread.call = call
         try:
             self._handle(list(taken.values()))
         finally:
             with self._changed:
-                self._in_work.difference_update(taken)
-                # Items that came for these sources meanwhile were not submitted.
-                for _ in [source for source in taken if source in self._waiting]:
-                    self._handlers.submit(self._next)
+                self._calls = [each for each in self._calls if each is not call]
+                # Not subtract(): this removes the keys that are zero.
+                self._in_work -= Counter(call)
+                if not self._closed:
+                    self._submit()
                 self._changed.notify_all()
 
-    def _take(self) -> dict[Hashable, T]:
-        """Take the items for one call of `handle`."""
+    def _take(self) -> tuple[dict[Hashable, T], frozenset[Hashable]]:
+        """Take the items for one call of `handle`. Returns them, and their sources as in `_calls`."""
         with self._changed:
             if self._wait_s > 0 and self._ready():
                 self._changed.wait_for(lambda: self._closed or len(self._ready()) >= self._most, self._wait_s)
             taken = {source: self._waiting.pop(source) for source in self._ready()[:self._most]}
-            self._in_work.update(taken)
-        return taken
+            call = frozenset(taken)
+            self._submitted -= 1
+            if taken:
+                self._calls.append(call)
+                self._in_work.update(call)
+        return taken, call
 
     def _ready(self) -> list[Hashable]:
-        return [source for source in self._waiting if source not in self._in_work]
+        """Return the waiting sources that may have a turn, in the order of their turns."""
+        free = [source for source in self._waiting if self._in_work[source] < self._overlap]
+        # Those with nothing in work first.
+        return free if self._overlap == 1 else sorted(free, key=self._in_work.__getitem__)
 
 
 class LatestWorker(FairWorker[T]):

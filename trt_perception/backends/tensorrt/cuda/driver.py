@@ -146,8 +146,16 @@ class CudaDriver:
 
     def let_wait(self, waiting: int, event: int, stream: int) -> None:
         """Let later work of stream `waiting` start after the work that is queued on `stream` now."""
+        self.record_event(event, stream)
+        self.wait_event(waiting, event)
+
+    def record_event(self, event: int, stream: int) -> None:
+        """Let the event mark the end of the work that is queued on the stream now."""
         self._call('cuEventRecord', event, stream)
-        self._call('cuStreamWaitEvent', waiting, event, 0)
+
+    def wait_event(self, stream: int, event: int) -> None:
+        """Let later work of the stream start after the work that the event marks now."""
+        self._call('cuStreamWaitEvent', stream, event, 0)
 
     def copy(self, target: int, source: int, size: int, stream: int) -> None:
         """Queue a copy of `size` bytes between two addresses on the GPU."""

@@ -1,12 +1,12 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The GPU's work for several frames that run through the network together, as one CUDA graph."""
+"""The GPU's work for several frames that run through the network together, as CUDA graphs."""
 
 from __future__ import annotations
 
 import functools
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -29,6 +29,7 @@ from .frame_slot import FrameSlot
 from .resampling import FrameFormat
 from .runtime import Engine
 from .slot_row import SlotRow
+from .turns import Turn
 
 Formats = tuple[FrameFormat, ...]
 # Batches that differ in the number of frames or in their formats, each with a graph of its own.
@@ -50,13 +51,15 @@ class BatchWork:
 
     def __init__(
         self, spec: ModelSpec, options: RunOptions, session: CudaSession, engine: Engine, module: KernelModule,
-        log: LogCallback,
+        log: LogCallback, turn: Turn | None = None,
     ) -> None:
+        """turn: lets the network wait for those of other streams; None if there are none."""
         self._spec = spec
         self._options = options
         self._session = session
         self._module = module
         self._log = log
+        self._turn = turn
         self._head = spec.head
         masks = (spec.head.prototypes_name,) if isinstance(spec.head, SegmentHead) else ()
         for tensor in engine.outputs:
@@ -70,7 +73,7 @@ class BatchWork:
         # Position of each frame among the slots; None: their order.
         self._order: list[int] | None = None
         # By formats; None after the first batch of these formats, which runs without a graph.
-        self._graphs: OrderedDict[Formats, CudaGraph | None] = OrderedDict()
+        self._graphs: OrderedDict[Formats, list[CudaGraph] | None] = OrderedDict()
         self._most_graphs = max(_LEAST_GRAPHS, 2 * engine.batch)
         self.graph_state = 'off: not captured yet' if options.cuda_graph else 'off: cuda_graph is off'
         self._wants_graphs = options.cuda_graph
@@ -123,21 +126,18 @@ class BatchWork:
             slot.stage(each, settings)
 
     def launch(self) -> None:
-        """Queue all GPU work, as a graph from the second batch of the same formats on."""
+        """Queue all GPU work, as graphs from the second batch of the same formats on."""
         formats = self._formats
-        graph = None
+        graphs = None
         if self._wants_graphs:
             if formats in self._graphs:
                 self._graphs.move_to_end(formats)
-                graph = self._graphs[formats] or self._captured(formats)
+                graphs = self._graphs[formats] or self._captured(formats)
             else:
                 self._graphs[formats] = None
                 if len(self._graphs) > self._most_graphs:
                     self._drop(next(iter(self._graphs)))
-        if graph is not None:
-            graph.launch()
-        else:
-            self._enqueue()
+        self._queue(self._parts() if graphs is None else [graph.launch for graph in graphs])
 
     def wait(self) -> None:
         """Wait until the GPU has done the launched work."""
@@ -177,18 +177,20 @@ class BatchWork:
                 break
         return [next(engine for engine in engines if engine.batch >= count) for count in range(largest.batch + 1)]
 
-    def _captured(self, formats: Formats) -> CudaGraph | None:
+    def _captured(self, formats: Formats) -> list[CudaGraph] | None:
+        graphs: list[CudaGraph] = []
         try:
-            graph = self._session.adopt(
-                CudaGraph(self._session.driver, self._session.stream_handle, self._enqueue))
+            for part in self._parts():
+                graphs.append(self._session.adopt(
+                    CudaGraph(self._session.driver, self._session.stream_handle, part)))
         except self._session.errors as error:
             self._wants_graphs = False
             self.graph_state = f'off: {error}'
             self._log(WARNING, f'frames run call by call instead of as one CUDA graph, which is slower: {error}')
             return None
-        self._graphs[formats] = graph
+        self._graphs[formats] = graphs
         self.graph_state = 'on'
-        return graph
+        return graphs
 
     def _forget(self, row: int, form: FrameFormat) -> None:
         """Free the graphs that use the memory of this row for frames of this format."""
@@ -196,16 +198,43 @@ class BatchWork:
             self._drop(formats)
 
     def _drop(self, formats: Formats) -> None:
-        graph = self._graphs.pop(formats)
-        if graph is not None:
+        graphs = self._graphs.pop(formats)
+        if graphs:
             # A failed batch may have left work on the stream.
             self._session.synchronize()
-            self._session.release(graph)
+            for graph in graphs:
+                self._session.release(graph)
 
-    def _enqueue(self) -> None:
-        stream = self._session.stream_handle
+    def _parts(self) -> list[Callable[[], None]]:
+        """Return what queues the work, one after the other. Without turns, this is one function."""
+        steps = [self._enqueue_before, self._enqueue_network, self._enqueue_after]
+        if self._turn is not None:
+            return steps
+
+        def all_of_them() -> None:
+            for step in steps:
+                step()
+
+        return [all_of_them]
+
+    def _queue(self, parts: Sequence[Callable[[], None]]) -> None:
+        """Call the functions for the parts. Only the network waits for its turn."""
+        if self._turn is None:
+            for part in parts:
+                part()
+            return
+        before, network, after = parts
+        before()
+        self._turn.take(self._session.stream_handle, network)
+        after()
+
+    def _enqueue_before(self) -> None:
         for slot in self._slots:
-            slot.enqueue_before(stream)
-        self._engines[len(self._slots)].enqueue(stream)
+            slot.enqueue_before(self._session.stream_handle)
+
+    def _enqueue_network(self) -> None:
+        self._engines[len(self._slots)].enqueue(self._session.stream_handle)
+
+    def _enqueue_after(self) -> None:
         for slot in self._slots:
-            slot.enqueue_after(stream)
+            slot.enqueue_after(self._session.stream_handle)

@@ -31,6 +31,7 @@ from .batch_work import BatchWork
 from .frame_work import FrameWork
 from .resampling import device_frame
 from .runtime import Engine
+from .turns import Turns
 
 Work = FrameWork | BatchWork
 AnyWork = TypeVar('AnyWork', FrameWork, BatchWork)
@@ -73,7 +74,13 @@ class DevicePipeline(Closing):
         self._idle: queue.SimpleQueue[tuple[CudaSession, Any]] | None = None
         self.concurrent_runs = 1
         self.max_batch = self._options.max_batch if spec.dynamic_batch and not spec.size_inputs else 1
+        self._turns: Turns | None = None
         self._device_name = ''
+
+    @property
+    def frames_of_camera(self) -> int:
+        """How many frames of one camera may usefully be in work at the same time."""
+        return min(self.concurrent_runs, 2)
 
     def open(self) -> None:
         """Load the engine, allocate memory, and run test images until the graph is captured.
@@ -89,6 +96,9 @@ class DevicePipeline(Closing):
                 engine = session.adopt(
                     Engine(session, self._tensorrt, self._load_plan(), self.spec, self.max_batch))
                 module = session.adopt(KernelModule(session.driver, cubin))
+                # A batch fills the GPU, a single image may not: then it is faster if several of them share it.
+                if engine.batch > 1 and self._options.concurrent_runs > 1:
+                    self._turns = Turns(session)
                 work = self._new_work(session, engine, module)
                 if isinstance(work, BatchWork):
                     self.batch_work = work
@@ -189,8 +199,10 @@ class DevicePipeline(Closing):
             for result in results]
 
     def _new_work(self, session: CudaSession, engine: Engine, module: KernelModule) -> Work:
-        kind = BatchWork if engine.batch > 1 else FrameWork
-        return kind(self.spec, self._options, session, engine, module, self._log)
+        if engine.batch == 1:
+            return FrameWork(self.spec, self._options, session, engine, module, self._log)
+        turn = None if self._turns is None else self._turns.join()
+        return BatchWork(self.spec, self._options, session, engine, module, self._log, turn)
 
     def _add_runs(self, first: CudaSession, work: Work, engine: Engine, cubin: bytes) -> None:
         """Make what further runs at the same time need. With too little memory for it, warn and do without."""
@@ -274,7 +286,7 @@ class DevicePipeline(Closing):
 
     def close(self) -> None:
         """Free everything; safe in any state and repeatedly."""
-        self.frame_work = self.batch_work = self._idle = None
+        self.frame_work = self.batch_work = self._idle = self._turns = None
         self.concurrent_runs = 1
         session, self.session = self.session, None
         if session is not None:

@@ -170,6 +170,7 @@ class FrameSlot:
     def _in_place(self, geometry: Geometry) -> bool:
         wanted = self._options.zero_copy
         # A kernel reads over the bus as fast as the copy engine, and the copy itself takes no time. This is a gain only
-        # if the kernel does not read the same bytes many times.
-        once = reads_once(self._interpolation, geometry)
-        return wanted == 'on' or (wanted == 'auto' and (self._session.integrated or once))
+        # if the kernel does not read the same bytes many times, and if no other network waits for the GPU meanwhile:
+        # the copy engine works beside it.
+        reads_well = reads_once(self._interpolation, geometry) and self._options.concurrent_runs == 1
+        return wanted == 'on' or (wanted == 'auto' and (self._session.integrated or reads_well))

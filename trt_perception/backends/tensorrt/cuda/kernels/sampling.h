@@ -73,9 +73,11 @@ TRT_PERCEPTION_HD int grey(int red, int green, int blue) {
 template <int LAYOUT>
 TRT_PERCEPTION_HD Pixel sample(const Source& source, const Taps& column, const Taps& row) {
   const Pixel top_left = load_pixel<LAYOUT>(source, column.first, row.first);
-  const Pixel top_right = load_pixel<LAYOUT>(source, column.second, row.first);
-  const Pixel low_left = load_pixel<LAYOUT>(source, column.first, row.second);
-  const Pixel low_right = load_pixel<LAYOUT>(source, column.second, row.second);
+  // A frame of the network's size has no weight on the second neighbours. Over the bus, each load costs.
+  const bool across = column.second_weight != 0, down = row.second_weight != 0;
+  const Pixel top_right = across ? load_pixel<LAYOUT>(source, column.second, row.first) : top_left;
+  const Pixel low_left = down ? load_pixel<LAYOUT>(source, column.first, row.second) : top_left;
+  const Pixel low_right = !down ? top_right : across ? load_pixel<LAYOUT>(source, column.second, row.second) : low_left;
   Pixel result;
   for (int c = 0; c < 3; ++c) {
     result.channel[c] =
