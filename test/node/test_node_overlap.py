@@ -7,6 +7,7 @@ longer than the next one.
 """
 
 import sys
+import threading
 
 import pytest
 
@@ -61,14 +62,24 @@ runpy.run_module(module, run_name='__main__', alter_sys=True)
 """
 
 
+@pytest.fixture
+def overlapping(start_node, models, tmp_path):
+    """Return a function that starts a node with this pipeline, and the file that shows two images in work."""
+    def start(**parameters):
+        script, marker = tmp_path / 'overlapping.py', tmp_path / 'two'
+        script.write_text(SCRIPT)
+        node = start_node(
+            prefix=(sys.executable, str(script), str(marker)), model_file=models(),
+            concurrent_inferences=2, image_reliability='reliable', **parameters)
+        assert node.change_state('configure') and node.change_state('activate')
+        return node, marker
+
+    return start
+
+
 @pytest.mark.parametrize('tracking', [False, True])
-def test_results_are_in_the_order_of_the_images(start_node, models, tmp_path, tracking):
-    script, marker = tmp_path / 'overlapping.py', tmp_path / 'two'
-    script.write_text(SCRIPT)
-    node = start_node(
-        prefix=(sys.executable, str(script), str(marker)), model_file=models(),
-        concurrent_inferences=2, tracking=tracking, image_reliability='reliable')
-    assert node.change_state('configure') and node.change_state('activate')
+def test_results_are_in_the_order_of_the_images(overlapping, tracking):
+    node, marker = overlapping(tracking=tracking)
     camera = node.camera()
     sent = 0
 
@@ -91,3 +102,31 @@ def test_results_are_in_the_order_of_the_images(start_node, models, tmp_path, tr
         # One object that stands still: an image out of order would begin a new track.
         ids = {message.detections[0].id for message in node.detections.messages if message.detections}
         assert len(ids - {''}) == 1
+
+
+def test_transitions_while_two_images_are_in_work(overlapping):
+    node, marker = overlapping()
+    camera = node.camera()
+    message = images.image(images.picture(320, 240, {'red': (64, 48, 256, 192)}), images.header('', 1))
+    done = threading.Event()
+
+    def flood():
+        while not done.wait(0.005):
+            camera.publish(message)
+
+    thread = threading.Thread(target=flood)
+    thread.start()
+    try:
+        for _ in range(8):
+            marker.unlink(missing_ok=True)
+            wait_until(marker.exists, 'two images in work')
+            # It waits for both.
+            assert node.change_state('deactivate')
+            assert node.change_state('activate')
+        marker.unlink(missing_ok=True)
+        wait_until(marker.exists, 'two images in work')
+        assert node.change_state('deactivate') and node.change_state('cleanup') and node.change_state('configure')
+    finally:
+        done.set()
+        thread.join()
+    assert 'Traceback' not in node.process.output and 'failed' not in node.process.output
