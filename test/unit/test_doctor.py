@@ -315,6 +315,20 @@ def test_a_broken_package_is_installed_again(root):
     assert finding.text.endswith('with NumPy 2') and finding.advice.endswith("onnx 'numpy<2'")
 
 
+def test_a_runtime_that_is_broken_is_an_error_unless_another_runs_the_model(root):
+    broken = Probe(error='onnxruntime was built for NumPy 1 and cannot be imported with NumPy 2: run x')
+    assert of(found(root, onnxruntime=broken), 'onnxruntime')[0].level is Level.ERROR
+    other = found(root, onnxruntime=broken, openvino=Probe(True, '2026.4'))
+    assert of(other, 'onnxruntime')[0].level is Level.WARNING
+
+
+def test_files_of_a_package_that_are_gone(root):
+    """The error has the command: only the process that imports knows which package the files belong to."""
+    text = "files of the Python package 'cv2' are missing, but it is installed as opencv-python==4.11"
+    gone = Probe(error=f'{text}; run x')
+    assert of(found(root, cv2=gone), 'cv2')[0] == Finding('cv2', Level.ERROR, text, 'run x')
+
+
 @pytest.mark.parametrize('package, module', [
     ('numpy', 'numpy'), ('opencv-python-headless', 'cv2'), ('onnx', 'onnx'), ('pyyaml', 'yaml')])
 def test_the_least_versions_are_those_of_the_requirements(root, package, module):
@@ -466,14 +480,14 @@ def environment_without(folder, *gone):
     subprocess.run([sys.executable, '-m', 'venv', '--without-pip', str(folder)], check=True)
     python = folder / 'bin' / 'python'
     # Without the variable that its wheels set, its libraries are not found.
-    gone = (*gone, 'rclpy')
+    gone = (*gone, 'rclpy', 'ros_jazzy_rclpy', 'ros_kilted_rclpy', 'ros_rclpy')
     if '*' not in gone:
         packages = folder / 'packages'
         packages.mkdir()
         for path in Path(sysconfig.get_paths()['purelib']).iterdir():
             name = path.name.lower().replace('-', '_')
             if not path.name.endswith('.pth') and not any(
-                    name == one or name.startswith((f'{one}.', f'{one}_headless', f'{one}-')) for one in gone):
+                    name == one or name.startswith((f'{one}.', f'{one}_headless', f'{one}_')) for one in gone):
                 (packages / path.name).symlink_to(path)
         site, = (folder / 'lib').glob('python*/site-packages')
         (site / 'packages.pth').write_text(f'{packages}\n')
