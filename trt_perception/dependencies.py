@@ -32,6 +32,8 @@ _REPORTING = {'openvino': 'openvino_telemetry'}
 
 # The words of NumPy 2.
 _BUILT_FOR_NUMPY_1 = '_ARRAY_API not found'
+# The loader of glibc says this for both. The same files would be installed again.
+_NOT_MAPPED = 'give the process more memory (see ulimit -v), or mount this folder without noexec'
 
 
 # Cached, because it is called for every frame and Python 3.10 takes a lock for each import.
@@ -86,9 +88,9 @@ def _why(top: str, error: Exception) -> MissingDependencyError:
         return MissingDependencyError(f"the Python package '{top}' is not installed; {install_line(top, platform)}")
     # It is installed, but one of its own imports fails.
     reason = error if isinstance(error, ImportError) else f'{type(error).__name__}: {error}'
+    advice = _NOT_MAPPED if 'failed to map segment' in str(error) else install_line(top, platform, again=True)
     return MissingDependencyError(
-        f'{top} is installed but cannot be imported: {one_line(reason, 300)}; '
-        f'{install_line(top, platform, again=True)}')
+        f'{top} is installed but cannot be imported: {one_line(reason, 300)}; {advice}')
 
 
 def _version(name: str, package: ModuleType) -> str:

@@ -329,6 +329,12 @@ def test_files_of_a_package_that_are_gone(root):
     assert of(found(root, cv2=gone), 'cv2')[0] == Finding('cv2', Level.ERROR, text, 'run x')
 
 
+def test_a_library_that_cannot_be_mapped_is_not_installed_again(root):
+    text = 'cv2 is installed but cannot be imported: /x/cv2.so: failed to map segment from shared object'
+    assert of(found(root, cv2=Probe(error=f'{text}; give more')), 'cv2')[0] == Finding(
+        'cv2', Level.ERROR, text, 'give more')
+
+
 @pytest.mark.parametrize('package, module', [
     ('numpy', 'numpy'), ('opencv-python-headless', 'cv2'), ('onnx', 'onnx'), ('pyyaml', 'yaml')])
 def test_the_least_versions_are_those_of_the_requirements(root, package, module):

@@ -296,3 +296,12 @@ def test_a_package_without_an_init_file(tmp_path):
     (tmp_path / 'of_parts' / 'part').mkdir(parents=True)
     (tmp_path / 'of_parts' / 'part' / '__init__.py').touch()
     assert run_require(tmp_path, 'of_parts').returncode == 0
+
+
+def test_a_library_that_cannot_be_mapped(tmp_path):
+    """With `ulimit -v`, or on a file system that is mounted noexec; installing it again changes nothing."""
+    (tmp_path / 'of_c.py').write_text("raise ImportError('/x/of_c.so: failed to map segment from shared object')\n")
+    line = run_require(tmp_path, 'of_c').stderr.splitlines()[-1]
+    assert line.endswith(
+        'failed to map segment from shared object; give the process more memory (see ulimit -v), or mount this folder '
+        'without noexec')

@@ -101,7 +101,7 @@ def _broken(system: System, module: str, found: Probe, level: Level) -> Finding:
     """Return the finding about a package that is installed and cannot be used."""
     if 'built for NumPy 1' in found.error:
         return Finding(module, level, found.error.partition(': run ')[0], f'run {numpy_1_line(system.platform)}')
-    if found.error.startswith('files of the Python package'):
+    if found.error.startswith('files of the Python package') or 'failed to map segment' in found.error:
         text, _, advice = found.error.partition('; ')
         return Finding(module, level, text, advice)
     old = 'is too old' in found.error
