@@ -7,6 +7,7 @@ import json
 import os
 import re
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -218,6 +219,21 @@ def test_a_terminal_without_utf8_gets_escapes(tmp_path):
     code, out, err = finish(start('inspect', model, env={'PYTHONIOENCODING': 'ascii', 'PYTHONUTF8': '0'}))
     assert (code, err) == (0, '')
     assert 'gr\\xfcn, \\u578b, a' in out
+
+
+@runs_a_model
+def test_a_name_in_utf8_in_a_locale_without_it(model, tmp_path):
+    """The name is right: it must not be renamed."""
+    name = os.fsdecode(os.fsencode(tmp_path) + '/mödel.onnx'.encode())
+    shutil.copy(model, name)
+    ascii_only = {'LC_ALL': 'POSIX', 'PYTHONUTF8': '0', 'PYTHONCOERCECLOCALE': '0'}
+    code, out, err = finish(start('benchmark', name, '--frames', '1', env=ascii_only))
+    assert (code, out) == (1, '')
+    assert err.endswith(
+        'del.onnx: the locale of this process is not UTF-8, but ONNX Runtime needs UTF-8: set LC_ALL=C.UTF-8 or '
+        'PYTHONUTF8=1\n')
+    for remedy in ({'LC_ALL': 'C.UTF-8'}, {'PYTHONUTF8': '1'}):
+        assert finish(start('benchmark', name, '--frames', '1', env={**ascii_only, **remedy}))[0] == 0
 
 
 # Unexpected errors

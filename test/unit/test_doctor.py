@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -429,6 +430,20 @@ def test_shared_memory(root):
         'fastrtps_0123456789abcdef_el']
     gone, = shared_memory_findings(folder / 'none', None)
     assert gone.level is Level.WARNING
+
+
+def test_shared_memory_that_cannot_be_written(tmp_path):
+    """It has room, but Fast DDS makes no segment there and loses images."""
+    inside = ('unshare', '--mount', '--map-root-user', 'sh', '-c', 'mount -t tmpfs -o ro tmpfs "$0" && exec "$@"')
+    if not shutil.which('unshare') or subprocess.run([*inside, tmp_path, 'true'], capture_output=True).returncode:
+        pytest.skip('this machine mounts nothing for a test')
+    done = subprocess.run(
+        [*inside, tmp_path, sys.executable, '-c',
+         'import sys; from pathlib import Path; from trt_perception.doctor.ros_checks import shared_memory_findings\n'
+         'print(*shared_memory_findings(Path(sys.argv[1]), (1 << 40, 1 << 40)))', tmp_path],
+        env={**os.environ, 'PYTHONPATH': str(ROOT)}, capture_output=True, text=True, timeout=600)
+    assert '/dev/shm cannot be written: images are sent by UDP and are lost' in done.stdout, done.stderr
+    assert done.stdout.count('Finding(') == 1
 
 
 @pytest.mark.parametrize('package, version, words', [
