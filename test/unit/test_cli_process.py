@@ -270,6 +270,15 @@ def test_an_unexpected_error_is_one_line_that_says_how_to_see_more(error, says):
     assert re.search('in run', more.stderr)
 
 
+def test_a_limit_of_processes_is_no_fault_of_the_program():
+    """Python's error with `ulimit -u`, which does not bind root."""
+    done = failing('RuntimeError("can\'t start new thread")')
+    assert done.returncode == 1
+    assert done.stderr == (
+        'trt_perception: no new thread can be started: allow this user more processes (ulimit -u, or the limit of the '
+        'container)\n')
+
+
 def test_expected_errors_keep_their_exit_code():
     assert failing('OSError(28, "No space left on device", "a\\x1b.json")').stderr == (
         'trt_perception: a\\x1b.json: No space left on device\n')

@@ -493,6 +493,21 @@ def test_each_probe_answers_for_itself():
     assert set(probe(list(PROBES))) == set(PROBES)
 
 
+def test_without_child_processes_no_package_is_called_broken(tmp_path):
+    """With `ulimit -u`: each package had the advice to install it again."""
+    code = (
+        'import sys, subprocess\n'
+        'def refused(*arguments, **options): raise BlockingIOError(11, "Resource temporarily unavailable")\n'
+        'subprocess.Popen = refused\n'
+        'from trt_perception.cli.main import main\nsys.exit(main(["doctor"]))\n')
+    done = subprocess.run(
+        [sys.executable, '-c', code], env={**os.environ, 'PYTHONPATH': str(ROOT), 'XDG_CACHE_HOME': str(tmp_path)},
+        capture_output=True, text=True, timeout=600)
+    assert done.returncode == 1 and 'force-reinstall' not in done.stdout, done.stdout + done.stderr
+    assert 'error    packages       not checked: no child process can be started\n' in done.stdout
+    assert 'more processes (ulimit -u' in done.stdout and 'ok       platform' in done.stdout
+
+
 # Real environments
 
 
