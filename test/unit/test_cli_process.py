@@ -7,6 +7,7 @@ import json
 import os
 import re
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -220,6 +221,21 @@ def test_a_terminal_without_utf8_gets_escapes(tmp_path):
     assert 'gr\\xfcn, \\u578b, a' in out
 
 
+@runs_a_model
+def test_a_name_in_utf8_in_a_locale_without_it(model, tmp_path):
+    """The name is right: it must not be renamed."""
+    name = os.fsdecode(os.fsencode(tmp_path) + '/mödel.onnx'.encode())
+    shutil.copy(model, name)
+    ascii_only = {'LC_ALL': 'POSIX', 'PYTHONUTF8': '0', 'PYTHONCOERCECLOCALE': '0'}
+    code, out, err = finish(start('benchmark', name, '--frames', '1', env=ascii_only))
+    assert (code, out) == (1, '')
+    assert err.endswith(
+        'del.onnx: the locale of this process is not UTF-8, but ONNX Runtime needs UTF-8: set LC_ALL=C.UTF-8 or '
+        'PYTHONUTF8=1\n')
+    for remedy in ({'LC_ALL': 'C.UTF-8'}, {'PYTHONUTF8': '1'}):
+        assert finish(start('benchmark', name, '--frames', '1', env={**ascii_only, **remedy}))[0] == 0
+
+
 # Unexpected errors
 
 
@@ -252,6 +268,15 @@ def test_an_unexpected_error_is_one_line_that_says_how_to_see_more(error, says):
     assert more.returncode == 3
     assert 'Traceback (most recent call last):' in more.stderr
     assert re.search('in run', more.stderr)
+
+
+def test_a_limit_of_processes_is_no_fault_of_the_program():
+    """Python's error with `ulimit -u`, which does not bind root."""
+    done = failing('RuntimeError("can\'t start new thread")')
+    assert done.returncode == 1
+    assert done.stderr == (
+        'trt_perception: no new thread can be started: allow this user more processes (ulimit -u, or the limit of the '
+        'container)\n')
 
 
 def test_expected_errors_keep_their_exit_code():

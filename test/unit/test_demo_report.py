@@ -54,7 +54,10 @@ def test_the_sentence_tolerates_the_first_frames_and_names_other_losses():
     assert verdict(figures(17.0, 19.0, replaced=5), 40.0).endswith('every 40 ms (5 of 250 frames were skipped).')
     lost = Figures(250, {**figures(17.0, 19.0).diagnostics, 'received': '249', 'failed': '2'}, [1.0], [], 'objects')
     assert verdict(lost, 40.0).endswith(
-        'In addition: 1 frame lost between the processes, 2 frames without a result, because the inference failed.')
+        'In addition: 1 frame lost between the processes, 2 frames without a result, because the inference failed. '
+        'Why frames are lost: see the line "shared memory" of trt_perception doctor.')
+    failed = Figures(250, {**figures(17.0, 19.0).diagnostics, 'failed': '2'}, [1.0], [], 'objects')
+    assert verdict(failed, 40.0).endswith('because the inference failed.')
     # A run that is over before the node has reported its stages.
     assert verdict(Figures(9, {'received': '9'}, [1.0], [], 'objects'), 40.0) == (
         'This machine is fast enough: the video has a frame every 40 ms.')

@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -315,6 +316,26 @@ def test_a_broken_package_is_installed_again(root):
     assert finding.text.endswith('with NumPy 2') and finding.advice.endswith("onnx 'numpy<2'")
 
 
+def test_a_runtime_that_is_broken_is_an_error_unless_another_runs_the_model(root):
+    broken = Probe(error='onnxruntime was built for NumPy 1 and cannot be imported with NumPy 2: run x')
+    assert of(found(root, onnxruntime=broken), 'onnxruntime')[0].level is Level.ERROR
+    other = found(root, onnxruntime=broken, openvino=Probe(True, '2026.4'))
+    assert of(other, 'onnxruntime')[0].level is Level.WARNING
+
+
+def test_files_of_a_package_that_are_gone(root):
+    """The error has the command: only the process that imports knows which package the files belong to."""
+    text = "files of the Python package 'cv2' are missing, but it is installed as opencv-python==4.11"
+    gone = Probe(error=f'{text}; run x')
+    assert of(found(root, cv2=gone), 'cv2')[0] == Finding('cv2', Level.ERROR, text, 'run x')
+
+
+def test_a_library_that_cannot_be_mapped_is_not_installed_again(root):
+    text = 'cv2 is installed but cannot be imported: /x/cv2.so: failed to map segment from shared object'
+    assert of(found(root, cv2=Probe(error=f'{text}; give more')), 'cv2')[0] == Finding(
+        'cv2', Level.ERROR, text, 'give more')
+
+
 @pytest.mark.parametrize('package, module', [
     ('numpy', 'numpy'), ('opencv-python-headless', 'cv2'), ('onnx', 'onnx'), ('pyyaml', 'yaml')])
 def test_the_least_versions_are_those_of_the_requirements(root, package, module):
@@ -411,6 +432,20 @@ def test_shared_memory(root):
     assert gone.level is Level.WARNING
 
 
+def test_shared_memory_that_cannot_be_written(tmp_path):
+    """It has room, but Fast DDS makes no segment there and loses images."""
+    inside = ('unshare', '--mount', '--map-root-user', 'sh', '-c', 'mount -t tmpfs -o ro tmpfs "$0" && exec "$@"')
+    if not shutil.which('unshare') or subprocess.run([*inside, tmp_path, 'true'], capture_output=True).returncode:
+        pytest.skip('this machine mounts nothing for a test')
+    done = subprocess.run(
+        [*inside, tmp_path, sys.executable, '-c',
+         'import sys; from pathlib import Path; from trt_perception.doctor.ros_checks import shared_memory_findings\n'
+         'print(*shared_memory_findings(Path(sys.argv[1]), (1 << 40, 1 << 40)))', tmp_path],
+        env={**os.environ, 'PYTHONPATH': str(ROOT)}, capture_output=True, text=True, timeout=600)
+    assert '/dev/shm cannot be written: images are sent by UDP and are lost' in done.stdout, done.stderr
+    assert done.stdout.count('Finding(') == 1
+
+
 @pytest.mark.parametrize('package, version, words', [
     ('rmw_fastrtps_cpp', '9.4.9', 'rmw_fastrtps_cpp 9.4.9 is too old: expected 9.4.10 or newer, because'),
     ('rmw_fastrtps_cpp', '9.4.10', ''), ('rmw_fastrtps_cpp', '8.4.3', ''), ('rmw_fastrtps_cpp', '9.3.2', ''),
@@ -458,6 +493,21 @@ def test_each_probe_answers_for_itself():
     assert set(probe(list(PROBES))) == set(PROBES)
 
 
+def test_without_child_processes_no_package_is_called_broken(tmp_path):
+    """With `ulimit -u`: each package had the advice to install it again."""
+    code = (
+        'import sys, subprocess\n'
+        'def refused(*arguments, **options): raise BlockingIOError(11, "Resource temporarily unavailable")\n'
+        'subprocess.Popen = refused\n'
+        'from trt_perception.cli.main import main\nsys.exit(main(["doctor"]))\n')
+    done = subprocess.run(
+        [sys.executable, '-c', code], env={**os.environ, 'PYTHONPATH': str(ROOT), 'XDG_CACHE_HOME': str(tmp_path)},
+        capture_output=True, text=True, timeout=600)
+    assert done.returncode == 1 and 'force-reinstall' not in done.stdout, done.stdout + done.stderr
+    assert 'error    packages       not checked: no child process can be started\n' in done.stdout
+    assert 'more processes (ulimit -u' in done.stdout and 'ok       platform' in done.stdout
+
+
 # Real environments
 
 
@@ -466,14 +516,14 @@ def environment_without(folder, *gone):
     subprocess.run([sys.executable, '-m', 'venv', '--without-pip', str(folder)], check=True)
     python = folder / 'bin' / 'python'
     # Without the variable that its wheels set, its libraries are not found.
-    gone = (*gone, 'rclpy')
+    gone = (*gone, 'rclpy', 'ros_jazzy_rclpy', 'ros_kilted_rclpy', 'ros_rclpy')
     if '*' not in gone:
         packages = folder / 'packages'
         packages.mkdir()
         for path in Path(sysconfig.get_paths()['purelib']).iterdir():
             name = path.name.lower().replace('-', '_')
             if not path.name.endswith('.pth') and not any(
-                    name == one or name.startswith((f'{one}.', f'{one}_headless', f'{one}-')) for one in gone):
+                    name == one or name.startswith((f'{one}.', f'{one}_headless', f'{one}_')) for one in gone):
                 (packages / path.name).symlink_to(path)
         site, = (folder / 'lib').glob('python*/site-packages')
         (site / 'packages.pth').write_text(f'{packages}\n')

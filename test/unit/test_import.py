@@ -4,6 +4,7 @@
 
 import os
 import pkgutil
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -40,7 +41,13 @@ class Blocker:
         top = name.partition('.')[0]
         if top not in sys.stdlib_module_names and top not in ('numpy', 'trt_perception', '_distutils_hack'):
             raise ModuleNotFoundError(f'No module named {name!r} (blocked by the test)', name=name)
+    def find_distributions(self, *context):
+        return []
 sys.meta_path.insert(0, Blocker())
+# What pip has recorded is not there either.
+for finder in sys.meta_path[1:]:
+    if hasattr(finder, 'find_distributions'):
+        finder.find_distributions = Blocker().find_distributions
 """
 
 
@@ -208,6 +215,96 @@ def test_a_module_that_lacks_something_itself(monkeypatch, tmp_path, source, rea
 def test_a_module_that_was_built_for_numpy_1(monkeypatch, tmp_path, raised):
     (tmp_path / 'of_old.py').write_text(f'raise {raised}\n')
     monkeypatch.syspath_prepend(str(tmp_path))
-    with pytest.raises(MissingDependencyError, match=(
-            r'of_old.* was built for NumPy 1 .*: run .* install onnx .numpy<2')):
+    # NumPy 1 has no wheels for Python 3.13 and newer.
+    command = r'install onnx .numpy<2' if sys.version_info < (3, 13) else 'install --upgrade onnx'
+    with pytest.raises(MissingDependencyError, match=rf'of_old.* was built for NumPy 1 .*: run .* {command}'):
         require('of_old')
+
+
+def run_require(folder, module):
+    """Import a module in a process that finds it in the folder."""
+    return subprocess.run(
+        [sys.executable, '-c', f'from trt_perception.dependencies import require; require({module!r})'],
+        env={**os.environ, 'PYTHONPATH': f'{folder}{os.pathsep}{PACKAGE_ROOT}'}, capture_output=True, text=True,
+        timeout=600)
+
+
+# What NumPy 2 does in an import of a module in C, and what ONNX Runtime 1.16 does with the error: the import succeeds,
+# and the first use of an array ends the process.
+_NUMPY_2 = """
+import sys, traceback
+sys.stderr.write('\\nA module that was compiled using NumPy 1.x cannot be run in\\nNumPy 2.4.6 as it may crash.\\n'
+                 + 'Traceback (most recent call last):' + ''.join(traceback.format_stack()))
+"""
+
+
+def test_a_module_that_hides_that_it_was_built_for_numpy_1(tmp_path):
+    (tmp_path / 'of_old').mkdir()
+    (tmp_path / 'of_old' / '__init__.py').write_text(_NUMPY_2 + "print('ImportError: failed', file=sys.stderr)\n")
+    done = run_require(tmp_path, 'of_old')
+    assert done.returncode == 1
+    assert "MissingDependencyError: the Python package 'of_old' was built for NumPy 1" in done.stderr
+
+
+def test_the_notice_of_numpy_is_not_printed_beside_the_error(tmp_path):
+    (tmp_path / 'of_old.py').write_text(_NUMPY_2 + "raise ImportError('numpy.core.multiarray failed to import')\n")
+    (tmp_path / 'catch.py').write_text(
+        'from trt_perception.dependencies import require\nfrom trt_perception.errors import PerceptionError\n'
+        'try:\n    require("of_old")\nexcept PerceptionError as error:\n    print(error)\n')
+    done = run_require(tmp_path, 'catch')
+    assert (done.returncode, done.stderr) == (0, '')
+    assert 'of_old' in done.stdout and 'was built for NumPy 1' in done.stdout
+
+
+def test_a_notice_about_another_module_is_printed_and_no_error(tmp_path):
+    """A package may do without: pandas imports such modules only if they work."""
+    (tmp_path / 'user_of_old').mkdir()
+    (tmp_path / 'user_of_old' / '__init__.py').write_text(
+        'import logging, sys\nhandler = logging.StreamHandler()\nimport of_old\nassert sys.stderr.fileno() == 2\n'
+        'logging.basicConfig(handlers=[handler])\n')
+    (tmp_path / 'of_old.py').write_text(_NUMPY_2)
+    (tmp_path / 'use.py').write_text(
+        'import logging\nfrom trt_perception.dependencies import require\nrequire("user_of_old")\n'
+        'logging.warning("after")\n')
+    done = run_require(tmp_path, 'use')
+    assert done.returncode == 0
+    assert 'was compiled using NumPy 1.x' in done.stderr and done.stderr.endswith('WARNING:root:after\n')
+
+
+@pytest.mark.parametrize('recorded, message', [
+    # onnxruntime beside onnxruntime-gpu, after one of them was uninstalled. pip install does nothing.
+    (True, "files of the Python package 'half_gone' are missing, but it is installed as half-gone-gpu==1.2; run .*"
+           'pip install --force-reinstall --no-deps half-gone-gpu==1.2$'),
+    # A folder with data beside the program.
+    (False, "the Python package 'half_gone' is not installed; run .*pip install half_gone")])
+@pytest.mark.parametrize('left', ['', 'capi/library.so', 'utils/__init__.py'])
+def test_a_package_whose_files_are_gone(tmp_path, recorded, message, left):
+    if left.endswith('.py') and not recorded:
+        pytest.skip('this is a package: see test_a_package_without_an_init_file')
+    if left:
+        (tmp_path / 'half_gone' / left).parent.mkdir(parents=True)
+        (tmp_path / 'half_gone' / left).touch()
+    if recorded:
+        info = tmp_path / 'half_gone_gpu-1.2.dist-info'
+        info.mkdir()
+        (info / 'METADATA').write_text('Metadata-Version: 2.1\nName: half-gone-gpu\nVersion: 1.2+cu13\n')
+        (info / 'INSTALLER').write_text('pip\n')
+        (info / 'RECORD').write_text('half_gone/__init__.py,,\nhalf_gone/utils/__init__.py,,\n')
+    done = run_require(tmp_path, 'half_gone')
+    assert re.search(message, done.stderr.splitlines()[-1])
+
+
+def test_a_package_without_an_init_file(tmp_path):
+    """Such as rosbags."""
+    (tmp_path / 'of_parts' / 'part').mkdir(parents=True)
+    (tmp_path / 'of_parts' / 'part' / '__init__.py').touch()
+    assert run_require(tmp_path, 'of_parts').returncode == 0
+
+
+def test_a_library_that_cannot_be_mapped(tmp_path):
+    """With `ulimit -v`, or on a file system that is mounted noexec; installing it again changes nothing."""
+    (tmp_path / 'of_c.py').write_text("raise ImportError('/x/of_c.so: failed to map segment from shared object')\n")
+    line = run_require(tmp_path, 'of_c').stderr.splitlines()[-1]
+    assert line.endswith(
+        'failed to map segment from shared object; give the process more memory (see ulimit -v), or mount this folder '
+        'without noexec')

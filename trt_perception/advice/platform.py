@@ -62,6 +62,10 @@ class Platform:
         kept = " 'numpy<2'" if self.sees_apt and self.version < (3, 13) else ''
         return f'{self._pip("install")} {packages}{kept}'
 
+    def pip_files(self, package: str) -> str:
+        """Return the line that brings back the files of a package; it leaves the others as they are."""
+        return f'{self._pip("install")} --force-reinstall --no-deps {package}'
+
     def pip_uninstall(self, packages: str) -> str:
         """Return the line that removes packages that pip installed."""
         return f'{self._pip("uninstall")} {packages}'

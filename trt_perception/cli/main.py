@@ -120,6 +120,8 @@ def _code_of(error: Exception) -> int:
     elif isinstance(error, MemoryError):
         # NumPy's message has the amount and the shape: usually --input-size or --size is too large.
         _say(f'out of memory: {one_line(error)}')
+    elif isinstance(error, RuntimeError) and str(error) == "can't start new thread":
+        _say('no new thread can be started: allow this user more processes (ulimit -u, or the limit of the container)')
     else:
         from .unexpected import explanation
 

@@ -35,7 +35,11 @@ def verdict(figures: Figures, interval_ms: float) -> str:
         f'{count} frame{"s" * (count != 1)} {what}' for count, what in (
             (figures.lost, 'lost between the processes'), (figures.count('bad'), 'malformed'),
             (figures.count('failed'), 'without a result, because the inference failed')) if count]
-    return f'{text} In addition: {", ".join(others)}.' if others else text
+    if not others:
+        return text
+    # With the profile for large images, frames are lost if its shared memory cannot be made.
+    where = ' Why frames are lost: see the line "shared memory" of trt_perception doctor.' if figures.lost else ''
+    return f'{text} In addition: {", ".join(others)}.{where}'
 
 
 def is_too_slow(figures: Figures) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from ..errors import one_line, printable
-from .facts import Probe, probe
+from .facts import NOT_STARTED, Probe, probe
 from .finding import Finding, Level
 from .gpu_checks import check_cuda, check_gpu, check_tensorrt
 from .package_checks import check_packages, check_runtimes
@@ -18,8 +18,9 @@ from .system import System
 from .worker import PROBES
 
 Check = Callable[[System, Mapping[str, Probe]], Iterator[Finding]]
+_WITHOUT_PROBES: tuple[Check, ...] = (check_platform, check_power, check_memory, check_cache)
 CHECKS: tuple[Check, ...] = (
-    check_platform, check_power, check_memory, check_cache, check_gpu, check_tensorrt, check_cuda, check_packages,
+    *_WITHOUT_PROBES, check_gpu, check_tensorrt, check_cuda, check_packages,
     check_runtimes, check_ros, check_middleware, check_log_folder, check_shared_memory, check_sockets)
 
 
@@ -31,7 +32,8 @@ def examine(system: System, facts: Mapping[str, Probe] | None = None) -> list[Fi
     if facts is None:
         facts = probe(list(PROBES))
     findings: list[Finding] = []
-    for check in CHECKS:
+    unknown = bool(facts) and all(found.error == NOT_STARTED for found in facts.values())
+    for check in _WITHOUT_PROBES if unknown else CHECKS:
         try:
             findings += check(system, facts)
         except Exception as error:
@@ -39,6 +41,11 @@ def examine(system: System, facts: Mapping[str, Probe] | None = None) -> list[Fi
             findings.append(Finding(
                 name, Level.WARNING, one_line(f'this check failed: {type(error).__name__}: {error}'),
                 'report it as a bug of trt_perception'))
+    if unknown:
+        # Each package would be called broken.
+        findings.append(Finding(
+            'packages', Level.ERROR, 'not checked: no child process can be started',
+            'allow this user more processes (ulimit -u, or the limit of the container) and more memory'))
     return findings
 
 

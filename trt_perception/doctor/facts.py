@@ -18,6 +18,8 @@ from ..child_process import signal_name, start_module
 
 # An import of a large library from a slow disk.
 _PROBE_S = 60.0
+# Of all probes alike.
+NOT_STARTED = 'the child process that imports it cannot be started'
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ def probe(names: Sequence[str], limit_s: float = _PROBE_S) -> dict[str, Probe]:
         before = len(found)
         _run(left, found, limit_s)
         if len(found) == before:
-            found[left[0]] = Probe(error='the child process that imports it cannot be started')
+            found[left[0]] = Probe(error=NOT_STARTED)
     return found
 
 

@@ -64,17 +64,18 @@ def check_runtimes(system: System, facts: Mapping[str, Probe]) -> Iterator[Findi
     """What runs a network: at least one must be there."""
     found = {module: facts.get(module, Probe()) for module in _RUNTIMES}
     gpu = facts.get('gpu', Probe()).found and any(facts.get(n, Probe()).found for n in ('tensorrt', 'tensorrt_rtx'))
+    others = gpu or found['openvino'].found
+    without = Level.WARNING if others else Level.ERROR
     for module, name in _RUNTIMES.items():
         runtime = found[module]
         if runtime.found:
             yield _found(system, module, name, runtime, _TESTED_RUNTIMES.get(module, '0'))
         elif not runtime.missing:
-            yield _broken(system, module, runtime, Level.WARNING)
+            yield _broken(system, module, runtime, without if module == 'onnxruntime' else Level.WARNING)
     if not found['onnxruntime'].found and found['onnxruntime'].missing:
         # Accuracy checks compare with it, and a build tries the outputs with it.
-        others = gpu or found['openvino'].found
         yield Finding(
-            'onnxruntime', Level.WARNING if others else Level.ERROR,
+            'onnxruntime', without,
             'ONNX Runtime is not installed: ' + (
                 'accuracy checks and int8 need it' if others else
                 'no ONNX model runs' + (', only .tflite files' if found['ai_edge_litert'].found else '')),
@@ -100,6 +101,9 @@ def _broken(system: System, module: str, found: Probe, level: Level) -> Finding:
     """Return the finding about a package that is installed and cannot be used."""
     if 'built for NumPy 1' in found.error:
         return Finding(module, level, found.error.partition(': run ')[0], f'run {numpy_1_line(system.platform)}')
+    if found.error.startswith('files of the Python package') or 'failed to map segment' in found.error:
+        text, _, advice = found.error.partition('; ')
+        return Finding(module, level, text, advice)
     old = 'is too old' in found.error
     return Finding(
         module, level, found.error.partition('; ')[0],

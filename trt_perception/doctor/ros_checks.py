@@ -162,6 +162,11 @@ def shared_memory_findings(folder: Path, space: tuple[int, int] | None) -> Itera
         yield Finding('shared memory', Level.WARNING, '/dev/shm is missing: images are sent by UDP and are lost',
                       'mount a tmpfs on /dev/shm')
         return
+    if not can_be_written(folder):
+        yield Finding(
+            'shared memory', Level.WARNING, '/dev/shm cannot be written: images are sent by UDP and are lost',
+            'run sudo mount -o remount,rw,mode=1777 /dev/shm')
+        return
     names, size = dead_segments(folder)
     if names:
         yield Finding(

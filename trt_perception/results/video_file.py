@@ -20,8 +20,7 @@ from typing import Any
 import numpy as np
 
 from ..dependencies import require
-from ..errors import printable
-from ..utf8_path import is_utf8
+from ..utf8_path import is_utf8, not_utf8
 from .webm import VideoError
 
 # VP8 takes about 0.1 s of one core for a million pixels. Larger frames are drawn in this size, so that a video of 1080p
@@ -93,8 +92,7 @@ class VideoFile:
     def _open(self, picture: np.ndarray) -> Any:
         cv2 = require('cv2')
         if not is_utf8(self.path):
-            raise VideoError(
-                f'{printable(self.path)}: this path is not UTF-8, but OpenCV needs UTF-8: rename the folder')
+            raise VideoError(not_utf8(self.path, 'OpenCV', 'rename the folder'))
         height, width = picture.shape[:2]
         self.size = width, height
         base = self.path

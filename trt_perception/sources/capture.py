@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from ..dependencies import require
 from ..errors import SourceError
-from ..utf8_path import is_utf8
+from ..utf8_path import is_utf8, not_utf8
 from .live_names import is_url, shown
 from .quiet import quiet
 
@@ -31,7 +31,7 @@ def open_capture(name: str) -> Any:
     """
     cv2 = require('cv2')
     if not is_utf8(name):
-        raise SourceError(f'{shown(name)}: not UTF-8, but OpenCV needs UTF-8')
+        raise SourceError(not_utf8(shown(name), 'OpenCV', 'give another name'))
     with quiet():
         if name.isdecimal():
             capture = cv2.VideoCapture(int(name)) if int(name) < 2**31 else cv2.VideoCapture()

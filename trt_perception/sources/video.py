@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from ..dependencies import require
-from ..errors import FrameError, SourceError, one_line, printable
+from ..errors import FrameError, SourceError, one_line
 from ..image.frame import Frame
-from ..utf8_path import is_utf8
+from ..utf8_path import is_utf8, not_utf8
 from .formats import image_format
 from .quiet import quiet
 from .source import OnError, Source, SourceFrame, report
@@ -100,8 +100,7 @@ def _open(cv2: Any, name: str) -> Any:
     # OpenCV 4.5.4 does not have it.
     has_backend = getattr(cv2.videoio_registry, 'hasBackend', lambda backend: True)
     if not is_utf8(name):
-        raise SourceError(
-            f'{printable(name)}: this path is not UTF-8, but OpenCV needs UTF-8: rename the file or its folder')
+        raise SourceError(not_utf8(name, 'OpenCV'))
     capture = cv2.VideoCapture()
     with quiet():
         for backend in [*filter(has_backend, (cv2.CAP_FFMPEG, cv2.CAP_GSTREAMER))] or [cv2.CAP_ANY]:

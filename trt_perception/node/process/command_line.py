@@ -59,7 +59,8 @@ def explained(error: Exception) -> str:
     text = re.sub(r',? at /[^ ,]+:\d+', '', one_line(error)).removesuffix(' Error: error not set')
     if type(error).__name__ == 'UnknownROSArgsError':
         return f'unknown ROS arguments {text}: expected -p, -r, --params-file, --log-level, ...'
-    if 'log directory' in text or 'logging directory' in text:
+    # Of a folder that cannot be made, and of one that is there, such as root's after sudo.
+    if 'log directory' in text or 'logging directory' in text or text.startswith('Failed opening file'):
         return f'{text}. Set ROS_LOG_DIR to a folder that can be written'
     if 'remap rule' in text:
         return (
