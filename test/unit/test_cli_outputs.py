@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """No output replaces an input, and no drawing becomes an input: all output options, all ways to name a file."""
 
+import contextlib
 import json
 import os
 import re
@@ -21,6 +22,7 @@ import onnx
 from support.tiny_models import color_detector
 
 from trt_perception.cli.files import OutputError, Outputs, write_report
+from trt_perception.cli.growing_file import GrowingFile
 from trt_perception.cli.main import main
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -314,6 +316,7 @@ def limited(function, *arguments):
 @pytest.mark.parametrize('function, option, name, arguments', [
     ('inspect_look:write_picture', '--picture', 'm.svg', ('inspect', 'm.onnx')),
     ('drawings:Drawings.draw', '--draw', 'out/big_000000.png', ('predict', 'm.onnx', 'big.png')),
+    ('predict:_Run._frame', '--json', 'r.json', ('predict', 'm.onnx', *['big.png'] * 9)),
     ('comparison:_write', '--json', 'r.json', (
         'benchmark', 'm.onnx', '--frames', '2', '--size', '8x8', '--against', 'onnxruntime')),
     ('comparison:_write', '--plot', 'r.png', (
@@ -328,6 +331,36 @@ def test_on_a_full_disk_the_older_file_stays(folder, function, option, name, arg
     assert done.stderr.splitlines()[-1] == f'trt_perception: {option} {name}: File too large', done.stderr
     assert Path(name).read_text() == OLD
     assert {path for path in content(folder).keys() - files if 'cache' not in str(path)} == set()
+
+
+@runs_a_model
+@pytest.mark.parametrize('words', [
+    ('none.png',), ('in/a.png', '--head', 'yolov5'), ('in/a.png', '--draw', 'names.txt')])
+def test_results_that_there_are_not_replace_no_older_file(capfd, folder, words):
+    Path('r.json').write_text(OLD)
+    assert run(capfd, 'predict', 'm.onnx', *words, '--json', 'r.json')[0] == 1
+    assert Path('r.json').read_text() == OLD
+
+
+def test_an_endless_file_replaces_an_older_one_with_its_first_line(folder, capfd):
+    """Other programs read it while it grows, such as the demo that of play --sent."""
+    path = folder / 'sent.jsonl'
+    for old in (None, OLD):
+        with GrowingFile('--sent', path, endless=True) as file:
+            assert path.read_text() == (old or '')
+            for count, text in enumerate(('a', 'b'), 1):
+                file.line(text)
+                assert path.read_text() == 'a\nb\n'[:2 * count]
+        assert path.read_text() == 'a\nb\n'
+        path.write_text(OLD)
+    for lines in ((), ('a',)):
+        with contextlib.suppress(KeyError), GrowingFile('--sent', path, endless=True) as file:
+            for line in lines:
+                file.line(line)
+            raise KeyError
+        assert path.read_text() == (''.join(f'{line}\n' for line in lines) or OLD)
+    assert not list(folder.glob('.*'))
+    assert capfd.readouterr().err == f'note: --sent {path}: the older file stays, because nothing was written\n'
 
 
 @runs_a_model
