@@ -378,6 +378,35 @@ def test_on_a_full_disk_an_older_report_stays_complete(folder):
     assert not list(report.glob('.*'))
 
 
+@runs_a_model
+def test_a_full_disk_is_named_by_the_log_of_a_report(capfd, folder):
+    (folder / 'report').mkdir()
+    (folder / 'report' / 'log.txt').symlink_to('/dev/full')
+    code, line = run(
+        capfd, 'benchmark', 'm.onnx', '--frames', '2', '--size', '8x8', '--against', 'onnxruntime', '--report',
+        'report')
+    assert (code, line) == (1, 'trt_perception: --report report/log.txt: No space left on device')
+
+
+@runs_a_model
+def test_the_files_of_a_report_change_together(capfd, folder):
+    """The log too: an older report had the log of a run that failed."""
+    words = ('benchmark', 'm.onnx', '--frames', '2', '--size', '8x8', '--against', 'onnxruntime', '--report', 'report')
+    assert run(capfd, *words)[0] == 0
+    before = content(folder / 'report')
+    done = limited('comparison:_write', *words)
+    assert done.returncode == 1, done.stderr
+    assert content(folder / 'report') == before
+
+
+def test_a_full_folder_for_temporary_files_is_named(folder):
+    done = limited('comparison:store_frames', 'benchmark', 'm.onnx', '--frames', '2', '--against', 'onnxruntime')
+    assert done.returncode == 1, done.stderr
+    assert re.fullmatch(
+        r'trt_perception: \S+\.npy: File too large: free space, or set TMPDIR to a folder with more space',
+        done.stderr.splitlines()[-1])
+
+
 def test_an_output_keeps_its_mode_and_its_link(folder):
     real = folder / 'real.txt'
     real.write_text(OLD)

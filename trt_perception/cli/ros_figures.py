@@ -56,6 +56,7 @@ def measure_node(options: argparse.Namespace, spec: ModelSpec, frames: Iterator[
     require_ros()
     from ..demo.environment import demo_environment, free_domain_id
     from ..demo.installation import large_images_profile
+    from ..measure.frames import store_frame
     from ..measure.node_run import NodeRun
     from ..measure.rates import measure_rates
 
@@ -64,7 +65,7 @@ def measure_node(options: argparse.Namespace, spec: ModelSpec, frames: Iterator[
         raise SourceError('expected an image to send to the node, found none')
     height, width = pixels.shape[:2]
     with temporary_folder() as folder, ConsoleProgress(unit='s') as progress:
-        np.save(folder / 'image.npy', np.ascontiguousarray(pixels))
+        store_frame(folder / 'image.npy', pixels)
         environment = demo_environment(free_domain_id(os.environ), large_images_profile())
         with NodeRun(node_parameters(options, spec), folder, environment) as node:
             return measure_rates(node, width, height, str(folder / 'image.npy'), options.ros_seconds, progress)
