@@ -14,6 +14,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
+from ..advice.backend import or_backend
 from ..errors import CalibrationError, EngineError
 from ..image.frame import Frame
 from ..model.spec import ModelSpec
@@ -137,7 +138,7 @@ def _comparing(spec: ModelSpec) -> str:
 
 def _advice(spec: ModelSpec, options: PipelineOptions) -> str:
     if options.precision == spec.stored_precision:
-        return 'set backend to onnxruntime, or lower min_agreement'
+        return f'lower min_agreement{or_backend()}'
     if options.precision == 'fp16':
         return 'use fp32, or lower min_agreement'
     return "use fp16, or calibrate with frames more like the camera's, or lower min_agreement"
