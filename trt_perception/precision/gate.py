@@ -57,6 +57,7 @@ def checking_frames(
 ) -> Sequence[Frame]:
     """Return the frames to compare on: these, or without any, some of the calibration source.
 
+    Logs what is missing in the source or cannot be read, as a conversion does.
     Raises CalibrationError if there are neither frames nor a source, SourceError if the source cannot be opened,
     EngineError if `monitor.cancel` is set.
     """
@@ -64,9 +65,12 @@ def checking_frames(
     if frames:
         return frames
     calibration = options.calibration
-    return read_samples(
+    samples = read_samples(
         calibration.source, calibration.checking, 0, calibration.topic,
-        monitor.following(_comparing(spec)), calibration.images).calibration
+        monitor.following(_comparing(spec)), calibration.images)
+    for fault in samples.faults:
+        monitor.log('warning', fault)
+    return samples.calibration
 
 
 def comparison_identity(spec: ModelSpec, frames: Sequence[Frame], settings: PostprocessSettings) -> str:
