@@ -17,7 +17,7 @@ from collections.abc import Callable
 
 from ..backends.tensorrt.cache.engine_cache import CacheEntry, EngineCache
 from ..backends.tensorrt.cache.timings import TimingCache, prune_timings, timing_caches
-from ..errors import EngineError, printable
+from ..errors import EngineError, printable, reason
 from ..precision.raw import StoredNetwork, remove_network, stored_networks
 from ..unfinished import remove_leftovers
 from .numbers import duration
@@ -93,7 +93,7 @@ def _pruned_networks(keep: Callable[[StoredNetwork], bool], stuck: list[str]) ->
         try:
             remove_network(network)
         except OSError as error:
-            stuck.append(f'{network.path} cannot be removed ({error.strerror}): remove it yourself')
+            stuck.append(f'{network.path} cannot be removed ({reason(error)}): remove it yourself')
         else:
             removed.append(network)
     return removed
