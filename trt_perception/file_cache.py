@@ -14,6 +14,7 @@ from typing import Any
 
 from .errors import FetchError, reason
 from .file_lock import LockingError, hold_lock
+from .home import home_folder
 from .progress import ProgressCallback, silent
 from .unfinished import part_folder, remove_leftovers
 
@@ -25,7 +26,7 @@ def cache_root() -> Path:
     if base and Path(base).is_absolute():
         return Path(base) / 'trt_perception'
     try:
-        return Path.home() / '.cache' / 'trt_perception'
+        return home_folder() / '.cache' / 'trt_perception'
     except RuntimeError as error:
         raise FetchError(
             'expected a home folder to store models in, found none: set XDG_CACHE_HOME to a folder '
