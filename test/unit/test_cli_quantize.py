@@ -53,6 +53,18 @@ def dark_but(path, shown, count):
     return path
 
 
+def test_the_options_for_reading_images_hold_for_the_calibration(run, tmp_path):
+    """They were ignored: frames of 12 bits in 16 were nearly black."""
+    images = tmp_path / 'images'
+    images.mkdir()
+    for index, picture in enumerate(color_frames(48, seed=1)):
+        cv2.imwrite(str(images / f'{index:03}.png'), picture.astype(np.uint16) << 4)
+    code, _, err, report = run('--calibration', images, '--significant-bits', 12)
+    assert (code, report['checked']) == (0, True), err
+    code, _, err, _ = run('--calibration', images, '--significant-bits', 12, '--max-image-pixels', 100)
+    assert code == 1 and 'no readable image' in err.splitlines()[-1]
+
+
 # -- a check on one frame is not a check
 
 @pytest.mark.parametrize('precision', ['int8', 'fp16'])
