@@ -207,8 +207,14 @@ def test_a_calibration_source_that_nothing_needs_is_checked(tmp_path, capsys, mo
     cv2.imwrite(str(tmp_path / 'a.png'), next(color_frames(1)))
     arguments = ['predict', str(model), str(tmp_path / 'a.png'), '--backend', 'onnxruntime']
     assert main([*arguments, '--calibration', '/no/such/folder']) == 1
-    assert capsys.readouterr().err == 'trt_perception: /no/such/folder: no such file or folder: check --calibration\n'
+    note = 'note: no effect of --calibration: model.onnx runs in fp32; give --precision or --min-agreement too'
+    assert capsys.readouterr().err.splitlines() == [
+        note, 'trt_perception: /no/such/folder: no such file or folder: check --calibration']
     assert main([*arguments, '--calibration', str(tmp_path)]) == 0
+    assert capsys.readouterr().err.splitlines() == [note]
+    for needing in (('--precision', 'fp16'), ('--min-agreement', '0')):
+        main([*arguments, '--calibration', str(tmp_path), *needing])
+        assert note not in capsys.readouterr().err
     assert main([*arguments, '--calibration', 'x' * 300]) == 1
 
 

@@ -23,6 +23,7 @@ from ..model.onnx_file import load_proto
 from .files import Outputs, write_report
 from .model_arguments import model_path
 from .numbers import whole
+from .together import require_beside
 
 
 def add_look_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,8 +43,8 @@ def add_look_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def require_engine_options(options: argparse.Namespace) -> None:
-    """Raise ParameterError for --graph and --view, which need an ONNX file."""
-    for option, given in (('--graph', options.graph), ('--view', options.view)):
+    """Raise ParameterError for --graph, --fusion and --view, which need an ONNX file."""
+    for option, given in (('--graph', options.graph), ('--fusion', options.fusion), ('--view', options.view)):
         if given:
             raise ParameterError(
                 f'{option} shows an ONNX file, found the engine {printable(options.model)}: inspect shows its layers '
@@ -51,7 +52,9 @@ def require_engine_options(options: argparse.Namespace) -> None:
 
 
 def wants_look(options: argparse.Namespace) -> bool:
-    """Return whether one of the options is given."""
+    """Return whether one of the options is given. Raises ParameterError for --port without --view."""
+    if not options.view:
+        require_beside('--view', {'--port': bool(options.port)})
     return bool(options.graph or options.fusion or options.picture is not None or options.view)
 
 

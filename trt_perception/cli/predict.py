@@ -37,6 +37,7 @@ from ..errors import EngineError, ParameterError, PerceptionError, SourceError, 
 from ..image.encodings import ENCODINGS
 from ..image.options import DROP, KEEP
 from ..image.watch import nearly_black
+from ..parameters.table import Values
 from ..pipeline.interface import Pipeline
 from ..progress import ConsoleProgress, counted
 from ..results.json_lines import result_record
@@ -51,6 +52,7 @@ from .model_arguments import add_model_arguments, add_run_arguments, files_read,
 from .notebook import compare_with_notebook, image_of, read_notebook
 from .numbers import above_zero, positive
 from .parameter_options import add_parameter
+from .together import require_beside
 from .tracks import SourceTracks, require_tracking
 
 
@@ -102,6 +104,8 @@ def run(options: argparse.Namespace) -> int:
     if options.compare is not None:
         return _compare(options)
     require_tracking(options)
+    if not any(map(is_live, options.sources)):
+        require_beside('a camera or a stream', {'--duration': options.duration is not None})
     spec = load(options)
     outputs = Outputs(*files_read(options, spec), *options.sources)
     if options.json and options.json != '-':
@@ -119,13 +123,16 @@ def run(options: argparse.Namespace) -> int:
 
 def _compare(options: argparse.Namespace) -> int:
     """Compare with a notebook's arrays; 0 if no step differs."""
+    for name in ('json', 'draw', 'tracking', 'tracking_buffer', 'tracking_low_score', 'max_frames', 'duration'):
+        if getattr(options, name) not in (None, False, getattr(Values(), name, None)):
+            option = f'--{name.replace("_", "-")}'
+            raise ParameterError(f'--compare looks at one image and prints what differs: leave {option} out')
     arrays = read_notebook(options.compare)
     frame = image_of(arrays)
     sources = options.sources or []
-    if options.json or options.draw or len(sources) != (frame is None):
+    if len(sources) != (frame is None):
         raise ParameterError(
-            f'--compare takes {"one image as SOURCE" if frame is None else "the image of its file, and no SOURCE"}, '
-            'and neither --json nor --draw')
+            f'--compare takes {"one image as SOURCE" if frame is None else "the image of its file, and no SOURCE"}')
     spec = load(options)
     if frame is None:
         with open_source(sources[0], options.topic, options=image_options(options, DROP)) as source:

@@ -24,6 +24,7 @@ from .numbers import above_zero
 if TYPE_CHECKING:
     from ..measure.rates import RosFigures
 
+ROS_SECONDS = 10.0
 # The attributes of the parsed options that have another name than the node's parameter.
 _OTHER_NAMES = {
     'labels': 'labels_file', 'threads': 'num_threads', 'score': 'score_threshold', 'iou': 'iou_threshold',
@@ -38,7 +39,7 @@ def add_ros_arguments(parser: argparse.ArgumentParser) -> None:
         help='measure the time from the stamp of an image to its result at 10, 30 and 60 Hz, and the highest rate with '
              'less than 5 %% loss (needs ROS 2)')
     group.add_argument(
-        '--ros-seconds', type=above_zero, default=10.0, metavar='SECONDS',
+        '--ros-seconds', type=above_zero, default=ROS_SECONDS, metavar='SECONDS',
         help='time of each rate (default: %(default)g)')
 
 
