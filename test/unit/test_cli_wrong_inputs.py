@@ -136,6 +136,8 @@ def run(capfd, *arguments):
     (('cache',), 2, 'the following arguments are required: ACTION'),
     (('cache', 'clear'), 2, "argument ACTION: invalid choice: 'clear'"),
     (('cache', 'prune', '--unused-for', '1e400'), 2, 'argument --unused-for: 1e400: expected a number, 0 or more'),
+    (('cache', 'prune', '--all', '--unused-for', '30'), 2, 'argument --unused-for: not allowed with argument --all'),
+    (('export', 'resnet18', '--list'), 1, '--list prints all names: expected no NAME with it'),
     (('cache', 'list', 'all'), 2, 'unrecognized arguments: all'),
 
     (('benchmark', 'm.onnx', '--image', 'd'), 1, 'd: no images in this folder'),

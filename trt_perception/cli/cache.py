@@ -34,9 +34,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     prune = commands.add_parser(
         'prune', help='remove engines, timing caches without an engine, and networks',
         description=(__doc__ or '').partition('\n\n')[2])
-    prune.add_argument(
+    which = prune.add_mutually_exclusive_group()
+    which.add_argument(
         '--unused-for', type=duration, metavar='DAYS', help='remove engines and networks not used for this many days')
-    prune.add_argument('--all', action='store_true', help='remove all engines, timing caches and networks')
+    which.add_argument('--all', action='store_true', help='remove all engines, timing caches and networks')
 
 
 def run(options: argparse.Namespace) -> int:
