@@ -122,7 +122,7 @@ def load(options: argparse.Namespace) -> ModelSpec:
         print(f'warning: {printable(spec.labels_warning)}', file=sys.stderr)
     task = _OF_TASK[spec.task]
     others = [option for options_of in _OF_TASK.values() if options_of is not task for option in options_of]
-    useless = [option for option in others if _is_given(option, options)]
+    useless = [option for option in others if is_given(option, options)]
     if useless:
         kinds = ('detectors', 'classifier') if spec.task == 'classification' else ('classifiers', 'detector')
         print(
@@ -142,10 +142,10 @@ def _needs_frames(spec: ModelSpec, options: argparse.Namespace) -> bool:
     return options.min_agreement is not None or spec.stored_precision != 'fp32' or precisions != {'fp32'}
 
 
-def _is_given(option: str, options: argparse.Namespace) -> bool:
+def is_given(option: str, options: argparse.Namespace) -> bool:
     """Return whether the command has the option, with another value than its default."""
     name = option[2:].replace('-', '_')
-    return getattr(options, name, None) not in (None, [], False, getattr(Values(), name, None))
+    return getattr(options, name, None) not in (None, [], '', False, getattr(Values(), name, None))
 
 
 def model_options(options: argparse.Namespace) -> ModelOptions:
