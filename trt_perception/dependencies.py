@@ -45,7 +45,9 @@ def require(module: str) -> ModuleType:
     """
     top = module.split('.', maxsplit=1)[0]
     if top in _VARIABLES:
-        os.environ.setdefault(*_VARIABLES[top])
+        name, value = _VARIABLES[top]
+        # An empty one would count as not set: for Ray, that its use may be reported.
+        os.environ[name] = os.environ.get(name) or value
     with numpy_notice() as notice:
         try:
             with _without(_REPORTING.get(top)):

@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from .errors import FetchError
+from .errors import FetchError, reason
 from .file_lock import LockingError, hold_lock
+from .home import home_folder
 from .progress import ProgressCallback, silent
 from .unfinished import part_folder, remove_leftovers
 
@@ -25,7 +26,7 @@ def cache_root() -> Path:
     if base and Path(base).is_absolute():
         return Path(base) / 'trt_perception'
     try:
-        return Path.home() / '.cache' / 'trt_perception'
+        return home_folder() / '.cache' / 'trt_perception'
     except RuntimeError as error:
         raise FetchError(
             'expected a home folder to store models in, found none: set XDG_CACHE_HOME to a folder '
@@ -86,12 +87,12 @@ def scratch_folder(target: Path) -> Iterator[Path]:
         # Of a line about the progress, for example if `| head` has ended.
         raise
     except OSError as error:
-        raise cannot_write(target, error.strerror or error) from error
+        raise cannot_write(target, reason(error)) from error
 
 
-def cannot_write(target: Path, reason: object) -> FetchError:
+def cannot_write(target: Path, why: object) -> FetchError:
     """Return the error for a file that cannot be written, for example because the disk is full."""
-    return FetchError(f'{target} cannot be written: {reason}; {elsewhere(target)}')
+    return FetchError(f'{target} cannot be written: {why}; {elsewhere(target)}')
 
 
 def store(target: Path, content: bytes, recipe: str) -> None:
@@ -145,6 +146,6 @@ def locked(path: Path, progress: ProgressCallback | None = None) -> Iterator[boo
             raise
         except OSError as error:
             raise FetchError(
-                f'{path.parent} cannot be written: {error.strerror or error}; set XDG_CACHE_HOME to a folder '
+                f'{path.parent} cannot be written: {reason(error)}; set XDG_CACHE_HOME to a folder '
                 'that can be written') from error
         yield held

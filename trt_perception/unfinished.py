@@ -9,12 +9,14 @@ lock file. The kernel releases the lock of a killed process: a folder whose lock
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from .file_lock import LockingError, try_lock
 
@@ -25,6 +27,7 @@ _STALE_SECONDS = 86400.0
 # A file name has at most 255 bytes; the folder's name is longer than the file's.
 _MOST_BYTES = 200
 _TEMPORARY = 'trt_perception'
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextlib.contextmanager
@@ -52,6 +55,19 @@ def temporary_folder() -> Iterator[Path]:
     remove_leftovers(parent, _TEMPORARY)
     with part_folder(parent, _TEMPORARY) as folder:
         yield folder
+
+
+@contextlib.contextmanager
+def temporary_file(path: Path) -> Iterator[BinaryIO]:
+    """Yield a new file in a temporary_folder(). The error of a full disk names it, and says what to do."""
+    try:
+        with path.open('xb') as file:
+            yield file
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        advice = 'free space, or set TMPDIR to a folder with more space'
+        raise OSError(error.errno, f'{error.strerror}: {advice}', str(path)) from error
 
 
 def remove_leftovers(parent: Path, name: str = '', locked: bool = False) -> None:

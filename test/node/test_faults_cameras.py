@@ -45,7 +45,7 @@ def test_a_camera_that_is_killed_comes_back_in_another_form(node, camera_process
         # In the middle of whatever it does.
         camera.kill()
     counts = counts_at_rest(node)
-    found = frame_sum(camera.sent(), counts, results.all_of(counts['processed'], first), all_results=False)
+    found = frame_sum(camera.sent(), counts, results.all_of(counts['processed'], first))
     print(found)
     assert found['bad'] == found['failed'] == found['stale'] == 0
     assert found['processed'] >= 5 * len(FORMS)
@@ -69,7 +69,7 @@ def test_a_camera_with_200_images_a_second(node, models, camera_process):
         for name, camera in cameras.items():
             namespace = node.topic(name)
             counts = counts_at_rest(node, namespace)
-            found = frame_sum(camera.sent(), counts, results[name].messages, all_results=False)
+            found = frame_sum(camera.sent(), counts, results[name].messages)
             print(name, found)
             assert found['bad'] == found['failed'] == found['stale'] == 0
         assert found['processed'] >= 4
@@ -94,7 +94,7 @@ def test_a_camera_whose_qos_does_not_match_does_not_disturb_another(node, camera
     # The camera that nobody receives waits for a subscriber, so all frames are the other's.
     right.stop()
     counts = counts_at_rest(node)
-    found = frame_sum(right.sent(), counts, node.detections.all_of(counts['processed'], first), all_results=False)
+    found = frame_sum(right.sent(), counts, node.detections.all_of(counts['processed'], first))
     print(found)
     assert found['processed'] >= 5
     wait_until(lambda: wrong.process.poll() is None, 'the other one still waits')

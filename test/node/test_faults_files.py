@@ -56,7 +56,7 @@ def test_a_model_that_is_overwritten_cut_or_removed_while_it_runs(node, models, 
     seen('red', 'files that are removed')
     camera.stop()
     counts = counts_at_rest(node)
-    found = frame_sum(camera.sent(), counts, results.all_of(counts['processed'], since), all_results=False)
+    found = frame_sum(camera.sent(), counts, results.all_of(counts['processed'], since))
     print(found)
     assert found['bad'] == found['failed'] == found['stale'] == 0
     # The model stays loaded until cleanup.
@@ -115,4 +115,4 @@ def test_a_cache_that_cannot_be_written(start_node, camera_process, tmp_path, mo
     results.wait(since=3)
     camera.stop()
     counts = counts_at_rest(node)
-    print(frame_sum(camera.sent(), counts, results.all_of(counts['processed'], 0), all_results=False))
+    print(frame_sum(camera.sent(), counts, results.all_of(counts['processed'], 0)))

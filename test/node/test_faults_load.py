@@ -52,7 +52,7 @@ def test_other_programs_use_all_processors(node, models, camera_process, busy_pr
     camera.stop()
     assert status.level == DiagnosticStatus.WARN
     assert float(values['processor_wait']) >= 0.4
-    found = frame_sum(camera.sent(), counts_at_rest(node), results.messages[since:], all_results=False)
+    found = frame_sum(camera.sent(), counts_at_rest(node), results.messages[since:])
     # When the node published them. This process gets several at once if it had no processor.
     times = np.array(results.published[first:first + 8]) / 1e9
     ages = times - np.array([stamp_ns(message) / 1e9 for message in results.messages[first:first + 8]])
@@ -87,7 +87,7 @@ def test_nothing_stale_is_published_after_a_stop(start_node, busy_model, camera_
     results.wait(lambda m: stamp_ns(m) > resumed, before, what='a result of an image after the stop')
     camera.stop()
     counts = counts_at_rest(node)
-    found = frame_sum(camera.sent(), counts, results.messages[first:], all_results=False)
+    found = frame_sum(camera.sent(), counts, results.messages[first:])
     ages = [(resumed - stamp_ns(message)) / 1e9 for message in results.messages[before:]]
     print(found, f'oldest {max(ages):.1f} s when the node went on')
     # max_age_ms, and twice what an inference takes.
@@ -128,7 +128,7 @@ def test_consumers_that_are_slow_stopped_or_killed(node, models, camera_process,
     finally:
         slow.kill()
         other.kill()
-    found = frame_sum(camera.sent(), counts_at_rest(node), results.messages[since:], all_results=False)
+    found = frame_sum(camera.sent(), counts_at_rest(node), results.messages[since:])
     print(found, len(slow.received()), len(other.received()))
     for consumer in (slow, other):
         assert set(consumer.received()) <= set(camera.sent())

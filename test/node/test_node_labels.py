@@ -11,7 +11,7 @@ pytest.importorskip('rclpy', reason='needs ROS 2: make setup')
 pytest.importorskip('yaml', reason='needs yaml: make setup')
 
 from support.crafted_labels import CRAFTED
-from support.harness_process import promised
+from support.promises import TRIVIAL_NODE, Promise
 
 
 def labels_files(folder):
@@ -56,7 +56,7 @@ def test_a_node_that_configures_with_nested_aliases_ends_at_a_signal(start_node,
     path = tmp_path / 'aliases.yaml'
     path.write_text(CRAFTED['aliases.yaml'][0])
     node = start_node(model_file=models(), labels_file=str(path))
-    most = promised(2.0)
+    most = Promise(2.0, TRIVIAL_NODE)
     assert node.change_state('configure') is False
     code, seconds = node.process.stop(signal.SIGINT)
-    assert (code, seconds < most) == (0, True)
+    assert (code, most.allows(seconds)) == (0, True)

@@ -19,7 +19,7 @@ from lifecycle_msgs.msg import Transition, TransitionEvent
 from sensor_msgs.msg import Image
 from support import harness_images as images
 from support.harness_driver import LATCHED, Collector, boxes_of, wait_until
-from support.harness_process import promised
+from support.promises import TRIVIAL_NODE, Promise
 from vision_msgs.msg import LabelInfo
 
 BOXES = {'red': (64, 48, 256, 192)}
@@ -126,7 +126,7 @@ def test_a_refused_transition_does_no_harm(node, slow_model):
 
 @pytest.mark.parametrize('request_', ['shutdown', Transition.TRANSITION_UNCONFIGURED_SHUTDOWN])
 def test_shutdown_ends_what_configure_is_doing(start_node, models, tmp_path, request_):
-    most = promised(SHUTDOWN_S)
+    most = Promise(SHUTDOWN_S, TRIVIAL_NODE)
     # Reading the calibration frames takes about twenty seconds.
     photo = tmp_path / 'frames' / '0.jpg'
     photo.parent.mkdir()
@@ -141,7 +141,7 @@ def test_shutdown_ends_what_configure_is_doing(start_node, models, tmp_path, req
     node.diagnosis(lambda status, _: reading in status.message)
     started = time.monotonic()
     assert node.change_state(request_), node.process.tail()
-    assert time.monotonic() - started < most
+    assert most.allows(time.monotonic() - started)
     assert node.result(configured, 'configure').success is False
     assert node.state() == 'finalized'
     node.process.wait_for_line(f'configure failed: .* was cancelled while {re.escape(reading)}')
@@ -149,7 +149,7 @@ def test_shutdown_ends_what_configure_is_doing(start_node, models, tmp_path, req
 
 def test_shutdown_ends_a_calibration(start_node, models, tmp_path):
     """Running the model on the samples takes about twenty seconds; the diagnostics show it."""
-    most = promised(SHUTDOWN_S)
+    most = Promise(SHUTDOWN_S, TRIVIAL_NODE)
     frames = tmp_path / 'frames'
     frames.mkdir()
     for number in range(64):
@@ -160,7 +160,7 @@ def test_shutdown_ends_a_calibration(start_node, models, tmp_path):
     node.process.wait_for_line('finding the largest values, [0-9]+%')
     started = time.monotonic()
     assert node.change_state('shutdown'), node.process.tail()
-    assert time.monotonic() - started < most
+    assert most.allows(time.monotonic() - started)
     assert node.result(configured, 'configure').success is False
     # On a busy machine the calibration may not return in time: 'it was cancelled while ..., which has not returned'.
     node.process.wait_for_line('configure failed: .* was cancelled while finding the largest values')

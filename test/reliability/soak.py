@@ -182,7 +182,7 @@ def joins(node: Any, goal: Callable[[int], bool], cameras: int, tracking: bool) 
             with contextlib.suppress(AssertionError):
                 kept[camera].wait(since=since[camera] + counts['processed'] - 1, timeout=5.0)
             found = kept[camera].messages[since[camera]:]
-            total.update(frame_sum(sent[camera], counts, found, all_results=False))
+            total.update(frame_sum(sent[camera], counts, found))
             ids += sum(bool(detection.id) for result in found for detection in result.detections)
             sent[camera].clear()
             since[camera] = kept[camera].count()

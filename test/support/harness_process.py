@@ -25,24 +25,6 @@ FORBIDDEN = re.compile(
     r'Traceback|never retrieved|Exception ignored|error in a callback|terminate called|'
     r'Segmentation fault|Fatal Python error|unexpectedly|InvalidHandle')
 
-_TRIVIAL_NODE = """
-import rclpy
-rclpy.init()
-node = rclpy.create_node('trivial')
-node.destroy_node()
-rclpy.shutdown()
-"""
-
-
-def promised(seconds: float) -> float:
-    """Return the time limit for now of an action that takes at most `seconds` on an idle machine.
-
-    It is `seconds` plus twice the present run time of a process with a ROS node that does nothing.
-    """
-    started = time.monotonic()
-    subprocess.run([sys.executable, '-c', _TRIVIAL_NODE], check=True, timeout=120)
-    return seconds + 2 * (time.monotonic() - started)
-
 
 class NodeProcess:
     """A node in a separate namespace, `perception_node` by default, started with parameters from a file.

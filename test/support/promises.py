@@ -7,7 +7,15 @@ import sys
 import time
 
 # A little less than what the actions do that are measured: import packages, start a process and end it.
-_WORK = 'import json, subprocess, sys; import numpy; subprocess.run([sys.executable, "-c", "import json"], check=True)'
+WORK = 'import json, subprocess, sys; import numpy; subprocess.run([sys.executable, "-c", "import json"], check=True)'
+# The same for an action of a node.
+TRIVIAL_NODE = """
+import rclpy
+rclpy.init()
+node = rclpy.create_node('trivial')
+node.destroy_node()
+rclpy.shutdown()
+"""
 
 
 class Promise:
@@ -17,9 +25,10 @@ class Promise:
     took long, after it.
     """
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, program: str = WORK) -> None:
         self._seconds = seconds
-        self._slowest = _time_of_work()
+        self._program = program
+        self._slowest = _time_of(program)
 
     def __str__(self) -> str:
         return f'{self._limit:.2f} s'
@@ -27,7 +36,7 @@ class Promise:
     def allows(self, taken: float) -> bool:
         """Whether an action that took so many seconds until now kept it."""
         if taken >= self._limit:
-            self._slowest = max(self._slowest, _time_of_work())
+            self._slowest = max(self._slowest, _time_of(self._program))
         return taken < self._limit
 
     @property
@@ -35,7 +44,7 @@ class Promise:
         return self._seconds + 2 * self._slowest
 
 
-def _time_of_work() -> float:
+def _time_of(program: str) -> float:
     started = time.monotonic()
-    subprocess.run([sys.executable, '-c', _WORK], check=True, timeout=600)
+    subprocess.run([sys.executable, '-c', program], check=True, timeout=600)
     return time.monotonic() - started

@@ -169,6 +169,13 @@ def test_quantize_says_what_is_missing_in_its_bag(capfd):
     assert [line for line in errors if 'metadata.yaml' in line] == [f'warning: {COUNTS}'], errors
 
 
+def test_the_accuracy_check_says_what_is_missing_in_its_bag(capfd):
+    """It reads the bag itself if there was no conversion, such as with an int8 file from the cache."""
+    _, errors = run(
+        capfd, 'predict', 'm.onnx', short_bag(), '--max-frames', '1', '--calibration', 'bag', '--min-agreement', '0.1')
+    assert [line for line in errors if 'metadata.yaml' in line] == [f'warning: {COUNTS}'], errors
+
+
 def test_play_in_a_loop_says_it_once(capfd, monkeypatch):
     """It begins again, as it would with all messages."""
     pytest.importorskip('rclpy')

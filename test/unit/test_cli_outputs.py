@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """No output replaces an input, and no drawing becomes an input: all output options, all ways to name a file."""
 
+import contextlib
 import json
 import os
 import re
@@ -21,6 +22,7 @@ import onnx
 from support.tiny_models import color_detector
 
 from trt_perception.cli.files import OutputError, Outputs, write_report
+from trt_perception.cli.growing_file import GrowingFile
 from trt_perception.cli.main import main
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -314,6 +316,7 @@ def limited(function, *arguments):
 @pytest.mark.parametrize('function, option, name, arguments', [
     ('inspect_look:write_picture', '--picture', 'm.svg', ('inspect', 'm.onnx')),
     ('drawings:Drawings.draw', '--draw', 'out/big_000000.png', ('predict', 'm.onnx', 'big.png')),
+    ('predict:_Run._frame', '--json', 'r.json', ('predict', 'm.onnx', *['big.png'] * 9)),
     ('comparison:_write', '--json', 'r.json', (
         'benchmark', 'm.onnx', '--frames', '2', '--size', '8x8', '--against', 'onnxruntime')),
     ('comparison:_write', '--plot', 'r.png', (
@@ -331,6 +334,36 @@ def test_on_a_full_disk_the_older_file_stays(folder, function, option, name, arg
 
 
 @runs_a_model
+@pytest.mark.parametrize('words', [
+    ('none.png',), ('in/a.png', '--head', 'yolov5'), ('in/a.png', '--draw', 'names.txt')])
+def test_results_that_there_are_not_replace_no_older_file(capfd, folder, words):
+    Path('r.json').write_text(OLD)
+    assert run(capfd, 'predict', 'm.onnx', *words, '--json', 'r.json')[0] == 1
+    assert Path('r.json').read_text() == OLD
+
+
+def test_an_endless_file_replaces_an_older_one_with_its_first_line(folder, capfd):
+    """Other programs read it while it grows, such as the demo that of play --sent."""
+    path = folder / 'sent.jsonl'
+    for old in (None, OLD):
+        with GrowingFile('--sent', path, endless=True) as file:
+            assert path.read_text() == (old or '')
+            for count, text in enumerate(('a', 'b'), 1):
+                file.line(text)
+                assert path.read_text() == 'a\nb\n'[:2 * count]
+        assert path.read_text() == 'a\nb\n'
+        path.write_text(OLD)
+    for lines in ((), ('a',)):
+        with contextlib.suppress(KeyError), GrowingFile('--sent', path, endless=True) as file:
+            for line in lines:
+                file.line(line)
+            raise KeyError
+        assert path.read_text() == (''.join(f'{line}\n' for line in lines) or OLD)
+    assert not list(folder.glob('.*'))
+    assert capfd.readouterr().err == f'note: --sent {path}: the older file stays, because nothing was written\n'
+
+
+@runs_a_model
 def test_on_a_full_disk_an_older_report_stays_complete(folder):
     report = folder / 'report'
     report.mkdir()
@@ -343,6 +376,35 @@ def test_on_a_full_disk_an_older_report_stays_complete(folder):
     assert re.fullmatch(r'trt_perception: --report report/\S+: File too large', done.stderr.splitlines()[-1])
     assert {(report / name).read_text() for name in ('report.md', 'comparison.json', 'comparison.png')} == {OLD}
     assert not list(report.glob('.*'))
+
+
+@runs_a_model
+def test_a_full_disk_is_named_by_the_log_of_a_report(capfd, folder):
+    (folder / 'report').mkdir()
+    (folder / 'report' / 'log.txt').symlink_to('/dev/full')
+    code, line = run(
+        capfd, 'benchmark', 'm.onnx', '--frames', '2', '--size', '8x8', '--against', 'onnxruntime', '--report',
+        'report')
+    assert (code, line) == (1, 'trt_perception: --report report/log.txt: No space left on device')
+
+
+@runs_a_model
+def test_the_files_of_a_report_change_together(capfd, folder):
+    """The log too: an older report had the log of a run that failed."""
+    words = ('benchmark', 'm.onnx', '--frames', '2', '--size', '8x8', '--against', 'onnxruntime', '--report', 'report')
+    assert run(capfd, *words)[0] == 0
+    before = content(folder / 'report')
+    done = limited('comparison:_write', *words)
+    assert done.returncode == 1, done.stderr
+    assert content(folder / 'report') == before
+
+
+def test_a_full_folder_for_temporary_files_is_named(folder):
+    done = limited('comparison:store_frames', 'benchmark', 'm.onnx', '--frames', '2', '--against', 'onnxruntime')
+    assert done.returncode == 1, done.stderr
+    assert re.fullmatch(
+        r'trt_perception: \S+\.npy: File too large: free space, or set TMPDIR to a folder with more space',
+        done.stderr.splitlines()[-1])
 
 
 def test_an_output_keeps_its_mode_and_its_link(folder):

@@ -100,6 +100,25 @@ def test_a_killed_run_leaves_the_lines_of_all_its_frames(tmp_path, model, long_v
     assert all(json.loads(line) for line in lines.read_text().splitlines())
 
 
+@runs_a_model
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_an_older_file_stays_if_the_run_is_ended(tmp_path, model, long_video, number):
+    lines = tmp_path / 'out.jsonl'
+    lines.write_text('the older one')
+    process = start('predict', model, long_video, '--json', lines)
+    # A line on standard output follows the one in the file.
+    assert process.stdout.readline()
+    process.send_signal(number)
+    _, _, err = finish(process)
+    assert lines.read_text() == 'the older one'
+    assert ('the older file stays, because this run is incomplete' in err) == (number != signal.SIGKILL)
+    # What a killed run leaves is removed by the next one.
+    code, _, err = finish(start('predict', model, long_video, '--json', lines, '--max-frames', '3'))
+    assert (code, err) == (0, '')
+    assert [json.loads(line)['frame'] for line in lines.read_text().splitlines()] == [0, 1, 2]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ['long.avi', 'm.onnx', 'out.jsonl']
+
+
 def test_ctrl_c_while_modules_are_imported_is_one_line(tmp_path):
     """At every moment after Python itself has started."""
     # Each import of the program is a place: at the Nth one the process sends itself the signal.

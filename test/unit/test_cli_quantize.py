@@ -53,6 +53,18 @@ def dark_but(path, shown, count):
     return path
 
 
+def test_the_options_for_reading_images_hold_for_the_calibration(run, tmp_path):
+    """They were ignored: frames of 12 bits in 16 were nearly black."""
+    images = tmp_path / 'images'
+    images.mkdir()
+    for index, picture in enumerate(color_frames(48, seed=1)):
+        cv2.imwrite(str(images / f'{index:03}.png'), picture.astype(np.uint16) << 4)
+    code, _, err, report = run('--calibration', images, '--significant-bits', 12)
+    assert (code, report['checked']) == (0, True), err
+    code, _, err, _ = run('--calibration', images, '--significant-bits', 12, '--max-image-pixels', 100)
+    assert code == 1 and 'no readable image' in err.splitlines()[-1]
+
+
 # -- a check on one frame is not a check
 
 @pytest.mark.parametrize('precision', ['int8', 'fp16'])
@@ -195,8 +207,14 @@ def test_a_calibration_source_that_nothing_needs_is_checked(tmp_path, capsys, mo
     cv2.imwrite(str(tmp_path / 'a.png'), next(color_frames(1)))
     arguments = ['predict', str(model), str(tmp_path / 'a.png'), '--backend', 'onnxruntime']
     assert main([*arguments, '--calibration', '/no/such/folder']) == 1
-    assert capsys.readouterr().err == 'trt_perception: /no/such/folder: no such file or folder: check --calibration\n'
+    note = 'note: no effect of --calibration: model.onnx runs in fp32; give --precision or --min-agreement too'
+    assert capsys.readouterr().err.splitlines() == [
+        note, 'trt_perception: /no/such/folder: no such file or folder: check --calibration']
     assert main([*arguments, '--calibration', str(tmp_path)]) == 0
+    assert capsys.readouterr().err.splitlines() == [note]
+    for needing in (('--precision', 'fp16'), ('--min-agreement', '0')):
+        main([*arguments, '--calibration', str(tmp_path), *needing])
+        assert note not in capsys.readouterr().err
     assert main([*arguments, '--calibration', 'x' * 300]) == 1
 
 

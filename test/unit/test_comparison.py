@@ -105,6 +105,22 @@ def test_the_agreement_is_measured(capsys, tmp_path, monkeypatch, make, child):
         assert found['value'] < 0.5 and found['missing'] > 4
 
 
+class Killed(Child):
+    """Its process is killed before it opens the pipeline, as the kernel does if memory runs out."""
+
+    def open(self):
+        self._process.kill()
+        return super().open()
+
+
+def test_of_a_process_that_was_killed_the_line_says_where_its_output_is(capsys, tmp_path, detector, monkeypatch):
+    """Also without --report: it spoke of a log that there was not."""
+    monkeypatch.setattr('trt_perception.measure.compare.Child', Killed)
+    code, out, err = run(capsys, 'benchmark', detector, '--against', 'onnxruntime', '--frames', '2')
+    assert code == 1
+    assert 'its process was ended by SIGKILL; with --report FOLDER, log.txt there has what it printed' in out + err
+
+
 @runs_a_model
 def test_the_report_has_everything_to_send(capsys, tmp_path, detector, pictures):
     folder = tmp_path / 'report'

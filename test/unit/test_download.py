@@ -6,6 +6,7 @@ import base64
 import errno
 import io
 import os
+import pwd
 import signal
 import socket
 import subprocess
@@ -26,8 +27,10 @@ from trt_perception.catalogue.download.archive import read_members
 from trt_perception.catalogue.download.package_file import PackageFile
 from trt_perception.catalogue.download.wheel import failure_reason
 from trt_perception.catalogue.fetch import fetch_entry, fetched_path, is_fetched
+from trt_perception.catalogue.resolve import resolve_video
 from trt_perception.errors import FetchError
 from trt_perception.file_cache import cache_root, is_intact, locked, replace_file, scratch_folder, store
+from trt_perception.home import expanded
 
 pytestmark = pytest.mark.skipif(PathFinder.find_spec('pip') is None, reason='needs pip: apt install python3-pip')
 
@@ -524,3 +527,24 @@ def test_cache_root_follows_xdg_if_absolute(monkeypatch, tmp_path):
     for value in ('', 'relative/path'):
         monkeypatch.setenv('XDG_CACHE_HOME', value)
         assert cache_root() == Path('/home/me/.cache/trt_perception')
+
+
+@pytest.mark.parametrize('change', [lambda patch: patch.setenv('HOME', ''), lambda patch: patch.delenv('HOME')])
+def test_an_empty_home_is_none(monkeypatch, change):
+    """The cache was in /.cache, and ~/a.onnx was /a.onnx."""
+    own = pwd.getpwuid(os.getuid()).pw_dir.rstrip('/')
+    monkeypatch.delenv('XDG_CACHE_HOME')
+    change(monkeypatch)
+    assert cache_root() == Path(f'{own}/.cache/trt_perception')
+    found = [expanded(name) for name in ('~/a/', '~', 'a~', '~/~', '')]
+    assert found == [f'{own}/a/', own or '/', 'a~', f'{own}/~', '']
+    assert resolve_video('~/none.avi') == Path(f'{own}/none.avi')
+
+
+def test_without_a_home_folder_a_path_stays(monkeypatch):
+    monkeypatch.setenv('HOME', '')
+    monkeypatch.setattr(os, 'getuid', lambda: 4_000_000_000)
+    assert expanded('~/a.onnx') == '~/a.onnx'
+    monkeypatch.delenv('XDG_CACHE_HOME')
+    with pytest.raises(FetchError, match='expected a home folder to store models in, found none: set XDG_CACHE_HOME'):
+        cache_root()

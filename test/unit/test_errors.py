@@ -1,9 +1,12 @@
 # Copyright 2026 trt_perception contributors
 # SPDX-License-Identifier: Apache-2.0
 import errno
+import re
+from pathlib import Path
 
 import pytest
 
+import trt_perception
 from trt_perception.errors import EngineError, ModelError, SourceError, one_line, printable, reason
 
 
@@ -53,3 +56,13 @@ def test_no_character_of_a_name_reaches_a_terminal_raw():
     for control in (*range(32), 0x7f, *range(0x80, 0xa0), 0x2028, 0x2029, 0x202e, 0x2066, 0xfeff):
         assert chr(control) not in shown
         assert chr(control) not in one_line(f'a{chr(control)}b')
+
+
+def test_the_words_of_a_system_error_come_from_one_function():
+    """An OSError may have no strerror, so a message said None."""
+    package = Path(trt_perception.__file__).parent
+    own = {'errors.py', 'unfinished.py', 'catalogue/download/npm.py'}
+    found = {
+        str(path.relative_to(package)) for path in package.rglob('*.py')
+        if re.search(r"\.strerror|'strerror'", path.read_text(encoding='utf-8'))}
+    assert found == own

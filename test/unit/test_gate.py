@@ -251,8 +251,8 @@ def test_too_little_is_an_error_with_the_numbers(tmp_path):
 
 @pytest.mark.parametrize('stored, precision, advice', [
     ('fp32', 'fp16', 'use fp32, or lower min_agreement'),
-    ('fp32', 'fp32', 'set backend to onnxruntime, or lower min_agreement'),
-    ('int8', 'int8', 'set backend to onnxruntime, or lower min_agreement')])
+    ('fp32', 'fp32', 'lower min_agreement, or set backend to onnxruntime'),
+    ('int8', 'int8', 'lower min_agreement, or set backend to onnxruntime')])
 def test_the_advice_is_not_what_was_just_tried(tmp_path, stored, precision, advice):
     spec, other = detector(tmp_path / 'm.onnx'), detector(tmp_path / 'swapped.onnx', swapped=True)
     report = agreement(spec, other, [one_square('red')])

@@ -79,6 +79,10 @@ def test_the_users_own_setting_stays(tmp_path):
     assert run(tmp_path, ORT_DISABLE_TELEMETRY='0')[0] == '0'
 
 
+def test_an_empty_setting_counts_as_none(tmp_path):
+    assert run(tmp_path, ORT_DISABLE_TELEMETRY='') == ('1', [])
+
+
 def test_openvino_is_imported_without_its_telemetry(tmp_path):
     """No client id in the home folder, and other programs of the process can still import the package."""
     pytest.importorskip('openvino_telemetry', reason='needs openvino: pip install openvino')

@@ -8,7 +8,7 @@ from support.promises import Promise
 
 def test_a_machine_that_becomes_busy(monkeypatch):
     times = iter([0.5, 3.0])
-    monkeypatch.setattr(promises, '_time_of_work', lambda: next(times))
+    monkeypatch.setattr(promises, '_time_of', lambda program: next(times))
     promise = Promise(2.0)
     assert promise.allows(2.9)
     # Only now it is measured again.
@@ -17,7 +17,7 @@ def test_a_machine_that_becomes_busy(monkeypatch):
 
 
 def test_an_action_that_takes_too_long(monkeypatch):
-    monkeypatch.setattr(promises, '_time_of_work', lambda: 0.5)
+    monkeypatch.setattr(promises, '_time_of', lambda program: 0.5)
     promise = Promise(2.0)
     assert not promise.allows(3.0) and promise.allows(2.9)
 

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The tracker: ids that stay, with uneven times between images, and when they must not stay."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 
 from trt_perception.results.results import Detections
 from trt_perception.tracking.motion import POSITION, VARIANCE, VELOCITY, correct, new_states, predict
-from trt_perception.tracking.overlap import iou
+from trt_perception.tracking.overlap import iou, overlapping
 from trt_perception.tracking.tracker import Tracker
 
 SIZE = 1000, 800
@@ -82,8 +84,52 @@ def test_iou():
     boxes = np.array([[0.0, 0, 10, 10], [5, 0, 15, 10], [20, 20, 30, 30]])
     assert iou(boxes[:1], boxes)[0].tolist() == pytest.approx([1, 1 / 3, 0])
     # Both grow by 5 on each side in x: 20 wide, 15 shared.
-    assert iou(boxes[:1], boxes[1:2], np.array([[5.0, 0.0]]))[0, 0] == pytest.approx(15 / 25)
+    assert overlapping(boxes[:1], boxes[1:2], np.array([[5.0, 0.0]]))[2] == pytest.approx([15 / 25])
     assert iou(np.zeros((1, 4)), np.zeros((1, 4)))[0, 0] == 0
+    assert iou(np.zeros((0, 4)), boxes).shape == (0, 3)
+
+
+def iou_of_all(first, second, margins):
+    """The definition, for all pairs at once."""
+    shared = areas = others = np.ones(1)
+    for axis in range(2):
+        low, high, grown = first[:, axis, None], first[:, axis + 2, None], 2 * margins[:, axis, None]
+        sides = np.minimum(high, second[:, axis + 2]) - np.maximum(low, second[:, axis]) + grown
+        shared = shared * np.maximum(sides, 0.0)
+        areas = areas * (high - low + grown)
+        others = others * (second[:, axis + 2] - second[:, axis] + grown)
+    total = areas + others - shared
+    return np.divide(shared, total, out=np.zeros_like(shared), where=total > 0)
+
+
+@pytest.mark.parametrize('seed', range(40))
+def test_of_many_boxes_all_that_overlap_are_found(seed):
+    """Bit for bit, so that the same pairs are chosen; also of boxes with edges in common, and of those turned over."""
+    rng = np.random.default_rng(seed)
+    count = 30 if seed % 2 else 150
+    places, sizes = rng.uniform(0, 1000, (2, count, 2)), rng.uniform(-2, 120, (2, count, 2))
+    if seed % 3 == 0:
+        places, sizes = places // 40 * 40, sizes // 40 * 40
+    first, second = np.concatenate([places - sizes / 2, places + sizes / 2], axis=2)
+    margins = rng.uniform(0, 60, (count, 2)) if seed % 4 < 2 else np.zeros((count, 2))
+    rows, columns, values = overlapping(first, second, margins)
+    expected = iou_of_all(first, second, margins)
+    assert (values == expected[rows, columns]).all()
+    assert list(zip(*np.nonzero(expected))) == [pair for pair, value in zip(zip(rows, columns), values) if value > 0]
+
+
+def test_thousands_of_boxes_take_little_memory():
+    """Each overlaps with few others. All pairs were 300 MB and half a second for each image."""
+    rng = np.random.default_rng(0)
+    places = rng.uniform(0, 2000, (3000, 2))
+    boxes = np.concatenate([places, places + 40], axis=1)
+    tracemalloc.start()
+    try:
+        overlapping(boxes, boxes, np.full((3000, 2), 1.0))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 100e6
 
 
 # Ids that stay

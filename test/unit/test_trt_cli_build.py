@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.tiny_models import color_detector, fixed_outputs
+from onnx import helper
+from support.tiny_models import FLOAT, color_detector, fixed_outputs, save
 from test_trt_inspector import convolution, parsed
 
 from trt_perception.backends.tensorrt.cuda.gpu_info import has_gpu
@@ -145,7 +146,8 @@ def test_without_a_gpu_the_cache_cannot_be_filled(model, capsys):
 
 @pytest.mark.skipif(has_gpu(), reason='there is a GPU')
 @pytest.mark.parametrize('arguments, message', [
-    ([], 'set backend to onnxruntime'),
+    ([], 'an engine can only be built on a machine with a GPU: there is no NVIDIA driver: '),
+    ([], '; or build for another GPU with --output and --compute-capability'),
     (['--output', 'x.plan'], 'no NVIDIA GPU to build for: choose targets with --compute-capability from 7.5'),
     (['--output', 'x.plan', '--compute-capability', '3.5'], 'does not build for compute capability 3.5: expected 7.5')])
 def test_a_missing_gpu_is_reported_before_the_model_is_converted(
@@ -156,7 +158,21 @@ def test_a_missing_gpu_is_reported_before_the_model_is_converted(
     assert main(['build', str(model), *words, *arguments]) == 1
     error = capsys.readouterr().err
     assert message in error and error.count('\n') == 1
+    assert 'backend' not in error
     assert not (tmp_path / 'cache').exists()
+
+
+def test_an_error_of_build_advises_no_other_backend(rtx, tmp_path, capsys):
+    """`build` has no such option; the node and the other commands have it."""
+    model = save(
+        tmp_path / 'm.onnx', [
+            helper.make_node('GlobalAveragePool', ['images'], ['means']),
+            helper.make_node('Flatten', ['means'], ['flat']), helper.make_node('Det', ['square'], ['one']),
+            helper.make_node('Mul', ['flat', 'one'], ['logits'])],
+        {'images': (FLOAT, [1, 3, 8, 8])}, {'logits': (FLOAT, [1, 3])}, {'square': np.eye(2, dtype=np.float32)})
+    assert main(['build', str(model), '--output', str(tmp_path / 'm.plan'), '--compute-capability', '8.6']) == 1
+    error = capsys.readouterr().err
+    assert 'Export the model without the unsupported parts\n' in error
 
 
 @pytest.mark.parametrize('words', [

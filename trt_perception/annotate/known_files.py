@@ -49,7 +49,7 @@ class KnownFiles:
                 state = _state(path)
                 digest = self._known(path, state) or _sha256(path)
             except OSError as error:
-                raise SourceError(f'{path}: cannot be read: {error.strerror}') from error
+                raise SourceError(f'{path}: cannot be read: {reason(error)}') from error
             found.append(BagFile(path, state, digest))
         return found
 
@@ -75,7 +75,7 @@ def require_unchanged(files: Sequence[BagFile]) -> None:
             if _state(file.path) == file.state or _sha256(file.path) == file.sha256:
                 continue
         except OSError as error:
-            raise SourceError(f'{file.path}: cannot be read any longer: {error.strerror}') from error
+            raise SourceError(f'{file.path}: cannot be read any longer: {reason(error)}') from error
         raise SourceError(
             f'{file.path}: it changed while it was annotated; expected a recording that is closed: stop the recorder, '
             'and run the command again')

@@ -7,6 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..errors import ModelError
+from ..home import expanded
 from ..progress import ProgressCallback
 from ..user_files import why_no_file
 from .catalog import catalog_names, find_entry
@@ -22,7 +23,7 @@ def resolve_model(
 
     Raises ModelError if the text is neither a file nor a known name, FetchError if a known name cannot be fetched.
     """
-    path = Path(name_or_path).expanduser()
+    path = Path(expanded(name_or_path))
     if path.is_file():
         return path
     entry = find_entry(name_or_path)
@@ -41,7 +42,7 @@ def resolve_video(
     name_or_path: str, *, fetch: bool = True, progress: ProgressCallback | None = None,
 ) -> Path:
     """Return the path of a catalogue video, fetched if it is missing. Any other text becomes a path, unchecked."""
-    path = Path(name_or_path).expanduser()
+    path = Path(expanded(name_or_path))
     entry = None if path.exists() else find_entry(name_or_path)
     if entry is None or entry.kind != 'video':
         return path

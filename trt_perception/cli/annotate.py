@@ -50,6 +50,7 @@ from .model_arguments import (
 )
 from .numbers import whole
 from .parameter_options import add_parameter
+from .together import require_beside
 from .tracks import require_tracking
 
 # On the CPU so many images run at the same time, each on one core, if the machine has so many. That takes less time for
@@ -99,6 +100,8 @@ def run(options: argparse.Namespace) -> int:
     if options.tracking and spec.task != 'detection':
         raise ParameterError(
             f'--tracking needs a detector, but {spec.path.name} is a classifier: leave --tracking out')
+    if BAG not in options.formats:
+        require_beside(f'the format {BAG}', {'--no-image-annotations': options.no_image_annotations})
     if options.merge and BAG not in options.formats:
         raise ParameterError(f'--merge copies the recording into the bag of the results: add {BAG} to --formats')
     remote = is_remote(options)

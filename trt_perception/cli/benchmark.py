@@ -37,7 +37,8 @@ from .comparison_options import add_comparison_arguments, is_comparison
 from .files import Outputs, write_report
 from .model_arguments import add_model_arguments, add_run_arguments, files_read, image_options, load, open_pipeline
 from .numbers import positive
-from .ros_figures import add_ros_arguments, measure_node
+from .ros_figures import ROS_SECONDS, add_ros_arguments, measure_node
+from .together import require_beside
 
 _WARM_UP = 10
 
@@ -66,6 +67,8 @@ def run(options: argparse.Namespace) -> int:
     spec = load(options)
     if options.against and options.backend != 'auto':
         raise ParameterError('--against names the backends to compare: leave out --backend')
+    if not options.ros:
+        require_beside('--ros', {'--ros-seconds': options.ros_seconds != ROS_SECONDS})
     source = _source(options)
     if options.ros and not is_comparison(options):
         outputs = Outputs(*files_read(options, spec), options.image, source)

@@ -19,12 +19,14 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from ..advice.backend import without_backend
 from ..backends.tensorrt.cache.private_files import replace_private
+from ..backends.tensorrt.cuda.gpu_info import gpu_obstacle
 from ..backends.tensorrt.engine_pipeline import EnginePipeline
 from ..backends.tensorrt.engine_source import EngineSource
 from ..backends.tensorrt.library.compat import PREFERENCES, load_for
 from ..backends.tensorrt.library.inspector import layers_from_records, precision_doubt, precision_shortfall, summarize
-from ..errors import EngineError, printable
+from ..errors import EngineError, MissingDependencyError, PerceptionError, printable
 from ..model.spec import ModelSpec, require_onnx
 from ..pipeline.options import PipelineOptions
 from ..pipeline.tensorrt_options import BuildOptions, RunOptions
@@ -76,6 +78,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Build the engine and print its path and description."""
+    try:
+        return _build(options)
+    except PerceptionError as error:
+        error.args = (without_backend(str(error)),)
+        raise
+
+
+def _build(options: argparse.Namespace) -> int:
     capabilities = tuple(dict.fromkeys(text for texts in options.compute_capability for text in texts))
     if capabilities and options.output is None:
         raise EngineError('--compute-capability needs --output FILE: the cache is only for the GPU of this machine')
@@ -95,7 +105,7 @@ def run(options: argparse.Namespace) -> int:
         _check_description(outputs, _description(options.output))
     wanted = _options(options, model, capabilities)
     source = EngineSource(model, wanted, tensorrt=load_for(wanted.build, options.tensorrt))
-    source.require_possible(into_cache=options.output is None)
+    _require_possible(source, into_cache=options.output is None)
     # This may fetch a video, so it is done after the check that the engine can be built.
     wanted = replace(wanted, calibration=replace(wanted.calibration, source=calibration_source(options)))
     with console_monitor(options.verbose) as monitor:
@@ -139,6 +149,17 @@ def _options(options: argparse.Namespace, model: ModelSpec, capabilities: tuple[
             dla_core=options.dla_core, hardware_compatibility=options.hardware_compatibility,
             compute_capabilities=capabilities),
         run=RunOptions(options.device_index))
+
+
+def _require_possible(source: EngineSource, into_cache: bool) -> None:
+    try:
+        source.require_possible(into_cache)
+    except (EngineError, MissingDependencyError) as error:
+        if str(error) != gpu_obstacle():
+            raise
+        others = '; or build for another GPU with --output and --compute-capability' if (
+            source.library.compute_capabilities()) else ''
+        raise EngineError(f'an engine can only be built on a machine with a GPU: {error}{others}') from error
 
 
 def _description(path: Path) -> Path:

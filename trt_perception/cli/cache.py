@@ -17,7 +17,7 @@ from collections.abc import Callable
 
 from ..backends.tensorrt.cache.engine_cache import CacheEntry, EngineCache
 from ..backends.tensorrt.cache.timings import TimingCache, prune_timings, timing_caches
-from ..errors import EngineError, printable
+from ..errors import EngineError, printable, reason
 from ..precision.raw import StoredNetwork, remove_network, stored_networks
 from ..unfinished import remove_leftovers
 from .numbers import duration
@@ -34,9 +34,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     prune = commands.add_parser(
         'prune', help='remove engines, timing caches without an engine, and networks',
         description=(__doc__ or '').partition('\n\n')[2])
-    prune.add_argument(
+    which = prune.add_mutually_exclusive_group()
+    which.add_argument(
         '--unused-for', type=duration, metavar='DAYS', help='remove engines and networks not used for this many days')
-    prune.add_argument('--all', action='store_true', help='remove all engines, timing caches and networks')
+    which.add_argument('--all', action='store_true', help='remove all engines, timing caches and networks')
 
 
 def run(options: argparse.Namespace) -> int:
@@ -93,7 +94,7 @@ def _pruned_networks(keep: Callable[[StoredNetwork], bool], stuck: list[str]) ->
         try:
             remove_network(network)
         except OSError as error:
-            stuck.append(f'{network.path} cannot be removed ({error.strerror}): remove it yourself')
+            stuck.append(f'{network.path} cannot be removed ({reason(error)}): remove it yourself')
         else:
             removed.append(network)
     return removed

@@ -32,6 +32,7 @@ from ..regression.report import bag_table, class_table, record, short, shown_nam
 from ..regression.tally import BoxTally
 from .files import Outputs, write_report
 from .numbers import fraction, number, positive, whole
+from .together import require_beside
 
 _MOST_PICTURES = 200
 _CLASSES, _CHANGES, _BAGS, _LINES = 30, 10, 20, 20
@@ -88,6 +89,8 @@ def run(options: argparse.Namespace) -> int:
     wanted = CompareOptions(
         options.iou, options.moved_iou, options.score, options.common_classes,
         options.pictures if options.html or options.json else 0)
+    if not (options.html or options.json):
+        require_beside('--html or --json', {'--pictures': options.pictures != CompareOptions.pictures})
     a, b = read_side(options.a), read_side(options.b)
     _check_outputs(options, a, b)
     with ConsoleProgress(unit='') as progress:

@@ -11,10 +11,11 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
+from .. import __version__
 from ..backends.create import chosen_backend
 from ..dependencies import require
 from ..errors import MissingDependencyError, PerceptionError, one_line, printable, reason
@@ -34,6 +35,7 @@ from ..unfinished import temporary_folder
 from ..user_files import why_no_file
 from .comparison_options import JSON, LOG, PLOT, TEXT
 from .files import OutputError, Outputs, write_report, written
+from .growing_file import GrowingFile
 from .model_arguments import model_options, pipeline_options, settings
 from .ros_figures import measure_node
 
@@ -68,13 +70,13 @@ def run_comparison(
             except PerceptionError as error:
                 comparison.left_out.append(LeftOut('ros', one_line(error)))
                 values['left_out'].append(comparison.left_out[-1].as_dict())
-    _print(comparison, values, figures)
-    _write(options, comparison, values, figures)
+        _print(comparison, values, figures)
+        _write(options, comparison, values, figures)
     return 0 if comparison.measured else 1
 
 
 def _compare(
-    options: argparse.Namespace, spec: ModelSpec, files: dict[str, Path], stored: list[Path], log: IO[bytes],
+    options: argparse.Namespace, spec: ModelSpec, files: dict[str, Path], stored: list[Path], log: GrowingFile,
 ) -> Comparison:
     # The child processes run in the root folder.
     chosen = pipeline_options(spec, options)
@@ -92,7 +94,7 @@ def _compare(
         ('onnxruntime',), (spec.stored_precision,), spec.path.absolute(), files, chosen, read,
         settings(options, spec))[0]
     with ConsoleProgress(unit='') as progress:
-        comparison = compare_variants(wanted, reference, stored, options.frames, log, _monitor(progress, log))
+        comparison = compare_variants(wanted, reference, stored, options.frames, log.file, _monitor(progress, log))
     comparison.left_out = _in_order([*comparison.left_out, *missing], backends)
     return comparison
 
@@ -115,17 +117,15 @@ def _in_order(left_out: list[LeftOut], backends: tuple[str, ...]) -> list[LeftOu
         for (backend, reason), precisions in sorted(merged.items(), key=lambda item: backends.index(item[0][0]))]
 
 
-def _monitor(progress: ConsoleProgress, log: IO[bytes]) -> Monitor:
-    def write(severity: str, text: str) -> None:
-        log.write(f'{severity}: {one_line(text)}\n'.encode())
-        log.flush()
-
-    return Monitor(progress, write)
+def _monitor(progress: ConsoleProgress, log: GrowingFile) -> Monitor:
+    return Monitor(progress, lambda severity, text: log.line(f'{severity}: {one_line(text)}'))
 
 
 @contextlib.contextmanager
-def _log(options: argparse.Namespace, temporary: Path) -> Iterator[IO[bytes]]:
-    with ((options.report or temporary) / LOG).open('wb') as log:
+def _log(options: argparse.Namespace, temporary: Path) -> Iterator[GrowingFile]:
+    option, folder = ('--report', options.report) if options.report else ('the log', temporary)
+    with GrowingFile(option, folder / LOG) as log:
+        log.line(f'trt_perception {__version__} benchmark')
         yield log
 
 

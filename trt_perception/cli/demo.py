@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from ..dependencies import require
+from ..errors import reason
 from .files import Outputs
 from .model_arguments import add_score_argument
 from .numbers import above_zero, duration, whole
@@ -80,7 +81,7 @@ def run(options: argparse.Namespace) -> int:
         raise
     except OSError as error:
         # A full disk, or a folder without write permission: the demo writes only below --output.
-        raise DemoError(f'{error.filename or options.output}: {error.strerror or error}') from error
+        raise DemoError(f'{error.filename or options.output}: {reason(error)}') from error
     return 0
 
 

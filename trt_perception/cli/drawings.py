@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ..dependencies import require
+from ..errors import reason
 from ..model.spec import ModelSpec
 from ..results.draw import draw_classifications, draw_detections
 from ..results.results import Detections, Result
@@ -30,8 +31,8 @@ class Drawings:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            reason = 'it is a file; expected a folder' if self._folder.is_file() else error.strerror
-            raise OutputError(f'--draw {name}: {reason}') from error
+            why = 'it is a file; expected a folder' if self._folder.is_file() else reason(error)
+            raise OutputError(f'--draw {name}: {why}') from error
 
     def draw(self, item: SourceFrame, result: Result) -> None:
         """Write one frame. Raises OutputError if that fails."""

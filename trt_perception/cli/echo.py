@@ -30,8 +30,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add this subcommand's arguments."""
     parser.add_argument('topic', metavar='TOPIC', help='such as /detections')
     parser.add_argument('--json', action='store_true', help='print one JSON object for each message, in one line')
-    parser.add_argument('--once', action='store_true', help='end after one message')
-    parser.add_argument('--count', type=whole(1, _MOST), metavar='N', help='end after N messages')
+    end = parser.add_mutually_exclusive_group()
+    end.add_argument('--once', action='store_true', help='end after one message')
+    end.add_argument('--count', type=whole(1, _MOST), metavar='N', help='end after N messages')
     parser.add_argument(
         '--wait', type=duration, default=10.0, metavar='SECONDS',
         help='wait for the topic, and with --once or --count for each message, for at most this time '

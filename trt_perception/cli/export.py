@@ -83,6 +83,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Export, check, compare, print."""
+    if options.list and options.name:
+        raise ParameterError('--list prints all names: expected no NAME with it')
     if options.list:
         from ..export.torchvision_model import classifiers
         print('\n'.join(classifiers()))

@@ -13,7 +13,7 @@ from ..errors import PerceptionError, reason
 from ..sources.bag_paths import folder_of_storage_file
 from ..sources.formats import is_media_name
 from ..sources.live_names import is_live
-from ..unfinished import part_folder
+from ..unfinished import part_folder, remove_leftovers
 
 # A report of an earlier run may be replaced, also if it lies in a folder that this command reads.
 _REPORTS = ('.json', '.jsonl')
@@ -144,20 +144,48 @@ def written(option: str, path: Path) -> Iterator[Path]:
 
     Raises OutputError if the file cannot be written, such as on a full disk; then the older file is unchanged.
     """
+    with naming(option, path), place_for(path) as place:
+        yield place.part
+        place.replace()
+
+
+@contextlib.contextmanager
+def naming(option: str, path: Path) -> Iterator[None]:
+    """Turn an error of the file system into an OutputError that names the option and the file."""
     try:
-        real = Path(os.path.realpath(path))
-        if path.exists() and not (path.is_file() and os.access(real.parent, os.W_OK)):
-            # Such as /dev/stdout, or a file in a folder where no other can be created.
-            yield path
-            return
-        with part_folder(real.parent, real.name) as folder:
-            part = folder / real.name
-            yield part
-            with contextlib.suppress(OSError):
-                part.chmod(real.stat().st_mode & 0o777)
-            part.replace(real)
+        yield
     except OSError as error:
         raise OutputError(f'{option} {path}: {reason(error)}') from error
+
+
+class Place:
+    """The name `part` under which a file is written until it replaces an older one."""
+
+    def __init__(self, part: Path, real: Path) -> None:
+        self.part = part
+        self.is_replaced = part == real
+        self._real = real
+
+    def replace(self) -> None:
+        """Give the file its own name, the first time that this is called. Raises OSError."""
+        if not self.is_replaced:
+            with contextlib.suppress(OSError):
+                self.part.chmod(self._real.stat().st_mode & 0o777)
+            self.part.replace(self._real)
+            self.is_replaced = True
+
+
+@contextlib.contextmanager
+def place_for(path: Path) -> Iterator[Place]:
+    """Yield where to write a file. Raises OSError."""
+    real = Path(os.path.realpath(path))
+    if path.exists() and not (path.is_file() and os.access(real.parent, os.W_OK)):
+        # Such as /dev/stdout, or a file in a folder where no other can be created.
+        yield Place(path, path)
+        return
+    remove_leftovers(real.parent, real.name)
+    with part_folder(real.parent, real.name) as folder:
+        yield Place(folder / real.name, real)
 
 
 def _require_name(option: str, path: Path) -> None:

@@ -21,8 +21,13 @@ from ..look.graph_text import graph_json, graph_lines
 from ..model.external_data import external_files
 from ..model.onnx_file import load_proto
 from .files import Outputs, write_report
-from .model_arguments import model_path
+from .model_arguments import is_given, model_path
 from .numbers import whole
+from .together import require_beside
+
+_OF_A_MODEL = (
+    '--labels', '--task', '--head', '--output-name', '--input-size', '--color-order', '--scale', '--mean', '--std',
+    '--resize-mode', '--crop-fraction', '--interpolation', '--backend')
 
 
 def add_look_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,16 +47,21 @@ def add_look_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def require_engine_options(options: argparse.Namespace) -> None:
-    """Raise ParameterError for --graph and --view, which need an ONNX file."""
-    for option, given in (('--graph', options.graph), ('--view', options.view)):
+    """Raise ParameterError for options that need an ONNX file, such as --graph and --labels."""
+    for option, given in (('--graph', options.graph), ('--fusion', options.fusion), ('--view', options.view)):
         if given:
             raise ParameterError(
                 f'{option} shows an ONNX file, found the engine {printable(options.model)}: inspect shows its layers '
                 f'without {option}, and --picture FILE.svg draws them')
+    for option in _OF_A_MODEL:
+        if is_given(option, options):
+            raise ParameterError(f'{option} is for a model, found the engine {printable(options.model)}: leave it out')
 
 
 def wants_look(options: argparse.Namespace) -> bool:
-    """Return whether one of the options is given."""
+    """Return whether one of the options is given. Raises ParameterError for --port without --view."""
+    if not options.view:
+        require_beside('--view', {'--port': bool(options.port)})
     return bool(options.graph or options.fusion or options.picture is not None or options.view)
 
 

@@ -34,6 +34,7 @@ from ..progress import ConsoleProgress
 from .numbers import above_zero, fraction
 from .parameter_options import add_parameter
 from .suggestions import closest
+from .together import require_beside
 
 
 def add_model_arguments(
@@ -69,6 +70,7 @@ def add_preprocessing_arguments(parser: argparse.ArgumentParser) -> None:
     add_parameter(group, '--interpolation', 'interpolation')
 
 
+_USUAL = CalibrationOptions()
 # Options that have an effect on the results of one kind of model only.
 _OF_TASK = {
     'detection': ('--score', '--iou', '--classes', '--class-agnostic', '--max-detections'),
@@ -99,6 +101,7 @@ def add_calibration_arguments(parser: argparse.ArgumentParser, prefix: str = '--
 
     prefix: of the other options; '--calibration-' if --topic has another meaning in the subcommand
     """
+    parser.set_defaults(calibration_prefix=prefix)
     add_parameter(parser, '--calibration', 'calibration_source', metavar='SOURCE')
     add_parameter(parser, f'{prefix}topic', 'calibration_topic', dest='calibration_topic', metavar='TOPIC')
     add_parameter(parser, f'{prefix}samples', 'calibration_samples', dest='calibration_samples', metavar='N')
@@ -119,19 +122,30 @@ def load(options: argparse.Namespace) -> ModelSpec:
         print(f'warning: {printable(spec.labels_warning)}', file=sys.stderr)
     task = _OF_TASK[spec.task]
     others = [option for options_of in _OF_TASK.values() if options_of is not task for option in options_of]
-    useless = [option for option in others if _is_given(option, options)]
+    useless = [option for option in others if is_given(option, options)]
     if useless:
         kinds = ('detectors', 'classifier') if spec.task == 'classification' else ('classifiers', 'detector')
         print(
             f'note: no effect of {", ".join(useless)}: for {kinds[0]}, and {printable(spec.path.name)} is a {kinds[1]}',
             file=sys.stderr)
+    if getattr(options, 'calibration', '') and not _needs_frames(spec, options):
+        print(
+            f'note: no effect of --calibration: {printable(spec.path.name)} runs in fp32; give --precision or '
+            '--min-agreement too', file=sys.stderr)
     return spec
 
 
-def _is_given(option: str, options: argparse.Namespace) -> bool:
+def _needs_frames(spec: ModelSpec, options: argparse.Namespace) -> bool:
+    """Return whether a conversion or the accuracy check reads --calibration."""
+    wanted = options.precision or spec.stored_precision
+    precisions = {wanted} if isinstance(wanted, str) else set(wanted)
+    return options.min_agreement is not None or spec.stored_precision != 'fp32' or precisions != {'fp32'}
+
+
+def is_given(option: str, options: argparse.Namespace) -> bool:
     """Return whether the command has the option, with another value than its default."""
     name = option[2:].replace('-', '_')
-    return getattr(options, name, None) not in (None, [], False, getattr(Values(), name, None))
+    return getattr(options, name, None) not in (None, [], '', False, getattr(Values(), name, None))
 
 
 def model_options(options: argparse.Namespace) -> ModelOptions:
@@ -177,7 +191,14 @@ def calibration_source(options: argparse.Namespace) -> str:
 
 
 def calibration_options(options: argparse.Namespace) -> CalibrationOptions:
-    """Return the calibration options; the name of a catalogue video stays a name."""
+    """Return the calibration options; the name of a catalogue video stays a name.
+
+    Raises ParameterError for options of the frames without --calibration.
+    """
+    if not options.calibration:
+        require_beside('--calibration', {
+            f'{options.calibration_prefix}{name}': getattr(options, f'calibration_{name}') != usual
+            for name, usual in (('topic', ''), ('samples', _USUAL.samples), ('method', _USUAL.method))})
     return CalibrationOptions(
         options.calibration, options.calibration_topic, options.calibration_samples, method=options.calibration_method,
         images=image_options(options, DROP))

@@ -24,7 +24,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from ..dependencies import require
 from ..errors import ParameterError, SourceError, one_line
@@ -33,6 +33,7 @@ from ..sources.bag_messages import IMAGE, ImageMessage, deserialize, with_stamp
 from ..sources.bag_metadata import BagTopic
 from ..sources.bag_reader import BagReader
 from .files import Outputs
+from .growing_file import GrowingFile
 from .numbers import above_zero, duration
 from .ros_session import checked_topic
 
@@ -64,7 +65,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='wait for a subscriber for at most this time before the first image (default: %(default)s)')
     parser.add_argument(
         '--sent', type=Path, metavar='FILE',
-        help='write a JSON line for each image sent: its index in the bag, time of recording and sent stamp')
+        help='write a JSON line for each image sent: its index in the bag, time of recording and sent stamp. '
+             'An older file stays until the first one is sent')
 
 
 def run(options: argparse.Namespace) -> int:
@@ -84,7 +86,9 @@ def run(options: argparse.Namespace) -> int:
         publisher = _publisher(node, messages.Image if chosen.type == IMAGE else messages.CompressedImage, topic)
         tell_time = _clock(node) if options.clock else None
         _wait_for_subscriber(publisher, options.wait)
-        with _log(options.sent) as log:
+        # Other programs read it while it grows, and with --loop it never ends.
+        sent_file = GrowingFile('--sent', options.sent, endless=True) if options.sent else contextlib.nullcontext()
+        with sent_file as log:
             started = time.monotonic()
             sent = 0
             problems = _Problems()
@@ -93,8 +97,8 @@ def run(options: argparse.Namespace) -> int:
                 publisher.publish(cdr)
                 sent += 1
                 if log is not None:
-                    log.write(json.dumps({
-                        'index': index, 'recorded_ns': message.stamp_ns, 'stamp_ns': _header_stamp(cdr)}) + '\n')
+                    log.line(json.dumps({
+                        'index': index, 'recorded_ns': message.stamp_ns, 'stamp_ns': _header_stamp(cdr)}))
             print(f'sent {sent} images of {publisher.topic_name} in {time.monotonic() - started:.1f} s')
         time.sleep(_LINGER_S)
     finally:
@@ -191,20 +195,6 @@ def _paced(
             yield index, message
         if not loop:
             return
-
-
-@contextlib.contextmanager
-def _log(path: Path | None) -> Iterator[TextIO | None]:
-    if path is None:
-        yield None
-        return
-    try:
-        # Line buffered, so that another program can read the file while it grows.
-        file = path.open('w', encoding='utf-8', buffering=1)
-    except OSError as error:
-        raise SourceError(f'--sent {path}: {error.strerror}') from error
-    with file:
-        yield file
 
 
 def _header_stamp(cdr: bytes) -> int:

@@ -29,14 +29,15 @@ import argparse
 import contextlib
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from ..errors import EngineError, ParameterError, PerceptionError, SourceError, one_line, printable
 from ..image.encodings import ENCODINGS
 from ..image.options import DROP, KEEP
 from ..image.watch import nearly_black
+from ..parameters.table import Values
 from ..pipeline.interface import Pipeline
 from ..progress import ConsoleProgress, counted
 from ..results.json_lines import result_record
@@ -46,10 +47,12 @@ from ..sources.open_source import open_source
 from ..sources.source import Source, SourceFrame
 from .drawings import Drawings
 from .files import OutputError, Outputs
+from .growing_file import GrowingFile
 from .model_arguments import add_model_arguments, add_run_arguments, files_read, image_options, load, open_pipeline
 from .notebook import compare_with_notebook, image_of, read_notebook
 from .numbers import above_zero, positive
 from .parameter_options import add_parameter
+from .together import require_beside
 from .tracks import SourceTracks, require_tracking
 
 
@@ -66,7 +69,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_parameter(parser, '--tracking-low-score', 'tracking_low_score', metavar='S')
     parser.add_argument('--topic', help='image topic of a bag that has several')
     add_parameter(parser, '--damaged-images', 'damaged_images', KEEP, default=KEEP)
-    parser.add_argument('--json', metavar='FILE', help="write JSON lines; '-' for standard output")
+    parser.add_argument(
+        '--json', metavar='FILE',
+        help="write JSON lines; '-' for standard output. An older file stays "
+             'until all sources are processed, with a camera or a stream until the first line')
     parser.add_argument(
         '--draw', metavar='DIR',
         help='write each frame with its results as a PNG; with the masks of a segmentation model')
@@ -98,12 +104,17 @@ def run(options: argparse.Namespace) -> int:
     if options.compare is not None:
         return _compare(options)
     require_tracking(options)
+    if not any(map(is_live, options.sources)):
+        require_beside('a camera or a stream', {'--duration': options.duration is not None})
     spec = load(options)
     outputs = Outputs(*files_read(options, spec), *options.sources)
     if options.json and options.json != '-':
+        if options.json.endswith('/'):
+            # Path leaves it out.
+            raise OutputError(f'--json {options.json}: it is a folder; expected the name of a file to write')
         outputs.file('--json', Path(options.json))
     drawings = Drawings(options.draw, spec, outputs) if options.draw else None
-    with _output(options.json) as output, open_pipeline(spec, options) as pipeline:
+    with _output(options) as output, open_pipeline(spec, options) as pipeline:
         run = _Run(options, pipeline, output, drawings)
         for name in options.sources:
             run.source(name)
@@ -112,13 +123,16 @@ def run(options: argparse.Namespace) -> int:
 
 def _compare(options: argparse.Namespace) -> int:
     """Compare with a notebook's arrays; 0 if no step differs."""
+    for name in ('json', 'draw', 'tracking', 'tracking_buffer', 'tracking_low_score', 'max_frames', 'duration'):
+        if getattr(options, name) not in (None, False, getattr(Values(), name, None)):
+            option = f'--{name.replace("_", "-")}'
+            raise ParameterError(f'--compare looks at one image and prints what differs: leave {option} out')
     arrays = read_notebook(options.compare)
     frame = image_of(arrays)
     sources = options.sources or []
-    if options.json or options.draw or len(sources) != (frame is None):
+    if len(sources) != (frame is None):
         raise ParameterError(
-            f'--compare takes {"one image as SOURCE" if frame is None else "the image of its file, and no SOURCE"}, '
-            'and neither --json nor --draw')
+            f'--compare takes {"one image as SOURCE" if frame is None else "the image of its file, and no SOURCE"}')
     spec = load(options)
     if frame is None:
         with open_source(sources[0], options.topic, options=image_options(options, DROP)) as source:
@@ -135,7 +149,8 @@ class _Run:
     """Processes sources one after the other. What cannot be read or processed is reported and counted."""
 
     def __init__(
-        self, options: argparse.Namespace, pipeline: Pipeline, output: TextIO | None, drawings: Drawings | None,
+        self, options: argparse.Namespace, pipeline: Pipeline, output: Callable[[str], None] | None,
+        drawings: Drawings | None,
     ) -> None:
         self._options = options
         self._pipeline = pipeline
@@ -196,9 +211,7 @@ class _Run:
             item.source, item.index, item.frame.width, item.frame.height, result, self._pipeline.spec.name_of,
             done.timings_ms, item.stamp_ns)
         if self._output is not None:
-            self._output.write(json.dumps(record) + '\n')
-            # Each line is in the file, or with the reader of the pipe, before the next frame.
-            self._output.flush()
+            self._output(json.dumps(record))
         if self._options.json != '-':
             print(_summary(record), flush=True)
         if self._drawings is not None:
@@ -210,25 +223,17 @@ class _Run:
 
 
 @contextlib.contextmanager
-def _output(name: str | None) -> Iterator[TextIO | None]:
-    if not name:
+def _output(options: argparse.Namespace) -> Iterator[Callable[[str], None] | None]:
+    """Yield what writes a line to --json: it is in the file, or with the reader of the pipe, when the call returns."""
+    if not options.json:
         yield None
-    elif name == '-':
-        yield sys.stdout
+    elif options.json == '-':
+        yield lambda line: print(line, flush=True)
     else:
-        try:
-            # Closed below. A Path would write 'results/' as a file of that name.
-            file = open(name, 'w', encoding='utf-8')  # noqa: PTH123, SIM115
-        except OSError as error:
-            raise OutputError(f'--json {name}: {error.strerror}') from error
-        try:
-            with file:
-                yield file
-        except OSError as error:
-            if error.filename is not None or isinstance(error, BrokenPipeError):
-                raise
-            # A full disk raises when the file is written or closed.
-            raise OutputError(f'--json {name}: {error.strerror}') from error
+        # A camera or a stream is ended by the user, so its file is never complete.
+        endless = any(map(is_live, options.sources))
+        with GrowingFile('--json', Path(options.json), endless) as file:
+            yield file.line
 
 
 def _summary(record: dict[str, Any]) -> str:

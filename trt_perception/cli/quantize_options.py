@@ -11,12 +11,14 @@ import argparse
 from dataclasses import replace
 
 from ..errors import ModelError
+from ..image.options import DROP
 from ..model.spec import ModelSpec
 from ..pipeline.options import CalibrationOptions
 from ..precision.form import FORMS
 from ..precision.parity import Agreement
 from ..precision.prepare import ConversionOptions
 from ..precision.target import Target
+from .model_arguments import image_options
 from .numbers import fraction, not_negative
 
 # Option -> field of Target.
@@ -84,7 +86,7 @@ def calibration_options(options: argparse.Namespace, source: str) -> Calibration
     given = {
         'samples': options.calibration_samples, 'checking': options.checking, 'method': options.calibration_method}
     return replace(
-        CalibrationOptions(source, options.calibration_topic),
+        CalibrationOptions(source, options.calibration_topic, images=image_options(options, DROP)),
         **{name: value for name, value in given.items() if value is not None})
 
 

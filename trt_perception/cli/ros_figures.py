@@ -24,6 +24,7 @@ from .numbers import above_zero
 if TYPE_CHECKING:
     from ..measure.rates import RosFigures
 
+ROS_SECONDS = 10.0
 # The attributes of the parsed options that have another name than the node's parameter.
 _OTHER_NAMES = {
     'labels': 'labels_file', 'threads': 'num_threads', 'score': 'score_threshold', 'iou': 'iou_threshold',
@@ -38,7 +39,7 @@ def add_ros_arguments(parser: argparse.ArgumentParser) -> None:
         help='measure the time from the stamp of an image to its result at 10, 30 and 60 Hz, and the highest rate with '
              'less than 5 %% loss (needs ROS 2)')
     group.add_argument(
-        '--ros-seconds', type=above_zero, default=10.0, metavar='SECONDS',
+        '--ros-seconds', type=above_zero, default=ROS_SECONDS, metavar='SECONDS',
         help='time of each rate (default: %(default)g)')
 
 
@@ -56,6 +57,7 @@ def measure_node(options: argparse.Namespace, spec: ModelSpec, frames: Iterator[
     require_ros()
     from ..demo.environment import demo_environment, free_domain_id
     from ..demo.installation import large_images_profile
+    from ..measure.frames import store_frame
     from ..measure.node_run import NodeRun
     from ..measure.rates import measure_rates
 
@@ -64,7 +66,7 @@ def measure_node(options: argparse.Namespace, spec: ModelSpec, frames: Iterator[
         raise SourceError('expected an image to send to the node, found none')
     height, width = pixels.shape[:2]
     with temporary_folder() as folder, ConsoleProgress(unit='s') as progress:
-        np.save(folder / 'image.npy', np.ascontiguousarray(pixels))
+        store_frame(folder / 'image.npy', pixels)
         environment = demo_environment(free_domain_id(os.environ), large_images_profile())
         with NodeRun(node_parameters(options, spec), folder, environment) as node:
             return measure_rates(node, width, height, str(folder / 'image.npy'), options.ros_seconds, progress)

@@ -23,9 +23,11 @@ from ..errors import ParameterError, printable
 from .node_reports import Report, Reports, record, rows
 from .numbers import above_zero, duration
 from .ros_session import listening
+from .together import require_beside
 
 _TOPIC = '/diagnostics'
 _POLL_S = 0.1
+_WAIT_S = 10.0
 # Two periods of the diagnostics.
 _OTHERS_S = 2.0
 _COLORS = {'OK': 'green', 'WARN': 'yellow', 'ERROR': 'red', 'STALE': 'magenta'}
@@ -35,12 +37,13 @@ _HOME = '\x1b[H\x1b[J'
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add this subcommand's arguments."""
-    parser.add_argument('--once', action='store_true', help='print the table once')
+    times = parser.add_mutually_exclusive_group()
+    times.add_argument('--once', action='store_true', help='print the table once')
     parser.add_argument(
-        '--wait', type=duration, default=10.0, metavar='SECONDS',
+        '--wait', type=duration, default=_WAIT_S, metavar='SECONDS',
         help=f'with --once: wait for the first node for at most this time, then {_OTHERS_S:g} s for the others '
         '(default: %(default)s)')
-    parser.add_argument(
+    times.add_argument(
         '--every', type=above_zero, default=1.0, metavar='SECONDS',
         help='seconds between two tables (default: %(default)s)')
     parser.add_argument(
@@ -51,6 +54,8 @@ def run(options: argparse.Namespace) -> int:
     """Show the table."""
     kind: Any = require('diagnostic_msgs.msg').DiagnosticArray
     reports = Reports()
+    if not options.once:
+        require_beside('--once', {'--wait': options.wait != _WAIT_S})
     with listening('trt_perception_top') as listener:
         listener.subscribe(kind, _TOPIC, reports.add)
         if options.once:

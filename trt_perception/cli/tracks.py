@@ -12,6 +12,7 @@ from ..pipeline.interface import Pipeline
 from ..results.results import Detections, Result
 from ..sources.source import SourceFrame
 from ..tracking.tracker import Tracker
+from .together import require_beside
 
 # Images of a folder have no time: they are taken for the frames of a video.
 _IMAGE_NS = 1_000_000_000 // 30
@@ -19,10 +20,10 @@ _IMAGE_NS = 1_000_000_000 // 30
 
 def require_tracking(options: argparse.Namespace) -> None:
     """Raise ParameterError if an option for tracking is given without --tracking: it would do nothing."""
-    for name in ('tracking_buffer', 'tracking_low_score'):
-        if not options.tracking and getattr(options, name) != getattr(Values(), name):
-            option = f'--{name.replace("_", "-")}'
-            raise ParameterError(f'{option} does nothing without --tracking: add --tracking, or leave {option} out')
+    if not options.tracking:
+        require_beside('--tracking', {
+            f'--{name.replace("_", "-")}': getattr(options, name) != getattr(Values(), name)
+            for name in ('tracking_buffer', 'tracking_low_score')})
 
 
 class SourceTracks:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from ..errors import reason
 from .errors import DemoError
 
 GRACE_S = 3.0
@@ -32,7 +33,7 @@ class Child:
                 self._process = subprocess.Popen(
                     command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=dict(environment))
         except OSError as error:
-            raise DemoError(f'{name} cannot be started ({command[0]}): {error.strerror or error}') from error
+            raise DemoError(f'{name} cannot be started ({command[0]}): {reason(error)}') from error
 
     @property
     def pid(self) -> int:
@@ -53,9 +54,9 @@ class Child:
 
     def failure(self, what: str) -> DemoError:
         """Return an error with the last error that the process logged."""
-        reason = last_error(self.log)
+        said = last_error(self.log)
         # The node's own message names the failed transition.
-        words = reason if reason.startswith(_TELLING) else f'{what}{": " + reason if reason else ""}'
+        words = said if said.startswith(_TELLING) else f'{what}{": " + said if said else ""}'
         return DemoError(f'{words} (log: {self.log})')
 
     def stop(self) -> int:

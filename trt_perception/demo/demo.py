@@ -16,6 +16,7 @@ from ..catalogue.resolve import resolve_model, resolve_video
 from ..errors import reason
 from ..file_cache import file_sha256
 from ..file_state import file_state
+from ..home import expanded
 from ..node.monitoring.statistics import WINDOW_S
 from ..progress import ConsoleProgress
 from ..results.json_lines import result_record
@@ -150,7 +151,7 @@ def _prepared(folder: Path) -> Iterator[Path]:
 
 
 def _parameters(options: DemoOptions, model: Path) -> dict[str, object]:
-    labels = Path(options.labels).expanduser()
+    labels = Path(expanded(options.labels))
     return {
         'model_file': str(model),
         'labels_file': str(labels.resolve()) if options.labels and labels.exists() else options.labels,

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ..advice.backend import or_backend
 from ..advice.platform import Platform
 from .finding import Finding, Level
 
@@ -112,7 +113,7 @@ def _as_shipped(platform: Platform, shipped: tuple[int, int] | None) -> str:
 
 def _update(platform: Platform) -> str:
     if platform.is_jetson:
-        return 'install JetPack 6.1 or newer, or set backend to onnxruntime'
+        return f'install JetPack 6.1 or newer{or_backend()}'
     return f'run {platform.pip("--upgrade tensorrt")}'
 
 

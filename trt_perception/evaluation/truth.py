@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import printable
+from ..errors import printable, reason
 from ..results.json_reader import is_number
 from ..user_files import short_repr
 from .errors import EvaluationError
@@ -64,8 +64,8 @@ def read_truth(path: Path) -> Truth:
     try:
         text = path.read_text(encoding='utf-8-sig')
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else 'not UTF-8 text'
-        raise EvaluationError(f'truth {path}: {reason}; expected a COCO file (JSON) or a CSV file') from error
+        why = reason(error) if isinstance(error, OSError) else 'not UTF-8 text'
+        raise EvaluationError(f'truth {path}: {why}; expected a COCO file (JSON) or a CSV file') from error
     return _csv_truth(path, text) if path.suffix.lower() == '.csv' else _coco_truth(path, text)
 
 

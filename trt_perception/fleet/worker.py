@@ -24,7 +24,7 @@ from ..annotate.running import Answer, read_images, run_images
 from ..annotate.sealing import seal
 from ..annotate.store import content_of, run_of
 from ..annotate.stored_answers import stored_answers, with_pixels, write_answer, write_end
-from ..errors import EngineError, PerceptionError, SourceError, one_line
+from ..errors import EngineError, PerceptionError, SourceError, one_line, reason
 from ..pipeline.interface import Pipeline
 from ..sources.bag_parts import parts_of
 from ..unfinished import temporary_folder
@@ -99,7 +99,7 @@ class Worker:
             os.chdir(order.folder)
         except OSError as error:
             raise PerceptionError(
-                f'{order.folder} on {host}: {error.strerror}: the folder must be on storage that all machines have '
+                f'{order.folder} on {host}: {reason(error)}: the folder must be on storage that all machines have '
                 'under the same path') from error
         if order.output is not None and not order.output.is_dir():
             raise PerceptionError(

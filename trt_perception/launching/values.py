@@ -4,10 +4,10 @@
 
 from __future__ import annotations
 
-import os.path
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ..home import expanded
 from ..parameters.table import Kind
 
 
@@ -27,7 +27,7 @@ def parse_bool(name: str, text: str) -> bool:
 
 def parse_path(name: str, text: str) -> str:
     """Expand a leading ~: a shell does not expand it after ':='."""
-    return os.path.expanduser(text)  # noqa: PTH111 - a Path would drop a final '/', and fail without a home folder
+    return expanded(text)
 
 
 def parse_number(name: str, text: str) -> float:

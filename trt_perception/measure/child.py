@@ -78,7 +78,8 @@ class Child:
         except (EOFError, BrokenPipeError, pickle.UnpicklingError):
             code = self._process.wait()
             ended = f'was ended by {signal_name(-code)}' if code < 0 else f'ended with code {code}'
-            raise LeftOutError(f'its process {ended}; the log of --report has what it printed') from None
+            raise LeftOutError(
+                f'its process {ended}; with --report FOLDER, log.txt there has what it printed') from None
 
     def close(self) -> None:
         """End the process."""

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from ..dependencies import require
 from ..errors import SourceError
 from ..image.options import ImageOptions
 from ..sources.open_source import open_source
+from ..unfinished import temporary_file
 
 
 def read_frames(
@@ -50,7 +52,16 @@ def store_frames(frames: Iterator[np.ndarray], folder: Path) -> tuple[list[Path]
     sizes: dict[str, None] = {}
     for pixels in frames:
         files.append(folder / f'{len(files):03}.npy')
-        np.save(files[-1], np.ascontiguousarray(pixels))
+        store_frame(files[-1], pixels)
         sizes[f'{pixels.shape[1]}x{pixels.shape[0]}'] = None
     shown = list(sizes)
     return files, shown[0] if len(shown) == 1 else f'{shown[0]} and {len(shown) - 1} other sizes'
+
+
+def store_frame(path: Path, pixels: np.ndarray) -> None:
+    """Write a frame as a new file. Raises OSError."""
+    content = io.BytesIO()
+    # Into memory: on a full disk, NumPy's own error says neither this nor the file.
+    np.save(content, np.ascontiguousarray(pixels))
+    with temporary_file(path) as file:
+        file.write(content.getbuffer())

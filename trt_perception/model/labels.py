@@ -49,7 +49,7 @@ def load_labels(path: str | Path) -> list[str]:
             f'{where}: expected UTF-8 text, found byte {error.object[error.start]:#04x} at '
             f'offset {error.start}; save the file as UTF-8') from error
     except FileNotFoundError as error:
-        raise LabelsError(f'{where}: {error.strerror}; check the path of the class names') from error
+        raise LabelsError(f'{where}: {reason(error)}; check the path of the class names') from error
     except OSError as error:
         raise LabelsError(f'{where}: {reason(error)}') from error
     if '\0' in text:

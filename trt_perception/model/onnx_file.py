@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..dependencies import require
-from ..errors import ModelError, one_line
+from ..errors import ModelError, one_line, reason
 from ..ort.size_inputs import SIZE_INPUTS
 from ..tensors.quantisation import Quantisation
 from .external_data import external_files, external_tensors, shown
@@ -93,9 +93,9 @@ def load_proto(path: Path, weights: bool = True) -> Any:
         except MemoryError:
             raise  # Does not mean that the file is damaged.
         except Exception as error:  # protobuf's exception types differ between versions
-            reason = one_line(error, 200) or type(error).__name__
+            found = one_line(error, 200) or type(error).__name__
             raise _not_onnx(path, start) or ModelError(
-                f'{path} cannot be read as ONNX ({reason}): the file is damaged or not an ONNX file; copy or export it '
+                f'{path} cannot be read as ONNX ({found}): the file is damaged or not an ONNX file; copy or export it '
                 'again') from error
     if not proto.graph.node or not proto.graph.output:
         raise _not_onnx(path, start) or ModelError(
@@ -120,7 +120,7 @@ def _start(path: Path) -> bytes:
         with path.open('rb') as file:
             start = file.read(START_BYTES)
     except OSError as error:
-        raise ModelError(f'{path} cannot be read: {error.strerror or error}') from error
+        raise ModelError(f'{path} cannot be read: {reason(error)}') from error
     if not start:
         raise ModelError(f'{path} is empty: expected an ONNX file; copy or export it again')
     if start.startswith(LFS_POINTER):
@@ -222,7 +222,7 @@ def sha256_of(path: Path, proto: Any = None) -> str:
         try:
             _digest_file(digest, file)
         except OSError as error:
-            raise ModelError(f'{file} cannot be read: {error.strerror or error}') from error
+            raise ModelError(f'{file} cannot be read: {reason(error)}') from error
     return digest.hexdigest()
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from ..advice.backend import or_backend
 from ..dependencies import require
 from ..errors import ModelError, printable
 from ..model.onnx_quantisation import MOVING, Edge, quantised_edges
@@ -82,8 +83,8 @@ def _float_input(proto: Any, name: str, edge: Edge, spec: ModelSpec) -> int:
         if opset_of(proto) < _OPSET_WITH_ROUND:
             raise ModelError(
                 f"{spec.path.name} has opset {opset_of(proto)}: on TensorRT an integer input '{printable(name)}' with "
-                f'its rule in the metadata needs opset {_OPSET_WITH_ROUND} or later; export the model again, or set '
-                'backend to onnxruntime')
+                f'its rule in the metadata needs opset {_OPSET_WITH_ROUND} or later; export the model '
+                f'again{or_backend()}')
         # The graph computes with floats that are integers. TensorRT has no uint8 inside of a network.
         for node in reversed(integers_of(graph, name, stored, edge.quantisation)):
             graph.node.insert(0, node)

@@ -14,6 +14,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
+from ..advice.backend import or_backend
 from ..errors import CalibrationError, EngineError
 from ..image.frame import Frame
 from ..model.spec import ModelSpec
@@ -56,6 +57,7 @@ def checking_frames(
 ) -> Sequence[Frame]:
     """Return the frames to compare on: these, or without any, some of the calibration source.
 
+    Logs what is missing in the source or cannot be read, as a conversion does.
     Raises CalibrationError if there are neither frames nor a source, SourceError if the source cannot be opened,
     EngineError if `monitor.cancel` is set.
     """
@@ -63,9 +65,12 @@ def checking_frames(
     if frames:
         return frames
     calibration = options.calibration
-    return read_samples(
+    samples = read_samples(
         calibration.source, calibration.checking, 0, calibration.topic,
-        monitor.following(_comparing(spec)), calibration.images).calibration
+        monitor.following(_comparing(spec)), calibration.images)
+    for fault in samples.faults:
+        monitor.log('warning', fault)
+    return samples.calibration
 
 
 def comparison_identity(spec: ModelSpec, frames: Sequence[Frame], settings: PostprocessSettings) -> str:
@@ -137,7 +142,7 @@ def _comparing(spec: ModelSpec) -> str:
 
 def _advice(spec: ModelSpec, options: PipelineOptions) -> str:
     if options.precision == spec.stored_precision:
-        return 'set backend to onnxruntime, or lower min_agreement'
+        return f'lower min_agreement{or_backend()}'
     if options.precision == 'fp16':
         return 'use fp32, or lower min_agreement'
     return "use fp16, or calibrate with frames more like the camera's, or lower min_agreement"

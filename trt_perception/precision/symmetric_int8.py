@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..advice.backend import or_backend
 from ..dependencies import require
 from ..errors import ModelError, printable
 from ..model.onnx_quantisation import INTEGER_LAYERS
@@ -17,7 +18,7 @@ from .graph import missing_kernel_shapes
 _INT8, _INT32 = 3, 6  # TensorProto.DataType
 _OTHERWISE = (
     "or with ONNX Runtime's quantiser with quant_format=QDQ, activation_type=QInt8, weight_type=QInt8 and "
-    "extra_options={'ActivationSymmetric': True}; or set backend to onnxruntime or openvino")
+    f"extra_options={{'ActivationSymmetric': True}}{or_backend('onnxruntime', 'openvino')}")
 
 
 def is_of_another_form(proto: Any) -> bool:

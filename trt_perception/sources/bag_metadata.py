@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import SourceError, one_line
+from ..errors import SourceError, one_line, reason
 from ..user_files import load_yaml, read_whole
 
 METADATA = 'metadata.yaml'
@@ -96,15 +96,15 @@ def read_metadata(folder: Path) -> BagMetadata:
         return BagMetadata(
             _topics(_value(information, 'topics_with_message_count', list)), names, '' if mode == 'none' else mode)
     except OSError as error:
-        raise SourceError(f'{folder}: {METADATA} cannot be read: {error.strerror}') from error
+        raise SourceError(f'{folder}: {METADATA} cannot be read: {reason(error)}') from error
     except _Damaged as error:
-        reason = str(error)
+        why = str(error)
     except ValueError as error:
-        reason = one_line(error, 120)
-        if not reason.startswith('it is'):
-            reason = f'it is not YAML: {reason}'
+        why = one_line(error, 120)
+        if not why.startswith('it is'):
+            why = f'it is not YAML: {why}'
     raise SourceError(
-        f'{folder}: {METADATA} is damaged: {reason}; `ros2 bag reindex {folder}` writes it again, or give the .mcap or '
+        f'{folder}: {METADATA} is damaged: {why}; `ros2 bag reindex {folder}` writes it again, or give the .mcap or '
         '.db3 file itself')
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import os.path
 from pathlib import Path
 
-from ..errors import SourceError, listed
+from ..errors import SourceError, listed, reason
 from .bag_metadata import METADATA, BagMetadata, head_of_metadata, read_metadata
 from .bag_storage import is_compressed_storage_file, is_ros1_bag, is_storage_file
 
@@ -32,7 +32,7 @@ def looks_like_bag(path: Path) -> bool:
         head = head_of_metadata(path)
         return head == 'rosbag2' or (head != 'other' and _has_storage_files(path))
     except OSError as error:
-        raise SourceError(f'{path}: cannot be read: {error.strerror}') from error
+        raise SourceError(f'{path}: cannot be read: {reason(error)}') from error
 
 
 def find_metadata(path: Path) -> tuple[Path | None, BagMetadata | None]:

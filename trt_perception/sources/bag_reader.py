@@ -71,7 +71,7 @@ class BagReader:
                 else [self.folder / name for name in self._metadata.files])
             self._check_files()
         except OSError as error:
-            raise SourceError(f'{path}: cannot be read: {error.strerror}') from error
+            raise SourceError(f'{path}: cannot be read: {reason(error)}') from error
 
     @cached_property
     def topics(self) -> tuple[BagTopic, ...]:

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 
 from ..dependencies import require
 from ..errors import SourceError
-from ..unfinished import temporary_folder
+from ..unfinished import temporary_file, temporary_folder
 
 _BLOCK = 1 << 20
 _LEVEL = 1
@@ -47,7 +47,7 @@ def zstd_unpacked(file: Path) -> Iterator[Path]:
     """
     with temporary_folder() as folder:
         copy = folder / file.stem
-        with copy.open('wb') as target, file.open('rb') as packed, zstd_reader(packed) as content:
+        with temporary_file(copy) as target, file.open('rb') as packed, zstd_reader(packed) as content:
             while True:
                 try:
                     block = content.read(_BLOCK)

@@ -9,7 +9,7 @@ from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
 
-from ..errors import SourceError, listed, printable
+from ..errors import SourceError, listed, printable, reason
 from ..image.options import DEFAULT, ImageOptions
 from .formats import image_format, is_media_name, is_video, read_head
 from .images import image_frames, is_image
@@ -65,7 +65,7 @@ def list_folder(folder: Path) -> tuple[list[Path], list[str]]:
             else:
                 others.append(path.name)
     except OSError as error:
-        raise SourceError(f'{folder}: cannot be read: {error.strerror}') from error
+        raise SourceError(f'{folder}: cannot be read: {reason(error)}') from error
     return media, [
         *([f'{_number(others, "file")} of other types ({listed(others, _NAMED)})'] if others else []),
         *([f'{_number(folders, "subfolder")} ({listed(folders, _NAMED)}): subfolders are not searched']
@@ -107,7 +107,7 @@ def _is_image(path: Path) -> bool:
     try:
         return is_image(path, read_head(path))
     except OSError as error:
-        raise SourceError(f'{path}: cannot be read: {error.strerror}') from error
+        raise SourceError(f'{path}: cannot be read: {reason(error)}') from error
 
 
 def _is_video(path: Path) -> bool:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from ..dependencies import require
-from ..errors import FrameError, SourceError, one_line
+from ..errors import FrameError, SourceError, one_line, reason
 from ..image.file import NotAnImageError, frame_of_file
 from ..image.frame import Frame
 from ..image.options import DEFAULT, ImageOptions
@@ -160,7 +160,7 @@ def _content(path: Path) -> np.ndarray:
         data: np.ndarray = np.fromfile(path, np.uint8)
         return data
     except OSError as error:
-        raise SourceError(f'{path}: cannot be read: {error.strerror}') from error
+        raise SourceError(f'{path}: cannot be read: {reason(error)}') from error
 
 
 def _kind(data: np.ndarray) -> str:

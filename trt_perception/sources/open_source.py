@@ -10,7 +10,7 @@ import stat
 from os import PathLike
 from pathlib import Path
 
-from ..errors import SourceError
+from ..errors import SourceError, reason
 from ..image.options import DEFAULT, ImageOptions
 from .bag_paths import looks_like_bag, why_no_bag
 from .bag_source import open_bag
@@ -72,7 +72,7 @@ def open_source(
     try:
         image = is_image(path, read_head(path))
     except OSError as error:
-        raise SourceError(f'{path}: cannot be read: {error.strerror}') from error
+        raise SourceError(f'{path}: cannot be read: {reason(error)}') from error
     if image:
         return Source(file_frames(path, 0, on_error, options), count_pictures(path))
     return open_video(path, on_error)

@@ -15,6 +15,6 @@ from ..image.opencv import quiet as quiet_opencv
 def quiet() -> Iterator[None]:
     """Silence OpenCV and FFmpeg: the SourceError has the same information."""
     # Read when FFmpeg is first used. 8: fatal errors only; by default FFmpeg prints a line for each unusual packet.
-    os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '8')
+    os.environ['OPENCV_FFMPEG_LOGLEVEL'] = os.environ.get('OPENCV_FFMPEG_LOGLEVEL') or '8'
     with quiet_opencv:
         yield

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..dependencies import require
-from ..errors import FrameError, SourceError, one_line
+from ..errors import FrameError, SourceError, one_line, reason
 from ..image.frame import Frame
 from ..utf8_path import is_utf8, not_utf8
 from .formats import image_format
@@ -115,7 +115,7 @@ def _read_head(path: Path) -> bytes:
             head = file.read(12)
             return head + file.read(_META_BYTES) if head[4:8] == b'ftyp' else head
     except OSError as error:
-        raise SourceError(f'{path}: cannot be read: {error.strerror}') from error
+        raise SourceError(f'{path}: cannot be read: {reason(error)}') from error
 
 
 def _refuse_tiles(path: Path, head: bytes) -> None:

@@ -17,19 +17,21 @@ import numpy as np
 _ALONE = -1
 
 
-def best_pairs(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def best_pairs(rows: np.ndarray, columns: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the pairs of rows and columns with the largest sum of weights: (K,) int64 rows, (K,) int64 columns.
 
-    weights: (R, C) float; a pair with a weight of 0 or less is never returned. A row or column is in one pair at most.
+    rows, columns, weights: (E,) of the possible pairs, in the order of the rows and then of the columns. A pair with a
+    weight of 0 or less is never returned. A row or column is in one pair at most.
 
     The method is that of shortest augmenting paths: Jonker and Volgenant, "A shortest augmenting path algorithm for
     dense and sparse linear assignment problems", 1987. Boxes overlap with few others, so the paths are searched in
     lists of the possible pairs.
     """
-    rows, columns = np.nonzero(weights > 0)
+    useful = np.flatnonzero(weights > 0)
+    rows, columns, weights = rows[useful], columns[useful], weights[useful]
     if not len(rows):
         return rows, columns
-    partners = _Assignment(weights.shape, rows, columns, -weights[rows, columns]).partners
+    partners = _Assignment((rows[-1] + 1, columns.max() + 1), rows, columns, -weights).partners
     paired = np.flatnonzero(partners != _ALONE)
     return paired, partners[paired]
 

@@ -18,7 +18,7 @@ import numpy as np
 from ..results.results import Detections
 from .assignment import best_pairs
 from .motion import POSITION, VARIANCE, VELOCITY, correct, new_states, predict
-from .overlap import centres, corners, iou
+from .overlap import centres, corners, overlapping
 
 # The smallest IoU of a detection and the predicted box of its object: of a detection with a high score, of one with a
 # low score, and for an object that was seen once.
@@ -123,26 +123,20 @@ class Tracker:
         partners = np.full(len(self._ids), -1)
         if not len(partners) or not len(detections):
             return partners
-        places = corners(self._states[:, POSITION])
-        boxes = detections.boxes.astype(np.float64)
-        other_class = _OTHER_CLASS * (self._classes[:, None] != detections.class_indices)
-        overlap = iou(places, boxes) - other_class
         free = np.ones(len(detections), bool)
         strong = detections.scores >= score
         confirmed = self._ids != _NO_ID
+        overlap = self._similar(detections, partners < 0, free)
 
         def match(objects: np.ndarray, found: np.ndarray, smallest: float, grown: bool = False) -> None:
-            rows, columns = np.flatnonzero(objects & (partners < 0)), np.flatnonzero(found & free)
-            if len(rows) and len(columns):
-                pairs = np.ix_(rows, columns)
-                if grown:
-                    margins = np.sqrt(self._states[rows, VARIANCE, :2])
-                    similar = iou(places[rows], boxes[columns], margins) - other_class[pairs]
-                else:
-                    similar = overlap[pairs]
-                row, column = best_pairs(similar - smallest)
-                partners[rows[row]] = columns[column]
-                free[columns[column]] = False
+            objects, found = objects & (partners < 0), found & free
+            if not objects.any() or not found.any():
+                return
+            rows, columns, similar = self._similar(detections, objects, found, True) if grown else overlap
+            kept = np.flatnonzero(objects[rows] & found[columns])
+            rows, columns = best_pairs(rows[kept], columns[kept], similar[kept] - smallest)
+            partners[rows] = columns
+            free[columns] = False
 
         tracked = self._seen == last
         match(confirmed, strong, _HIGH_IOU)
@@ -151,6 +145,17 @@ class Tracker:
         match(~confirmed, strong, _NEW_IOU)
         match(~confirmed, strong, _FAR_IOU, grown=True)
         return partners
+
+    def _similar(
+        self, detections: Detections, objects: np.ndarray, found: np.ndarray, grown: bool = False,
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return the chosen objects and detections that overlap, (K,) indices of both, and how similar they are."""
+        rows, columns = np.flatnonzero(objects), np.flatnonzero(found)
+        margins = np.sqrt(self._states[rows, VARIANCE, :2]) if grown else None
+        row, column, similar = overlapping(
+            corners(self._states[rows, POSITION]), detections.boxes[columns].astype(np.float64), margins)
+        rows, columns = rows[row], columns[column]
+        return rows, columns, similar - _OTHER_CLASS * (self._classes[rows] != detections.class_indices[columns])
 
     def _continue(self, detections: Detections, partners: np.ndarray, found: np.ndarray) -> None:
         chosen = partners[found]

@@ -28,6 +28,7 @@ from urllib.parse import urlsplit
 
 from ... import __version__
 from ...file_cache import replace_file
+from ...home import expanded
 from ...progress import ProgressCallback, silent
 from ...user_files import read_whole
 from .package_file import DownloadError, PackageFile
@@ -73,8 +74,7 @@ def npm_settings() -> dict[str, str]:
 
 def _settings_without_npm() -> dict[str, str]:
     variables = {name.lower(): value for name, value in os.environ.items()}
-    # Path.expanduser raises an error if there is no home folder.
-    path = Path(variables.get('npm_config_userconfig') or os.path.expanduser('~/.npmrc'))  # noqa: PTH111
+    path = Path(variables.get('npm_config_userconfig') or expanded('~/.npmrc'))
     try:
         settings = _parse(read_whole(path, _MOST_SETTINGS).decode())
     except (OSError, UnicodeDecodeError):

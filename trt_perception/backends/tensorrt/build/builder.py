@@ -9,6 +9,7 @@ import time
 from dataclasses import asdict
 from typing import Any
 
+from ....advice.backend import or_backend
 from ....errors import EngineError
 from ....model.onnx_file import load_proto
 from ....model.operations import node_multiply_accumulates
@@ -175,7 +176,7 @@ def _explained(error: EngineError, workspace_mib: int) -> EngineError:
     if 'could not find any implementation' in lower or 'no implementation' in lower or 'workspace' in lower:
         return EngineError(
             f'{text}. TensorRT has no kernel for this part of the model: raise workspace_mib (now '
-            f'{workspace_mib or "unlimited"}), or set precision to fp32 or backend to onnxruntime')
+            f'{workspace_mib or "unlimited"}), or set precision to fp32{or_backend()}')
     return error
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from ....advice.backend import or_backend
 from ....errors import ModelError, printable
 from ....model.onnx_file import load_proto
 from ....monitor import Monitor
@@ -65,7 +66,7 @@ def parser_error(
     more = f' (and {len(texts) - _SHOWN} more)' if len(texts) > _SHOWN else ''
     because = '; '.join(dict.fromkeys(text.rstrip('.!?') for text in (*texts[:_SHOWN], *details[:1])))
     plugin = next((operator for problem in problems if (operator := _operator(problem, nodes)).endswith('_TRT')), '')
-    remedy = 'Export the model without the unsupported parts, or set backend to onnxruntime'
+    remedy = f'Export the model without the unsupported parts{or_backend()}'
     if plugin:
         # ONNX Runtime has none of TensorRT's plugins.
         remedy = (

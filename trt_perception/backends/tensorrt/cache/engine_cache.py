@@ -21,7 +21,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ....errors import EngineError
+from ....errors import EngineError, reason
 from ....file_cache import cache_root
 from ....file_lock import LockingError, hold_lock, try_lock
 from ....monitor import Monitor
@@ -117,14 +117,14 @@ class EngineCache:
                 if isinstance(found, str):
                     remove_leftovers(self.root)
                     remove_leftovers(self.root, digest, locked=True)
-                    reason = self._reason(key, model, found)
-                    monitor.log('info', f'no engine in the cache for {model}: {reason}; building it')
+                    why = self._reason(key, model, found)
+                    monitor.log('info', f'no engine in the cache for {model}: {why}; building it')
                     self._store(digest, key, model, build())
                     found = self._load(digest)
                     if isinstance(found, str):
                         raise EngineError(f'the new engine cannot be read from the cache: {found}')
                     plan, sidecar = found
-                    return CachedEngine(digest, self._plan(digest), plan, sidecar, False, reason)
+                    return CachedEngine(digest, self._plan(digest), plan, sidecar, False, why)
         plan, sidecar = found
         with contextlib.suppress(OSError):
             os.utime(self._sidecar(digest))
@@ -181,7 +181,7 @@ class EngineCache:
             except FileNotFoundError:
                 pass
             except OSError as error:
-                raise EngineError(f'{path} cannot be removed ({error.strerror}): remove it yourself') from error
+                raise EngineError(f'{path} cannot be removed ({reason(error)}): remove it yourself') from error
 
     def entries(self) -> list[CacheEntry]:
         """Return all entries, the last used first; broken entries too, with their problem.
@@ -323,9 +323,9 @@ def _locking_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except LockingError as error:
-        raise EngineError(f'{path} cannot be locked: {error.strerror}') from error
+        raise EngineError(f'{path} cannot be locked: {reason(error)}') from error
     except OSError as error:
-        raise EngineError(f'{path} cannot be opened: {error.strerror}') from error
+        raise EngineError(f'{path} cannot be opened: {reason(error)}') from error
 
 
 def unsealed_json(text: bytes) -> dict[str, Any] | None:

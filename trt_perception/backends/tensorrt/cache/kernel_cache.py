@@ -22,7 +22,7 @@ from ....advice.platform import this_platform
 from ....errors import EngineError, PerceptionError, one_line, reason
 from ....file_cache import cache_root
 from ....monitor import LogCallback, unlogged
-from ....unfinished import remove_leftovers, temporary_folder
+from ....unfinished import remove_leftovers, temporary_file, temporary_folder
 from ..library.engine_log import INFO, WARNING
 from .private_files import UntrustedFileError, make_private_folder, read_private, replace_private
 
@@ -73,7 +73,8 @@ def compile_with_nvcc(sources: dict[str, str], architecture: str) -> bytes:
         raise EngineError(f'nvcc was not found ({install_line("nvcc", this_platform())}, or set CUDA_HOME)')
     with temporary_folder() as folder:
         for name, text in sources.items():
-            (folder / name).write_text(text, encoding='utf-8')
+            with temporary_file(folder / name) as file:
+                file.write(text.encode())
         result = folder / 'kernels.cubin'
         command = [nvcc, '-cubin', '-O3', f'-arch={architecture}', '-o', str(result), str(folder / _MAIN_SOURCE)]
         try:

@@ -74,7 +74,7 @@ def read_private(path: Path) -> bytes:
     except OSError as error:
         if path.is_symlink():
             raise UntrustedFileError(f'{path.name} is a symbolic link') from error
-        raise UnreadableFileError(f'{path.name} cannot be opened: {error.strerror}') from error
+        raise UnreadableFileError(f'{path.name} cannot be opened: {reason(error)}') from error
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode):
         os.close(descriptor)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ....errors import reason
 from .private_files import has_private_folder
 
 _SUFFIX = '.timings'
@@ -65,7 +66,7 @@ def prune_timings(
             try:
                 cache.path.unlink(missing_ok=True)
             except OSError as error:
-                warn(f'{cache.path} cannot be removed: {error.strerror}')
+                warn(f'{cache.path} cannot be removed: {reason(error)}')
                 continue
             removed.append(cache)
     return removed

@@ -7,6 +7,7 @@ from __future__ import annotations
 import ctypes
 from dataclasses import dataclass
 
+from ....advice.backend import or_backend
 from ....errors import EngineError, MissingDependencyError
 
 _LIBRARY = 'libcuda.so.1'
@@ -91,7 +92,7 @@ def _device(index: int) -> tuple[ctypes.CDLL, ctypes.c_int]:
     except OSError as error:
         raise MissingDependencyError(
             f'there is no NVIDIA driver: {_LIBRARY} cannot be loaded ({error}); install the driver, or in a container '
-            'start it with --gpus all (--runtime nvidia on a Jetson), or set backend to onnxruntime') from error
+            f'start it with --gpus all (--runtime nvidia on a Jetson){or_backend()}') from error
     count = ctypes.c_int()
     code = driver.cuInit(0) or driver.cuDeviceGetCount(ctypes.byref(count))
     if code and code != _NO_DEVICE:
@@ -100,7 +101,7 @@ def _device(index: int) -> tuple[ctypes.CDLL, ctypes.c_int]:
         raise EngineError(
             f'device_index is {index}: expected 0 to {count.value - 1}, the GPUs that the NVIDIA driver finds'
             if count.value else
-            'the NVIDIA driver finds no GPU: check with nvidia-smi, or set backend to onnxruntime')
+            f'the NVIDIA driver finds no GPU: check with nvidia-smi{or_backend()}')
     device = ctypes.c_int()
     _check(driver, driver.cuDeviceGet(ctypes.byref(device), index), 'cuDeviceGet')
     return driver, device

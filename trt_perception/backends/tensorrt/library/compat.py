@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from ....advice.backend import or_backend
 from ....advice.packages import tensorrt_line
 from ....advice.platform import this_platform
 from ....errors import EngineError, MissingDependencyError, PlanError, one_line
@@ -527,7 +528,7 @@ def load(prefer: str = 'auto') -> TensorRt:
     if unfit is not None:
         raise unfit
     detail = '; '.join(failures) or 'the Python package of TensorRT is not installed'
-    raise MissingDependencyError(f'{detail}; {tensorrt_line(this_platform())}; or set backend to onnxruntime')
+    raise MissingDependencyError(f'{detail}; {tensorrt_line(this_platform())}{or_backend()}')
 
 
 def load_for(options: BuildOptions, prefer: str = 'auto') -> TensorRt:
@@ -545,7 +546,7 @@ def adopt(module: Any, name: str) -> TensorRt:
             f'the Python module {name} ({getattr(module, "__file__", None)}) is not TensorRT, it has no version: '
             'install TensorRT, or remove that module')
     if name == 'tensorrt' and version < _OLDEST:
-        raise EngineError(f'found TensorRT {text}, expected 8.6 or newer: update it, or set backend to onnxruntime')
+        raise EngineError(f'found TensorRT {text}, expected 8.6 or newer: update it{or_backend()}')
     return TensorRt(module, name, version, text)
 
 

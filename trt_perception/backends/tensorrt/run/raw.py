@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ....advice.backend import or_backend
 from ....closing import Closing
 from ....errors import EngineError
 from ....pipeline.raw import RawModel, TensorSpec
@@ -234,11 +235,11 @@ class _Context:
             if tensor is None or tensor.is_input != is_input:
                 kind = 'input' if is_input else 'output'
                 raise EngineError(f"the engine has no {kind} '{spec.name}': leave it out of the network if nothing "
-                                  'depends on it, or set backend to onnxruntime')
+                                  f'depends on it{or_backend()}')
             if tensor.dtype != spec.dtype:
                 raise EngineError(
                     f"{self._tensorrt.identity} makes '{spec.name}' {tensor.dtype}, but the network has {spec.dtype}: "
-                    f'convert it to {tensor.dtype} in the network, or set backend to onnxruntime')
+                    f'convert it to {tensor.dtype} in the network{or_backend()}')
         if found:
             raise EngineError(f'the engine has also {", ".join(found)}: it was built from another network')
 
