@@ -133,6 +133,44 @@ def test_parameter_files_of_a_page_can_be_read(page):
             assert list(content) == ['ros__parameters'] and content['ros__parameters'], block
 
 
+@page_of
+def test_no_page_installs_this_package_from_an_index(page):
+    """It is not on PyPI, and the name could be that of another package there: only ./trt_perception."""
+    assert not re.findall(r'(?<!\./)trt_perception\[', page.read_text())
+
+
+@page_of
+def test_a_node_that_is_started_directly_gets_a_model_and_starts_to_work(page):
+    """Without a launch file it has no model, and waits for somebody who configures it."""
+    for command in commands(page, in_sentences=False):
+        if re.match(r'(?:ros2 run trt_perception )?perception_node --ros-args', command):
+            assert 'model_file:=' in command and 'autostart:=true' in command, command
+
+
+@page_of
+def test_the_parameter_file_of_a_command_is_on_the_page(page):
+    text = page.read_text()
+    for command in commands(page, in_sentences=False):
+        for name in re.findall(r'\bparams_file:=([\w-]+\.yaml)', command):
+            assert f'`{name}`' in text and 'ros__parameters:' in text, command
+
+
+@page_of
+def test_an_environment_that_a_block_makes_has_this_package_if_the_block_runs_it(page):
+    for _, block in _FENCED.findall(page.read_text()):
+        made = re.search(r'-m venv (\S+)', block)
+        if made and f'. {made.group(1)}/bin/activate' in block and any(
+                _OURS.match(part.strip()) for part in re.split(r'[\n&|]|\$\(', block)):
+            assert './trt_perception' in block, block
+
+
+@page_of
+def test_equations_have_a_line_each(page):
+    """A reflow of the text can join two lines of code."""
+    for line in code_lines(page.read_text()):
+        assert not re.match(r'\w+ = \w+ \+ ', line) or line.count(' = ') == 1, line
+
+
 def test_the_quickstarts_of_the_readme_have_the_lines_of_the_install_page():
     """The install page is the long form; a package that is added there must not be missing in the README."""
     long_form = list(code_lines((ROOT / 'docs' / 'install.md').read_text()))

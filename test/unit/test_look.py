@@ -207,7 +207,7 @@ def test_without_netron_one_line_says_how_to_get_it(capsys, tmp_path):
 
 
 def test_netron_shows_the_model_to_this_machine_only(tmp_path):
-    pytest.importorskip('netron', reason="netron is not installed (pip install 'trt_perception[view]')")
+    pytest.importorskip('netron', reason='netron is not installed (pip install netron)')
     path = convolutions(tmp_path / 'm.onnx')
     environment = {key: value for key, value in os.environ.items() if key not in ('DISPLAY', 'WAYLAND_DISPLAY')}
     process = subprocess.Popen(

@@ -55,6 +55,21 @@ def test_a_slow_camera_is_not_the_limit_of_the_node():
     assert figures.limited_by_camera and figures.highest.sent_hz == 40.0
 
 
+@pytest.mark.parametrize('pauses, highest', [(1, 20.0), (99, 10.0)])
+def test_a_pause_of_a_camera_that_sent_faster_is_not_its_limit(pauses, highest):
+    """Other programs disturb one run: it is repeated. It says nothing about the camera, even if all are disturbed."""
+    class Pauses(Machine):
+        def feed(self, width, height, rate, *others):
+            fed = super().feed(width, height, rate, *others)
+            if rate not in (10.0, 30.0, 60.0) and self.rates.count(rate) <= pauses:
+                fed.update(rate_hz=0.8 * rate, ages_ms=[5.0] * fed['sent'])
+            return fed
+
+    figures = measured(Pauses(20.0))
+    assert not figures.limited_by_camera and 'cannot send faster' not in figures.note()
+    assert highest / 1.06 < figures.highest.rate_hz < highest / 0.95
+
+
 def test_no_rate_is_good():
     figures = measured(Machine(0.1))
     assert figures.highest is None

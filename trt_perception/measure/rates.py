@@ -119,6 +119,7 @@ def measure_rates(
 def _search(fixed: Sequence[AtRate], at: Any) -> tuple[AtRate | None, bool]:
     best = max((one for one in fixed if one.good and one.camera_kept_up), key=lambda one: one.rate_hz, default=None)
     too_fast = min((one.rate_hz for one in fixed if not one.good), default=0.0)
+    fastest_hz = max(one.sent_hz for one in fixed)
     for _ in range(_STEPS):
         if best is not None and too_fast and too_fast < _CLOSE * best.rate_hz:
             break
@@ -128,6 +129,9 @@ def _search(fixed: Sequence[AtRate], at: Any) -> tuple[AtRate | None, bool]:
             break
         one: AtRate = at(rate)
         if one.good and not one.camera_kept_up:
+            if fastest_hz > rate:
+                # It sent faster before, so something disturbed it in this run: again.
+                continue
             return (one if best is None or one.sent_hz > best.sent_hz else best), True
         if one.good:
             best = one
