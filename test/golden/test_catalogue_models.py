@@ -6,6 +6,7 @@ The expected boxes were drawn by eye on the pictures, not copied from a run. Obj
 listed: YOLOv3-tiny finds no person in astronaut.jpg and no cat in chelsea.jpg at 416x416, NanoDet-g no cup.
 """
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -21,6 +22,7 @@ from trt_perception.catalogue.converters.tfjs_graph import read_graph_model
 from trt_perception.catalogue.download.archive import read_members
 from trt_perception.catalogue.fetch import is_fetched
 from trt_perception.catalogue.recipes import convert, graph_sha256
+from trt_perception.cli.main import main
 from trt_perception.file_cache import cache_root
 from trt_perception.image.frame import Frame
 from trt_perception.model.spec import load_model
@@ -134,6 +136,18 @@ def test_detector_finds_what_the_video_shows(detector):
             break
     else:
         pytest.fail('the video is shorter than expected')
+
+
+def test_predict_takes_the_name_of_the_video(detector, tmp_path, monkeypatch):
+    # A file of this name would come first.
+    monkeypatch.chdir(tmp_path)
+    video, most = fetched_video('bikes'), max(IN_THE_VIDEO)
+    assert main(['predict', 'yolov3-tiny', 'bikes', '--max-frames', str(most + 1), '--json', 'found.json']) == 0
+    records = [json.loads(line) for line in Path('found.json').read_text(encoding='utf-8').splitlines()]
+    assert [record['frame'] for record in records] == list(range(most + 1))
+    assert {record['source'] for record in records} == {str(video)}
+    found = {one['class_id'] for one in records[most]['detections']}
+    assert {'person', 'bicycle'} <= found
 
 
 def test_detector_sees_nothing_on_a_grey_image(detector):

@@ -57,6 +57,13 @@ def found(records):
     return [(Path(record['source']).name, record['frame']) for record in records]
 
 
+def test_a_folder_with_the_name_of_a_catalogue_video_comes_first(capfd, folder):
+    (folder / 'bikes').mkdir()
+    (folder / 'p.png').rename(folder / 'bikes' / 'p.png')
+    code, records, said = run(capfd, 'bikes')
+    assert (code, found(records), said) == (0, [('p.png', 0)], [])
+
+
 # One bad source
 
 

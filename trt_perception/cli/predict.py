@@ -33,6 +33,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from ..catalogue.catalog import catalog_names
+from ..catalogue.resolve import resolve_video
 from ..errors import EngineError, ParameterError, PerceptionError, SourceError, one_line, printable
 from ..image.encodings import ENCODINGS
 from ..image.options import DROP, KEEP
@@ -61,8 +63,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_arguments(parser)
     sources = parser.add_argument(
         'sources', nargs='+', metavar='SOURCE',
-        help='an image, a folder of images and videos, a video, a bag, a camera (0 or /dev/video0) or the URL of a '
-             'stream')
+        help='an image, a folder of images and videos, a video, a bag, a camera (0 or /dev/video0), the URL of a '
+             'stream, or a video of the catalogue, such as bikes')
     add_run_arguments(parser)
     add_parameter(parser, '--tracking', 'tracking')
     add_parameter(parser, '--tracking-buffer', 'tracking_buffer', metavar='SECONDS')
@@ -107,7 +109,8 @@ def run(options: argparse.Namespace) -> int:
     if not any(map(is_live, options.sources)):
         require_beside('a camera or a stream', {'--duration': options.duration is not None})
     spec = load(options)
-    outputs = Outputs(*files_read(options, spec), *options.sources)
+    sources = [_source(name) for name in options.sources]
+    outputs = Outputs(*files_read(options, spec), *sources)
     if options.json and options.json != '-':
         if options.json.endswith('/'):
             # Path leaves it out.
@@ -116,9 +119,17 @@ def run(options: argparse.Namespace) -> int:
     drawings = Drawings(options.draw, spec, outputs) if options.draw else None
     with _output(options) as output, open_pipeline(spec, options) as pipeline:
         run = _Run(options, pipeline, output, drawings)
-        for name in options.sources:
+        for name in sources:
             run.source(name)
     return 1 if run.failures else 0
+
+
+def _source(name: str) -> str:
+    """Return the path of a catalogue video, which is fetched if it is missing; any other text as it is."""
+    if name not in catalog_names('video'):
+        return name
+    with ConsoleProgress() as progress:
+        return str(resolve_video(name, progress=progress))
 
 
 def _compare(options: argparse.Namespace) -> int:
@@ -135,7 +146,7 @@ def _compare(options: argparse.Namespace) -> int:
             f'--compare takes {"one image as SOURCE" if frame is None else "the image of its file, and no SOURCE"}')
     spec = load(options)
     if frame is None:
-        with open_source(sources[0], options.topic, options=image_options(options, DROP)) as source:
+        with open_source(_source(sources[0]), options.topic, options=image_options(options, DROP)) as source:
             frame = next(iter(source)).frame
     with open_pipeline(spec, options) as pipeline:
         result = pipeline.run(frame).result
