@@ -52,10 +52,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Show the table."""
-    kind: Any = require('diagnostic_msgs.msg').DiagnosticArray
-    reports = Reports()
     if not options.once:
         require_beside('--once', {'--wait': options.wait != _WAIT_S})
+    kind: Any = require('diagnostic_msgs.msg').DiagnosticArray
+    reports = Reports()
     with listening('trt_perception_top') as listener:
         listener.subscribe(kind, _TOPIC, reports.add)
         if options.once:
